@@ -1,0 +1,148 @@
+"""What every task shares: declared settings, declared metrics, and the replicas it trains."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from estimators.base import Estimator
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """What a number means.
+
+    Args:
+        direction: `"min"` if smaller is better, `"max"` if larger is.
+        unit: For example `"nats"`, or `""` for a plain number.
+        meaning: One line.
+    """
+
+    direction: Literal["min", "max"]
+    unit: str
+    meaning: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Replica:
+    """One run inside a pack.
+
+    Args:
+        run_id: The run's identity.
+        seed: Decides the run's initialisation, data order and noise, together with its settings.
+        settings: Values of those settings that may differ between the replicas of a pack.
+    """
+
+    run_id: str
+    seed: int
+    settings: Mapping[str, Any]
+
+
+def setting(default: Any, meaning: str, *, per_replica: bool = False) -> Any:
+    """Declares one setting of a task: its default, one line of meaning, whether replicas may differ.
+
+    Args:
+        default: The value when the sweep file is silent; the paper's where there is one.
+        meaning: One line, with the unit and the reference of the default.
+        per_replica: True if the runs of one pack may hold different values.
+    """
+    metadata = {"meaning": meaning, "per_replica": per_replica}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """Settings that every gradient-trained task has: section `training` of a run.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    optimizer: Literal["adam", "radam", "sgd"] = setting("adam", "update rule")
+    lr: float = setting(1e-3, "learning rate, > 0", per_replica=True)
+    weight_decay: float = setting(0.0, "L2 penalty added to the gradient, >= 0", per_replica=True)
+    momentum: float = setting(0.0, "momentum of sgd, in [0, 1)", per_replica=True)
+    nesterov: bool = setting(False, "Nesterov's form of sgd's momentum")
+    beta1: float = setting(0.9, "decay of the first moment (adam, radam)", per_replica=True)
+    beta2: float = setting(0.999, "decay of the second moment (adam, radam)", per_replica=True)
+    epsilon: float = setting(1e-8, "added to the root of the second moment", per_replica=True)
+    steps: int = setting(1000, "parameter updates")
+    batch_size: int = setting(100, "examples, or samples, per update")
+    window: int | None = setting(
+        None, "steps that final training metrics average over; one epoch, or 100 steps, if not set"
+    )
+    report_every: int = setting(100, "steps between two rows of a curve")
+    dtype: Literal["float32", "float64"] = setting("float32", "floating point format")
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "report_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.window is not None and self.window < 1:
+            raise ValueError(f"window must be at least 1, got {self.window}")
+        for name in ("lr", "epsilon"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        if not self.weight_decay >= 0:
+            raise ValueError(f"weight_decay must be >= 0, got {self.weight_decay}")
+        for name in ("momentum", "beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+        if self.nesterov and not self.momentum > 0:
+            raise ValueError("nesterov needs momentum > 0, got momentum 0")
+
+
+def resolve_window(settings: TrainingSettings, default: int) -> int:
+    """Steps that final training metrics average over, never more than the run has."""
+    return min(settings.window or default, settings.steps)
+
+
+class Training(Protocol):
+    """A pack in training. Every metric is a tensor `R`, in the pack's present order of replicas."""
+
+    step: int
+    window: int
+
+    def advance(self, steps: int) -> Mapping[str, Tensor]:
+        """Trains that many steps; the metrics' means over them, detached, on the device."""
+
+    def evaluate(self) -> Mapping[str, Tensor]:
+        """Final metrics of the present parameters; changes nothing that training depends on."""
+
+    def select(self, keep: Tensor) -> None:
+        """Drops replicas: `keep` is a boolean mask or a tensor of indices, over the present ones."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that `load_state_dict` needs to go on bit for bit: tensors, numbers, lists, dicts."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over the state of a training of the same settings and replicas."""
+
+
+class Task(Protocol):
+    """A training problem, as the engine sees it."""
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    settings: ClassVar[type]
+    metrics: ClassVar[Mapping[str, Metric]]
+    family: ClassVar[str]
+
+    def check(self, settings: Any, estimator: Estimator) -> str | None:
+        """Why this pair cannot run, or None. Reads no data."""
+
+    def replica_bytes(self, settings: Any, estimator: Estimator) -> int:
+        """Bytes of weights and optimizer state that one replica needs. Reads no data."""
+
+    def start(
+        self,
+        settings: Any,
+        replicas: list[Replica],
+        estimator: Estimator,
+        device: torch.device,
+    ) -> Training:
+        """Builds the training of a pack at step 0."""
