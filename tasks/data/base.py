@@ -1,0 +1,48 @@
+"""What every data set shares: where files lie, and the tensors they become."""
+
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from jaxtyping import Float, Real
+from torch import Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """Images as rows of grey values in [0, 1].
+
+    Args:
+        train: `N D`.
+        test: `M D`.
+    """
+
+    train: Float[Tensor, "N D"]
+    test: Float[Tensor, "M D"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What is known of a data set before it is read.
+
+    Args:
+        name: Its name in a sweep file.
+        train: Number of training examples.
+        test: Number of test examples.
+        features: Values per example, `D`.
+        white: The largest grey value as stored.
+        read: From the data folder to stored grey values, `N D` and `M D`.
+    """
+
+    name: str
+    train: int
+    test: int
+    features: int
+    white: int
+    read: Callable[[Path], tuple[Real[Tensor, "N D"], Real[Tensor, "M D"]]]
+
+
+def folder() -> Path:
+    """Where data sets lie and are downloaded to: `$RAYSWEEP_DATA`, or `~/.cache/raysweep`."""
+    return Path(os.environ.get("RAYSWEEP_DATA") or "~/.cache/raysweep").expanduser().absolute()

@@ -1,0 +1,124 @@
+"""Layers whose weights lead with the replica axis."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from estimators import Noise
+
+
+class Linear(nn.Module):
+    """An affine map per replica: `x @ weight + bias`.
+
+    Weights and biases start uniform in ±1/sqrt(inputs), as in `torch.nn.Linear`, and each
+    replica's numbers depend on its own seed only.
+
+    Args:
+        inputs: Features that go in.
+        outputs: Features that come out.
+        noise: The replicas' streams for initialisation.
+        dtype: Of the weights.
+        device: Of the weights.
+    """
+
+    weight: Float[Tensor, "R inputs outputs"]
+    bias: Float[Tensor, "R 1 outputs"]
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        noise: Noise,
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__()
+        replicas = len(noise.seeds)
+        bound = 1 / math.sqrt(inputs)
+        self.weight = nn.Parameter(
+            noise.uniform(replicas, inputs, outputs, dtype=dtype, device=device)
+            .mul(2 * bound)
+            .sub(bound)
+        )
+        self.bias = nn.Parameter(
+            noise.uniform(replicas, 1, outputs, dtype=dtype, device=device)
+            .mul(2 * bound)
+            .sub(bound)
+        )
+
+    def forward(self, x: Float[Tensor, "*K R B inputs"]) -> Float[Tensor, "*K R B outputs"]:
+        """Maps every row by its replica's weights; `K` is an optional axis of samples."""
+        if x.dim() == 3:
+            return torch.baddbmm(self.bias, x, self.weight)
+        return unfold_samples(torch.baddbmm(self.bias, fold_samples(x), self.weight), x.shape[0])
+
+
+class MLP(nn.Module):
+    """Linear layers with an activation between them, none after the last.
+
+    Args:
+        sizes: Features before the first layer, between layers, and after the last.
+        noise: The replicas' streams for initialisation.
+        activation: Elementwise; may write over its argument.
+        dtype: Of the weights.
+        device: Of the weights.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        noise: Noise,
+        activation: Callable[[Tensor], Tensor] = torch.relu_,
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            Linear(inputs, outputs, noise, dtype=dtype, device=device)
+            for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True)
+        )
+        self._activation = activation
+
+    def forward(self, x: Float[Tensor, "*K R B inputs"]) -> Float[Tensor, "*K R B outputs"]:
+        """Maps every row by its replica's weights; `K` is an optional axis of samples."""
+        h = x if x.dim() == 3 else fold_samples(x)
+        *inner, last = self.layers
+        for layer in inner:
+            h = self._activation(layer(h))
+        h = last(h)
+        return h if x.dim() == 3 else unfold_samples(h, x.shape[0])
+
+
+def fold_samples(x: Float[Tensor, "K R B D"]) -> Float[Tensor, "R K*B D"]:
+    """Moves samples into the batch, so that each replica's weights are read once."""
+    samples, replicas, batch, features = x.shape
+    if samples == 1:
+        return x.squeeze(0)
+    return x.transpose(0, 1).reshape(replicas, samples * batch, features)
+
+
+def unfold_samples(x: Float[Tensor, "R K*B D"], samples: int) -> Float[Tensor, "K R B D"]:
+    """Undoes `fold_samples`."""
+    if samples == 1:
+        return x.unsqueeze(0)
+    return x.unflatten(1, (samples, -1)).transpose(0, 1)
+
+
+@torch.no_grad()
+def select(module: nn.Module, keep: Tensor) -> None:
+    """Drops replicas from every parameter and buffer of a module.
+
+    Args:
+        module: Every parameter and buffer leads with `R`.
+        keep: A boolean mask or indices, over the present replicas.
+    """
+    for part in module.modules():
+        for name, parameter in part.named_parameters(recurse=False):
+            setattr(part, name, nn.Parameter(parameter[keep], parameter.requires_grad))
+        for name, buffer in part.named_buffers(recurse=False):
+            setattr(part, name, buffer[keep])

@@ -1,0 +1,253 @@
+"""Update rules whose settings differ from replica to replica, as `torch.optim` would run each alone."""
+
+import dataclasses
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Neighbouring replicas with equal settings: views of their parameters and moments."""
+
+    settings: Mapping[str, float]
+    parameters: list[Tensor]
+    moments: Mapping[str, list[Tensor]]
+
+
+class Optimizer(ABC):
+    """Parameters of `R` replicas, each with settings of its own.
+
+    Torch's fused kernels take one number per setting, so replicas are cut into groups of
+    neighbours with equal settings: order replicas by their settings and groups are few.
+
+    Args:
+        parameters: Tensors `R ...`, contiguous; updated in place.
+        settings: One sequence of `R` numbers for every name in `setting_names`.
+
+    Raises:
+        ValueError: If a setting is missing, or has another length than the parameters have replicas.
+    """
+
+    setting_names: ClassVar[tuple[str, ...]]
+    moment_names: ClassVar[tuple[str, ...]]
+
+    def __init__(
+        self, parameters: Sequence[Tensor], settings: Mapping[str, Sequence[float] | Tensor]
+    ) -> None:
+        if missing := sorted(set(self.setting_names) - set(settings)):
+            raise ValueError(f"{type(self).__name__} needs the settings {', '.join(missing)}")
+        self.steps = 0
+        self._parameters = [parameter.detach() for parameter in parameters]
+        self._settings = {
+            name: torch.as_tensor(settings[name], dtype=torch.float64, device="cpu")
+            for name in self.setting_names
+        }
+        self._moments = {
+            name: [torch.zeros_like(parameter) for parameter in self._parameters]
+            for name in self.moment_names
+        }
+        self._regroup()
+
+    @abstractmethod
+    def _update(self, group: Group, gradients: list[Tensor]) -> None:
+        """Moves the parameters of one group, at step `self.steps`, counted from 1."""
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        """Updates every parameter in place.
+
+        Args:
+            gradients: One per parameter, of its shape.
+        """
+        self.steps += 1
+        self._count.fill_(self.steps)
+        gradients = [gradient.contiguous() for gradient in gradients]
+        if len(self._groups) == 1:
+            self._update(self._groups[0], gradients)
+            return
+        parts = [gradient.split(self._sizes) for gradient in gradients]
+        for index, group in enumerate(self._groups):
+            self._update(group, [part[index] for part in parts])
+
+    def select(self, keep: Tensor, parameters: Sequence[Tensor]) -> None:
+        """Drops replicas.
+
+        Args:
+            keep: A boolean mask or indices, over the present replicas.
+            parameters: The kept replicas' parameters, in the order they had at the start.
+        """
+        self._parameters = [parameter.detach() for parameter in parameters]
+        self._settings = {name: values[keep.cpu()] for name, values in self._settings.items()}
+        self._moments = {
+            name: [moment[keep].contiguous() for moment in moments]
+            for name, moments in self._moments.items()
+        }
+        self._regroup()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Steps taken and moments; settings are not in it."""
+        return {"steps": self.steps, "moments": self._moments}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Copies the state of an optimizer with the same parameters and settings."""
+        self.steps = state["steps"]
+        for name, moments in self._moments.items():
+            for moment, saved in zip(moments, state["moments"][name], strict=True):
+                moment.copy_(saved)
+
+    def _regroup(self) -> None:
+        """Cuts the replicas into groups; the views stay valid until replicas are dropped."""
+        rows = list(zip(*(values.tolist() for values in self._settings.values()), strict=True))
+        for parameter in self._parameters:
+            if len(parameter) != len(rows):
+                raise ValueError(
+                    f"settings are for {len(rows)} replicas, got {tuple(parameter.shape)=}"
+                )
+        starts = [r for r, row in enumerate(rows) if r == 0 or row != rows[r - 1]]
+        stops = [*starts[1:], len(rows)]
+        self._sizes = [stop - start for start, stop in zip(starts, stops, strict=True)]
+        self._groups = [
+            Group(
+                settings=dict(zip(self.setting_names, rows[start], strict=True)),
+                parameters=[parameter[start:stop] for parameter in self._parameters],
+                moments={
+                    name: [moment[start:stop] for moment in moments]
+                    for name, moments in self._moments.items()
+                },
+            )
+            for start, stop in zip(starts, stops, strict=True)
+        ]
+        device = self._parameters[0].device if self._parameters else None
+        self._count = torch.zeros((), dtype=torch.float32, device=device)
+        self._counts = [self._count] * len(self._parameters)
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent with an L2 penalty and heavy-ball momentum.
+
+    Args:
+        parameters: As in `Optimizer`.
+        settings: `lr`, `weight_decay`, `momentum`.
+        nesterov: Use Nesterov's form of the momentum; replicas without momentum ignore it.
+    """
+
+    setting_names = ("lr", "weight_decay", "momentum")
+    moment_names = ("velocity",)
+
+    def __init__(
+        self,
+        parameters: Sequence[Tensor],
+        settings: Mapping[str, Sequence[float] | Tensor],
+        *,
+        nesterov: bool = False,
+    ) -> None:
+        super().__init__(parameters, settings)
+        self._nesterov = nesterov
+
+    def _update(self, group: Group, gradients: list[Tensor]) -> None:
+        momentum = group.settings["momentum"]
+        torch._fused_sgd_(
+            group.parameters,
+            gradients,
+            group.moments["velocity"] if momentum else [],
+            weight_decay=group.settings["weight_decay"],
+            momentum=momentum,
+            lr=group.settings["lr"],
+            dampening=0.0,
+            nesterov=self._nesterov and momentum > 0,
+            maximize=False,
+            # A velocity of zero makes the first step what torch's first step is.
+            is_first_step=False,
+        )
+
+
+class Adam(Optimizer):
+    """Adam with an L2 penalty: settings `lr`, `weight_decay`, `beta1`, `beta2`, `epsilon`.
+
+    References:
+        Kingma, Ba (2015), arXiv:1412.6980, algorithm 1.
+    """
+
+    setting_names = ("lr", "weight_decay", "beta1", "beta2", "epsilon")
+    moment_names = ("first", "second")
+
+    def _update(self, group: Group, gradients: list[Tensor]) -> None:
+        _fused_adam(group, gradients, self._counts, group.settings["lr"], group.settings["epsilon"])
+
+
+class RAdam(Optimizer):
+    """Rectified Adam with an L2 penalty: the settings of `Adam`.
+
+    A rectified step is a step of Adam with a scaled learning rate: torch adds epsilon before the
+    second moment's bias is corrected, Adam after it, hence the scaled epsilon.
+
+    References:
+        Liu et al. (2020), arXiv:1908.03265, algorithm 2; epsilon as in `torch.optim.RAdam`.
+    """
+
+    setting_names = Adam.setting_names
+    moment_names = Adam.moment_names
+
+    def _update(self, group: Group, gradients: list[Tensor]) -> None:
+        settings = group.settings
+        rectification = _rectification(settings["beta2"], self.steps)
+        if rectification is None:
+            _unadapted_step(group, gradients, self.steps)
+            return
+        epsilon = settings["epsilon"] / math.sqrt(1 - settings["beta2"] ** self.steps)
+        _fused_adam(group, gradients, self._counts, settings["lr"] * rectification, epsilon)
+
+
+def _fused_adam(
+    group: Group, gradients: list[Tensor], counts: list[Tensor], lr: float, epsilon: float
+) -> None:
+    torch._fused_adam_(
+        group.parameters,
+        gradients,
+        group.moments["first"],
+        group.moments["second"],
+        [],
+        counts,
+        lr=lr,
+        beta1=group.settings["beta1"],
+        beta2=group.settings["beta2"],
+        weight_decay=group.settings["weight_decay"],
+        eps=epsilon,
+        amsgrad=False,
+        maximize=False,
+    )
+
+
+def _rectification(beta2: float, step: int) -> float | None:
+    """Factor r_t of the learning rate, or None while the second moment's variance is intractable."""
+    longest = 2 / (1 - beta2) - 1
+    length = longest - 2 * step * beta2**step / (1 - beta2**step)
+    if length <= 5:
+        return None
+    return math.sqrt(
+        (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
+    )
+
+
+def _unadapted_step(group: Group, gradients: list[Tensor], step: int) -> None:
+    """Momentum alone moves the parameters; the second moment is only gathered."""
+    settings = group.settings
+    if settings["weight_decay"]:
+        gradients = torch._foreach_add(
+            gradients, group.parameters, alpha=settings["weight_decay"]
+        )
+    torch._foreach_lerp_(group.moments["first"], gradients, 1 - settings["beta1"])
+    torch._foreach_mul_(group.moments["second"], settings["beta2"])
+    torch._foreach_addcmul_(
+        group.moments["second"], gradients, gradients, 1 - settings["beta2"]
+    )
+    rate = settings["lr"] / (1 - settings["beta1"] ** step)
+    torch._foreach_add_(group.parameters, group.moments["first"], alpha=-rate)
+
+
