@@ -1,0 +1,298 @@
+"""What every gradient estimator is: declared properties, checked inputs, one result."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from estimators.noise import Noise
+
+Objective = Callable[[Float[Tensor, "K *B L C"]], Float[Tensor, "K *B"]]
+
+
+class Estimate(NamedTuple):
+    """One gradient estimate per example.
+
+    Args:
+        surrogate: `*B`. Its gradient estimates the gradient of `E[objective(D)]` with respect to
+            the logits and to everything the objective closes over; its value means nothing.
+        value: `*B`. Detached loss at a hard sample, the mean over samples if there are several.
+        sample: `*B L C`. One hard one-hot sample, detached.
+        tuning_loss: `*B` or None. Its gradient reaches the estimator's own parameters only.
+    """
+
+    surrogate: Float[Tensor, "*B"]
+    value: Float[Tensor, "*B"]
+    sample: Float[Tensor, "*B L C"]
+    tuning_loss: Float[Tensor, "*B"] | None = None
+
+
+class Estimator(nn.Module, ABC):
+    """A gradient estimator for the expectation of an objective over independent categoricals.
+
+    A subclass declares its class attributes, takes its settings as keyword-only arguments of
+    `__init__`, and computes in `_estimate`, which may rely on checked logits.
+
+    Attributes:
+        name: The registry's key.
+        version: Raised when the meaning of a result changes.
+        unbiased: Whether the surrogate's expected gradient is the exact one, for any objective.
+        binary_only: Whether it needs C = 2.
+        needs_gradient: Whether it differentiates the objective with respect to the sample.
+        per_replica: Settings that may be a tensor `R`, broadcast over the logits' first axis.
+        reference: Where it was published.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    unbiased: ClassVar[bool]
+    binary_only: ClassVar[bool] = False
+    needs_gradient: ClassVar[bool]
+    per_replica: ClassVar[frozenset[str]] = frozenset()
+    reference: ClassVar[str]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._built: tuple[int, int, int | None, int | None] | None = None
+
+    @abstractmethod
+    def evaluations(self, latents: int, categories: int) -> int:
+        """Forward evaluations of the objective per example and estimate."""
+
+    @abstractmethod
+    def _estimate(
+        self,
+        logits: Float[Tensor, "*B L C"],
+        objective: Objective,
+        noise: Noise,
+        context: Float[Tensor, "*B F"] | None,
+    ) -> Estimate:
+        """The estimate, for logits that passed the checks of `estimate`."""
+
+    def estimate(
+        self,
+        logits: Float[Tensor, "*B L C"],
+        objective: Objective,
+        noise: Noise,
+        *,
+        context: Float[Tensor, "*B F"] | None = None,
+    ) -> Estimate:
+        """Estimates the gradient of `E[objective(D)]`, D one-hot with these logits.
+
+        Args:
+            logits: Unnormalised log-probabilities of L independent variables with C categories.
+            objective: Maps one-hot `K *B L C` to per-example losses `K *B`. It may close over
+                parameters and over the logits.
+            noise: Gives every random number that is used.
+            context: The input that learned baselines may look at.
+
+        Raises:
+            ValueError: If this estimator cannot handle such logits, or the objective returns
+                another shape.
+            TypeError: If the logits are not floating point.
+        """
+        self._validate(logits)
+        if self._built is None:
+            features = None if context is None else context.shape[-1]
+            self.build(logits.shape[-2], logits.shape[-1], features)
+        return self._estimate(logits, objective, noise, context)
+
+    def check(self, latents: int, categories: int) -> str | None:
+        """Why this estimator cannot handle logits of that size, or None."""
+        if categories < 2:
+            return f"logits need at least 2 categories, got {categories}"
+        if self.binary_only and categories != 2:
+            return f"{self.name} needs 2 categories, got {categories}; use an estimator for any C"
+        return self._check(latents, categories)
+
+    def _check(self, latents: int, categories: int) -> str | None:
+        """A subclass's own reasons to refuse a size."""
+        return None
+
+    def build(
+        self,
+        latents: int,
+        categories: int,
+        context: int | None = None,
+        replicas: int | None = None,
+    ) -> None:
+        """Creates the learned parts, once; the first `estimate` does where nobody did.
+
+        Args:
+            latents: L.
+            categories: C.
+            context: Features of the context, if there will be one.
+            replicas: R, if every parameter, buffer and running moment is to lead with it.
+
+        Raises:
+            ValueError: If it was built for other sizes, a size is refused by `check`, or a
+                setting has another number of replicas.
+        """
+        sizes = (latents, categories, context, replicas)
+        if self._built == sizes:
+            return
+        if self._built is not None:
+            raise ValueError(
+                f"{self.name} was built for {self._built}, got {sizes}; make a new one"
+            )
+        if (reason := self.check(latents, categories)) is not None:
+            raise ValueError(reason)
+        for name in sorted(self.per_replica):
+            value = getattr(self, name)
+            if replicas is not None and isinstance(value, Tensor) and len(value) != replicas:
+                raise ValueError(f"{name} must hold {replicas} replicas, got {len(value)}")
+        self._build(latents, categories, context, replicas)
+        self._built = sizes
+
+    def _build(  # noqa: B027 - a hook: most estimators learn nothing
+        self, latents: int, categories: int, context: int | None, replicas: int | None
+    ) -> None:
+        """Creates a subclass's learned parts."""
+
+    def select(self, keep: Tensor) -> None:
+        """Drops replicas: `keep` is a boolean mask or a tensor of indices over the present ones.
+
+        Parameters keep their identity, so an optimizer that holds them goes on with the rest; its
+        own state is for its owner to select.
+        """
+        for name in self.per_replica:
+            value = getattr(self, name)
+            if isinstance(value, Tensor):
+                setattr(self, name, value[keep])
+        if self._built is None or self._built[-1] is None:
+            return
+        for module in self.modules():
+            for parameter in module.parameters(recurse=False):
+                parameter.data = parameter.data[keep]
+                parameter.grad = None
+            for name, buffer in list(module.named_buffers(recurse=False)):
+                if module is not self or name not in self.per_replica:
+                    setattr(module, name, buffer[keep])
+        kept = int(keep.sum()) if keep.dtype == torch.bool else len(keep)
+        self._built = (*self._built[:3], kept)
+
+    def _keep(
+        self, name: str, value: Any, *, least: float = 0.0, open_at_least: bool = True
+    ) -> None:
+        """Stores a per-replica setting: a float, or a tensor `R` as a buffer that `.to` moves.
+
+        Raises:
+            ValueError: If a value is out of range, or a tensor is not `R`.
+            TypeError: If it is neither a number nor a tensor.
+        """
+        bound = f"> {least:g}" if open_at_least else f">= {least:g}"
+        if isinstance(value, Tensor):
+            if value.ndim != 1 or not value.is_floating_point():
+                raise ValueError(
+                    f"{name} must be a floating point tensor `R`, "
+                    f"got {value.dtype} of shape {tuple(value.shape)}"
+                )
+            inside = value > least if open_at_least else value >= least
+            if not bool((inside & value.isfinite()).all()):
+                raise ValueError(f"{name} must be finite and {bound}, got {value.tolist()}")
+            self.register_buffer(name, value.detach().clone(), persistent=False)
+            return
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError(f"{name} must be a number or a tensor `R`, got {value!r}")
+        inside = value > least if open_at_least else value >= least
+        if not (inside and math.isfinite(value)):
+            raise ValueError(f"{name} must be finite and {bound}, got {value}")
+        setattr(self, name, float(value))
+
+    def _broadcast(self, name: str, logits: Float[Tensor, "*B L C"]) -> float | Tensor:
+        """A per-replica setting, ready to be combined with the logits.
+
+        Raises:
+            ValueError: If the logits' first axis does not have one entry per replica.
+        """
+        value = getattr(self, name)
+        if isinstance(value, float):
+            return value
+        if logits.ndim < 3 or logits.shape[0] != len(value):
+            raise ValueError(
+                f"{name} holds {len(value)} replicas, so logits must lead with that many, "
+                f"got shape {tuple(logits.shape)}"
+            )
+        return value.to(logits.dtype).view(-1, *(1,) * (logits.ndim - 1))
+
+    def _validate(self, logits: Float[Tensor, "*B L C"]) -> None:
+        if logits.ndim < 2:
+            raise ValueError(f"logits must be `*B L C`, got shape {tuple(logits.shape)}")
+        if not logits.is_floating_point():
+            raise TypeError(f"logits must be floating point, got {logits.dtype}")
+        if (reason := self.check(logits.shape[-2], logits.shape[-1])) is not None:
+            raise ValueError(reason)
+
+
+class PathwiseEstimator(Estimator):
+    """An estimator whose sample carries the gradient, through the objective's own gradient."""
+
+    needs_gradient = True
+    samples: int
+
+    @abstractmethod
+    def _draw(
+        self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int
+    ) -> Float[Tensor, "K *B L C"]:
+        """Hard one-hot samples that carry the gradient to the logits."""
+
+    def sample(self, logits: Float[Tensor, "*B L C"], noise: Noise) -> Float[Tensor, "*B L C"]:
+        """One hard one-hot sample that carries the gradient, to use inside any graph.
+
+        Raises:
+            ValueError: If this estimator cannot handle such logits.
+            TypeError: If the logits are not floating point.
+        """
+        self._validate(logits)
+        return self._draw(logits, noise, 1).squeeze(0)
+
+
+class HardForwardEstimator(PathwiseEstimator):
+    """A pathwise estimator that shows the objective hard samples only, one evaluation each."""
+
+    def _estimate(
+        self,
+        logits: Float[Tensor, "*B L C"],
+        objective: Objective,
+        noise: Noise,
+        context: Float[Tensor, "*B F"] | None,
+    ) -> Estimate:
+        one_hot = self._draw(logits, noise, self.samples)
+        surrogate = mean_over_samples(evaluate(objective, one_hot))
+        return Estimate(surrogate, surrogate.detach(), one_hot[0].detach())
+
+
+def evaluate(objective: Objective, one_hot: Float[Tensor, "K *B L C"]) -> Float[Tensor, "K *B"]:
+    """The objective's losses at these samples.
+
+    Raises:
+        ValueError: If the objective does not return one loss per sample and example.
+    """
+    losses = objective(one_hot)
+    if losses.shape != one_hot.shape[:-2]:
+        raise ValueError(
+            f"objective must return losses `K *B` {tuple(one_hot.shape[:-2])}, "
+            f"got {tuple(losses.shape)}; keep the sample axis and every batch axis"
+        )
+    return losses
+
+
+def mean_over_samples(losses: Float[Tensor, "K *B"]) -> Float[Tensor, "*B"]:
+    """The mean over the leading axis; a view where there is one sample."""
+    return losses.squeeze(0) if losses.shape[0] == 1 else losses.mean(0)
+
+
+def sample_count(samples: Any, least: int = 1, purpose: str = "samples") -> int:
+    """A checked number of samples.
+
+    Raises:
+        ValueError: If it is not an integer of at least `least`.
+    """
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < least:
+        asked = "samples must be an integer" if purpose == "samples" else f"{purpose} needs samples"
+        raise ValueError(f"{asked} >= {least}, got {samples!r}")
+    return samples
