@@ -43,7 +43,7 @@ class Replica:
 
 
 def setting(default: Any, meaning: str, *, per_replica: bool = False) -> Any:
-    """Declares one setting of a task: its default, one line of meaning, whether replicas may differ.
+    """Declares one setting of a task: its default, its meaning, whether replicas may differ.
 
     Args:
         default: The value when the sweep file is silent; the paper's where there is one.
@@ -114,7 +114,7 @@ class Training(Protocol):
         """Final metrics of the present parameters; changes nothing that training depends on."""
 
     def select(self, keep: Tensor) -> None:
-        """Drops replicas: `keep` is a boolean mask or a tensor of indices, over the present ones."""
+        """Drops replicas: `keep` is a boolean mask or indices, over the present ones."""
 
     def state_dict(self) -> dict[str, Any]:
         """All that `load_state_dict` needs to go on bit for bit: tensors, numbers, lists, dicts."""

@@ -35,9 +35,7 @@ def get(name: str) -> Source:
     return SOURCES[name]
 
 
-def load(
-    name: str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
-) -> Data:
+def load(name: str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Data:
     """The data set, read once per process, device and format.
 
     Args:

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from estimators import Noise
+from estimators.noise import Noise
 
 
 class Linear(nn.Module):
@@ -37,18 +38,12 @@ class Linear(nn.Module):
         device: torch.device | str = "cpu",
     ) -> None:
         super().__init__()
-        replicas = len(noise.seeds)
+        if noise.seeds is None:
+            raise ValueError("layers need one seed per replica, got a noise of a single seed")
         bound = 1 / math.sqrt(inputs)
-        self.weight = nn.Parameter(
-            noise.uniform(replicas, inputs, outputs, dtype=dtype, device=device)
-            .mul(2 * bound)
-            .sub(bound)
-        )
-        self.bias = nn.Parameter(
-            noise.uniform(replicas, 1, outputs, dtype=dtype, device=device)
-            .mul(2 * bound)
-            .sub(bound)
-        )
+        for name, rows in (("weight", inputs), ("bias", 1)):
+            uniform = noise.uniform(len(noise.seeds), rows, outputs, dtype=dtype, device=device)
+            setattr(self, name, nn.Parameter(uniform.mul(2 * bound).sub(bound)))
 
     def forward(self, x: Float[Tensor, "*K R B inputs"]) -> Float[Tensor, "*K R B outputs"]:
         """Maps every row by its replica's weights; `K` is an optional axis of samples."""
@@ -80,7 +75,7 @@ class MLP(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(
             Linear(inputs, outputs, noise, dtype=dtype, device=device)
-            for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True)
+            for inputs, outputs in pairwise(sizes)
         )
         self._activation = activation
 

@@ -1,4 +1,4 @@
-"""Update rules whose settings differ from replica to replica, as `torch.optim` would run each alone."""
+"""Update rules with settings per replica, equal to `torch.optim` run on each replica alone."""
 
 import dataclasses
 import math
@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 
@@ -31,7 +30,7 @@ class Optimizer(ABC):
         settings: One sequence of `R` numbers for every name in `setting_names`.
 
     Raises:
-        ValueError: If a setting is missing, or has another length than the parameters have replicas.
+        ValueError: If a setting is missing, or not given for every replica.
     """
 
     setting_names: ClassVar[tuple[str, ...]]
@@ -225,7 +224,7 @@ def _fused_adam(
 
 
 def _rectification(beta2: float, step: int) -> float | None:
-    """Factor r_t of the learning rate, or None while the second moment's variance is intractable."""
+    """Factor r_t of the learning rate; None while the second moment has too few terms."""
     longest = 2 / (1 - beta2) - 1
     length = longest - 2 * step * beta2**step / (1 - beta2**step)
     if length <= 5:
@@ -235,19 +234,13 @@ def _rectification(beta2: float, step: int) -> float | None:
     )
 
 
-def _unadapted_step(group: Group, gradients: list[Tensor], step: int) -> None:
+def _unadapted_step(group: Group, gradients: Sequence[Tensor], step: int) -> None:
     """Momentum alone moves the parameters; the second moment is only gathered."""
     settings = group.settings
     if settings["weight_decay"]:
-        gradients = torch._foreach_add(
-            gradients, group.parameters, alpha=settings["weight_decay"]
-        )
+        gradients = torch._foreach_add(gradients, group.parameters, alpha=settings["weight_decay"])
     torch._foreach_lerp_(group.moments["first"], gradients, 1 - settings["beta1"])
     torch._foreach_mul_(group.moments["second"], settings["beta2"])
-    torch._foreach_addcmul_(
-        group.moments["second"], gradients, gradients, 1 - settings["beta2"]
-    )
+    torch._foreach_addcmul_(group.moments["second"], gradients, gradients, 1 - settings["beta2"])
     rate = settings["lr"] / (1 - settings["beta1"] ** step)
     torch._foreach_add_(group.parameters, group.moments["first"], alpha=-rate)
-
-

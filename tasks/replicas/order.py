@@ -29,7 +29,7 @@ class Order:
         self, seeds: Sequence[int], examples: int, batch_size: int, device: torch.device | str
     ) -> None:
         if not 1 <= batch_size <= examples:
-            raise ValueError(f"batch_size must be in 1..{examples} (the examples), got {batch_size}")
+            raise ValueError(f"batch_size must be in 1..{examples}, the examples, got {batch_size}")
         self.steps_per_epoch = examples // batch_size
         self._seeds = list(seeds)
         self._examples = examples

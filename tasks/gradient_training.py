@@ -1,0 +1,209 @@
+"""The loop of every task that follows gradients; a task adds a `Model`, its mathematics."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from estimators.base import Estimator
+from estimators.noise import Noise
+from tasks.base import Replica, TrainingSettings, resolve_window
+from tasks.replicas.optim import SGD, Adam, Optimizer, RAdam
+
+TUNING_RATE = 10.0  # times the model's: Tucker et al. (2017), arXiv:1703.07370, appendix
+
+
+class Losses(NamedTuple):
+    """What one step comes to, for every replica and example.
+
+    Args:
+        surrogate: `R B`, whose gradient, averaged over examples, the model follows.
+        tuning_loss: `R B`, whose gradient the estimator's own parameters follow, or None.
+        metrics: By name, `R` each, detached.
+    """
+
+    surrogate: Float[Tensor, "R B"]
+    tuning_loss: Float[Tensor, "R B"] | None
+    metrics: Mapping[str, Float[Tensor, " R"]]
+
+
+class Model(nn.Module, ABC):
+    """A task's mathematics: parameters that lead with `R`, and the losses of a step."""
+
+    @abstractmethod
+    def losses(self, step: int, estimator: Estimator, noise: Noise) -> Losses:
+        """The losses at a step, counted from 0; `noise` is already there."""
+
+    @abstractmethod
+    def evaluate(self) -> Mapping[str, Float[Tensor, " R"]]:
+        """Final metrics of the present parameters. Runs without gradients."""
+
+    @abstractmethod
+    def select(self, keep: Tensor) -> None:
+        """Drops replicas from the parameters and from everything else that leads with `R`."""
+
+
+class GradientTraining:
+    """A pack in training: at every step, the gradient of the model's losses, then one update.
+
+    Replicas cannot mix: the derivative is taken of all replicas' losses at once, and each loss
+    depends on its own replica's parameters alone.
+
+    Args:
+        model: On the device, in its final format.
+        estimator: Built for the model, on the same device.
+        settings: The pack's; what replicas set for themselves comes first.
+        replicas: In the order of the axis `R`.
+        default_window: Steps that final training metrics average over, where settings are silent.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        estimator: Estimator,
+        settings: TrainingSettings,
+        replicas: Sequence[Replica],
+        default_window: int,
+    ) -> None:
+        self.step = 0
+        self.window = resolve_window(settings, default_window)
+        self._model = model
+        self._estimator = estimator
+        self._noise = Noise(seeds=[replica.seed for replica in replicas], purpose="train")
+        self._optimizer = make_optimizer(list(model.parameters()), settings, replicas)
+        self._tuner = _make_tuner(list(estimator.parameters()), settings, replicas)
+        self._link_parameters()
+
+    def advance(self, steps: int) -> Mapping[str, Float[Tensor, " R"]]:
+        """Trains that many steps; the metrics' means over them, in float64.
+
+        Raises:
+            ValueError: If `steps` is not positive.
+        """
+        if steps < 1:
+            raise ValueError(f"steps must be at least 1, got {steps}")
+        means = {name: value.double() for name, value in self._advance_once().items()}
+        if steps == 1:
+            return means
+        for _ in range(steps - 1):
+            for name, value in self._advance_once().items():
+                means[name] += value
+        return {name: total.div_(steps) for name, total in means.items()}
+
+    @torch.no_grad()
+    def evaluate(self) -> Mapping[str, Float[Tensor, " R"]]:
+        """Final metrics of the present parameters, in float64; training goes on as if not asked."""
+        return {name: value.double() for name, value in self._model.evaluate().items()}
+
+    def select(self, keep: Tensor) -> None:
+        """Drops replicas: `keep` is a boolean mask or indices, over the present ones."""
+        self._model.select(keep)
+        self._estimator.select(keep)
+        self._noise.select(keep)
+        self._optimizer.select(keep, list(self._model.parameters()))
+        if self._tuner is not None:
+            self._tuner.select(keep, list(self._estimator.parameters()))
+        self._link_parameters()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that training depends on; tensors are the live ones, so save or copy it at once."""
+        return {
+            "step": self.step,
+            "model": dict(self._model.state_dict()),
+            "optimizer": self._optimizer.state_dict(),
+            "estimator": dict(self._estimator.state_dict()),
+            "tuner": None if self._tuner is None else self._tuner.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over the state of a training of the same settings and replicas."""
+        self.step = state["step"]
+        self._model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._estimator.load_state_dict(state["estimator"])
+        if self._tuner is not None:
+            self._tuner.load_state_dict(state["tuner"])
+
+    def _link_parameters(self) -> None:
+        """Lists the parameters once, as walking through modules costs more than a small step."""
+        self._parameters = list(self._model.parameters())
+        self._tuned = list(self._estimator.parameters())
+        self._shares = torch.empty(0)
+
+    def _advance_once(self) -> Mapping[str, Float[Tensor, " R"]]:
+        self._noise.at(self.step)
+        losses = self._model.losses(self.step, self._estimator, self._noise)
+        tuning_loss = losses.tuning_loss if self._tuner is not None else None
+        gradients = self._gradients(
+            losses.surrogate, self._parameters, keep_graph=tuning_loss is not None
+        )
+        if self._tuner is not None and tuning_loss is not None:
+            self._tuner.step(self._gradients(tuning_loss, self._tuned))
+        self._optimizer.step(gradients)
+        self.step += 1
+        return losses.metrics
+
+    def _gradients(
+        self,
+        losses: Float[Tensor, "R B"],
+        parameters: Sequence[Tensor],
+        *,
+        keep_graph: bool = False,
+    ) -> tuple[Tensor, ...]:
+        """Derivatives of the mean over examples, each replica's by its own parameters."""
+        if self._shares.shape != losses.shape:
+            self._shares = torch.full_like(losses, 1 / losses.shape[-1])
+        return torch.autograd.grad(
+            losses,
+            parameters,
+            self._shares,
+            retain_graph=keep_graph,
+            allow_unused=True,
+            materialize_grads=True,
+        )
+
+
+def replica_values(
+    name: str, settings: TrainingSettings, replicas: Sequence[Replica]
+) -> list[float]:
+    """A setting's value for each replica: its own, else the pack's."""
+    return [replica.settings.get(name, getattr(settings, name)) for replica in replicas]
+
+
+def make_optimizer(
+    parameters: Sequence[Tensor], settings: TrainingSettings, replicas: Sequence[Replica]
+) -> Optimizer:
+    """The update rule that the settings ask for."""
+    kind = OPTIMIZERS[settings.optimizer]
+    values = {name: replica_values(name, settings, replicas) for name in kind.setting_names}
+    if kind is SGD:
+        return SGD(parameters, values, nesterov=settings.nesterov)
+    return kind(parameters, values)
+
+
+OPTIMIZERS: Mapping[str, type[Optimizer]] = {"adam": Adam, "radam": RAdam, "sgd": SGD}
+
+
+def training_bytes(parameters: int, settings: TrainingSettings) -> int:
+    """Bytes of that many numbers and of their optimizer's state."""
+    itemsize = 8 if settings.dtype == "float64" else 4
+    return parameters * itemsize * (1 + len(OPTIMIZERS[settings.optimizer].moment_names))
+
+
+def _make_tuner(
+    parameters: Sequence[Tensor], settings: TrainingSettings, replicas: Sequence[Replica]
+) -> Adam | None:
+    """Adam for the estimator's own parameters, if it has any."""
+    if not parameters:
+        return None
+    values = {
+        "lr": [TUNING_RATE * lr for lr in replica_values("lr", settings, replicas)],
+        "weight_decay": [0.0] * len(replicas),
+        "beta1": [0.9] * len(replicas),
+        "beta2": [0.999] * len(replicas),
+        "epsilon": [1e-8] * len(replicas),
+    }
+    return Adam(parameters, values)
