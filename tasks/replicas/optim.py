@@ -234,11 +234,12 @@ def _rectification(beta2: float, step: int) -> float | None:
     )
 
 
-def _unadapted_step(group: Group, gradients: Sequence[Tensor], step: int) -> None:
+def _unadapted_step(group: Group, gradients: list[Tensor], step: int) -> None:
     """Momentum alone moves the parameters; the second moment is only gathered."""
     settings = group.settings
     if settings["weight_decay"]:
-        gradients = torch._foreach_add(gradients, group.parameters, alpha=settings["weight_decay"])
+        penalty = settings["weight_decay"]
+        gradients = list(torch._foreach_add(gradients, group.parameters, alpha=penalty))
     torch._foreach_lerp_(group.moments["first"], gradients, 1 - settings["beta1"])
     torch._foreach_mul_(group.moments["second"], settings["beta2"])
     torch._foreach_addcmul_(group.moments["second"], gradients, gradients, 1 - settings["beta2"])
