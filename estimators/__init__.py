@@ -1,0 +1,82 @@
+"""Gradient estimators for expectations over discrete latent variables.
+
+>>> import torch
+>>> import estimators
+>>> logits = torch.zeros(5, 3, 2, requires_grad=True)
+>>> method = estimators.get("reinmax", temperature=1.3)
+>>> out = method.estimate(logits, lambda d: d[..., 1].sum(-1) ** 2, estimators.Noise(seed=0))
+>>> out.surrogate.sum().backward()
+>>> logits.grad.shape
+torch.Size([5, 3, 2])
+"""
+
+import difflib
+import inspect
+from collections.abc import Collection
+from typing import Any
+
+from estimators import exact as exact
+from estimators.base import Estimate as Estimate
+from estimators.base import Estimator as Estimator
+from estimators.base import Objective as Objective
+from estimators.base import PathwiseEstimator as PathwiseEstimator
+from estimators.gumbel import GumbelRao, GumbelSoftmax, STGumbelSoftmax
+from estimators.noise import Noise as Noise
+from estimators.reinforce import Reinforce, ReinforceLOO
+from estimators.reinmax import ReinMax
+from estimators.straight_through import StraightThrough
+
+_BY_NAME: dict[str, type[Estimator]] = {
+    method.name: method
+    for method in (
+        StraightThrough,
+        STGumbelSoftmax,
+        GumbelSoftmax,
+        GumbelRao,
+        ReinMax,
+        Reinforce,
+        ReinforceLOO,
+        exact.Exact,
+    )
+}
+
+
+def names() -> list[str]:
+    """Every registry name."""
+    return list(_BY_NAME)
+
+
+def find(name: str) -> type[Estimator]:
+    """The class of a registry name; its settings are the keyword arguments of `__init__`.
+
+    Raises:
+        ValueError: If there is no such estimator.
+    """
+    if name not in _BY_NAME:
+        raise ValueError(_unknown("estimator", name, _BY_NAME))
+    return _BY_NAME[name]
+
+
+def get(name: str, **settings: Any) -> Estimator:
+    """An estimator by its registry name.
+
+    Args:
+        name: One of `names()`.
+        settings: Keyword arguments of the class.
+
+    Raises:
+        ValueError: If the name, a setting or a setting's value is not valid.
+        TypeError: If a setting has the wrong type.
+    """
+    method = find(name)
+    valid = inspect.signature(method).parameters
+    for setting in settings:
+        if setting not in valid:
+            raise ValueError(_unknown(f"setting of {name}", setting, valid))
+    return method(**settings)
+
+
+def _unknown(what: str, given: str, valid: Collection[str]) -> str:
+    nearest = difflib.get_close_matches(str(given), valid, n=1, cutoff=0.0)
+    hint = f"; the nearest is {nearest[0]!r}" if nearest else ""
+    return f"{what} must be one of {', '.join(valid)}; got {given!r}{hint}"

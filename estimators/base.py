@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from estimators.noise import Noise
 
-Objective = Callable[[Float[Tensor, "K *B L C"]], Float[Tensor, "K *B"]]
+Objective = Callable[[Float[Tensor, "K *B L C"]], Float[Tensor, " K *B"]]
 
 
 class Estimate(NamedTuple):
@@ -148,7 +148,7 @@ class Estimator(nn.Module, ABC):
         self._build(latents, categories, context, replicas)
         self._built = sizes
 
-    def _build(  # noqa: B027 - a hook: most estimators learn nothing
+    def _build(
         self, latents: int, categories: int, context: int | None, replicas: int | None
     ) -> None:
         """Creates a subclass's learned parts."""
@@ -175,33 +175,35 @@ class Estimator(nn.Module, ABC):
         kept = int(keep.sum()) if keep.dtype == torch.bool else len(keep)
         self._built = (*self._built[:3], kept)
 
-    def _keep(
-        self, name: str, value: Any, *, least: float = 0.0, open_at_least: bool = True
-    ) -> None:
+    def _keep(self, name: str, value: Any, *, minimum: float | None = None) -> None:
         """Stores a per-replica setting: a float, or a tensor `R` as a buffer that `.to` moves.
+
+        Args:
+            name: The setting.
+            value: Must be finite, and positive if there is no minimum.
+            minimum: The least valid value.
 
         Raises:
             ValueError: If a value is out of range, or a tensor is not `R`.
             TypeError: If it is neither a number nor a tensor.
         """
-        bound = f"> {least:g}" if open_at_least else f">= {least:g}"
+        if not isinstance(value, Tensor):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TypeError(f"{name} must be a number or a tensor `R`, got {value!r}")
+        elif value.ndim != 1 or not value.is_floating_point():
+            shape = tuple(value.shape)
+            raise ValueError(
+                f"{name} must be a floating point tensor `R`, got {value.dtype} of shape {shape}"
+            )
+        values = value.tolist() if isinstance(value, Tensor) else [value]
+        bound = "> 0" if minimum is None else f">= {minimum:g}"
+        for one in values:
+            if not (math.isfinite(one) and (one > 0 if minimum is None else one >= minimum)):
+                raise ValueError(f"{name} must be finite and {bound}, got {one}")
         if isinstance(value, Tensor):
-            if value.ndim != 1 or not value.is_floating_point():
-                raise ValueError(
-                    f"{name} must be a floating point tensor `R`, "
-                    f"got {value.dtype} of shape {tuple(value.shape)}"
-                )
-            inside = value > least if open_at_least else value >= least
-            if not bool((inside & value.isfinite()).all()):
-                raise ValueError(f"{name} must be finite and {bound}, got {value.tolist()}")
             self.register_buffer(name, value.detach().clone(), persistent=False)
-            return
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise TypeError(f"{name} must be a number or a tensor `R`, got {value!r}")
-        inside = value > least if open_at_least else value >= least
-        if not (inside and math.isfinite(value)):
-            raise ValueError(f"{name} must be finite and {bound}, got {value}")
-        setattr(self, name, float(value))
+        else:
+            setattr(self, name, float(value))
 
     def _broadcast(self, name: str, logits: Float[Tensor, "*B L C"]) -> float | Tensor:
         """A per-replica setting, ready to be combined with the logits.
@@ -261,12 +263,16 @@ class HardForwardEstimator(PathwiseEstimator):
         noise: Noise,
         context: Float[Tensor, "*B F"] | None,
     ) -> Estimate:
-        one_hot = self._draw(logits, noise, self.samples)
-        surrogate = mean_over_samples(evaluate(objective, one_hot))
-        return Estimate(surrogate, surrogate.detach(), one_hot[0].detach())
+        return estimate_at(self._draw(logits, noise, self.samples), objective)
 
 
-def evaluate(objective: Objective, one_hot: Float[Tensor, "K *B L C"]) -> Float[Tensor, "K *B"]:
+def estimate_at(one_hot: Float[Tensor, "K *B L C"], objective: Objective) -> Estimate:
+    """The estimate of hard samples that carry the gradient themselves."""
+    surrogate = mean_over_samples(evaluate(objective, one_hot))
+    return Estimate(surrogate, surrogate.detach(), one_hot[0].detach())
+
+
+def evaluate(objective: Objective, one_hot: Float[Tensor, "K *B L C"]) -> Float[Tensor, " K *B"]:
     """The objective's losses at these samples.
 
     Raises:
@@ -281,7 +287,7 @@ def evaluate(objective: Objective, one_hot: Float[Tensor, "K *B L C"]) -> Float[
     return losses
 
 
-def mean_over_samples(losses: Float[Tensor, "K *B"]) -> Float[Tensor, "*B"]:
+def mean_over_samples(losses: Float[Tensor, " K *B"]) -> Float[Tensor, "*B"]:
     """The mean over the leading axis; a view where there is one sample."""
     return losses.squeeze(0) if losses.shape[0] == 1 else losses.mean(0)
 

@@ -1,0 +1,166 @@
+"""One-hot sampling, probabilities and their gradients, fast where there are few categories.
+
+Torch's softmax and its reductions over the last axis cost far more per row than per number on a
+CPU, so that two categories, the most common case, have formulas of their own.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from estimators.noise import Noise
+
+Term = tuple[float | Tensor, Float[Tensor, "*B L C"]]
+"""A scale (a number, or a tensor that broadcasts) and the probabilities it belongs to."""
+
+_ROWS_WORTH_A_KERNEL = 16
+"""Categories from which torch's CPU softmax beats elementary operations."""
+
+
+def compact(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*b L C"]:
+    """The logits, detached, with every batch axis that merely repeats them cut to length 1."""
+    logits = logits.detach()
+    for axis, stride in enumerate(logits.stride()[:-2]):
+        if stride == 0:
+            logits = logits.narrow(axis, 0, 1)
+    return logits
+
+
+def probabilities(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B L C"]:
+    """Softmax over the categories."""
+    if logits.shape[-1] == 2:
+        return (logits - logits.flip(-1)).sigmoid()
+    if logits.shape[-1] >= _ROWS_WORTH_A_KERNEL or logits.device.type != "cpu":
+        return logits.softmax(-1)
+    weights = (logits - logits.detach().amax(-1, keepdim=True)).exp()
+    return weights / weights.sum(-1, keepdim=True)
+
+
+def log_normaliser(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B L"]:
+    """Log of the sum of exponentials over the categories."""
+    if logits.shape[-1] == 2:
+        return torch.logaddexp(*logits.unbind(-1))
+    return logits.logsumexp(-1)
+
+
+def log_probability(
+    logits: Float[Tensor, "*B L C"], one_hot: Float[Tensor, "K *B L C"]
+) -> Float[Tensor, " K *B"]:
+    """Log-probability of one-hot samples under the product of the L categoricals."""
+    return (one_hot * logits).sum((-2, -1)) - log_normaliser(logits).sum(-1)
+
+
+def uniforms(
+    noise: Noise, logits: Float[Tensor, "*B L C"], samples: int
+) -> Float[Tensor, "K *B L"]:
+    """One uniform per sample and latent; a request leads with the batch, samples come after it."""
+    *batch, latents, _ = logits.shape
+    if samples == 1:
+        one = noise.uniform(*batch, latents, dtype=logits.dtype, device=logits.device)
+        return one.unsqueeze(0)
+    many = noise.uniform(*batch, samples, latents, dtype=logits.dtype, device=logits.device)
+    return many.movedim(-2, 0).contiguous()
+
+
+def exponentials(
+    noise: Noise, logits: Float[Tensor, "*B L C"], samples: int
+) -> Float[Tensor, "K *B L C"]:
+    """One standard exponential per sample and category; the request leads with the batch."""
+    *batch, latents, categories = logits.shape
+    many = noise.exponential(
+        *batch, samples, latents, categories, dtype=logits.dtype, device=logits.device
+    )
+    return many.movedim(-3, 0).contiguous()
+
+
+def sample_one_hot(
+    p: Float[Tensor, "*b L C"], uniform: Float[Tensor, "K *B L"]
+) -> Float[Tensor, "K *B L C"]:
+    """Inverts the cumulative distribution: class c where c cumulative probabilities are <= u."""
+    if p.shape[-1] == 2:
+        return _binary_one_hot(uniform >= p[..., 0], p.dtype)
+    below = uniform.unsqueeze(-1) < p.cumsum(-1)
+    below[..., -1] = True  # rounding may leave the last sum below one
+    first = below.clone()
+    first[..., 1:].logical_xor_(below[..., :-1])
+    return first.view(torch.uint8).to(p.dtype)
+
+
+def argmax_one_hot(scores: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B L C"]:
+    """One-hot of the largest score."""
+    if scores.shape[-1] == 2:
+        return _binary_one_hot(scores[..., 1] > scores[..., 0], scores.dtype)
+    return torch.zeros_like(scores).scatter_(-1, scores.argmax(-1, keepdim=True), 1.0)
+
+
+def _binary_one_hot(is_second: Bool[Tensor, "*B L"], dtype: torch.dtype) -> Float[Tensor, "*B L 2"]:
+    # converting bytes is several times faster than converting booleans
+    return torch.stack((~is_second, is_second), -1).view(torch.uint8).to(dtype)
+
+
+def draw_one_hot(
+    p: Float[Tensor, "*b L C"], logits: Float[Tensor, "*B L C"], noise: Noise, samples: int
+) -> Float[Tensor, "K *B L C"]:
+    """Hard samples with probabilities `p`, in the shape of the logits."""
+    return sample_one_hot(p, uniforms(noise, logits, samples))
+
+
+def jacobian_product(
+    terms: Sequence[Term], gradient: Float[Tensor, "K *B L C"]
+) -> Float[Tensor, "K *B L C"]:
+    """Sum of `scale * J(p) g` with the softmax Jacobian `J(p) g = p * (g - <p, g>)`."""
+    if gradient.shape[-1] == 2:
+        first, second = gradient.unbind(-1)
+        difference = (first - second).mul_(_binary_weight(terms))
+        product = gradient.new_empty(gradient.shape)
+        product[..., 0] = difference
+        torch.neg(difference, out=product[..., 1])
+        return product
+    return sum(  # type: ignore[return-value]
+        scale * _centred(p * gradient, p) for scale, p in terms
+    )
+
+
+def _centred(
+    product: Float[Tensor, "K *B L C"], p: Float[Tensor, "*B L C"]
+) -> Float[Tensor, "K *B L C"]:
+    return torch.addcmul(product, p, product.sum(-1, keepdim=True), value=-1)
+
+
+def _binary_weight(terms: Sequence[Term]) -> Float[Tensor, "*B L"]:
+    """With two categories J(p) g is `p_0 p_1 (g_0 - g_1)` times (1, -1)."""
+    weights = [
+        p[..., 0] * p[..., 1] * (scale.squeeze(-1) if isinstance(scale, Tensor) else scale)
+        for scale, p in terms
+    ]
+    return sum(weights[1:], start=weights[0])
+
+
+def carry_gradient(
+    logits: Float[Tensor, "*B L C"],
+    one_hot: Float[Tensor, "K *B L C"],
+    backward: Callable[[Float[Tensor, "K *B L C"]], Float[Tensor, "K *B L C"]],
+) -> Float[Tensor, "K *B L C"]:
+    """The samples unchanged, with a gradient to the logits: `backward` of the samples' gradient.
+
+    What `backward` returns is summed over the samples. It is a constant for higher derivatives,
+    which are refused.
+    """
+    return _CarryGradient.apply(logits, one_hot, backward)
+
+
+class _CarryGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, one_hot: Tensor, backward: Any) -> Tensor:
+        ctx.sample_backward = backward
+        return one_hot
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        to_logits = ctx.sample_backward(gradient)
+        return (to_logits.squeeze(0) if len(to_logits) == 1 else to_logits.sum(0)), None, None

@@ -1,0 +1,160 @@
+"""Enumeration of all states: the exact expectation, and its gradient."""
+
+import math
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from estimators.base import (
+    Estimate,
+    Estimator,
+    Objective,
+    evaluate,
+    mean_over_samples,
+    sample_count,
+)
+from estimators.categorical import compact, draw_one_hot, log_normaliser, probabilities
+from estimators.noise import Noise
+
+MAX_STATES = 2**20
+"""Most states that are enumerated."""
+
+CHUNK_NUMBERS = 2**22
+"""Numbers in the one-hot states that one call of the objective sees."""
+
+Link = Literal["softmax", "probit"]
+
+
+class Exact(Estimator):
+    """The exact gradient, by enumeration of all `C**L` states.
+
+    Unbiased, without variance. `C**L` evaluations of the objective, at most 2**20, in chunks that
+    the backward pass evaluates again where there are several. The gradient is the sum over states
+    of `q(D) f(D)`, differentiated; `value` and `sample` come from hard samples among the states.
+
+    Args:
+        samples: Hard samples that `value` averages over; the gradient does not depend on them.
+
+    Raises:
+        ValueError: If `samples` is not at least 1.
+
+    References:
+        Liu et al. (2023), arXiv:2304.08612, section 5.2, uses it as the reference.
+    """
+
+    name = "exact"
+    unbiased = True
+    needs_gradient = False
+    reference = "Liu, Dong, Liu, Yu, Gao (2023), arXiv:2304.08612, section 5.2"
+
+    def __init__(self, *, samples: int = 1) -> None:
+        super().__init__()
+        self.samples = sample_count(samples)
+
+    def evaluations(self, latents: int, categories: int) -> int:
+        """One per state."""
+        return categories**latents
+
+    def _check(self, latents: int, categories: int) -> str | None:
+        return _refusal(latents, categories)
+
+    def _estimate(
+        self,
+        logits: Float[Tensor, "*B L C"],
+        objective: Objective,
+        noise: Noise,
+        context: Float[Tensor, "*B F"] | None,
+    ) -> Estimate:
+        surrogate, losses = _enumerate(_log_softmax(logits), objective)
+        one_hot = draw_one_hot(probabilities(compact(logits)), logits, noise, self.samples)
+        latents, categories = logits.shape[-2:]
+        places = torch.tensor(_places(latents, categories), device=logits.device)
+        state = (one_hot.argmax(-1) * places).sum(-1)
+        return Estimate(surrogate, mean_over_samples(losses.gather(0, state)), one_hot[0])
+
+
+def expectation(
+    logits: Float[Tensor, "*B L C"], objective: Objective, link: Link = "softmax"
+) -> Float[Tensor, "*B"]:
+    """Exact `E[objective(D)]`, differentiable in the logits and in what the objective closes over.
+
+    Args:
+        logits: L independent variables with C categories.
+        objective: Maps one-hot `K *B L C` to losses `K *B`; K runs over states.
+        link: "softmax", or "probit" for C = 2 with P(class 1) = Phi(theta_1 - theta_0).
+
+    Raises:
+        ValueError: If there are more than `MAX_STATES` states, the link is unknown, or it is
+            "probit" with C > 2.
+    """
+    if logits.ndim < 2:
+        raise ValueError(f"logits must be `*B L C`, got shape {tuple(logits.shape)}")
+    latents, categories = logits.shape[-2:]
+    if (reason := _refusal(latents, categories)) is not None:
+        raise ValueError(reason)
+    if link == "probit":
+        if categories != 2:
+            raise ValueError(f"the probit link needs 2 categories, got {categories}; use 'softmax'")
+        log_p = torch.special.log_ndtr(logits - logits.flip(-1))
+    elif link == "softmax":
+        log_p = _log_softmax(logits)
+    else:
+        raise ValueError(f"link must be 'softmax' or 'probit', got {link!r}")
+    return _enumerate(log_p, objective)[0]
+
+
+def _log_softmax(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B L C"]:
+    return logits - log_normaliser(logits).unsqueeze(-1)
+
+
+def _refusal(latents: int, categories: int) -> str | None:
+    if latents * math.log2(categories) <= math.log2(MAX_STATES):
+        return None
+    return (
+        f"exact enumeration needs at most {MAX_STATES} states, "
+        f"got {categories}**{latents}; use fewer latents or a sampling estimator"
+    )
+
+
+def _enumerate(
+    log_p: Float[Tensor, "*B L C"], objective: Objective
+) -> tuple[Float[Tensor, "*B"], Float[Tensor, " S *B"]]:
+    """The expectation, and the detached losses of all states in order."""
+    *batch, latents, categories = log_p.shape
+    states = categories**latents
+    chunk = max(1, min(states, CHUNK_NUMBERS // max(1, log_p.numel())))
+    total = log_p.new_zeros(batch)
+    losses = []
+    for start in range(0, states, chunk):
+        one_hot = _states(start, min(start + chunk, states), log_p)
+
+        def part(log_p: Tensor, one_hot: Tensor = one_hot) -> tuple[Tensor, Tensor]:
+            at_states = evaluate(objective, one_hot)
+            weights = (one_hot * log_p).sum((-2, -1)).exp()
+            return (weights * at_states).sum(0), at_states.detach()
+
+        if chunk < states and torch.is_grad_enabled():
+            share, at_states = checkpoint(part, log_p, use_reentrant=False)
+        else:
+            share, at_states = part(log_p)
+        total = total + share
+        losses.append(at_states)
+    return total, torch.cat(losses)
+
+
+def _states(start: int, stop: int, like: Float[Tensor, "*B L C"]) -> Float[Tensor, "S *B L C"]:
+    """One-hot states number `start` to `stop`, the last latent running fastest."""
+    *batch, latents, categories = like.shape
+    numbers = torch.arange(start, stop, device=like.device)
+    places = torch.tensor(_places(latents, categories), device=like.device)
+    digits = numbers.unsqueeze(-1) // places % categories
+    one_hot = torch.nn.functional.one_hot(digits, categories).to(like.dtype)
+    shape = (len(numbers), *(1 for _ in batch), latents, categories)
+    return one_hot.view(shape).expand(-1, *batch, -1, -1)
+
+
+def _places(latents: int, categories: int) -> list[int]:
+    return [categories ** (latents - 1 - latent) for latent in range(latents)]

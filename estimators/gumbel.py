@@ -1,0 +1,228 @@
+"""Estimators that perturb the logits with Gumbel noise and relax the arg max."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from estimators.base import (
+    Estimate,
+    HardForwardEstimator,
+    Objective,
+    PathwiseEstimator,
+    estimate_at,
+    evaluate,
+    mean_over_samples,
+    sample_count,
+)
+from estimators.categorical import (
+    argmax_one_hot,
+    carry_gradient,
+    compact,
+    draw_one_hot,
+    exponentials,
+    jacobian_product,
+    log_normaliser,
+    probabilities,
+)
+from estimators.noise import Noise
+
+CHUNK_NUMBERS = 2**18
+"""Numbers per replica that conditional Gumbel draws hold at a time."""
+
+
+def _straight_through_sample(
+    logits: Float[Tensor, "*B L C"], noise: Noise, samples: int, temperature: float | Tensor
+) -> Float[Tensor, "K *B L C"]:
+    """Arg max of perturbed logits, with the gradient of their tempered softmax."""
+    perturbed = compact(logits) - exponentials(noise, logits, samples).log()
+    terms = [(1 / temperature, probabilities(perturbed / temperature))]
+    one_hot = argmax_one_hot(perturbed)
+    return carry_gradient(logits, one_hot, lambda g: jacobian_product(terms, g))
+
+
+class STGumbelSoftmax(HardForwardEstimator):
+    """Hard Gumbel-max sample forward, Gumbel-softmax Jacobian backward.
+
+    Biased. One evaluation of the objective per sample. With G Gumbel noise and
+    `D = argmax(theta + G)` the gradient is `(1/tau) J(softmax((theta + G)/tau)) g(D)`.
+
+    Args:
+        temperature: tau of the relaxation; > 0, dimensionless.
+        samples: Hard samples that the estimate averages over.
+
+    Raises:
+        ValueError: If `temperature` is not positive or `samples` not at least 1.
+
+    References:
+        Jang, Gu, Poole (2017), arXiv:1611.01144, section 2.2.
+    """
+
+    name = "st_gumbel_softmax"
+    unbiased = False
+    per_replica = frozenset({"temperature"})
+    reference = "Jang, Gu, Poole (2017), arXiv:1611.01144"
+    temperature: float | Tensor
+
+    def __init__(self, *, temperature: float | Tensor = 1.0, samples: int = 1) -> None:
+        super().__init__()
+        self._keep("temperature", temperature)
+        self.samples = sample_count(samples)
+
+    def evaluations(self, latents: int, categories: int) -> int:
+        """One per sample."""
+        return self.samples
+
+    def _draw(
+        self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int
+    ) -> Float[Tensor, "K *B L C"]:
+        temperature = self._broadcast("temperature", logits)
+        return _straight_through_sample(logits, noise, samples, temperature)
+
+
+class GumbelSoftmax(PathwiseEstimator):
+    """Relaxed sample `softmax((theta + G)/tau)` in place of the hard one.
+
+    Biased: it is the exact gradient of another objective, the relaxed one, which need not bound
+    the true one. The surrogate, and with it the gradient of what the objective closes over, is
+    taken at relaxed samples; `value` and `sample` at the hard samples of the same noise. Both are
+    evaluated in one call of the objective, stacked along the sample axis: two evaluations each.
+    `sample(logits, noise)` is hard, and carries the gradient of the relaxed sample.
+
+    Args:
+        temperature: tau of the relaxation; > 0, dimensionless.
+        samples: Relaxed samples that the estimate averages over.
+
+    Raises:
+        ValueError: If `temperature` is not positive or `samples` not at least 1.
+
+    References:
+        Jang, Gu, Poole (2017), arXiv:1611.01144; Maddison, Mnih, Teh (2017), arXiv:1611.00712.
+    """
+
+    name = "gumbel_softmax"
+    unbiased = False
+    per_replica = frozenset({"temperature"})
+    reference = "Maddison, Mnih, Teh (2017), arXiv:1611.00712"
+    temperature: float | Tensor
+
+    def __init__(self, *, temperature: float | Tensor = 1.0, samples: int = 1) -> None:
+        super().__init__()
+        self._keep("temperature", temperature)
+        self.samples = sample_count(samples)
+
+    def evaluations(self, latents: int, categories: int) -> int:
+        """A relaxed and a hard one per sample."""
+        return 2 * self.samples
+
+    def _draw(
+        self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int
+    ) -> Float[Tensor, "K *B L C"]:
+        temperature = self._broadcast("temperature", logits)
+        return _straight_through_sample(logits, noise, samples, temperature)
+
+    def _estimate(
+        self,
+        logits: Float[Tensor, "*B L C"],
+        objective: Objective,
+        noise: Noise,
+        context: Float[Tensor, "*B F"] | None,
+    ) -> Estimate:
+        perturbed = logits - exponentials(noise, logits, self.samples).log()
+        hard = argmax_one_hot(perturbed.detach())
+        soft = probabilities(perturbed / self._broadcast("temperature", logits))
+        relaxed, at_hard = evaluate(objective, torch.cat((soft, hard))).chunk(2)
+        value = mean_over_samples(at_hard.detach())
+        return Estimate(mean_over_samples(relaxed), value, hard[0])
+
+
+class GumbelRao(PathwiseEstimator):
+    """Straight-through Gumbel-softmax, averaged over Gumbel noise given the hard sample.
+
+    Biased exactly as `st_gumbel_softmax`, with less variance the more draws. One evaluation of the
+    objective. The perturbation is a constant in the backward pass, as in the authors' code:
+    differentiating through it would be another estimator. Draws are taken in chunks, of which only
+    the means of s and `s s^T` are kept, so memory does not grow with their number.
+
+    Args:
+        temperature: tau of the relaxation; > 0, dimensionless.
+        samples: K, conditional Gumbel draws for the one hard sample.
+
+    Raises:
+        ValueError: If `temperature` is not positive or `samples` not at least 1.
+
+    References:
+        Paulus, Maddison, Krause (2021), arXiv:2010.04838, section 4.
+    """
+
+    name = "gumbel_rao"
+    unbiased = False
+    per_replica = frozenset({"temperature"})
+    reference = "Paulus, Maddison, Krause (2021), arXiv:2010.04838"
+    temperature: float | Tensor
+
+    def __init__(self, *, temperature: float | Tensor = 1.0, samples: int = 100) -> None:
+        super().__init__()
+        self._keep("temperature", temperature)
+        self.samples = sample_count(samples)
+
+    def evaluations(self, latents: int, categories: int) -> int:
+        """One, whatever the number of draws."""
+        return 1
+
+    def _estimate(
+        self,
+        logits: Float[Tensor, "*B L C"],
+        objective: Objective,
+        noise: Noise,
+        context: Float[Tensor, "*B F"] | None,
+    ) -> Estimate:
+        return estimate_at(self._draw(logits, noise, 1), objective)
+
+    def _draw(
+        self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int
+    ) -> Float[Tensor, "K *B L C"]:
+        constant = compact(logits)
+        one_hot = draw_one_hot(probabilities(constant), logits, noise, samples)
+        jacobian = self._mean_jacobian(logits.detach(), one_hot.squeeze(0), noise)
+        return carry_gradient(
+            logits, one_hot, lambda g: torch.matmul(jacobian, g.unsqueeze(-1)).squeeze(-1)
+        )
+
+    def _mean_jacobian(
+        self, logits: Float[Tensor, "*B L C"], one_hot: Float[Tensor, "*B L C"], noise: Noise
+    ) -> Float[Tensor, "*B L C C"]:
+        """Mean over draws of `(1/tau) J(s)`, that is of `(1/tau) (diag(s) - s s^T)`."""
+        temperature = self._broadcast("temperature", logits)
+        mean = torch.zeros_like(logits)
+        outer = logits.new_zeros(*logits.shape, logits.shape[-1])
+        numbers = math.prod(noise.replica_shape(logits.shape))
+        chunk = min(max(CHUNK_NUMBERS // max(numbers, 1), 1), self.samples)
+        for start in range(0, self.samples, chunk):
+            draws = exponentials(noise, logits, min(chunk, self.samples - start))
+            s = probabilities(_conditional(logits, one_hot, draws) / temperature)
+            mean += s.sum(0)
+            by_draw = s.movedim(0, -1)
+            outer += torch.matmul(by_draw, by_draw.mT)
+        scale = 1 / (temperature * self.samples)
+        return (torch.diag_embed(mean) - outer) * (
+            scale.unsqueeze(-1) if isinstance(scale, Tensor) else scale
+        )
+
+
+def _conditional(
+    logits: Float[Tensor, "*B L C"],
+    one_hot: Float[Tensor, "*B L C"],
+    draws: Float[Tensor, "K *B L C"],
+) -> Float[Tensor, "K *B L C"]:
+    """Perturbed logits given that their arg max is the sample, from standard exponentials.
+
+    The largest one, at the sample, is `log Z - log E_D`; the others are
+    `-log(E_c exp(-theta_c) + E_D / Z)`, here in log space.
+    """
+    normaliser = log_normaliser(logits).unsqueeze(-1)
+    logs = draws.log()
+    top = normaliser - (logs * one_hot).sum(-1, keepdim=True)
+    others = -torch.logaddexp(logs - logits, -top)
+    return torch.where(one_hot.bool(), top, others)

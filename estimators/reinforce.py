@@ -1,0 +1,119 @@
+"""Score-function estimators with baselines that need no learning."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from estimators.base import (
+    Estimate,
+    Estimator,
+    Objective,
+    evaluate,
+    mean_over_samples,
+    sample_count,
+)
+from estimators.categorical import compact, draw_one_hot, log_probability, probabilities
+from estimators.noise import Noise
+
+
+class Reinforce(Estimator):
+    """The score function times the loss: `f(D) (D - pi)`.
+
+    Unbiased. One evaluation of the objective per sample; the objective need not be differentiable
+    in the sample. No baseline, hence the largest variance of all.
+
+    Args:
+        samples: Independent samples that the estimate averages over.
+
+    Raises:
+        ValueError: If `samples` is not at least 1.
+
+    References:
+        Williams (1992), Machine Learning 8, 229-256.
+    """
+
+    name = "reinforce"
+    unbiased = True
+    needs_gradient = False
+    reference = "Williams (1992), Machine Learning 8, 229-256"
+
+    def __init__(self, *, samples: int = 1) -> None:
+        super().__init__()
+        self.samples = sample_count(samples)
+
+    def evaluations(self, latents: int, categories: int) -> int:
+        """One per sample."""
+        return self.samples
+
+    def _estimate(
+        self,
+        logits: Float[Tensor, "*B L C"],
+        objective: Objective,
+        noise: Noise,
+        context: Float[Tensor, "*B F"] | None,
+    ) -> Estimate:
+        one_hot = draw_one_hot(probabilities(compact(logits)), logits, noise, self.samples)
+        losses = evaluate(objective, one_hot)
+        return score_estimate(logits, one_hot, losses, losses.detach())
+
+
+class ReinforceLOO(Estimator):
+    """The score function with the mean loss of the other samples as baseline.
+
+    Unbiased: `1/(K-1) sum_k (f_k - mean f) (D_k - pi)`. K evaluations of the objective, which need
+    not be differentiable in the sample.
+
+    Args:
+        samples: K, at least 2.
+
+    Raises:
+        ValueError: If `samples` is not at least 2.
+
+    References:
+        Kool, van Hoof, Welling (2019), Buy 4 REINFORCE samples, get a baseline for free.
+    """
+
+    name = "reinforce_loo"
+    unbiased = True
+    needs_gradient = False
+    reference = (
+        "Kool, van Hoof, Welling (2019), ICLR workshop on deep RL meets structured prediction"
+    )
+
+    def __init__(self, *, samples: int = 2) -> None:
+        super().__init__()
+        self.samples = sample_count(samples, least=2, purpose="leave-one-out")
+
+    def evaluations(self, latents: int, categories: int) -> int:
+        """One per sample."""
+        return self.samples
+
+    def _estimate(
+        self,
+        logits: Float[Tensor, "*B L C"],
+        objective: Objective,
+        noise: Noise,
+        context: Float[Tensor, "*B F"] | None,
+    ) -> Estimate:
+        one_hot = draw_one_hot(probabilities(compact(logits)), logits, noise, self.samples)
+        losses = evaluate(objective, one_hot)
+        detached = losses.detach()
+        signal = (detached - detached.mean(0)) * (self.samples / (self.samples - 1))
+        return score_estimate(logits, one_hot, losses, signal)
+
+
+def score_estimate(
+    logits: Float[Tensor, "*B L C"],
+    one_hot: Float[Tensor, "K *B L C"],
+    losses: Float[Tensor, " K *B"],
+    signal: Float[Tensor, " K *B"],
+) -> Estimate:
+    """Detached signals times log-probabilities, plus the losses for what the objective closes over.
+
+    Args:
+        logits: Those the samples were drawn with.
+        one_hot: The samples.
+        losses: The objective there.
+        signal: The losses minus a baseline, detached.
+    """
+    surrogate = mean_over_samples(signal * log_probability(logits, one_hot) + losses)
+    return Estimate(surrogate, mean_over_samples(losses).detach(), one_hot[0])

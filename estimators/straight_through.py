@@ -1,0 +1,69 @@
+"""The straight-through estimator."""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from estimators.base import HardForwardEstimator, sample_count
+from estimators.categorical import (
+    carry_gradient,
+    compact,
+    draw_one_hot,
+    jacobian_product,
+    probabilities,
+)
+from estimators.noise import Noise
+
+
+class StraightThrough(HardForwardEstimator):
+    """Hard sample forward, softmax Jacobian backward.
+
+    Biased, except for objectives linear in the one-hot sample. One evaluation of the objective
+    per sample. The gradient is `(1/tau) J(softmax(theta/tau)) g` with g the objective's gradient
+    at the sample; the sample itself is drawn at temperature 1.
+
+    Args:
+        temperature: tau: divides the logits in the backward pass only; > 0, dimensionless.
+        samples: Hard samples that the estimate averages over.
+
+    Raises:
+        ValueError: If `temperature` is not positive or `samples` not at least 1.
+
+    References:
+        Bengio, Leonard, Courville (2013), arXiv:1308.3432, section 4; with a temperature as in
+        Liu et al. (2023), arXiv:2304.08612, algorithm 1.
+    """
+
+    name = "straight_through"
+    unbiased = False
+    per_replica = frozenset({"temperature"})
+    reference = "Bengio, Leonard, Courville (2013), arXiv:1308.3432"
+    temperature: float | Tensor
+
+    def __init__(self, *, temperature: float | Tensor = 1.0, samples: int = 1) -> None:
+        super().__init__()
+        self._keep("temperature", temperature)
+        self.samples = sample_count(samples)
+
+    def evaluations(self, latents: int, categories: int) -> int:
+        """One per sample."""
+        return self.samples
+
+    def _draw(
+        self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int
+    ) -> Float[Tensor, "K *B L C"]:
+        temperature = self._broadcast("temperature", logits)
+        constant = compact(logits)
+        p = probabilities(constant)
+        one_hot = draw_one_hot(p, logits, noise, samples)
+        relaxed = tempered(constant, p, temperature)
+        terms = [(1 / temperature, relaxed)]
+        return carry_gradient(logits, one_hot, lambda g: jacobian_product(terms, g))
+
+
+def tempered(
+    constant: Float[Tensor, "*b L C"], p: Float[Tensor, "*b L C"], temperature: float | Tensor
+) -> Float[Tensor, "*b L C"]:
+    """Probabilities at a temperature, given those at temperature 1."""
+    if isinstance(temperature, float) and temperature == 1:
+        return p
+    return probabilities(constant / temperature)
