@@ -1,0 +1,59 @@
+"""Fixtures of the tasks' tests. No `__init__.py` here: this folder must not shadow `tasks`."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+import tasks
+from estimators.straight_through import StraightThrough
+from tasks.base import Replica
+
+SMALL = {
+    "polynomial": {"latents": 6, "batch_size": 8, "steps": 200},
+    "categorical_vae": {
+        "dataset": "digits",
+        "categories": 3,
+        "latents": 4,
+        "hidden": (24, 12),
+        "batch_size": 16,
+        "steps": 200,
+    },
+}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Tensors are small, and tests share the machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def train():
+    """Starts a training of a small version of a task, with replicas' own settings if given."""
+
+    def start(name, seeds, own=None, estimator=None, **settings):
+        task = tasks.get(name)
+        own = own or [{} for _ in seeds]
+        replicas = [
+            Replica(f"run-{index}", seed, values)
+            for index, (seed, values) in enumerate(zip(seeds, own, strict=True))
+        ]
+        settings = task.settings(**{**SMALL[name], **settings})
+        return task.start(settings, replicas, estimator or StraightThrough(), torch.device("cpu"))
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def data_folder():
+    """The folder with MNIST's files."""
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
+    root = Path(os.environ.get("RAYSWEEP_DATA") or beside)
+    if not (root / "MNIST" / "raw").is_dir():
+        pytest.skip(f"no MNIST/raw in {root}; set RAYSWEEP_DATA")
+    return root
