@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -101,6 +101,7 @@ def resolve_window(settings: TrainingSettings, default: int) -> int:
     return min(settings.window or default, settings.steps)
 
 
+@runtime_checkable
 class Training(Protocol):
     """A pack in training. Every metric is a tensor `R`, in the pack's present order of replicas."""
 
@@ -123,6 +124,7 @@ class Training(Protocol):
         """Takes over the state of a training of the same settings and replicas."""
 
 
+@runtime_checkable
 class Task(Protocol):
     """A training problem, as the engine sees it."""
 

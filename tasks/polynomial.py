@@ -105,7 +105,10 @@ class PolynomialModel(Model):
         theta = self.theta
         logits = theta.unsqueeze(1).expand(-1, self._batch_size, -1, -1)
         estimate = estimator.estimate(logits, self.objective, noise)
-        metrics = {"train_loss": estimate.value.mean(1), "expected_loss": self.expected_loss()}
+        expected = self.expected_loss()
+        # Logits that are no numbers still give samples: a diverged replica must not look healthy.
+        train_loss = torch.add(estimate.value.mean(1), expected, alpha=0)
+        metrics = {"train_loss": train_loss, "expected_loss": expected}
         return Losses(estimate.surrogate, estimate.tuning_loss, metrics)
 
     def objective(self, sample: Float[Tensor, "*batch L 2"]) -> Float[Tensor, "*batch"]:

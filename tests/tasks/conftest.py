@@ -33,6 +33,12 @@ def one_thread():
 
 
 @pytest.fixture
+def small():
+    """Settings of a small version of every task."""
+    return SMALL
+
+
+@pytest.fixture
 def train():
     """Starts a training of a small version of a task, with replicas' own settings if given."""
 

@@ -17,7 +17,7 @@ def test_an_epoch_shows_every_example_once_but_an_incomplete_batch():
     for replica in range(3):
         shown = seen[:, replica].flatten()
         assert len(shown.unique()) == 20
-        assert 0 <= shown.min()
+        assert shown.min() >= 0
         assert shown.max() <= 22
 
 

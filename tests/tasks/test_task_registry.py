@@ -1,0 +1,59 @@
+import dataclasses
+
+import pytest
+
+import tasks
+from estimators.straight_through import StraightThrough
+
+
+@pytest.fixture(params=tasks.names())
+def task(request):
+    return tasks.get(request.param)
+
+
+def test_names_are_those_of_the_tasks():
+    assert tasks.names() == ["polynomial", "categorical_vae"]
+    assert all(tasks.get(name).name == name for name in tasks.names())
+
+
+def test_unknown_task_is_refused_with_the_nearest():
+    with pytest.raises(ValueError, match="got polynomal; did you mean polynomial"):
+        tasks.get("polynomal")
+
+
+def test_unlike_name_is_refused_with_the_list():
+    with pytest.raises(ValueError, match=r"must be one of polynomial, categorical_vae, got xyz$"):
+        tasks.get("xyz")
+
+
+def test_every_setting_says_what_it_means(task):
+    for field in dataclasses.fields(task.settings):
+        assert field.metadata["meaning"]
+        assert isinstance(field.metadata["per_replica"], bool)
+
+
+def test_every_task_reports_train_loss(task):
+    assert "train_loss" in task.metrics
+    assert all(metric.meaning for metric in task.metrics.values())
+
+
+def test_default_settings_can_run(task):
+    assert task.check(task.settings(), StraightThrough()) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"window": 0}, "window must be at least 1, got 0"),
+        ({"lr": 0.0}, "lr must be positive, got 0"),
+        ({"weight_decay": -1.0}, "weight_decay must be >= 0, got -1"),
+        ({"beta1": 1.0}, r"beta1 must be in \[0, 1\), got 1"),
+        ({"nesterov": True}, "nesterov needs momentum > 0"),
+        ({"latents": 0}, "latents must be at least 1, got 0"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_settings_out_of_range_are_refused(task, changes, message):
+    with pytest.raises(ValueError, match=message):
+        task.settings(**changes)
