@@ -1,0 +1,36 @@
+"""Multi-seed sweeps of gradient estimators on Ray: one YAML file, one command.
+
+`raysweep.run(spec, store=…)` runs what is missing of a sweep and returns its `Results`;
+`raysweep.open(store, sweep)` opens the results of one that ran.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from raysweep.errors import (
+    ClusterError as ClusterError,
+    LeaseHeld as LeaseHeld,
+    RaysweepError as RaysweepError,
+    SpecError as SpecError,
+    StoreError as StoreError,
+)
+
+if TYPE_CHECKING:
+    from raysweep.results.results import Results as Results
+    from raysweep.results.results import open_results as open  # noqa: A004
+    from raysweep.session import run as run
+
+__all__ = ["ClusterError", "LeaseHeld", "RaysweepError", "Results", "SpecError", "StoreError",
+           "open", "run"]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads what needs heavy packages only when it is used: `--help` must not wait for torch."""
+    if name in ("Results", "open"):
+        from raysweep.results import results
+
+        return results.open_results if name == "open" else results.Results
+    if name == "run":
+        from raysweep.session import run
+
+        return run
+    raise AttributeError(f"module 'raysweep' has no attribute {name!r}")

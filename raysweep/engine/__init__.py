@@ -1,0 +1,1 @@
+"""Trains packs: in this process, or as Ray Tune trials."""

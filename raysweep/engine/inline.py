@@ -1,0 +1,39 @@
+"""Trains packs one after another in this process: for debuggers and fast tests."""
+
+from collections.abc import Callable
+
+from raysweep.engine.pack import Job
+from raysweep.engine.work import Worker, prepare
+from raysweep.schedule import Schedule
+
+
+def run_inline(
+    schedule: Schedule, job: Job, stopping: Callable[[], bool], watch: Callable[[dict], None]
+) -> None:
+    """Trains until nothing is missing, or until told to stop.
+
+    Args:
+        schedule: Says what to train.
+        job: Where and how.
+        stopping: Asked at least every second.
+        watch: Told the progress of packs.
+    """
+    prepare(job)
+    while not stopping():
+        pack = schedule.next_pack()
+        if pack is None:
+            return
+        worker = Worker(job, pack)
+        while True:
+            result = worker.step()
+            if result["done"]:
+                break
+            watch(result["progress"])
+            if stopping():
+                worker.stop()
+                schedule.pack_stopped(pack.pack_id)
+                return
+        if "failure" in result:
+            schedule.pack_failed(pack.pack_id, result["failure"], result["error"])
+        else:
+            schedule.pack_ended(pack.pack_id)

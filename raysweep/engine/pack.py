@@ -1,0 +1,254 @@
+"""Trains one pack: curves, checkpoints, divergence, and the rows its runs end with."""
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from raysweep import registry
+from raysweep.engine.curves import CurveWriter, Means
+from raysweep.engine.replicas import assemble
+from raysweep.plan import Pack, PlannedRun
+from raysweep.store.checkpoints import Checkpoints, Manifest
+from raysweep.store.lease import DriverWatch
+from raysweep.store.rows import run_row, timed
+from raysweep.store.store import SweepStore
+
+PROGRESS_S = 1.0
+CHECKPOINT_SHARE = 20  # at most a twentieth of the time goes into checkpoints
+CUDA_STEPS = 10  # steps between two looks at the clock on a GPU, on a fixed grid
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What a worker needs besides the pack.
+
+    Args:
+        store: The store's path or URI.
+        sweep: The sweep's name.
+        token: The driver's lease token.
+        checkpoint_s: Seconds between two checkpoints.
+        cpu: Threads to compute with.
+        gpu: GPUs given; 0 trains on the CPU.
+        data: Folder of the data sets, or None for the default.
+        provenance: `version` and `git_commit` of every row.
+        runs_schema: Arrow schema of `runs`, serialised.
+        curves_schema: Likewise of `curves`.
+    """
+
+    store: str
+    sweep: str
+    token: str
+    checkpoint_s: float
+    cpu: float
+    gpu: float
+    data: str | None
+    provenance: Mapping[str, str | None]
+    runs_schema: bytes
+    curves_schema: bytes
+
+
+class DriverGone(Exception):
+    """The driver that sent this pack no longer drives the sweep."""
+
+
+class PackLoop:
+    """A pack in training, from its checkpoint if it has one.
+
+    Everything that enters a result happens at steps that settings alone decide: multiples of
+    `report_every`, the start of the window, the end. The clock decides only when to checkpoint
+    and when to return, so that neither kills nor pack-mates show in the numbers.
+
+    Args:
+        pack: What to train.
+        job: Where and how.
+    """
+
+    def __init__(self, pack: Pack, job: Job) -> None:
+        import pyarrow as pa
+
+        self.pack, self.job = pack, job
+        self.store = SweepStore(job.store, job.sweep)
+        self.columns = pa.ipc.read_schema(pa.py_buffer(job.runs_schema))
+        self.watch = DriverWatch(self.store.files, job.token)
+        self.checkpoints = Checkpoints(self.store.files, pack.pack_id)
+        self.device, self.device_name = _device(job.gpu)
+        self.grid = CUDA_STEPS if self.device.type == "cuda" else 1
+        self.ended: list[dict[str, Any]] = []
+        self.executed = max((run.executed for run in pack.runs), default=0)
+        self.seconds = 0.0
+        self.started_at = datetime.now(timezone.utc).isoformat()
+        self.checkpoint_cost = 0.0
+        self.curves = CurveWriter(
+            self.store.files, pack.pack_id, pa.ipc.read_schema(pa.py_buffer(job.curves_schema))
+        )
+        self._start()
+
+    def _start(self) -> None:
+        manifest = self.checkpoints.manifest()
+        wanted = {run.run_id: run for run in self.pack.runs}
+        self.active = [wanted[run_id] for run_id in (manifest.active if manifest else wanted)
+                       if run_id in wanted]
+        if manifest is not None:
+            self.ended = [dict(row) for row in manifest.ended if row["run_id"] in wanted]
+            self.executed = max(self.executed, self.checkpoints.executed())
+            self.seconds, self.started_at = manifest.seconds, manifest.started_at
+        settings, replicas, estimator = assemble(self.pack, self._first(manifest), self.device)
+        self.steps, self.report_every = settings.steps, settings.report_every
+        task = registry.task(self.pack.task)
+        self.training = task.start(settings, replicas, estimator, self.device)
+        self.window_start = self.steps - self.training.window
+        self.curve, self.final = Means(), Means()
+        if manifest is not None and manifest.step > 0:
+            self._restore(manifest)
+        if manifest is not None or any(run.failures for run in self.pack.runs):
+            self.curves.go_on(self.training.step, set(wanted))
+        fewer = manifest is not None and manifest.step > 0 and len(self.active) < len(
+            manifest.active
+        )
+        self.checkpoints.write(self._manifest(), self._state() if fewer else None)
+        self._saved = self._noted = time.monotonic()
+
+    def _first(self, manifest: Manifest | None) -> list[PlannedRun]:
+        """The runs that the state to load was saved with; of a fresh pack, all."""
+        if manifest is None or manifest.step == 0:
+            return self.active
+        saved = {run.run_id: run for run in manifest.pack.runs}
+        return [saved[run_id] for run_id in manifest.active]
+
+    def _restore(self, manifest: Manifest) -> None:
+        state = self.checkpoints.state(manifest, self.device)
+        self.training.load_state_dict(state["training"])
+        self.curve.load_state_dict(state["curve"])
+        self.final.load_state_dict(state["final"])
+        wanted = {run.run_id for run in self.pack.runs}
+        keep = [run_id in wanted for run_id in manifest.active]
+        if not all(keep):
+            self._select(torch.tensor(keep, device=self.device))
+
+    @property
+    def progress(self) -> dict[str, Any]:
+        """How far the pack has come."""
+        return {"pack_id": self.pack.pack_id, "step": self.training.step, "steps": self.steps}
+
+    def run_for(self, seconds: float) -> bool:
+        """Trains for about that long; whether the pack has ended, its rows put down.
+
+        Raises:
+            DriverGone: If the driver was replaced or has been silent for too long.
+        """
+        if self.watch.gone():
+            raise DriverGone
+        began = last = time.monotonic()
+        while self.active and self.training.step < self.steps:
+            self._advance()
+            now = time.monotonic()
+            self.seconds += (now - last) / max(1, len(self.active))
+            last = now
+            if now - began >= seconds:
+                break
+        if not self.active or self.training.step >= self.steps:
+            self._end()
+            return True
+        now = time.monotonic()
+        if now - self._saved >= max(self.job.checkpoint_s, CHECKPOINT_SHARE * self.checkpoint_cost):
+            self.checkpoint()
+        elif now - self._noted >= PROGRESS_S:
+            self.checkpoints.write_progress(self.executed)
+            self._noted = now
+        return False
+
+    def _advance(self) -> None:
+        step = self.training.step
+        ahead = [self.steps, (step // self.report_every + 1) * self.report_every]
+        if step < self.window_start:
+            ahead.append(self.window_start)
+        count = min(min(ahead) - step, self.grid - step % self.grid)
+        metrics = self.training.advance(count)
+        self.executed += count
+        self.curve.add(metrics, count)
+        if step >= self.window_start:
+            self.final.add(metrics, count)
+        if self.training.step % self.report_every == 0 or self.training.step == self.steps:
+            self._report()
+
+    def _report(self) -> None:
+        """A row of each run's curve; runs whose loss is no longer finite end here."""
+        means = self.curve.take()
+        finite = torch.stack([torch.isfinite(each) for each in means.values()]).all(dim=0)
+        keep = finite.tolist()
+        self.curves.add([run.run_id for run in self.active], self.training.step, self.seconds,
+                        {name: each.tolist() for name, each in means.items()})
+        if all(keep):
+            return
+        for run, good in zip(self.active, keep, strict=True):
+            if not good:
+                self.ended.append(self._row(run, "diverged", {}))
+        self._select(finite)
+
+    def _select(self, keep: Tensor) -> None:
+        flags = keep.tolist()
+        self.active = [run for run, good in zip(self.active, flags, strict=True) if good]
+        if self.active:
+            self.training.select(keep)
+            self.curve.select(keep)
+            self.final.select(keep)
+
+    def _end(self) -> None:
+        if self.active:
+            evaluated = self.training.evaluate()
+            metrics = {name: each.tolist() for name, each in
+                       {**self.final.take(), **evaluated}.items()}
+            for place, run in enumerate(self.active):
+                own = {name: values[place] for name, values in metrics.items()}
+                diverged = not all(value - value == 0 for value in own.values())
+                self.ended.append(self._row(run, "diverged" if diverged else "done",
+                                            {} if diverged else own))
+        if self.watch.gone_now():
+            raise DriverGone
+        self.curves.flush()
+        order = {run.run_id: place for place, run in enumerate(self.pack.runs)}
+        rows = sorted(self.ended, key=lambda row: order[row["run_id"]])
+        self.store.write_runs(self.pack.pack_id, [timed(row) for row in rows], self.columns)
+        self.checkpoints.remove()
+
+    def checkpoint(self) -> None:
+        """Puts the pack's state down, so that another driver can go on from here."""
+        began = time.monotonic()
+        if self.watch.gone_now():
+            raise DriverGone
+        self.curves.flush()
+        self.checkpoints.write(self._manifest(), self._state())
+        self._saved = self._noted = time.monotonic()
+        self.checkpoint_cost = self._saved - began
+
+    def _manifest(self) -> Manifest:
+        return Manifest(
+            self.pack, self.training.step, tuple(run.run_id for run in self.active),
+            tuple(self.ended), self.executed, self.seconds, self.started_at,
+        )
+
+    def _state(self) -> dict[str, Any]:
+        return {"training": self.training.state_dict(), "curve": self.curve.state_dict(),
+                "final": self.final.state_dict()}
+
+    def _row(self, run: PlannedRun, status: str, metrics: Mapping[str, float]) -> dict[str, Any]:
+        outcome = {
+            "status": status, "steps": self.training.step, "steps_executed": self.executed,
+            "seconds": self.seconds, "device": self.device_name, "started_at": self.started_at,
+            "metrics": metrics, **self.job.provenance,
+        }
+        return run_row(self.job.sweep, self.pack, run, self.columns, outcome)
+
+
+def _device(gpu: float) -> tuple[torch.device, str]:
+    if gpu <= 0:
+        return torch.device("cpu"), "cpu"
+    if not torch.cuda.is_available():
+        raise RuntimeError("expected a CUDA device for resources.gpu, got none that torch can "
+                           "use; set gpu: 0, or install a CUDA build of torch")
+    return torch.device("cuda"), f"cuda ({torch.cuda.get_device_name()})"

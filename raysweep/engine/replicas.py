@@ -1,0 +1,47 @@
+"""From the runs of a pack to what a task starts with."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from estimators import Estimator
+from raysweep import registry
+from raysweep.plan import Pack, PlannedRun
+from raysweep.space import same
+from tasks.base import DTYPES, Replica
+
+
+def assemble(
+    pack: Pack, runs: Sequence[PlannedRun], device: torch.device
+) -> tuple[Any, list[Replica], Estimator]:
+    """Shared settings, replicas and estimator of a pack.
+
+    Settings in which the runs differ reach the task replica by replica, and the estimator as
+    tensors `R` of the training's floating point format.
+
+    Args:
+        pack: Names the task and the estimator.
+        runs: In the order of the replica axis.
+        device: Where the estimator's tensors go.
+    """
+    task = registry.task(pack.task)
+    declared = {
+        **registry.task_settings(pack.task),
+        **registry.estimator_settings(task.family, pack.estimator),
+    }
+    shared = dict(runs[0].settings)
+    dtype = DTYPES[shared.get("training.dtype", "float32")]
+    columns = {}
+    for key, value in shared.items():
+        column = [run.settings[key] for run in runs]
+        if key.startswith("estimator.") and not all(same(each, value) for each in column):
+            columns[key] = torch.tensor(column, dtype=dtype, device=device)
+    settings, estimator = registry.instantiate(pack.task, pack.estimator, {**shared, **columns})
+    own = [key for key, setting in declared.items()
+           if setting.per_replica and not key.startswith("estimator.")]
+    replicas = [
+        Replica(run.run_id, run.seed, {declared[key].name: run.settings[key] for key in own})
+        for run in runs
+    ]
+    return settings, replicas, estimator.to(device)

@@ -1,0 +1,82 @@
+"""What a worker does with a pack, whichever executor sent it."""
+
+import contextlib
+import os
+import traceback
+from typing import Any
+
+import torch
+
+from raysweep.engine.pack import DriverGone, Job, PackLoop
+from raysweep.errors import StoreError
+from raysweep.plan import Pack
+
+SLICE_S = 1.0  # a stop must be obeyed within a second
+
+
+def prepare(job: Job) -> None:
+    """Sets the process up: threads, denormal numbers, the data folder."""
+    torch.set_num_threads(max(1, int(job.cpu)))
+    # Second moments that decay below the smallest normal number make a step 30 times slower.
+    torch.set_flush_denormal(True)
+    if job.data is not None:
+        os.environ["RAYSWEEP_DATA"] = job.data
+
+
+class Worker:
+    """Trains one pack in slices; failures come back as plain data.
+
+    Args:
+        job: Where and how.
+        pack: What to train.
+    """
+
+    def __init__(self, job: Job, pack: Pack) -> None:
+        self.job, self.pack = job, pack
+        self.loop: PackLoop | None = None
+
+    def step(self) -> dict[str, Any]:
+        """Trains for a slice; `{"done", "progress"}`, or `{"done", "failure", "error"}`."""
+        try:
+            if self.loop is None:
+                self.loop = PackLoop(self.pack, self.job)
+            done = self.loop.run_for(SLICE_S)
+        except Exception as error:  # noqa: BLE001 - a run's own code may raise anything
+            self._release()
+            return {"done": True, "failure": _kind(error), "error": _text(error)}
+        progress = self.loop.progress
+        if done:
+            self._release()
+        return {"done": done, "progress": progress}
+
+    def stop(self) -> None:
+        """Puts the pack's state down and lets go of it."""
+        with contextlib.suppress(DriverGone, StoreError):
+            if self.loop is not None:
+                self.loop.checkpoint()
+        self._release()
+
+    def _release(self) -> None:
+        self.loop = None
+        if self.job.gpu > 0 and torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _kind(error: Exception) -> str:
+    if isinstance(error, DriverGone):
+        return "orphan"
+    if isinstance(error, StoreError):
+        return "store"
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return "memory"
+    return "run"
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, DriverGone):
+        return "another driver took the sweep over; let that one end, or run the command again"
+    if isinstance(error, StoreError):
+        return str(error)
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    message = str(error) or type(error).__name__
+    return f"{type(error).__name__}: {message} ({os.path.basename(where.filename)}:{where.lineno})"

@@ -1,0 +1,44 @@
+"""The errors a user meets; each message is one line that says what to do.
+
+    RaysweepError
+    ├── SpecError        the sweep file, an option or a name is wrong
+    ├── StoreError       the store cannot be read or written
+    │   └── LeaseHeld    another driver runs this sweep
+    └── ClusterError     Ray cannot give what the sweep asks for
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class RaysweepError(Exception):
+    """Base of all errors that raysweep explains to its user."""
+
+
+class SpecError(RaysweepError, ValueError):
+    """Something the user wrote is wrong; `problems` holds one line per mistake."""
+
+    def __init__(self, problems: str | Iterable[str]) -> None:
+        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class StoreError(RaysweepError):
+    """The store cannot be read or written."""
+
+
+class LeaseHeld(StoreError):
+    """Another live driver holds the sweep."""
+
+
+class ClusterError(RaysweepError):
+    """Ray or its nodes cannot give what the sweep asks for."""
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """Text that helps after an unknown name: the closest valid one, and all of them if few."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    listed = ", ".join(names) if len(names) <= 40 else f"{len(names)} names"
+    return f"{hint} (known: {listed})" if names else hint

@@ -1,0 +1,151 @@
+"""Live progress of a session: a panel in a terminal, plain lines elsewhere."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from raysweep.schedule import ArmState, Schedule
+
+LINE_S = 10.0
+MAX_ARMS = 24
+
+
+class Progress:
+    """Shows a schedule's progress on stderr.
+
+    Args:
+        console: Where to; stderr if None.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True)
+
+    @contextlib.contextmanager
+    def watching(self, schedule: Schedule) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+        """Shows the schedule until left; yields what to call with a pack's progress."""
+        view = View(schedule)
+        if self.console.is_terminal:
+            with Live(get_renderable=view.panel, console=self.console, refresh_per_second=4,
+                      transient=True):
+                yield view.note
+            return
+        self._line(view)
+        last = time.monotonic()
+
+        def note(progress: Mapping[str, Any]) -> None:
+            nonlocal last
+            view.note(progress)
+            if time.monotonic() - last >= LINE_S:
+                last = time.monotonic()
+                self._line(view)
+
+        yield note
+        self._line(view)
+
+    def _line(self, view: "View") -> None:
+        self.console.print(view.line(), highlight=False, soft_wrap=True)
+
+
+class View:
+    """What there is to show.
+
+    Args:
+        schedule: Of the session.
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self.began = time.monotonic()
+        self.before = self._ended()
+        self.packs: dict[str, float] = {}
+
+    def note(self, progress: Mapping[str, Any]) -> None:
+        """Takes in how far a pack has come."""
+        self.packs[progress["pack_id"]] = progress["step"] / max(1, progress["steps"])
+
+    @property
+    def total(self) -> int:
+        """Runs of the sweep; of a model-based search, those that it will propose too."""
+        schedule = self.schedule
+        planned = len(schedule.planned)
+        seeds = len(schedule.spec.seeds)
+        to_come = sum(
+            max(0, (state.study.wanted or 0) - len(state.study.known)) * seeds
+            for state in schedule.arms if state.study.adapts
+        )
+        return planned + to_come
+
+    def line(self) -> str:
+        """One plain line."""
+        ended, flying = self._ended(), list(self.schedule.in_flight.values())
+        failed = sum(1 for run_id in self.schedule.planned
+                     if self._status(run_id) == "failed")
+        text = f"{ended}/{self.total} runs, {len(flying)} packs in flight"
+        if failed:
+            text += f", {failed} failed"
+        rate = self._rate()
+        if rate > 0:
+            text += f", {60 * rate:.0f} runs/min"
+            if ended < self.total:
+                text += f", {_duration(self._left(rate))} left"
+        return text
+
+    def panel(self) -> Group:
+        """The line, a bar, and the best value so far of each arm."""
+        bar = ProgressBar(total=max(1, self.total), completed=self._ended() + self._partial(),
+                          width=60)
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        metric = self.schedule.spec.select.metric
+        for title in ("arm", "configurations", f"best {metric} so far"):
+            table.add_column(title)
+        for state in self.schedule.arms[:MAX_ARMS]:
+            table.add_row(*self._arm(state))
+        more = len(self.schedule.arms) - MAX_ARMS
+        rest = [Text(f"and {more} more arms", style="dim")] if more > 0 else []
+        return Group(Text(self.line(), style="bold"), bar, table, *rest)
+
+    def _arm(self, state: ArmState) -> tuple[str, str, str]:
+        values = [value for value in list(state.closed.values()) if value is not None]
+        best = min if self.schedule.spec.select.mode == "min" else max
+        shown = f"{best(values):.4g}" if values else "–"
+        return state.arm.name, f"{len(state.closed)}/{self._wanted(state)}", shown
+
+    def _wanted(self, state: ArmState) -> int:
+        return state.study.wanted or state.arm.size or len(state.open) + len(state.closed)
+
+    def _status(self, run_id: str) -> str | None:
+        ended = self.schedule.ended.get(run_id)
+        return ended.status if ended else None
+
+    def _ended(self) -> int:
+        return len(self.schedule.planned) - self.schedule.missing
+
+    def _partial(self) -> float:
+        """Runs' worth of work in packs in flight."""
+        return sum(self.packs.get(pack.pack_id, 0.0) * len(pack.runs)
+                   for pack in list(self.schedule.in_flight.values()))
+
+    def _rate(self) -> float:
+        """Runs per second of this session, packs in flight counted by their steps."""
+        worked = self._ended() - self.before + self._partial()
+        return worked / max(1e-9, time.monotonic() - self.began)
+
+    def _left(self, rate: float) -> float:
+        return max(0.0, self.total - self._ended() - self._partial()) / rate
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+

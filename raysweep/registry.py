@@ -1,0 +1,156 @@
+"""The tasks and estimators a sweep file can name, and the settings each declares."""
+
+import dataclasses
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Any, Union
+
+import estimators
+import tasks
+from estimators import Estimator
+from raysweep.errors import SpecError, nearest
+from tasks.base import Task, TrainingSettings
+
+TRAINING = frozenset(field.name for field in dataclasses.fields(TrainingSettings))
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One declared setting.
+
+    Args:
+        key: `section.name`; the section is `task`, `estimator` or `training`.
+        type: Its type annotation.
+        default: Its value when the sweep file is silent.
+        per_replica: Whether the runs of one pack may differ in it.
+    """
+
+    key: str
+    type: Any
+    default: Any
+    per_replica: bool
+
+    @property
+    def name(self) -> str:
+        """The name without its section."""
+        return self.key.partition(".")[2]
+
+
+@functools.cache
+def task_names() -> tuple[str, ...]:
+    """Every task: raysweep's own, and those of installed packages (`raysweep.tasks`)."""
+    return tuple(sorted({*tasks.names(), *_plugins("raysweep.tasks")}))
+
+
+@functools.cache
+def task(name: str) -> Task:
+    """The task of that name.
+
+    Raises:
+        SpecError: If there is none.
+    """
+    if name in tasks.names():
+        return tasks.get(name)
+    plugins = _plugins("raysweep.tasks")
+    if name not in plugins:
+        raise SpecError(f"unknown task {name!r}{nearest(name, task_names())}")
+    found = plugins[name].load()
+    return found() if isinstance(found, type) else found
+
+
+@functools.cache
+def estimator_names(family: str) -> tuple[str, ...]:
+    """Every estimator of a family that tasks can ask for."""
+    own = estimators.names() if family == "categorical" else ()
+    plugins = _plugins("raysweep.estimators") if family == "categorical" else {}
+    return tuple(sorted({*own, *plugins}))
+
+
+@functools.cache
+def estimator_class(family: str, name: str) -> type[Estimator]:
+    """The estimator's class.
+
+    Raises:
+        SpecError: If the family has none of that name.
+    """
+    if name not in estimator_names(family):
+        raise SpecError(f"unknown estimator {name!r}{nearest(name, estimator_names(family))}")
+    if name in estimators.names():
+        return estimators.find(name)
+    return _plugins("raysweep.estimators")[name].load()
+
+
+@functools.cache
+def task_settings(name: str) -> Mapping[str, Setting]:
+    """The task's settings by key: its own under `task.`, the common ones under `training.`."""
+    declared = task(name).settings
+    hints = typing.get_type_hints(declared)
+    found = {}
+    for field in dataclasses.fields(declared):
+        section = "training" if field.name in TRAINING else "task"
+        key = f"{section}.{field.name}"
+        per_replica = bool(field.metadata.get("per_replica", False))
+        found[key] = Setting(key, hints[field.name], _plain(field.default), per_replica)
+    return types.MappingProxyType(found)
+
+
+@functools.cache
+def estimator_settings(family: str, name: str) -> Mapping[str, Setting]:
+    """The estimator's settings by key, read from its constructor."""
+    cls = estimator_class(family, name)
+    found = {}
+    for parameter in inspect.signature(cls).parameters.values():
+        key = f"estimator.{parameter.name}"
+        declared = _without_tensor(parameter.annotation)
+        per_replica = parameter.name in cls.per_replica
+        found[key] = Setting(key, declared, _plain(parameter.default), per_replica)
+    return types.MappingProxyType(found)
+
+
+def instantiate(
+    task_name: str, estimator_name: str, settings: Mapping[str, Any]
+) -> tuple[Any, Estimator]:
+    """The task's settings object and the estimator that these settings describe.
+
+    Args:
+        task_name: Registry name.
+        estimator_name: Registry name, in the task's family.
+        settings: By key `section.name`; an estimator's may be tensors `R`.
+
+    Raises:
+        ValueError: If task or estimator refuse a value.
+    """
+    found = task(task_name)
+    sections: dict[str, dict[str, Any]] = {"task": {}, "training": {}, "estimator": {}}
+    for key, value in settings.items():
+        section, _, name = key.partition(".")
+        sections[section][name] = tuple(value) if isinstance(value, list) else value
+    cls = estimator_class(found.family, estimator_name)
+    return found.settings(**sections["task"], **sections["training"]), cls(**sections["estimator"])
+
+
+def _plain(default: Any) -> Any:
+    return tuple(default) if isinstance(default, list) else default
+
+
+def _without_tensor(annotation: Any) -> Any:
+    """The annotation less its tensor member, which is how replicas hand in a column of values."""
+    members = (
+        typing.get_args(annotation)
+        if typing.get_origin(annotation) in (Union, types.UnionType)
+        else (annotation,)
+    )
+    plain = tuple(
+        each for each in members if not (isinstance(each, type) and each.__module__ == "torch")
+        and "Tensor" not in str(each)
+    )
+    return Union[plain]  # noqa: UP007 - the members are only known here
+
+
+@functools.cache
+def _plugins(group: str) -> dict[str, Any]:
+    return {each.name: each for each in entry_points(group=group)}

@@ -1,0 +1,1 @@
+"""What a store says: selection, statistics and the table."""

@@ -1,0 +1,248 @@
+"""The result table: rows estimators, columns tasks, and its printed forms."""
+
+import csv
+import dataclasses
+import io
+import json
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from raysweep.results.select import Cell
+
+AVERAGE = "average"
+
+
+@dataclasses.dataclass(frozen=True)
+class ResultTable:
+    """Mean ± std over seeds, per cell.
+
+    Args:
+        sweep: The sweep's name.
+        tasks: Columns, in the file's order.
+        estimators: Rows, in the file's order.
+        cells: One for each arm.
+        select: The metric that selected.
+        select_mode: `min` or `max`.
+        report: The metric shown.
+        report_direction: `min` if smaller is better.
+        unit: Of the metric shown.
+    """
+
+    sweep: str
+    tasks: tuple[str, ...]
+    estimators: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    select: str
+    select_mode: str
+    report: str
+    report_direction: str
+    unit: str
+
+    def cell(self, estimator: str, task: str) -> Cell | None:
+        """The cell, or None if the file has no such arm."""
+        return next((each for each in self.cells
+                     if each.estimator == estimator and each.task == task), None)
+
+    def average(self, estimator: str) -> float | None:
+        """Mean of the row's means; None unless every column's cell is selected."""
+        row = [self.cell(estimator, task) for task in self.tasks]
+        means = [cell.mean for cell in row if cell is not None and cell.status == "selected"]
+        known = [mean for mean in means if mean is not None]
+        return statistics.fmean(known) if len(known) == len(self.tasks) else None
+
+    def best(self, task: str) -> set[str]:
+        """Estimators with the column's best selected mean; `average` is a column too."""
+        means: dict[str, float] = {}
+        for estimator in self.estimators:
+            cell = self.cell(estimator, task)
+            mean = cell.mean if cell and cell.status == "selected" else None
+            if task == AVERAGE and self.has_average:
+                mean = self.average(estimator)
+            if mean is not None:
+                means[estimator] = mean
+        if len(means) < 2:
+            return set()
+        best = (min if self.report_direction == "min" else max)(means.values())
+        return {estimator for estimator, mean in means.items() if mean == best}
+
+    @property
+    def has_average(self) -> bool:
+        """Whether there is an average column: with one task it would repeat it."""
+        return len(self.tasks) > 1 and AVERAGE not in self.tasks
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The tasks, and the average if there is one."""
+        return (*self.tasks, AVERAGE) if self.has_average else self.tasks
+
+    @property
+    def title(self) -> str:
+        """What the numbers are."""
+        unit = f" [{self.unit}]" if self.unit else ""
+        better = "lower" if self.report_direction == "min" else "higher"
+        return (f"{self.sweep}: {self.report}{unit}, mean ± std (n) over seeds at the "
+                f"configuration with the {self.select_mode}imum mean {self.select}; "
+                f"{better} is better")
+
+    def entry(self, estimator: str, column: str) -> str:
+        """One cell's text."""
+        if column == AVERAGE and self.has_average:
+            mean = self.average(estimator)
+            return "–" if mean is None else _number(mean, None)
+        cell = self.cell(estimator, column)
+        if cell is None:
+            return ""
+        return _entry(cell)
+
+    @property
+    def notes(self) -> list[str]:
+        """What has to be known to read the table."""
+        found = []
+        if any(each.status == "provisional" for each in self.cells):
+            found.append("? provisional: no configuration has all its seeds yet")
+        for cell in self.cells:
+            for count, what in ((cell.diverged, "diverged"), (cell.failed, "failed")):
+                if count:
+                    found.append(f"{cell.estimator} on {cell.task}: {count} of "
+                                 f"{cell.configurations} configurations have a {what} seed and "
+                                 "cannot be selected")
+        return found
+
+    def render(self, form: str) -> str:
+        """The table as text in one of `FORMATS`."""
+        return FORMATS[form](self)
+
+
+def _entry(cell: Cell) -> str:
+    if cell.mean is None:
+        return {"missing": "missing", "diverged": "diverged", "failed": "failed"}.get(
+            cell.status, "no value")
+    text = f"{_number(cell.mean, cell.std)} ({cell.n})"
+    return text + " ?" if cell.status == "provisional" else text
+
+
+def _number(mean: float, std: float | None) -> str:
+    """Mean ± std with the digits that the std leaves meaningful, or five significant ones."""
+    if std is None or std == 0 or not abs(mean) + std < 1e15:
+        text = f"{mean:.5g}"
+        return text if std is None else f"{text} ± {std:.2g}"
+    digits = 2 - int(f"{std:e}".partition("e")[2]) - 1
+    if digits > 6 or abs(mean) >= 1e6:
+        return f"{mean:.5g} ± {std:.2g}"
+    digits = max(0, digits)
+    return f"{mean:.{digits}f} ± {std:.{digits}f}"
+
+
+def rich_table(table: ResultTable) -> RichTable:
+    """The table for a terminal: the best of each column in bold."""
+    shown = RichTable(title=table.title, title_justify="left", title_style="", caption_style="")
+    shown.add_column("estimator")
+    best = {column: table.best(column) for column in table.columns}
+    for column in table.columns:
+        shown.add_column(Text(column), justify="right", no_wrap=True)
+    for estimator in table.estimators:
+        row = [Text(estimator)]
+        for column in table.columns:
+            style = "bold green" if estimator in best[column] else ""
+            row.append(Text(table.entry(estimator, column), style=style))
+        shown.add_row(*row)
+    return shown
+
+
+def _as_text(table: ResultTable) -> str:
+    best = {column: table.best(column) for column in table.columns}
+    rows = [["estimator", *table.columns]]
+    for estimator in table.estimators:
+        row = [estimator]
+        for column in table.columns:
+            mark = "*" if estimator in best[column] else " "
+            row.append(f"{table.entry(estimator, column)} {mark}")
+        rows.append(row)
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]),
+                   *(each.rjust(width) for each, width in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    ]
+    ruled = [lines[0], "-" * len(lines[0]), *lines[1:]]
+    notes = [*(["* best of its column"] if any(best.values()) else []), *table.notes]
+    return "\n".join([table.title, "", *(line.rstrip() for line in ruled), *notes]) + "\n"
+
+
+def _as_markdown(table: ResultTable) -> str:
+    best = {column: table.best(column) for column in table.columns}
+
+    def entry(estimator: str, column: str) -> str:
+        text = table.entry(estimator, column)
+        return f"**{text}**" if estimator in best[column] else text
+
+    head = ["estimator", *table.columns]
+    rows = [[estimator, *(entry(estimator, column) for column in table.columns)]
+            for estimator in table.estimators]
+    lines = ["| " + " | ".join(_cell_text(each) for each in row) + " |" for row in [head, *rows]]
+    rule = "| --- |" + " ---: |" * len(table.columns)
+    notes = "".join(f"\n{note}\n" for note in table.notes)
+    return "\n".join([table.title, "", lines[0], rule, *lines[1:]]) + "\n" + notes
+
+
+def _cell_text(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def records(table: ResultTable) -> list[dict[str, Any]]:
+    """The cells as plain data, unrounded."""
+    best = {task: table.best(task) for task in table.tasks}
+    return [
+        {
+            "estimator": cell.estimator, "task": cell.task, "status": cell.status,
+            "metric": table.report, "mean": cell.mean, "std": cell.std, "n": cell.n,
+            "best": cell.estimator in best[cell.task], "configurations": cell.configurations,
+            "diverged": cell.diverged, "failed": cell.failed,
+            "configuration_id": cell.configuration_id, "settings": dict(cell.settings),
+        }
+        for cell in table.cells
+    ]
+
+
+def _as_csv(table: ResultTable) -> str:
+    out = io.StringIO()
+    found = records(table)
+    names = list(found[0]) if found else ["estimator", "task"]
+    writer = csv.DictWriter(out, names, lineterminator="\n")
+    writer.writeheader()
+    for record in found:
+        settings = json.dumps(record["settings"]) if "settings" in record else ""
+        writer.writerow({**record, "settings": settings})
+    return out.getvalue()
+
+
+def _as_json(table: ResultTable) -> str:
+    data = {
+        "sweep": table.sweep, "select": table.select, "mode": table.select_mode,
+        "report": table.report, "direction": table.report_direction, "unit": table.unit,
+        "cells": records(table),
+        "average": {estimator: table.average(estimator) for estimator in table.estimators}
+        if table.has_average else {},
+    }
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def print_table(table: ResultTable, console: Console) -> None:
+    """The table on a console: styled in a terminal, plain elsewhere."""
+    if not console.is_terminal:
+        console.file.write(_as_text(table))
+        return
+    console.print(rich_table(table))
+    for note in table.notes:
+        console.print(note, style="dim", highlight=False, markup=False)
+
+
+FORMATS: Mapping[str, Callable[[ResultTable], str]] = {
+    "text": _as_text, "markdown": _as_markdown, "csv": _as_csv, "json": _as_json,
+}
+NAMES: Sequence[str] = tuple(FORMATS)

@@ -1,0 +1,1 @@
+"""Optuna behind one class: the only package that knows it."""

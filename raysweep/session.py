@@ -1,0 +1,209 @@
+"""One session of a sweep: plan what is missing, train it, and say how it ended."""
+
+import contextlib
+import dataclasses
+import functools
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import joblib
+
+from raysweep import registry
+from raysweep.engine.stop import StopFlag
+from raysweep.plan import Member, PackSize
+from raysweep.progress import Progress
+from raysweep.results.results import Results
+from raysweep.schedule import Schedule
+from raysweep.spec.model import Spec, smoke_spec
+from raysweep.spec.read import read_spec
+from raysweep.store import schema
+from raysweep.store.files import store_uri
+from raysweep.store.lease import Lease
+from raysweep.store.store import SweepStore
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """How a session ended.
+
+    Args:
+        results: The sweep's results.
+        failed: Error of each run that failed and did not end well since, by run id.
+        missing: Runs that have still to run.
+        exit_code: 0 all runs ended, 1 some failed, 128 and more: stopped by that signal.
+    """
+
+    results: Results
+    failed: Mapping[str, str]
+    missing: int
+    exit_code: int
+
+
+def run(
+    spec: str | Path | Mapping[str, Any],
+    *,
+    store: str | Path | None = None,
+    data: str | Path | None = None,
+    address: str | None = None,
+    inline: bool = False,
+    smoke: bool = False,
+    changes: Sequence[str] = (),
+    quiet: bool = True,
+) -> Results:
+    """Runs what is missing of a sweep, and returns its results.
+
+    Args:
+        spec: Path of a sweep file, or its content as a mapping.
+        store: Folder or URI where sweeps live; `$RAYSWEEP_STORE` or `sweeps` if None.
+        data: Folder of the data sets; `$RAYSWEEP_DATA` or `~/.cache/raysweep` if None.
+        address: Of a Ray cluster to join; a local one is started if None.
+        inline: Train in this process, without Ray.
+        smoke: Run a few steps of one configuration per arm only.
+        changes: `KEY=VALUE` texts that override dotted keys of the file.
+        quiet: Show no progress.
+
+    Raises:
+        SpecError: If the sweep file is wrong.
+        StoreError: If the store cannot be used, or another driver runs the sweep.
+        ClusterError: If Ray cannot give what the sweep asks for.
+        KeyboardInterrupt: If the session was stopped.
+    """
+    read = load(spec, changes, smoke=smoke)
+    session = drive(read, store=store, data=data, address=address, inline=inline,
+                    progress=None if quiet else Progress())
+    if session.exit_code >= 128:
+        raise KeyboardInterrupt
+    return session.results
+
+
+def load(
+    source: str | Path | Mapping[str, Any], changes: Sequence[str] = (), *, smoke: bool = False
+) -> Spec:
+    """The spec of a sweep file, cut down to a trial run if wanted."""
+    spec = read_spec(source, changes)
+    return smoke_spec(spec) if smoke else spec
+
+
+def pack_size(spec: Spec, workers: int) -> PackSize:
+    """How large packs may be with that many workers."""
+    return PackSize(spec.resources.pack, workers, _replica_bytes)
+
+
+def local_workers(spec: Spec) -> int:
+    """Packs that this machine alone can train at the same time, as far as its CPUs tell."""
+    return max(1, int(joblib.cpu_count() / spec.resources.cpu))
+
+
+def plan(spec: Spec, store: str | Path | None = None) -> Schedule:
+    """What a session would do now; nothing is started or written."""
+    sweep = SweepStore(store_uri(store), spec.name)
+    schedule = Schedule(spec, sweep)
+    schedule.arrange(pack_size(spec, local_workers(spec)))
+    return schedule
+
+
+def drive(
+    spec: Spec,
+    *,
+    store: str | Path | None,
+    data: str | Path | None,
+    address: str | None,
+    inline: bool,
+    progress: Progress | None,
+) -> Session:
+    """One session, from the lease to the last row."""
+    sweep = SweepStore(store_uri(store), spec.name)
+    with Lease(sweep.files) as lease:
+        sweep.prepare(spec)
+        schedule = Schedule(spec, sweep)
+        if not schedule.missing:
+            schedule.drop_ended_checkpoints()
+            return _session(schedule, None)
+        executor = _inline(spec) if inline else _on_ray(spec, sweep, address)
+        with executor as (workers, train):
+            schedule.arrange(pack_size(spec, workers))
+            schedule.drop_ended_checkpoints()
+            job = _job(spec, sweep, lease, data)
+            flag = StopFlag()
+            watch = progress.watching(schedule) if progress else _nobody()
+            with flag, watch as tell:
+                train(schedule, job, lambda: bool(flag) or lease.lost.is_set(), tell)
+                if schedule.fatal is not None:
+                    raise schedule.fatal
+    return _session(schedule, flag)
+
+
+def _session(schedule: Schedule, flag: StopFlag | None) -> Session:
+    failed = {run_id: ended.error or "failed" for run_id, ended in schedule.ended.items()
+              if ended.status == "failed" and run_id in schedule.planned}
+    code = 1 if failed else 0
+    if flag:
+        code = flag.exit_code
+    results = Results(schedule.store.store.uri, schedule.spec.name)
+    return Session(results, failed, schedule.missing, code)
+
+
+@contextlib.contextmanager
+def _inline(spec: Spec) -> Iterator[tuple[int, Callable[..., None]]]:
+    from raysweep.engine.inline import run_inline
+
+    yield 1, run_inline
+
+
+@contextlib.contextmanager
+def _on_ray(
+    spec: Spec, sweep: SweepStore, address: str | None
+) -> Iterator[tuple[int, Callable[..., None]]]:
+    from raysweep.engine import tune
+
+    with tune.connect(address, joblib.cpu_count()):
+        tune.check_store(sweep.files)
+        yield tune.workers(spec.resources), tune.run_tune
+
+
+@contextlib.contextmanager
+def _nobody() -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    yield lambda progress: None
+
+
+def _job(spec: Spec, sweep: SweepStore, lease: Lease, data: str | Path | None) -> Any:
+    from raysweep.engine.pack import Job
+
+    columns = sweep.schema("runs", schema.runs_schema(spec))
+    curves = sweep.schema("curves", schema.curves_schema(spec))
+    folder = data or os.environ.get("RAYSWEEP_DATA")
+    return Job(
+        store=sweep.store.uri, sweep=spec.name, token=lease.token,
+        checkpoint_s=spec.resources.checkpoint_s, cpu=spec.resources.cpu, gpu=spec.resources.gpu,
+        data=str(Path(folder).expanduser().absolute()) if folder else None,
+        provenance={"version": version("raysweep"), "git_commit": _git_commit()},
+        runs_schema=columns.serialize().to_pybytes(),
+        curves_schema=curves.serialize().to_pybytes(),
+    )
+
+
+def _git_commit() -> str | None:
+    """The commit of the folder that the command runs in, if it is a checkout."""
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True,
+                               check=False)
+    except OSError:
+        return None
+    return found.stdout.strip() or None if found.returncode == 0 else None
+
+
+@functools.cache
+def _bytes_of(task: str, estimator: str, program: str, settings: tuple[Any, ...]) -> int:
+    built, made = registry.instantiate(task, estimator, dict(settings))
+    return registry.task(task).replica_bytes(built, made)
+
+
+def _replica_bytes(member: Member) -> int:
+    configuration = member.run.configuration
+    return _bytes_of(configuration.task, configuration.estimator, member.program,
+                     tuple(configuration.settings.items()))
+

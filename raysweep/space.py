@@ -1,0 +1,152 @@
+"""The values a setting may take: one value, a choice between values, or a range."""
+
+import dataclasses
+import math
+import types
+import typing
+from typing import Any, Literal, Union
+
+Value = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Fixed:
+    """One value."""
+
+    value: Value
+
+    def contains(self, value: Value) -> bool:
+        """Whether the value is this one."""
+        return same(value, self.value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """One of several values, in the file's order."""
+
+    values: tuple[Value, ...]
+
+    def contains(self, value: Value) -> bool:
+        """Whether the value is among them."""
+        return any(same(value, each) for each in self.values)
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """Every number from `low` to `high`, both included; whole numbers if `whole`."""
+
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+
+    def contains(self, value: Value) -> bool:
+        """Whether the number lies in the range."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        return self.low <= value <= self.high and (not self.whole or value == int(value))
+
+
+Domain = Fixed | Choice | Range
+
+
+def same(a: Value, b: Value) -> bool:
+    """Equality that tells `True` from `1`, and compares lists with tuples by their items."""
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return a == b and isinstance(a, bool) == isinstance(b, bool)
+
+
+def to_json(domain: Domain) -> dict[str, Any]:
+    """The domain as plain data; `from_json` reads it back."""
+    match domain:
+        case Fixed(value):
+            return {"value": value}
+        case Choice(values):
+            return {"choice": list(values)}
+        case Range(low, high, log, whole):
+            return {"low": low, "high": high, "log": log, "whole": whole}
+
+
+def from_json(data: dict[str, Any]) -> Domain:
+    """The domain that `to_json` wrote."""
+    if "value" in data:
+        return Fixed(data["value"])
+    if "choice" in data:
+        return Choice(tuple(data["choice"]))
+    return Range(data["low"], data["high"], data["log"], data["whole"])
+
+
+def coerce(value: Value, declared: Any) -> Value:
+    """The value as its setting's declared type; sequences become tuples.
+
+    Args:
+        value: What the file says, as plain data.
+        declared: A type annotation: `bool`, `int`, `float`, `str`, `None`, `Literal`,
+            `tuple[T, ...]`, or a union of these.
+
+    Raises:
+        ValueError: With what was expected and what was given, if the value does not fit.
+    """
+    for member in _members(declared):
+        try:
+            return _coerce_to(value, member)
+        except ValueError:
+            continue
+    raise ValueError(f"expected {describe(declared)}, got {_shown(value)}")
+
+
+def describe(declared: Any) -> str:
+    """A type annotation in a user's words."""
+    return " or ".join(_describe_member(member) for member in _members(declared))
+
+
+def _members(declared: Any) -> tuple[Any, ...]:
+    """The members of a union, `bool` before `int` before `float` so that each keeps its own."""
+    if typing.get_origin(declared) not in (Union, types.UnionType):
+        return (declared,)
+    rank = {bool: 0, int: 1, float: 2}
+    return tuple(sorted(typing.get_args(declared), key=lambda member: rank.get(member, 3)))
+
+
+def _coerce_to(value: Value, declared: Any) -> Value:
+    origin = typing.get_origin(declared)
+    if origin is Literal:
+        for allowed in typing.get_args(declared):
+            if same(value, allowed) and type(value) is type(allowed):
+                return value
+    elif origin in (tuple, list) and isinstance(value, list | tuple):
+        item = typing.get_args(declared)[0]
+        return tuple(_coerce_to(each, item) for each in value)
+    elif declared is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if math.isfinite(value):
+            return float(value) + 0.0  # minus zero would be another identity
+    elif declared is int and isinstance(value, int | float) and not isinstance(value, bool):
+        if math.isfinite(value) and value == int(value):
+            return int(value)
+    elif declared in (bool, str) and isinstance(value, declared):
+        return value
+    elif declared in (None, type(None)) and value is None:
+        return None
+    raise ValueError(declared)
+
+
+def _describe_member(declared: Any) -> str:
+    origin = typing.get_origin(declared)
+    if origin is Literal:
+        return " or ".join(repr(value) for value in typing.get_args(declared))
+    if origin in (tuple, list):
+        item = describe(typing.get_args(declared)[0])
+        return f"a list of {item} written as {{value: [...]}}"
+    if declared in (None, type(None)):
+        return "null"
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    return names.get(declared, str(declared))
+
+
+def _shown(value: Value) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if isinstance(value, str) else str(value)

@@ -1,0 +1,1 @@
+"""The sweep file: reading, checking, and the sweep it describes."""

@@ -1,0 +1,208 @@
+"""From the file's sections to arms: which settings each task × estimator has, and from where."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from raysweep import registry
+from raysweep.errors import SpecError, nearest
+from raysweep.registry import Setting
+from raysweep.space import Choice, Domain, Fixed, Range, coerce
+from raysweep.spec.document import Node, Problems
+from raysweep.spec.model import Arm
+from raysweep.spec.values import domain
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """One labelled entry of `tasks` or `estimators`.
+
+    Args:
+        label: As in the file.
+        where: Where the label stands.
+        name: Registry name.
+        name_where: Where the name stands.
+        settings: Everything else in the entry, by key.
+        only: The task labels an estimator is restricted to, or None.
+    """
+
+    label: str
+    where: str
+    name: str
+    name_where: str
+    settings: Mapping[str, tuple[str, Node]]
+    only: tuple[str, ...] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Override:
+    """Settings for some cells of the table; None means every label."""
+
+    where: str
+    tasks: tuple[str, ...] | None
+    estimators: tuple[str, ...] | None
+    settings: Mapping[str, tuple[str, Node]]
+
+    def covers(self, task: str, estimator: str) -> bool:
+        """Whether it applies to the arm of these labels."""
+        return (self.tasks is None or task in self.tasks) and (
+            self.estimators is None or estimator in self.estimators
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What arms are built from, besides their own task and estimator entries."""
+
+    training: Mapping[str, tuple[str, Node]]
+    overrides: tuple[Override, ...]
+    ranges: bool
+
+
+def build(task: Block, estimator: Block, source: Source, problems: Problems) -> Arm | None:
+    """The arm of a task entry and an estimator entry; None after noting why there is none."""
+    family = registry.task(task.name).family
+    if estimator.name not in registry.estimator_names(family):
+        problems.add(estimator.name_where, f"expected an estimator for the {family} task "
+                     f"{task.label!r}, got {estimator.name!r}"
+                     f"{nearest(estimator.name, registry.estimator_names(family))}; "
+                     "restrict it with tasks: [...]")
+        return None
+    declared = {
+        **registry.task_settings(task.name),
+        **registry.estimator_settings(family, estimator.name),
+    }
+    builder = _ArmBuilder(task, estimator, declared, problems, source.ranges)
+    builder.assign(source.training, ("training",), "training")
+    builder.assign(task.settings, ("task", "training"), f"task {task.name!r}")
+    builder.assign(estimator.settings, ("estimator", "training"), f"estimator {estimator.name!r}")
+    for override in source.overrides:
+        if override.covers(task.label, estimator.label):
+            what = f"{estimator.label!r} on {task.label!r}"
+            builder.assign(override.settings, ("estimator", "task", "training"), what)
+    return builder.finish(family)
+
+
+class _ArmBuilder:
+    """Collects one arm's space, later assignments winning."""
+
+    def __init__(
+        self, task: Block, estimator: Block, declared: Mapping[str, Setting],
+        problems: Problems, ranges: bool,
+    ) -> None:
+        self.task, self.estimator = task, estimator
+        self.declared = declared
+        self.problems = problems
+        self.ranges = ranges
+        self.defaults = {
+            key: coerce(setting.default, setting.type) for key, setting in declared.items()
+        }
+        self.space: dict[str, Domain] = {key: Fixed(v) for key, v in self.defaults.items()}
+        self.places: dict[str, str] = {}
+        self.complete = True
+
+    def assign(
+        self, settings: Mapping[str, tuple[str, Node]], sections: tuple[str, ...], what: str
+    ) -> None:
+        for name, (where, node) in settings.items():
+            keys = [key for key in self.declared if self.matches(key, name, sections)]
+            if len(keys) == 1:
+                found = domain(node, self.declared[keys[0]], self.problems, ranges=self.ranges)
+                self.complete &= found is not None
+                if found is not None:
+                    self.space[keys[0]] = found
+                    self.places[keys[0]] = node.where
+                continue
+            self.complete = False
+            if keys:
+                self.problems.add(where, f"expected one setting, got {name!r}, which is "
+                                  f"{' and '.join(keys)}; write the one you mean")
+            else:
+                known = [
+                    key.partition(".")[2] for key in self.declared
+                    if key.partition(".")[0] in sections
+                ]
+                self.problems.add(where, f"unknown setting {name!r} of {what}"
+                                  f"{nearest(name, known)}")
+
+    @staticmethod
+    def matches(key: str, name: str, sections: tuple[str, ...]) -> bool:
+        section, _, short = key.partition(".")
+        return section in sections and name in (short, key)
+
+    def finish(self, family: str) -> Arm | None:
+        if not self.complete:
+            return None
+        task = registry.task(self.task.name)
+        cls = registry.estimator_class(family, self.estimator.name)
+        arm = Arm(
+            self.task.label, self.estimator.label, task.name, task.version,
+            self.estimator.name, cls.version, self.space, self.defaults,
+            frozenset(key for key, setting in self.declared.items() if setting.per_replica),
+        )
+        for where, message in self.mistakes(arm):
+            self.problems.add(where, message)
+            return None
+        return arm
+
+    def mistakes(self, arm: Arm) -> Iterator[tuple[str, str]]:
+        """What task and estimator themselves say against values of the space."""
+        for assignment in _one_at_a_time(arm):
+            configuration = arm.configuration(assignment)
+            try:
+                settings, estimator = registry.instantiate(
+                    arm.task, arm.estimator, configuration.settings
+                )
+            except (ValueError, TypeError) as error:
+                yield self.blame(str(error)), f"{arm.name}: {error}"
+                continue
+            reason = registry.task(arm.task).check(settings, estimator)
+            if reason is not None:
+                yield (
+                    self.blame(reason),
+                    f"{arm.name}: this pair cannot run: {reason}; leave it out with tasks: [...]",
+                )
+
+    def blame(self, message: str) -> str:
+        """Where the file sets what the message speaks of; else where the estimator stands."""
+        words = message.replace(",", " ").replace("(", " ").split()
+        for word in words:
+            for key, where in self.places.items():
+                if key.partition(".")[2] == word.strip("'`\":;"):
+                    return where
+        return self.estimator.where
+
+
+def _one_at_a_time(arm: Arm) -> Iterator[dict[str, Any]]:
+    """The first point of the space, then each other value of each setting from there."""
+    ends = {key: _representatives(each) for key, each in arm.searched.items()}
+    first = {key: values[0] for key, values in ends.items()}
+    yield first
+    for key, values in ends.items():
+        for value in values[1:]:
+            yield {**first, key: value}
+
+
+def _representatives(each: Domain) -> tuple[Any, ...]:
+    match each:
+        case Fixed(value):
+            return (value,)
+        case Choice(values):
+            return values
+        case Range(low, high, _, whole):
+            return (int(low), int(high)) if whole else (low, high)
+
+
+def named(kind: str, name: str) -> None:
+    """Checks that a registry name exists in any family.
+
+    Raises:
+        SpecError: With the nearest name.
+    """
+    if kind == "task":
+        registry.task(name)
+        return
+    families = {registry.task(each).family for each in registry.task_names()}
+    known = {each for family in families for each in registry.estimator_names(family)}
+    if name not in known:
+        raise SpecError(f"unknown estimator {name!r}{nearest(name, known)}")

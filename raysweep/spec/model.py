@@ -1,0 +1,248 @@
+"""A sweep, read and checked: its arms, seeds, search and resources. Plain data, no torch."""
+
+import dataclasses
+import functools
+import itertools
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from raysweep import space
+from raysweep.identity import Configuration
+from raysweep.space import Choice, Domain, Fixed, Range, Value
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """How configurations are found.
+
+    Args:
+        sampler: `grid`, `random` or `tpe`.
+        configurations: How many per arm; the grid has its own number.
+        seed: Decides the proposals, together with the results so far.
+    """
+
+    sampler: Literal["grid", "random", "tpe"] = "grid"
+    configurations: int | None = None
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Select:
+    """The metric by which a configuration is selected, as its mean over seeds."""
+
+    metric: str = "train_loss"
+    mode: Literal["min", "max"] = "min"
+
+
+@dataclasses.dataclass(frozen=True)
+class Resources:
+    """What one worker gets and how it works.
+
+    Args:
+        cpu: CPU cores per worker.
+        gpu: GPUs per worker; a fraction shares one.
+        pack: Runs trained together, or `auto`.
+        max_failures: Failed attempts after which a run is left alone.
+        checkpoint_s: Seconds between two checkpoints of a pack.
+    """
+
+    cpu: float = 1.0
+    gpu: float = 0.0
+    pack: int | Literal["auto"] = "auto"
+    max_failures: int = 3
+    checkpoint_s: float = 60.0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Arm:
+    """One labelled task with one labelled estimator, and the space of their settings.
+
+    Args:
+        task_label: The result table's column.
+        estimator_label: The result table's row.
+        task: Registry name.
+        task_version: Of the task's results.
+        estimator: Registry name.
+        estimator_version: Of the estimator's results.
+        space: What each setting may be, by key `section.name`.
+        defaults: Each setting's declared default.
+        per_replica: Keys in which the runs of one pack may differ.
+    """
+
+    task_label: str
+    estimator_label: str
+    task: str
+    task_version: int
+    estimator: str
+    estimator_version: int
+    space: Mapping[str, Domain]
+    defaults: Mapping[str, Value]
+    per_replica: frozenset[str]
+
+    @property
+    def name(self) -> str:
+        """Both labels."""
+        return f"{self.estimator_label} · {self.task_label}"
+
+    @functools.cached_property
+    def searched(self) -> dict[str, Domain]:
+        """The settings with more than one value."""
+        return {key: domain for key, domain in self.space.items() if not isinstance(domain, Fixed)}
+
+    @property
+    def size(self) -> int | None:
+        """Configurations in the space; None if a range makes it infinite."""
+        sizes = [
+            len(domain.values) if isinstance(domain, Choice) else _whole_size(domain)
+            for domain in self.searched.values()
+        ]
+        return None if None in sizes else math.prod(size for size in sizes if size is not None)
+
+    def cells(self) -> Iterator[dict[str, Value]]:
+        """Every assignment of the searched settings; the last one varies fastest."""
+        keys = list(self.searched)
+        columns = [_values(self.space[key]) for key in keys]
+        for values in itertools.product(*columns):
+            yield dict(zip(keys, values, strict=True))
+
+    def configuration(self, assignment: Mapping[str, Value]) -> Configuration:
+        """The configuration at one point of the space."""
+        settings = {
+            key: domain.value if isinstance(domain, Fixed) else assignment[key]
+            for key, domain in self.space.items()
+        }
+        return Configuration(
+            self.task, self.task_version, self.estimator, self.estimator_version,
+            settings, self.defaults,
+        )
+
+    def assignment(self, settings: Mapping[str, Value]) -> dict[str, Value] | None:
+        """The point of the space that these settings are, or None if they are outside it."""
+        for key, domain in self.space.items():
+            if key not in settings or not domain.contains(settings[key]):
+                return None
+        return {key: settings[key] for key in self.searched}
+
+    def to_json(self) -> dict[str, Any]:
+        """The arm as plain data."""
+        data = dataclasses.asdict(dataclasses.replace(self, space={}, defaults={}))
+        data["space"] = {key: space.to_json(domain) for key, domain in self.space.items()}
+        data["defaults"] = dict(self.defaults)
+        data["per_replica"] = sorted(self.per_replica)
+        return data
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Arm":
+        """The arm that `to_json` wrote."""
+        domains = {key: space.from_json(each) for key, each in data["space"].items()}
+        per_replica = frozenset(data["per_replica"])
+        return cls(**{**data, "space": domains, "per_replica": per_replica})
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Spec:
+    """A sweep, checked.
+
+    Args:
+        name: The sweep's name.
+        arms: In the file's order, tasks first.
+        task_labels: The result table's columns, in the file's order.
+        estimator_labels: The result table's rows, in the file's order.
+        seeds: In the file's order.
+        search: How configurations are found.
+        select: How one of them is selected.
+        resources: What a worker gets.
+        metrics: What each metric of the arms' tasks means: direction, unit, meaning.
+        types: The column type of each setting: `double`, `int64`, `bool`, `string` or `json`.
+        text: The file, with what the command line changed in it.
+    """
+
+    name: str
+    arms: tuple[Arm, ...]
+    task_labels: tuple[str, ...]
+    estimator_labels: tuple[str, ...]
+    seeds: tuple[int, ...]
+    search: Search
+    select: Select
+    resources: Resources
+    metrics: Mapping[str, Mapping[str, str]]
+    types: Mapping[str, str]
+    text: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The spec as plain data, without the file's text."""
+        return {
+            "name": self.name,
+            "arms": [arm.to_json() for arm in self.arms],
+            "task_labels": list(self.task_labels),
+            "estimator_labels": list(self.estimator_labels),
+            "seeds": list(self.seeds),
+            "search": dataclasses.asdict(self.search),
+            "select": dataclasses.asdict(self.select),
+            "resources": dataclasses.asdict(self.resources),
+            "metrics": {name: dict(meaning) for name, meaning in self.metrics.items()},
+            "types": dict(self.types),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Spec":
+        """The spec that `to_json` wrote."""
+        return cls(
+            name=data["name"],
+            arms=tuple(Arm.from_json(each) for each in data["arms"]),
+            task_labels=tuple(data["task_labels"]),
+            estimator_labels=tuple(data["estimator_labels"]),
+            seeds=tuple(data["seeds"]),
+            search=Search(**data["search"]),
+            select=Select(**data["select"]),
+            resources=Resources(**data["resources"]),
+            metrics=data["metrics"],
+            types=data["types"],
+        )
+
+
+def smoke_spec(spec: Spec) -> Spec:
+    """The sweep cut down to a trial of its plumbing, under the name `<name>-smoke`.
+
+    Every choice becomes its first value and every range its low end; one seed, three steps,
+    evaluation on at most 200 examples with at most 2 samples.
+    """
+    arms = tuple(dataclasses.replace(arm, space=_smoke_space(arm.space)) for arm in spec.arms)
+    return dataclasses.replace(
+        spec, name=f"{spec.name}-smoke", arms=arms, seeds=spec.seeds[:1], search=Search()
+    )
+
+
+def _smoke_space(domains: Mapping[str, Domain]) -> dict[str, Domain]:
+    limits = {
+        "training.steps": 3, "task.evaluation_examples": 200, "task.evaluation_samples": 2,
+    }
+    cut: dict[str, Domain] = {}
+    for key, domain in domains.items():
+        value = _values(domain)[0] if not isinstance(domain, Range) else _low(domain)
+        if key in limits:
+            value = limits[key] if value is None else min(value, limits[key])
+        cut[key] = Fixed(value)
+    return cut
+
+
+def _low(domain: Range) -> float | int:
+    return int(domain.low) if domain.whole else domain.low
+
+
+def _whole_size(domain: Domain) -> int | None:
+    if isinstance(domain, Range) and domain.whole:
+        return int(domain.high) - int(domain.low) + 1
+    return None
+
+
+def _values(domain: Domain) -> tuple[Value, ...]:
+    match domain:
+        case Fixed(value):
+            return (value,)
+        case Choice(values):
+            return values
+        case Range(low, high, _, True):
+            return tuple(range(int(low), int(high) + 1))
+    raise ValueError(f"expected a finite choice, got {domain}")

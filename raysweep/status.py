@@ -1,0 +1,149 @@
+"""What `plan`, `status`, `ls` and `sql` print."""
+
+import collections
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from raysweep.results.results import Results
+from raysweep.store import checkpoints, lease
+from raysweep.store.files import Files
+from raysweep.store.store import SweepStore, list_sweeps
+
+MAX_PACKS = 30
+MAX_ERRORS = 20
+
+
+def plan_text(schedule: Any) -> str:
+    """Arms, configurations, runs done, missing and failed, and the packs they form.
+
+    Args:
+        schedule: A `Schedule`, arranged.
+    """
+    rows = []
+    for state in schedule.arms:
+        ids = [member.run.run_id for each in state.open.values() for member in each.members]
+        begun = len(state.open) + len(state.closed)
+        statuses = collections.Counter(
+            schedule.ended[run_id].status if run_id in schedule.ended else "missing"
+            for run_id, member in schedule.planned.items()
+            if member.arm is state.arm or run_id in ids
+        )
+        ended = sum(statuses.values()) - statuses["missing"] - statuses["failed"]
+        total = state.study.wanted or begun
+        rows.append([state.arm.name, f"{begun}" if begun == total else f"{begun} of {total}",
+                     ended, statuses["missing"], statuses["failed"]])
+    runs = len(schedule.planned)
+    text = _grid(["arm", "configurations", "ended", "missing", "failed"], rows)
+    text += f"\n{runs} runs: {runs - schedule.missing} ended, {schedule.missing} missing\n"
+    later = sum(1 for state in schedule.arms
+                if state.study.adapts and (state.study.wanted or 0) > len(state.study.known))
+    if later:
+        text += f"{later} arms will propose more configurations as results come in\n"
+    packs = [[pack.pack_id, pack.task, pack.estimator, len(pack.runs)]
+             for pack in list(schedule.queue)[:MAX_PACKS]]
+    if packs:
+        text += f"\n{len(schedule.queue)} packs on this machine's CPUs\n"
+        text += _grid(["pack", "task", "estimator", "runs"], packs)
+    if len(schedule.queue) > MAX_PACKS:
+        text += f"and {len(schedule.queue) - MAX_PACKS} more\n"
+    return text
+
+
+def status_text(results: Results) -> str:
+    """How far a sweep is, who drives it, and what failed."""
+    files = results.store.files
+    runs = results.store.dataset("runs").to_table(
+        columns=["run_id", "task", "estimator", "status", "attempts", "error"])
+    counts: dict[tuple[str, str], collections.Counter[str]] = {}
+    for row in runs.select(["task", "estimator", "status"]).to_pylist():
+        counts.setdefault((row["estimator"], row["task"]), collections.Counter())[
+            row["status"]] += 1
+    statuses = ["done", "diverged", "stopped", "failed"]
+    rows = [[f"{estimator} · {task}", *(count[each] for each in statuses)]
+            for (estimator, task), count in counts.items()]
+    text = f"{results.sweep} in {results.store.uri}\n"
+    planned = _planned(results)
+    total = f" of {planned} planned" if planned is not None else ""
+    text += f"{runs.num_rows} runs ended{total}; {_driver(files)}\n"
+    flying = checkpoints.in_flight(files)
+    if flying:
+        text += f"{len(flying)} packs in flight: " + ", ".join(
+            f"{each.pack.pack_id} ({len(each.active)} runs, step {each.step})"
+            for each in flying[:5]) + ("" if len(flying) <= 5 else ", …") + "\n"
+    text += "\n" + _grid(["arm", *statuses], rows)
+    most = results.spec.resources.max_failures
+    failed = [row for row in runs.to_pylist() if row["status"] == "failed"]
+    for row in failed[:MAX_ERRORS]:
+        left = most - row["attempts"]
+        then = f"tried again by the next run, {left} left" if left > 0 else "quarantined"
+        text += (f"failed {row['run_id']} ({row['estimator']} · {row['task']}), "
+                 f"{row['attempts']} attempts, {then}: {row['error']}\n")
+    if len(failed) > MAX_ERRORS:
+        text += f"and {len(failed) - MAX_ERRORS} more failed runs\n"
+    return text
+
+
+def list_text(store: str) -> str:
+    """The sweeps of a store, one line each."""
+    files = Files(store)
+    rows = []
+    for name in list_sweeps(files):
+        sweep = SweepStore(store, name)
+        found = sweep.dataset("runs")
+        rows.append([name, found.count_rows(), _driver(sweep.files)])
+    if not rows:
+        return f"no sweeps in {files.uri}\n"
+    return _grid(["sweep", "runs ended", "driver"], rows)
+
+
+def arrow_text(found: pa.Table) -> str:
+    """A query's answer as aligned text."""
+    rows = [[_value(value) for value in row.values()] for row in found.to_pylist()]
+    return _grid(found.column_names, rows)
+
+
+def _planned(results: Results) -> int | None:
+    """Runs of a finite search; None where a search proposes as it goes."""
+    spec = results.spec
+    total = 0
+    for arm in spec.arms:
+        size = arm.size
+        wanted = spec.search.configurations
+        configurations = min(each for each in (size, wanted) if each is not None)
+        total += configurations * len(spec.seeds)
+    return total
+
+
+def _driver(files: Files) -> str:
+    holder = lease.read(files)
+    if holder is None:
+        return "no driver"
+    if holder.is_dead(time.time()):
+        return f"driver {holder.pid} on {holder.host} is gone"
+    return f"driven by process {holder.pid} on {holder.host}"
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _grid(titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Aligned columns; numbers to the right."""
+    table = Table(box=None, pad_edge=False, header_style="")
+    for place, title in enumerate(titles):
+        numeric = bool(rows) and all(isinstance(row[place], int) for row in rows)
+        table.add_column(Text(title), justify="right" if numeric else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(str(each)) for each in row))
+    console = Console(width=10_000, color_system=None, force_terminal=False)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"

@@ -1,0 +1,1 @@
+"""Where sweeps live: Parquet files, checkpoints and the lease."""

@@ -1,0 +1,116 @@
+"""A sweep's folder in a store: every file name, and how rows go in and come out."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+
+from raysweep.errors import SpecError, nearest
+from raysweep.spec.model import Spec
+from raysweep.store import schema
+from raysweep.store.files import Files
+
+
+class SweepStore:
+    """One sweep in a store.
+
+    Args:
+        store: The store's path or URI.
+        sweep: The sweep's name.
+    """
+
+    def __init__(self, store: str, sweep: str) -> None:
+        self.store = Files(store)
+        self.sweep = sweep
+        self.files = Files(f"{self.store.uri}/{sweep}")
+
+    @property
+    def uri(self) -> str:
+        """Where the sweep is."""
+        return self.files.uri
+
+    def prepare(self, spec: Spec) -> None:
+        """Writes the spec and brings the files already there under its schema."""
+        self.files.write("sweep.yaml", spec.text.encode())
+        self.files.write("spec.json", json.dumps(spec.to_json()).encode())
+        self._migrate("runs", schema.runs_schema(spec))
+        self._migrate("curves", schema.curves_schema(spec))
+
+    def spec(self) -> Spec:
+        """The spec as last run.
+
+        Raises:
+            SpecError: If the store has no such sweep.
+        """
+        data = self.files.read("spec.json")
+        if data is None:
+            known = list_sweeps(self.store)
+            raise SpecError(f"expected a sweep in {self.store.uri}, got {self.sweep!r}"
+                            f"{nearest(self.sweep, known) or '; the store is empty'}")
+        return Spec.from_json(json.loads(data))
+
+    def _migrate(self, folder: str, wanted: pa.Schema) -> None:
+        """Rewrites a folder's files if the sweep has grown columns that they lack."""
+        names = self.files.names(folder, ".parquet")
+        present = {name: self.files.read_schema(name) for name in names}
+        merged = wanted
+        for each in present.values():
+            merged = schema.merge(merged, each)
+        for name, each in present.items():
+            if not each.equals(merged, check_metadata=True):
+                self.files.write_table(name, schema.conform(self.files.read_table(name), merged))
+
+    def schema(self, folder: str, wanted: pa.Schema) -> pa.Schema:
+        """The schema that a new file of the folder must have."""
+        names = self.files.names(folder, ".parquet")
+        return schema.merge(wanted, self.files.read_schema(names[0])) if names else wanted
+
+    def write_runs(self, name: str, rows: Iterable[Mapping[str, Any]], columns: pa.Schema) -> None:
+        """Puts rows of ended runs down as `runs/<name>.parquet`."""
+        self.files.write_table(f"runs/{name}.parquet", schema.rows_table(rows, columns))
+
+    def write_attempt(self, run_id: str, attempt: int, error: str) -> None:
+        """Notes one failed attempt of a run."""
+        row = {"run_id": run_id, "attempt": attempt, "error": error,
+               "time": datetime.now(timezone.utc)}
+        self.files.write_table(f"attempts/{run_id}-{attempt}.parquet",
+                               schema.rows_table([row], schema.ATTEMPTS))
+
+    def runs(self, columns: list[str] | None = None) -> pa.Table:
+        """Every ended run, one row each; no rows if nothing has ended."""
+        return self._table("runs", schema.runs_schema(self.spec()), columns)
+
+    def curves(self) -> pa.Table:
+        """Metrics over steps."""
+        return self._table("curves", schema.curves_schema(self.spec()), None)
+
+    def attempts(self) -> pa.Table:
+        """Every failed attempt."""
+        return self._table("attempts", schema.ATTEMPTS, None)
+
+    def dataset(self, folder: str, empty: pa.Schema | None = None) -> pads.Dataset:
+        """The folder's files, listed now, as a dataset to query in place."""
+        names = self.files.names(folder, ".parquet")
+        if not names:
+            if empty is None:
+                spec = self.spec()
+                empty = (schema.runs_schema if folder == "runs" else schema.curves_schema)(spec)
+            return pads.dataset(empty.empty_table())
+        paths = [self.files.path(name) for name in names]
+        return pads.dataset(paths, schema=self.files.read_schema(names[0]), format="parquet",
+                            filesystem=self.files.filesystem)
+
+    def _table(self, folder: str, empty: pa.Schema, columns: list[str] | None) -> pa.Table:
+        return self.dataset(folder, empty).to_table(columns=columns)
+
+    def remove(self) -> None:
+        """Deletes the sweep with all its results."""
+        self.files.remove_folder("")
+
+
+def list_sweeps(store: Files) -> list[str]:
+    """The sweeps of a store."""
+    return [name for name in store.folders() if store.exists(f"{name}/spec.json")]
