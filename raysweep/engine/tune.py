@@ -163,7 +163,18 @@ class PackTrainable(tune.Trainable):
         self._worker.stop()
 
 
-class PackSearcher(Searcher):
+class _Unsaved:
+    """Left out of the snapshots that Tune pickles: nothing is ever restored from one."""
+
+    def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
+        return _nothing, ()
+
+
+def _nothing() -> None:
+    return None
+
+
+class PackSearcher(_Unsaved, Searcher):
     """Hands the schedule's packs to Tune, and what became of them back.
 
     Args:
@@ -224,7 +235,7 @@ class PackSearcher(Searcher):
         return {}
 
 
-class StopWith(tune.Stopper):
+class StopWith(_Unsaved, tune.Stopper):
     """Stops every trial once the session stops."""
 
     def __init__(self, schedule: Schedule, stopping: Callable[[], bool]) -> None:
@@ -270,6 +281,7 @@ def run_tune(
             run_config=tune.RunConfig(
                 name="sweep", storage_path=scratch, verbose=0, stop=StopWith(schedule, stopping),
                 failure_config=tune.FailureConfig(max_failures=0),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
         tuner.fit()
