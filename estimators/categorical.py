@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 
 from estimators.noise import Noise
 
-Term = tuple[float | Tensor, Float[Tensor, "*B L C"]]
+Term = tuple[float | Tensor, Float[Tensor, "... L C"]]
 """A scale (a number, or a tensor that broadcasts) and the probabilities it belongs to."""
 
 _ROWS_WORTH_A_KERNEL = 16
@@ -126,12 +126,12 @@ def jacobian_product(
 
 
 def _centred(
-    product: Float[Tensor, "K *B L C"], p: Float[Tensor, "*B L C"]
+    product: Float[Tensor, "K *B L C"], p: Float[Tensor, "... L C"]
 ) -> Float[Tensor, "K *B L C"]:
     return torch.addcmul(product, p, product.sum(-1, keepdim=True), value=-1)
 
 
-def _binary_weight(terms: Sequence[Term]) -> Float[Tensor, "*B L"]:
+def _binary_weight(terms: Sequence[Term]) -> Float[Tensor, "... L"]:
     """With two categories J(p) g is `p_0 p_1 (g_0 - g_1)` times (1, -1)."""
     weights = [
         p[..., 0] * p[..., 1] * (scale.squeeze(-1) if isinstance(scale, Tensor) else scale)

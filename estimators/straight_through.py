@@ -62,7 +62,7 @@ class StraightThrough(HardForwardEstimator):
 
 def tempered(
     constant: Float[Tensor, "*b L C"], p: Float[Tensor, "*b L C"], temperature: float | Tensor
-) -> Float[Tensor, "*b L C"]:
+) -> Float[Tensor, "... L C"]:
     """Probabilities at a temperature, given those at temperature 1."""
     if isinstance(temperature, float) and temperature == 1:
         return p
