@@ -114,15 +114,22 @@ def jacobian_product(
 ) -> Float[Tensor, "K *B L C"]:
     """Sum of `scale * J(p) g` with the softmax Jacobian `J(p) g = p * (g - <p, g>)`."""
     if gradient.shape[-1] == 2:
-        first, second = gradient.unbind(-1)
-        difference = (first - second).mul_(_binary_weight(terms))
-        product = gradient.new_empty(gradient.shape)
-        product[..., 0] = difference
-        torch.neg(difference, out=product[..., 1])
-        return product
+        return binary_jacobian_product(_binary_weight(terms), gradient)
     return sum(  # type: ignore[return-value]
         scale * _centred(p * gradient, p) for scale, p in terms
     )
+
+
+def binary_jacobian_product(
+    weight: Float[Tensor, "... L"], gradient: Float[Tensor, "K *B L 2"]
+) -> Float[Tensor, "K *B L 2"]:
+    """`weight (g_0 - g_1)` times (1, -1): with two categories, J(p) g has weight `p_0 p_1`."""
+    first, second = gradient.unbind(-1)
+    difference = (first - second).mul_(weight)
+    product = gradient.new_empty(gradient.shape)
+    product[..., 0] = difference
+    torch.neg(difference, out=product[..., 1])
+    return product
 
 
 def _centred(
@@ -132,7 +139,7 @@ def _centred(
 
 
 def _binary_weight(terms: Sequence[Term]) -> Float[Tensor, "... L"]:
-    """With two categories J(p) g is `p_0 p_1 (g_0 - g_1)` times (1, -1)."""
+    """Sum of `scale * p_0 p_1`."""
     weights = [
         p[..., 0] * p[..., 1] * (scale.squeeze(-1) if isinstance(scale, Tensor) else scale)
         for scale, p in terms

@@ -2,12 +2,14 @@
 
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from estimators.base import HardForwardEstimator, sample_count
 from estimators.categorical import (
     Term,
+    binary_jacobian_product,
     carry_gradient,
     compact,
     draw_one_hot,
@@ -85,11 +87,32 @@ class ReinMax(HardForwardEstimator):
             return carry_gradient(logits, one_hot, lambda g: _uniform_gradient(one_hot, p, g))
         relaxed = tempered(constant, p, temperature)
 
-        def backward(gradient: Float[Tensor, "K *B L C"]) -> Float[Tensor, "K *B L C"]:
-            terms: list[Term] = [(2.0, (one_hot + relaxed).mul_(0.5)), (-0.5, p)]
-            return jacobian_product(terms, gradient)
+        follow = _binary_gradient if logits.shape[-1] == 2 else _gradient
+        return carry_gradient(logits, one_hot, lambda g: follow(one_hot, p, relaxed, g))
 
-        return carry_gradient(logits, one_hot, backward)
+
+def _gradient(
+    one_hot: Float[Tensor, "K *B L C"],
+    p: Float[Tensor, "*b L C"],
+    relaxed: Float[Tensor, "... L C"],
+    gradient: Float[Tensor, "K *B L C"],
+) -> Float[Tensor, "K *B L C"]:
+    terms: list[Term] = [(2.0, (one_hot + relaxed).mul_(0.5)), (-0.5, p)]
+    return jacobian_product(terms, gradient)
+
+
+def _binary_gradient(
+    one_hot: Float[Tensor, "K *B L 2"],
+    p: Float[Tensor, "*b L 2"],
+    relaxed: Float[Tensor, "... L 2"],
+    gradient: Float[Tensor, "K *B L 2"],
+) -> Float[Tensor, "K *B L 2"]:
+    """The same with `4 m_0 m_1 = q + q_0 q_1`, q the relaxed probability of the class not drawn."""
+    first, second = relaxed.unbind(-1)
+    weight = torch.lerp(first, second, one_hot[..., 0]).mul_(0.5)
+    if relaxed is not p:
+        weight += 0.5 * (first * second - p[..., 0] * p[..., 1])
+    return binary_jacobian_product(weight, gradient)
 
 
 def _uniform_gradient(
