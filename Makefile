@@ -1,0 +1,57 @@
+# What a fresh machine needs: make, Python 3.10 or newer, and the package index.
+
+PYTHON ?= python3
+ARGS ?=
+
+BIN := .venv/bin
+# Empty files, as old as the last complete installation of each kind.
+RUNTIME := .venv/.installed
+DEV := .venv/.installed-dev
+
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+ADVICE = make $(or $(MAKECMDGOALS),install) PYTHON=/path/to/python3
+CHECK_PYTHON = import sys; sys.exit(sys.version_info < (3, 10) and \
+	"raysweep needs Python >= 3.10, $(PYTHON) is %d.%d; $(ADVICE)" % sys.version_info[:2])
+
+.PHONY: help install quickstart test lint check bench clean
+
+help:  ## Show the targets
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+install: $(RUNTIME)  ## Install raysweep into .venv
+
+quickstart: $(RUNTIME)  ## Run examples/quickstart.yaml on this machine and print its table
+	$(BIN)/raysweep run examples/quickstart.yaml
+
+test: $(DEV)  ## Run all tests (ARGS="-k name" for some)
+	$(BIN)/pytest $(ARGS)
+
+lint: $(DEV)  ## Check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: lint test  ## What CI runs: lint and test
+
+bench: $(DEV)  ## Run the benchmarks
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean:  ## Remove .venv and the tools' caches; results stay
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info
+
+# Setuptools comes first, so that the project is built by the listed version of it.
+$(RUNTIME): constraints.txt pyproject.toml | $(BIN)/pip
+	@echo "installing into .venv"
+	@$(PIP_INSTALL) setuptools
+	@$(PIP_INSTALL) --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): $(RUNTIME)
+	@echo "installing the development tools into .venv"
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+$(BIN)/pip:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON): not found; $(ADVICE)" >&2; exit 1; }
+	@$(PYTHON) -c '$(CHECK_PYTHON)'
+	@$(PYTHON) -m venv --clear .venv || { rm -rf .venv; exit 1; }
