@@ -84,10 +84,11 @@ class View:
 
     def line(self) -> str:
         """One plain line."""
-        ended, flying = self._ended(), list(self.schedule.in_flight.values())
+        ended = self._ended()
+        training = sum(pack_id in self.packs for pack_id in list(self.schedule.in_flight))
         failed = sum(1 for run_id in self.schedule.planned
                      if self._status(run_id) == "failed")
-        text = f"{ended}/{self.total} runs, {len(flying)} packs in flight"
+        text = f"{ended}/{self.total} runs, {training} packs in training"
         if failed:
             text += f", {failed} failed"
         rate = self._rate()

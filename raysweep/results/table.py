@@ -132,7 +132,7 @@ def _number(mean: float, std: float | None) -> str:
         text = f"{mean:.5g}"
         return text if std is None else f"{text} ± {std:.2g}"
     digits = 2 - int(f"{std:e}".partition("e")[2]) - 1
-    if digits > 6 or abs(mean) >= 1e6:
+    if digits > 10 or abs(mean) >= 1e6:
         return f"{mean:.5g} ± {std:.2g}"
     digits = max(0, digits)
     return f"{mean:.{digits}f} ± {std:.{digits}f}"

@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -21,6 +21,15 @@ DEFAULT_STORE = "sweeps"
 def store_uri(store: str | Path | None) -> str:
     """The store that a command means: its argument, the environment's, or `sweeps`."""
     return str(store or os.environ.get("RAYSWEEP_STORE") or DEFAULT_STORE)
+
+
+def _single_put(uri: str) -> str:
+    """The URI, asking for small objects to be put by one request instead of three."""
+    parts = urlsplit(uri)
+    if parts.scheme != "s3" or "allow_delayed_open" in parts.query:
+        return uri
+    query = "&".join(each for each in (parts.query, "allow_delayed_open=true") if each)
+    return urlunsplit(parts._replace(query=query))
 
 
 class Files:
@@ -49,13 +58,20 @@ class Files:
                             "give them by the environment or the provider's credential files")
         self.uri = text.rstrip("/")
         try:
-            self.filesystem, path = pafs.FileSystem.from_uri(self.uri)
+            self.filesystem, path = pafs.FileSystem.from_uri(_single_put(self.uri))
         except (pa.ArrowInvalid, OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             scheme = urlsplit(text).scheme
             raise SpecError(f"--store: expected a path or a URI such as s3://bucket/folder, "
                             f"got {scheme}://...: {reason}") from error
         self.root = path.rstrip("/")
+
+    def below(self, folder: str) -> "Files":
+        """The files of a folder below this root."""
+        parts = urlsplit(self.uri)
+        if self.is_local:
+            return Files(f"{self.root}/{folder}")
+        return Files(urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{folder}")))
 
     def path(self, name: str) -> str:
         """The full path of a name below the root."""

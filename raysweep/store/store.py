@@ -25,7 +25,7 @@ class SweepStore:
     def __init__(self, store: str, sweep: str) -> None:
         self.store = Files(store)
         self.sweep = sweep
-        self.files = Files(f"{self.store.uri}/{sweep}")
+        self.files = self.store.below(sweep)
 
     @property
     def uri(self) -> str:

@@ -1,0 +1,51 @@
+"""Shared by all tests: the data folder, the test plug-in, and one Ray for the whole session."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+PLUGIN = TESTS / "plugin"
+
+# Workers and command-line tests are other processes: they must see the plug-in too.
+sys.path.insert(0, str(PLUGIN))
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(PLUGIN), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
+os.environ["RAY_AUTH_MODE"] = "disabled"
+os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--data", help="folder of the data sets [$RAYSWEEP_DATA or ../shared/data]")
+
+
+@pytest.fixture(scope="session")
+def data_folder(request):
+    """The folder of the real data sets; skips where there is none."""
+    beside = TESTS.parent.parent / "shared" / "data"
+    folder = Path(
+        request.config.getoption("--data") or os.environ.get("RAYSWEEP_DATA") or beside
+    )
+    if not folder.is_dir():
+        pytest.skip(f"no data folder at {folder}; give --data or RAYSWEEP_DATA")
+    return folder.absolute()
+
+
+@pytest.fixture(scope="session")
+def shared_ray():
+    """One local Ray cluster of two CPUs for the whole session."""
+    from raysweep.engine import tune
+
+    with tune.connect(None, 2):
+        yield
+
+
+@pytest.fixture(params=["inline", pytest.param("ray", marks=pytest.mark.ray)])
+def executor(request):
+    """Keyword arguments of `raysweep.run` for each executor."""
+    if request.param == "ray":
+        request.getfixturevalue("shared_ray")
+    return {"inline": request.param == "inline"}

@@ -1,0 +1,183 @@
+"""Runs that fail, diverge, die or do not fit into memory; drivers that stop or vanish."""
+
+import json
+import time
+
+import pytest
+from engine_helpers import by_run, statuses
+
+import raysweep
+from raysweep import session
+from raysweep.engine import inline as inline_engine
+from raysweep.store import checkpoints, lease
+
+
+def outcome(results):
+    """Status by seed."""
+    return {seed: status for (seed, _), status in statuses(results).items()}
+
+
+def test_a_run_that_raises_is_isolated_from_its_pack(sweep, toy, trouble):
+    trouble.make(**{"raise": [1], "at": 7})
+    results = sweep(toy(task=trouble.task, training={"lr": 0.1}))
+    assert outcome(results) == {0: "done", 1: "failed", 2: "done"}
+
+
+def test_a_failure_is_recorded_with_its_error(inline, toy, trouble):
+    trouble.make(**{"raise": [1]})
+    results = inline(toy(task=trouble.task, training={"lr": 0.1}))
+    (row,) = (row for row in results.runs().to_pylist() if row["status"] == "failed")
+    (attempt,) = results.attempts().to_pylist()
+    assert "RuntimeError: this seed is unlucky" in row["error"]
+    assert (attempt["run_id"], attempt["attempt"]) == (row["run_id"], 1)
+    assert attempt["error"] == row["error"]
+
+
+def test_pack_mates_of_a_failed_run_keep_their_numbers(inline, toy, trouble):
+    spec = toy(task=trouble.task, training={"lr": 0.1})
+    good = by_run(inline(spec, store="good"))
+    trouble.make(**{"raise": [1], "at": 7})
+    found = by_run(inline(spec))
+    assert {key: value for key, value in found.items() if value[0] is not None}.items() \
+        <= good.items()
+
+
+def test_failed_runs_are_tried_again_until_quarantined(inline, toy, trouble):
+    trouble.make(**{"raise": [1]})
+    spec = toy(task=trouble.task, training={"lr": 0.1}, resources={"max_failures": 2})
+    attempts = [inline(spec).attempts().num_rows for _ in range(4)]
+    assert attempts == [1, 2, 2, 2]
+
+
+def test_a_failed_run_that_ends_well_replaces_its_row(inline, toy, trouble):
+    trouble.make(**{"raise": [1]})
+    spec = toy(task=trouble.task, training={"lr": 0.1})
+    inline(spec)
+    trouble.end()
+    results = inline(spec)
+    assert outcome(results) == dict.fromkeys(range(3), "done")
+    assert results.runs().num_rows == 3
+    (row,) = (row for row in results.runs().to_pylist() if row["seed"] == 1)
+    assert row["attempts"] == 2
+
+
+def test_a_diverged_run_is_a_result_and_touches_no_other(inline, toy, trouble):
+    spec = toy(task=trouble.task, training={"lr": 0.1})
+    good = by_run(inline(spec, store="good"))
+    trouble.make(nan=[2], at=8)
+    results = inline(spec)
+    assert outcome(results) == {0: "done", 1: "done", 2: "diverged"}
+    done = {run_id: value for run_id, value in by_run(results).items() if value[0] is not None}
+    assert done.items() <= good.items()
+    assert by_run(inline(spec)) == by_run(results)
+
+
+def test_a_diverged_run_ends_at_the_next_report(inline, toy, trouble):
+    trouble.make(nan=[2], at=8)
+    results = inline(toy(task=trouble.task, training={"lr": 0.1}))
+    (row,) = (row for row in results.runs().to_pylist() if row["status"] == "diverged")
+    assert row["steps"] == 10
+    assert row["metric.train_loss"] is None
+
+
+def test_a_pack_too_large_for_memory_is_split(inline, toy, trouble):
+    trouble.make(memory_above=2)
+    results = inline(toy(task=trouble.task, resources={"pack": 6}))
+    assert set(statuses(results).values()) == {"done"}
+    assert max(row["replicas"] for row in results.runs().to_pylist()) <= 2
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_worker_that_dies_costs_only_the_run_that_kills_it(shared_ray, tmp_path, toy, trouble):
+    trouble.make(die=[1], at=3)
+    results = raysweep.run(toy(task=trouble.task, training={"lr": 0.1}), store=tmp_path)
+    assert outcome(results) == {0: "done", 1: "failed", 2: "done"}
+
+
+def stopped_after(monkeypatch, polls):
+    """Makes the next inline session stop by itself after so many looks at the flag."""
+    left = iter(range(polls))
+    real = inline_engine.run_inline
+
+    def run(schedule, job, stopping, watch):
+        real(schedule, job, lambda: next(left, None) is None, watch)
+
+    monkeypatch.setattr(inline_engine, "run_inline", run)
+
+
+def test_a_stopped_pack_goes_on_bit_for_bit(inline, toy, monkeypatch):
+    spec = toy(task={"delay_s": 0.2})
+    whole = by_run(inline(spec, store="whole"))
+    with monkeypatch.context() as patch:
+        stopped_after(patch, 2)
+        part = inline(spec)
+    (manifest,) = checkpoints.in_flight(part.store.files)
+    assert 0 < manifest.step < 20
+    assert part.runs().num_rows == 0
+    assert by_run(inline(spec)) == whole
+    assert checkpoints.in_flight(part.store.files) == []
+
+
+def test_a_resumed_pack_drops_runs_that_left_the_plan(inline, toy, monkeypatch):
+    whole = by_run(inline(toy(task={"delay_s": 0.2}), store="whole"))
+    with monkeypatch.context() as patch:
+        stopped_after(patch, 2)
+        inline(toy(task={"delay_s": 0.2}))
+    results = inline(toy(task={"delay_s": 0.2}, seeds=2))
+    assert len(by_run(results)) == 4
+    assert by_run(results).items() <= whole.items()
+    again = inline(toy(task={"delay_s": 0.2}))
+    assert by_run(again) == whole
+    duplicates = again.sql("select count(*) - count(distinct (run_id, step)) as n from curves")
+    assert duplicates["n"].to_pylist() == [0]
+
+
+def test_curves_beyond_a_restored_step_are_removed(inline, toy, monkeypatch):
+    spec = toy(task={"delay_s": 0.2})
+    with monkeypatch.context() as patch:
+        stopped_after(patch, 2)
+        part = inline(spec)
+    (manifest,) = checkpoints.in_flight(part.store.files)
+    (segment,) = part.store.files.names("curves")
+    stale = part.store.files.read(segment)
+    part.store.files.write(f"curves/{manifest.pack.pack_id}-900.parquet", stale)
+    found = inline(spec).sql("select count(*) as n from curves")
+    assert found["n"].to_pylist() == [24]
+
+
+def test_a_second_driver_is_refused_with_who_holds_the_sweep(tmp_path, toy):
+    spec = session.load(toy())
+    files = session.SweepStore(str(tmp_path), spec.name).files
+    with lease.Lease(files), pytest.raises(raysweep.LeaseHeld, match=r"driven by process \d+ on"):
+        raysweep.run(toy(), store=tmp_path, inline=True)
+
+
+def test_a_dead_drivers_lease_is_taken_over(tmp_path, toy):
+    files = session.SweepStore(str(tmp_path), "toys").files
+    dead = {"token": "t", "host": lease.socket.gethostname(), "pid": 2**22 + 1, "started": "1",
+            "epoch": 4, "heartbeat": time.time()}
+    files.write("lease", json.dumps(dead).encode())
+    assert raysweep.run(toy(), store=tmp_path, inline=True).runs().num_rows == 6
+
+
+def test_a_silent_driver_on_another_host_is_taken_over_after_half_a_minute(tmp_path):
+    files = session.SweepStore(str(tmp_path), "toys").files
+    away = {"token": "t", "host": "elsewhere", "pid": 1, "started": "1", "epoch": 4}
+    files.write("lease", json.dumps({**away, "heartbeat": time.time() - 20}).encode())
+    with pytest.raises(raysweep.LeaseHeld, match="on elsewhere"), lease.Lease(files):
+        pass
+    files.write("lease", json.dumps({**away, "heartbeat": time.time() - 31}).encode())
+    with lease.Lease(files) as held:
+        assert held.holder.epoch == 5
+
+
+def test_a_worker_whose_driver_was_replaced_stops_without_writing(tmp_path, toy):
+    spec = session.load(toy())
+    sweep = session.SweepStore(str(tmp_path), spec.name)
+    with lease.Lease(sweep.files) as held:
+        watch = lease.DriverWatch(sweep.files, held.token)
+        assert not watch.gone_now()
+        other = {**json.loads(sweep.files.read("lease")), "token": "another"}
+        sweep.files.write("lease", json.dumps(other).encode())
+        assert watch.gone_now()
