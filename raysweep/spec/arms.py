@@ -159,7 +159,7 @@ class _ArmBuilder:
             reason = registry.task(arm.task).check(settings, estimator)
             if reason is not None:
                 yield (
-                    self.blame(reason),
+                    self.estimator.name_where,
                     f"{arm.name}: this pair cannot run: {reason}; leave it out with tasks: [...]",
                 )
 

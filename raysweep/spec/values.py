@@ -80,7 +80,9 @@ def _choice(node: Node, setting: Setting, problems: Problems) -> Domain | None:
         problems.add(node.where, f"expected at least one choice for {setting.name!r}, got []")
         return None
     values: list[Any] = []
-    for each in node.value:
+    for item in node.value:
+        wrapped = isinstance(item.value, dict) and set(item.value) == {"value"}
+        each = item.value["value"] if wrapped else item
         found = _fixed(each, setting, problems)
         if found is None:
             return None
