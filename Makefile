@@ -41,7 +41,7 @@ clean:  ## Remove .venv and the tools' caches; results stay
 
 # Setuptools comes first, so that the project is built by the listed version of it.
 $(RUNTIME): constraints.txt pyproject.toml | $(BIN)/pip
-	@echo "installing into .venv"
+	@echo "installing into .venv: 2 GB, more with CUDA"
 	@$(PIP_INSTALL) setuptools
 	@$(PIP_INSTALL) --no-build-isolation --editable .
 	@touch $@
