@@ -155,8 +155,9 @@ def rm(sweep: str, store: str | None, yes: bool) -> int:
 
     found = Results(_store(store), sweep)
     runs = found.store.dataset("runs").count_rows()
-    if not yes:
-        click.confirm(f"Delete {runs} runs of {sweep} in {found.store.uri}?", abort=True)
+    if not yes and not click.confirm(f"Delete {runs} runs of {sweep} in {found.store.uri}?"):
+        click.echo("nothing deleted", err=True)
+        return 1
     with Lease(found.store.files):
         found.store.remove()
     click.echo(f"deleted {found.store.uri}")
@@ -197,7 +198,7 @@ def _guarded(command: Callable[[], Any]) -> int:
     except RaysweepError as error:
         return _say([str(error)], 1)
     except click.Abort:
-        return _say(["stopped; the same command goes on from here"], 130)
+        return _say(["stopped"], 130)
     except click.ClickException as error:
         return _say([error.format_message()], 2)
     except click.exceptions.Exit as error:

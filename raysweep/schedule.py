@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any, Literal
 
-from raysweep.errors import RaysweepError, StoreError
+from raysweep.errors import RaysweepError, SpecError, StoreError
 from raysweep.identity import Run
 from raysweep.plan import Member, Pack, PackSize, cut
 from raysweep.search.study import INDEPENDENT, ArmStudy, Proposal
@@ -17,7 +17,7 @@ from raysweep.store.rows import run_row, timed
 from raysweep.store.store import SweepStore
 
 Began = tuple[str, Mapping[str, Any]]  # a configuration's id and settings
-Failure = Literal["run", "memory", "died", "store", "orphan"]
+Failure = Literal["run", "memory", "died", "store", "orphan", "data"]
 BATCH_SHARE = 10  # a model-based search has a tenth of its configurations in flight
 
 
@@ -117,8 +117,8 @@ class Schedule:
     def pack_failed(self, pack_id: str, kind: Failure, error: str) -> None:
         """A pack raised: split it, or note the failure of its only run."""
         pack = self.in_flight.pop(pack_id)
-        if kind in ("store", "orphan"):
-            self.fatal = StoreError(error)
+        if kind in ("store", "orphan", "data"):
+            self.fatal = SpecError(error) if kind == "data" else StoreError(error)
             return
         if kind == "died":
             self._deaths[pack_id] += 1

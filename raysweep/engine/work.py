@@ -42,8 +42,11 @@ class Worker:
                 self.loop = PackLoop(self.pack, self.job)
             done = self.loop.run_for(SLICE_S)
         except Exception as error:  # noqa: BLE001 - a run's own code may raise anything
+            kind = _kind(error)
+            if self.loop is None and isinstance(error, FileNotFoundError):
+                kind = "data"  # every run of the task would miss it: not this run's failure
             self._release()
-            return {"done": True, "failure": _kind(error), "error": _text(error)}
+            return {"done": True, "failure": kind, "error": _text(error)}
         progress = self.loop.progress
         if done:
             self._release()
@@ -75,8 +78,8 @@ def _kind(error: Exception) -> str:
 def _text(error: Exception) -> str:
     if isinstance(error, DriverGone):
         return "another driver took the sweep over; let that one end, or run the command again"
-    if isinstance(error, StoreError):
-        return str(error)
+    if isinstance(error, StoreError | FileNotFoundError):
+        return " ".join(str(error).split())
     where = traceback.extract_tb(error.__traceback__)[-1]
-    message = str(error) or type(error).__name__
+    message = " ".join(str(error).split()) or "no message"
     return f"{type(error).__name__}: {message} ({os.path.basename(where.filename)}:{where.lineno})"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,10 +61,15 @@ class Problems:
         """Raises what was found, if anything was.
 
         Raises:
-            SpecError: With one line per mistake, in the order found.
+            SpecError: With one line per mistake, in the file's order.
         """
         if self.lines:
-            raise SpecError(self.lines)
+            raise SpecError(sorted(self.lines, key=_line_number))
+
+
+def _line_number(problem: str) -> int:
+    found = re.search(r": line (\d+): ", problem)
+    return int(found.group(1)) if found else 0
 
 
 def read(text: str, file: str) -> Node:

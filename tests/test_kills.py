@@ -1,0 +1,110 @@
+"""Drivers that are stopped by signals or killed: nothing is lost, nothing is repeated."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import raysweep
+
+SWEEP = """
+name: killed
+tasks:
+  digits: {{task: categorical_vae, dataset: digits, categories: 4, latents: 4, hidden: {{value: [32]}}}}
+  quad: {{task: polynomial, latents: 16, batch_size: 32}}
+estimators:
+  ST: {{estimator: straight_through, temperature: [1.0, 1.5]}}
+  RLOO: {{estimator: reinforce_loo, samples: 4}}
+training: {{steps: {steps}, lr: [0.003, 0.001]}}
+seeds: 3
+resources: {{checkpoint_s: {checkpoint_s}}}
+"""
+RAN = ["metric.train_loss", "metric.expected_loss", "metric.test_neg_elbo", "steps"]
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts the command line in a process group of its own, as a shell does."""
+
+    def begin(store, *options, steps, checkpoint_s=2):
+        spec = tmp_path / "killed.yaml"
+        spec.write_text(SWEEP.format(steps=steps, checkpoint_s=checkpoint_s))
+        command = [sys.executable, "-m", "raysweep.cli", "run", str(spec), "--store",
+                   str(tmp_path / store), *options]
+        with (tmp_path / "output").open("w") as output:
+            return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT,
+                                    start_new_session=True)
+
+    return begin
+
+
+def rows(store):
+    return sorted(raysweep.open(store, "killed").runs().select(["run_id", *RAN]).to_pylist(),
+                  key=lambda row: row["run_id"])
+
+
+def wait_for_progress(store, process, after_s):
+    """Waits until packs train, and then a while."""
+    began = time.time()
+    while not any(each.stat().st_mtime > began for each
+                  in store.glob("killed/checkpoints/*/progress.json")):
+        assert process.poll() is None, "the driver ended before its packs trained"
+        assert time.time() < began + 60
+        time.sleep(0.02)
+    time.sleep(after_s)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_driver_killed_three_times_ends_with_the_numbers_of_one_never_killed(tmp_path, start):
+    steps, runs = 2000, 36
+    whole = start("whole", steps=steps)
+    assert whole.wait() == 0
+    for after_s in (1.3, 0.1, 2.4):
+        process = start("cut", steps=steps)
+        wait_for_progress(tmp_path / "cut", process, after_s)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    last = start("cut", steps=steps)
+    assert last.wait() == 0
+    found = raysweep.open(tmp_path / "cut", "killed")
+    assert found.runs().num_rows == len(set(found.runs()["run_id"].to_pylist())) == runs
+    assert rows(tmp_path / "cut") == rows(tmp_path / "whole")
+    twice = found.sql("select count(*) - count(distinct (run_id, step)) as n from curves")
+    assert twice["n"].to_pylist() == [0]
+    repeated = found.sql("select sum(steps_executed - steps) as n from runs")["n"].to_pylist()[0]
+    # Each kill repeats at most what was trained since the last checkpoint of each pack in flight.
+    assert 0 < repeated <= repeatable(found, kills=3, checkpoint_s=2)
+
+
+def repeatable(found, *, kills, checkpoint_s):
+    """Steps that the checkpoints allow to repeat, at the speed each pack was seen to have."""
+    speed = found.sql("""select max(n) as most from (
+        select pack_id, sum(steps) / max(seconds * replicas) as n from runs group by pack_id)""")
+    slack = 2  # the clock is looked at once a second, and machines are noisy
+    workers = len(os.sched_getaffinity(0))
+    return kills * workers * slack * (checkpoint_s + 1) * speed["most"].to_pylist()[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options", [("--inline",), pytest.param((), marks=pytest.mark.ray)], ids=["inline", "ray"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143),
+                                              (signal.SIGHUP, 129)])
+def test_a_signal_stops_with_a_checkpoint_and_says_how_to_go_on(
+    tmp_path, start, number, code, options
+):
+    if options == () and number == signal.SIGHUP:
+        pytest.skip("one code path for every signal; two of three are enough on a cluster")
+    process = start("store", *options, steps=50_000, checkpoint_s=600)
+    wait_for_progress(tmp_path / "store", process, 0.5)
+    process.send_signal(number)
+    assert process.wait(timeout=14) == code
+    out = (tmp_path / "output").read_text()
+    assert "the same command goes on from the checkpoints" in out
+    states = list((tmp_path / "store" / "killed" / "checkpoints").glob("*/state-*.pt"))
+    assert states
+    assert not (tmp_path / "store" / "killed" / "lease").exists()
