@@ -8,19 +8,35 @@ from typing import TYPE_CHECKING, Any
 
 from raysweep.errors import (
     ClusterError as ClusterError,
+)
+from raysweep.errors import (
     LeaseHeld as LeaseHeld,
+)
+from raysweep.errors import (
     RaysweepError as RaysweepError,
+)
+from raysweep.errors import (
     SpecError as SpecError,
+)
+from raysweep.errors import (
     StoreError as StoreError,
 )
 
 if TYPE_CHECKING:
     from raysweep.results.results import Results as Results
-    from raysweep.results.results import open_results as open  # noqa: A004
+    from raysweep.results.results import open_results as open
     from raysweep.session import run as run
 
-__all__ = ["ClusterError", "LeaseHeld", "RaysweepError", "Results", "SpecError", "StoreError",
-           "open", "run"]
+__all__ = [
+    "ClusterError",
+    "LeaseHeld",
+    "RaysweepError",
+    "Results",
+    "SpecError",
+    "StoreError",
+    "open",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,12 +10,23 @@ import click
 
 from raysweep.errors import RaysweepError, SpecError
 
-STORE = click.option("--store", metavar="DIR", help="Folder or URI where sweeps live "
-                     "[default: $RAYSWEEP_STORE, or sweeps].")
-SMOKE = click.option("--smoke", is_flag=True, help="A few steps of one configuration per arm, in "
-                     "a sweep named NAME-smoke.")
-SET = click.option("--set", "changes", multiple=True, metavar="KEY=VALUE",
-                   help="Override a dotted key of the file; may be given again.")
+STORE = click.option(
+    "--store",
+    metavar="DIR",
+    help="Folder or URI where sweeps live [default: $RAYSWEEP_STORE, or sweeps].",
+)
+SMOKE = click.option(
+    "--smoke",
+    is_flag=True,
+    help="A few steps of one configuration per arm, in a sweep named NAME-smoke.",
+)
+SET = click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a dotted key of the file; may be given again.",
+)
 SPEC = click.argument("spec", type=click.Path(path_type=Path))
 
 
@@ -28,35 +39,51 @@ def cli() -> None:
 @cli.command()
 @SPEC
 @STORE
-@click.option("--data", metavar="DIR", help="Folder of the data sets "
-              "[default: $RAYSWEEP_DATA, or ~/.cache/raysweep].")
-@click.option("--address", metavar="ADDR", help="Ray cluster to join; a local one is started "
-              "otherwise.")
+@click.option(
+    "--data",
+    metavar="DIR",
+    help="Folder of the data sets [default: $RAYSWEEP_DATA, or ~/.cache/raysweep].",
+)
+@click.option(
+    "--address", metavar="ADDR", help="Ray cluster to join; a local one is started otherwise."
+)
 @click.option("--inline", is_flag=True, help="Train in this process, without Ray.")
 @SMOKE
 @SET
 def run(
-    spec: Path, store: str | None, data: str | None, address: str | None, inline: bool,
-    smoke: bool, changes: tuple[str, ...],
+    spec: Path,
+    store: str | None,
+    data: str | None,
+    address: str | None,
+    inline: bool,
+    smoke: bool,
+    changes: tuple[str, ...],
 ) -> int:
     """Run a sweep, or what is missing of it."""
     from raysweep import session as engine
     from raysweep.progress import Progress
 
     loaded = engine.load(spec, changes, smoke=smoke)
-    session = engine.drive(loaded, store=store, data=data, address=address, inline=inline,
-                           progress=Progress())
+    session = engine.drive(
+        loaded, store=store, data=data, address=address, inline=inline, progress=Progress()
+    )
     _print_table(session.results.table())
     where = session.results.store.uri
     for run_id, error in list(session.failed.items())[:20]:
         click.echo(f"run {run_id} failed: {error}", err=True)
     if session.failed:
         most = loaded.resources.max_failures
-        click.echo(f"{len(session.failed)} runs failed; the same command tries them again, up to "
-                   f"{most} times each (raysweep status {loaded.name})", err=True)
+        click.echo(
+            f"{len(session.failed)} runs failed; the same command tries them again, up to "
+            f"{most} times each (raysweep status {loaded.name})",
+            err=True,
+        )
     if session.missing:
-        click.echo(f"stopped with {session.missing} runs to go; the same command goes on from "
-                   "the checkpoints", err=True)
+        click.echo(
+            f"stopped with {session.missing} runs to go; the same command goes on from "
+            "the checkpoints",
+            err=True,
+        )
     click.echo(f"results: {where}")
     return session.exit_code
 
@@ -100,14 +127,21 @@ def ls(store: str | None) -> int:
 @cli.command()
 @click.argument("sweep")
 @STORE
-@click.option("--format", "form", default="text", show_default=True,
-              type=click.Choice(["text", "markdown", "csv", "json"]), help="How to print it.")
-@click.option("--select", metavar="M", help="Metric that selects the configuration "
-              "[default: the sweep file's].")
+@click.option(
+    "--format",
+    "form",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "markdown", "csv", "json"]),
+    help="How to print it.",
+)
+@click.option(
+    "--select",
+    metavar="M",
+    help="Metric that selects the configuration [default: the sweep file's].",
+)
 @click.option("--report", metavar="M", help="Metric to show [default: the one that selects].")
-def table(
-    sweep: str, store: str | None, form: str, select: str | None, report: str | None
-) -> int:
+def table(sweep: str, store: str | None, form: str, select: str | None, report: str | None) -> int:
     """Print the result table of a sweep."""
     from raysweep.results.results import Results
 
@@ -123,8 +157,14 @@ def table(
 @click.argument("sweep")
 @click.argument("query")
 @STORE
-@click.option("--format", "form", default="text", show_default=True,
-              type=click.Choice(["text", "csv", "json"]), help="How to print the answer.")
+@click.option(
+    "--format",
+    "form",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "csv", "json"]),
+    help="How to print the answer.",
+)
 def sql(sweep: str, query: str, store: str | None, form: str) -> int:
     """Ask DuckDB about a sweep's runs, curves and attempts."""
     from raysweep.results.results import Results
@@ -193,21 +233,24 @@ def main(arguments: list[str] | None = None) -> None:
 def _guarded(command: Callable[[], Any]) -> int:
     try:
         return int(command() or 0)
-    except SpecError as error:
-        return _say(error.problems, 2)
-    except RaysweepError as error:
-        return _say([str(error)], 1)
-    except click.Abort:
-        return _say(["stopped"], 130)
-    except click.ClickException as error:
-        return _say([error.format_message()], 2)
     except click.exceptions.Exit as error:
         return int(error.exit_code)
-    except KeyboardInterrupt:
-        return _say(["stopped; the same command goes on from here"], 130)
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output went away: nothing to say, nobody to hear
         return 141
+    except (RaysweepError, click.ClickException, click.Abort, KeyboardInterrupt) as error:
+        return _say(*_explain(error))
+
+
+def _explain(error: BaseException) -> tuple[list[str], int]:
+    """What to say of an error, a line each, and the exit code."""
+    if isinstance(error, SpecError):
+        return error.problems, 2
+    if isinstance(error, RaysweepError):
+        return [str(error)], 1
+    if isinstance(error, click.ClickException):
+        return [error.format_message()], 2
+    return ["stopped; the same command goes on from here"], 130
 
 
 def _say(lines: list[str], code: int) -> int:

@@ -1,10 +1,10 @@
 """The errors a user meets; each message is one line that says what to do.
 
-    RaysweepError
-    ├── SpecError        the sweep file, an option or a name is wrong
-    ├── StoreError       the store cannot be read or written
-    │   └── LeaseHeld    another driver runs this sweep
-    └── ClusterError     Ray cannot give what the sweep asks for
+RaysweepError
+├── SpecError        the sweep file, an option or a name is wrong
+├── StoreError       the store cannot be read or written
+│   └── LeaseHeld    another driver runs this sweep
+└── ClusterError     Ray cannot give what the sweep asks for
 """
 
 import difflib

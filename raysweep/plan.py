@@ -1,6 +1,7 @@
 """Which runs go into which packs. Pure: a function of the runs and the number of workers."""
 
 import dataclasses
+import itertools
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -94,9 +95,13 @@ class Member:
     def planned(self, failures: int = 0) -> PlannedRun:
         """The run as a worker needs it."""
         return PlannedRun(
-            self.run.run_id, self.run.configuration.configuration_id, self.run.seed,
-            self.arm.task_label, self.arm.estimator_label,
-            dict(self.run.configuration.settings), failures,
+            self.run.run_id,
+            self.run.configuration.configuration_id,
+            self.run.seed,
+            self.arm.task_label,
+            self.arm.estimator_label,
+            dict(self.run.configuration.settings),
+            failures,
         )
 
     @property
@@ -176,7 +181,7 @@ def _pack(members: Sequence[Member], failures: Mapping[str, int]) -> Pack:
 def _even_parts(members: Sequence[Member], most: int) -> list[Sequence[Member]]:
     parts = math.ceil(len(members) / most)
     edges = [round(each * len(members) / parts) for each in range(parts + 1)]
-    return [members[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [members[a:b] for a, b in itertools.pairwise(edges)]
 
 
 def _by_seed(member: Member) -> tuple[int, str]:

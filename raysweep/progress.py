@@ -32,8 +32,12 @@ class Progress:
         """Shows the schedule until left; yields what to call with a pack's progress."""
         view = View(schedule)
         if self.console.is_terminal:
-            with Live(get_renderable=view.panel, console=self.console, refresh_per_second=4,
-                      transient=True):
+            with Live(
+                get_renderable=view.panel,
+                console=self.console,
+                refresh_per_second=4,
+                transient=True,
+            ):
                 yield view.note
             return
         self._line(view)
@@ -78,7 +82,8 @@ class View:
         seeds = len(schedule.spec.seeds)
         to_come = sum(
             max(0, (state.study.wanted or 0) - len(state.study.known)) * seeds
-            for state in schedule.arms if state.study.adapts
+            for state in schedule.arms
+            if state.study.adapts
         )
         return planned + to_come
 
@@ -86,8 +91,7 @@ class View:
         """One plain line."""
         ended = self._ended()
         training = sum(pack_id in self.packs for pack_id in list(self.schedule.in_flight))
-        failed = sum(1 for run_id in self.schedule.planned
-                     if self._status(run_id) == "failed")
+        failed = sum(1 for run_id in self.schedule.planned if self._status(run_id) == "failed")
         text = f"{ended}/{self.total} runs, {training} packs in training"
         if failed:
             text += f", {failed} failed"
@@ -100,8 +104,9 @@ class View:
 
     def panel(self) -> Group:
         """The line, a bar, and the best value so far of each arm."""
-        bar = ProgressBar(total=max(1, self.total), completed=self._ended() + self._partial(),
-                          width=60)
+        bar = ProgressBar(
+            total=max(1, self.total), completed=self._ended() + self._partial(), width=60
+        )
         table = Table(box=None, pad_edge=False, header_style="dim")
         metric = self.schedule.spec.select.metric
         for title in ("arm", "configurations", f"best {metric} so far"):
@@ -130,8 +135,10 @@ class View:
 
     def _partial(self) -> float:
         """Runs' worth of work in packs in flight."""
-        return sum(self.packs.get(pack.pack_id, 0.0) * len(pack.runs)
-                   for pack in list(self.schedule.in_flight.values()))
+        return sum(
+            self.packs.get(pack.pack_id, 0.0) * len(pack.runs)
+            for pack in list(self.schedule.in_flight.values())
+        )
 
     def _rate(self) -> float:
         """Runs per second of this session, packs in flight counted by their steps."""
@@ -148,5 +155,3 @@ def _duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-

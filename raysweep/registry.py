@@ -145,8 +145,9 @@ def _without_tensor(annotation: Any) -> Any:
         else (annotation,)
     )
     plain = tuple(
-        each for each in members if not (isinstance(each, type) and each.__module__ == "torch")
-        and "Tensor" not in str(each)
+        each
+        for each in members
+        if not (isinstance(each, type) and each.__module__ == "torch") and "Tensor" not in str(each)
     )
     return Union[plain]  # noqa: UP007 - the members are only known here
 

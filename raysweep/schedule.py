@@ -71,10 +71,14 @@ class Schedule:
         self.failures: dict[str, int] = {}
         rows = self._read()
         self._manifests = manifests = checkpoints.in_flight(store.files)
-        began = [(run.configuration_id, run.settings)
-                 for manifest in manifests for run in manifest.pack.runs]
-        self.arms = [ArmState(arm, ArmStudy(arm, spec.search, spec.select.mode))
-                     for arm in spec.arms]
+        began = [
+            (run.configuration_id, run.settings)
+            for manifest in manifests
+            for run in manifest.pack.runs
+        ]
+        self.arms = [
+            ArmState(arm, ArmStudy(arm, spec.search, spec.select.mode)) for arm in spec.arms
+        ]
         for state in self.arms:
             if state.study.adapts:
                 self._take_over(state, [*rows, *began])
@@ -127,8 +131,9 @@ class Schedule:
                 return
         checkpoint = Checkpoints(self.store.files, pack_id)
         executed = checkpoint.executed()
-        runs = tuple(dataclasses.replace(run, executed=max(run.executed, executed))
-                     for run in pack.runs)
+        runs = tuple(
+            dataclasses.replace(run, executed=max(run.executed, executed)) for run in pack.runs
+        )
         pack = dataclasses.replace(pack, runs=runs)
         self._forget(pack_id)
         if len(pack.runs) > 1:
@@ -142,8 +147,12 @@ class Schedule:
         self.failures[run.run_id] = attempt
         self.store.write_attempt(run.run_id, attempt, error)
         outcome = {
-            "status": "failed", "steps": 0, "steps_executed": executed, "attempts": attempt,
-            "error": error, "started_at": datetime.now(timezone.utc).isoformat(),
+            "status": "failed",
+            "steps": 0,
+            "steps_executed": executed,
+            "attempts": attempt,
+            "error": error,
+            "started_at": datetime.now(timezone.utc).isoformat(),
         }
         columns = self.store.schema("runs", self._columns)
         row = run_row(self.spec.name, pack, run, columns, outcome)
@@ -265,8 +274,10 @@ class Schedule:
         adopted: set[str] = set()
         for manifest in manifests:
             wanted = [
-                run.run_id for run in manifest.pack.runs
-                if run.run_id in self.planned and run.run_id not in self.ended
+                run.run_id
+                for run in manifest.pack.runs
+                if run.run_id in self.planned
+                and run.run_id not in self.ended
                 and run.run_id not in adopted
             ]
             adopted.update(wanted)
@@ -290,4 +301,3 @@ class Schedule:
             return
         unique = list({member.run.run_id: member for member in members}.values())
         self.queue.extend(cut(unique, missing, self.failures, self.size))
-

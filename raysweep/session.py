@@ -43,7 +43,7 @@ class Session:
     exit_code: int
 
 
-def run(
+def run(  # noqa: PLR0913 - the options of the command
     spec: str | Path | Mapping[str, Any],
     *,
     store: str | Path | None = None,
@@ -73,8 +73,14 @@ def run(
         KeyboardInterrupt: If the session was stopped.
     """
     read = load(spec, changes, smoke=smoke)
-    session = drive(read, store=store, data=data, address=address, inline=inline,
-                    progress=None if quiet else Progress())
+    session = drive(
+        read,
+        store=store,
+        data=data,
+        address=address,
+        inline=inline,
+        progress=None if quiet else Progress(),
+    )
     if session.exit_code >= 128:
         raise KeyboardInterrupt
     return session.results
@@ -138,8 +144,11 @@ def drive(
 
 
 def _session(schedule: Schedule, flag: StopFlag | None) -> Session:
-    failed = {run_id: ended.error or "failed" for run_id, ended in schedule.ended.items()
-              if ended.status == "failed" and run_id in schedule.planned}
+    failed = {
+        run_id: ended.error or "failed"
+        for run_id, ended in schedule.ended.items()
+        if ended.status == "failed" and run_id in schedule.planned
+    }
     code = 1 if failed else 0
     if flag:
         code = flag.exit_code
@@ -177,8 +186,12 @@ def _job(spec: Spec, sweep: SweepStore, lease: Lease, data: str | Path | None) -
     curves = sweep.schema("curves", schema.curves_schema(spec))
     folder = data or os.environ.get("RAYSWEEP_DATA")
     return Job(
-        store=sweep.store.uri, sweep=spec.name, token=lease.token,
-        checkpoint_s=spec.resources.checkpoint_s, cpu=spec.resources.cpu, gpu=spec.resources.gpu,
+        store=sweep.store.uri,
+        sweep=spec.name,
+        token=lease.token,
+        checkpoint_s=spec.resources.checkpoint_s,
+        cpu=spec.resources.cpu,
+        gpu=spec.resources.gpu,
         data=str(Path(folder).expanduser().absolute()) if folder else None,
         provenance={"version": version("raysweep"), "git_commit": _git_commit()},
         runs_schema=columns.serialize().to_pybytes(),
@@ -189,8 +202,9 @@ def _job(spec: Spec, sweep: SweepStore, lease: Lease, data: str | Path | None) -
 def _git_commit() -> str | None:
     """The commit of the folder that the command runs in, if it is a checkout."""
     try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True,
-                               check=False)
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        )
     except OSError:
         return None
     return found.stdout.strip() or None if found.returncode == 0 else None
@@ -204,6 +218,9 @@ def _bytes_of(task: str, estimator: str, program: str, settings: tuple[Any, ...]
 
 def _replica_bytes(member: Member) -> int:
     configuration = member.run.configuration
-    return _bytes_of(configuration.task, configuration.estimator, member.program,
-                     tuple(configuration.settings.items()))
-
+    return _bytes_of(
+        configuration.task,
+        configuration.estimator,
+        member.program,
+        tuple(configuration.settings.items()),
+    )

@@ -110,24 +110,27 @@ def _members(declared: Any) -> tuple[Any, ...]:
 
 
 def _coerce_to(value: Value, declared: Any) -> Value:
+    """The value as one plain type.
+
+    Raises:
+        ValueError: If it does not fit.
+    """
     origin = typing.get_origin(declared)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if origin is Literal:
-        for allowed in typing.get_args(declared):
-            if same(value, allowed) and type(value) is type(allowed):
-                return value
+        allowed = typing.get_args(declared)
+        if any(same(value, each) and type(value) is type(each) for each in allowed):
+            return value
     elif origin in (tuple, list) and isinstance(value, list | tuple):
         item = typing.get_args(declared)[0]
         return tuple(_coerce_to(each, item) for each in value)
-    elif declared is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if math.isfinite(value):
+    elif declared in (int, float) and is_number and math.isfinite(value):
+        if declared is float:
             return float(value) + 0.0  # minus zero would be another identity
-    elif declared is int and isinstance(value, int | float) and not isinstance(value, bool):
-        if math.isfinite(value) and value == int(value):
+        if value == int(value):
             return int(value)
-    elif declared in (bool, str) and isinstance(value, declared):
+    elif declared in (bool, str, type(None)) and isinstance(value, declared):
         return value
-    elif declared in (None, type(None)) and value is None:
-        return None
     raise ValueError(declared)
 
 

@@ -36,17 +36,29 @@ def plan_text(schedule: Any) -> str:
         )
         ended = sum(statuses.values()) - statuses["missing"] - statuses["failed"]
         total = state.study.wanted or begun
-        rows.append([state.arm.name, f"{begun}" if begun == total else f"{begun} of {total}",
-                     ended, statuses["missing"], statuses["failed"]])
+        rows.append(
+            [
+                state.arm.name,
+                f"{begun}" if begun == total else f"{begun} of {total}",
+                ended,
+                statuses["missing"],
+                statuses["failed"],
+            ]
+        )
     runs = len(schedule.planned)
     text = _grid(["arm", "configurations", "ended", "missing", "failed"], rows)
     text += f"\n{runs} runs: {runs - schedule.missing} ended, {schedule.missing} missing\n"
-    later = sum(1 for state in schedule.arms
-                if state.study.adapts and (state.study.wanted or 0) > len(state.study.known))
+    later = sum(
+        1
+        for state in schedule.arms
+        if state.study.adapts and (state.study.wanted or 0) > len(state.study.known)
+    )
     if later:
         text += f"{later} arms will propose more configurations as results come in\n"
-    packs = [[pack.pack_id, pack.task, pack.estimator, len(pack.runs)]
-             for pack in list(schedule.queue)[:MAX_PACKS]]
+    packs = [
+        [pack.pack_id, pack.task, pack.estimator, len(pack.runs)]
+        for pack in list(schedule.queue)[:MAX_PACKS]
+    ]
     if packs:
         text += f"\n{len(schedule.queue)} packs on this machine's CPUs\n"
         text += _grid(["pack", "task", "estimator", "runs"], packs)
@@ -59,31 +71,43 @@ def status_text(results: Results) -> str:
     """How far a sweep is, who drives it, and what failed."""
     files = results.store.files
     runs = results.store.dataset("runs").to_table(
-        columns=["run_id", "task", "estimator", "status", "attempts", "error"])
+        columns=["run_id", "task", "estimator", "status", "attempts", "error"]
+    )
     counts: dict[tuple[str, str], collections.Counter[str]] = {}
     for row in runs.select(["task", "estimator", "status"]).to_pylist():
         counts.setdefault((row["estimator"], row["task"]), collections.Counter())[
-            row["status"]] += 1
+            row["status"]
+        ] += 1
     statuses = ["done", "diverged", "stopped", "failed"]
-    rows = [[f"{estimator} · {task}", *(count[each] for each in statuses)]
-            for (estimator, task), count in counts.items()]
+    rows = [
+        [f"{estimator} · {task}", *(count[each] for each in statuses)]
+        for (estimator, task), count in counts.items()
+    ]
     text = f"{results.sweep} in {results.store.uri}\n"
     planned = _planned(results)
     total = f" of {planned} planned" if planned is not None else ""
     text += f"{runs.num_rows} runs ended{total}; {_driver(files)}\n"
     flying = checkpoints.in_flight(files)
     if flying:
-        text += f"{len(flying)} packs in flight: " + ", ".join(
-            f"{each.pack.pack_id} ({len(each.active)} runs, step {each.step})"
-            for each in flying[:5]) + ("" if len(flying) <= 5 else ", …") + "\n"
+        text += (
+            f"{len(flying)} packs in flight: "
+            + ", ".join(
+                f"{each.pack.pack_id} ({len(each.active)} runs, step {each.step})"
+                for each in flying[:5]
+            )
+            + ("" if len(flying) <= 5 else ", …")
+            + "\n"
+        )
     text += "\n" + _grid(["arm", *statuses], rows)
     most = results.spec.resources.max_failures
     failed = [row for row in runs.to_pylist() if row["status"] == "failed"]
     for row in failed[:MAX_ERRORS]:
         left = most - row["attempts"]
         then = f"tried again by the next run, {left} left" if left > 0 else "quarantined"
-        text += (f"failed {row['run_id']} ({row['estimator']} · {row['task']}), "
-                 f"{row['attempts']} attempts, {then}: {row['error']}\n")
+        text += (
+            f"failed {row['run_id']} ({row['estimator']} · {row['task']}), "
+            f"{row['attempts']} attempts, {then}: {row['error']}\n"
+        )
     if len(failed) > MAX_ERRORS:
         text += f"and {len(failed) - MAX_ERRORS} more failed runs\n"
     return text

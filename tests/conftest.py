@@ -26,9 +26,7 @@ def pytest_addoption(parser):
 def data_folder(request):
     """The folder of the real data sets; skips where there is none."""
     beside = TESTS.parent.parent / "shared" / "data"
-    folder = Path(
-        request.config.getoption("--data") or os.environ.get("RAYSWEEP_DATA") or beside
-    )
+    folder = Path(request.config.getoption("--data") or os.environ.get("RAYSWEEP_DATA") or beside)
     if not folder.is_dir():
         pytest.skip(f"no data folder at {folder}; give --data or RAYSWEEP_DATA")
     return folder.absolute()

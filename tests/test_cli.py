@@ -138,8 +138,10 @@ def test_a_broken_file_exits_with_2_and_starts_nothing(cli, tmp_path):
     code, out, err = cli("run", "small.yaml", "--inline")
     assert (code, out) == (2, "")
     assert [line[:28] for line in err.splitlines()] == [
-        "raysweep: small.yaml: line 2", "raysweep: small.yaml: line 4",
-        "raysweep: small.yaml: line 9"]
+        "raysweep: small.yaml: line 2",
+        "raysweep: small.yaml: line 4",
+        "raysweep: small.yaml: line 9",
+    ]
     assert not (tmp_path / "sweeps").exists()
 
 
@@ -157,8 +159,15 @@ def test_credentials_in_a_store_are_refused_unseen(cli):
 
 
 def test_missing_data_stops_the_sweep_with_one_line(cli, tmp_path):
-    code, _, err = cli("run", "small.yaml", "--inline", "--data", tmp_path / "none",
-                       "--set", "tasks.quad={task: categorical_vae, dataset: mnist}")
+    code, _, err = cli(
+        "run",
+        "small.yaml",
+        "--inline",
+        "--data",
+        tmp_path / "none",
+        "--set",
+        "tasks.quad={task: categorical_vae, dataset: mnist}",
+    )
     assert code == 2
     (line,) = (line for line in err.splitlines() if line.startswith("raysweep: "))
     assert "train-images-idx3-ubyte" in line
@@ -191,6 +200,7 @@ def test_reading_commands_import_neither_torch_nor_ray(arguments, tmp_path):
         "heavy = {'torch', 'ray', 'optuna', 'sklearn'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True,
-                          text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,7 @@ import raysweep
 SWEEP = """
 name: killed
 tasks:
-  digits: {{task: categorical_vae, dataset: digits, categories: 4, latents: 4, hidden: {{value: [32]}}}}
+  digits: {{task: categorical_vae, dataset: digits, latents: 4, hidden: {{value: [32]}}}}
   quad: {{task: polynomial, latents: 16, batch_size: 32}}
 estimators:
   ST: {{estimator: straight_through, temperature: [1.0, 1.5]}}
@@ -32,25 +32,37 @@ def start(tmp_path):
     def begin(store, *options, steps, checkpoint_s=2):
         spec = tmp_path / "killed.yaml"
         spec.write_text(SWEEP.format(steps=steps, checkpoint_s=checkpoint_s))
-        command = [sys.executable, "-m", "raysweep.cli", "run", str(spec), "--store",
-                   str(tmp_path / store), *options]
+        command = [
+            sys.executable,
+            "-m",
+            "raysweep.cli",
+            "run",
+            str(spec),
+            "--store",
+            str(tmp_path / store),
+            *options,
+        ]
         with (tmp_path / "output").open("w") as output:
-            return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT,
-                                    start_new_session=True)
+            return subprocess.Popen(
+                command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            )
 
     return begin
 
 
 def rows(store):
-    return sorted(raysweep.open(store, "killed").runs().select(["run_id", *RAN]).to_pylist(),
-                  key=lambda row: row["run_id"])
+    return sorted(
+        raysweep.open(store, "killed").runs().select(["run_id", *RAN]).to_pylist(),
+        key=lambda row: row["run_id"],
+    )
 
 
 def wait_for_progress(store, process, after_s):
     """Waits until packs train, and then a while."""
     began = time.time()
-    while not any(each.stat().st_mtime > began for each
-                  in store.glob("killed/checkpoints/*/progress.json")):
+    while not any(
+        each.stat().st_mtime > began for each in store.glob("killed/checkpoints/*/progress.json")
+    ):
         assert process.poll() is None, "the driver ended before its packs trained"
         assert time.time() < began + 60
         time.sleep(0.02)
@@ -91,9 +103,11 @@ def repeatable(found, *, kills, checkpoint_s):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "options", [("--inline",), pytest.param((), marks=pytest.mark.ray)], ids=["inline", "ray"])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143),
-                                              (signal.SIGHUP, 129)])
+    "options", [("--inline",), pytest.param((), marks=pytest.mark.ray)], ids=["inline", "ray"]
+)
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_a_signal_stops_with_a_checkpoint_and_says_how_to_go_on(
     tmp_path, start, number, code, options
 ):

@@ -83,7 +83,10 @@ class CurveWriter:
                 self.files.write_table(name, table.filter(mine))
 
     def add(
-        self, run_ids: Sequence[str], step: int, seconds: float,
+        self,
+        run_ids: Sequence[str],
+        step: int,
+        seconds: float,
         means: Mapping[str, Sequence[float]],
     ) -> None:
         """One row per run."""

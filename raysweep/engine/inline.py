@@ -1,14 +1,18 @@
 """Trains packs one after another in this process: for debuggers and fast tests."""
 
 from collections.abc import Callable
+from typing import Any
 
 from raysweep.engine.pack import Job
-from raysweep.engine.work import Worker, prepare
+from raysweep.engine.work import Worker, prepared
 from raysweep.schedule import Schedule
 
 
 def run_inline(
-    schedule: Schedule, job: Job, stopping: Callable[[], bool], watch: Callable[[dict], None]
+    schedule: Schedule,
+    job: Job,
+    stopping: Callable[[], bool],
+    watch: Callable[[dict[str, Any]], None],
 ) -> None:
     """Trains until nothing is missing, or until told to stop.
 
@@ -18,7 +22,16 @@ def run_inline(
         stopping: Asked at least every second.
         watch: Told the progress of packs.
     """
-    prepare(job)
+    with prepared(job):
+        _train(schedule, job, stopping, watch)
+
+
+def _train(
+    schedule: Schedule,
+    job: Job,
+    stopping: Callable[[], bool],
+    watch: Callable[[dict[str, Any]], None],
+) -> None:
     while not stopping():
         pack = schedule.next_pack()
         if pack is None:

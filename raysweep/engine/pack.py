@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -69,8 +70,6 @@ class PackLoop:
     """
 
     def __init__(self, pack: Pack, job: Job) -> None:
-        import pyarrow as pa
-
         self.pack, self.job = pack, job
         self.store = SweepStore(job.store, job.sweep)
         self.columns = pa.ipc.read_schema(pa.py_buffer(job.runs_schema))
@@ -91,8 +90,11 @@ class PackLoop:
     def _start(self) -> None:
         manifest = self.checkpoints.manifest()
         wanted = {run.run_id: run for run in self.pack.runs}
-        self.active = [wanted[run_id] for run_id in (manifest.active if manifest else wanted)
-                       if run_id in wanted]
+        self.active = [
+            wanted[run_id]
+            for run_id in (manifest.active if manifest else wanted)
+            if run_id in wanted
+        ]
         if manifest is not None:
             self.ended = [dict(row) for row in manifest.ended if row["run_id"] in wanted]
             self.executed = max(self.executed, self.checkpoints.executed())
@@ -107,8 +109,8 @@ class PackLoop:
             self._restore(manifest)
         if manifest is not None or any(run.failures for run in self.pack.runs):
             self.curves.go_on(self.training.step, set(wanted))
-        fewer = manifest is not None and manifest.step > 0 and len(self.active) < len(
-            manifest.active
+        fewer = (
+            manifest is not None and manifest.step > 0 and len(self.active) < len(manifest.active)
         )
         self.checkpoints.write(self._manifest(), self._state() if fewer else None)
         self._saved = self._noted = time.monotonic()
@@ -181,8 +183,12 @@ class PackLoop:
         means = self.curve.take()
         finite = torch.stack([torch.isfinite(each) for each in means.values()]).all(dim=0)
         keep = finite.tolist()
-        self.curves.add([run.run_id for run in self.active], self.training.step, self.seconds,
-                        {name: each.tolist() for name, each in means.items()})
+        self.curves.add(
+            [run.run_id for run in self.active],
+            self.training.step,
+            self.seconds,
+            {name: each.tolist() for name, each in means.items()},
+        )
         if all(keep):
             return
         for run, good in zip(self.active, keep, strict=True):
@@ -201,13 +207,15 @@ class PackLoop:
     def _end(self) -> None:
         if self.active:
             evaluated = self.training.evaluate()
-            metrics = {name: each.tolist() for name, each in
-                       {**self.final.take(), **evaluated}.items()}
+            metrics = {
+                name: each.tolist() for name, each in {**self.final.take(), **evaluated}.items()
+            }
             for place, run in enumerate(self.active):
                 own = {name: values[place] for name, values in metrics.items()}
                 diverged = not all(value - value == 0 for value in own.values())
-                self.ended.append(self._row(run, "diverged" if diverged else "done",
-                                            {} if diverged else own))
+                self.ended.append(
+                    self._row(run, "diverged" if diverged else "done", {} if diverged else own)
+                )
         if self.watch.gone_now():
             raise DriverGone
         self.curves.flush()
@@ -228,19 +236,32 @@ class PackLoop:
 
     def _manifest(self) -> Manifest:
         return Manifest(
-            self.pack, self.training.step, tuple(run.run_id for run in self.active),
-            tuple(self.ended), self.executed, self.seconds, self.started_at,
+            self.pack,
+            self.training.step,
+            tuple(run.run_id for run in self.active),
+            tuple(self.ended),
+            self.executed,
+            self.seconds,
+            self.started_at,
         )
 
     def _state(self) -> dict[str, Any]:
-        return {"training": self.training.state_dict(), "curve": self.curve.state_dict(),
-                "final": self.final.state_dict()}
+        return {
+            "training": self.training.state_dict(),
+            "curve": self.curve.state_dict(),
+            "final": self.final.state_dict(),
+        }
 
     def _row(self, run: PlannedRun, status: str, metrics: Mapping[str, float]) -> dict[str, Any]:
         outcome = {
-            "status": status, "steps": self.training.step, "steps_executed": self.executed,
-            "seconds": self.seconds, "device": self.device_name, "started_at": self.started_at,
-            "metrics": metrics, **self.job.provenance,
+            "status": status,
+            "steps": self.training.step,
+            "steps_executed": self.executed,
+            "seconds": self.seconds,
+            "device": self.device_name,
+            "started_at": self.started_at,
+            "metrics": metrics,
+            **self.job.provenance,
         }
         return run_row(self.job.sweep, self.pack, run, self.columns, outcome)
 
@@ -249,6 +270,8 @@ def _device(gpu: float) -> tuple[torch.device, str]:
     if gpu <= 0:
         return torch.device("cpu"), "cpu"
     if not torch.cuda.is_available():
-        raise RuntimeError("expected a CUDA device for resources.gpu, got none that torch can "
-                           "use; set gpu: 0, or install a CUDA build of torch")
+        raise RuntimeError(
+            "expected a CUDA device for resources.gpu, got none that torch can "
+            "use; set gpu: 0, or install a CUDA build of torch"
+        )
     return torch.device("cuda"), f"cuda ({torch.cuda.get_device_name()})"

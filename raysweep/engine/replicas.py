@@ -38,8 +38,11 @@ def assemble(
         if key.startswith("estimator.") and not all(same(each, value) for each in column):
             columns[key] = torch.tensor(column, dtype=dtype, device=device)
     settings, estimator = registry.instantiate(pack.task, pack.estimator, {**shared, **columns})
-    own = [key for key, setting in declared.items()
-           if setting.per_replica and not key.startswith("estimator.")]
+    own = [
+        key
+        for key, setting in declared.items()
+        if setting.per_replica and not key.startswith("estimator.")
+    ]
     replicas = [
         Replica(run.run_id, run.seed, {declared[key].name: run.settings[key] for key in own})
         for run in runs

@@ -53,7 +53,9 @@ class StopFlag:
         self._timer.start()
 
     def _end(self) -> None:
-        sys.stderr.write("raysweep: stopped without waiting; checkpoints up to the last one are "
-                         "kept, the same command goes on from there\n")
+        sys.stderr.write(
+            "raysweep: stopped without waiting; checkpoints up to the last one are "
+            "kept, the same command goes on from there\n"
+        )
         sys.stderr.flush()
         os._exit(self.exit_code)

@@ -47,19 +47,25 @@ def connect(address: str | None, cpus: int) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    quiet = {"logging_level": "ERROR", "log_to_driver": False, "configure_logging": True}
+    quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     try:
         if address is not None:
             ray.init(address=address, **quiet)
         else:
             _own_token()
-            ray.init(num_cpus=cpus, include_dashboard=False,
-                     object_store_memory=OBJECT_STORE_BYTES, **quiet)
+            ray.init(
+                num_cpus=cpus,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                **quiet,
+            )
     except (ConnectionError, ValueError, RuntimeError, TimeoutError, OSError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         where = f"at {address}" if address else "on this machine"
-        raise ClusterError(f"--address: expected a Ray cluster {where}, got: {reason}; start one "
-                           "with 'ray start --head', or use --inline") from error
+        raise ClusterError(
+            f"--address: expected a Ray cluster {where}, got: {reason}; start one "
+            "with 'ray start --head', or use --inline"
+        ) from error
     try:
         yield
     finally:
@@ -68,8 +74,9 @@ def connect(address: str | None, cpus: int) -> Iterator[None]:
 
 def _own_token() -> None:
     """Gives Ray a token file only this user can read; Ray itself would write it world-readable."""
-    if any(name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH",
-                                           "RAY_AUTH_MODE")):
+    if any(
+        name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE")
+    ):
         return
     folder = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "raysweep"
     folder.mkdir(parents=True, exist_ok=True)
@@ -111,8 +118,11 @@ def check_store(files: Files) -> None:
         return
     name = f".seen-{secrets.token_hex(8)}"
     here = socket.gethostname()
-    others = {node["NodeManagerHostname"]: node["NodeID"] for node in ray.nodes()
-              if node["Alive"] and node["NodeManagerHostname"] != here}
+    others = {
+        node["NodeManagerHostname"]: node["NodeID"]
+        for node in ray.nodes()
+        if node["Alive"] and node["NodeManagerHostname"] != here
+    }
     if not others:
         return
     files.write(name, b"")
@@ -215,8 +225,11 @@ class PackSearcher(_Unsaved, Searcher):
             return
         result = result or {}
         if error:
-            self.schedule.pack_failed(pack_id, "died", "the worker process died; the machine may "
-                                      "be out of memory, or the node was lost")
+            self.schedule.pack_failed(
+                pack_id,
+                "died",
+                "the worker process died; the machine may be out of memory, or the node was lost",
+            )
         elif "failure" in result:
             self.schedule.pack_failed(pack_id, result["failure"], result["error"])
         elif result.get("done") and not self.schedule.stopping:
@@ -253,7 +266,9 @@ class StopWith(_Unsaved, tune.Stopper):
 
 
 def run_tune(
-    schedule: Schedule, job: Job, stopping: Callable[[], bool],
+    schedule: Schedule,
+    job: Job,
+    stopping: Callable[[], bool],
     watch: Callable[[dict[str, Any]], None],
 ) -> None:
     """Trains until nothing is missing, or until told to stop; needs `connect`.
@@ -266,9 +281,7 @@ def run_tune(
     """
     logging.getLogger("ray").setLevel(logging.ERROR)
     resources = schedule.spec.resources
-    trainable = tune.with_resources(
-        PackTrainable, {"cpu": resources.cpu, "gpu": resources.gpu}
-    )
+    trainable = tune.with_resources(PackTrainable, {"cpu": resources.cpu, "gpu": resources.gpu})
     with tempfile.TemporaryDirectory(prefix="raysweep-") as scratch:
         tuner = tune.Tuner(
             trainable,
@@ -279,7 +292,10 @@ def run_tune(
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
-                name="sweep", storage_path=scratch, verbose=0, stop=StopWith(schedule, stopping),
+                name="sweep",
+                storage_path=scratch,
+                verbose=0,
+                stop=StopWith(schedule, stopping),
                 failure_config=tune.FailureConfig(max_failures=0),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -21,6 +22,18 @@ def prepare(job: Job) -> None:
     torch.set_flush_denormal(True)
     if job.data is not None:
         os.environ["RAYSWEEP_DATA"] = job.data
+
+
+@contextlib.contextmanager
+def prepared(job: Job) -> Iterator[None]:
+    """The same for a process that has other things to do afterwards."""
+    threads = torch.get_num_threads()
+    prepare(job)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(False)
 
 
 class Worker:

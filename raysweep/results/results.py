@@ -1,4 +1,4 @@
-"""The results of one sweep: Arrow tables, SQL, and the result table. Needs neither torch nor Ray."""
+"""The results of one sweep: Arrow tables, SQL, and the table. Needs neither torch nor Ray."""
 
 from pathlib import Path
 
@@ -60,14 +60,27 @@ class Results:
         for row in found.to_pylist():
             rows.append({**row, "settings": schema.decode_settings(row, found.schema)})
         return ResultTable(
-            self.sweep, self.spec.task_labels, self.spec.estimator_labels,
+            self.sweep,
+            self.spec.task_labels,
+            self.spec.estimator_labels,
             tuple(cells(self.spec, rows, select, mode, report)),
-            select, mode, report, about[report]["direction"], about[report]["unit"],
+            select,
+            mode,
+            report,
+            about[report]["direction"],
+            about[report]["unit"],
         )
 
     def _columns(self, select: str, report: str) -> list[str]:
-        needed = {"run_id", "status", "task_name", "estimator_name", "configuration_id",
-                  f"metric.{select}", f"metric.{report}"}
+        needed = {
+            "run_id",
+            "status",
+            "task_name",
+            "estimator_name",
+            "configuration_id",
+            f"metric.{select}",
+            f"metric.{report}",
+        }
         present = self.store.dataset("runs").schema.names
         return [name for name in present if name in needed or name.startswith("param.")]
 
@@ -85,13 +98,16 @@ class Results:
             return connection.sql(query).to_arrow_table()
         except duckdb.Error as error:
             reason = " ".join(str(error).split())
-            raise SpecError(f"sql: expected a query over runs, curves and attempts, "
-                            f"got: {reason}") from error
+            raise SpecError(
+                f"sql: expected a query over runs, curves and attempts, got: {reason}"
+            ) from error
 
     def _metric(self, name: str, option: str) -> str:
         if name not in self.spec.metrics:
-            raise SpecError(f"{option}: expected a metric of the sweep, got {name!r}"
-                            f"{nearest(name, self.spec.metrics)}")
+            raise SpecError(
+                f"{option}: expected a metric of the sweep, got {name!r}"
+                f"{nearest(name, self.spec.metrics)}"
+            )
         return name
 
 

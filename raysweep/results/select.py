@@ -70,8 +70,13 @@ def cells(
     for row in rows:
         by_program.setdefault((row["task_name"], row["estimator_name"]), []).append(row)
     return [
-        _cell(arm, _candidates(arm, spec.seeds, by_program.get((arm.task, arm.estimator), ())),
-              select, mode, report)
+        _cell(
+            arm,
+            _candidates(arm, spec.seeds, by_program.get((arm.task, arm.estimator), ())),
+            select,
+            mode,
+            report,
+        )
         for arm in spec.arms
     ]
 
@@ -85,8 +90,9 @@ def _candidates(
         grouped.setdefault(row["configuration_id"], []).append(row)
     found = []
     for configuration_id, members in grouped.items():
-        given = {key: members[0]["settings"][key] for key in arm.space
-                 if key in members[0]["settings"]}
+        given = {
+            key: members[0]["settings"][key] for key in arm.space if key in members[0]["settings"]
+        }
         assignment = arm.assignment(given)
         if assignment is None:
             continue
@@ -101,10 +107,8 @@ def _candidates(
     return found
 
 
-def _cell(
-    arm: Arm, candidates: list[Candidate], select: str, mode: str, report: str
-) -> Cell:
-    counts = {
+def _cell(arm: Arm, candidates: list[Candidate], select: str, mode: str, report: str) -> Cell:
+    counts: dict[str, Any] = {
         "configurations": len(candidates),
         "diverged": sum(_has(each, "diverged") for each in candidates),
         "failed": sum(_has(each, "failed") for each in candidates),
@@ -115,8 +119,11 @@ def _cell(
         values = _values(candidate, select)
         if values:
             ranked.append((sign * statistics.fmean(values), candidate.configuration_id, candidate))
-    eligible = [each for each in ranked
-                if each[2].complete and len(_values(each[2], select)) == len(each[2].rows)]
+    eligible = [
+        each
+        for each in ranked
+        if each[2].complete and len(_values(each[2], select)) == len(each[2].rows)
+    ]
     if not ranked:
         status: Status = "missing"
         if candidates:
@@ -125,10 +132,15 @@ def _cell(
     _, _, best = min(eligible or ranked, key=lambda each: each[:2])
     shown = _values(best, report)
     return Cell(
-        arm.task_label, arm.estimator_label, "selected" if eligible else "provisional",
+        arm.task_label,
+        arm.estimator_label,
+        "selected" if eligible else "provisional",
         statistics.fmean(shown) if shown else None,
         statistics.stdev(shown) if len(shown) > 1 else None,
-        len(shown), **counts, settings=best.assignment, configuration_id=best.configuration_id,
+        len(shown),
+        **counts,
+        settings=best.assignment,
+        configuration_id=best.configuration_id,
     )
 
 
@@ -138,5 +150,6 @@ def _has(candidate: Candidate, status: str) -> bool:
 
 def _values(candidate: Candidate, metric: str) -> list[float]:
     name = f"metric.{metric}"
-    return [row[name] for row in candidate.rows
-            if row["status"] == "done" and row.get(name) is not None]
+    return [
+        row[name] for row in candidate.rows if row["status"] == "done" and row.get(name) is not None
+    ]

@@ -45,8 +45,9 @@ class ResultTable:
 
     def cell(self, estimator: str, task: str) -> Cell | None:
         """The cell, or None if the file has no such arm."""
-        return next((each for each in self.cells
-                     if each.estimator == estimator and each.task == task), None)
+        return next(
+            (each for each in self.cells if each.estimator == estimator and each.task == task), None
+        )
 
     def average(self, estimator: str) -> float | None:
         """Mean of the row's means; None unless every column's cell is selected."""
@@ -85,9 +86,11 @@ class ResultTable:
         """What the numbers are."""
         unit = f" [{self.unit}]" if self.unit else ""
         better = "lower" if self.report_direction == "min" else "higher"
-        return (f"{self.sweep}: {self.report}{unit}, mean ± std (n) over seeds at the "
-                f"configuration with the {self.select_mode}imum mean {self.select}; "
-                f"{better} is better")
+        return (
+            f"{self.sweep}: {self.report}{unit}, mean ± std (n) over seeds at the "
+            f"configuration with the {self.select_mode}imum mean {self.select}; "
+            f"{better} is better"
+        )
 
     def entry(self, estimator: str, column: str) -> str:
         """One cell's text."""
@@ -108,9 +111,11 @@ class ResultTable:
         for cell in self.cells:
             for count, what in ((cell.diverged, "diverged"), (cell.failed, "failed")):
                 if count:
-                    found.append(f"{cell.estimator} on {cell.task}: {count} of "
-                                 f"{cell.configurations} configurations have a {what} seed and "
-                                 "cannot be selected")
+                    found.append(
+                        f"{cell.estimator} on {cell.task}: {count} of "
+                        f"{cell.configurations} configurations have a {what} seed and "
+                        "cannot be selected"
+                    )
         return found
 
     def render(self, form: str) -> str:
@@ -121,7 +126,8 @@ class ResultTable:
 def _entry(cell: Cell) -> str:
     if cell.mean is None:
         return {"missing": "missing", "diverged": "diverged", "failed": "failed"}.get(
-            cell.status, "no value")
+            cell.status, "no value"
+        )
     text = f"{_number(cell.mean, cell.std)} ({cell.n})"
     return text + " ?" if cell.status == "provisional" else text
 
@@ -165,8 +171,12 @@ def _as_text(table: ResultTable) -> str:
         rows.append(row)
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     lines = [
-        "  ".join([row[0].ljust(widths[0]),
-                   *(each.rjust(width) for each, width in zip(row[1:], widths[1:], strict=True))])
+        "  ".join(
+            [
+                row[0].ljust(widths[0]),
+                *(each.rjust(width) for each, width in zip(row[1:], widths[1:], strict=True)),
+            ]
+        )
         for row in rows
     ]
     ruled = [lines[0], "-" * len(lines[0]), *lines[1:]]
@@ -182,8 +192,10 @@ def _as_markdown(table: ResultTable) -> str:
         return f"**{text}**" if estimator in best[column] else text
 
     head = ["estimator", *table.columns]
-    rows = [[estimator, *(entry(estimator, column) for column in table.columns)]
-            for estimator in table.estimators]
+    rows = [
+        [estimator, *(entry(estimator, column) for column in table.columns)]
+        for estimator in table.estimators
+    ]
     lines = ["| " + " | ".join(_cell_text(each) for each in row) + " |" for row in [head, *rows]]
     rule = "| --- |" + " ---: |" * len(table.columns)
     notes = "".join(f"\n{note}\n" for note in table.notes)
@@ -199,11 +211,19 @@ def records(table: ResultTable) -> list[dict[str, Any]]:
     best = {task: table.best(task) for task in table.tasks}
     return [
         {
-            "estimator": cell.estimator, "task": cell.task, "status": cell.status,
-            "metric": table.report, "mean": cell.mean, "std": cell.std, "n": cell.n,
-            "best": cell.estimator in best[cell.task], "configurations": cell.configurations,
-            "diverged": cell.diverged, "failed": cell.failed,
-            "configuration_id": cell.configuration_id, "settings": dict(cell.settings),
+            "estimator": cell.estimator,
+            "task": cell.task,
+            "status": cell.status,
+            "metric": table.report,
+            "mean": cell.mean,
+            "std": cell.std,
+            "n": cell.n,
+            "best": cell.estimator in best[cell.task],
+            "configurations": cell.configurations,
+            "diverged": cell.diverged,
+            "failed": cell.failed,
+            "configuration_id": cell.configuration_id,
+            "settings": dict(cell.settings),
         }
         for cell in table.cells
     ]
@@ -223,11 +243,16 @@ def _as_csv(table: ResultTable) -> str:
 
 def _as_json(table: ResultTable) -> str:
     data = {
-        "sweep": table.sweep, "select": table.select, "mode": table.select_mode,
-        "report": table.report, "direction": table.report_direction, "unit": table.unit,
+        "sweep": table.sweep,
+        "select": table.select,
+        "mode": table.select_mode,
+        "report": table.report,
+        "direction": table.report_direction,
+        "unit": table.unit,
         "cells": records(table),
         "average": {estimator: table.average(estimator) for estimator in table.estimators}
-        if table.has_average else {},
+        if table.has_average
+        else {},
     }
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
@@ -243,6 +268,9 @@ def print_table(table: ResultTable, console: Console) -> None:
 
 
 FORMATS: Mapping[str, Callable[[ResultTable], str]] = {
-    "text": _as_text, "markdown": _as_markdown, "csv": _as_csv, "json": _as_json,
+    "text": _as_text,
+    "markdown": _as_markdown,
+    "csv": _as_csv,
+    "json": _as_json,
 }
 NAMES: Sequence[str] = tuple(FORMATS)

@@ -54,8 +54,8 @@ class ArmStudy:
         self.search = search
         self.distributions = {key: _distribution(each) for key, each in arm.searched.items()}
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        direction = "minimize" if mode == "min" else "maximize"
-        self.study = optuna.create_study(direction=direction, sampler=self._sampler(0))
+        directions: Any = {"min": "minimize", "max": "maximize"}
+        self.study = optuna.create_study(direction=directions[mode], sampler=self._sampler(0))
         self.known: set[str] = set()
         self._cells = arm.cells() if search.sampler == "grid" else None
 
@@ -78,8 +78,10 @@ class ArmStudy:
         state = TrialState.FAIL if value is None else TrialState.COMPLETE
         self.study.add_trial(
             optuna.trial.create_trial(
-                params=self._inside(assignment), distributions=self.distributions,
-                value=value, state=state,
+                params=self._inside(assignment),
+                distributions=self.distributions,
+                value=value,
+                state=state,
             )
         )
 
@@ -123,8 +125,10 @@ class ArmStudy:
         return None if cell is None else self.adopt(cell)
 
     def _sampler(self, trials: int) -> optuna.samplers.BaseSampler:
-        seed = int(digest([self.search.seed, self.arm.task_label, self.arm.estimator_label,
-                           trials])[:8], 16)
+        seed = int(
+            digest([self.search.seed, self.arm.task_label, self.arm.estimator_label, trials])[:8],
+            16,
+        )
         if self.search.sampler == "tpe":
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -133,14 +137,10 @@ class ArmStudy:
 
     def _inside(self, assignment: Mapping[str, Value]) -> dict[str, Any]:
         """The assignment in Optuna's terms: values it cannot hold become JSON text."""
-        return {
-            key: _to_optuna(value, self.arm.searched[key]) for key, value in assignment.items()
-        }
+        return {key: _to_optuna(value, self.arm.searched[key]) for key, value in assignment.items()}
 
     def _outside(self, params: Mapping[str, Any]) -> dict[str, Value]:
-        return {
-            key: _from_optuna(params[key], domain) for key, domain in self.arm.searched.items()
-        }
+        return {key: _from_optuna(params[key], domain) for key, domain in self.arm.searched.items()}
 
 
 def _key(assignment: Mapping[str, Value]) -> str:

@@ -63,10 +63,13 @@ def build(task: Block, estimator: Block, source: Source, problems: Problems) -> 
     """The arm of a task entry and an estimator entry; None after noting why there is none."""
     family = registry.task(task.name).family
     if estimator.name not in registry.estimator_names(family):
-        problems.add(estimator.name_where, f"expected an estimator for the {family} task "
-                     f"{task.label!r}, got {estimator.name!r}"
-                     f"{nearest(estimator.name, registry.estimator_names(family))}; "
-                     "restrict it with tasks: [...]")
+        problems.add(
+            estimator.name_where,
+            f"expected an estimator for the {family} task "
+            f"{task.label!r}, got {estimator.name!r}"
+            f"{nearest(estimator.name, registry.estimator_names(family))}; "
+            "restrict it with tasks: [...]",
+        )
         return None
     declared = {
         **registry.task_settings(task.name),
@@ -87,8 +90,12 @@ class _ArmBuilder:
     """Collects one arm's space, later assignments winning."""
 
     def __init__(
-        self, task: Block, estimator: Block, declared: Mapping[str, Setting],
-        problems: Problems, ranges: bool,
+        self,
+        task: Block,
+        estimator: Block,
+        declared: Mapping[str, Setting],
+        problems: Problems,
+        ranges: bool,
     ) -> None:
         self.task, self.estimator = task, estimator
         self.declared = declared
@@ -115,15 +122,20 @@ class _ArmBuilder:
                 continue
             self.complete = False
             if keys:
-                self.problems.add(where, f"expected one setting, got {name!r}, which is "
-                                  f"{' and '.join(keys)}; write the one you mean")
+                self.problems.add(
+                    where,
+                    f"expected one setting, got {name!r}, which is "
+                    f"{' and '.join(keys)}; write the one you mean",
+                )
             else:
                 known = [
-                    key.partition(".")[2] for key in self.declared
+                    key.partition(".")[2]
+                    for key in self.declared
                     if key.partition(".")[0] in sections
                 ]
-                self.problems.add(where, f"unknown setting {name!r} of {what}"
-                                  f"{nearest(name, known)}")
+                self.problems.add(
+                    where, f"unknown setting {name!r} of {what}{nearest(name, known)}"
+                )
 
     @staticmethod
     def matches(key: str, name: str, sections: tuple[str, ...]) -> bool:
@@ -136,8 +148,14 @@ class _ArmBuilder:
         task = registry.task(self.task.name)
         cls = registry.estimator_class(family, self.estimator.name)
         arm = Arm(
-            self.task.label, self.estimator.label, task.name, task.version,
-            self.estimator.name, cls.version, self.space, self.defaults,
+            self.task.label,
+            self.estimator.label,
+            task.name,
+            task.version,
+            self.estimator.name,
+            cls.version,
+            self.space,
+            self.defaults,
             frozenset(key for key, setting in self.declared.items() if setting.per_replica),
         )
         for where, message in self.mistakes(arm):

@@ -8,7 +8,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node as YamlNode, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import Node as YamlNode
 
 from raysweep.errors import SpecError
 
@@ -144,8 +145,10 @@ class _Reader:
         where = f"{self.file}: line {yaml.start_mark.line + 1}"
         self.count += 1
         if id(yaml) in above or self.count > _MAX_NODES:
-            raise SpecError(f"{where}: expected a file of at most {_MAX_NODES:,} values, "
-                            "got aliases that repeat without end; write them out")
+            raise SpecError(
+                f"{where}: expected a file of at most {_MAX_NODES:,} values, "
+                "got aliases that repeat without end; write them out"
+            )
         inside = (*above, id(yaml))
         kind = str(yaml.tag).removeprefix(_TAG)
         if isinstance(yaml, MappingNode) and kind == "map":
@@ -184,8 +187,11 @@ class _Reader:
             key = str(key_node.value)
             if key in node.value:
                 first = node.key_where[key].rpartition("line ")[2]
-                self.problems.add(key_where, f"expected each key once, got {key!r} again "
-                                  f"(first on line {first}); remove or rename one")
+                self.problems.add(
+                    key_where,
+                    f"expected each key once, got {key!r} again "
+                    f"(first on line {first}); remove or rename one",
+                )
                 continue
             node.value[key] = self.node(value_node, inside)
             node.key_where[key] = key_where

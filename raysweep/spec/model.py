@@ -113,8 +113,12 @@ class Arm:
             for key, domain in self.space.items()
         }
         return Configuration(
-            self.task, self.task_version, self.estimator, self.estimator_version,
-            settings, self.defaults,
+            self.task,
+            self.task_version,
+            self.estimator,
+            self.estimator_version,
+            settings,
+            self.defaults,
         )
 
     def assignment(self, settings: Mapping[str, Value]) -> dict[str, Value] | None:
@@ -216,7 +220,9 @@ def smoke_spec(spec: Spec) -> Spec:
 
 def _smoke_space(domains: Mapping[str, Domain]) -> dict[str, Domain]:
     limits = {
-        "training.steps": 3, "task.evaluation_examples": 200, "task.evaluation_samples": 2,
+        "training.steps": 3,
+        "task.evaluation_examples": 200,
+        "task.evaluation_samples": 2,
     }
     cut: dict[str, Domain] = {}
     for key, domain in domains.items():

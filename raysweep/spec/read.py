@@ -1,7 +1,7 @@
 """Reads a sweep file into a `Spec`, or says everything that is wrong with it."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,8 +14,18 @@ from raysweep.spec.document import Node, Problems
 from raysweep.spec.model import Arm, Resources, Search, Select, Spec
 from raysweep.spec.values import check_keys, member, typed
 
-TOP = ("name", "tasks", "estimators", "training", "overrides", "seeds", "search", "select",
-       "early_stopping", "resources")
+TOP = (
+    "name",
+    "tasks",
+    "estimators",
+    "training",
+    "overrides",
+    "seeds",
+    "search",
+    "select",
+    "early_stopping",
+    "resources",
+)
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 SAMPLERS = ("grid", "random", "tpe")
 LATER_SAMPLERS = ("gp", "qmc", "cmaes", "nsga2")
@@ -67,14 +77,18 @@ def _change(root: Node, change: str) -> None:
     at, rest = root, key
     while rest:
         if not isinstance(at.value, dict):
-            raise SpecError(f"{where}: expected a key of the file, got {key!r}, "
-                            "which leads into a plain value")
+            raise SpecError(
+                f"{where}: expected a key of the file, got {key!r}, which leads into a plain value"
+            )
         step = next(
-            (each for each in sorted(at.value, key=len, reverse=True)
-             if rest == each or rest.startswith(each + ".")),
+            (
+                each
+                for each in sorted(at.value, key=len, reverse=True)
+                if rest == each or rest.startswith(each + ".")
+            ),
             rest.partition(".")[0],
         )
-        rest = rest[len(step) + 1:]
+        rest = rest[len(step) + 1 :]
         at = _child(at, step, {}, where) if rest else _put(at, step, node, where)
 
 
@@ -104,19 +118,33 @@ class _FileReader:
         search = self.search()
         task_blocks = self.blocks("task")
         estimator_blocks = self.blocks("estimator")
-        source = Source(self.training(), self.overrides(task_blocks, estimator_blocks),
-                        ranges=search.sampler != "grid")
+        source = Source(
+            self.training(),
+            self.overrides(task_blocks, estimator_blocks),
+            ranges=search.sampler != "grid",
+        )
         found = self.arms(task_blocks, estimator_blocks, source)
         name, seeds, resources = self.name(), self.seeds(), self.resources()
-        select, metrics = self.select([block.name for block in task_blocks])
+        metrics, shared = self.metrics([block.name for block in task_blocks])
+        select = self.select(metrics, shared)
         if "early_stopping" in self.root.value:
-            self.problems.add(self.root.key_where["early_stopping"],
-                              "early_stopping is not supported by this version; remove it")
+            self.problems.add(
+                self.root.key_where["early_stopping"],
+                "early_stopping is not supported by this version; remove it",
+            )
         self.problems.stop()
         return Spec(
-            name, tuple(found), tuple(block.label for block in task_blocks),
-            tuple(block.label for block in estimator_blocks), seeds, search, select, resources,
-            metrics, column_types(found), text,
+            name,
+            tuple(found),
+            tuple(block.label for block in task_blocks),
+            tuple(block.label for block in estimator_blocks),
+            seeds,
+            search,
+            select,
+            resources,
+            metrics,
+            column_types(found),
+            text,
         )
 
     def get(self, key: str) -> Node | None:
@@ -129,8 +157,11 @@ class _FileReader:
             return ""
         if isinstance(node.value, str) and NAME.fullmatch(node.value):
             return node.value
-        self.problems.add(node.where, "expected a name of lower-case letters, digits, '.', '_' "
-                          f"and '-', at most 64, got {node.plain()!r}")
+        self.problems.add(
+            node.where,
+            "expected a name of lower-case letters, digits, '.', '_' "
+            f"and '-', at most 64, got {node.plain()!r}",
+        )
         return ""
 
     def blocks(self, kind: Literal["task", "estimator"]) -> list[Block]:
@@ -138,16 +169,18 @@ class _FileReader:
         if section is None or not isinstance(section.value, dict) or not section.value:
             where = self.root.key_where.get(kind + "s")
             if where is not None:
-                self.problems.add(where, f"expected at least one labelled {kind}, as "
-                                  f"LABEL: {{{kind}: NAME}}")
+                self.problems.add(
+                    where, f"expected at least one labelled {kind}, as LABEL: {{{kind}: NAME}}"
+                )
             return []
         found = [self.block(kind, label, where, node) for label, where, node in section.items()]
         return [block for block in found if block is not None]
 
     def block(self, kind: str, label: str, where: str, node: Node) -> Block | None:
         if not isinstance(node.value, dict) or kind not in node.value:
-            self.problems.add(node.where, f"expected {label!r} as {{{kind}: NAME, ...}}, "
-                              f"got {node.plain()!r}")
+            self.problems.add(
+                node.where, f"expected {label!r} as {{{kind}: NAME, ...}}, got {node.plain()!r}"
+            )
             return None
         name = node.value[kind]
         try:
@@ -169,50 +202,58 @@ class _FileReader:
         known = self.get(section)
         allowed = list(known.value) if known and isinstance(known.value, dict) else []
         each_node = node.value if isinstance(node.value, list) else [node]
-        found = [member(each, allowed, f"a label of {section}", self.problems)
-                 for each in each_node]
+        found = [
+            member(each, allowed, f"a label of {section}", self.problems) for each in each_node
+        ]
         return tuple(label for label in found if label is not None)
 
     def training(self) -> dict[str, tuple[str, Node]]:
         node = self.get("training")
         if node is None or not check_keys(node, registry.TRAINING, "training", self.problems):
             return {}
-        return {key: (where, each) for key, where, each in node.items()
-                if key in registry.TRAINING}
+        return {key: (where, each) for key, where, each in node.items() if key in registry.TRAINING}
 
     def overrides(self, tasks: list[Block], estimators: list[Block]) -> tuple[Override, ...]:
         node = self.get("overrides")
         if node is None:
             return ()
         if not isinstance(node.value, list):
-            self.problems.add(node.where, "expected overrides as a list of mappings, "
-                              f"got {node.plain()!r}")
+            self.problems.add(
+                node.where, f"expected overrides as a list of mappings, got {node.plain()!r}"
+            )
             return ()
         found = []
         for each in node.value:
             if not isinstance(each.value, dict):
-                self.problems.add(each.where, "expected an override as a mapping, "
-                                  f"got {each.plain()!r}")
+                self.problems.add(
+                    each.where, f"expected an override as a mapping, got {each.plain()!r}"
+                )
                 continue
             chosen = {
                 section: self.labels(each.value[section], section)
-                for section in ("tasks", "estimators") if section in each.value
+                for section in ("tasks", "estimators")
+                if section in each.value
             }
-            settings = {key: (where, value) for key, where, value in each.items()
-                        if key not in chosen}
-            override = Override(each.where, chosen.get("tasks"), chosen.get("estimators"),
-                                settings)
-            pairs = [(t.label, e.label) for t in tasks for e in estimators
-                     if e.only is None or t.label in e.only]
+            settings = {
+                key: (where, value) for key, where, value in each.items() if key not in chosen
+            }
+            override = Override(each.where, chosen.get("tasks"), chosen.get("estimators"), settings)
+            pairs = [
+                (t.label, e.label)
+                for t in tasks
+                for e in estimators
+                if e.only is None or t.label in e.only
+            ]
             if pairs and not any(override.covers(*pair) for pair in pairs):
-                self.problems.add(each.where, "expected an override of at least one cell, "
-                                  "got one that covers none; check its tasks and estimators")
+                self.problems.add(
+                    each.where,
+                    "expected an override of at least one cell, "
+                    "got one that covers none; check its tasks and estimators",
+                )
             found.append(override)
         return tuple(found)
 
-    def arms(
-        self, tasks: list[Block], estimators: list[Block], source: Source
-    ) -> list[Arm]:
+    def arms(self, tasks: list[Block], estimators: list[Block], source: Source) -> list[Arm]:
         found = []
         for task in tasks:
             for estimator in estimators:
@@ -223,19 +264,25 @@ class _FileReader:
     def seeds(self) -> tuple[int, ...]:
         node = self.get("seeds")
         if node is None:
-            self.problems.add(self.root.where, "expected the key 'seeds', got none; "
-                              "add a number of seeds, or a list of them")
+            self.problems.add(
+                self.root.where,
+                "expected the key 'seeds', got none; add a number of seeds, or a list of them",
+            )
             return ()
         if isinstance(node.value, dict):
-            self.problems.add(node.where, "expected a number of seeds or a list of them, got a "
-                              "mapping, which this version does not support")
+            self.problems.add(
+                node.where,
+                "expected a number of seeds or a list of them, got a "
+                "mapping, which this version does not support",
+            )
             return ()
         if isinstance(node.value, list):
             values = [typed(each, int, "seeds", self.problems) for each in node.value]
             bad = [v for v in values if v is not None and not 0 <= v <= MAX_SEED]
             if bad or not values or len(set(values)) < len(values):
-                self.problems.add(node.where, f"expected distinct seeds from 0 to {MAX_SEED}, "
-                                  f"got {node.plain()}")
+                self.problems.add(
+                    node.where, f"expected distinct seeds from 0 to {MAX_SEED}, got {node.plain()}"
+                )
             return tuple(value for value in values if value is not None)
         count = typed(node, int, "seeds", self.problems)
         if count is not None and not 1 <= count <= MAX_SEED:
@@ -258,55 +305,74 @@ class _FileReader:
             return Search()
         sampler_node = given["sampler"]
         if sampler_node.value in LATER_SAMPLERS:
-            self.problems.add(sampler_node.where, f"sampler {sampler_node.value!r} is not "
-                              f"supported by this version; use one of {', '.join(SAMPLERS)}")
+            self.problems.add(
+                sampler_node.where,
+                f"sampler {sampler_node.value!r} is not "
+                f"supported by this version; use one of {', '.join(SAMPLERS)}",
+            )
             return Search(sampler="random")
         sampler: Any = member(sampler_node, SAMPLERS, "a sampler", self.problems)
         count = self.optional(given, "configurations", int, "search")
         if sampler in ("random", "tpe") and count is None:
-            self.problems.add(node.where, f"expected configurations: N with sampler {sampler!r}, "
-                              "got none; say how many to try per arm")
+            self.problems.add(
+                node.where,
+                f"expected configurations: N with sampler {sampler!r}, "
+                "got none; say how many to try per arm",
+            )
         if sampler == "grid" and count is not None:
-            self.problems.add(given["configurations"].where, "expected no configurations with a "
-                              "grid, which has its own number; remove the key")
+            self.problems.add(
+                given["configurations"].where,
+                "expected no configurations with a grid, which has its own number; remove the key",
+            )
         if count is not None and count < 1:
-            self.problems.add(given["configurations"].where,
-                              f"expected at least 1 configuration, got {count}")
+            self.problems.add(
+                given["configurations"].where, f"expected at least 1 configuration, got {count}"
+            )
         seed = self.optional(given, "seed", int, "search")
         return Search(sampler or "random", count, seed or 0)
 
-    def select(self, tasks: Iterable[str]) -> tuple[Select, dict[str, dict[str, str]]]:
-        metrics: dict[str, dict[str, str]] = {}
-        shared: set[str] | None = None
+    def metrics(self, tasks: list[str]) -> tuple[dict[str, dict[str, str]], set[str]]:
+        """What each metric of the tasks means, and which of them every task has."""
+        found: dict[str, dict[str, str]] = {}
         for name in tasks:
-            own = registry.task(name).metrics
-            shared = set(own) if shared is None else shared & set(own)
-            for metric, about in own.items():
-                metrics[metric] = {"direction": about.direction, "unit": about.unit,
-                                   "meaning": about.meaning}
+            for metric, about in registry.task(name).metrics.items():
+                found[metric] = {
+                    "direction": about.direction,
+                    "unit": about.unit,
+                    "meaning": about.meaning,
+                }
+        each = [set(registry.task(name).metrics) for name in tasks]
+        return found, set.intersection(*each) if each else set()
+
+    def select(self, metrics: dict[str, dict[str, str]], shared: set[str]) -> Select:
         node = self.get("select")
-        if node is None or shared is None:
-            return Select(), metrics
+        if node is None or not shared:
+            return Select()
         if not check_keys(node, ("metric", "mode"), "select", self.problems):
-            return Select(), metrics
+            return Select()
         if "metric" not in node.value:
             self.problems.add(node.where, "expected select: {metric: NAME}, got no metric")
-            return Select(), metrics
+            return Select()
         metric = member(node.value["metric"], shared, "a metric of every task", self.problems)
         if metric is None:
-            return Select(), metrics
+            return Select()
         mode: Any = metrics[metric]["direction"]
         if "mode" in node.value:
             given = member(node.value["mode"], ("min", "max"), "min or max", self.problems)
             if given not in (None, mode):
-                self.problems.add(node.value["mode"].where, f"expected mode {mode} for "
-                                  f"{metric!r}, which is better that way, got {given}")
-        return Select(metric, mode), metrics
+                self.problems.add(
+                    node.value["mode"].where,
+                    f"expected mode {mode} for {metric!r}, which is better that way, got {given}",
+                )
+        return Select(metric, mode)
 
     def resources(self) -> Resources:
         node = self.get("resources")
         declared: dict[str, Any] = {
-            "cpu": float, "gpu": float, "pack": int | Literal["auto"], "max_failures": int,
+            "cpu": float,
+            "gpu": float,
+            "pack": int | Literal["auto"],
+            "max_failures": int,
             "checkpoint_s": float,
         }
         if node is None or not check_keys(node, declared, "resources", self.problems):

@@ -27,14 +27,20 @@ def domain(node: Node, setting: Setting, problems: Problems, *, ranges: bool) ->
     if keys == {"value"}:
         return _fixed(node.value["value"], setting, problems)
     if "when" in keys:
-        problems.add(node.where, f"expected plain values for {setting.name!r}, got a condition "
-                     "('when'), which this version does not support; use overrides")
+        problems.add(
+            node.where,
+            f"expected plain values for {setting.name!r}, got a condition "
+            "('when'), which this version does not support; use overrides",
+        )
         return None
     if {"low", "high"} <= keys <= {"low", "high", "log"}:
         return _range(node, setting, problems, ranges=ranges)
     given = "{" + ", ".join(node.value) + "}"
-    problems.add(node.where, f"expected a value, a list of choices, {{low, high, log}} or "
-                 f"{{value}} for {setting.name!r}, got {given}")
+    problems.add(
+        node.where,
+        f"expected a value, a list of choices, {{low, high, log}} or "
+        f"{{value}} for {setting.name!r}, got {given}",
+    )
     return None
 
 
@@ -87,25 +93,30 @@ def _choice(node: Node, setting: Setting, problems: Problems) -> Domain | None:
         if found is None:
             return None
         if any(same(found.value, value) for value in values):
-            problems.add(each.where, f"expected each choice of {setting.name!r} once, "
-                         f"got {each.plain()!r} twice; remove one")
+            problems.add(
+                each.where,
+                f"expected each choice of {setting.name!r} once, "
+                f"got {each.plain()!r} twice; remove one",
+            )
             return None
         values.append(found.value)
     return Fixed(values[0]) if len(values) == 1 else Choice(tuple(values))
 
 
-def _range(
-    node: Node, setting: Setting, problems: Problems, *, ranges: bool
-) -> Domain | None:
+def _range(node: Node, setting: Setting, problems: Problems, *, ranges: bool) -> Domain | None:
     members = typing.get_args(setting.type) or (setting.type,)
     if float not in members and int not in members:
-        problems.add(node.where, f"expected {describe(setting.type)} for {setting.name!r}, "
-                     "got a range")
+        problems.add(
+            node.where, f"expected {describe(setting.type)} for {setting.name!r}, got a range"
+        )
         return None
     if not ranges:
-        problems.add(node.where, f"expected a list of choices for {setting.name!r} under a grid "
-                     "search, got a range; list its values, or set search: {sampler: random, "
-                     "configurations: N}")
+        problems.add(
+            node.where,
+            f"expected a list of choices for {setting.name!r} under a grid "
+            "search, got a range; list its values, or set search: {sampler: random, "
+            "configurations: N}",
+        )
         return None
     number = float if float in members else int
     low = typed(node.value["low"], number, f"{setting.name}: low", problems)
@@ -116,7 +127,8 @@ def _range(
         return None
     if not low < high or (log and low <= 0):
         wanted = "0 < low < high with log" if log else "low < high"
-        problems.add(node.where, f"expected {wanted} for {setting.name!r}, "
-                     f"got low {low} and high {high}")
+        problems.add(
+            node.where, f"expected {wanted} for {setting.name!r}, got low {low} and high {high}"
+        )
         return None
     return Range(low, high, log, whole=number is int)

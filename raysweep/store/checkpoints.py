@@ -49,8 +49,11 @@ class Manifest:
     def from_json(cls, data: Mapping[str, Any]) -> "Manifest":
         """The manifest that `to_json` wrote."""
         known = {field.name: data[field.name] for field in dataclasses.fields(cls)}
-        known |= {"pack": Pack.from_json(data["pack"]), "active": tuple(data["active"]),
-                  "ended": tuple(data["ended"])}
+        known |= {
+            "pack": Pack.from_json(data["pack"]),
+            "active": tuple(data["active"]),
+            "ended": tuple(data["ended"]),
+        }
         return cls(**known)
 
 
@@ -91,8 +94,10 @@ class Checkpoints:
 
         data = self.files.read(self._state_name(manifest))
         if data is None:
-            raise StoreError(f"cannot read {self.files.path(self._state_name(manifest))}: it is "
-                             f"missing; remove {self.folder} to train the pack anew")
+            raise StoreError(
+                f"cannot read {self.files.path(self._state_name(manifest))}: it is "
+                f"missing; remove {self.folder} to train the pack anew"
+            )
         return torch.load(io.BytesIO(data), map_location=device, weights_only=True)
 
     def write_progress(self, executed: int) -> None:

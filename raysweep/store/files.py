@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 
 from raysweep.errors import SpecError, StoreError
 
-
 DEFAULT_STORE = "sweeps"
 
 
@@ -54,16 +53,20 @@ class Files:
             self.filesystem: pafs.FileSystem = pafs.LocalFileSystem()
             return
         if "@" in urlsplit(text).netloc:
-            raise SpecError("--store: expected a URI without credentials, got one with them; "
-                            "give them by the environment or the provider's credential files")
+            raise SpecError(
+                "--store: expected a URI without credentials, got one with them; "
+                "give them by the environment or the provider's credential files"
+            )
         self.uri = text.rstrip("/")
         try:
             self.filesystem, path = pafs.FileSystem.from_uri(_single_put(self.uri))
         except (pa.ArrowInvalid, OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             scheme = urlsplit(text).scheme
-            raise SpecError(f"--store: expected a path or a URI such as s3://bucket/folder, "
-                            f"got {scheme}://...: {reason}") from error
+            raise SpecError(
+                f"--store: expected a path or a URI such as s3://bucket/folder, "
+                f"got {scheme}://...: {reason}"
+            ) from error
         self.root = path.rstrip("/")
 
     def below(self, folder: str) -> "Files":
@@ -84,8 +87,9 @@ class Files:
             infos = self.filesystem.get_file_info(selector)
         names = [each.base_name for each in infos if each.type == pafs.FileType.File]
         prefix = f"{folder}/" if folder else ""
-        return sorted(prefix + name for name in names
-                      if name.endswith(suffix) and not name.startswith("."))
+        return sorted(
+            prefix + name for name in names if name.endswith(suffix) and not name.startswith(".")
+        )
 
     def folders(self, folder: str = "") -> list[str]:
         """Base names of a folder's folders, sorted."""
@@ -102,17 +106,21 @@ class Files:
     def read(self, name: str) -> bytes | None:
         """A file's bytes, or None if there is none."""
         try:
-            with self._explained("read", name), self.filesystem.open_input_stream(
-                self.path(name)
-            ) as stream:
+            with (
+                self._explained("read", name),
+                self.filesystem.open_input_stream(self.path(name)) as stream,
+            ):
                 return stream.read()
         except FileNotFoundError:
             return None
 
     def write(self, name: str, data: bytes) -> None:
         """Puts a whole file in place of whatever had the name."""
-        with self._explained("write", name), self._aside(name) as path, \
-                self.filesystem.open_output_stream(path) as stream:
+        with (
+            self._explained("write", name),
+            self._aside(name) as path,
+            self.filesystem.open_output_stream(path) as stream,
+        ):
             stream.write(data)
 
     def create(self, name: str, data: bytes) -> bool:
@@ -183,10 +191,14 @@ class Files:
         except FileNotFoundError:
             raise
         except pa.ArrowInvalid as error:
-            raise StoreError(f"cannot {verb} {self.path(name)}: expected a whole Parquet file, "
-                             f"got: {str(error).splitlines()[0]}; remove it and run the same "
-                             "command again") from error
+            raise StoreError(
+                f"cannot {verb} {self.path(name)}: expected a whole Parquet file, "
+                f"got: {str(error).splitlines()[0]}; remove it and run the same "
+                "command again"
+            ) from error
         except OSError as error:
             reason = error.strerror or str(error).splitlines()[0]
-            raise StoreError(f"cannot {verb} {self.path(name)}: {reason}; make the store "
-                             "usable and run the same command again") from error
+            raise StoreError(
+                f"cannot {verb} {self.path(name)}: {reason}; make the store "
+                "usable and run the same command again"
+            ) from error

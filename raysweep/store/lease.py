@@ -83,13 +83,19 @@ class Lease:
                 f"(heard {max(silent, 0):.0f} s ago); stop that one, or wait for it to end"
             )
         self.holder = Holder(
-            uuid.uuid4().hex, socket.gethostname(), os.getpid(), _started(os.getpid()),
-            (found.epoch if found else 0) + 1, now,
+            uuid.uuid4().hex,
+            socket.gethostname(),
+            os.getpid(),
+            _started(os.getpid()),
+            (found.epoch if found else 0) + 1,
+            now,
         )
         if found is None and not self.files.exists(NAME):
             if not self.files.create(NAME, self._data()):
-                raise LeaseHeld(f"sweep at {self.files.uri} was taken by another driver this "
-                                "moment; stop that one, or wait for it to end")
+                raise LeaseHeld(
+                    f"sweep at {self.files.uri} was taken by another driver this "
+                    "moment; stop that one, or wait for it to end"
+                )
         else:
             self._take_over()
         self._thread = threading.Thread(target=self._renew, name="raysweep-lease", daemon=True)
@@ -108,8 +114,10 @@ class Lease:
         self.files.write(NAME, self._data())
         time.sleep(0.2)
         if not self._is_mine():
-            raise LeaseHeld(f"sweep at {self.files.uri} was taken by another driver this moment; "
-                            "stop that one, or wait for it to end")
+            raise LeaseHeld(
+                f"sweep at {self.files.uri} was taken by another driver this moment; "
+                "stop that one, or wait for it to end"
+            )
 
     def _renew(self) -> None:
         while not self._ended.wait(RENEW_S):

@@ -29,11 +29,20 @@ def run_row(
     }
     known = {key: value for key, value in outcome.items() if key != "metrics"}
     return {
-        "run_id": run.run_id, "sweep": sweep, "task": run.task_label,
-        "estimator": run.estimator_label, "task_name": pack.task,
-        "estimator_name": pack.estimator, "configuration_id": run.configuration_id,
-        "seed": run.seed, "attempts": run.failures + 1, "pack_id": pack.pack_id,
-        "replicas": len(pack.runs), **encode_settings(run.settings, columns), **metrics, **known,
+        "run_id": run.run_id,
+        "sweep": sweep,
+        "task": run.task_label,
+        "estimator": run.estimator_label,
+        "task_name": pack.task,
+        "estimator_name": pack.estimator,
+        "configuration_id": run.configuration_id,
+        "seed": run.seed,
+        "attempts": run.failures + 1,
+        "pack_id": pack.pack_id,
+        "replicas": len(pack.runs),
+        **encode_settings(run.settings, columns),
+        **metrics,
+        **known,
     }
 
 

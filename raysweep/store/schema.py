@@ -9,23 +9,44 @@ import pyarrow as pa
 from raysweep.spec.model import Spec
 
 _TYPES = {
-    "double": pa.float64(), "int64": pa.int64(), "bool": pa.bool_(),
-    "string": pa.string(), "json": pa.string(),
+    "double": pa.float64(),
+    "int64": pa.int64(),
+    "bool": pa.bool_(),
+    "string": pa.string(),
+    "json": pa.string(),
 }
 _TIME = pa.timestamp("us", tz="UTC")
 
 IDENTITY = (
-    ("run_id", pa.string()), ("sweep", pa.string()), ("task", pa.string()),
-    ("estimator", pa.string()), ("task_name", pa.string()), ("estimator_name", pa.string()),
-    ("configuration_id", pa.string()), ("seed", pa.int64()), ("status", pa.string()),
-    ("steps", pa.int64()), ("steps_executed", pa.int64()), ("attempts", pa.int32()),
-    ("seconds", pa.float64()), ("pack_id", pa.string()), ("replicas", pa.int32()),
-    ("device", pa.string()), ("started_at", _TIME), ("version", pa.string()),
-    ("git_commit", pa.string()), ("error", pa.string()),
+    ("run_id", pa.string()),
+    ("sweep", pa.string()),
+    ("task", pa.string()),
+    ("estimator", pa.string()),
+    ("task_name", pa.string()),
+    ("estimator_name", pa.string()),
+    ("configuration_id", pa.string()),
+    ("seed", pa.int64()),
+    ("status", pa.string()),
+    ("steps", pa.int64()),
+    ("steps_executed", pa.int64()),
+    ("attempts", pa.int32()),
+    ("seconds", pa.float64()),
+    ("pack_id", pa.string()),
+    ("replicas", pa.int32()),
+    ("device", pa.string()),
+    ("started_at", _TIME),
+    ("version", pa.string()),
+    ("git_commit", pa.string()),
+    ("error", pa.string()),
 )
-ATTEMPTS = pa.schema([
-    ("run_id", pa.string()), ("attempt", pa.int32()), ("error", pa.string()), ("time", _TIME),
-])
+ATTEMPTS = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("attempt", pa.int32()),
+        ("error", pa.string()),
+        ("time", _TIME),
+    ]
+)
 META = b"raysweep"
 JSON_COLUMN = {b"raysweep": b"json"}
 
@@ -44,8 +65,11 @@ def runs_schema(spec: Spec) -> pa.Schema:
 def curves_schema(spec: Spec) -> pa.Schema:
     """The schema of `curves`: run, step, seconds, then one column per metric."""
     metrics = [pa.field(name, pa.float64()) for name in sorted(spec.metrics)]
-    fields = [pa.field("run_id", pa.string()), pa.field("step", pa.int64()),
-              pa.field("seconds", pa.float64())]
+    fields = [
+        pa.field("run_id", pa.string()),
+        pa.field("step", pa.int64()),
+        pa.field("seconds", pa.float64()),
+    ]
     return pa.schema([*fields, *metrics], metadata=_metadata(spec.metrics))
 
 
@@ -54,7 +78,7 @@ def merge(wanted: pa.Schema, present: pa.Schema) -> pa.Schema:
 
     A setting whose declared type changed becomes JSON text; no column is ever dropped.
     """
-    fields = {}
+    fields: dict[str, pa.Field] = {}
     for field in [*wanted, *present]:
         other = fields.setdefault(field.name, field)
         if other.type != field.type:

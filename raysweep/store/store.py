@@ -48,8 +48,10 @@ class SweepStore:
         data = self.files.read("spec.json")
         if data is None:
             known = list_sweeps(self.store)
-            raise SpecError(f"expected a sweep in {self.store.uri}, got {self.sweep!r}"
-                            f"{nearest(self.sweep, known) or '; the store is empty'}")
+            raise SpecError(
+                f"expected a sweep in {self.store.uri}, got {self.sweep!r}"
+                f"{nearest(self.sweep, known) or '; the store is empty'}"
+            )
         return Spec.from_json(json.loads(data))
 
     def _migrate(self, folder: str, wanted: pa.Schema) -> None:
@@ -74,10 +76,15 @@ class SweepStore:
 
     def write_attempt(self, run_id: str, attempt: int, error: str) -> None:
         """Notes one failed attempt of a run."""
-        row = {"run_id": run_id, "attempt": attempt, "error": error,
-               "time": datetime.now(timezone.utc)}
-        self.files.write_table(f"attempts/{run_id}-{attempt}.parquet",
-                               schema.rows_table([row], schema.ATTEMPTS))
+        row = {
+            "run_id": run_id,
+            "attempt": attempt,
+            "error": error,
+            "time": datetime.now(timezone.utc),
+        }
+        self.files.write_table(
+            f"attempts/{run_id}-{attempt}.parquet", schema.rows_table([row], schema.ATTEMPTS)
+        )
 
     def runs(self, columns: list[str] | None = None) -> pa.Table:
         """Every ended run, one row each; no rows if nothing has ended."""
@@ -100,8 +107,12 @@ class SweepStore:
                 empty = (schema.runs_schema if folder == "runs" else schema.curves_schema)(spec)
             return pads.dataset(empty.empty_table())
         paths = [self.files.path(name) for name in names]
-        return pads.dataset(paths, schema=self.files.read_schema(names[0]), format="parquet",
-                            filesystem=self.files.filesystem)
+        return pads.dataset(
+            paths,
+            schema=self.files.read_schema(names[0]),
+            format="parquet",
+            filesystem=self.files.filesystem,
+        )
 
     def _table(self, folder: str, empty: pa.Schema, columns: list[str] | None) -> pa.Table:
         return self.dataset(folder, empty).to_table(columns=columns)

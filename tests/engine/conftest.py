@@ -59,4 +59,3 @@ def trouble(tmp_path):
             self.path.unlink()
 
     return Trouble()
-

@@ -11,12 +11,16 @@ def by_run(results, columns=METRICS):
 
 def statuses(results):
     """Status by (seed, learning rate)."""
-    return {(row["seed"], row["param.training.lr"]): row["status"]
-            for row in results.runs().to_pylist()}
+    return {
+        (row["seed"], row["param.training.lr"]): row["status"] for row in results.runs().to_pylist()
+    }
 
 
 def files_of(results):
     """Bytes of every result file."""
     files = results.store.files
-    return {name: files.read(name) for folder in ("runs", "curves", "attempts")
-            for name in files.names(folder)}
+    return {
+        name: files.read(name)
+        for folder in ("runs", "curves", "attempts")
+        for name in files.names(folder)
+    }

@@ -26,8 +26,9 @@ def test_an_added_seed_runs_only_that_seed(sweep, toy):
     old = [name for name in files_of(results) if name in before]
     assert all(files_of(results)[name] == before[name] for name in old)
     assert len(by_run(results)) == 10
-    new = [row for row in results.runs().to_pylist()
-           if f"runs/{row['pack_id']}.parquet" not in before]
+    new = [
+        row for row in results.runs().to_pylist() if f"runs/{row['pack_id']}.parquet" not in before
+    ]
     assert {row["seed"] for row in new} == {3, 4}
 
 
@@ -56,8 +57,10 @@ def test_a_new_setting_of_the_sweep_gives_old_files_its_column(inline, toy):
     inline(toy())
     both = {"ST": {"estimator": "straight_through"}, "RM": {"estimator": "reinmax"}}
     results = inline(toy(estimators=both))
-    schemas = {results.store.files.read_schema(name) for name
-               in results.store.files.names("runs", ".parquet")}
+    schemas = {
+        results.store.files.read_schema(name)
+        for name in results.store.files.names("runs", ".parquet")
+    }
     assert len(schemas) == 1
     assert "param.estimator.baseline" in schemas.pop().names
 

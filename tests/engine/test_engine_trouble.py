@@ -38,8 +38,9 @@ def test_pack_mates_of_a_failed_run_keep_their_numbers(inline, toy, trouble):
     good = by_run(inline(spec, store="good"))
     trouble.make(**{"raise": [1], "at": 7})
     found = by_run(inline(spec))
-    assert {key: value for key, value in found.items() if value[0] is not None}.items() \
-        <= good.items()
+    assert {
+        key: value for key, value in found.items() if value[0] is not None
+    }.items() <= good.items()
 
 
 def test_failed_runs_are_tried_again_until_quarantined(inline, toy, trouble):
@@ -155,8 +156,14 @@ def test_a_second_driver_is_refused_with_who_holds_the_sweep(tmp_path, toy):
 
 def test_a_dead_drivers_lease_is_taken_over(tmp_path, toy):
     files = session.SweepStore(str(tmp_path), "toys").files
-    dead = {"token": "t", "host": lease.socket.gethostname(), "pid": 2**22 + 1, "started": "1",
-            "epoch": 4, "heartbeat": time.time()}
+    dead = {
+        "token": "t",
+        "host": lease.socket.gethostname(),
+        "pid": 2**22 + 1,
+        "started": "1",
+        "epoch": 4,
+        "heartbeat": time.time(),
+    }
     files.write("lease", json.dumps(dead).encode())
     assert raysweep.run(toy(), store=tmp_path, inline=True).runs().num_rows == 6
 

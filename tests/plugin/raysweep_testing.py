@@ -65,7 +65,8 @@ class Walk:
         self.seeds = [replica.seed for replica in replicas]
         self.noises = Noise(seeds=self.seeds, purpose="walk")
         column = lambda name: torch.tensor(  # noqa: E731
-            [replica.settings[name] for replica in replicas], dtype=torch.float64)
+            [replica.settings[name] for replica in replicas], dtype=torch.float64
+        )
         self.target, self.lr = column("target"), column("lr")
         self.x = torch.tensor(self.seeds, dtype=torch.float64) + 1
         self._trouble("start")

@@ -17,7 +17,9 @@ def runs_of(sweep):
     spec = read_spec(sweep)
     return {
         f"{arm.name} {json.dumps(cell)} seed {seed}": run.run_id
-        for arm in spec.arms for cell in arm.cells() for seed in spec.seeds
+        for arm in spec.arms
+        for cell in arm.cells()
+        for seed in spec.seeds
         for run in [Run(arm.configuration(cell), seed)]
     }
 
@@ -38,27 +40,33 @@ def test_a_new_setting_at_its_default_keeps_the_identity():
     assert old.configuration_id == new.configuration_id
 
 
-@pytest.mark.parametrize("change", [{"task": "x"}, {"task_version": 2}, {"estimator": "x"},
-                                    {"estimator_version": 2}])
+@pytest.mark.parametrize(
+    "change", [{"task": "x"}, {"task_version": 2}, {"estimator": "x"}, {"estimator_version": 2}]
+)
 def test_another_name_or_version_is_another_identity(change):
     assert configuration({}).configuration_id != configuration({}, **change).configuration_id
 
 
 def test_a_changed_setting_is_another_identity():
     defaults = {"task.a": 1.0}
-    assert configuration({"task.a": 1.0}, defaults).configuration_id != configuration(
-        {"task.a": 2.0}, defaults).configuration_id
+    assert (
+        configuration({"task.a": 1.0}, defaults).configuration_id
+        != configuration({"task.a": 2.0}, defaults).configuration_id
+    )
 
 
 def test_lists_and_tuples_are_the_same_setting():
     defaults = {"task.hidden": ()}
-    assert configuration({"task.hidden": [1, 2]}, defaults).configuration_id == configuration(
-        {"task.hidden": (1, 2)}, defaults).configuration_id
+    assert (
+        configuration({"task.hidden": [1, 2]}, defaults).configuration_id
+        == configuration({"task.hidden": (1, 2)}, defaults).configuration_id
+    )
 
 
 def test_canonical_json_is_sorted_and_tight():
     assert canonical_json({"b": 1.0, "a": [True, None, 1e-3, "é"]}) == (
-        '{"a":[true,null,0.001,"\\u00e9"],"b":1.0}')
+        '{"a":[true,null,0.001,"\\u00e9"],"b":1.0}'
+    )
 
 
 @given(st.lists(st.text("abcdef0123456789", min_size=16, max_size=16), unique=True, min_size=2))

@@ -29,8 +29,10 @@ def space(spec, arm=0):
 )
 def test_numbers_are_read_as_yaml_1_2(tmp_path, text, value):
     path = tmp_path / "s.yaml"
-    path.write_text("name: x\ntasks: {q: {task: polynomial}}\nestimators: {ST: {estimator: "
-                    f"straight_through}}}}\nseeds: 1\ntraining: {{lr: {text}}}\n")
+    path.write_text(
+        "name: x\ntasks: {q: {task: polynomial}}\nestimators: {ST: {estimator: "
+        f"straight_through}}}}\nseeds: 1\ntraining: {{lr: {text}}}\n"
+    )
     assert space(read_spec(path))["training.lr"] == Fixed(value)
 
 
@@ -55,8 +57,10 @@ def test_a_list_of_wrapped_lists_is_a_choice():
 
 
 def test_a_range_has_low_high_and_log():
-    spec = spec_of(training={"lr": {"low": 1e-4, "high": 1e-2, "log": True}},
-                   search={"sampler": "random", "configurations": 3})
+    spec = spec_of(
+        training={"lr": {"low": 1e-4, "high": 1e-2, "log": True}},
+        search={"sampler": "random", "configurations": 3},
+    )
     assert space(spec)["training.lr"] == Range(1e-4, 1e-2, log=True)
 
 
@@ -80,18 +84,25 @@ def test_an_override_reaches_only_its_cells():
 
 def test_an_estimator_can_be_kept_to_some_tasks():
     tasks = {name: {"task": "polynomial", "latents": 8} for name in ("a", "b")}
-    estimators = {"ST": {"estimator": "straight_through"},
-                  "EX": {"estimator": "exact", "tasks": ["b"]}}
+    estimators = {
+        "ST": {"estimator": "straight_through"},
+        "EX": {"estimator": "exact", "tasks": ["b"]},
+    }
     spec = spec_of(tasks=tasks, estimators=estimators)
     assert [(arm.estimator_label, arm.task_label) for arm in spec.arms] == [
-        ("ST", "a"), ("ST", "b"), ("EX", "b")]
+        ("ST", "a"),
+        ("ST", "b"),
+        ("EX", "b"),
+    ]
 
 
 def test_merged_keys_fill_what_is_silent(tmp_path):
     path = tmp_path / "s.yaml"
-    path.write_text("name: x\ntasks:\n  a: &base {task: polynomial, latents: 8, p: 3}\n"
-                    "  b: {<<: *base, p: 1.5}\n"
-                    "estimators: {ST: {estimator: straight_through}}\nseeds: 1\n")
+    path.write_text(
+        "name: x\ntasks:\n  a: &base {task: polynomial, latents: 8, p: 3}\n"
+        "  b: {<<: *base, p: 1.5}\n"
+        "estimators: {ST: {estimator: straight_through}}\nseeds: 1\n"
+    )
     spec = read_spec(path)
     assert [each["task.p"].value for each in (space(spec, 0), space(spec, 1))] == [3.0, 1.5]
     assert space(spec, 1)["task.latents"] == Fixed(8)
@@ -107,8 +118,10 @@ def test_the_mode_follows_the_metric_where_the_file_is_silent():
 
 
 def test_a_spec_survives_plain_data():
-    spec = spec_of(training={"lr": {"low": 1e-4, "high": 1e-2}, "optimizer": ["adam", "sgd"]},
-                   search={"sampler": "tpe", "configurations": 3})
+    spec = spec_of(
+        training={"lr": {"low": 1e-4, "high": 1e-2}, "optimizer": ["adam", "sgd"]},
+        search={"sampler": "tpe", "configurations": 3},
+    )
     again = Spec.from_json(spec.to_json())
     assert again.to_json() == spec.to_json()
 
@@ -122,8 +135,13 @@ def test_a_grid_has_every_combination_once():
 @pytest.mark.parametrize(
     ("declared", "value", "meant"),
     [
-        (float, 1, 1.0), (int, 3.0, 3), (int | None, None, None), (float | str, "all", "all"),
-        (tuple[int, ...], [1, 2], (1, 2)), (bool, True, True), (float, -0.0, 0.0),
+        (float, 1, 1.0),
+        (int, 3.0, 3),
+        (int | None, None, None),
+        (float | str, "all", "all"),
+        (tuple[int, ...], [1, 2], (1, 2)),
+        (bool, True, True),
+        (float, -0.0, 0.0),
     ],
 )
 def test_values_take_their_declared_type(declared, value, meant):
@@ -135,9 +153,17 @@ def test_values_take_their_declared_type(declared, value, meant):
 
 @pytest.mark.parametrize(
     ("declared", "value"),
-    [(int, True), (float, "1"), (int, 1.5), (bool, 1), (float, math.inf), (str, 3),
-     (tuple[int, ...], 3), (int, None)],
+    [
+        (int, True),
+        (float, "1"),
+        (int, 1.5),
+        (bool, 1),
+        (float, math.inf),
+        (str, 3),
+        (tuple[int, ...], 3),
+        (int, None),
+    ],
 )
 def test_values_of_another_type_are_refused(declared, value):
-    with pytest.raises(ValueError, match="expected .*, got "):
+    with pytest.raises(ValueError, match=r"expected .*, got "):
         coerce(value, declared)
