@@ -60,6 +60,8 @@ class Files:
         self.uri = text.rstrip("/")
         try:
             self.filesystem, path = pafs.FileSystem.from_uri(_single_put(self.uri))
+            if not path:
+                raise ValueError("no bucket")
         except (pa.ArrowInvalid, OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             scheme = urlsplit(text).scheme
