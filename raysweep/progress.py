@@ -90,7 +90,8 @@ class View:
     def line(self) -> str:
         """One plain line."""
         ended = self._ended()
-        training = sum(pack_id in self.packs for pack_id in list(self.schedule.in_flight))
+        workers = self.schedule.size.workers if self.schedule.size else 0
+        training = min(len(self.schedule.in_flight), workers)
         failed = sum(1 for run_id in self.schedule.planned if self._status(run_id) == "failed")
         text = f"{ended}/{self.total} runs, {training} packs in training"
         if failed:
@@ -104,13 +105,16 @@ class View:
 
     def panel(self) -> Group:
         """The line, a bar, and the best value so far of each arm."""
-        bar = ProgressBar(
-            total=max(1, self.total), completed=self._ended() + self._partial(), width=60
+        bar = Table.grid()
+        bar.add_row(
+            ProgressBar(
+                total=max(1, self.total), completed=self._ended() + self._partial(), width=72
+            )
         )
         table = Table(box=None, pad_edge=False, header_style="dim")
         metric = self.schedule.spec.select.metric
-        for title in ("arm", "configurations", f"best {metric} so far"):
-            table.add_column(title)
+        for title in ("arm", "configurations", f"best {metric}"):
+            table.add_column(title, no_wrap=True)
         for state in self.schedule.arms[:MAX_ARMS]:
             table.add_row(*self._arm(state))
         more = len(self.schedule.arms) - MAX_ARMS

@@ -2,7 +2,7 @@
 
 import collections
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -81,7 +81,7 @@ def status_text(results: Results) -> str:
     statuses = ["done", "diverged", "stopped", "failed"]
     rows = [
         [f"{estimator} · {task}", *(count[each] for each in statuses)]
-        for (estimator, task), count in counts.items()
+        for (estimator, task), count in sorted(counts.items(), key=_file_order(results))
     ]
     text = f"{results.sweep} in {results.store.uri}\n"
     planned = _planned(results)
@@ -111,6 +111,14 @@ def status_text(results: Results) -> str:
     if len(failed) > MAX_ERRORS:
         text += f"and {len(failed) - MAX_ERRORS} more failed runs\n"
     return text
+
+
+def _file_order(results: Results) -> Callable[[tuple[tuple[str, str], Any]], tuple[Any, ...]]:
+    """Arms in the file's order; those that left the file come last."""
+    places = {
+        (arm.estimator_label, arm.task_label): place for place, arm in enumerate(results.spec.arms)
+    }
+    return lambda item: (places.get(item[0], len(places)), item[0])
 
 
 def list_text(store: str) -> str:

@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -146,7 +147,7 @@ def _number(mean: float, std: float | None) -> str:
 
 def rich_table(table: ResultTable) -> RichTable:
     """The table for a terminal: the best of each column in bold."""
-    shown = RichTable(title=table.title, title_justify="left", title_style="", caption_style="")
+    shown = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
     shown.add_column("estimator")
     best = {column: table.best(column) for column in table.columns}
     for column in table.columns:
@@ -262,6 +263,7 @@ def print_table(table: ResultTable, console: Console) -> None:
     if not console.is_terminal:
         console.file.write(_as_text(table))
         return
+    console.print(table.title, highlight=False, markup=False)
     console.print(rich_table(table))
     for note in table.notes:
         console.print(note, style="dim", highlight=False, markup=False)
