@@ -17,7 +17,7 @@ from raysweep.store.rows import run_row, timed
 from raysweep.store.store import SweepStore
 
 Began = tuple[str, Mapping[str, Any]]  # a configuration's id and settings
-Failure = Literal["run", "memory", "died", "store", "orphan", "data"]
+Failure = Literal["run", "memory", "died", "store", "orphan", "setup"]
 BATCH_SHARE = 10  # a model-based search has a tenth of its configurations in flight
 
 
@@ -46,6 +46,7 @@ class ArmState:
     study: ArmStudy
     open: dict[str, Open] = dataclasses.field(default_factory=dict)
     closed: dict[str, float | None] = dataclasses.field(default_factory=dict)
+    runs: set[str] = dataclasses.field(default_factory=set)
 
 
 class Schedule:
@@ -121,8 +122,8 @@ class Schedule:
     def pack_failed(self, pack_id: str, kind: Failure, error: str) -> None:
         """A pack raised: split it, or note the failure of its only run."""
         pack = self.in_flight.pop(pack_id)
-        if kind in ("store", "orphan", "data"):
-            self.fatal = SpecError(error) if kind == "data" else StoreError(error)
+        if kind in ("store", "orphan", "setup"):
+            self.fatal = SpecError(error) if kind == "setup" else StoreError(error)
             return
         if kind == "died":
             self._deaths[pack_id] += 1
@@ -159,6 +160,7 @@ class Schedule:
         self.store.write_runs(pack.pack_id, [timed(row)], columns)
         self.ended[run.run_id] = Ended("failed", None, error)
         self._close(run.run_id)
+        self._cut(self._fill(), leave_out=set())
 
     def _forget(self, pack_id: str) -> None:
         """Removes what a pack leaves behind that will not go on."""
@@ -196,9 +198,7 @@ class Schedule:
         self._note_ended(rows)
         for row in rows:
             self._close(row["run_id"])
-        fresh = self._fill()
-        if fresh:
-            self._cut(fresh, leave_out=set())
+        self._cut(self._fill(), leave_out=set())
 
     def _take_over(self, state: ArmState, began: list[Began]) -> None:
         """Tells a model-based study what earlier sessions did: closed first, then open."""
@@ -216,7 +216,7 @@ class Schedule:
                 value = self._mean(members)
                 state.study.add(assignment, value)
                 state.closed[members[0].run.configuration.configuration_id] = value
-                self.planned.update((member.run.run_id, member) for member in members)
+                self._plan(state, members)
         for configuration_id, assignment in seen.items():
             if configuration_id not in state.closed:
                 self._open(state, state.study.adopt(assignment))
@@ -239,11 +239,16 @@ class Schedule:
         members = self._members_of(state.arm, proposal.assignment)
         configuration_id = members[0].run.configuration.configuration_id
         state.open[configuration_id] = Open(proposal, members)
+        self._plan(state, members)
         for member in members:
             self._owners.setdefault(member.run.run_id, []).append((state, configuration_id))
-            self.planned.setdefault(member.run.run_id, member)
         self._close_if_ended(state, configuration_id)
         return members
+
+    def _plan(self, state: ArmState, members: list[Member]) -> None:
+        for member in members:
+            self.planned.setdefault(member.run.run_id, member)
+            state.runs.add(member.run.run_id)
 
     def _members_of(self, arm: Arm, assignment: Mapping[str, Any]) -> list[Member]:
         configuration = arm.configuration(assignment)

@@ -14,6 +14,7 @@ import joblib
 
 from raysweep import registry
 from raysweep.engine.stop import StopFlag
+from raysweep.errors import StoreError
 from raysweep.plan import Member, PackSize
 from raysweep.progress import Progress
 from raysweep.results.results import Results
@@ -140,6 +141,11 @@ def drive(
                 train(schedule, job, lambda: bool(flag) or lease.lost.is_set(), tell)
                 if schedule.fatal is not None:
                     raise schedule.fatal
+                if lease.lost.is_set():
+                    raise StoreError(
+                        f"stopped: another driver took {sweep.uri} over; let it end, "
+                        "or stop it and run the same command again"
+                    )
     return _session(schedule, flag)
 
 

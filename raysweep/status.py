@@ -17,6 +17,7 @@ from raysweep.store.store import SweepStore, list_sweeps
 
 MAX_PACKS = 30
 MAX_ERRORS = 20
+STANDINGS = ("done", "diverged", "stopped", "failed", "missing")
 
 
 def plan_text(schedule: Any) -> str:
@@ -27,27 +28,25 @@ def plan_text(schedule: Any) -> str:
     """
     rows = []
     for state in schedule.arms:
-        ids = [member.run.run_id for each in state.open.values() for member in each.members]
         begun = len(state.open) + len(state.closed)
-        statuses = collections.Counter(
-            schedule.ended[run_id].status if run_id in schedule.ended else "missing"
-            for run_id, member in schedule.planned.items()
-            if member.arm is state.arm or run_id in ids
-        )
-        ended = sum(statuses.values()) - statuses["missing"] - statuses["failed"]
         total = state.study.wanted or begun
+        counts = collections.Counter(_standing(schedule, run_id) for run_id in state.runs)
         rows.append(
             [
                 state.arm.name,
                 f"{begun}" if begun == total else f"{begun} of {total}",
-                ended,
-                statuses["missing"],
-                statuses["failed"],
+                *(counts[each] for each in STANDINGS),
             ]
         )
-    runs = len(schedule.planned)
-    text = _grid(["arm", "configurations", "ended", "missing", "failed"], rows)
-    text += f"\n{runs} runs: {runs - schedule.missing} ended, {schedule.missing} missing\n"
+    text = _grid(["arm", "configurations", *STANDINGS], rows)
+    counts = collections.Counter(_standing(schedule, run_id) for run_id in schedule.planned)
+    text += f"\n{len(schedule.planned)} runs: " + ", ".join(
+        f"{counts[each]} {each}" for each in STANDINGS if counts[each]
+    )
+    again = sum(
+        run_id in schedule.failures for run_id in schedule.planned if run_id not in schedule.ended
+    )
+    text += f" ({again} of them tried again)\n" if again else "\n"
     later = sum(
         1
         for state in schedule.arms
@@ -65,6 +64,12 @@ def plan_text(schedule: Any) -> str:
     if len(schedule.queue) > MAX_PACKS:
         text += f"and {len(schedule.queue) - MAX_PACKS} more\n"
     return text
+
+
+def _standing(schedule: Any, run_id: str) -> str:
+    if run_id in schedule.ended:
+        return schedule.ended[run_id].status
+    return "failed" if run_id in schedule.failures else "missing"
 
 
 def status_text(results: Results) -> str:

@@ -63,12 +63,12 @@ def test_progress_goes_to_standard_error(cli):
 def test_plan_counts_runs_and_starts_nothing(cli, tmp_path):
     code, out, _ = cli("plan", "small.yaml")
     assert code == 0
-    assert "12 runs: 0 ended, 12 missing" in out
+    assert "12 runs: 12 missing" in out
     assert not (tmp_path / "sweeps").exists()
 
 
 def test_plan_after_a_run_has_nothing_to_do(ran):
-    assert "12 runs: 12 ended, 0 missing" in ran("plan", "small.yaml")[1]
+    assert "12 runs: 12 done" in ran("plan", "small.yaml")[1]
 
 
 def test_status_tells_how_the_runs_ended(ran):

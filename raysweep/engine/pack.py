@@ -13,6 +13,7 @@ from torch import Tensor
 from raysweep import registry
 from raysweep.engine.curves import CurveWriter, Means
 from raysweep.engine.replicas import assemble
+from raysweep.errors import SpecError
 from raysweep.plan import Pack, PlannedRun
 from raysweep.store.checkpoints import Checkpoints, Manifest
 from raysweep.store.lease import DriverWatch
@@ -270,7 +271,7 @@ def _device(gpu: float) -> tuple[torch.device, str]:
     if gpu <= 0:
         return torch.device("cpu"), "cpu"
     if not torch.cuda.is_available():
-        raise RuntimeError(
+        raise SpecError(
             "expected a CUDA device for resources.gpu, got none that torch can "
             "use; set gpu: 0, or install a CUDA build of torch"
         )

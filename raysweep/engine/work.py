@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from raysweep.engine.pack import DriverGone, Job, PackLoop
-from raysweep.errors import StoreError
+from raysweep.errors import RaysweepError, StoreError
 from raysweep.plan import Pack
 
 SLICE_S = 1.0  # a stop must be obeyed within a second
@@ -57,7 +57,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - a run's own code may raise anything
             kind = _kind(error)
             if self.loop is None and isinstance(error, FileNotFoundError):
-                kind = "data"  # every run of the task would miss it: not this run's failure
+                kind = "setup"  # every run of the task would miss it: not this run's failure
             self._release()
             return {"done": True, "failure": kind, "error": _text(error)}
         progress = self.loop.progress
@@ -83,6 +83,8 @@ def _kind(error: Exception) -> str:
         return "orphan"
     if isinstance(error, StoreError):
         return "store"
+    if isinstance(error, RaysweepError):
+        return "setup"
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return "memory"
     return "run"
@@ -91,7 +93,7 @@ def _kind(error: Exception) -> str:
 def _text(error: Exception) -> str:
     if isinstance(error, DriverGone):
         return "another driver took the sweep over; let that one end, or run the command again"
-    if isinstance(error, StoreError | FileNotFoundError):
+    if isinstance(error, RaysweepError | FileNotFoundError):
         return " ".join(str(error).split())
     where = traceback.extract_tb(error.__traceback__)[-1]
     message = " ".join(str(error).split()) or "no message"

@@ -10,6 +10,7 @@ The manifest is put down after its state, so it always names a whole one.
 import dataclasses
 import io
 import json
+import pickle
 from collections.abc import Mapping
 from typing import Any
 
@@ -85,8 +86,12 @@ class Checkpoints:
 
     def manifest(self) -> Manifest | None:
         """The present manifest, or None if the pack never started."""
-        data = self.files.read(f"{self.folder}/manifest.json")
-        return None if data is None else Manifest.from_json(json.loads(data))
+        name = f"{self.folder}/manifest.json"
+        data = self.files.read(name)
+        try:
+            return None if data is None else Manifest.from_json(json.loads(data))
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(self._broken(name, "a manifest")) from error
 
     def state(self, manifest: Manifest, device: Any) -> dict[str, Any]:
         """The state that this manifest goes on from."""
@@ -98,7 +103,10 @@ class Checkpoints:
                 f"cannot read {self.files.path(self._state_name(manifest))}: it is "
                 f"missing; remove {self.folder} to train the pack anew"
             )
-        return torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+        try:
+            return torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise StoreError(self._broken(self._state_name(manifest), "a state")) from error
 
     def write_progress(self, executed: int) -> None:
         """Notes how many steps have been executed, between two checkpoints."""
@@ -107,14 +115,24 @@ class Checkpoints:
 
     def executed(self) -> int:
         """Steps executed as far as is known, repeats included."""
-        data = self.files.read(f"{self.folder}/progress.json")
+        name = f"{self.folder}/progress.json"
+        data = self.files.read(name)
         manifest = self.manifest()
-        noted = json.loads(data)["executed"] if data else 0
+        try:
+            noted = json.loads(data)["executed"] if data else 0
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(self._broken(name, "a count of steps")) from error
         return max(noted, manifest.executed if manifest else 0)
 
     def remove(self) -> None:
         """Removes the checkpoint: the pack has ended."""
         self.files.remove_folder(self.folder)
+
+    def _broken(self, name: str, what: str) -> str:
+        return (
+            f"cannot read {self.files.path(name)}: expected {what} written by raysweep; remove "
+            f"{self.files.path(self.folder)} to train the pack anew, and run the same command again"
+        )
 
     def _state_name(self, manifest: Manifest) -> str:
         return f"{self.folder}/state-{manifest.step}-{len(manifest.active)}.pt"

@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+import torch
 from engine_helpers import by_run, statuses
 
 import raysweep
@@ -188,3 +189,57 @@ def test_a_worker_whose_driver_was_replaced_stops_without_writing(tmp_path, toy)
         other = {**json.loads(sweep.files.read("lease")), "token": "another"}
         sweep.files.write("lease", json.dumps(other).encode())
         assert watch.gone_now()
+
+
+def test_a_failed_configuration_does_not_end_a_search_early(inline, toy, trouble):
+    trouble.make(**{"raise": [0, 1, 2]})
+    search = {"sampler": "tpe", "configurations": 4}
+    spec = toy(task=trouble.task, training={"lr": {"low": 0.01, "high": 0.5}}, search=search)
+    results = inline(spec)
+    assert len({row["configuration_id"] for row in results.runs().to_pylist()}) == 4
+    assert set(statuses(results).values()) == {"failed"}
+
+
+def test_a_worker_stops_without_writing_after_half_a_minute_of_silence(tmp_path, monkeypatch):
+    files = session.SweepStore(str(tmp_path), "toys").files
+    holder = {"token": "t", "host": "elsewhere", "pid": 1, "started": "", "epoch": 1}
+    files.write("lease", json.dumps({**holder, "heartbeat": 1.0}).encode())
+    watch = lease.DriverWatch(files, "t")
+    now = time.monotonic()
+    monkeypatch.setattr(lease.time, "monotonic", lambda: now + 1)
+    assert not watch.gone_now()
+    monkeypatch.setattr(lease.time, "monotonic", lambda: now + 30)
+    assert not watch.gone_now()
+    monkeypatch.setattr(lease.time, "monotonic", lambda: now + 32)
+    assert watch.gone_now()
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "progress.json"])
+def test_a_broken_checkpoint_is_named_with_what_to_do(inline, toy, monkeypatch, name):
+    spec = toy(task={"delay_s": 0.2})
+    with monkeypatch.context() as patch:
+        stopped_after(patch, 2)
+        part = inline(spec)
+    (pack_id,) = part.store.files.folders("checkpoints")
+    part.store.files.write(f"checkpoints/{pack_id}/{name}", b"{")
+    with pytest.raises(raysweep.StoreError, match=f"{name}: expected .*; remove .*{pack_id}"):
+        inline(spec)
+
+
+def test_a_broken_state_is_named_with_what_to_do(inline, toy, monkeypatch):
+    spec = toy(task={"delay_s": 0.2})
+    with monkeypatch.context() as patch:
+        stopped_after(patch, 2)
+        part = inline(spec)
+    (pack_id,) = part.store.files.folders("checkpoints")
+    (state,) = part.store.files.names(f"checkpoints/{pack_id}", ".pt")
+    part.store.files.write(state, part.store.files.read(state)[:200])
+    with pytest.raises(raysweep.StoreError, match=r"state-.*: expected a state written by"):
+        inline(spec)
+
+
+def test_a_gpu_that_is_not_there_stops_the_sweep_at_once(inline, toy):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(raysweep.SpecError, match=r"expected a CUDA device for resources.gpu"):
+        inline(toy(resources={"gpu": 1}))
