@@ -89,15 +89,15 @@ class MLP(nn.Module):
         return h if x.dim() == 3 else unfold_samples(h, x.shape[0])
 
 
-def fold_samples(x: Float[Tensor, "K R B D"]) -> Float[Tensor, "R K*B D"]:
-    """Moves samples into the batch, so that each replica's weights are read once."""
+def fold_samples(x: Float[Tensor, "K R B D"]) -> Float[Tensor, "R rows D"]:
+    """Moves samples into the batch, K * B rows, so that a replica's weights are read once."""
     samples, replicas, batch, features = x.shape
     if samples == 1:
         return x.squeeze(0)
     return x.transpose(0, 1).reshape(replicas, samples * batch, features)
 
 
-def unfold_samples(x: Float[Tensor, "R K*B D"], samples: int) -> Float[Tensor, "K R B D"]:
+def unfold_samples(x: Float[Tensor, "R rows D"], samples: int) -> Float[Tensor, "K R B D"]:
     """Undoes `fold_samples`."""
     if samples == 1:
         return x.unsqueeze(0)
