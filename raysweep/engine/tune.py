@@ -9,7 +9,7 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # Read when Ray is imported, or by the processes that it starts.
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
@@ -29,9 +29,11 @@ from raysweep.engine.pack import Job
 from raysweep.engine.work import Worker, prepare
 from raysweep.errors import ClusterError
 from raysweep.plan import Pack
-from raysweep.schedule import Schedule
 from raysweep.spec.model import Resources
 from raysweep.store.files import Files
+
+if TYPE_CHECKING:  # a worker starts faster without the search and its libraries
+    from raysweep.schedule import Schedule
 
 SPARE_TRIALS = 4  # waiting trials per worker, so that an autoscaler sees what is wanted
 OBJECT_STORE_BYTES = 200 * 2**20  # packs travel as a few kilobytes
@@ -194,7 +196,7 @@ class PackSearcher(_Unsaved, Searcher):
     """
 
     def __init__(
-        self, schedule: Schedule, job: Job, watch: Callable[[dict[str, Any]], None]
+        self, schedule: "Schedule", job: Job, watch: Callable[[dict[str, Any]], None]
     ) -> None:
         super().__init__()
         self.schedule, self.job, self.watch = schedule, job, watch
@@ -251,7 +253,7 @@ class PackSearcher(_Unsaved, Searcher):
 class StopWith(_Unsaved, tune.Stopper):
     """Stops every trial once the session stops."""
 
-    def __init__(self, schedule: Schedule, stopping: Callable[[], bool]) -> None:
+    def __init__(self, schedule: "Schedule", stopping: Callable[[], bool]) -> None:
         self.schedule, self.stopping = schedule, stopping
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
@@ -266,7 +268,7 @@ class StopWith(_Unsaved, tune.Stopper):
 
 
 def run_tune(
-    schedule: Schedule,
+    schedule: "Schedule",
     job: Job,
     stopping: Callable[[], bool],
     watch: Callable[[dict[str, Any]], None],
