@@ -3,8 +3,10 @@
 import contextlib
 import dataclasses
 import functools
+import importlib
 import os
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -173,11 +175,17 @@ def _inline(spec: Spec) -> Iterator[tuple[int, Callable[..., None]]]:
 def _on_ray(
     spec: Spec, sweep: SweepStore, address: str | None
 ) -> Iterator[tuple[int, Callable[..., None]]]:
-    from raysweep.engine import tune
+    from raysweep.engine import cluster
 
-    with tune.connect(address, joblib.cpu_count()):
-        tune.check_store(sweep.files)
-        yield tune.workers(spec.resources), tune.run_tune
+    # Ray mostly waits while it starts: time enough to import Tune.
+    imported = threading.Thread(target=importlib.import_module, args=("raysweep.engine.tune",))
+    imported.start()
+    with cluster.connect(address, joblib.cpu_count()):
+        cluster.check_store(sweep.files)
+        imported.join()
+        from raysweep.engine.tune import run_tune
+
+        yield cluster.workers(spec.resources), run_tune
 
 
 @contextlib.contextmanager

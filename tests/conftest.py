@@ -35,9 +35,9 @@ def data_folder(request):
 @pytest.fixture(scope="session")
 def shared_ray():
     """One local Ray cluster of two CPUs for the whole session."""
-    from raysweep.engine import tune
+    from raysweep.engine import cluster
 
-    with tune.connect(None, 2):
+    with cluster.connect(None, 2):
         yield
 
 

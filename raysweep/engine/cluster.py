@@ -1,0 +1,145 @@
+"""Ray itself: joins or starts a cluster, and asks what it can do.
+
+Apart from `tune.py`, the only module that imports Ray; apart, because the cluster starts while
+Tune is still being imported.
+"""
+
+import contextlib
+import math
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+# Read when Ray is imported, or by the processes that it starts.
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from raysweep.errors import ClusterError
+from raysweep.spec.model import Resources
+from raysweep.store.files import Files
+
+OBJECT_STORE_BYTES = 200 * 2**20  # packs travel as a few kilobytes
+
+
+@contextlib.contextmanager
+def connect(address: str | None, cpus: int) -> Iterator[None]:
+    """A connection to Ray: the one there is, the cluster at `address`, or a new local one.
+
+    Raises:
+        ClusterError: If there is no cluster at the address, or Ray does not start.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
+    try:
+        if address is not None:
+            ray.init(address=address, **quiet)
+        else:
+            _own_token()
+            ray.init(
+                num_cpus=cpus,
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                **quiet,
+            )
+    except (ConnectionError, ValueError, RuntimeError, TimeoutError, OSError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        where = f"at {address}" if address else "on this machine"
+        raise ClusterError(
+            f"--address: expected a Ray cluster {where}, got: {reason}; start one "
+            "with 'ray start --head', or use --inline"
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _own_token() -> None:
+    """Gives Ray a token file only this user can read; Ray itself would write it world-readable."""
+    if any(
+        name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE")
+    ):
+        return
+    folder = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "raysweep"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "ray-token"
+    if not path.exists():
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(32))
+    path.chmod(0o600)
+    os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
+
+
+def workers(resources: Resources) -> int:
+    """Packs that the present cluster can train at the same time.
+
+    Raises:
+        ClusterError: If no node could ever train one and nothing would add such a node.
+    """
+    found = ray.cluster_resources()
+    counts = [math.floor(found.get("CPU", 0) / resources.cpu + 1e-9)]
+    if resources.gpu > 0:
+        counts.append(math.floor(found.get("GPU", 0) / resources.gpu + 1e-9))
+    if min(counts) < 1 and "RAY_AUTOSCALER" not in os.environ:
+        raise ClusterError(
+            f"resources: expected a worker with cpu {resources.cpu:g} and gpu {resources.gpu:g}, "
+            f"got a cluster with CPU {found.get('CPU', 0):g} and GPU {found.get('GPU', 0):g}; "
+            "lower resources in the sweep file, or join a larger cluster with --address"
+        )
+    return max(1, min(counts))
+
+
+def check_store(files: Files) -> None:
+    """Makes sure that workers on other nodes see the store.
+
+    Raises:
+        ClusterError: If the store is a local folder that another node does not see.
+    """
+    if not files.is_local:
+        return
+    name = f".seen-{secrets.token_hex(8)}"
+    here = socket.gethostname()
+    others = {
+        node["NodeManagerHostname"]: node["NodeID"]
+        for node in ray.nodes()
+        if node["Alive"] and node["NodeManagerHostname"] != here
+    }
+    if not others:
+        return
+    files.write(name, b"")
+    try:
+        probes = {
+            host: _sees.options(
+                num_cpus=0,
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False),
+            ).remote(files.path(name))
+            for host, node_id in others.items()
+        }
+        blind = sorted(host for host, probe in probes.items() if not ray.get(probe))
+    finally:
+        files.remove(name)
+    if blind:
+        raise ClusterError(
+            f"--store: expected a store that every node sees, got the local folder {files.root}, "
+            f"which {', '.join(blind)} cannot see; give a shared file system or a bucket URI such "
+            "as s3://bucket/sweeps"
+        )
+
+
+@ray.remote
+def _sees(path: str) -> bool:
+    return os.path.exists(path)
