@@ -2,6 +2,7 @@
 
 import io
 import json
+import socket
 import subprocess
 import sys
 
@@ -190,6 +191,15 @@ def test_an_unwritable_store_is_told(cli, tmp_path):
     assert code == 1
     assert "cannot write" in err
     assert "Not a directory" in err or "File exists" in err
+
+
+def test_an_address_without_a_cluster_is_told_at_once(cli):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        code, _, err = cli("run", "small.yaml", "--address", f"127.0.0.1:{free.getsockname()[1]}")
+    assert code == 1
+    assert "--address: expected a Ray cluster at 127.0.0.1:" in err
+    assert "ray start --head" in err
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["table", "x"], ["status"], ["sql", "x", "y"]])

@@ -29,6 +29,7 @@ from raysweep.errors import ClusterError
 from raysweep.spec.model import Resources
 from raysweep.store.files import Files
 
+REACH_S = 10.0
 OBJECT_STORE_BYTES = 200 * 2**20  # packs travel as a few kilobytes
 
 
@@ -45,6 +46,7 @@ def connect(address: str | None, cpus: int) -> Iterator[None]:
     quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     try:
         if address is not None:
+            _reach(address)
             ray.init(address=address, **quiet)
         else:
             _own_token()
@@ -65,6 +67,17 @@ def connect(address: str | None, cpus: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Makes sure that something listens at HOST:PORT: Ray itself would try for minutes.
+
+    Raises:
+        OSError: If nothing does.
+    """
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and "/" not in host:
+        socket.create_connection((host, int(port)), timeout=REACH_S).close()
 
 
 def _own_token() -> None:
