@@ -9,7 +9,7 @@ from typing import Any, Literal
 from raysweep.errors import RaysweepError, SpecError, StoreError
 from raysweep.identity import Run
 from raysweep.plan import Member, Pack, PackSize, cut
-from raysweep.search.study import INDEPENDENT, ArmStudy, Proposal
+from raysweep.search.study import ArmStudy, Proposal
 from raysweep.spec.model import Arm, Spec
 from raysweep.store import checkpoints, schema
 from raysweep.store.checkpoints import Checkpoints
@@ -81,7 +81,7 @@ class Schedule:
             ArmState(arm, ArmStudy(arm, spec.search, spec.select.mode)) for arm in spec.arms
         ]
         for state in self.arms:
-            if state.study.adapts:
+            if state.study.takes_over:
                 self._take_over(state, [*rows, *began])
         self._fill()
 
@@ -180,7 +180,7 @@ class Schedule:
                 self.failures[row["run_id"]] = row["attempts"]
                 if row["attempts"] < self.spec.resources.max_failures:
                     del self.ended[row["run_id"]]
-        if self.spec.search.sampler in INDEPENDENT:
+        if self.spec.search.sampler == "grid":
             return []
         table = dataset.to_table()
         return [
@@ -201,14 +201,12 @@ class Schedule:
         self._cut(self._fill(), leave_out=set())
 
     def _take_over(self, state: ArmState, began: list[Began]) -> None:
-        """Tells a model-based study what earlier sessions did: closed first, then open."""
+        """Tells a study what earlier sessions did: closed first, then open."""
         seen: dict[str, dict[str, Any]] = {}
         for configuration_id, settings in began:
-            given = {key: settings[key] for key in state.arm.space if key in settings}
-            assignment = state.arm.assignment(given)
-            if assignment is not None and configuration_id not in seen:
-                configuration = state.arm.configuration(assignment)
-                if configuration.configuration_id == configuration_id:
+            if configuration_id not in seen:
+                assignment = state.arm.locate(configuration_id, settings)
+                if assignment is not None:
                     seen[configuration_id] = assignment
         for assignment in seen.values():
             members = self._members_of(state.arm, assignment)
@@ -239,11 +237,12 @@ class Schedule:
         members = self._members_of(state.arm, proposal.assignment)
         configuration_id = members[0].run.configuration.configuration_id
         state.open[configuration_id] = Open(proposal, members)
+        fresh = [member for member in members if member.run.run_id not in self.planned]
         self._plan(state, members)
         for member in members:
             self._owners.setdefault(member.run.run_id, []).append((state, configuration_id))
         self._close_if_ended(state, configuration_id)
-        return members
+        return fresh
 
     def _plan(self, state: ArmState, members: list[Member]) -> None:
         for member in members:

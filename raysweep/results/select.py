@@ -8,7 +8,7 @@ from typing import Any, Literal
 from raysweep.identity import Run
 from raysweep.spec.model import Arm, Spec
 
-Status = Literal["selected", "provisional", "diverged", "failed", "missing"]
+Status = Literal["selected", "provisional", "diverged", "failed", "empty", "missing"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,8 +19,9 @@ class Cell:
         task: The column's label.
         estimator: The row's label.
         status: `selected` if the configuration's planned seeds all ended well; `provisional` if
-            no configuration's have, and the best of those that began is shown; `diverged` or
-            `failed` if nothing ended well; `missing` if nothing ended.
+            no configuration's have yet, and the best of those that still may is shown;
+            `diverged` or `failed` if none may; `empty` if what ended lacks the metric;
+            `missing` if nothing ended.
         mean: Of the reported metric over seeds.
         std: Sample standard deviation over seeds; None for one seed.
         n: Seeds that the mean is over.
@@ -90,15 +91,10 @@ def _candidates(
         grouped.setdefault(row["configuration_id"], []).append(row)
     found = []
     for configuration_id, members in grouped.items():
-        given = {
-            key: members[0]["settings"][key] for key in arm.space if key in members[0]["settings"]
-        }
-        assignment = arm.assignment(given)
+        assignment = arm.locate(configuration_id, members[0]["settings"])
         if assignment is None:
             continue
         configuration = arm.configuration(assignment)
-        if configuration.configuration_id != configuration_id:
-            continue  # of another version
         planned = {Run(configuration, seed).run_id for seed in seeds}
         own = [row for row in members if row["run_id"] in planned]
         done = sum(row["status"] == "done" for row in own)
@@ -117,18 +113,15 @@ def _cell(arm: Arm, candidates: list[Candidate], select: str, mode: str, report:
     ranked = []
     for candidate in candidates:
         values = _values(candidate, select)
-        if values:
+        if values and not _has(candidate, "diverged") and not _has(candidate, "failed"):
             ranked.append((sign * statistics.fmean(values), candidate.configuration_id, candidate))
+    if not ranked:
+        return Cell(arm.task_label, arm.estimator_label, _without_value(counts), **counts)
     eligible = [
         each
         for each in ranked
         if each[2].complete and len(_values(each[2], select)) == len(each[2].rows)
     ]
-    if not ranked:
-        status: Status = "missing"
-        if candidates:
-            status = "diverged" if counts["diverged"] else "failed"
-        return Cell(arm.task_label, arm.estimator_label, status, **counts)
     _, _, best = min(eligible or ranked, key=lambda each: each[:2])
     shown = _values(best, report)
     return Cell(
@@ -142,6 +135,15 @@ def _cell(arm: Arm, candidates: list[Candidate], select: str, mode: str, report:
         settings=best.assignment,
         configuration_id=best.configuration_id,
     )
+
+
+def _without_value(counts: Mapping[str, int]) -> Status:
+    """Why a cell has nothing to show."""
+    if counts["diverged"]:
+        return "diverged"
+    if counts["failed"]:
+        return "failed"
+    return "empty" if counts["configurations"] else "missing"
 
 
 def _has(candidate: Candidate, status: str) -> bool:

@@ -20,7 +20,6 @@ from raysweep.space import Choice, Domain, Range, Value
 from raysweep.spec.model import Arm, Search
 
 MAX_REPEATS = 100
-INDEPENDENT = ("grid", "random")  # samplers whose proposals do not depend on results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,12 +56,18 @@ class ArmStudy:
         directions: Any = {"min": "minimize", "max": "maximize"}
         self.study = optuna.create_study(direction=directions[mode], sampler=self._sampler(0))
         self.known: set[str] = set()
+        self._asked = 0
         self._cells = arm.cells() if search.sampler == "grid" else None
 
     @property
     def adapts(self) -> bool:
         """Whether proposals depend on results."""
-        return self.search.sampler not in INDEPENDENT
+        return self.search.sampler == "tpe"
+
+    @property
+    def takes_over(self) -> bool:
+        """Whether configurations of earlier sessions count; a grid proposes its own anyway."""
+        return self.search.sampler != "grid"
 
     @property
     def wanted(self) -> int | None:
@@ -98,8 +103,9 @@ class ArmStudy:
             return None if cell is None else self.adopt(cell)
         if self.wanted is not None and len(self.known) >= self.wanted:
             return None
-        for _ in range(MAX_REPEATS):
-            number = len(self.study.get_trials(deepcopy=False))
+        for _ in range(MAX_REPEATS + len(self.known)):
+            number = len(self.study.get_trials(deepcopy=False)) if self.adapts else self._asked
+            self._asked += 1
             self.study.sampler = self._sampler(number)
             trial = self.study.ask(self.distributions)
             assignment = self._outside(trial.params)

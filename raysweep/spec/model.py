@@ -4,12 +4,16 @@ import dataclasses
 import functools
 import itertools
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from raysweep import space
 from raysweep.identity import Configuration
 from raysweep.space import Choice, Domain, Fixed, Range, Value
+
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,69}")  # a name of 64, and "-smoke"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +131,25 @@ class Arm:
             if key not in settings or not domain.contains(settings[key]):
                 return None
         return {key: settings[key] for key in self.searched}
+
+    def locate(
+        self, configuration_id: str, settings: Mapping[str, Value]
+    ) -> dict[str, Value] | None:
+        """The point of the space that a stored configuration is, or None if it is outside.
+
+        A setting that was declared after the configuration ran has no value: it had its default.
+        """
+        given = {key: settings.get(key) for key in self.space}
+        filled = {
+            key: self.defaults[key] if value is None else value for key, value in given.items()
+        }
+        for candidate in (given, filled):
+            assignment = self.assignment(candidate)
+            if assignment is not None:
+                configuration = self.configuration(assignment)
+                if configuration.configuration_id == configuration_id:
+                    return assignment
+        return None
 
     def to_json(self) -> dict[str, Any]:
         """The arm as plain data."""

@@ -111,7 +111,7 @@ class _FileReader:
         if not check_keys(root, TOP, "the sweep", self.problems):
             self.problems.stop()
         for key in ("name", "tasks", "estimators"):
-            if key not in root.value:
+            if key not in root.value or root.value[key].value is None:
                 self.problems.add(root.where, f"expected the key {key!r}, got none; add it")
 
     def spec(self, text: str) -> Spec:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from raysweep.errors import SpecError, nearest
-from raysweep.spec.model import Spec
+from raysweep.spec.model import NAME, Spec
 from raysweep.store import schema
 from raysweep.store.files import Files
 
@@ -23,6 +23,11 @@ class SweepStore:
     """
 
     def __init__(self, store: str, sweep: str) -> None:
+        if not NAME.fullmatch(sweep):
+            raise SpecError(
+                "expected a sweep's name of lower-case letters, digits, '.', '_' and '-', at most "
+                f"64, got {sweep!r}"
+            )
         self.store = Files(store)
         self.sweep = sweep
         self.files = self.store.below(sweep)
