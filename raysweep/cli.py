@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from raysweep.errors import RaysweepError, SpecError
+from raysweep.errors import RaysweepError, SpecError, Stopped
 
 STORE = click.option(
     "--store",
@@ -75,7 +75,8 @@ def run(
         most = loaded.resources.max_failures
         click.echo(
             f"{len(session.failed)} runs failed; the same command tries them again, up to "
-            f"{most} times each (raysweep status {loaded.name})",
+            f"{most} times each; resources.max_failures allows more "
+            f"(raysweep status {loaded.name})",
             err=True,
         )
     if session.missing:
@@ -250,7 +251,8 @@ def _explain(error: BaseException) -> tuple[list[str], int]:
         return [str(error)], 1
     if isinstance(error, click.ClickException):
         return [error.format_message()], 2
-    return ["stopped; the same command goes on from here"], 130
+    code = error.exit_code if isinstance(error, Stopped) else 130
+    return ["stopped; the same command goes on from here"], code
 
 
 def _say(lines: list[str], code: int) -> int:

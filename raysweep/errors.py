@@ -35,6 +35,14 @@ class ClusterError(RaysweepError):
     """Ray or its nodes cannot give what the sweep asks for."""
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal ended the session before anything trained."""
+
+    def __init__(self, exit_code: int) -> None:
+        self.exit_code = exit_code
+        super().__init__(exit_code)
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Text that helps after an unknown name: the closest valid one, and all of them if few."""
     names = sorted(valid)

@@ -54,7 +54,7 @@ class Progress:
         self._line(view)
 
     def _line(self, view: "View") -> None:
-        self.console.print(view.line(), highlight=False, soft_wrap=True)
+        self.console.print(view.line(), highlight=False, markup=False, soft_wrap=True)
 
 
 class View:
@@ -116,7 +116,7 @@ class View:
         for title in ("arm", "configurations", f"best {metric}"):
             table.add_column(title, no_wrap=True)
         for state in self.schedule.arms[:MAX_ARMS]:
-            table.add_row(*self._arm(state))
+            table.add_row(*(Text(each) for each in self._arm(state)))
         more = len(self.schedule.arms) - MAX_ARMS
         rest = [Text(f"and {more} more arms", style="dim")] if more > 0 else []
         return Group(Text(self.line(), style="bold"), bar, table, *rest)

@@ -126,7 +126,7 @@ def drive(
 ) -> Session:
     """One session, from the lease to the last row."""
     sweep = SweepStore(store_uri(store), spec.name)
-    with Lease(sweep.files) as lease:
+    with StopFlag() as flag, Lease(sweep.files) as lease:
         sweep.prepare(spec)
         schedule = Schedule(spec, sweep)
         if not schedule.missing:
@@ -137,9 +137,9 @@ def drive(
             schedule.arrange(pack_size(spec, workers))
             schedule.drop_ended_checkpoints()
             job = _job(spec, sweep, lease, data)
-            flag = StopFlag()
             watch = progress.watching(schedule) if progress else _nobody()
-            with flag, watch as tell:
+            flag.train()
+            with watch as tell:
                 train(schedule, job, lambda: bool(flag) or lease.lost.is_set(), tell)
                 if schedule.fatal is not None:
                     raise schedule.fatal

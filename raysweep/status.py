@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from raysweep.errors import StoreError
 from raysweep.results.results import Results
 from raysweep.store import checkpoints, lease
 from raysweep.store.files import Files
@@ -132,8 +133,10 @@ def list_text(store: str) -> str:
     rows = []
     for name in list_sweeps(files):
         sweep = SweepStore(store, name)
-        found = sweep.dataset("runs")
-        rows.append([name, found.count_rows(), _driver(sweep.files)])
+        try:
+            rows.append([name, sweep.dataset("runs").count_rows(), _driver(sweep.files)])
+        except (StoreError, pa.ArrowInvalid):
+            rows.append([name, "unreadable", _driver(sweep.files)])
     if not rows:
         return f"no sweeps in {files.uri}\n"
     return _grid(["sweep", "runs ended", "driver"], rows)

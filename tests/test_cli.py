@@ -2,9 +2,11 @@
 
 import io
 import json
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -182,7 +184,7 @@ def test_a_failed_run_exits_with_1_and_still_prints_the_table(cli, tmp_path):
     assert code == 1
     assert "mean ± std" in out
     assert "RuntimeError: this seed is unlucky" in err
-    assert "3 runs failed; the same command tries them again, up to 3 times each" in err
+    assert "3 runs failed; the same command tries them again, up to 3 times each; resources." in err
 
 
 def test_an_unwritable_store_is_told(cli, tmp_path):
@@ -193,13 +195,33 @@ def test_an_unwritable_store_is_told(cli, tmp_path):
     assert "Not a directory" in err or "File exists" in err
 
 
-def test_an_address_without_a_cluster_is_told_at_once(cli):
+def test_an_address_without_a_cluster_is_told_at_once(tmp_path):
+    (tmp_path / "small.yaml").write_text(SWEEP)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        code, _, err = cli("run", "small.yaml", "--address", f"127.0.0.1:{free.getsockname()[1]}")
-    assert code == 1
-    assert "--address: expected a Ray cluster at 127.0.0.1:" in err
-    assert "ray start --head" in err
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+        command = [sys.executable, "-m", "raysweep.cli", "run", "small.yaml", "--address", address]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"--address: expected a Ray cluster at {address}" in done.stderr
+    assert "ray start --head" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_while_ray_starts_ends_with_its_code(tmp_path, number, code):
+    (tmp_path / "small.yaml").write_text(SWEEP)
+    command = [sys.executable, "-m", "raysweep.cli", "run", "small.yaml"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        while not (tmp_path / "sweeps" / "small" / "spec.json").exists():
+            time.sleep(0.05)
+        time.sleep(1.5)
+        process.send_signal(number)
+        error = process.communicate(timeout=30)[1]
+    assert process.returncode == code
+    assert "the same command goes on from" in error
+    assert not (tmp_path / "sweeps" / "small" / "lease").exists()
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["table", "x"], ["status"], ["sql", "x", "y"]])

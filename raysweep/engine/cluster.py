@@ -8,6 +8,7 @@ import contextlib
 import math
 import os
 import secrets
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from raysweep.errors import ClusterError
+from raysweep.errors import ClusterError, Stopped
 from raysweep.spec.model import Resources
 from raysweep.store.files import Files
 
@@ -51,6 +52,7 @@ def connect(address: str | None, cpus: int) -> Iterator[None]:
         else:
             _own_token()
             ray.init(
+                address="local",  # whatever RAY_ADDRESS says
                 num_cpus=cpus,
                 include_dashboard=False,
                 object_store_memory=OBJECT_STORE_BYTES,
@@ -63,6 +65,11 @@ def connect(address: str | None, cpus: int) -> Iterator[None]:
             f"--address: expected a Ray cluster {where}, got: {reason}; start one "
             "with 'ray start --head', or use --inline"
         ) from error
+    except BaseException as error:
+        ray.shutdown()
+        if isinstance(error, SystemExit) and error.code == signal.SIGTERM:
+            raise Stopped(128 + signal.SIGTERM) from error  # Ray's handler, installed meanwhile
+        raise
     try:
         yield
     finally:
@@ -89,10 +96,12 @@ def _own_token() -> None:
     folder = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "raysweep"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "ray-token"
-    if not path.exists():
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    if not path.is_file() or path.stat().st_size == 0:
+        aside = folder / f".ray-token-{secrets.token_hex(8)}"
+        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:
             file.write(secrets.token_hex(32))
+        aside.replace(path)
     path.chmod(0o600)
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
 

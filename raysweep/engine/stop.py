@@ -7,12 +7,16 @@ import threading
 from types import FrameType
 from typing import Any
 
+from raysweep.errors import Stopped
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WATCHDOG_S = 15.0
 
 
 class StopFlag:
     """Set by a signal; a context manager that installs and restores the handlers.
+
+    Before `train` a signal ends the session at once, as there is nothing to put down yet.
 
     Where a signal reached the whole process group, Ray's own processes are gone and the driver
     would wait for them a minute: the watchdog ends it, which loses no more than a kill would.
@@ -23,6 +27,7 @@ class StopFlag:
         self.signal: int | None = None
         self._before: dict[int, Any] = {}
         self._timer: threading.Timer | None = None
+        self._training = False
 
     def __bool__(self) -> bool:
         return self.signal is not None
@@ -33,21 +38,35 @@ class StopFlag:
         return 128 + (self.signal or 0)
 
     def __enter__(self) -> "StopFlag":
-        if threading.current_thread() is threading.main_thread():
-            for number in SIGNALS:
-                self._before[number] = signal.signal(number, self._handle)
+        self._before = self._install()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def train(self) -> None:
+        """From here on packs train, and a signal waits for them; Ray's own handlers go."""
+        self._install()
+        self._training = True
+
+    def _install(self) -> dict[int, Any]:
+        if threading.current_thread() is not threading.main_thread():
+            return {}
+        return {number: signal.signal(number, self._handle) for number in SIGNALS}
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> None:
         if self._timer is not None:
             self._timer.cancel()
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self and isinstance(error, KeyboardInterrupt | SystemExit):
+            raise Stopped(self.exit_code) from error  # Ray may have made another error of it
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.signal is not None:
             self._end()
         self.signal = number
+        if not self._training:
+            raise Stopped(self.exit_code)
         self._timer = threading.Timer(WATCHDOG_S, self._end)
         self._timer.daemon = True
         self._timer.start()

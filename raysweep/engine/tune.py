@@ -150,7 +150,8 @@ def run_tune(
         stopping: Asked at every event, at least every second.
         watch: Told the progress of packs.
     """
-    logging.getLogger("ray").setLevel(logging.ERROR)
+    # What became of a trial reaches the user through the schedule, in one line.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     resources = schedule.spec.resources
     trainable = tune.with_resources(PackTrainable, {"cpu": resources.cpu, "gpu": resources.gpu})
     with tempfile.TemporaryDirectory(prefix="raysweep-") as scratch:

@@ -55,7 +55,7 @@ class Results:
         report = self._metric(report or select, "--report")
         about = self.spec.metrics
         mode = about[select]["direction"]
-        found = self.store.dataset("runs").to_table(columns=self._columns(select, report))
+        found = self.store.read(self.store.dataset("runs"), self._columns(select, report))
         rows = []
         for row in found.to_pylist():
             rows.append({**row, "settings": schema.decode_settings(row, found.schema)})
@@ -95,7 +95,10 @@ class Results:
         connection.register("curves", self.store.dataset("curves"))
         connection.register("attempts", self.store.dataset("attempts", schema.ATTEMPTS))
         try:
-            return connection.sql(query).to_arrow_table()
+            answer = connection.sql(query)
+            if answer is None:
+                raise duckdb.Error("a statement without an answer")
+            return answer.to_arrow_table()
         except duckdb.Error as error:
             reason = " ".join(str(error).split())
             raise SpecError(

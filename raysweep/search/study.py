@@ -132,7 +132,7 @@ class ArmStudy:
 
     def _sampler(self, trials: int) -> optuna.samplers.BaseSampler:
         seed = int(
-            digest([self.search.seed, self.arm.task_label, self.arm.estimator_label, trials])[:8],
+            digest([self.search.seed, self.arm.task, self.arm.estimator, trials])[:8],
             16,
         )
         if self.search.sampler == "tpe":

@@ -12,6 +12,8 @@ from raysweep.spec.document import Node, Problems
 from raysweep.spec.model import Arm
 from raysweep.spec.values import domain
 
+MAX_CHECKED = 1000  # larger spaces are checked along each of their settings
+
 
 @dataclasses.dataclass(frozen=True)
 class Block:
@@ -165,7 +167,8 @@ class _ArmBuilder:
 
     def mistakes(self, arm: Arm) -> Iterator[tuple[str, str]]:
         """What task and estimator themselves say against values of the space."""
-        for assignment in _one_at_a_time(arm):
+        few = arm.size is not None and arm.size <= MAX_CHECKED
+        for assignment in arm.cells() if few else _one_at_a_time(arm):
             configuration = arm.configuration(assignment)
             try:
                 settings, estimator = registry.instantiate(

@@ -12,7 +12,6 @@ from raysweep import space
 from raysweep.identity import Configuration
 from raysweep.space import Choice, Domain, Fixed, Range, Value
 
-
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,69}")  # a name of 64, and "-smoke"
 
 

@@ -177,6 +177,8 @@ class _FileReader:
         return [block for block in found if block is not None]
 
     def block(self, kind: str, label: str, where: str, node: Node) -> Block | None:
+        if not label.isprintable() or not label.strip():
+            self.problems.add(where, f"expected a label that can be printed, got {label!r}")
         if not isinstance(node.value, dict) or kind not in node.value:
             self.problems.add(
                 node.where, f"expected {label!r} as {{{kind}: NAME, ...}}, got {node.plain()!r}"
@@ -202,6 +204,8 @@ class _FileReader:
         known = self.get(section)
         allowed = list(known.value) if known and isinstance(known.value, dict) else []
         each_node = node.value if isinstance(node.value, list) else [node]
+        if not each_node:
+            self.problems.add(node.where, f"expected at least one label of {section}, got []")
         found = [
             member(each, allowed, f"a label of {section}", self.problems) for each in each_node
         ]

@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -20,6 +20,27 @@ DEFAULT_STORE = "sweeps"
 def store_uri(store: str | Path | None) -> str:
     """The store that a command means: its argument, the environment's, or `sweeps`."""
     return str(store or os.environ.get("RAYSWEEP_STORE") or DEFAULT_STORE)
+
+
+def _sync(path: Path) -> None:
+    """Has the file on the disk before its name is: a power cut must not leave it empty."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _has_credentials(uri: str) -> bool:
+    """Whether the URI holds a password, a key or a token."""
+    parts = urlsplit(uri)
+    user = parts.netloc.rpartition("@")[0]
+    secret = re.compile("secret|password|token|key|sas", re.IGNORECASE)
+    return (
+        ":" in user
+        or (parts.scheme == "s3" and bool(user))
+        or any(secret.search(name) for name in parse_qs(parts.query))
+    )
 
 
 def _single_put(uri: str) -> str:
@@ -48,11 +69,11 @@ class Files:
         text = str(root)
         self.is_local = not re.match(r"[a-z][a-z0-9+.-]+://", text) or text.startswith("file://")
         if self.is_local:
-            path = Path(urlsplit(text).path if text.startswith("file://") else text)
+            path = Path(unquote(urlsplit(text).path) if text.startswith("file://") else text)
             self.uri = self.root = str(path.expanduser().absolute())
             self.filesystem: pafs.FileSystem = pafs.LocalFileSystem()
             return
-        if "@" in urlsplit(text).netloc:
+        if _has_credentials(text):
             raise SpecError(
                 "--store: expected a URI without credentials, got one with them; "
                 "give them by the environment or the provider's credential files"
@@ -182,6 +203,7 @@ class Files:
         aside = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         try:
             yield str(aside)
+            _sync(aside)
             os.replace(aside, target)
         finally:
             aside.unlink(missing_ok=True)

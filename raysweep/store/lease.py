@@ -18,6 +18,7 @@ from raysweep.store.files import Files
 
 RENEW_S = 5.0
 SILENCE_S = 30.0
+SETTLE_S = 0.3
 NAME = "lease"
 
 
@@ -46,8 +47,13 @@ def read(files: Files) -> Holder | None:
     except StoreError:
         return None
     try:
-        return None if not data else Holder(**json.loads(data))
-    except (ValueError, TypeError):
+        told = json.loads(data) if data else None
+        if told is None:
+            return None
+        kinds = {"token": str, "host": str, "pid": int, "started": str, "epoch": int}
+        known = {name: kind(told[name]) for name, kind in kinds.items()}
+        return Holder(**known, heartbeat=float(told["heartbeat"]))
+    except (ValueError, TypeError, KeyError):
         return None
 
 
@@ -96,8 +102,11 @@ class Lease:
                     f"sweep at {self.files.uri} was taken by another driver this "
                     "moment; stop that one, or wait for it to end"
                 )
+            if not self.files.is_local:
+                self._settle()  # a bucket cannot create exclusively
         else:
-            self._take_over()
+            self.files.write(NAME, self._data())
+            self._settle()
         self._thread = threading.Thread(target=self._renew, name="raysweep-lease", daemon=True)
         self._thread.start()
         return self
@@ -109,10 +118,9 @@ class Lease:
         if not self.lost.is_set() and self._is_mine():
             self.files.remove(NAME)
 
-    def _take_over(self) -> None:
-        """Replaces a dead holder; of two drivers doing so, the later write wins and both see it."""
-        self.files.write(NAME, self._data())
-        time.sleep(0.2)
+    def _settle(self) -> None:
+        """Of two drivers that wrote at the same time the later one won: both look who it is."""
+        time.sleep(SETTLE_S)
         if not self._is_mine():
             raise LeaseHeld(
                 f"sweep at {self.files.uri} was taken by another driver this moment; "

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from raysweep.errors import SpecError, nearest
+from raysweep.errors import SpecError, StoreError, nearest
 from raysweep.spec.model import NAME, Spec
 from raysweep.store import schema
 from raysweep.store.files import Files
@@ -57,7 +57,13 @@ class SweepStore:
                 f"expected a sweep in {self.store.uri}, got {self.sweep!r}"
                 f"{nearest(self.sweep, known) or '; the store is empty'}"
             )
-        return Spec.from_json(json.loads(data))
+        try:
+            return Spec.from_json(json.loads(data))
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"cannot read {self.files.path('spec.json')}: expected what raysweep wrote; "
+                "run the sweep file again, which writes it anew"
+            ) from error
 
     def _migrate(self, folder: str, wanted: pa.Schema) -> None:
         """Rewrites a folder's files if the sweep has grown columns that they lack."""
@@ -120,7 +126,22 @@ class SweepStore:
         )
 
     def _table(self, folder: str, empty: pa.Schema, columns: list[str] | None) -> pa.Table:
-        return self.dataset(folder, empty).to_table(columns=columns)
+        return self.read(self.dataset(folder, empty), columns)
+
+    def read(self, dataset: pads.Dataset, columns: list[str] | None = None) -> pa.Table:
+        """A dataset's rows.
+
+        Raises:
+            StoreError: If one of its files cannot be read.
+        """
+        try:
+            return dataset.to_table(columns=columns)
+        except (pa.ArrowInvalid, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise StoreError(
+                f"cannot read the results in {self.uri}: {reason}; remove the file that is named "
+                "and run the sweep again"
+            ) from error
 
     def remove(self) -> None:
         """Deletes the sweep with all its results."""

@@ -1,5 +1,6 @@
 """A sweep from file to rows, by both executors."""
 
+import pyarrow as pa
 import pytest
 from engine_helpers import METRICS, by_run, files_of, statuses
 
@@ -146,3 +147,43 @@ def test_a_change_from_the_command_line_wins_over_every_block(inline, toy):
     overrides = [{"tasks": ["walk"], "steps": 30}]
     results = inline(toy(overrides=overrides), changes=["training.steps=10", "seeds=1"])
     assert {(row["steps"], row["seed"]) for row in results.runs().to_pylist()} == {(10, 0)}
+
+
+def test_two_adaptive_arms_that_propose_the_same_train_it_once(inline, toy):
+    same = {"A": {"estimator": "straight_through"}, "B": {"estimator": "straight_through"}}
+    search = {"sampler": "tpe", "configurations": 10}
+    space = {"lr": [0.1, 0.2, 0.3, 0.4], "optimizer": ["adam", "sgd", "radam"]}
+    spec = toy(estimators=same, training=space, search=search, resources={"pack": 1})
+    run_ids = inline(spec).runs()["run_id"].to_pylist()
+    assert len(run_ids) == len(set(run_ids))
+
+
+def test_another_label_keeps_the_configurations_of_a_random_search(inline, toy):
+    space = {"lr": {"low": 0.01, "high": 0.5}}
+    search = {"sampler": "random", "configurations": 4}
+    before = by_run(inline(toy(training=space, search=search)))
+    renamed = {"Other": {"estimator": "straight_through"}}
+    after = by_run(inline(toy(training=space, search=search, estimators=renamed)))
+    assert after == before
+
+
+def test_a_random_search_keeps_what_is_inside_its_new_space(inline, toy):
+    search = {"sampler": "random", "configurations": 4}
+    before = by_run(inline(toy(training={"lr": {"low": 0.1, "high": 0.2}}, search=search)))
+    wider = inline(
+        toy(training={"lr": {"low": 0.01, "high": 0.5}}, search={**search, "configurations": 5})
+    )
+    assert before.items() <= by_run(wider).items()
+    assert len(by_run(wider)) == 15
+
+
+def test_results_from_before_a_setting_was_declared_stay_in_the_table(inline, toy):
+    results = inline(toy())
+    for name in results.store.files.names("runs", ".parquet"):
+        table = results.store.files.read_table(name)
+        place = table.schema.get_field_index("param.task.size")
+        nulls = pa.nulls(table.num_rows, pa.int64())
+        results.store.files.write_table(
+            name, table.set_column(place, table.schema.field(place), nulls)
+        )
+    assert results.table().cells[0].status == "selected"

@@ -155,10 +155,10 @@ FULL = {
 
 def test_text_output_is_aligned_and_marks_the_best():
     assert table(FULL).render("text").splitlines()[2:6] == [
-        "estimator                  A              B  average",
-        "----------------------------------------------------",
-        "ST               2 ± 0 (3)    1 ± 0 (2) ?        –",
-        "RF         1.10 ± 0.10 (3) *    2 ± 0 (3)     1.55",
+        "estimator                  A            B  average",
+        "--------------------------------------------------",
+        "ST               2 ± 0 (3)     diverged        –",
+        "RF         1.10 ± 0.10 (3) *  2 ± 0 (3)     1.55",
     ]
 
 
@@ -178,7 +178,7 @@ def test_csv_output_is_unrounded():
 def test_json_output_has_cells_and_averages():
     found = json.loads(table(FULL).render("json"))
     assert found["average"]["RF"] == pytest.approx(1.55)
-    assert {cell["status"] for cell in found["cells"]} == {"selected", "provisional"}
+    assert {cell["status"] for cell in found["cells"]} == {"selected", "diverged"}
 
 
 def test_a_terminal_gets_the_best_in_bold():

@@ -49,6 +49,15 @@ MISTAKES = {
     "repeated seeds": ("seeds: 3", "seeds: [1, 1]", 11, "distinct seeds"),
     "missing name": ("name: broken", "resources: {cpu: 1}", 2, "the key 'name'"),
     "bad name": ("name: broken", "name: Not Good", 2, "lower-case letters"),
+    "empty name": ("name: broken", "name:", 2, "the key 'name'"),
+    "estimator for no task": ("samples: 4", "samples: 4, tasks: []", 8, "at least one label"),
+    "label with a line break": ("  quad:", '  "qu\\nad":', 5, "a label that can be printed"),
+    "pair of values that cannot be": (
+        "straight_through, temperature: [1.0, 1.5]",
+        "reinmax, temperature: [1.0, 1.5], baseline: [expected, uniform]",
+        7,
+        "uniform baseline needs temperature 1",
+    ),
     "missing tasks": ("tasks:\n", "resources:\n", 2, "the key 'tasks'"),
     "not a mapping": (
         "  quad: {task: polynomial, p: 2, latents: 8}",
