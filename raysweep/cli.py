@@ -251,7 +251,8 @@ def _explain(error: BaseException) -> tuple[list[str], int]:
         return [str(error)], 1
     if isinstance(error, click.ClickException):
         return [error.format_message()], 2
-    code = error.exit_code if isinstance(error, Stopped) else 130
+    stopped = error.__cause__ if isinstance(error, click.Abort) else error
+    code = stopped.exit_code if isinstance(stopped, Stopped) else 130
     return ["stopped; the same command goes on from here"], code
 
 
