@@ -50,16 +50,10 @@ def main() -> None:
             tune_config=tune.TuneConfig(reuse_actors=True),
             run_config=tune.RunConfig(storage_path=scratch, verbose=0),
         ).fit()
-        losses = [result.metrics["train_loss"] for result in results]
-    print(
-        json.dumps(
-            {
-                "runs": len(losses),
-                "mean_loss": sum(losses) / len(losses),
-                "fit_s": time.perf_counter() - began,
-            }
-        )
-    )
+        runs = [
+            {**result.config["run"], "loss": result.metrics["train_loss"]} for result in results
+        ]
+    print(json.dumps({"runs": runs, "fit_s": time.perf_counter() - began}))
 
 
 if __name__ == "__main__":
