@@ -1,8 +1,5 @@
 """Fixtures of the tasks' tests. No `__init__.py` here: this folder must not shadow `tasks`."""
 
-import os
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -56,10 +53,8 @@ def train():
 
 
 @pytest.fixture(scope="session")
-def data_folder():
+def data_folder(data_folder):
     """The folder with MNIST's files."""
-    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
-    root = Path(os.environ.get("RAYSWEEP_DATA") or beside)
-    if not (root / "MNIST" / "raw").is_dir():
-        pytest.skip(f"no MNIST/raw in {root}; set RAYSWEEP_DATA")
-    return root
+    if not (data_folder / "MNIST" / "raw").is_dir():
+        pytest.skip(f"no MNIST/raw in {data_folder}; set RAYSWEEP_DATA")
+    return data_folder

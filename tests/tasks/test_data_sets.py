@@ -96,6 +96,8 @@ def test_downloaded_files_stay_in_the_data_folder(data_folder, use_folder, tmp_p
     assert data.load("mnist").test.shape == (10_000, 784)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["MNIST"]
     assert sorted(path.name for path in (tmp_path / "MNIST" / "raw").iterdir()) == sorted(FILES)
+    mirror(None)
+    assert data.load("mnist", dtype=torch.float64).test.shape == (10_000, 784)
 
 
 def test_data_folder_defaults_to_the_users_cache(monkeypatch):
