@@ -16,14 +16,26 @@ from collections.abc import Collection
 from typing import Any
 
 from estimators import exact as exact
-from estimators.base import Estimate as Estimate
+from estimators.arm import ARM
+from estimators.arms import ARMS
+from estimators.ars import ARS, ARSM, ARSMPlus, ARSPlus
 from estimators.base import Estimator as Estimator
-from estimators.base import Objective as Objective
 from estimators.base import PathwiseEstimator as PathwiseEstimator
+from estimators.disarm import DisARM
+from estimators.double_cv import DoubleCV
+from estimators.estimate import Estimate as Estimate
+from estimators.estimate import Objective as Objective
+from estimators.gapped import GappedST
 from estimators.gumbel import GumbelRao, GumbelSoftmax, STGumbelSoftmax
+from estimators.local_expectation import LocalExpectation
+from estimators.muprop import MuProp
 from estimators.noise import Noise as Noise
+from estimators.nvil import NVIL
+from estimators.rebar import REBAR
 from estimators.reinforce import Reinforce, ReinforceLOO
 from estimators.reinmax import ReinMax
+from estimators.relax import RELAX
+from estimators.rodeo import RODEO
 from estimators.straight_through import StraightThrough
 
 _BY_NAME: dict[str, type[Estimator]] = {
@@ -33,9 +45,24 @@ _BY_NAME: dict[str, type[Estimator]] = {
         STGumbelSoftmax,
         GumbelSoftmax,
         GumbelRao,
+        GappedST,
         ReinMax,
         Reinforce,
         ReinforceLOO,
+        NVIL,
+        MuProp,
+        REBAR,
+        RELAX,
+        ARM,
+        ARS,
+        ARSPlus,
+        ARSM,
+        ARSMPlus,
+        DisARM,
+        ARMS,
+        DoubleCV,
+        RODEO,
+        LocalExpectation,
         exact.Exact,
     )
 }

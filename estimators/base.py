@@ -2,33 +2,14 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from estimators.estimate import Estimate, Objective, estimate_at
 from estimators.noise import Noise
-
-Objective = Callable[[Float[Tensor, "K *B L C"]], Float[Tensor, " K *B"]]
-
-
-class Estimate(NamedTuple):
-    """One gradient estimate per example.
-
-    Args:
-        surrogate: `*B`. Its gradient estimates the gradient of `E[objective(D)]` with respect to
-            the logits and to everything the objective closes over; its value means nothing.
-        value: `*B`. Detached loss at a hard sample, the mean over samples if there are several.
-        sample: `*B L C`. One hard one-hot sample, detached.
-        tuning_loss: `*B` or None. Its gradient reaches the estimator's own parameters only.
-    """
-
-    surrogate: Float[Tensor, "*B"]
-    value: Float[Tensor, "*B"]
-    sample: Float[Tensor, "*B L C"]
-    tuning_loss: Float[Tensor, "*B"] | None = None
 
 
 class Estimator(nn.Module, ABC):
@@ -41,6 +22,7 @@ class Estimator(nn.Module, ABC):
         name: The registry's key.
         version: Raised when the meaning of a result changes.
         unbiased: Whether the surrogate's expected gradient is the exact one, for any objective.
+            An instance whose settings change this says so itself, as for `needs_gradient`.
         binary_only: Whether it needs C = 2.
         needs_gradient: Whether it differentiates the objective with respect to the sample.
         per_replica: Settings that may be a tensor `R`, broadcast over the logits' first axis.
@@ -49,9 +31,9 @@ class Estimator(nn.Module, ABC):
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
-    unbiased: ClassVar[bool]
+    unbiased: bool
     binary_only: ClassVar[bool] = False
-    needs_gradient: ClassVar[bool]
+    needs_gradient: bool
     per_replica: ClassVar[frozenset[str]] = frozenset()
     reference: ClassVar[str]
 
@@ -99,6 +81,7 @@ class Estimator(nn.Module, ABC):
         if self._built is None:
             features = None if context is None else context.shape[-1]
             self.build(logits.shape[-2], logits.shape[-1], features)
+            self.to(logits.device, logits.dtype)
         return self._estimate(logits, objective, noise, context)
 
     def check(self, latents: int, categories: int) -> str | None:
@@ -126,12 +109,16 @@ class Estimator(nn.Module, ABC):
             latents: L.
             categories: C.
             context: Features of the context, if there will be one.
-            replicas: R, if every parameter, buffer and running moment is to lead with it.
+            replicas: R, if every parameter, buffer and running moment is to lead with it. A
+                setting that is a tensor `R` asks for it as well.
 
         Raises:
             ValueError: If it was built for other sizes, a size is refused by `check`, or a
                 setting has another number of replicas.
         """
+        settings = (getattr(self, name) for name in sorted(self.per_replica))
+        held = [len(value) for value in settings if isinstance(value, Tensor)]
+        replicas = held[0] if replicas is None and held else replicas
         sizes = (latents, categories, context, replicas)
         if self._built == sizes:
             return
@@ -175,13 +162,21 @@ class Estimator(nn.Module, ABC):
         kept = int(keep.sum()) if keep.dtype == torch.bool else len(keep)
         self._built = (*self._built[:3], kept)
 
-    def _keep(self, name: str, value: Any, *, minimum: float | None = None) -> None:
+    def _keep(
+        self,
+        name: str,
+        value: Any,
+        *,
+        minimum: float | None = None,
+        between: tuple[float, float] = (0.0, math.inf),
+    ) -> None:
         """Stores a per-replica setting: a float, or a tensor `R` as a buffer that `.to` moves.
 
         Args:
             name: The setting.
-            value: Must be finite, and positive if there is no minimum.
-            minimum: The least valid value.
+            value: Must be finite.
+            minimum: The least valid value, if there is one.
+            between: Otherwise, the open interval of valid values.
 
         Raises:
             ValueError: If a value is out of range, or a tensor is not `R`.
@@ -196,10 +191,11 @@ class Estimator(nn.Module, ABC):
                 f"{name} must be a floating point tensor `R`, got {value.dtype} of shape {shape}"
             )
         values = value.tolist() if isinstance(value, Tensor) else [value]
-        bound = "> 0" if minimum is None else f">= {minimum:g}"
+        low, high = between
         for one in values:
-            if not (math.isfinite(one) and (one > 0 if minimum is None else one >= minimum)):
-                raise ValueError(f"{name} must be finite and {bound}, got {one}")
+            valid = low < one < high if minimum is None else one >= minimum
+            if not (math.isfinite(one) and valid):
+                raise ValueError(f"{name} must be finite{_bound(minimum, low, high)}, got {one}")
         if isinstance(value, Tensor):
             self.register_buffer(name, value.detach().clone(), persistent=False)
         else:
@@ -228,6 +224,15 @@ class Estimator(nn.Module, ABC):
             raise TypeError(f"logits must be floating point, got {logits.dtype}")
         if (reason := self.check(logits.shape[-2], logits.shape[-1])) is not None:
             raise ValueError(reason)
+
+
+def _bound(minimum: float | None, low: float, high: float) -> str:
+    """The rest of "must be finite"."""
+    if minimum is not None:
+        return f" and >= {minimum:g}"
+    if math.isfinite(low):
+        return f" and > {low:g}" + (f" and < {high:g}" if math.isfinite(high) else "")
+    return ""
 
 
 class PathwiseEstimator(Estimator):
@@ -264,41 +269,3 @@ class HardForwardEstimator(PathwiseEstimator):
         context: Float[Tensor, "*B F"] | None,
     ) -> Estimate:
         return estimate_at(self._draw(logits, noise, self.samples), objective)
-
-
-def estimate_at(one_hot: Float[Tensor, "K *B L C"], objective: Objective) -> Estimate:
-    """The estimate of hard samples that carry the gradient themselves."""
-    surrogate = mean_over_samples(evaluate(objective, one_hot))
-    return Estimate(surrogate, surrogate.detach(), one_hot[0].detach())
-
-
-def evaluate(objective: Objective, one_hot: Float[Tensor, "K *B L C"]) -> Float[Tensor, " K *B"]:
-    """The objective's losses at these samples.
-
-    Raises:
-        ValueError: If the objective does not return one loss per sample and example.
-    """
-    losses = objective(one_hot)
-    if losses.shape != one_hot.shape[:-2]:
-        raise ValueError(
-            f"objective must return losses `K *B` {tuple(one_hot.shape[:-2])}, "
-            f"got {tuple(losses.shape)}; keep the sample axis and every batch axis"
-        )
-    return losses
-
-
-def mean_over_samples(losses: Float[Tensor, " K *B"]) -> Float[Tensor, "*B"]:
-    """The mean over the leading axis; a view where there is one sample."""
-    return losses.squeeze(0) if losses.shape[0] == 1 else losses.mean(0)
-
-
-def sample_count(samples: Any, least: int = 1, purpose: str = "samples") -> int:
-    """A checked number of samples.
-
-    Raises:
-        ValueError: If it is not an integer of at least `least`.
-    """
-    if isinstance(samples, bool) or not isinstance(samples, int) or samples < least:
-        asked = "samples must be an integer" if purpose == "samples" else f"{purpose} needs samples"
-        raise ValueError(f"{asked} >= {least}, got {samples!r}")
-    return samples

@@ -82,7 +82,7 @@ def sample_one_hot(
 ) -> Float[Tensor, "K *B L C"]:
     """Inverts the cumulative distribution: class c where c cumulative probabilities are <= u."""
     if p.shape[-1] == 2:
-        return _binary_one_hot(uniform >= p[..., 0], p.dtype)
+        return binary_one_hot(uniform >= p[..., 0], p.dtype)
     below = uniform.unsqueeze(-1) < p.cumsum(-1)
     below[..., -1] = True  # rounding may leave the last sum below one
     first = below.clone()
@@ -93,13 +93,24 @@ def sample_one_hot(
 def argmax_one_hot(scores: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B L C"]:
     """One-hot of the largest score."""
     if scores.shape[-1] == 2:
-        return _binary_one_hot(scores[..., 1] > scores[..., 0], scores.dtype)
+        return binary_one_hot(scores[..., 1] > scores[..., 0], scores.dtype)
     return torch.zeros_like(scores).scatter_(-1, scores.argmax(-1, keepdim=True), 1.0)
 
 
-def _binary_one_hot(is_second: Bool[Tensor, "*B L"], dtype: torch.dtype) -> Float[Tensor, "*B L 2"]:
+def binary_one_hot(is_second: Bool[Tensor, "*B L"], dtype: torch.dtype) -> Float[Tensor, "*B L 2"]:
+    """One-hot of class 1 where true, of class 0 elsewhere."""
     # converting bytes is several times faster than converting booleans
     return torch.stack((~is_second, is_second), -1).view(torch.uint8).to(dtype)
+
+
+def log_odds(logits: Float[Tensor, "*B L 2"]) -> Float[Tensor, "*B L"]:
+    """Log-odds of class 1 against class 0."""
+    return logits[..., 1] - logits[..., 0]
+
+
+def from_log_odds(gradient: Float[Tensor, "*B L"]) -> Float[Tensor, "*B L 2"]:
+    """The gradient to both logits, from the one to the log-odds of class 1."""
+    return torch.stack((-gradient, gradient), -1)
 
 
 def draw_one_hot(

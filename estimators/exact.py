@@ -8,15 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from estimators.base import (
-    Estimate,
-    Estimator,
-    Objective,
-    evaluate,
-    mean_over_samples,
-    sample_count,
-)
+from estimators.base import Estimator
 from estimators.categorical import compact, draw_one_hot, log_normaliser, probabilities
+from estimators.estimate import Estimate, Objective, evaluate, mean_over_samples, sample_count
 from estimators.noise import Noise
 
 MAX_STATES = 2**20

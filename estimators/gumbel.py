@@ -6,16 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from estimators.base import (
-    Estimate,
-    HardForwardEstimator,
-    Objective,
-    PathwiseEstimator,
-    estimate_at,
-    evaluate,
-    mean_over_samples,
-    sample_count,
-)
+from estimators.base import HardForwardEstimator, PathwiseEstimator
 from estimators.categorical import (
     argmax_one_hot,
     carry_gradient,
@@ -25,6 +16,14 @@ from estimators.categorical import (
     jacobian_product,
     log_normaliser,
     probabilities,
+)
+from estimators.estimate import (
+    Estimate,
+    Objective,
+    estimate_at,
+    evaluate,
+    mean_over_samples,
+    sample_count,
 )
 from estimators.noise import Noise
 

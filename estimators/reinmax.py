@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from estimators.base import HardForwardEstimator, sample_count
+from estimators.base import HardForwardEstimator
 from estimators.categorical import (
     Term,
     binary_jacobian_product,
@@ -16,6 +16,7 @@ from estimators.categorical import (
     jacobian_product,
     probabilities,
 )
+from estimators.estimate import sample_count
 from estimators.noise import Noise
 from estimators.straight_through import tempered
 

@@ -3,7 +3,7 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from estimators.base import HardForwardEstimator, sample_count
+from estimators.base import HardForwardEstimator
 from estimators.categorical import (
     carry_gradient,
     compact,
@@ -11,6 +11,7 @@ from estimators.categorical import (
     jacobian_product,
     probabilities,
 )
+from estimators.estimate import sample_count
 from estimators.noise import Noise
 
 

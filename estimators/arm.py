@@ -1,0 +1,76 @@
+"""ARM: antithetic evaluations of a binary variable's reparametrisation."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from estimators.base import Estimator
+from estimators.categorical import (
+    binary_one_hot,
+    compact,
+    from_log_odds,
+    log_odds,
+    uniforms,
+)
+from estimators.estimate import (
+    Estimate,
+    Objective,
+    estimate_from_gradient,
+    evaluate,
+    even_sample_count,
+)
+from estimators.noise import Noise
+
+
+class ARM(Estimator):
+    """Two hard samples from one uniform and its mirror image; binary variables only.
+
+    Unbiased. Two evaluations of the objective per pair, which need not be differentiable in the
+    sample. With p = sigmoid(a) the probability of class 1, `b = 1[u > 1 - p]` and
+    `b' = 1[u < p]`, the gradient to a is `(f(b) - f(b')) (u - 1/2)`.
+
+    Args:
+        samples: Hard samples, in pairs that the estimate averages over.
+
+    Raises:
+        ValueError: If `samples` is not even and at least 2.
+
+    References:
+        Yin, Zhou (2019), arXiv:1807.11143, theorem 1.
+    """
+
+    name = "arm"
+    unbiased = True
+    binary_only = True
+    needs_gradient = False
+    reference = "Yin, Zhou (2019), arXiv:1807.11143"
+
+    def __init__(self, *, samples: int = 2) -> None:
+        super().__init__()
+        self.samples = even_sample_count(samples, self.name)
+
+    def evaluations(self, latents: int, categories: int) -> int:
+        """One per sample: two per pair."""
+        return self.samples
+
+    def _estimate(
+        self,
+        logits: Float[Tensor, "*B L C"],
+        objective: Objective,
+        noise: Noise,
+        context: Float[Tensor, "*B F"] | None,
+    ) -> Estimate:
+        uniform = uniforms(noise, logits, self.samples // 2)
+        pair = antithetic_pair(log_odds(compact(logits)), uniform)
+        losses = evaluate(objective, pair)
+        first, second = losses.detach().chunk(2)
+        gradient = ((first - second).unsqueeze(-1) * (uniform - 0.5)).mean(0)
+        return estimate_from_gradient(logits, from_log_odds(gradient), losses, pair[0])
+
+
+def antithetic_pair(
+    a: Float[Tensor, "*b L"], uniform: Float[Tensor, "H *B L"]
+) -> Float[Tensor, "K *B L 2"]:
+    """Hard samples of a uniform u, `1[u > 1 - p]`, and then those of 1 - u: K = 2H."""
+    bits = torch.cat((uniform > torch.sigmoid(-a), uniform < torch.sigmoid(a)))
+    return binary_one_hot(bits, a.dtype)

@@ -1,0 +1,341 @@
+"""ARS, ARSM and their improved forms: categorical samples with coordinates of the noise swapped."""
+
+from abc import abstractmethod
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from estimators.base import Estimator
+from estimators.categorical import argmax_one_hot, compact, exponentials
+from estimators.estimate import (
+    Estimate,
+    Objective,
+    estimate_from_gradient,
+    evaluate,
+    sample_count,
+)
+from estimators.noise import Noise
+
+
+class Swaps(NamedTuple):
+    """Hard samples under every swap with a pivot, of which `M` = C are the new places.
+
+    Args:
+        log_noise: `K *B L C`. Logs of the Dirichlet noise.
+        pivot: `K *B 1 1`. The coordinate that is swapped with every other one.
+        swapped: `M K *B L C`. The logs after each swap.
+        one_hot: `M K *B L C`. Arg min of the noise over the exponential of the logits.
+    """
+
+    log_noise: Float[Tensor, "K *B L C"]
+    pivot: Int[Tensor, "K *B 1 1"]
+    swapped: Float[Tensor, "M K *B L C"]
+    one_hot: Float[Tensor, "M K *B L C"]
+
+
+class _Swap(Estimator):
+    """The part that ARS and ARS+ share: `(F_c - mean_m F_m) (1 - C w)`, w of the pivot's noise."""
+
+    unbiased = True
+    needs_gradient = False
+    samples: int
+    pivot: Literal["random", "first"]
+
+    def evaluations(self, latents: int, categories: int) -> int:
+        """C per sample."""
+        return self.samples * categories
+
+    @abstractmethod
+    def _weights(
+        self, theta: Float[Tensor, "*b L C"], noise: Noise, swaps: Swaps
+    ) -> Float[Tensor, "K *B L"]:
+        """`1 - C w` for every latent variable."""
+
+    def _estimate(
+        self,
+        logits: Float[Tensor, "*B L C"],
+        objective: Objective,
+        noise: Noise,
+        context: Float[Tensor, "*B F"] | None,
+    ) -> Estimate:
+        theta = compact(logits)
+        swaps = self._swaps(logits, theta, noise)
+        losses = evaluate(objective, swaps.one_hot.flatten(0, 1))
+        by_place = losses.detach().unflatten(0, swaps.one_hot.shape[:2])
+        centred = (by_place - by_place.mean(0)).movedim(0, -1)
+        weights = self._weights(theta, noise, swaps)
+        gradient = (centred.unsqueeze(-2) * weights.unsqueeze(-1)).mean(0)
+        return estimate_from_gradient(logits, gradient, losses, swaps.one_hot[0, 0])
+
+    def _swaps(
+        self, logits: Float[Tensor, "*B L C"], theta: Float[Tensor, "*b L C"], noise: Noise
+    ) -> Swaps:
+        categories = logits.shape[-1]
+        log_noise = log_dirichlet(logits, noise, self.samples)
+        pivot = torch.zeros((*log_noise.shape[:-2], 1, 1), dtype=torch.long, device=logits.device)
+        if self.pivot == "random":
+            pivot += random_below(categories, logits[..., :1, :1], noise, self.samples)
+        place = torch.arange(categories, device=logits.device)
+        new = place.view(-1, *(1,) * log_noise.dim())
+        source = torch.where(place == new, pivot, torch.where(place == pivot, new, place))
+        swapped = log_noise.expand(categories, *log_noise.shape).gather(
+            -1, source.expand(categories, *log_noise.shape)
+        )
+        return Swaps(log_noise, pivot, swapped, argmax_one_hot(theta - swapped))
+
+
+class ARS(_Swap):
+    """Dirichlet noise with one coordinate swapped with every other one.
+
+    Unbiased. C evaluations of the objective per sample, which need not be differentiable in the
+    sample. With w Dirichlet noise, j the pivot and F_m the loss at the arg min of `w exp(-theta)`
+    after w_m and w_j are swapped in every latent variable, the gradient is
+    `(F_c - mean_m F_m) (1 - C w_j)`.
+
+    Args:
+        samples: Independent draws of the noise that the estimate averages over.
+        pivot: "random" for every example, or the "first" category.
+
+    Raises:
+        ValueError: If `samples` is not at least 1, or `pivot` is another word.
+
+    References:
+        Yin, Yue, Zhou (2019), arXiv:1905.01413; as in Dong, Mnih, Tucker (2021),
+        arXiv:2106.08056, section 2.
+    """
+
+    name = "ars"
+    reference = "Yin, Yue, Zhou (2019), arXiv:1905.01413"
+
+    def __init__(self, *, samples: int = 1, pivot: Literal["random", "first"] = "random") -> None:
+        super().__init__()
+        self.samples = sample_count(samples)
+        self.pivot = _checked_pivot(pivot)
+
+    def _weights(
+        self, theta: Float[Tensor, "*b L C"], noise: Noise, swaps: Swaps
+    ) -> Float[Tensor, "K *B L"]:
+        return 1 - theta.shape[-1] * _at(swaps.log_noise, swaps.pivot).exp()
+
+
+class ARSPlus(_Swap):
+    """ARS with a coordinate of the noise integrated out, and rows that cannot matter at zero.
+
+    Unbiased with the "full" bounds. C evaluations of the objective per sample, as for `ars`, with
+    no more variance. The pivot's noise w_j is replaced by its mean given every other coordinate but
+    a random one, and given the swapped samples: the middle of an interval. A latent variable whose
+    sample no swap changes gets a gradient of zero.
+
+    Args:
+        samples: Independent draws of the noise that the estimate averages over.
+        pivot: "random" for every example, or the "first" category.
+        bounds: "full" for an interval given which category won each swap. "paper" for the
+            published one, given only whether the moved coordinate won, which is biased for C >= 3.
+
+    Raises:
+        ValueError: If `samples` is not at least 1, or `pivot` or `bounds` is another word.
+
+    References:
+        Dong, Mnih, Tucker (2021), arXiv:2106.08056, section 3, with corrected bounds.
+    """
+
+    name = "ars_plus"
+    reference = "Dong, Mnih, Tucker (2021), arXiv:2106.08056"
+
+    def __init__(
+        self,
+        *,
+        samples: int = 1,
+        pivot: Literal["random", "first"] = "random",
+        bounds: Literal["full", "paper"] = "full",
+    ) -> None:
+        super().__init__()
+        self.samples = sample_count(samples)
+        self.pivot = _checked_pivot(pivot)
+        if bounds not in ("full", "paper"):
+            raise ValueError(f"bounds must be 'full' or 'paper', got {bounds!r}")
+        self.bounds = bounds
+        self.unbiased = bounds == "full"
+
+    def _weights(
+        self, theta: Float[Tensor, "*b L C"], noise: Noise, swaps: Swaps
+    ) -> Float[Tensor, "K *B L"]:
+        categories = theta.shape[-1]
+        like = swaps.one_hot[0, 0, ..., :1]
+        step = 1 + random_below(categories - 1, like, noise, self.samples)
+        partner = (swaps.pivot + step) % categories
+        low, high = self._interval(theta, swaps, partner)
+        changes = swaps.one_hot.amin(0).amax(-1) == 0
+        return (1 - categories * (low + high) / 2) * changes
+
+    def _interval(
+        self,
+        theta: Float[Tensor, "*b L C"],
+        swaps: Swaps,
+        partner: Int[Tensor, "K *B L 1"],
+    ) -> tuple[Float[Tensor, "K *B L"], Float[Tensor, "K *B L"]]:
+        """Bounds of the pivot's noise, given the partner's sum with it and all other coordinates.
+
+        Index m runs over the new places of the pivot's noise, `slot` is where the partner's is
+        then; a place i has the score `log w_i - theta_i`, of which the smallest wins.
+        """
+        place = torch.arange(theta.shape[-1], device=theta.device)
+        m = place.view(-1, *(1,) * partner.dim())
+        slot = torch.where(m == partner, swaps.pivot, partner)
+        scores = (swaps.swapped - theta).masked_fill((place == m) | (place == slot), torch.inf)
+        best_other = scores.amin(-1)
+        at_m = theta.movedim(-1, 0).unsqueeze(1)
+        at_slot = _at(theta.expand(slot.shape[:-1] + theta.shape[-1:]), slot)
+        log_total = torch.logaddexp(
+            _at(swaps.log_noise, swaps.pivot), _at(swaps.log_noise, partner)
+        )
+        total = log_total.exp()
+        level = total * torch.sigmoid(at_m - at_slot)  # where m and slot have equal scores
+        below = torch.minimum(best_other + at_m, log_total).exp()  # where m and the others have
+        above = total - torch.minimum(best_other + at_slot, log_total).exp()
+        m_won = _at(swaps.one_hot, m.expand(slot.shape)) == 1
+        if self.bounds == "paper":
+            first = torch.minimum(below, level)
+            low = torch.where(m_won, 0.0, first)
+            high = torch.where(m_won, first, total)
+        else:
+            slot_won = _at(swaps.one_hot, slot) == 1
+            low = torch.where(m_won, 0.0, torch.where(slot_won, torch.maximum(level, above), below))
+            high = torch.where(
+                m_won, torch.minimum(below, level), torch.where(slot_won, total, above)
+            )
+        return low.amax(0), high.amin(0)
+
+
+class _SwapMerge(Estimator):
+    """The part that ARSM and ARSM+ share: the mean of ARS over all pivots, from shared losses."""
+
+    unbiased = True
+    needs_gradient = False
+    samples: int
+
+    def evaluations(self, latents: int, categories: int) -> int:
+        """C (C - 1) / 2 + 1 per sample: one per pair of categories, and one without a swap."""
+        return self.samples * (categories * (categories - 1) // 2 + 1)
+
+    @abstractmethod
+    def _mask(self, category: Int[Tensor, "M J K *B L"]) -> Tensor | None:
+        """Weights `K *B L J` of the pivots, given the samples after swaps of m and j, or None."""
+
+    def _estimate(
+        self,
+        logits: Float[Tensor, "*B L C"],
+        objective: Objective,
+        noise: Noise,
+        context: Float[Tensor, "*B F"] | None,
+    ) -> Estimate:
+        categories = logits.shape[-1]
+        log_noise = log_dirichlet(logits, noise, self.samples)
+        order, table = _pair_orders(categories, logits.device)
+        one_hot = argmax_one_hot(compact(logits) - log_noise[..., order].movedim(-2, 0))
+        losses = evaluate(objective, one_hot.flatten(0, 1))
+        by_pair = losses.detach().unflatten(0, one_hot.shape[:2])[table]
+        centred = (by_pair - by_pair.mean(0)).movedim((0, 1), (-1, -2))
+        weights = 1 - categories * log_noise.exp()
+        if (mask := self._mask(one_hot.argmax(-1)[table])) is not None:
+            weights = weights * mask
+        gradient = torch.matmul(weights, centred).mean(0) / categories
+        return estimate_from_gradient(logits, gradient, losses, one_hot[0, 0])
+
+
+class ARSM(_SwapMerge):
+    """ARS averaged over all pivots, which share their evaluations.
+
+    Unbiased; with two categories it is `arm`. C (C - 1) / 2 + 1 evaluations of the objective per
+    sample, which need not be differentiable in the sample.
+
+    Args:
+        samples: Independent draws of the noise that the estimate averages over.
+
+    Raises:
+        ValueError: If `samples` is not at least 1.
+
+    References:
+        Yin, Yue, Zhou (2019), arXiv:1905.01413, equation 11.
+    """
+
+    name = "arsm"
+    reference = "Yin, Yue, Zhou (2019), arXiv:1905.01413"
+
+    def __init__(self, *, samples: int = 1) -> None:
+        super().__init__()
+        self.samples = sample_count(samples)
+
+    def _mask(self, category: Int[Tensor, "M J K *B L"]) -> Tensor | None:
+        return None
+
+
+class ARSMPlus(_SwapMerge):
+    """ARSM without the terms whose expectation is zero.
+
+    Unbiased, with no more variance than `arsm` and the same evaluations. For each pivot, a latent
+    variable whose sample no swap changes contributes nothing.
+
+    Args:
+        samples: Independent draws of the noise that the estimate averages over.
+
+    Raises:
+        ValueError: If `samples` is not at least 1.
+
+    References:
+        Dong, Mnih, Tucker (2021), arXiv:2106.08056, section 3.1.
+    """
+
+    name = "arsm_plus"
+    reference = "Dong, Mnih, Tucker (2021), arXiv:2106.08056"
+
+    def __init__(self, *, samples: int = 1) -> None:
+        super().__init__()
+        self.samples = sample_count(samples)
+
+    def _mask(self, category: Int[Tensor, "M J K *B L"]) -> Tensor | None:
+        return (category.amin(0) != category.amax(0)).movedim(0, -1)
+
+
+def log_dirichlet(
+    logits: Float[Tensor, "*B L C"], noise: Noise, samples: int
+) -> Float[Tensor, "K *B L C"]:
+    """Logs of uniform points of the simplex, from exponentials; small ones keep their digits."""
+    draws = exponentials(noise, logits, samples)
+    return draws.log() - draws.sum(-1, keepdim=True).log()
+
+
+def random_below(
+    count: int, like: Float[Tensor, "*B N 1"], noise: Noise, samples: int
+) -> Int[Tensor, "K *B N 1"]:
+    """Uniform whole numbers from 0 to `count - 1`; the request leads with the batch."""
+    *batch, rows, _ = like.shape
+    uniform = noise.uniform(*batch, samples, rows, dtype=like.dtype, device=like.device)
+    return (uniform.movedim(-2, 0).unsqueeze(-1) * count).long().clamp(max=count - 1)
+
+
+def _at(values: Tensor, index: Tensor) -> Tensor:
+    """The value at a place of the last axis, where the index has length 1."""
+    shape = torch.broadcast_shapes(values.shape[:-1], index.shape[:-1])
+    values, index = values.expand(*shape, values.shape[-1]), index.expand(*shape, 1)
+    return values.gather(-1, index).squeeze(-1)
+
+
+def _pair_orders(categories: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Orders of the coordinates under every swap, `P C`, and the number of each pair's, `C C`."""
+    pairs = torch.triu_indices(categories, categories, 1, device=device)
+    count = 1 + pairs.shape[1]
+    order = torch.arange(categories, device=device).repeat(count, 1)
+    rows = torch.arange(1, count, device=device)
+    order[rows, pairs[0]], order[rows, pairs[1]] = pairs[1], pairs[0]
+    table = torch.zeros(categories, categories, dtype=torch.long, device=device)
+    table[pairs[0], pairs[1]] = table[pairs[1], pairs[0]] = rows
+    return order, table
+
+
+def _checked_pivot(pivot: Literal["random", "first"]) -> Literal["random", "first"]:
+    if pivot not in ("random", "first"):
+        raise ValueError(f"pivot must be 'random' or 'first', got {pivot!r}")
+    return pivot

@@ -1,0 +1,150 @@
+"""What an estimate is, and how the objective is asked."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Objective = Callable[[Float[Tensor, "K *B L C"]], Float[Tensor, " K *B"]]
+
+
+class Estimate(NamedTuple):
+    """One gradient estimate per example.
+
+    Args:
+        surrogate: `*B`. Its gradient estimates the gradient of `E[objective(D)]` with respect to
+            the logits and to everything the objective closes over; its value means nothing.
+        value: `*B`. Detached loss at a hard sample, the mean over samples if there are several.
+        sample: `*B L C`. One hard one-hot sample, detached.
+        tuning_loss: `*B` or None. Its gradient reaches the estimator's own parameters only.
+    """
+
+    surrogate: Float[Tensor, "*B"]
+    value: Float[Tensor, "*B"]
+    sample: Float[Tensor, "*B L C"]
+    tuning_loss: Float[Tensor, "*B"] | None = None
+
+
+def estimate_at(one_hot: Float[Tensor, "K *B L C"], objective: Objective) -> Estimate:
+    """The estimate of hard samples that carry the gradient themselves."""
+    surrogate = mean_over_samples(evaluate(objective, one_hot))
+    return Estimate(surrogate, surrogate.detach(), one_hot[0].detach())
+
+
+def evaluate(objective: Objective, one_hot: Float[Tensor, "K *B L C"]) -> Float[Tensor, " K *B"]:
+    """The objective's losses at these samples.
+
+    Raises:
+        ValueError: If the objective does not return one loss per sample and example.
+    """
+    losses = objective(one_hot)
+    if losses.shape != one_hot.shape[:-2]:
+        raise ValueError(
+            f"objective must return losses `K *B` {tuple(one_hot.shape[:-2])}, "
+            f"got {tuple(losses.shape)}; keep the sample axis and every batch axis"
+        )
+    return losses
+
+
+def mean_over_samples(losses: Float[Tensor, " K *B"]) -> Float[Tensor, "*B"]:
+    """The mean over the leading axis; a view where there is one sample."""
+    return losses.squeeze(0) if losses.shape[0] == 1 else losses.mean(0)
+
+
+def sample_count(samples: Any, least: int = 1, purpose: str = "", quantity: str = "samples") -> int:
+    """A checked number of samples, or of something else that is counted.
+
+    Args:
+        samples: The number.
+        least: The least valid one.
+        purpose: What needs so many, if it is more than one.
+        quantity: What is counted.
+
+    Raises:
+        ValueError: If it is not an integer of at least `least`.
+    """
+    if isinstance(samples, bool) or not isinstance(samples, int) or samples < least:
+        asked = f"{purpose} needs {quantity}" if purpose else f"{quantity} must be an integer"
+        raise ValueError(f"{asked} >= {least}, got {samples!r}")
+    return samples
+
+
+def even_sample_count(samples: Any, method: str) -> int:
+    """A checked number of samples that come in pairs.
+
+    Raises:
+        ValueError: If it is not an even integer of at least 2.
+    """
+    count = sample_count(samples, least=2, purpose=method)
+    if count % 2:
+        raise ValueError(f"{method} needs an even number of samples, as pairs, got {count}")
+    return count
+
+
+def evaluate_and_differentiate(
+    objective: Objective, one_hot: Float[Tensor, "K *B L C"], method: str
+) -> tuple[Float[Tensor, " K *B"], Float[Tensor, "K *B L C"]]:
+    """The losses at these samples, and the losses' gradients there, detached.
+
+    Args:
+        objective: Whose losses keep their graph, for what it closes over.
+        one_hot: Constants.
+        method: Who asks, for the error.
+
+    Raises:
+        ValueError: If the losses do not depend on the samples in a differentiable way.
+    """
+    with torch.enable_grad():
+        point = one_hot.detach().requires_grad_()
+        losses = evaluate(objective, point)
+        return losses, differentiate(losses, point, method)
+
+
+def differentiate(
+    losses: Tensor, point: Tensor, method: str, *, differentiable: bool = False
+) -> Tensor:
+    """The gradient of every loss at its own point.
+
+    Args:
+        losses: Their graph is kept.
+        point: What they were computed from; the loss of a row depends on that row only.
+        method: Who asks, for the error.
+        differentiable: Whether the result is to be differentiated again.
+
+    Raises:
+        ValueError: If the losses do not depend on the point in a differentiable way.
+    """
+    gradient = None
+    if losses.requires_grad:
+        (gradient,) = torch.autograd.grad(
+            losses.sum(), point, retain_graph=True, create_graph=differentiable, allow_unused=True
+        )
+    if gradient is None:
+        raise ValueError(
+            f"{method} needs an objective that is differentiable in its sample, got losses without "
+            "a gradient to it; use an estimator that needs none, such as reinforce_loo"
+        )
+    return gradient
+
+
+def estimate_from_gradient(
+    logits: Float[Tensor, "*B L C"],
+    gradient: Float[Tensor, "*B L C"],
+    losses: Float[Tensor, " K *B"],
+    one_hot: Float[Tensor, "*B L C"],
+    tuning_loss: Float[Tensor, "*B"] | None = None,
+) -> Estimate:
+    """The estimate whose gradient to the logits is known.
+
+    Args:
+        logits: The ones asked about.
+        gradient: The estimate of their gradient, through the sample; its graph is not followed.
+        losses: The objective at hard samples, with its graph to what it closes over.
+        one_hot: One hard sample.
+        tuning_loss: As in `Estimate`.
+    """
+    direct = mean_over_samples(losses)
+    surrogate = (logits * gradient.detach()).sum((-2, -1)) + direct
+    return Estimate(surrogate, direct.detach(), one_hot.detach(), tuning_loss)

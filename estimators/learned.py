@@ -1,0 +1,232 @@
+"""Parts that estimators learn: scalars, small networks, and losses that reach nothing else.
+
+Initial values do not depend on any seed: every replica of a pack starts alike, and as it would
+alone. The streams they come from are fixed ones.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from estimators.noise import Noise
+
+Activation = Callable[[Tensor], Tensor]
+
+
+class Scalar(nn.Module):
+    """A learned number, or one per replica, inside its range at any value of its parameter.
+
+    Args:
+        initial: The number it starts at, or a tensor `R`.
+        replicas: R, if there are replicas.
+        kind: "positive" (the exponential of the parameter), "eta" (twice its sigmoid, in (0, 2)),
+            or "real" (the parameter itself).
+    """
+
+    def __init__(
+        self,
+        initial: float | Tensor,
+        replicas: int | None,
+        kind: Literal["positive", "eta", "real"],
+    ) -> None:
+        super().__init__()
+        value = torch.as_tensor(initial)
+        raw = {"positive": torch.log, "eta": lambda x: (x / 2).logit(), "real": lambda x: x}
+        shape = () if replicas is None else (replicas,)
+        start = raw[kind](value.double()).to(torch.get_default_dtype())
+        self.parameter = nn.Parameter(start.expand(shape).clone())
+        self._kind = kind
+
+    def forward(self, logits: Float[Tensor, "*B L C"]) -> Tensor:
+        """The number, in the logits' format, ready to be combined with them."""
+        raw = replica_view(self.parameter.to(logits.dtype), logits)
+        if self._kind == "positive":
+            return raw.exp()
+        return 2 * raw.sigmoid() if self._kind == "eta" else raw
+
+
+class Network(nn.Module):
+    """A fully connected network, one per replica if there are replicas.
+
+    Args:
+        sizes: Features before the first layer, between layers, and after the last.
+        activation: Between layers; none after the last.
+        replicas: R, if weights are to lead with it.
+        name: Of the stream that initial weights come from; they are uniform in ±1/sqrt(inputs).
+        starts_at_zero: Whether the last layer's weights start at zero, and so the output.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activation: Activation,
+        replicas: int | None,
+        *,
+        name: str,
+        starts_at_zero: bool,
+    ) -> None:
+        super().__init__()
+        noise = Noise(purpose=f"initial weights of {name}")
+        lead = () if replicas is None else (replicas,)
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
+        for index, (inputs, outputs) in enumerate(pairwise(sizes)):
+            bound = 1 / math.sqrt(inputs)
+            if starts_at_zero and index == len(sizes) - 2:
+                bound = 0.0
+            for rows, parameters in ((inputs, self.weights), (1, self.biases)):
+                values = noise.uniform(rows, outputs).mul(2 * bound).sub(bound)
+                parameters.append(nn.Parameter(values.expand(*lead, -1, -1).clone()))
+        self._activation = activation
+        self._features = sizes[0]
+
+    def forward(self, x: Float[Tensor, "*B inputs"]) -> Float[Tensor, "*B outputs"]:
+        """Maps the last axis; with replicas, `x` leads with `R`.
+
+        Raises:
+            ValueError: If `x` has other features, or another number of replicas.
+        """
+        if x.shape[-1] != self._features:
+            raise ValueError(f"context must have {self._features} features, got {x.shape[-1]}")
+        weights = list(self.weights)
+        has_replicas = weights[0].dim() == 3
+        if has_replicas and (x.dim() < 2 or len(x) != len(weights[0])):
+            raise ValueError(
+                f"estimator was built for {len(weights[0])} replicas, got {tuple(x.shape)=}"
+            )
+        rows = x.flatten(1, -2) if has_replicas and x.dim() > 2 else x
+        rows = rows.unsqueeze(1) if has_replicas and x.dim() == 2 else rows
+        for index, (weight, bias) in enumerate(zip(weights, self.biases, strict=True)):
+            rows = self._activation(rows) if index else rows
+            rows = rows @ weight.to(x.dtype) + (bias if has_replicas else bias[0]).to(x.dtype)
+        return rows.reshape(*x.shape[:-1], -1)
+
+
+class Baseline(nn.Module):
+    """A function of the context that predicts the loss: one hidden layer of tanh units.
+
+    Args:
+        features: Of the context.
+        hidden: Units.
+        replicas: R, if there are replicas.
+        name: Whose baseline it is.
+    """
+
+    def __init__(self, features: int, hidden: int, replicas: int | None, name: str) -> None:
+        super().__init__()
+        self.network = Network(
+            (features, hidden, 1), torch.tanh, replicas, name=name, starts_at_zero=True
+        )
+        self._name = name
+
+    def forward(self, context: Float[Tensor, "*B F"] | None) -> Float[Tensor, "*B"]:
+        """The prediction for every example.
+
+        Raises:
+            ValueError: If there is no context, or one of another size.
+        """
+        if context is None:
+            raise ValueError(
+                f"{self._name} was built for a context of features, got none; "
+                "hand it to estimate(..., context=x)"
+            )
+        return self.network(context.detach()).squeeze(-1)
+
+
+def replica_view(value: Tensor, logits: Float[Tensor, "*B L C"]) -> Tensor:
+    """A number, or numbers `R`, in a shape that broadcasts over the logits.
+
+    Raises:
+        ValueError: If the logits' first axis does not have one entry per replica.
+    """
+    if value.dim() == 0:
+        return value
+    if logits.dim() < 3 or len(logits) != len(value):
+        raise ValueError(
+            f"estimator was built for {len(value)} replicas, so logits must lead with that many, "
+            f"got shape {tuple(logits.shape)}"
+        )
+    return value.view(-1, *(1,) * (logits.dim() - 1))
+
+
+class Bridge(NamedTuple):
+    """Where a graph was cut on purpose.
+
+    Args:
+        leaf: What later results were computed from.
+        source: What the leaf is a copy of, with its graph.
+    """
+
+    leaf: Tensor
+    source: Tensor
+
+
+def reach_only(
+    parameters: Sequence[nn.Parameter], loss: Float[Tensor, "*B"], bridge: Bridge | None = None
+) -> Float[Tensor, "*B"]:
+    """A loss whose gradient reaches these parameters, whatever else is in its graph.
+
+    Where the loss shares a graph with the surrogate, take its gradient first, or both at once.
+
+    Args:
+        parameters: The estimator's own.
+        loss: With its graph.
+        bridge: A cut to be crossed, if the loss depends on parameters through one.
+    """
+    loss_of = _Loss(tuple(parameters), loss, bridge)
+    return _ReachOnly.apply(loss_of, *parameters)
+
+
+class _Loss(NamedTuple):
+    parameters: tuple[nn.Parameter, ...]
+    value: Tensor
+    bridge: Bridge | None
+
+    def gradients(self, weight: Tensor) -> list[Tensor | None]:
+        """To each parameter, with the weight of every loss."""
+        if self.bridge is None:
+            return _gradients(self.value, self.parameters, weight)
+        direct = _gradients(self.value, (*self.parameters, self.bridge.leaf), weight)
+        at_leaf = direct.pop()
+        if at_leaf is None or not self.bridge.source.requires_grad:
+            return direct
+        through = _gradients(self.bridge.source, self.parameters, at_leaf)
+        return [_sum(pair) for pair in zip(direct, through, strict=True)]
+
+
+def _gradients(value: Tensor, inputs: Sequence[Tensor], weight: Tensor) -> list[Tensor | None]:
+    try:
+        return list(
+            torch.autograd.grad(value, inputs, weight, retain_graph=True, allow_unused=True)
+        )
+    except RuntimeError as error:
+        if "second time" not in str(error):
+            raise
+        raise RuntimeError(
+            "tuning_loss must be differentiated before the surrogate's graph is freed: call "
+            "backward on it first, or on the sum of both, or pass retain_graph=True"
+        ) from error
+
+
+def _sum(pair: tuple[Tensor | None, Tensor | None]) -> Tensor | None:
+    first, second = pair
+    if first is None or second is None:
+        return first if second is None else second
+    return first + second
+
+
+class _ReachOnly(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, loss: _Loss, *parameters: Tensor) -> Tensor:
+        ctx.loss = loss
+        return loss.value.detach()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, weight: Tensor) -> tuple[Tensor | None, ...]:
+        return (None, *ctx.loss.gradients(weight))

@@ -1,0 +1,149 @@
+"""MuProp: a first-order Taylor expansion of the objective as control variate."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from estimators.base import Estimator
+from estimators.categorical import compact, draw_one_hot, jacobian_product, probabilities
+from estimators.estimate import (
+    Estimate,
+    Objective,
+    estimate_from_gradient,
+    evaluate,
+    evaluate_and_differentiate,
+    mean_over_samples,
+    sample_count,
+)
+from estimators.learned import Baseline, Scalar
+from estimators.noise import Noise
+
+
+class MuProp(Estimator):
+    """The score function, less the objective's expansion around the mean, which is added exactly.
+
+    Unbiased for any weights. One evaluation of the objective per sample and one at the mean-field
+    point pi, with its gradient g there:
+    `(f(D) - eta_0 f(pi) - eta_1 <g, D - pi> - b(x)) (D - pi) + eta_1 J(pi) g`. Both weights are
+    learned, to reduce the squared gradient, each in (0, 2). Without the linear part it is the
+    SimpleMuProp of Tucker et al., and needs no gradient.
+
+    Args:
+        samples: Independent samples that the estimate averages over.
+        constant: Whether to use the value at the mean-field point.
+        linear: Whether to use the gradient at the mean-field point.
+        eta: Weight that both parts start at; in (0, 2) if learned.
+        learn_eta: Whether the weights are learned.
+        baseline: Whether to subtract a network's prediction from the context too, as `nvil` does.
+        hidden: Units of the baseline network.
+
+    Raises:
+        ValueError: If both parts are off, `eta` is out of range, or `samples` or `hidden` is not
+            at least 1.
+
+    References:
+        Gu, Levine, Sutskever, Mnih (2016), arXiv:1511.05176; weights and the form without linear
+        part as in Tucker et al. (2017), arXiv:1703.07370.
+    """
+
+    name = "muprop"
+    unbiased = True
+    needs_gradient = True
+    per_replica = frozenset({"eta"})
+    reference = "Gu, Levine, Sutskever, Mnih (2016), arXiv:1511.05176"
+    eta: float | Tensor
+
+    def __init__(
+        self,
+        *,
+        samples: int = 1,
+        constant: bool = True,
+        linear: bool = True,
+        eta: float | Tensor = 1.0,
+        learn_eta: bool = True,
+        baseline: bool = False,
+        hidden: int = 100,
+    ) -> None:
+        super().__init__()
+        if not (constant or linear):
+            raise ValueError("muprop needs its constant or its linear part, got neither")
+        self.samples = sample_count(samples)
+        self.constant, self.linear, self.learn_eta = constant, linear, learn_eta
+        self._keep("eta", eta, between=(0, 2) if learn_eta else (-torch.inf, torch.inf))
+        self.needs_gradient = linear
+        self.uses_baseline = baseline
+        self.hidden = sample_count(hidden, quantity="hidden")
+        self.constant_weight: Scalar | None = None
+        self.linear_weight: Scalar | None = None
+        self.baseline: Baseline | None = None
+
+    def evaluations(self, latents: int, categories: int) -> int:
+        """One per sample, and one at the mean-field point."""
+        return self.samples + 1
+
+    def _build(
+        self, latents: int, categories: int, context: int | None, replicas: int | None
+    ) -> None:
+        if self.learn_eta and self.constant:
+            self.constant_weight = Scalar(self.eta, replicas, "eta")
+        if self.learn_eta and self.linear:
+            self.linear_weight = Scalar(self.eta, replicas, "eta")
+        if self.uses_baseline:
+            if context is None:
+                raise ValueError("muprop's baseline needs a context, got none; set baseline=False")
+            self.baseline = Baseline(context, self.hidden, replicas, self.name)
+
+    def _estimate(
+        self,
+        logits: Float[Tensor, "*B L C"],
+        objective: Objective,
+        noise: Noise,
+        context: Float[Tensor, "*B F"] | None,
+    ) -> Estimate:
+        p = probabilities(compact(logits))
+        one_hot = draw_one_hot(p, logits, noise, self.samples)
+        points = torch.cat((one_hot, p.expand(logits.shape).unsqueeze(0)))
+        slope = torch.zeros_like(p)
+        if self.linear:
+            losses, gradient = evaluate_and_differentiate(objective, points, self.name)
+            slope = gradient[-1]
+        else:
+            losses = evaluate(objective, points)
+        prediction = None if self.baseline is None else self.baseline(context)
+        with torch.enable_grad():
+            detached = losses.detach()
+            signal = detached[:-1] if prediction is None else detached[:-1] - prediction.detach()
+            estimated, tuning_loss = self._combine(
+                logits, one_hot, p, (signal, detached[-1], slope)
+            )
+            if prediction is not None:
+                error = mean_over_samples((detached[:-1] - prediction).square())
+                tuning_loss = error if tuning_loss is None else tuning_loss + error
+        return estimate_from_gradient(logits, estimated, losses[:-1], one_hot[0], tuning_loss)
+
+    def _combine(
+        self,
+        logits: Float[Tensor, "*B L C"],
+        one_hot: Float[Tensor, "K *B L C"],
+        p: Float[Tensor, "*b L C"],
+        expansion: tuple[Tensor, Tensor, Tensor],
+    ) -> tuple[Float[Tensor, "*B L C"], Float[Tensor, "*B"] | None]:
+        """The gradient and the loss of the weights, both from the expansion's three parts."""
+        signal, at_mean, slope = expansion
+        score = one_hot - p
+        gradient = (signal[..., None, None] * score).mean(0)
+        if self.constant:
+            weight = self._weight(self.constant_weight, logits)
+            gradient = gradient - weight * at_mean[..., None, None] * score.mean(0)
+        if self.linear:
+            weight = self._weight(self.linear_weight, logits)
+            along = (slope * score).sum((-2, -1), keepdim=True)
+            exact = jacobian_product([(1.0, p)], slope.unsqueeze(0)).squeeze(0)
+            gradient = gradient + weight * (exact - (along * score).mean(0))
+        if not self.learn_eta:
+            return gradient, None
+        loss = gradient.square().sum((-2, -1))
+        return gradient, loss
+
+    def _weight(self, learned: Scalar | None, logits: Float[Tensor, "*B L C"]) -> float | Tensor:
+        return self._broadcast("eta", logits) if learned is None else learned(logits)

@@ -1,0 +1,109 @@
+"""Neural variational inference and learning: the score function with learned baselines."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from estimators.base import Estimator
+from estimators.categorical import compact, draw_one_hot, log_probability, probabilities
+from estimators.estimate import (
+    Estimate,
+    Objective,
+    evaluate,
+    mean_over_samples,
+    sample_count,
+)
+from estimators.learned import Baseline
+from estimators.noise import Noise
+
+
+class NVIL(Estimator):
+    """The score function times the loss, less a running mean and a network's prediction.
+
+    Unbiased unless `normalise` is on: `(f(D) - c - b(x)) (D - pi)`. One evaluation of the objective
+    per sample, which need not be differentiable in the sample. The network b, one hidden layer of
+    tanh units, exists where there is a context, and learns by squared error; c is the running mean
+    of `f - b` over calls in training mode, and a call uses its value from before.
+
+    Args:
+        samples: Independent samples that the estimate averages over.
+        normalise: Whether to divide by the signal's running standard deviation where that exceeds
+            1, as the paper does: it changes the step size, and makes the estimate biased.
+        decay: Of the running mean and variance, in [0, 1); the paper's 0.8.
+        hidden: Units of the baseline network.
+
+    Raises:
+        ValueError: If `samples` or `hidden` is not at least 1, or `decay` not in [0, 1).
+
+    References:
+        Mnih, Gregor (2014), arXiv:1402.0030, section 2.3 and algorithm 1.
+    """
+
+    name = "nvil"
+    unbiased = True
+    needs_gradient = False
+    reference = "Mnih, Gregor (2014), arXiv:1402.0030"
+    running_mean: Tensor
+    running_variance: Tensor
+
+    def __init__(
+        self, *, samples: int = 1, normalise: bool = False, decay: float = 0.8, hidden: int = 100
+    ) -> None:
+        super().__init__()
+        self.samples = sample_count(samples)
+        if not 0 <= decay < 1:
+            raise ValueError(f"decay must be in [0, 1), got {decay}")
+        self.normalise = normalise
+        self.unbiased = not normalise
+        self.decay = decay
+        self.hidden = sample_count(hidden, quantity="hidden")
+        self.baseline: Baseline | None = None
+
+    def evaluations(self, latents: int, categories: int) -> int:
+        """One per sample."""
+        return self.samples
+
+    def _build(
+        self, latents: int, categories: int, context: int | None, replicas: int | None
+    ) -> None:
+        shape = () if replicas is None else (replicas,)
+        self.register_buffer("running_mean", torch.zeros(shape))
+        self.register_buffer("running_variance", torch.zeros(shape))
+        if context is not None:
+            self.baseline = Baseline(context, self.hidden, replicas, self.name)
+
+    def _estimate(
+        self,
+        logits: Float[Tensor, "*B L C"],
+        objective: Objective,
+        noise: Noise,
+        context: Float[Tensor, "*B F"] | None,
+    ) -> Estimate:
+        one_hot = draw_one_hot(probabilities(compact(logits)), logits, noise, self.samples)
+        losses = evaluate(objective, one_hot)
+        prediction = None if self.baseline is None else self.baseline(context)
+        residual = losses.detach() if prediction is None else losses.detach() - prediction
+        mean, variance = (
+            moment.to(logits.dtype).view(-1, *(1,) * (logits.dim() - 3)) if moment.dim() else moment
+            for moment in (self.running_mean, self.running_variance)
+        )
+        error = residual - mean.clone()
+        scale = variance.sqrt().clamp(min=1) if self.normalise else torch.ones_like(variance)
+        signal = error.detach() / scale
+        if self.training:
+            self._follow(residual.detach())
+        surrogate = mean_over_samples(signal * log_probability(logits, one_hot) + losses)
+        tuning_loss = None if prediction is None else mean_over_samples(error.square())
+        value = mean_over_samples(losses).detach()
+        return Estimate(surrogate, value, one_hot[0], tuning_loss)
+
+    @torch.no_grad()
+    def _follow(self, residual: Float[Tensor, " K *B"]) -> None:
+        """Moves the running moments towards these losses'."""
+        if self.running_mean.dim():
+            rows = residual.movedim(0, -1).flatten(1).to(self.running_mean.dtype)
+        else:
+            rows = residual.flatten().to(self.running_mean.dtype)
+        deviation = (rows - self.running_mean.unsqueeze(-1)).square().mean(-1)
+        self.running_mean.lerp_(rows.mean(-1), 1 - self.decay)
+        self.running_variance.lerp_(deviation, 1 - self.decay)

@@ -1,0 +1,255 @@
+"""REBAR, and what it shares with RELAX: control variates made of relaxed samples."""
+
+from abc import abstractmethod
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from estimators.base import Estimator
+from estimators.categorical import compact
+from estimators.estimate import (
+    Estimate,
+    Objective,
+    differentiate,
+    estimate_from_gradient,
+    evaluate,
+    sample_count,
+)
+from estimators.learned import Bridge, Scalar, reach_only
+from estimators.noise import Noise
+from estimators.relaxation import Categorical, Draw, Logistic, Probit, Relaxation
+
+
+class Correction(NamedTuple):
+    """A learned control variate r: its values `S *B` and their gradients to z, `S *B L W`."""
+
+    value: Tensor
+    slope: Tensor
+
+
+class RelaxedControl(Estimator):
+    """The score function with a control variate c(z) at relaxed samples.
+
+    With D a hard function of z, and z~ drawn again given D, the gradient is
+    `(f(D) - c(z~)) score + d c(z) - d c(z~)`, derivatives with respect to the logits.
+
+    Attributes:
+        samples: K, independent draws that the estimate averages over.
+        coupled: Whether z~ has z's value.
+        learn_eta: Whether the control variate's weight is learned.
+        learn_temperature: Whether the relaxation's temperature is.
+    """
+
+    unbiased = True
+    needs_gradient = True
+    per_replica = frozenset({"temperature", "eta"})
+    temperature: float | Tensor
+    eta: float | Tensor
+    samples: int
+    coupled: bool
+    learn_eta: bool
+    learn_temperature: bool
+    learned_eta: Scalar | None
+    learned_temperature: Scalar | None
+
+    def evaluations(self, latents: int, categories: int) -> int:
+        """Per sample, one at the hard sample and one at each relaxed one: 2 coupled, else 3."""
+        return self.samples * (2 if self.coupled else 3)
+
+    @abstractmethod
+    def _relaxation(self, logits: Float[Tensor, "*b L C"]) -> Relaxation:
+        """The law of z for these logits."""
+
+    @abstractmethod
+    def _shift(self, temperature: float | Tensor) -> float | Tensor:
+        """Weight of the location that is added to z/temperature before it is softened."""
+
+    @abstractmethod
+    def _correction(
+        self, z: Float[Tensor, "S *B L W"], context: Float[Tensor, "*B F"] | None
+    ) -> Correction | None:
+        """The control variate's part that is no relaxed objective, if there is one."""
+
+    def _keep_control(
+        self,
+        temperature: float | Tensor,
+        eta: float | Tensor,
+        *,
+        learn_temperature: bool,
+        learn_eta: bool,
+    ) -> None:
+        """Stores the settings that both methods share."""
+        self._keep("temperature", temperature)
+        self._keep("eta", eta, between=(0, 2) if learn_eta else (-torch.inf, torch.inf))
+        self.learn_temperature, self.learn_eta = learn_temperature, learn_eta
+        self.learned_temperature = self.learned_eta = None
+
+    def _build_control(self, replicas: int | None) -> None:
+        if self.learn_temperature:
+            self.learned_temperature = Scalar(self.temperature, replicas, "positive")
+        if self.learn_eta:
+            self.learned_eta = Scalar(self.eta, replicas, "eta")
+
+    def _estimate(
+        self,
+        logits: Float[Tensor, "*B L C"],
+        objective: Objective,
+        noise: Noise,
+        context: Float[Tensor, "*B F"] | None,
+    ) -> Estimate:
+        relaxation = self._relaxation(compact(logits))
+        draw = relaxation.draw(noise, logits, self.samples, coupled=self.coupled)
+        z = draw.z if self.coupled else torch.cat((draw.z, draw.conditional))
+        with torch.enable_grad():
+            temperature = self._value("temperature", self.learned_temperature, logits)
+            shift = self._shift(temperature)
+            soft = relaxation.soften(z / temperature + shift * relaxation.location())
+            leaf = soft.detach().requires_grad_()
+            losses = evaluate(objective, torch.cat((draw.one_hot, leaf)))
+            relaxed = losses[self.samples :]
+            at_soft = differentiate(relaxed, leaf, self.name, differentiable=self.learn_temperature)
+            relaxed = relaxed if self.learn_temperature else relaxed.detach()
+            gradient = self._gradient(
+                logits,
+                relaxation,
+                draw,
+                (losses[: self.samples].detach(), relaxed, relaxation.to_z(leaf, at_soft)),
+                (1 / temperature, shift),
+                self._correction(z, context),
+            )
+            tuning_loss = self._tuning_loss(gradient, Bridge(leaf, soft))
+        return estimate_from_gradient(
+            logits, gradient, losses[: self.samples], draw.one_hot[0], tuning_loss
+        )
+
+    def _gradient(
+        self,
+        logits: Float[Tensor, "*B L C"],
+        relaxation: Relaxation,
+        draw: Draw,
+        objective: tuple[Tensor, Tensor, Tensor],
+        scales: tuple[float | Tensor, float | Tensor],
+        correction: Correction | None,
+    ) -> Float[Tensor, "*B L C"]:
+        """The estimate's gradient, with its graph to the learned parts.
+
+        Args:
+            logits: For their shape.
+            relaxation: The law of z.
+            draw: K samples of it.
+            objective: Hard losses `K *B`; losses and gradients at the softened z, then z~.
+            scales: Derivatives of what is softened, with respect to z and to the location.
+            correction: At z, then z~.
+        """
+        hard, relaxed, to_z = objective
+        by_z, by_location = scales
+        first, last = slice(None, self.samples), slice(-self.samples, None)
+        eta = self._value("eta", self.learned_eta, logits)
+        per_example = eta[..., 0, 0] if isinstance(eta, Tensor) and eta.dim() else eta
+        signal = hard - per_example * relaxed[last]
+        inner = eta * (
+            (by_z + by_location) * to_z[first] - (draw.slope * by_z + by_location) * to_z[last]
+        )
+        if correction is not None:
+            signal = signal - correction.value[last]
+            inner = inner + correction.slope[first] - draw.slope * correction.slope[last]
+        score = relaxation.score(draw.one_hot)
+        each = signal[..., None, None] * score + relaxation.to_logits(inner)
+        return each.mean(0)
+
+    def _tuning_loss(
+        self, gradient: Float[Tensor, "*B L C"], bridge: Bridge
+    ) -> Float[Tensor, "*B"] | None:
+        parameters = list(self.parameters())
+        if not parameters:
+            return None
+        return reach_only(parameters, gradient.square().sum((-2, -1)), bridge)
+
+    def _value(
+        self, name: str, learned: Scalar | None, logits: Float[Tensor, "*B L C"]
+    ) -> float | Tensor:
+        return self._broadcast(name, logits) if learned is None else learned(logits)
+
+
+class REBAR(RelaxedControl):
+    """The score function with the objective at relaxed samples as control variate.
+
+    Unbiased, for any temperature and weight. Per sample, one evaluation of the objective at the
+    hard sample and one at each of two relaxed ones, with gradients there; coupled noise makes the
+    relaxed ones coincide. With c = eta f(softmax(z / lambda)), the gradient is
+    `(f(D) - c(z~)) score + d c(z) - d c(z~)`. Weight and temperature are learned, to reduce the
+    squared gradient; a learned temperature needs an objective that can be differentiated twice.
+
+    Args:
+        temperature: lambda, where it starts if learned; > 0, dimensionless.
+        eta: Weight of the control variate, where it starts if learned, then in (0, 2).
+        learn_temperature: Whether the temperature is learned.
+        learn_eta: Whether the weight is learned.
+        coupled: Whether the noise that is drawn again takes the value it had (appendix G.2), which
+            saves an evaluation.
+        relaxation: "concrete", or "muprop" for equation 7 of the appendix, which tends to
+            `muprop(linear=False)` as the temperature grows: z/lambda plus lambda/(lambda+1) times
+            the log-probabilities.
+        link: "softmax", or "probit" for C = 2 with P(class 1) = Phi(theta_1 - theta_0).
+        samples: Independent draws that the estimate averages over.
+
+    Raises:
+        ValueError: If a setting is out of range, or `relaxation` is "muprop" with the probit link.
+
+    References:
+        Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein (2017), arXiv:1703.07370, equations 6 and 7,
+        appendices C and G.
+    """
+
+    name = "rebar"
+    reference = "Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein (2017), arXiv:1703.07370"
+
+    def __init__(  # noqa: PLR0913 - settings, given by name
+        self,
+        *,
+        temperature: float | Tensor = 0.5,
+        eta: float | Tensor = 1.0,
+        learn_temperature: bool = True,
+        learn_eta: bool = True,
+        coupled: bool = True,
+        relaxation: Literal["concrete", "muprop"] = "concrete",
+        link: Literal["softmax", "probit"] = "softmax",
+        samples: int = 1,
+    ) -> None:
+        super().__init__()
+        self._keep_control(
+            temperature, eta, learn_temperature=learn_temperature, learn_eta=learn_eta
+        )
+        if relaxation not in ("concrete", "muprop"):
+            raise ValueError(f"relaxation must be 'concrete' or 'muprop', got {relaxation!r}")
+        if link not in ("softmax", "probit"):
+            raise ValueError(f"link must be 'softmax' or 'probit', got {link!r}")
+        if link == "probit" and relaxation == "muprop":
+            raise ValueError("relaxation 'muprop' needs the softmax link, got link='probit'")
+        self.coupled, self.relaxation, self.link = coupled, relaxation, link
+        self.samples = sample_count(samples)
+
+    def _check(self, latents: int, categories: int) -> str | None:
+        if self.link == "probit" and categories != 2:
+            return f"the probit link needs 2 categories, got {categories}; use link 'softmax'"
+        return None
+
+    def _build(
+        self, latents: int, categories: int, context: int | None, replicas: int | None
+    ) -> None:
+        self._build_control(replicas)
+
+    def _relaxation(self, logits: Float[Tensor, "*b L C"]) -> Relaxation:
+        if self.link == "probit":
+            return Probit(logits)
+        return Logistic(logits) if logits.shape[-1] == 2 else Categorical(logits)
+
+    def _shift(self, temperature: float | Tensor) -> float | Tensor:
+        return 0.0 if self.relaxation == "concrete" else temperature / (temperature + 1)
+
+    def _correction(
+        self, z: Float[Tensor, "S *B L W"], context: Float[Tensor, "*B F"] | None
+    ) -> Correction | None:
+        return None

@@ -1,0 +1,104 @@
+"""RELAX: REBAR with a learned function of the noise added to the control variate."""
+
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import leaky_relu
+
+from estimators.estimate import sample_count
+from estimators.learned import Network
+from estimators.rebar import Correction, RelaxedControl
+from estimators.relaxation import Categorical, Logistic, Relaxation
+
+
+class RELAX(RelaxedControl):
+    """The score function with the relaxed objective and a network as control variate.
+
+    Unbiased, for any parameters. Evaluations as for `rebar`. The control variate is
+    `c(z) = eta f(softmax(z / lambda)) + r(z, x)`, with r a network of one hidden layer that sees
+    the perturbed logits and the context, if there is one; r starts at zero. Its parameters, the
+    weight and the temperature are learned, to reduce the squared gradient; a learned temperature
+    needs an objective that can be differentiated twice.
+
+    Args:
+        temperature: lambda, where it starts if learned; > 0, dimensionless.
+        eta: Weight of the relaxed objective, where it starts if learned, then in (0, 2).
+        learn_temperature: Whether the temperature is learned.
+        learn_eta: Whether the weight is learned.
+        coupled: Whether the noise that is drawn again takes the value it had, which saves an
+            evaluation.
+        hidden: Units of the network, leaky rectified with slope 0.3.
+        samples: Independent draws that the estimate averages over.
+
+    Raises:
+        ValueError: If a setting is out of range.
+
+    References:
+        Grathwohl, Choi, Wu, Roeder, Duvenaud (2018), arXiv:1711.00123, section 3.2; the network's
+        size as in the code of Shi et al. (2022), arXiv:2202.09497.
+    """
+
+    name = "relax"
+    reference = "Grathwohl, Choi, Wu, Roeder, Duvenaud (2018), arXiv:1711.00123"
+
+    def __init__(
+        self,
+        *,
+        temperature: float | Tensor = 0.5,
+        eta: float | Tensor = 1.0,
+        learn_temperature: bool = True,
+        learn_eta: bool = True,
+        coupled: bool = True,
+        hidden: int = 137,
+        samples: int = 1,
+    ) -> None:
+        super().__init__()
+        self._keep_control(
+            temperature, eta, learn_temperature=learn_temperature, learn_eta=learn_eta
+        )
+        self.coupled = coupled
+        self.hidden = sample_count(hidden, quantity="hidden")
+        self.samples = sample_count(samples)
+        self.network: Network | None = None
+        self._context: int | None = None
+
+    def _build(
+        self, latents: int, categories: int, context: int | None, replicas: int | None
+    ) -> None:
+        self._build_control(replicas)
+        self._context = context
+        inputs = latents * (1 if categories == 2 else categories) + (context or 0)
+        self.network = Network(
+            (inputs, self.hidden, 1),
+            partial(leaky_relu, negative_slope=0.3),
+            replicas,
+            name=self.name,
+            starts_at_zero=True,
+        )
+
+    def _relaxation(self, logits: Float[Tensor, "*b L C"]) -> Relaxation:
+        return Logistic(logits) if logits.shape[-1] == 2 else Categorical(logits)
+
+    def _shift(self, temperature: float | Tensor) -> float | Tensor:
+        return 0.0
+
+    def _correction(
+        self, z: Float[Tensor, "S *B L W"], context: Float[Tensor, "*B F"] | None
+    ) -> Correction | None:
+        if self._context is not None and context is None:
+            raise ValueError(
+                f"relax was built for a context of {self._context} features, got none; "
+                "hand it to estimate(..., context=x)"
+            )
+        point = z.detach().requires_grad_()
+        inputs = point.flatten(-2).movedim(0, -2)  # replicas lead, samples after the batch
+        if self._context is not None and context is not None:
+            seen = context.detach().to(z.dtype).unsqueeze(-2)
+            inputs = torch.cat((inputs, seen.expand(*inputs.shape[:-1], -1)), -1)
+        if self.network is None:
+            raise RuntimeError("relax was not built")
+        value = self.network(inputs).squeeze(-1).movedim(-1, 0)
+        (slope,) = torch.autograd.grad(value.sum(), point, create_graph=True)
+        return Correction(value, slope)

@@ -1,0 +1,226 @@
+"""Continuous relaxations of discrete variables, and how noise is redrawn given the hard sample.
+
+A variable has perturbed logits z, of which the hard sample is a function. Given the hard sample, z
+can be drawn anew. Both are handed out as constants with their derivatives beside them: no
+derivative needs more than the first order, and none passes through a clamp.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from estimators.categorical import (
+    argmax_one_hot,
+    binary_one_hot,
+    exponentials,
+    from_log_odds,
+    log_normaliser,
+    log_odds,
+    probabilities,
+    uniforms,
+)
+from estimators.noise import Noise
+
+
+class Draw(NamedTuple):
+    """Hard samples with the noise behind them; `W` is C, or 1 for a binary variable's log-odds.
+
+    Args:
+        one_hot: `K *B L C`. The hard samples.
+        z: `K *B L W`. Perturbed logits that they are functions of.
+        conditional: `K *B L W`. Perturbed logits drawn again, given the hard samples.
+        slope: `K *B L W`. Derivative of `conditional` with respect to the location.
+    """
+
+    one_hot: Float[Tensor, "K *B L C"]
+    z: Float[Tensor, "K *B L W"]
+    conditional: Float[Tensor, "K *B L W"]
+    slope: Float[Tensor, "K *B L W"]
+
+
+class Relaxation(ABC):
+    """The law of z, whose location is a function of the logits, and the soft samples it gives.
+
+    Args:
+        logits: Constants.
+    """
+
+    def __init__(self, logits: Float[Tensor, "*b L C"]) -> None:
+        self.logits = logits
+
+    @abstractmethod
+    def draw(
+        self, noise: Noise, like: Float[Tensor, "*B L C"], samples: int, *, coupled: bool
+    ) -> Draw:
+        """Samples in the shape of `like`; coupled ones redraw z to the value it already has."""
+
+    @abstractmethod
+    def location(self) -> Float[Tensor, "*b L W"]:
+        """What the noise is added to."""
+
+    @abstractmethod
+    def soften(self, z: Float[Tensor, "K *B L W"]) -> Float[Tensor, "K *B L C"]:
+        """The soft sample at scaled z."""
+
+    @abstractmethod
+    def to_z(
+        self, soft: Float[Tensor, "K *B L C"], gradient: Float[Tensor, "K *B L C"]
+    ) -> Float[Tensor, "K *B L W"]:
+        """The gradient to what `soften` was given, from the one to the soft sample."""
+
+    @abstractmethod
+    def to_logits(self, gradient: Float[Tensor, "K *B L W"]) -> Float[Tensor, "K *B L C"]:
+        """The gradient to the logits, from the one to the location."""
+
+    @abstractmethod
+    def score(self, one_hot: Float[Tensor, "K *B L C"]) -> Float[Tensor, "K *B L C"]:
+        """The gradient of the samples' log-probabilities to the logits."""
+
+
+class Categorical(Relaxation):
+    """z = log pi + Gumbel noise; the hard sample is its arg max.
+
+    References:
+        Tucker et al. (2017), arXiv:1703.07370, appendix C.
+    """
+
+    def draw(
+        self, noise: Noise, like: Float[Tensor, "*B L C"], samples: int, *, coupled: bool
+    ) -> Draw:
+        """With E exponential, z = log(pi / E); its largest entry is -log M, M exponential."""
+        log_p = self.location()
+        z = log_p - exponentials(noise, like, samples).log()
+        one_hot = argmax_one_hot(z)
+        if coupled:
+            top = z.amax(-1, keepdim=True)
+            return Draw(one_hot, z, z, -torch.expm1(z - top))
+        redrawn = exponentials(noise, like, samples).log()
+        log_top = (redrawn * one_hot).sum(-1, keepdim=True)
+        excess = redrawn - log_p
+        others = -torch.logaddexp(excess, log_top)
+        is_top = one_hot.bool()
+        slope = torch.sigmoid(excess - log_top).masked_fill(is_top, 0.0)
+        return Draw(one_hot, z, torch.where(is_top, -log_top, others), slope)
+
+    def location(self) -> Float[Tensor, "*b L C"]:
+        """Log-probabilities."""
+        return self.logits - log_normaliser(self.logits).unsqueeze(-1)
+
+    def soften(self, z: Float[Tensor, "K *B L C"]) -> Float[Tensor, "K *B L C"]:
+        """Softmax."""
+        return probabilities(z)
+
+    def to_z(
+        self, soft: Float[Tensor, "K *B L C"], gradient: Float[Tensor, "K *B L C"]
+    ) -> Float[Tensor, "K *B L C"]:
+        """The softmax Jacobian's product."""
+        return soft * (gradient - (soft * gradient).sum(-1, keepdim=True))
+
+    def to_logits(self, gradient: Float[Tensor, "K *B L C"]) -> Float[Tensor, "K *B L C"]:
+        """Through the normaliser of the log-probabilities."""
+        return gradient - probabilities(self.logits) * gradient.sum(-1, keepdim=True)
+
+    def score(self, one_hot: Float[Tensor, "K *B L C"]) -> Float[Tensor, "K *B L C"]:
+        """D - pi."""
+        return one_hot - probabilities(self.logits)
+
+
+class _Binary(Relaxation):
+    """z = a + noise with a the log-odds of class 1, which is drawn where z > 0."""
+
+    def location(self) -> Float[Tensor, "*b L 1"]:
+        """The difference of the logits."""
+        return log_odds(self.logits).unsqueeze(-1)
+
+    def soften(self, z: Float[Tensor, "K *B L 1"]) -> Float[Tensor, "K *B L 2"]:
+        """Sigmoid, as the probability of class 1."""
+        return torch.cat((torch.sigmoid(-z), torch.sigmoid(z)), -1)
+
+    def to_z(
+        self, soft: Float[Tensor, "K *B L 2"], gradient: Float[Tensor, "K *B L 2"]
+    ) -> Float[Tensor, "K *B L 1"]:
+        """Sigmoid's slope times the difference of the gradients."""
+        slope = soft[..., :1] * soft[..., 1:]
+        return slope * (gradient[..., 1:] - gradient[..., :1])
+
+    def to_logits(self, gradient: Float[Tensor, "K *B L 1"]) -> Float[Tensor, "K *B L 2"]:
+        """Opposite signs for the two classes."""
+        return from_log_odds(gradient.squeeze(-1))
+
+
+class Logistic(_Binary):
+    """Logistic noise: P(class 1) = sigmoid(a).
+
+    With s = 1 where class 1 is drawn and -1 elsewhere, A = s a and v uniform, z given the sample
+    is `s (softplus(A + log v) - log(1 - v))`.
+
+    References:
+        Tucker et al. (2017), arXiv:1703.07370, section 3.1 and appendix G.2.
+    """
+
+    def draw(
+        self, noise: Noise, like: Float[Tensor, "*B L 2"], samples: int, *, coupled: bool
+    ) -> Draw:
+        """One uniform per variable, and another if uncoupled."""
+        a = self.location()
+        uniform = uniforms(noise, like, samples).unsqueeze(-1)
+        z = a + torch.logit(uniform)
+        sign = torch.where(z > 0, 1.0, -1.0).to(z.dtype)
+        one_hot = binary_one_hot(z.squeeze(-1) > 0, z.dtype)
+        if coupled:
+            return Draw(one_hot, z, z, -torch.sigmoid(sign * a) * torch.expm1(-z.abs()))
+        redrawn = uniforms(noise, like, samples).unsqueeze(-1)
+        shifted = sign * a + redrawn.log()
+        conditional = sign * (-logsigmoid(-shifted) - torch.log1p(-redrawn))
+        return Draw(one_hot, z, conditional, torch.sigmoid(shifted))
+
+    def score(self, one_hot: Float[Tensor, "K *B L 2"]) -> Float[Tensor, "K *B L 2"]:
+        """D - pi."""
+        return one_hot - probabilities(self.logits)
+
+
+class Probit(_Binary):
+    """Normal noise: P(class 1) = Phi(a).
+
+    With s and A as in `Logistic`, z given the sample is `s (A - Phi^-1(v Phi(A)))`.
+
+    References:
+        The form is consistent; formulas in print for this case are not.
+    """
+
+    def draw(
+        self, noise: Noise, like: Float[Tensor, "*B L 2"], samples: int, *, coupled: bool
+    ) -> Draw:
+        """One uniform per variable, and another if uncoupled."""
+        a = self.location()
+        z = a + torch.special.ndtri(uniforms(noise, like, samples).unsqueeze(-1))
+        sign = torch.where(z > 0, 1.0, -1.0).to(z.dtype)
+        one_hot = binary_one_hot(z.squeeze(-1) > 0, z.dtype)
+        towards = sign * a
+        if coupled:
+            return Draw(one_hot, z, z, 1 - _mills_quotient(towards, towards - z.abs()))
+        redrawn = uniforms(noise, like, samples).unsqueeze(-1)
+        beyond = torch.special.ndtri(redrawn * torch.special.ndtr(towards))
+        slope = 1 - _mills_quotient(towards, beyond)
+        return Draw(one_hot, z, sign * (towards - beyond), slope)
+
+    def score(self, one_hot: Float[Tensor, "K *B L 2"]) -> Float[Tensor, "K *B L 2"]:
+        """The inverse Mills ratio of the drawn class."""
+        sign = one_hot[..., 1] - one_hot[..., 0]
+        towards = sign * self.location().squeeze(-1)
+        return from_log_odds(sign * _log_inverse_mills(towards).exp())
+
+
+def _log_inverse_mills(x: Tensor) -> Tensor:
+    """Log of the normal density over the normal distribution."""
+    return -0.5 * (x.square() + math.log(2 * math.pi)) - torch.special.log_ndtr(x)
+
+
+def _mills_quotient(x: Tensor, beyond: Tensor) -> Tensor:
+    """The inverse Mills ratio at x over that at a point below it, in [0, 1]."""
+    return torch.exp(_log_inverse_mills(x) - _log_inverse_mills(beyond))
