@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from estimator_cases import cases, leaf, problem
+from estimator_cases import cases, categories_of, leaf, problem
 from torch import nn
 
 import estimators
@@ -141,15 +141,21 @@ def test_a_single_category_is_refused(name, settings):
 def test_an_objective_that_drops_an_axis_is_refused(name, settings):
     with pytest.raises(ValueError, match=r"must return losses `K \*B` \(\d+, 4\), got \(4,\)"):
         estimators.get(name, **settings).estimate(
-            torch.zeros(4, 2, 3), lambda one_hot: one_hot.sum((0, -2, -1)), Noise()
+            torch.zeros(4, 2, categories_of(name, settings)),
+            lambda one_hot: one_hot.sum((0, -2, -1)),
+            Noise(),
         )
 
 
-@cases(lambda cls: bool(cls.per_replica))
+@cases(lambda method: bool(method.per_replica))
 def test_logits_of_another_number_of_replicas_are_refused(name, settings):
-    fixed = {**settings, "temperature": torch.ones(3)}
-    with pytest.raises(ValueError, match=r"holds 3 replicas, .* got shape \(2, 4, 2, 3\)"):
-        estimators.get(name, **fixed).estimate(torch.zeros(2, 4, 2, 3), sum_of_squares, Noise())
+    ones = dict.fromkeys(estimators.find(name).per_replica, torch.ones(3))
+    categories = categories_of(name, settings)
+    method = estimators.get(name, **{**settings, **ones})
+    with pytest.raises(
+        ValueError, match=r"3 replicas, so logits must .* got shape \(2, 4, 2, \d\)"
+    ):
+        method.estimate(torch.zeros(2, 4, 2, categories), sum_of_squares, Noise())
 
 
 def test_a_binary_estimator_refuses_more_categories():
@@ -218,13 +224,12 @@ def test_select_leaves_parts_without_replicas_alone():
     assert method.temperature == 1.0
 
 
-@cases(lambda cls: bool(cls.per_replica))
+@cases(lambda method: bool(method.per_replica))
 def test_a_selected_replica_goes_on_as_before(name, settings):
-    fixed = {
-        **settings,
-        "temperature": torch.tensor([1.0, 1.0] if "baseline" in settings else [1.2, 2.0]),
-    }
-    logits = leaf(problem(2, 3).logits.expand(2, 4, 2, 3))
+    values = torch.tensor([1.0, 1.0] if "baseline" in settings else [1.2, 1.6])
+    fixed = {**settings, **dict.fromkeys(estimators.find(name).per_replica, values)}
+    categories = categories_of(name, settings)
+    logits = leaf(problem(2, categories).logits.expand(2, 4, 2, categories))
     whole, cut = (estimators.get(name, **fixed) for _ in range(2))
     noise, cut_noise = Noise(seeds=[1, 2]), Noise(seeds=[1, 2])
     keep = torch.tensor([False, True])
@@ -240,3 +245,86 @@ def test_temperatures_move_with_the_module_but_stay_out_of_its_state():
     method = estimators.get("reinmax", temperature=torch.tensor([1.0, 2.0]))
     assert method.state_dict() == {}
     assert method.to(torch.float64).temperature.dtype == torch.float64
+
+
+@pytest.mark.parametrize("name", ["arm", "disarm", "arms"])
+def test_binary_estimators_refuse_more_categories(name):
+    with pytest.raises(ValueError, match=f"{name} needs 2 categories, got 3; use an estimator for"):
+        estimators.get(name).estimate(torch.zeros(4, 2, 3), sum_of_squares, Noise())
+
+
+@pytest.mark.parametrize("name", ["arm", "disarm"])
+@pytest.mark.parametrize("samples", [3, 5])
+def test_an_odd_number_of_antithetic_samples_is_refused(name, samples):
+    with pytest.raises(ValueError, match=f"{name} needs an even number .*, got {samples}"):
+        estimators.get(name, samples=samples)
+
+
+@pytest.mark.parametrize("name", ["arm", "disarm", "arms", "double_cv", "rodeo"])
+def test_a_single_sample_is_refused_where_two_are_needed(name):
+    with pytest.raises(ValueError, match=f"{name} needs samples >= 2, got 1"):
+        estimators.get(name, samples=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("gapped_st", {"gap": -1.0}, "gap must be a number >= 0 or 'expected', got -1.0"),
+        ("gapped_st", {"gap": "mean"}, "gap must be a number >= 0 or 'expected', got 'mean'"),
+        ("gapped_st", {"temperature": 0.0}, "temperature must be finite and > 0, got 0.0"),
+        ("nvil", {"decay": 1.0}, r"decay must be in \[0, 1\), got 1.0"),
+        ("nvil", {"hidden": 0}, "hidden must be an integer >= 1, got 0"),
+        (
+            "muprop",
+            {"constant": False, "linear": False},
+            "its linear part, got neither",
+        ),
+        ("muprop", {"eta": 2.0}, "eta must be finite and > 0 and < 2, got 2.0"),
+        ("rebar", {"eta": 0.0}, "eta must be finite and > 0 and < 2, got 0.0"),
+        ("rebar", {"eta": float("nan"), "learn_eta": False}, "eta must be finite, got nan"),
+        ("rebar", {"temperature": -1.0}, "temperature must be finite and > 0, got -1.0"),
+        ("rebar", {"link": "logit"}, "link must be 'softmax' or 'probit', got 'logit'"),
+        ("rebar", {"relaxation": "soft"}, "relaxation must be 'concrete' or 'muprop', got 'soft'"),
+        ("rebar", {"link": "probit", "relaxation": "muprop"}, "'muprop' needs the softmax link"),
+        ("relax", {"hidden": 1.5}, "hidden must be an integer >= 1, got 1.5"),
+        ("ars", {"pivot": 0}, "pivot must be 'random' or 'first', got 0"),
+        ("ars_plus", {"bounds": "wide"}, "bounds must be 'full' or 'paper', got 'wide'"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused(name, settings, message):
+    with pytest.raises(ValueError, match=message):
+        estimators.get(name, **settings)
+
+
+def test_the_probit_link_refuses_more_categories():
+    with pytest.raises(ValueError, match="probit link needs 2 categories, got 3; use link 'soft"):
+        estimators.get("rebar", link="probit").build(4, 3)
+
+
+@pytest.mark.parametrize("name", ["muprop", "rebar", "relax", "double_cv", "rodeo"])
+def test_an_objective_without_a_gradient_is_refused_where_one_is_needed(name):
+    def steps(one_hot):
+        return one_hot.argmax(-1).sum(-1).double()
+
+    with pytest.raises(ValueError, match=f"{name} needs an objective that is differ.*_loo"):
+        estimators.get(name).estimate(torch.zeros(4, 2, 3).double(), steps, Noise())
+
+
+@pytest.mark.parametrize(("name", "settings"), [("nvil", {}), ("muprop", {"baseline": True})])
+def test_a_missing_context_is_refused_where_a_baseline_wants_it(name, settings):
+    method = estimators.get(name, **settings)
+    method.build(2, 3, context=5)
+    with pytest.raises(ValueError, match=f"{name} was built for a context of features, got none"):
+        method.estimate(torch.zeros(4, 2, 3), sum_of_squares, Noise())
+
+
+def test_a_context_of_another_size_is_refused():
+    method = estimators.get("nvil")
+    method.build(2, 3, context=5)
+    with pytest.raises(ValueError, match="must have 5 features, got 4"):
+        method.estimate(torch.zeros(7, 2, 3), sum_of_squares, Noise(), context=torch.zeros(7, 4))
+
+
+def test_muprops_baseline_needs_a_context():
+    with pytest.raises(ValueError, match="baseline needs a context, got none; set baseline=False"):
+        estimators.get("muprop", baseline=True).build(2, 3)
