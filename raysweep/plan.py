@@ -120,7 +120,7 @@ class PackSize:
     Args:
         wanted: A number, or `auto`.
         workers: Packs that can train at the same time.
-        replica_bytes: Weights and optimizer state of one run of a program.
+        replica_bytes: What one run of a program holds.
     """
 
     wanted: int | Literal["auto"]

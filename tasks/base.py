@@ -70,6 +70,14 @@ class TrainingSettings:
     beta1: float = setting(0.9, "decay of the first moment (adam, radam)", per_replica=True)
     beta2: float = setting(0.999, "decay of the second moment (adam, radam)", per_replica=True)
     epsilon: float = setting(1e-8, "added to the root of the second moment", per_replica=True)
+    tuning_lr: float | None = setting(
+        None,
+        "learning rate of what the estimator learns, by adam; ten times lr if not set",
+        per_replica=True,
+    )
+    tuning_beta2: float = setting(
+        0.999, "decay of the second moment of what the estimator learns", per_replica=True
+    )
     steps: int = setting(1000, "parameter updates")
     batch_size: int = setting(100, "examples, or samples, per update")
     window: int | None = setting(
@@ -84,12 +92,13 @@ class TrainingSettings:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.window is not None and self.window < 1:
             raise ValueError(f"window must be at least 1, got {self.window}")
-        for name in ("lr", "epsilon"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        for name in ("lr", "epsilon", "tuning_lr"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} must be positive, got {value}")
         if not self.weight_decay >= 0:
             raise ValueError(f"weight_decay must be >= 0, got {self.weight_decay}")
-        for name in ("momentum", "beta1", "beta2"):
+        for name in ("momentum", "beta1", "beta2", "tuning_beta2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
         if self.nesterov and not self.momentum > 0:
@@ -138,7 +147,10 @@ class Task(Protocol):
         """Why this pair cannot run, or None. Reads no data."""
 
     def replica_bytes(self, settings: Any, estimator: Estimator) -> int:
-        """Bytes of weights and optimizer state that one replica needs. Reads no data."""
+        """Bytes that one replica needs: weights, optimizer state, and an update's evaluations.
+
+        Reads no data.
+        """
 
     def start(
         self,

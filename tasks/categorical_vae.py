@@ -87,10 +87,12 @@ class CategoricalVae:
         return estimator.check(settings.latents, settings.categories)
 
     def replica_bytes(self, settings: CategoricalVaeSettings, estimator: Estimator) -> int:
-        """Bytes of both nets and their optimizer's state. Reads no data."""
+        """Bytes of both nets, their optimizer's state and their layers' outputs. Reads no data."""
         encoder, decoder = _sizes(settings)
         parameters = sum((i + 1) * o for net in (encoder, decoder) for i, o in pairwise(net))
-        return training_bytes(parameters, settings)
+        evaluations = estimator.evaluations(settings.latents, settings.categories)
+        outputs = settings.batch_size * (sum(encoder) + evaluations * sum(decoder))
+        return training_bytes(parameters, outputs, settings)
 
     def start(
         self,

@@ -168,7 +168,7 @@ class GradientTraining:
 
 def replica_values(
     name: str, settings: TrainingSettings, replicas: Sequence[Replica]
-) -> list[float]:
+) -> list[Any]:
     """A setting's value for each replica: its own, else the pack's."""
     return [replica.settings.get(name, getattr(settings, name)) for replica in replicas]
 
@@ -187,10 +187,17 @@ def make_optimizer(
 OPTIMIZERS: Mapping[str, type[Optimizer]] = {"adam": Adam, "radam": RAdam, "sgd": SGD}
 
 
-def training_bytes(parameters: int, settings: TrainingSettings) -> int:
-    """Bytes of that many numbers and of their optimizer's state."""
+def training_bytes(parameters: int, activations: int, settings: TrainingSettings) -> int:
+    """Bytes of one replica in training.
+
+    Args:
+        parameters: Numbers that are trained, each with its optimizer's state.
+        activations: Numbers that an update's evaluations hold, each with its gradient.
+        settings: For the format and the optimizer.
+    """
     itemsize = 8 if settings.dtype == "float64" else 4
-    return parameters * itemsize * (1 + len(OPTIMIZERS[settings.optimizer].moment_names))
+    state = 1 + len(OPTIMIZERS[settings.optimizer].moment_names)
+    return itemsize * (parameters * state + activations * 2)
 
 
 def _make_tuner(
@@ -200,10 +207,17 @@ def _make_tuner(
     if not parameters:
         return None
     values = {
-        "lr": [TUNING_RATE * lr for lr in replica_values("lr", settings, replicas)],
+        "lr": [
+            TUNING_RATE * lr if own is None else own
+            for lr, own in zip(
+                replica_values("lr", settings, replicas),
+                replica_values("tuning_lr", settings, replicas),
+                strict=True,
+            )
+        ],
         "weight_decay": [0.0] * len(replicas),
         "beta1": [0.9] * len(replicas),
-        "beta2": [0.999] * len(replicas),
+        "beta2": replica_values("tuning_beta2", settings, replicas),
         "epsilon": [1e-8] * len(replicas),
     }
     return Adam(parameters, values)

@@ -63,8 +63,9 @@ class Polynomial:
         return estimator.check(settings.latents, 2)
 
     def replica_bytes(self, settings: PolynomialSettings, estimator: Estimator) -> int:
-        """Bytes of the logits and their optimizer's state."""
-        return training_bytes(2 * settings.latents, settings)
+        """Bytes of the logits, their optimizer's state and the samples."""
+        samples = settings.batch_size * estimator.evaluations(settings.latents, 2)
+        return training_bytes(2 * settings.latents, 2 * settings.latents * samples, settings)
 
     def start(
         self,

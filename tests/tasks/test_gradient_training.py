@@ -154,13 +154,18 @@ def test_every_declared_metric_is_reported_and_no_other(train, name):
         assert not value.requires_grad
 
 
-def test_bytes_are_those_of_the_state(train, small, name, rule):
+def test_bytes_are_those_of_the_state_and_grow_with_evaluations(train, small, name, rule):
     training = train(name, [0], **rule)
     state = training.state_dict()
     moments = [moment for kind in state["optimizer"]["moments"].values() for moment in kind]
     held = sum(value.nbytes for value in [*state["model"].values(), *moments])
     settings = tasks.get(name).settings(**{**small[name], **rule})
-    assert tasks.get(name).replica_bytes(settings, StraightThrough()) == held
+    needs = [
+        tasks.get(name).replica_bytes(settings, ReinforceLOO(samples=samples))
+        for samples in (2, 3, 4)
+    ]
+    assert held < needs[0] < needs[1]
+    assert needs[2] - needs[1] == needs[1] - needs[0]
 
 
 def test_window_is_never_longer_than_the_run(train, name):
