@@ -166,9 +166,7 @@ class GradientTraining:
         )
 
 
-def replica_values(
-    name: str, settings: TrainingSettings, replicas: Sequence[Replica]
-) -> list[Any]:
+def replica_values(name: str, settings: TrainingSettings, replicas: Sequence[Replica]) -> list[Any]:
     """A setting's value for each replica: its own, else the pack's."""
     return [replica.settings.get(name, getattr(settings, name)) for replica in replicas]
 
