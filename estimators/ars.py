@@ -221,7 +221,7 @@ class _SwapMerge(Estimator):
         return self.samples * (categories * (categories - 1) // 2 + 1)
 
     @abstractmethod
-    def _mask(self, category: Int[Tensor, "M J K *B L"]) -> Tensor | None:
+    def _mask(self, category: Float[Tensor, "M J K *B L"]) -> Tensor | None:
         """Weights `K *B L J` of the pivots, given the samples after swaps of m and j, or None."""
 
     def _estimate(
@@ -239,7 +239,7 @@ class _SwapMerge(Estimator):
         by_pair = losses.detach().unflatten(0, one_hot.shape[:2])[table]
         centred = (by_pair - by_pair.mean(0)).movedim((0, 1), (-1, -2))
         weights = 1 - categories * log_noise.exp()
-        if (mask := self._mask(one_hot.argmax(-1)[table])) is not None:
+        if (mask := self._mask(_category(one_hot)[table])) is not None:
             weights = weights * mask
         gradient = torch.matmul(weights, centred).mean(0) / categories
         return estimate_from_gradient(logits, gradient, losses, one_hot[0, 0])
@@ -268,7 +268,7 @@ class ARSM(_SwapMerge):
         super().__init__()
         self.samples = sample_count(samples)
 
-    def _mask(self, category: Int[Tensor, "M J K *B L"]) -> Tensor | None:
+    def _mask(self, category: Float[Tensor, "M J K *B L"]) -> Tensor | None:
         return None
 
 
@@ -295,7 +295,7 @@ class ARSMPlus(_SwapMerge):
         super().__init__()
         self.samples = sample_count(samples)
 
-    def _mask(self, category: Int[Tensor, "M J K *B L"]) -> Tensor | None:
+    def _mask(self, category: Float[Tensor, "M J K *B L"]) -> Tensor | None:
         return (category.amin(0) != category.amax(0)).movedim(0, -1)
 
 
@@ -321,6 +321,11 @@ def _at(values: Tensor, index: Tensor) -> Tensor:
     shape = torch.broadcast_shapes(values.shape[:-1], index.shape[:-1])
     values, index = values.expand(*shape, values.shape[-1]), index.expand(*shape, 1)
     return values.gather(-1, index).squeeze(-1)
+
+
+def _category(one_hot: Float[Tensor, "... C"]) -> Float[Tensor, "..."]:
+    """The number of the category; an arg max over a short axis would take longer."""
+    return one_hot @ torch.arange(one_hot.shape[-1]).to(one_hot)
 
 
 def _pair_orders(categories: int, device: torch.device) -> tuple[Tensor, Tensor]:
