@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -10,6 +10,20 @@ from torch import Tensor, nn
 
 from estimators.estimate import Estimate, Objective, estimate_at
 from estimators.noise import Noise
+
+
+class Sizes(NamedTuple):
+    """What learned parts are built for; `context` is its number of features."""
+
+    latents: int
+    categories: int
+    context: int | None
+    replicas: int | None
+
+    def __str__(self) -> str:
+        context = "no context" if self.context is None else f"a context of {self.context} features"
+        replicas = "no replicas" if self.replicas is None else f"{self.replicas} replicas"
+        return f"L = {self.latents}, C = {self.categories}, {context}, {replicas}"
 
 
 class Estimator(nn.Module, ABC):
@@ -26,6 +40,7 @@ class Estimator(nn.Module, ABC):
         binary_only: Whether it needs C = 2.
         needs_gradient: Whether it differentiates the objective with respect to the sample.
         per_replica: Settings that may be a tensor `R`, broadcast over the logits' first axis.
+        reads_context: Whether what it learns looks at the context, where there is one.
         reference: Where it was published.
     """
 
@@ -35,11 +50,13 @@ class Estimator(nn.Module, ABC):
     binary_only: ClassVar[bool] = False
     needs_gradient: bool
     per_replica: ClassVar[frozenset[str]] = frozenset()
+    reads_context: bool = False
     reference: ClassVar[str]
 
     def __init__(self) -> None:
         super().__init__()
-        self._built: tuple[int, int, int | None, int | None] | None = None
+        self._built: Sizes | None = None
+        self._learns = False
 
     @abstractmethod
     def evaluations(self, latents: int, categories: int) -> int:
@@ -73,15 +90,24 @@ class Estimator(nn.Module, ABC):
             context: The input that learned baselines may look at.
 
         Raises:
-            ValueError: If this estimator cannot handle such logits, or the objective returns
-                another shape.
+            ValueError: If this estimator cannot handle such logits or such a context, or the
+                objective returns another shape.
             TypeError: If the logits are not floating point.
         """
         self._validate(logits)
+        if context is not None:
+            if context.ndim != logits.ndim - 1 or context.shape[:-1] != logits.shape[:-2]:
+                raise ValueError(
+                    f"context must be `*B F` with the logits' batch {tuple(logits.shape[:-2])}, "
+                    f"got shape {tuple(context.shape)}; expand it to every example"
+                )
+            context = context.detach().to(logits.dtype)
         if self._built is None:
             features = None if context is None else context.shape[-1]
             self.build(logits.shape[-2], logits.shape[-1], features)
             self.to(logits.device, logits.dtype)
+        if self._learns:
+            self._match(logits, context)
         return self._estimate(logits, objective, noise, context)
 
     def check(self, latents: int, categories: int) -> str | None:
@@ -119,21 +145,25 @@ class Estimator(nn.Module, ABC):
         settings = (getattr(self, name) for name in sorted(self.per_replica))
         held = [len(value) for value in settings if isinstance(value, Tensor)]
         replicas = held[0] if replicas is None and held else replicas
-        sizes = (latents, categories, context, replicas)
+        sizes = Sizes(latents, categories, context, replicas)
         if self._built == sizes:
             return
-        if self._built is not None:
+        if self._learns:
             raise ValueError(
-                f"{self.name} was built for {self._built}, got {sizes}; make a new one"
+                f"{self.name} was built for {self._built}; got {sizes}; make a new one"
             )
         if (reason := self.check(latents, categories)) is not None:
             raise ValueError(reason)
+        for name in ("latents", "context", "replicas"):
+            if (size := getattr(sizes, name)) is not None and size < 1:
+                raise ValueError(f"{name} must be at least 1, got {size}")
         for name in sorted(self.per_replica):
             value = getattr(self, name)
             if replicas is not None and isinstance(value, Tensor) and len(value) != replicas:
                 raise ValueError(f"{name} must hold {replicas} replicas, got {len(value)}")
         self._build(latents, categories, context, replicas)
         self._built = sizes
+        self._learns = bool(self.state_dict())
 
     def _build(
         self, latents: int, categories: int, context: int | None, replicas: int | None
@@ -150,7 +180,7 @@ class Estimator(nn.Module, ABC):
             value = getattr(self, name)
             if isinstance(value, Tensor):
                 setattr(self, name, value[keep])
-        if self._built is None or self._built[-1] is None:
+        if self._built is None or self._built.replicas is None:
             return
         for module in self.modules():
             for parameter in module.parameters(recurse=False):
@@ -160,7 +190,7 @@ class Estimator(nn.Module, ABC):
                 if module is not self or name not in self.per_replica:
                     setattr(module, name, buffer[keep])
         kept = int(keep.sum()) if keep.dtype == torch.bool else len(keep)
-        self._built = (*self._built[:3], kept)
+        self._built = self._built._replace(replicas=kept)
 
     def _keep(
         self,
@@ -216,6 +246,29 @@ class Estimator(nn.Module, ABC):
                 f"got shape {tuple(logits.shape)}"
             )
         return value.to(logits.dtype).view(-1, *(1,) * (logits.ndim - 1))
+
+    def _other_sizes(self, sizes: Sizes) -> ValueError:
+        return ValueError(f"{self.name} was built for {self._built}; got {sizes}; make a new one")
+
+    def _match(
+        self, logits: Float[Tensor, "*B L C"], context: Float[Tensor, "*B F"] | None
+    ) -> None:
+        """Refuses what the learned parts were not built for."""
+        built = self._built
+        if built is None:
+            return
+        latents, categories = logits.shape[-2:]
+        features = None if context is None else context.shape[-1]
+        sizes = built._replace(latents=latents, categories=categories)
+        if self.reads_context:
+            sizes = sizes._replace(context=features)
+        if sizes != built:
+            raise self._other_sizes(sizes)
+        if built.replicas is not None and (logits.ndim < 3 or len(logits) != built.replicas):
+            raise ValueError(
+                f"{self.name} was built for {built.replicas} replicas, so logits must lead with "
+                f"that many, got shape {tuple(logits.shape)}"
+            )
 
     def _validate(self, logits: Float[Tensor, "*B L C"]) -> None:
         if logits.ndim < 2:

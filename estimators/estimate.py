@@ -10,6 +10,12 @@ from torch import Tensor
 Objective = Callable[[Float[Tensor, "K *B L C"]], Float[Tensor, " K *B"]]
 
 
+_NO_GRADIENT = (
+    "{} needs an objective that is differentiable in its sample, got losses without a gradient "
+    "to it; use an estimator that needs none, such as reinforce_loo"
+)
+
+
 class Estimate(NamedTuple):
     """One gradient estimate per example.
 
@@ -28,8 +34,14 @@ class Estimate(NamedTuple):
 
 
 def estimate_at(one_hot: Float[Tensor, "K *B L C"], objective: Objective) -> Estimate:
-    """The estimate of hard samples that carry the gradient themselves."""
+    """The estimate of hard samples that carry the gradient themselves.
+
+    Raises:
+        ValueError: If the losses have no gradient at all, where the samples do.
+    """
     surrogate = mean_over_samples(evaluate(objective, one_hot))
+    if one_hot.requires_grad and not surrogate.requires_grad:
+        raise ValueError(_NO_GRADIENT.format("a pathwise estimator"))
     return Estimate(surrogate, surrogate.detach(), one_hot[0].detach())
 
 
@@ -83,6 +95,17 @@ def even_sample_count(samples: Any, method: str) -> int:
     return count
 
 
+def flag(name: str, value: Any) -> bool:
+    """A checked setting that is on or off.
+
+    Raises:
+        ValueError: If it is neither True nor False.
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+    return value
+
+
 def evaluate_and_differentiate(
     objective: Objective, one_hot: Float[Tensor, "K *B L C"], method: str
 ) -> tuple[Float[Tensor, " K *B"], Float[Tensor, "K *B L C"]]:
@@ -122,10 +145,7 @@ def differentiate(
             losses.sum(), point, retain_graph=True, create_graph=differentiable, allow_unused=True
         )
     if gradient is None:
-        raise ValueError(
-            f"{method} needs an objective that is differentiable in its sample, got losses without "
-            "a gradient to it; use an estimator that needs none, such as reinforce_loo"
-        )
+        raise ValueError(_NO_GRADIENT.format(method))
     return gradient
 
 

@@ -83,28 +83,17 @@ class Network(nn.Module):
                 values = noise.uniform(rows, outputs).mul(2 * bound).sub(bound)
                 parameters.append(nn.Parameter(values.expand(*lead, -1, -1).clone()))
         self._activation = activation
-        self._features = sizes[0]
 
     def forward(self, x: Float[Tensor, "*B inputs"]) -> Float[Tensor, "*B outputs"]:
-        """Maps the last axis; with replicas, `x` leads with `R`.
-
-        Raises:
-            ValueError: If `x` has other features, or another number of replicas.
-        """
-        if x.shape[-1] != self._features:
-            raise ValueError(f"context must have {self._features} features, got {x.shape[-1]}")
+        """Maps the last axis; with replicas, `x` leads with `R`."""
         weights = list(self.weights)
         has_replicas = weights[0].dim() == 3
-        if has_replicas and (x.dim() < 2 or len(x) != len(weights[0])):
-            raise ValueError(
-                f"estimator was built for {len(weights[0])} replicas, got {tuple(x.shape)=}"
-            )
         rows = x.flatten(1, -2) if has_replicas and x.dim() > 2 else x
         rows = rows.unsqueeze(1) if has_replicas and x.dim() == 2 else rows
         for index, (weight, bias) in enumerate(zip(weights, self.biases, strict=True)):
             rows = self._activation(rows) if index else rows
             rows = rows @ weight.to(x.dtype) + (bias if has_replicas else bias[0]).to(x.dtype)
-        return rows.reshape(*x.shape[:-1], -1)
+        return rows.reshape(*x.shape[:-1], rows.shape[-1])
 
 
 class Baseline(nn.Module):
@@ -122,36 +111,15 @@ class Baseline(nn.Module):
         self.network = Network(
             (features, hidden, 1), torch.tanh, replicas, name=name, starts_at_zero=True
         )
-        self._name = name
 
-    def forward(self, context: Float[Tensor, "*B F"] | None) -> Float[Tensor, "*B"]:
-        """The prediction for every example.
-
-        Raises:
-            ValueError: If there is no context, or one of another size.
-        """
-        if context is None:
-            raise ValueError(
-                f"{self._name} was built for a context of features, got none; "
-                "hand it to estimate(..., context=x)"
-            )
-        return self.network(context.detach()).squeeze(-1)
+    def forward(self, context: Float[Tensor, "*B F"]) -> Float[Tensor, "*B"]:
+        """The prediction for every example."""
+        return self.network(context).squeeze(-1)
 
 
 def replica_view(value: Tensor, logits: Float[Tensor, "*B L C"]) -> Tensor:
-    """A number, or numbers `R`, in a shape that broadcasts over the logits.
-
-    Raises:
-        ValueError: If the logits' first axis does not have one entry per replica.
-    """
-    if value.dim() == 0:
-        return value
-    if logits.dim() < 3 or len(logits) != len(value):
-        raise ValueError(
-            f"estimator was built for {len(value)} replicas, so logits must lead with that many, "
-            f"got shape {tuple(logits.shape)}"
-        )
-    return value.view(-1, *(1,) * (logits.dim() - 1))
+    """A number, or numbers `R`, in a shape that broadcasts over the logits."""
+    return value.view(-1, *(1,) * (logits.dim() - 1)) if value.dim() else value
 
 
 class Bridge(NamedTuple):

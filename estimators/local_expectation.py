@@ -11,6 +11,7 @@ from estimators.estimate import (
     Objective,
     estimate_from_gradient,
     evaluate,
+    mean_over_samples,
     sample_count,
 )
 from estimators.noise import Noise
@@ -21,7 +22,8 @@ class LocalExpectation(Estimator):
 
     Unbiased; exact where the objective is a sum over variables. `1 + L (C - 1)` evaluations of the
     objective per sample, which need not be differentiable in the sample. With F_c the loss after
-    variable l is set to c, the gradient to its logits is `pi_l (F - <pi_l, F>)`.
+    variable l is set to c, the gradient to its logits is `pi_l (F - <pi_l, F>)`; the gradient to
+    what the objective closes over averages all these losses, with their probabilities.
 
     Args:
         samples: Independent samples of all variables that the estimate averages over.
@@ -63,8 +65,11 @@ class LocalExpectation(Estimator):
         chosen = chosen.view(latents, 1, *(1,) * (one_hot.dim() - 2), latents, 1)
         changed = torch.where(chosen, others, one_hot)  # L C-1 K *B L C
         losses = evaluate(objective, torch.cat((one_hot, changed.flatten(0, 2))))
-        base, by_change = losses.detach().split([self.samples, len(losses) - self.samples])
+        base, by_change = losses.split([self.samples, len(losses) - self.samples])
         after = by_change.unflatten(0, changed.shape[:3]).movedim(0, -1).unsqueeze(-1)
         table = base[..., None, None] * one_hot + (after * others).sum(0)
-        gradient = jacobian_product([(1.0, p)], table).mean(0)
-        return estimate_from_gradient(logits, gradient, losses[: self.samples], one_hot[0])
+        gradient = jacobian_product([(1.0, p)], table.detach()).mean(0)
+        direct = (p * table).sum(-1).mean(-1)  # every loss is there, so none is left out
+        return estimate_from_gradient(logits, gradient, direct, one_hot[0])._replace(
+            value=mean_over_samples(base).detach()
+        )

@@ -12,6 +12,7 @@ from estimators.estimate import (
     estimate_from_gradient,
     evaluate,
     evaluate_and_differentiate,
+    flag,
     mean_over_samples,
     sample_count,
 )
@@ -68,10 +69,11 @@ class MuProp(Estimator):
         if not (constant or linear):
             raise ValueError("muprop needs its constant or its linear part, got neither")
         self.samples = sample_count(samples)
-        self.constant, self.linear, self.learn_eta = constant, linear, learn_eta
+        self.constant, self.linear = flag("constant", constant), flag("linear", linear)
+        self.learn_eta = flag("learn_eta", learn_eta)
         self._keep("eta", eta, between=(0, 2) if learn_eta else (-torch.inf, torch.inf))
         self.needs_gradient = linear
-        self.uses_baseline = baseline
+        self.reads_context = flag("baseline", baseline)
         self.hidden = sample_count(hidden, quantity="hidden")
         self.constant_weight: Scalar | None = None
         self.linear_weight: Scalar | None = None
@@ -88,7 +90,7 @@ class MuProp(Estimator):
             self.constant_weight = Scalar(self.eta, replicas, "eta")
         if self.learn_eta and self.linear:
             self.linear_weight = Scalar(self.eta, replicas, "eta")
-        if self.uses_baseline:
+        if self.reads_context:
             if context is None:
                 raise ValueError("muprop's baseline needs a context, got none; set baseline=False")
             self.baseline = Baseline(context, self.hidden, replicas, self.name)
@@ -109,41 +111,52 @@ class MuProp(Estimator):
             slope = gradient[-1]
         else:
             losses = evaluate(objective, points)
-        prediction = None if self.baseline is None else self.baseline(context)
         with torch.enable_grad():
-            detached = losses.detach()
-            signal = detached[:-1] if prediction is None else detached[:-1] - prediction.detach()
-            estimated, tuning_loss = self._combine(
-                logits, one_hot, p, (signal, detached[-1], slope)
+            gradient, tuning_loss = self._combine(
+                logits, one_hot - p, p, (losses.detach(), slope), context
             )
-            if prediction is not None:
-                error = mean_over_samples((detached[:-1] - prediction).square())
-                tuning_loss = error if tuning_loss is None else tuning_loss + error
-        return estimate_from_gradient(logits, estimated, losses[:-1], one_hot[0], tuning_loss)
+        return estimate_from_gradient(logits, gradient, losses[:-1], one_hot[0], tuning_loss)
 
     def _combine(
         self,
         logits: Float[Tensor, "*B L C"],
-        one_hot: Float[Tensor, "K *B L C"],
+        score: Float[Tensor, "K *B L C"],
         p: Float[Tensor, "*b L C"],
-        expansion: tuple[Tensor, Tensor, Tensor],
+        at_points: tuple[Float[Tensor, " K+1 *B"], Float[Tensor, "*B L C"]],
+        context: Float[Tensor, "*B F"] | None,
     ) -> tuple[Float[Tensor, "*B L C"], Float[Tensor, "*B"] | None]:
-        """The gradient and the loss of the weights, both from the expansion's three parts."""
-        signal, at_mean, slope = expansion
-        score = one_hot - p
-        gradient = (signal[..., None, None] * score).mean(0)
+        """The gradient, and the loss of what is learned.
+
+        Args:
+            logits: For their format.
+            score: At the samples.
+            p: Probabilities.
+            at_points: Losses at the samples and at p; the gradient at p.
+            context: For the baseline.
+        """
+        losses, slope = at_points
+        signal, exact = losses[:-1], torch.zeros_like(p)
         if self.constant:
             weight = self._weight(self.constant_weight, logits)
-            gradient = gradient - weight * at_mean[..., None, None] * score.mean(0)
+            signal = signal - _per_example(weight) * losses[-1]
         if self.linear:
             weight = self._weight(self.linear_weight, logits)
-            along = (slope * score).sum((-2, -1), keepdim=True)
-            exact = jacobian_product([(1.0, p)], slope.unsqueeze(0)).squeeze(0)
-            gradient = gradient + weight * (exact - (along * score).mean(0))
-        if not self.learn_eta:
-            return gradient, None
-        loss = gradient.square().sum((-2, -1))
-        return gradient, loss
+            signal = signal - _per_example(weight) * (slope * score).sum((-2, -1))
+            exact = weight * jacobian_product([(1.0, p)], slope.unsqueeze(0)).squeeze(0)
+        tuning_losses = []
+        if self.baseline is not None and context is not None:
+            prediction = self.baseline(context)  # of what the expansion leaves
+            tuning_losses.append(mean_over_samples((signal.detach() - prediction).square()))
+            signal = signal - prediction.detach()
+        gradient = exact + (signal[..., None, None] * score).mean(0)
+        if self.learn_eta:
+            tuning_losses.append(gradient.square().sum((-2, -1)))
+        return gradient, sum(tuning_losses[1:], start=tuning_losses[0]) if tuning_losses else None
 
     def _weight(self, learned: Scalar | None, logits: Float[Tensor, "*B L C"]) -> float | Tensor:
         return self._broadcast("eta", logits) if learned is None else learned(logits)
+
+
+def _per_example(weight: float | Tensor) -> float | Tensor:
+    """A weight that broadcasts over the logits, for what has no latent variables."""
+    return weight[..., 0, 0] if isinstance(weight, Tensor) and weight.dim() else weight

@@ -10,10 +10,11 @@ from estimators.estimate import (
     Estimate,
     Objective,
     evaluate,
+    flag,
     mean_over_samples,
     sample_count,
 )
-from estimators.learned import Baseline
+from estimators.learned import Baseline, replica_view
 from estimators.noise import Noise
 
 
@@ -42,6 +43,7 @@ class NVIL(Estimator):
     name = "nvil"
     unbiased = True
     needs_gradient = False
+    reads_context = True
     reference = "Mnih, Gregor (2014), arXiv:1402.0030"
     running_mean: Tensor
     running_variance: Tensor
@@ -51,9 +53,9 @@ class NVIL(Estimator):
     ) -> None:
         super().__init__()
         self.samples = sample_count(samples)
-        if not 0 <= decay < 1:
-            raise ValueError(f"decay must be in [0, 1), got {decay}")
-        self.normalise = normalise
+        if isinstance(decay, bool) or not isinstance(decay, int | float) or not 0 <= decay < 1:
+            raise ValueError(f"decay must be a number in [0, 1), got {decay!r}")
+        self.normalise = flag("normalise", normalise)
         self.unbiased = not normalise
         self.decay = decay
         self.hidden = sample_count(hidden, quantity="hidden")
@@ -81,19 +83,21 @@ class NVIL(Estimator):
     ) -> Estimate:
         one_hot = draw_one_hot(probabilities(compact(logits)), logits, noise, self.samples)
         losses = evaluate(objective, one_hot)
-        prediction = None if self.baseline is None else self.baseline(context)
-        residual = losses.detach() if prediction is None else losses.detach() - prediction
         mean, variance = (
-            moment.to(logits.dtype).view(-1, *(1,) * (logits.dim() - 3)) if moment.dim() else moment
+            replica_view(moment.to(logits.dtype), logits)[..., 0, 0] if moment.dim() else moment
             for moment in (self.running_mean, self.running_variance)
         )
-        error = residual - mean.clone()
+        with torch.enable_grad():
+            residual = losses.detach()
+            if self.baseline is not None and context is not None:
+                residual = residual - self.baseline(context)
+            error = residual - mean.clone()
+            tuning_loss = None if self.baseline is None else mean_over_samples(error.square())
         scale = variance.sqrt().clamp(min=1) if self.normalise else torch.ones_like(variance)
         signal = error.detach() / scale
         if self.training:
             self._follow(residual.detach())
         surrogate = mean_over_samples(signal * log_probability(logits, one_hot) + losses)
-        tuning_loss = None if prediction is None else mean_over_samples(error.square())
         value = mean_over_samples(losses).detach()
         return Estimate(surrogate, value, one_hot[0], tuning_loss)
 

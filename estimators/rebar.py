@@ -15,6 +15,7 @@ from estimators.estimate import (
     differentiate,
     estimate_from_gradient,
     evaluate,
+    flag,
     sample_count,
 )
 from estimators.learned import Bridge, Scalar, reach_only
@@ -83,7 +84,8 @@ class RelaxedControl(Estimator):
         """Stores the settings that both methods share."""
         self._keep("temperature", temperature)
         self._keep("eta", eta, between=(0, 2) if learn_eta else (-torch.inf, torch.inf))
-        self.learn_temperature, self.learn_eta = learn_temperature, learn_eta
+        self.learn_temperature = flag("learn_temperature", learn_temperature)
+        self.learn_eta = flag("learn_eta", learn_eta)
         self.learned_temperature = self.learned_eta = None
 
     def _build_control(self, replicas: int | None) -> None:
@@ -180,7 +182,8 @@ class REBAR(RelaxedControl):
     hard sample and one at each of two relaxed ones, with gradients there; coupled noise makes the
     relaxed ones coincide. With c = eta f(softmax(z / lambda)), the gradient is
     `(f(D) - c(z~)) score + d c(z) - d c(z~)`. Weight and temperature are learned, to reduce the
-    squared gradient; a learned temperature needs an objective that can be differentiated twice.
+    squared gradient; a learned temperature needs an objective that torch differentiates twice
+    rightly, which cannot be checked.
 
     Args:
         temperature: lambda, where it starts if learned; > 0, dimensionless.
@@ -228,7 +231,8 @@ class REBAR(RelaxedControl):
             raise ValueError(f"link must be 'softmax' or 'probit', got {link!r}")
         if link == "probit" and relaxation == "muprop":
             raise ValueError("relaxation 'muprop' needs the softmax link, got link='probit'")
-        self.coupled, self.relaxation, self.link = coupled, relaxation, link
+        self.coupled = flag("coupled", coupled)
+        self.relaxation, self.link = relaxation, link
         self.samples = sample_count(samples)
 
     def _check(self, latents: int, categories: int) -> str | None:

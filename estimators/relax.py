@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import leaky_relu
 
-from estimators.estimate import sample_count
+from estimators.estimate import flag, sample_count
 from estimators.learned import Network
 from estimators.rebar import Correction, RelaxedControl
 from estimators.relaxation import Categorical, Logistic, Relaxation
@@ -20,7 +20,7 @@ class RELAX(RelaxedControl):
     `c(z) = eta f(softmax(z / lambda)) + r(z, x)`, with r a network of one hidden layer that sees
     the perturbed logits and the context, if there is one; r starts at zero. Its parameters, the
     weight and the temperature are learned, to reduce the squared gradient; a learned temperature
-    needs an objective that can be differentiated twice.
+    needs an objective that torch differentiates twice rightly, which cannot be checked.
 
     Args:
         temperature: lambda, where it starts if learned; > 0, dimensionless.
@@ -41,6 +41,7 @@ class RELAX(RelaxedControl):
     """
 
     name = "relax"
+    reads_context = True
     reference = "Grathwohl, Choi, Wu, Roeder, Duvenaud (2018), arXiv:1711.00123"
 
     def __init__(
@@ -58,17 +59,15 @@ class RELAX(RelaxedControl):
         self._keep_control(
             temperature, eta, learn_temperature=learn_temperature, learn_eta=learn_eta
         )
-        self.coupled = coupled
+        self.coupled = flag("coupled", coupled)
         self.hidden = sample_count(hidden, quantity="hidden")
         self.samples = sample_count(samples)
         self.network: Network | None = None
-        self._context: int | None = None
 
     def _build(
         self, latents: int, categories: int, context: int | None, replicas: int | None
     ) -> None:
         self._build_control(replicas)
-        self._context = context
         inputs = latents * (1 if categories == 2 else categories) + (context or 0)
         self.network = Network(
             (inputs, self.hidden, 1),
@@ -87,18 +86,13 @@ class RELAX(RelaxedControl):
     def _correction(
         self, z: Float[Tensor, "S *B L W"], context: Float[Tensor, "*B F"] | None
     ) -> Correction | None:
-        if self._context is not None and context is None:
-            raise ValueError(
-                f"relax was built for a context of {self._context} features, got none; "
-                "hand it to estimate(..., context=x)"
-            )
-        point = z.detach().requires_grad_()
-        inputs = point.flatten(-2).movedim(0, -2)  # replicas lead, samples after the batch
-        if self._context is not None and context is not None:
-            seen = context.detach().to(z.dtype).unsqueeze(-2)
-            inputs = torch.cat((inputs, seen.expand(*inputs.shape[:-1], -1)), -1)
         if self.network is None:
             raise RuntimeError("relax was not built")
+        point = z.detach().requires_grad_()
+        inputs = point.flatten(-2).movedim(0, -2)  # replicas lead, samples after the batch
+        if context is not None:
+            seen = context.unsqueeze(-2).expand(*inputs.shape[:-1], -1)
+            inputs = torch.cat((inputs, seen), -1)
         value = self.network(inputs).squeeze(-1).movedim(-1, 0)
         (slope,) = torch.autograd.grad(value.sum(), point, create_graph=True)
         return Correction(value, slope)

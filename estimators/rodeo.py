@@ -4,7 +4,7 @@ from functools import partial
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import leaky_relu
 
@@ -26,10 +26,12 @@ class Neighbours(NamedTuple):
     """The samples with one variable changed: `A` = C - 1 other categories of each.
 
     Args:
-        one_hot: `A K *B L C`. The changed variable's new category.
+        category: `K *B L A`. The changed variable's new category.
+        one_hot: `A K *B L C`. The same.
         weight: `*B K L A`. Its probability, over L.
     """
 
+    category: Int[Tensor, "K *B L A"]
     one_hot: Float[Tensor, "A K *B L C"]
     weight: Float[Tensor, "*B K L A"]
 
@@ -125,8 +127,10 @@ class RODEO(Estimator):
         j = torch.stack([k.roll(-by) for by in range(1, self.samples)])  # J K, every other sample
         slope = slopes[j]
         distance = (slope * (one_hot - one_hot[j])).sum((-2, -1))  # J K *B
-        change = (slope * (neighbours.one_hot.unsqueeze(1) - one_hot)).sum(-1)  # A J K *B L
-        there = (distance.unsqueeze(-1) + change).movedim((1, 2, 0), (-4, -3, -1))
+        at_sample = (slope * one_hot).sum(-1, keepdim=True)
+        place = neighbours.category.expand(len(j), *neighbours.category.shape)
+        change = slope.gather(-1, place) - at_sample  # J K *B L A
+        there = (distance[..., None, None] + change).movedim((0, 1), (-4, -3))
         return (
             self._average(losses[j], distance.movedim((0, 1), (-2, -1))[..., None, None]),
             self._average(losses[j], there),
@@ -142,9 +146,12 @@ class RODEO(Estimator):
 
 def _neighbours(one_hot: Float[Tensor, "K *B L C"], p: Float[Tensor, "*b L C"]) -> Neighbours:
     latents, categories = one_hot.shape[-2:]
-    rolled = torch.stack([one_hot.roll(by, -1) for by in range(1, categories)])
+    steps = range(1, categories)
+    rolled = torch.stack([one_hot.roll(by, -1) for by in steps])
     weight = (rolled * p).sum(-1) / latents  # A K *B L
-    return Neighbours(rolled, weight.movedim((1, 0), (-3, -1)))
+    step = torch.tensor(list(steps), device=one_hot.device)
+    category = (one_hot.argmax(-1, keepdim=True) + step) % categories
+    return Neighbours(category, rolled, weight.movedim((1, 0), (-3, -1)))
 
 
 def _spread(

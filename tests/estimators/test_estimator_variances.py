@@ -160,6 +160,33 @@ def test_a_baseline_learns_what_the_context_says(name, settings):
     assert varies_less(own_gradients(), before, factor=0.4)
 
 
+def test_muprops_baseline_predicts_what_its_expansion_leaves():
+    """On top of an expansion that takes a large level away, a baseline must not bring it back."""
+    small = problem(2, 3)
+
+    def objective(d):
+        return 10 + torch.tanh((d * small.weight.detach()).sum((-2, -1)))
+
+    def sample(method, count, noise):
+        theta = leaf(small.logits.expand(count, 2, 3))
+        x = torch.ones(count, 1, dtype=torch.float64)
+        return theta, method.estimate(theta, objective, noise, context=x)
+
+    found = []
+    for baseline in (False, True):
+        method = estimators.get("muprop", learn_eta=False, baseline=baseline)
+        method.build(2, 3, context=1)
+        optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True), *method.parameters()])
+        for step in range(300 if baseline else 0):
+            _, out = sample(method, 200, Noise(seed=step))
+            optimizer.zero_grad()
+            out.tuning_loss.mean().backward()
+            optimizer.step()
+        theta, out = sample(method, ROWS, Noise(seed=1000))
+        found.append(torch.autograd.grad(out.surrogate.sum(), theta)[0])
+    assert varies_less(found[1], found[0], factor=1.1)
+
+
 def test_a_running_mean_takes_a_constant_level_away():
     small = problem(2, 3)
 
