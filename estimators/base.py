@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from estimators.estimate import Estimate, Objective, estimate_at
@@ -78,7 +78,7 @@ class Estimator(nn.Module, ABC):
         objective: Objective,
         noise: Noise,
         *,
-        context: Float[Tensor, "*B F"] | None = None,
+        context: Shaped[Tensor, "..."] | None = None,
     ) -> Estimate:
         """Estimates the gradient of `E[objective(D)]`, D one-hot with these logits.
 
@@ -87,7 +87,7 @@ class Estimator(nn.Module, ABC):
             objective: Maps one-hot `K *B L C` to per-example losses `K *B`. It may close over
                 parameters and over the logits.
             noise: Gives every random number that is used.
-            context: The input that learned baselines may look at.
+            context: `*B F`, of any format: the input that learned baselines may look at.
 
         Raises:
             ValueError: If this estimator cannot handle such logits or such a context, or the

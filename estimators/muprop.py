@@ -71,7 +71,7 @@ class MuProp(Estimator):
         self.samples = sample_count(samples)
         self.constant, self.linear = flag("constant", constant), flag("linear", linear)
         self.learn_eta = flag("learn_eta", learn_eta)
-        self._keep("eta", eta, between=(0, 2) if learn_eta else (-torch.inf, torch.inf))
+        self._keep("eta", eta, between=(0.0, 2.0) if learn_eta else (-torch.inf, torch.inf))
         self.needs_gradient = linear
         self.reads_context = flag("baseline", baseline)
         self.hidden = sample_count(hidden, quantity="hidden")
@@ -122,7 +122,7 @@ class MuProp(Estimator):
         logits: Float[Tensor, "*B L C"],
         score: Float[Tensor, "K *B L C"],
         p: Float[Tensor, "*b L C"],
-        at_points: tuple[Float[Tensor, " K+1 *B"], Float[Tensor, "*B L C"]],
+        at_points: tuple[Float[Tensor, " K+1 *B"], Float[Tensor, "... L C"]],
         context: Float[Tensor, "*B F"] | None,
     ) -> tuple[Float[Tensor, "*B L C"], Float[Tensor, "*B"] | None]:
         """The gradient, and the loss of what is learned.

@@ -83,7 +83,7 @@ class RelaxedControl(Estimator):
     ) -> None:
         """Stores the settings that both methods share."""
         self._keep("temperature", temperature)
-        self._keep("eta", eta, between=(0, 2) if learn_eta else (-torch.inf, torch.inf))
+        self._keep("eta", eta, between=(0.0, 2.0) if learn_eta else (-torch.inf, torch.inf))
         self.learn_temperature = flag("learn_temperature", learn_temperature)
         self.learn_eta = flag("learn_eta", learn_eta)
         self.learned_temperature = self.learned_eta = None

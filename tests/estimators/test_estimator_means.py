@@ -303,8 +303,8 @@ def test_expected_gap_is_the_mean_gap_of_the_perturbed_logits():
     noise = Noise(seed=1).exponential(400_000, 3, dtype=torch.float64)
     top = (logits - noise.log()).topk(2)
     p = logits.softmax(-1)
-    one_hot = torch.eye(3, dtype=torch.float64)
-    expected = gapped.expected_gap(logits.expand(3, 3), p.expand(3, 3), one_hot).squeeze(-1)
+    one_hot = torch.eye(3, dtype=torch.float64).unsqueeze(1)  # K = 3 samples, L = 1
+    expected = gapped.expected_gap(logits.view(1, 3), p.view(1, 3), one_hot).flatten()
     for category in range(3):
         gaps = (top.values[:, 0] - top.values[:, 1])[top.indices[:, 0] == category]
         assert standard_errors(gaps, expected[category]) < 5
