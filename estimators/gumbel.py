@@ -9,13 +9,16 @@ from torch import Tensor
 from estimators.base import HardForwardEstimator, PathwiseEstimator
 from estimators.categorical import (
     argmax_one_hot,
+    binary_jacobian_product,
     carry_gradient,
     compact,
     draw_one_hot,
     exponentials,
     jacobian_product,
     log_normaliser,
+    log_odds,
     probabilities,
+    uniforms,
 )
 from estimators.estimate import (
     Estimate,
@@ -184,23 +187,27 @@ class GumbelRao(PathwiseEstimator):
     ) -> Float[Tensor, "K *B L C"]:
         constant = compact(logits)
         one_hot = draw_one_hot(probabilities(constant), logits, noise, samples)
-        jacobian = self._mean_jacobian(logits.detach(), one_hot.squeeze(0), noise)
+        temperature = self._broadcast("temperature", logits)
+        if logits.shape[-1] == 2:
+            weight = self._mean_weight(logits.detach(), one_hot.squeeze(0), temperature, noise)
+            return carry_gradient(logits, one_hot, lambda g: binary_jacobian_product(weight, g))
+        jacobian = self._mean_jacobian(logits.detach(), one_hot.squeeze(0), temperature, noise)
         return carry_gradient(
             logits, one_hot, lambda g: torch.matmul(jacobian, g.unsqueeze(-1)).squeeze(-1)
         )
 
     def _mean_jacobian(
-        self, logits: Float[Tensor, "*B L C"], one_hot: Float[Tensor, "*B L C"], noise: Noise
+        self,
+        logits: Float[Tensor, "*B L C"],
+        one_hot: Float[Tensor, "*B L C"],
+        temperature: float | Tensor,
+        noise: Noise,
     ) -> Float[Tensor, "*B L C C"]:
         """Mean over draws of `(1/tau) J(s)`, that is of `(1/tau) (diag(s) - s s^T)`."""
-        temperature = self._broadcast("temperature", logits)
         mean = torch.zeros_like(logits)
         outer = logits.new_zeros(*logits.shape, logits.shape[-1])
-        numbers = math.prod(noise.replica_shape(logits.shape))
-        chunk = min(max(CHUNK_NUMBERS // max(numbers, 1), 1), self.samples)
-        for start in range(0, self.samples, chunk):
-            draws = exponentials(noise, logits, min(chunk, self.samples - start))
-            s = probabilities(_conditional(logits, one_hot, draws) / temperature)
+        for count in self._chunks(noise, logits):
+            s = _conditional(logits, one_hot, exponentials(noise, logits, count), temperature)
             mean += s.sum(0)
             by_draw = s.movedim(0, -1)
             outer += torch.matmul(by_draw, by_draw.mT)
@@ -209,19 +216,57 @@ class GumbelRao(PathwiseEstimator):
             scale.unsqueeze(-1) if isinstance(scale, Tensor) else scale
         )
 
+    def _mean_weight(
+        self,
+        logits: Float[Tensor, "*B L 2"],
+        one_hot: Float[Tensor, "*B L 2"],
+        temperature: float | Tensor,
+        noise: Noise,
+    ) -> Float[Tensor, "*B L"]:
+        """Mean over draws of `(1/tau) s_0 s_1`, for two categories.
+
+        The drawn class leads by a logistic variable given its sign. With its odds r and v uniform
+        the other class's share of it, before the temperature, is `(1 - v) / (1 + v r)`.
+        """
+        odds = ((one_hot[..., 1] - one_hot[..., 0]) * log_odds(logits)).exp()
+        temperature = temperature.squeeze(-1) if isinstance(temperature, Tensor) else temperature
+        total = torch.zeros_like(odds)
+        for count in self._chunks(noise, odds):
+            v = uniforms(noise, logits, count)
+            share = (1 - v) / torch.addcmul(torch.ones_like(odds), v, odds)
+            share = _power(share, 1 / temperature)
+            total += (share / (1 + share).square()).sum(0)
+        return total / (temperature * self.samples)
+
+    def _chunks(self, noise: Noise, like: Tensor) -> list[int]:
+        """How many draws to take at a time."""
+        numbers = math.prod(noise.replica_shape(like.shape))
+        chunk = min(max(CHUNK_NUMBERS // max(numbers, 1), 1), self.samples)
+        full, rest = divmod(self.samples, chunk)
+        return [chunk] * full + [rest] * (rest > 0)
+
 
 def _conditional(
     logits: Float[Tensor, "*B L C"],
     one_hot: Float[Tensor, "*B L C"],
     draws: Float[Tensor, "K *B L C"],
+    temperature: float | Tensor,
 ) -> Float[Tensor, "K *B L C"]:
-    """Perturbed logits given that their arg max is the sample, from standard exponentials.
+    """Tempered softmax of logits perturbed given their arg max, from standard exponentials E.
 
-    The largest one, at the sample, is `log Z - log E_D`; the others are
-    `-log(E_c exp(-theta_c) + E_D / Z)`, here in log space.
+    The perturbed logits are `-log(E_D / Z)` at the sample and `-log(E_c exp(-theta_c) + E_D / Z)`
+    elsewhere, so relative to the sample a category weighs
+    `(1 + (E_c / E_D) Z exp(-theta_c)) ** (-1/tau)`: at most 1, and 0 where that overflows.
     """
-    normaliser = log_normaliser(logits).unsqueeze(-1)
-    logs = draws.log()
-    top = normaliser - (logs * one_hot).sum(-1, keepdim=True)
-    others = -torch.logaddexp(logs - logits, -top)
-    return torch.where(one_hot.bool(), top, others)
+    inverse = (log_normaliser(logits).unsqueeze(-1) - logits).exp()
+    at_sample = (draws * one_hot).sum(-1, keepdim=True)
+    ratio = (draws / at_sample) * inverse.masked_fill(one_hot.bool(), 0.0)
+    weights = _power(1 + ratio, -1 / temperature)
+    return weights / weights.sum(-1, keepdim=True)
+
+
+def _power(base: Tensor, exponent: float | Tensor) -> Tensor:
+    """A power; torch takes its time for those that are simple."""
+    if isinstance(exponent, float) and exponent in (1.0, -1.0):
+        return base if exponent == 1 else base.reciprocal()
+    return base**exponent
