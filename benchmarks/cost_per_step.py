@@ -146,6 +146,8 @@ def measure(
     """Seconds of straight-through, the median ratio to it, and the peaks of both."""
     plain = training(programme, "straight_through", {}, device)
     other = training(programme, *method, device)
+    # at the same step, so that both draw a new block of noise or neither does
+    peaks = [peak_bytes(lambda run=run: run.advance(5), device) for run in (plain, other)]
     pairs = []
     for _ in range(rounds):
         seconds = []
@@ -155,7 +157,6 @@ def measure(
             seconds.append(step_seconds(run, steps, device))
         pairs.append(seconds)
     ratio = statistics.median(theirs / ours for ours, theirs in pairs)
-    peaks = [peak_bytes(lambda run=run: run.advance(5), device) for run in (plain, other)]
     return statistics.median(ours for ours, _ in pairs), ratio, peaks[0], peaks[1]
 
 

@@ -17,8 +17,9 @@ In a sweep file, settings stand beside the name, and lists of values are searche
 `samples`. Settings in italics may differ between the replicas of a pack (tensors `[R]`).
 
 Calls are evaluations of the objective per example and estimate, all of them in one call of the
-function, at the default settings for L variables with C categories. Two settings make an unbiased
-estimator biased, and its instance says so: `nvil(normalise=True)` and `ars_plus(bounds="paper")`.
+function, at the default settings for L variables with C categories. Three settings change what the
+class declares, and the instance says so: `nvil(normalise=True)` and `ars_plus(bounds="paper")` are
+biased, `muprop(linear=False)` needs no gradient. Estimators that learn start alike for every seed.
 """
 
 

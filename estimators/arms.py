@@ -77,7 +77,9 @@ class ARMS(Estimator):
         d is Dirichlet, made of exponentials; the sum of the other draws is not taken as a
         difference, which would lose it beside a large one.
         """
-        others = torch.tensordot(1 - torch.eye(self.samples).to(draws), draws, 1)
+        others = torch.tensordot(
+            1 - torch.eye(self.samples, dtype=draws.dtype, device=draws.device), draws, 1
+        )
         log_uniform = (self.samples - 1) * (others.log() - draws.sum(0).log())
         is_rare = log_uniform < logsigmoid(-a.abs())
         return is_rare ^ (a >= 0)

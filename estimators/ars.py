@@ -325,7 +325,7 @@ def _at(values: Tensor, index: Tensor) -> Tensor:
 
 def _category(one_hot: Float[Tensor, "... C"]) -> Float[Tensor, "..."]:
     """The number of the category; an arg max over a short axis would take longer."""
-    return one_hot @ torch.arange(one_hot.shape[-1]).to(one_hot)
+    return one_hot @ torch.arange(one_hot.shape[-1], dtype=one_hot.dtype, device=one_hot.device)
 
 
 def _pair_orders(categories: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -47,13 +47,6 @@ def log_normaliser(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B L"]:
     return logits.logsumexp(-1)
 
 
-def log_probability(
-    logits: Float[Tensor, "*B L C"], one_hot: Float[Tensor, "K *B L C"]
-) -> Float[Tensor, " K *B"]:
-    """Log-probability of one-hot samples under the product of the L categoricals."""
-    return (one_hot * logits).sum((-2, -1)) - log_normaliser(logits).sum(-1)
-
-
 def uniforms(
     noise: Noise, logits: Float[Tensor, "*B L C"], samples: int
 ) -> Float[Tensor, "K *B L"]:

@@ -88,7 +88,10 @@ def expected_gap(
     """`-log(1 - p_D) / p_D`; 1 in the limit of a small probability, large where p_D is near 1."""
     smallest = torch.finfo(p.dtype).tiny
     at_sample = (one_hot * p).sum(-1, keepdim=True).clamp(min=smallest)
-    others = logits.masked_fill(one_hot.bool(), -torch.inf).logsumexp(-1, keepdim=True)
+    if logits.shape[-1] == 2:
+        others = (logits * (1 - one_hot)).sum(-1, keepdim=True)
+    else:
+        others = logits.masked_fill(one_hot.bool(), -torch.inf).logsumexp(-1, keepdim=True)
     log_rest = others - log_normaliser(logits).unsqueeze(-1)
     # each form is accurate where the other cancels
     small = at_sample < 0.5

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from estimators.base import Estimator
-from estimators.categorical import compact, draw_one_hot, log_probability, probabilities
+from estimators.categorical import compact, draw_one_hot, probabilities
 from estimators.estimate import (
     Estimate,
     Objective,
@@ -16,6 +16,7 @@ from estimators.estimate import (
 )
 from estimators.learned import Baseline, replica_view
 from estimators.noise import Noise
+from estimators.reinforce import score_estimate
 
 
 class NVIL(Estimator):
@@ -81,7 +82,8 @@ class NVIL(Estimator):
         noise: Noise,
         context: Float[Tensor, "*B F"] | None,
     ) -> Estimate:
-        one_hot = draw_one_hot(probabilities(compact(logits)), logits, noise, self.samples)
+        p = probabilities(compact(logits))
+        one_hot = draw_one_hot(p, logits, noise, self.samples)
         losses = evaluate(objective, one_hot)
         mean, variance = (
             replica_view(moment.to(logits.dtype), logits)[..., 0, 0] if moment.dim() else moment
@@ -97,9 +99,8 @@ class NVIL(Estimator):
         signal = error.detach() / scale
         if self.training:
             self._follow(residual.detach())
-        surrogate = mean_over_samples(signal * log_probability(logits, one_hot) + losses)
-        value = mean_over_samples(losses).detach()
-        return Estimate(surrogate, value, one_hot[0], tuning_loss)
+        estimate = score_estimate(logits, one_hot - p, losses, signal, one_hot[0])
+        return estimate._replace(tuning_loss=tuning_loss)
 
     @torch.no_grad()
     def _follow(self, residual: Float[Tensor, " K *B"]) -> None:

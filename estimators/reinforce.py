@@ -4,8 +4,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from estimators.base import Estimator
-from estimators.categorical import compact, draw_one_hot, log_probability, probabilities
-from estimators.estimate import Estimate, Objective, evaluate, mean_over_samples, sample_count
+from estimators.categorical import compact, draw_one_hot, probabilities
+from estimators.estimate import (
+    Estimate,
+    Objective,
+    estimate_from_gradient,
+    evaluate,
+    mean_over_samples,
+    sample_count,
+)
 from estimators.noise import Noise
 
 
@@ -45,9 +52,10 @@ class Reinforce(Estimator):
         noise: Noise,
         context: Float[Tensor, "*B F"] | None,
     ) -> Estimate:
-        one_hot = draw_one_hot(probabilities(compact(logits)), logits, noise, self.samples)
+        p = probabilities(compact(logits))
+        one_hot = draw_one_hot(p, logits, noise, self.samples)
         losses = evaluate(objective, one_hot)
-        return score_estimate(logits, one_hot, losses, losses.detach())
+        return score_estimate(logits, one_hot - p, losses, losses.detach(), one_hot[0])
 
 
 class ReinforceLOO(Estimator):
@@ -88,26 +96,29 @@ class ReinforceLOO(Estimator):
         noise: Noise,
         context: Float[Tensor, "*B F"] | None,
     ) -> Estimate:
-        one_hot = draw_one_hot(probabilities(compact(logits)), logits, noise, self.samples)
+        p = probabilities(compact(logits))
+        one_hot = draw_one_hot(p, logits, noise, self.samples)
         losses = evaluate(objective, one_hot)
         detached = losses.detach()
         signal = (detached - detached.mean(0)) * (self.samples / (self.samples - 1))
-        return score_estimate(logits, one_hot, losses, signal)
+        return score_estimate(logits, one_hot - p, losses, signal, one_hot[0])
 
 
 def score_estimate(
     logits: Float[Tensor, "*B L C"],
-    one_hot: Float[Tensor, "K *B L C"],
+    score: Float[Tensor, "K *B L C"],
     losses: Float[Tensor, " K *B"],
     signal: Float[Tensor, " K *B"],
+    one_hot: Float[Tensor, "*B L C"],
 ) -> Estimate:
-    """Detached signals times log-probabilities, plus the losses for what the objective closes over.
+    """Detached signals times scores, plus the losses for what the objective closes over.
 
     Args:
         logits: Those the samples were drawn with.
-        one_hot: The samples.
-        losses: The objective there.
+        score: Samples minus probabilities.
+        losses: The objective at the samples.
         signal: The losses minus a baseline, detached.
+        one_hot: One of the samples.
     """
-    surrogate = mean_over_samples(signal * log_probability(logits, one_hot) + losses)
-    return Estimate(surrogate, mean_over_samples(losses).detach(), one_hot[0])
+    gradient = mean_over_samples(signal[..., None, None] * score)
+    return estimate_from_gradient(logits, gradient, losses, one_hot)

@@ -55,6 +55,12 @@ def test_names_and_references_are_declared(name, settings):
     assert method.binary_only == (name in BINARY_ONLY)
 
 
+@pytest.mark.parametrize("name", estimators.names())
+def test_every_estimator_takes_samples_and_has_defaults(name):
+    assert estimators.get(name).samples >= 1
+    assert estimators.get(name, samples=4).samples == 4
+
+
 @sized_cases(sizes=(2, 3, 5))
 def test_evaluations_are_as_many_as_declared(name, settings, categories):
     seen = []
