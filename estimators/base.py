@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from estimators.categorical import Link
 from estimators.estimate import Estimate, Objective, estimate_at
 from estimators.noise import Noise
 
@@ -41,6 +42,8 @@ class Estimator(nn.Module, ABC):
         needs_gradient: Whether it differentiates the objective with respect to the sample.
         per_replica: Settings that may be a tensor `R`, broadcast over the logits' first axis.
         reads_context: Whether what it learns looks at the context, where there is one.
+        needs_context: Whether there has to be one.
+        link: How probabilities come from logits.
         reference: Where it was published.
     """
 
@@ -51,6 +54,8 @@ class Estimator(nn.Module, ABC):
     needs_gradient: bool
     per_replica: ClassVar[frozenset[str]] = frozenset()
     reads_context: bool = False
+    needs_context: bool = False
+    link: Link = "softmax"
     reference: ClassVar[str]
 
     def __init__(self) -> None:
@@ -118,6 +123,11 @@ class Estimator(nn.Module, ABC):
             return f"{self.name} needs 2 categories, got {categories}; use an estimator for any C"
         return self._check(latents, categories)
 
+    @property
+    def context_is_missing(self) -> str:
+        """What to say where there is no context, and it needs one."""
+        return f"{self.name} needs a context for its baseline, got none; set baseline to false"
+
     def _check(self, latents: int, categories: int) -> str | None:
         """A subclass's own reasons to refuse a size."""
         return None
@@ -154,6 +164,8 @@ class Estimator(nn.Module, ABC):
             )
         if (reason := self.check(latents, categories)) is not None:
             raise ValueError(reason)
+        if context is None and self.needs_context:
+            raise ValueError(self.context_is_missing)
         for name in ("latents", "context", "replicas"):
             if (size := getattr(sizes, name)) is not None and size < 1:
                 raise ValueError(f"{name} must be at least 1, got {size}")

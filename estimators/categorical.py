@@ -5,7 +5,7 @@ CPU, so that two categories, the most common case, have formulas of their own.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,6 +16,9 @@ from estimators.noise import Noise
 
 Term = tuple[float | Tensor, Float[Tensor, "... L C"]]
 """A scale (a number, or a tensor that broadcasts) and the probabilities it belongs to."""
+
+Link = Literal["softmax", "probit"]
+"""How probabilities come from logits."""
 
 _ROWS_WORTH_A_KERNEL = 16
 """Categories from which torch's CPU softmax beats elementary operations."""
@@ -45,6 +48,16 @@ def log_normaliser(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B L"]:
     if logits.shape[-1] == 2:
         return torch.logaddexp(*logits.unbind(-1))
     return logits.logsumexp(-1)
+
+
+def softmax_logits(logits: Float[Tensor, "*B L C"], link: Link) -> Float[Tensor, "*B L C"]:
+    """Logits whose softmax is the variables' law, for the logits of a link.
+
+    Args:
+        logits: With the probit link, C = 2.
+        link: "softmax", or "probit" with P(class 1) = Phi(theta_1 - theta_0).
+    """
+    return logits if link == "softmax" else torch.special.log_ndtr(logits - logits.flip(-1))
 
 
 def uniforms(

@@ -1,7 +1,6 @@
 """Enumeration of all states: the exact expectation, and its gradient."""
 
 import math
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -9,7 +8,14 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from estimators.base import Estimator
-from estimators.categorical import compact, draw_one_hot, log_normaliser, probabilities
+from estimators.categorical import (
+    Link,
+    compact,
+    draw_one_hot,
+    log_normaliser,
+    probabilities,
+    softmax_logits,
+)
 from estimators.estimate import Estimate, Objective, evaluate, mean_over_samples, sample_count
 from estimators.noise import Noise
 
@@ -18,8 +24,6 @@ MAX_STATES = 2**20
 
 CHUNK_NUMBERS = 2**22
 """Numbers in the one-hot states that one call of the objective sees."""
-
-Link = Literal["softmax", "probit"]
 
 
 class Exact(Estimator):
@@ -92,7 +96,7 @@ def expectation(
     if link == "probit":
         if categories != 2:
             raise ValueError(f"the probit link needs 2 categories, got {categories}; use 'softmax'")
-        log_p = torch.special.log_ndtr(logits - logits.flip(-1))
+        log_p = softmax_logits(logits, link)
     elif link == "softmax":
         log_p = _log_softmax(logits)
     else:

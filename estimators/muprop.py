@@ -73,7 +73,7 @@ class MuProp(Estimator):
         self.learn_eta = flag("learn_eta", learn_eta)
         self._keep("eta", eta, between=(0.0, 2.0) if learn_eta else (-torch.inf, torch.inf))
         self.needs_gradient = linear
-        self.reads_context = flag("baseline", baseline)
+        self.reads_context = self.needs_context = flag("baseline", baseline)
         self.hidden = sample_count(hidden, quantity="hidden")
         self.constant_weight: Scalar | None = None
         self.linear_weight: Scalar | None = None
@@ -90,9 +90,7 @@ class MuProp(Estimator):
             self.constant_weight = Scalar(self.eta, replicas, "eta")
         if self.learn_eta and self.linear:
             self.linear_weight = Scalar(self.eta, replicas, "eta")
-        if self.reads_context:
-            if context is None:
-                raise ValueError("muprop's baseline needs a context, got none; set baseline=False")
+        if self.reads_context and context is not None:
             self.baseline = Baseline(context, self.hidden, replicas, self.name)
 
     def _estimate(

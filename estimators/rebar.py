@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from estimators.base import Estimator
-from estimators.categorical import compact
+from estimators.categorical import Link, compact
 from estimators.estimate import (
     Estimate,
     Objective,
@@ -218,7 +218,7 @@ class REBAR(RelaxedControl):
         learn_eta: bool = True,
         coupled: bool = True,
         relaxation: Literal["concrete", "muprop"] = "concrete",
-        link: Literal["softmax", "probit"] = "softmax",
+        link: Link = "softmax",
         samples: int = 1,
     ) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from estimators.base import Estimator
-from estimators.categorical import draw_one_hot, probabilities
+from estimators.categorical import Link, draw_one_hot, probabilities, softmax_logits
 from estimators.noise import Noise
 from tasks import data
 from tasks.base import DTYPES, Metric, Replica, TrainingSettings, setting
@@ -102,7 +102,8 @@ class CategoricalVae:
         device: torch.device,
     ) -> GradientTraining:
         """Builds the training of a pack at step 0."""
-        model = CategoricalVaeModel(settings, [replica.seed for replica in replicas], device)
+        seeds = [replica.seed for replica in replicas]
+        model = CategoricalVaeModel(settings, seeds, device, estimator.link)
         estimator.build(
             settings.latents,
             settings.categories,
@@ -119,7 +120,11 @@ class CategoricalVaeModel(Model):
     """Encoder D -> L*C, decoder L*C -> D, rectified linear units, and the images."""
 
     def __init__(
-        self, settings: CategoricalVaeSettings, seeds: list[int], device: torch.device
+        self,
+        settings: CategoricalVaeSettings,
+        seeds: list[int],
+        device: torch.device,
+        link: Link = "softmax",
     ) -> None:
         super().__init__()
         dtype = DTYPES[settings.dtype]
@@ -133,6 +138,7 @@ class CategoricalVaeModel(Model):
         self._test = images.test[: settings.evaluation_examples]
         self._test_samples = settings.evaluation_samples
         self._test_noise = Noise(seeds=seeds, purpose="evaluate")
+        self._link = link
         self._code_shape = (settings.latents, settings.categories)
 
     def losses(self, step: int, estimator: Estimator, noise: Noise) -> Losses:
@@ -140,7 +146,7 @@ class CategoricalVaeModel(Model):
         order = self.order.batch(step)
         x = self._train.index_select(0, order.flatten()).unflatten(0, order.shape)
         logits = self.encode(x)
-        divergence = divergence_from_uniform(logits)
+        divergence = divergence_from_uniform(softmax_logits(logits, self._link))
         estimate = estimator.estimate(logits, partial(self.reconstruction, x), noise, context=x)
         neg_elbo = (estimate.value + divergence.detach()).mean(1)
         return Losses(
@@ -150,7 +156,7 @@ class CategoricalVaeModel(Model):
         )
 
     def encode(self, x: Float[Tensor, "R B D"]) -> Float[Tensor, "R B L C"]:
-        """Logits of q(D | x)."""
+        """Logits of q(D | x), in the estimator's link."""
         return self.encoder(x).unflatten(-1, self._code_shape)
 
     def reconstruction(
@@ -171,7 +177,7 @@ class CategoricalVaeModel(Model):
     def _test_losses(self, rows: Float[Tensor, "B D"]) -> Float[Tensor, "R B"]:
         """The negative bound of some test images, averaged over codes."""
         x = rows.expand(self._replicas(), -1, -1)
-        logits = self.encode(x)
+        logits = softmax_logits(self.encode(x), self._link)
         total = divergence_from_uniform(logits)
         p = probabilities(logits)
         for _ in range(self._test_samples):

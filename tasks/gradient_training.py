@@ -85,7 +85,10 @@ class GradientTraining:
         """
         if steps < 1:
             raise ValueError(f"steps must be at least 1, got {steps}")
-        means = {name: value.double() for name, value in self._advance_once().items()}
+        # copies: in float64 two metrics may be one tensor, which sums would run into twice
+        means = {
+            name: value.to(torch.float64, copy=True) for name, value in self._advance_once().items()
+        }
         if steps == 1:
             return means
         for _ in range(steps - 1):

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from estimators.base import Estimator
+from estimators.categorical import Link, softmax_logits
 from estimators.noise import Noise
 from tasks.base import DTYPES, Metric, Replica, TrainingSettings, setting
 from tasks.gradient_training import GradientTraining, Losses, Model, training_bytes
@@ -60,6 +61,8 @@ class Polynomial:
 
     def check(self, settings: PolynomialSettings, estimator: Estimator) -> str | None:
         """Why this pair cannot run, or None."""
+        if estimator.needs_context:
+            return estimator.context_is_missing
         return estimator.check(settings.latents, 2)
 
     def replica_bytes(self, settings: PolynomialSettings, estimator: Estimator) -> int:
@@ -75,7 +78,8 @@ class Polynomial:
         device: torch.device,
     ) -> GradientTraining:
         """Builds the training of a pack at step 0."""
-        model = PolynomialModel(settings, [replica.seed for replica in replicas], device)
+        seeds = [replica.seed for replica in replicas]
+        model = PolynomialModel(settings, seeds, device, estimator.link)
         estimator.build(settings.latents, 2, replicas=len(replicas))
         estimator.to(device, DTYPES[settings.dtype])
         return GradientTraining(model, estimator, settings, replicas, default_window=100)
@@ -87,7 +91,11 @@ class PolynomialModel(Model):
     theta: Float[Tensor, "R L 2"]
 
     def __init__(
-        self, settings: PolynomialSettings, seeds: list[int], device: torch.device
+        self,
+        settings: PolynomialSettings,
+        seeds: list[int],
+        device: torch.device,
+        link: Link = "softmax",
     ) -> None:
         super().__init__()
         dtype = DTYPES[settings.dtype]
@@ -95,6 +103,7 @@ class PolynomialModel(Model):
             len(seeds), settings.latents, 2, dtype=dtype, device=device
         )
         self.theta = nn.Parameter(uniform.mul(0.02).sub(0.01))
+        self._link = link
         self._batch_size = settings.batch_size
         self._p = settings.p
         self._targets = targets(settings).to(device, dtype)
@@ -122,7 +131,8 @@ class PolynomialModel(Model):
     @torch.no_grad()
     def expected_loss(self) -> Float[Tensor, " R"]:
         """mean_i P(X_i = 1) |1 - c_i|^p + P(X_i = 0) |c_i|^p."""
-        ones = torch.sigmoid(self.theta[..., 0] - self.theta[..., 1])
+        logits = softmax_logits(self.theta, self._link)
+        ones = torch.sigmoid(logits[..., 0] - logits[..., 1])
         return torch.lerp(self._if_zero, self._if_one, ones).mean(-1)
 
     def evaluate(self) -> Mapping[str, Float[Tensor, " R"]]:

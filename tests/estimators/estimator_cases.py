@@ -62,13 +62,19 @@ CASES = {
 }
 
 
-def cases(keep=lambda method: True, columns=("name", "settings")):
+CONTEXT_CASES = {
+    "nvil normalise": ("nvil", {"normalise": True}),
+    "muprop baseline": ("muprop", {"baseline": True}),
+}
+
+
+def cases(keep=lambda method: True, more=None):
     """The cases whose estimator passes a test, as parameters: a name and settings."""
     return pytest.mark.parametrize(
-        columns,
+        ("name", "settings"),
         [
             pytest.param(*case, id=key)
-            for key, case in CASES.items()
+            for key, case in {**CASES, **(more or {})}.items()
             if keep(estimators.get(case[0], **case[1]))
         ],
     )

@@ -5,6 +5,7 @@ import io
 import pytest
 import torch
 from estimator_cases import (
+    CONTEXT_CASES,
     cases,
     categories_of,
     leaf,
@@ -17,10 +18,11 @@ import estimators
 from estimators import Noise
 
 FEATURES = 5
-learned_cases = cases(learns)
+learned_cases = cases(learns, CONTEXT_CASES)
 
 
 def reduces_squared_gradient(method):
+    """And nothing else."""
     return learns(method) and method.name != "nvil"
 
 
@@ -55,6 +57,15 @@ def test_tuning_loss_reaches_the_estimators_parameters_and_nothing_else(name, se
     assert rows.weight.grad is None
     for parameter in method.parameters():
         assert parameter.grad is not None
+
+
+@learned_cases
+def test_nothing_reaches_what_made_the_context(name, settings):
+    method, rows = built(name, settings), rows_of(name, settings)
+    x = leaf(contexts(6))
+    out = method.estimate(rows.logits, rows.objective, Noise(seed=3), context=x)
+    (out.surrogate + out.tuning_loss).sum().backward()
+    assert x.grad is None
 
 
 @learned_cases
@@ -106,6 +117,44 @@ def test_tuning_gradient_is_the_slope_of_the_tuning_loss(name, settings):
         parameter.data += 1e-6 * direction
         found = (values[0] - values[1]) / 2e-6
         assert found == pytest.approx((slope * direction).sum().item(), rel=2e-5, abs=1e-6)
+
+
+def test_muprops_weights_and_baseline_follow_losses_of_their_own():
+    """Weights follow the squared gradient, the baseline its squared error: finite differences."""
+    method, rows = built("muprop", {"baseline": True}), rows_of("muprop", {})
+
+    def losses():
+        theta = leaf(rows.logits)
+        out = method.estimate(theta, rows.objective, Noise(seed=3), context=contexts(6))
+        (gradient,) = torch.autograd.grad(out.surrogate.sum(), theta)
+        squared = gradient.square().sum().item()
+        return squared, out.tuning_loss.sum().item() - squared
+
+    tuning_loss(method, rows).sum().backward()
+    generator = torch.Generator().manual_seed(4)
+    for name, parameter in method.named_parameters():
+        direction = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+        parameter.data += 1e-6 * direction
+        above = losses()
+        parameter.data -= 2e-6 * direction
+        below = losses()
+        parameter.data += 1e-6 * direction
+        which = int(name.startswith("baseline"))
+        slope = (above[which] - below[which]) / 2e-6
+        assert slope == pytest.approx((parameter.grad * direction).sum().item(), rel=1e-4, abs=1e-6)
+
+
+def test_normalised_nvil_divides_by_the_deviation_where_it_exceeds_one():
+    found = []
+    for variance, normalise in ((9.0, True), (0.25, True), (9.0, False)):
+        method, rows = estimators.get("nvil", normalise=normalise), rows_of("nvil", {})
+        method.build(2, 3)
+        method.running_variance.fill_(variance)
+        theta = leaf(rows.logits)
+        out = method.estimate(theta, rows.objective, Noise(seed=3))
+        found.append(torch.autograd.grad(out.surrogate.sum(), theta)[0])
+    torch.testing.assert_close(3 * found[0], found[2], rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(found[1], found[2], rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(3))

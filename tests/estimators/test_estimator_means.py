@@ -66,7 +66,7 @@ def test_mean_gradient_is_the_enumerated_one(name, settings, categories):
 def test_mean_gradient_is_the_enumerated_one_whatever_was_learned(name, settings, categories):
     method = estimators.get(name, **settings)
     method.build(2, categories)
-    randomise(method)
+    randomise(method, scale=1.0)
     sample, exact = sampled_gradients(method, categories=categories)
     assert standard_errors(sample, exact).max() < 5
 
@@ -75,7 +75,7 @@ def test_mean_gradient_is_the_enumerated_one_whatever_was_learned(name, settings
 def test_mean_gradient_is_the_enumerated_one_whatever_the_baseline(name, settings):
     method = estimators.get(name, **settings)
     method.build(2, 3, context=4)
-    randomise(method)
+    randomise(method, scale=1.0)
     small = problem(2, 3)
     exact = small.gradients(estimators.exact.expectation(small.logits, small.objective))
     rows = small.copies(ROWS)

@@ -419,5 +419,5 @@ def test_an_empty_batch_gives_an_empty_estimate(name, settings):
 
 
 def test_muprops_baseline_needs_a_context():
-    with pytest.raises(ValueError, match="baseline needs a context, got none; set baseline=False"):
+    with pytest.raises(ValueError, match="muprop needs a context for its baseline, got none"):
         estimators.get("muprop", baseline=True).build(2, 3)

@@ -68,7 +68,8 @@ def test_a_variable_that_no_swap_changes_gets_no_gradient(name, categories):
 
 
 @pytest.mark.parametrize("categories", [2, 3, 4])
-def test_arsm_is_the_mean_of_ars_over_its_pivots(categories):
+@pytest.mark.parametrize("name", ["arsm", "arsm_plus"])
+def test_arsm_is_the_mean_of_ars_over_its_pivots(name, categories):
     rows = problem(2, categories).copies(50)
     noise = Noise(seed=3).exponential(50, 1, 2, categories, dtype=torch.float64)
 
@@ -77,17 +78,31 @@ def test_arsm_is_the_mean_of_ars_over_its_pivots(categories):
 
     def by_hand(pivot):
         w = (noise / noise.sum(-1, keepdim=True))[:, 0]
-        losses = []
+        losses, winners = [], []
         for place in range(categories):
             order = list(range(categories))
             order[place], order[pivot] = order[pivot], order[place]
-            winner = (w[..., order] * (-rows.logits.detach()).exp()).argmin(-1)
-            losses.append(loss(torch.nn.functional.one_hot(winner, categories).double()[None])[0])
+            winners.append((w[..., order] * (-rows.logits.detach()).exp()).argmin(-1))
+            one_hot = torch.nn.functional.one_hot(winners[-1], categories)
+            losses.append(loss(one_hot.double()[None])[0])
         f = torch.stack(losses, -1)
         centred = (f - f.mean(-1, keepdim=True))[:, None]
-        return centred * (1 - categories * w[..., pivot, None])
+        changes = (torch.stack(winners) != winners[0]).any(0) if name == "arsm_plus" else 1.0
+        return centred * ((1 - categories * w[..., pivot]) * changes)[..., None]
 
-    out = estimators.get("arsm").estimate(rows.logits, loss, Noise(seed=3))
+    out = estimators.get(name).estimate(rows.logits, loss, Noise(seed=3))
     (found,) = torch.autograd.grad(out.surrogate.sum(), rows.logits)
     target = torch.stack([by_hand(pivot) for pivot in range(categories)]).mean(0)
     torch.testing.assert_close(found, target, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["ars", "ars_plus"])
+def test_pivots_are_any_category_equally_often_or_the_first(name):
+    logits = torch.zeros(ROWS, 2, 4)
+    drawn, first = (
+        estimators.get(name, pivot=pivot)._swaps(logits, logits[:1], Noise(seed=1)).pivot.flatten()
+        for pivot in ("random", "first")
+    )
+    shares = torch.nn.functional.one_hot(drawn, 4).double()
+    assert standard_errors(shares, torch.full((4,), 0.25)).max() < 5
+    assert (first == 0).all()

@@ -117,14 +117,14 @@ def test_a_training_is_restored_after_a_selection(train, name):
     assert torch.equal(restored.advance(9)["train_loss"], cut.advance(9)["train_loss"])
 
 
-def test_metrics_are_means_over_the_steps_in_float64(train, name):
-    at_once, one_by_one = train(name, [0, 1]), train(name, [0, 1])
-    total = 0
-    for _ in range(6):
-        total = total + one_by_one.advance(1)["train_loss"]
-    found = at_once.advance(6)["train_loss"]
-    assert found.dtype == torch.float64
-    assert torch.equal(found, total / 6)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_metrics_are_means_over_the_steps_in_float64(train, name, dtype):
+    at_once, one_by_one = (train(name, [0, 1], dtype=dtype) for _ in range(2))
+    found = at_once.advance(6)
+    each = [one_by_one.advance(1) for _ in range(6)]
+    for key, value in found.items():
+        assert value.dtype == torch.float64
+        torch.testing.assert_close(value, sum(one[key] for one in each) / 6, rtol=1e-12, atol=0)
 
 
 def test_evaluation_changes_nothing(train, name):
