@@ -44,7 +44,7 @@ def quartic(one_hot):
 
 def sampled_gradients(method, latents=2, categories=3, seed=3):
     small = problem(latents, categories)
-    link = getattr(method, "link", "softmax")
+    link = method.link
     expectation = estimators.exact.expectation(small.logits, small.objective, link=link)
     exact = small.gradients(expectation)
     rows = small.copies(ROWS)
@@ -101,7 +101,7 @@ def test_direct_gradients_of_a_biased_estimator_are_unbiased(name, settings):
 def test_mean_value_is_the_enumerated_expectation(name, settings, categories):
     small = problem(2, categories)
     method = estimators.get(name, **settings)
-    link = getattr(method, "link", "softmax")
+    link = method.link
     exact = estimators.exact.expectation(small.logits, small.objective, link=link).detach()
     rows = small.copies(ROWS)
     value = method.estimate(rows.logits, rows.objective, Noise(seed=4)).value
