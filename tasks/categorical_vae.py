@@ -32,7 +32,9 @@ class CategoricalVaeSettings(TrainingSettings):
         ValueError: If a value is out of its range.
     """
 
-    dataset: Literal["mnist", "fashion_mnist", "digits"] = setting("mnist", "images to model")
+    dataset: Literal[
+        "mnist", "fashion_mnist", "digits", "binarized_mnist", "omniglot", "omniglot_burda"
+    ] = setting("mnist", "images to model")
     categories: int = setting(8, "values of each latent variable, C")
     latents: int = setting(4, "latent variables, L")
     hidden: tuple[int, ...] = setting(

@@ -7,13 +7,21 @@ from pathlib import Path
 
 import torch
 
-from tasks.data import digits, mnist
+from tasks.data import binarized_mnist, digits, mnist, omniglot
 from tasks.data.base import Data as Data
 from tasks.data.base import Source
 from tasks.data.base import folder as folder
 
 SOURCES: Mapping[str, Source] = {
-    source.name: source for source in (digits.DIGITS, mnist.MNIST, mnist.FASHION_MNIST)
+    source.name: source
+    for source in (
+        digits.DIGITS,
+        mnist.MNIST,
+        mnist.FASHION_MNIST,
+        binarized_mnist.BINARIZED_MNIST,
+        omniglot.OMNIGLOT,
+        omniglot.OMNIGLOT_BURDA,
+    )
 }
 
 

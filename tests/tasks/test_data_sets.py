@@ -1,13 +1,17 @@
 import gzip
+import hashlib
 import shutil
 from pathlib import Path
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
+from scipy.io import savemat
 
 from tasks import data
-from tasks.data import vision
+from tasks.data import binarized_mnist, omniglot, vision
 from tasks.data.mnist import FILES
 
 
@@ -43,8 +47,14 @@ def test_a_data_set_is_read_once():
 def test_what_is_known_before_reading_is_true(name, data_folder, use_folder):
     source = data.get(name)
     use_folder(data_folder)
-    if name == "fashion_mnist" and not (data_folder / "FashionMNIST").is_dir():
-        pytest.skip(f"no FashionMNIST in {data_folder}")
+    needed = {
+        "fashion_mnist": "FashionMNIST",
+        "binarized_mnist": "BinarizedMNIST",
+        "omniglot": "Omniglot",
+        "omniglot_burda": "Omniglot/chardata.mat",
+    }
+    if not (data_folder / needed.get(name, "")).exists():
+        pytest.skip(f"no {needed[name]} in {data_folder}")
     images = data.load(name)
     assert images.train.shape == (source.train, source.features)
     assert images.test.shape == (source.test, source.features)
@@ -108,3 +118,146 @@ def test_data_folder_defaults_to_the_users_cache(monkeypatch):
 def test_unknown_data_set_is_refused_with_the_nearest():
     with pytest.raises(ValueError, match="got mnst; did you mean mnist"):
         data.load("mnst")
+
+
+def test_binarised_mnist_is_zeros_and_ones_with_the_published_means(data_folder, use_folder):
+    if not (data_folder / "BinarizedMNIST").is_dir():
+        pytest.skip(f"no BinarizedMNIST in {data_folder}")
+    use_folder(data_folder)
+    images = data.load("binarized_mnist")
+    assert images.train.unique().tolist() == [0, 1]
+    assert images.train.mean() == pytest.approx(0.1306, abs=1e-4)
+    assert images.test.mean() == pytest.approx(0.1325, abs=1e-4)
+
+
+@pytest.fixture
+def tiny_bits(monkeypatch):
+    """Three parts of two images, whose digests count as the published ones."""
+    bits = np.random.default_rng(0).integers(0, 2, (3, 2, 784), dtype=np.uint8)
+    parts = dict(zip(("train", "valid", "test"), bits, strict=True))
+    digests = {
+        part: hashlib.sha256(np.packbits(each, axis=1).tobytes()).hexdigest()
+        for part, each in parts.items()
+    }
+    monkeypatch.setattr(binarized_mnist, "DIGESTS", digests)
+    return parts
+
+
+def test_published_text_is_packed_beside_itself(tiny_bits, use_folder, tmp_path):
+    folder = tmp_path / "BinarizedMNIST"
+    folder.mkdir()
+    for part, bits in tiny_bits.items():
+        np.savetxt(folder / f"binarized_mnist_{part}.amat", bits, fmt="%d")
+    use_folder(tmp_path)
+    images = data.load("binarized_mnist")
+    assert np.array_equal(images.train.numpy(), tiny_bits["train"])
+    assert np.array_equal(images.test.numpy(), tiny_bits["test"])
+    assert (folder / "binarized_mnist_packed.npz").is_file()
+    for part in tiny_bits:
+        (folder / f"binarized_mnist_{part}.amat").unlink()
+    again = data.load("binarized_mnist", dtype=torch.float64)
+    assert torch.equal(again.train, images.train.double())
+
+
+@pytest.mark.parametrize("content", [b"not a file of arrays", None], ids=["garbage", "other bits"])
+def test_a_damaged_file_of_bits_is_named(content, use_folder, tmp_path):
+    folder = tmp_path / "BinarizedMNIST"
+    folder.mkdir()
+    path = folder / "binarized_mnist_packed.npz"
+    if content is None:
+        zeros = np.zeros((2, 98), dtype=np.uint8)
+        np.savez(path, train=zeros, valid=zeros, test=zeros)
+    else:
+        path.write_bytes(content)
+    use_folder(tmp_path)
+    with pytest.raises(
+        ValueError, match=r"packed.npz must hold the published bits.*again"
+    ):
+        data.load("binarized_mnist")
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("binarized_mnist", "binarized_mnist_train.amat"),
+        ("omniglot", "images_background"),
+        ("omniglot_burda", "chardata.mat"),
+    ],
+)
+def test_other_missing_files_are_named_with_the_remedy(
+    name, wanted, use_folder, tmp_path, monkeypatch
+):
+    def unreachable(*arguments, **keywords):
+        raise URLError("no network")
+
+    vision.datasets()
+    monkeypatch.setattr("torchvision.datasets.utils.download_url", unreachable)
+    monkeypatch.setattr("torchvision.datasets.omniglot.download_and_extract_archive", unreachable)
+    use_folder(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"no network.* --data or RAYSWEEP_DATA") as error:
+        data.load(name)
+    assert "\n" not in str(error.value)
+    assert wanted in str(error.value)
+    assert str(tmp_path) in str(error.value)
+
+
+def test_omniglot_shrinks_to_the_means_over_areas(data_folder, use_folder):
+    path = data_folder / "Omniglot" / "omniglot_28_box.npz"
+    if not path.is_file():
+        pytest.skip(f"no Omniglot/omniglot_28_box.npz in {data_folder}")
+    use_folder(data_folder)
+    images = data.load("omniglot")
+    with np.load(path) as file:
+        for part, found in (("background", images.train), ("evaluation", images.test)):
+            target = torch.from_numpy(file[part]).flatten(1)
+            assert torch.equal((found * 255).round().to(torch.uint8), target)
+
+
+def test_drawn_omniglot_is_the_packed_one(use_folder, tmp_path, monkeypatch):
+    """Torchvision's folders of black ink on white, against packed bits of the same images."""
+    ink = np.random.default_rng(0).integers(0, 2, (2, 3, 105, 105), dtype=np.uint8)
+    digests = {}
+    for part, images in zip(omniglot.PARTS, ink, strict=True):
+        rows = images.reshape(3, -1)
+        digests[part] = hashlib.sha256(np.packbits(rows, axis=1).tobytes()).hexdigest()
+        places = ("Angelic/character01/0001_01", "Angelic/character02/0002_01", "B/character01/1_1")
+        for place, image in zip(places, images, strict=True):
+            path = tmp_path / "omniglot-py" / omniglot.PARTS[part] / f"{place}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray((1 - image) * np.uint8(255)).convert("1").save(path)
+    monkeypatch.setattr(omniglot, "DIGESTS", digests)
+    use_folder(tmp_path)
+    found = data.load("omniglot")
+    assert found.train.shape == found.test.shape == (3, 784)
+    assert found.train.view(3, 28, 28).mean() == pytest.approx(ink[0].mean(), abs=0.01)
+
+
+def test_another_omniglot_than_the_published_one_is_named(use_folder, tmp_path):
+    path = tmp_path / "Omniglot" / "omniglot_105_packed.npz"
+    path.parent.mkdir()
+    zeros = np.zeros((2, 1379), dtype=np.uint8)
+    np.savez(path, background_images_packed=zeros, evaluation_images_packed=zeros)
+    use_folder(tmp_path)
+    with pytest.raises(ValueError, match=r"omniglot_105_packed.npz must hold the published images"):
+        data.load("omniglot")
+
+
+def test_burdas_file_has_an_image_per_column(use_folder, tmp_path, monkeypatch):
+    path = tmp_path / "Omniglot" / "chardata.mat"
+    path.parent.mkdir()
+    images = np.random.default_rng(0).random((784, 5))
+    savemat(path, {"data": images, "testdata": images[:, :2]})
+    monkeypatch.setattr(omniglot, "BURDA_MD5", hashlib.md5(path.read_bytes()).hexdigest())
+    use_folder(tmp_path)
+    found = data.load("omniglot_burda", dtype=torch.float64)
+    assert np.array_equal(found.train.numpy(), images.T)
+    assert found.test.shape == (2, 784)
+
+
+def test_another_file_of_burdas_name_is_refused(use_folder, tmp_path):
+    path = tmp_path / "Omniglot" / "chardata.mat"
+    path.parent.mkdir()
+    path.write_bytes(b"something else")
+    use_folder(tmp_path)
+    with pytest.raises(ValueError, match=r"chardata.mat must have MD5 21ecaf34.*get it again"):
+        data.load("omniglot_burda")
