@@ -170,9 +170,7 @@ def test_a_damaged_file_of_bits_is_named(content, use_folder, tmp_path):
     else:
         path.write_bytes(content)
     use_folder(tmp_path)
-    with pytest.raises(
-        ValueError, match=r"packed.npz must hold the published bits.*again"
-    ):
+    with pytest.raises(ValueError, match=r"packed.npz must hold the published bits.*again"):
         data.load("binarized_mnist")
 
 

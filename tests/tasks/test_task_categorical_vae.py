@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+import estimators
 from estimators.categorical import draw_one_hot, probabilities
 from estimators.exact import Exact
 from estimators.noise import Noise
@@ -109,6 +110,58 @@ def test_more_evaluation_samples_agree_with_enumeration(build):
         variance = (weight * loss.square()).sum(0) - (weight * loss).sum(0).square()
         found = model.evaluate()["test_neg_elbo"]
     standard_error = variance.clamp(min=1e-24).sum(1).div(20**2 * 2000).sqrt()
+    assert ((found - exact.mean(1)).abs() < 5 * standard_error).all()
+
+
+def test_probit_bounds_are_those_of_the_normal_distribution():
+    """KL and codes follow Phi of the logits' difference, in training and in evaluation alike."""
+    settings = CategoricalVaeSettings(
+        **{**SMALL, "categories": 2, "dtype": "float64"},
+        evaluation_examples=20,
+        evaluation_samples=500,
+    )
+    model = CategoricalVaeModel(settings, [0, 1], torch.device("cpu"), "probit")
+    for parameter in model.encoder.parameters():
+        parameter.data *= 4  # far from even odds, where the two links differ
+    x = data.load("digits", dtype=torch.float64).test[:20].expand(2, -1, -1)
+    with torch.no_grad():
+        logits = model.encode(x)
+        second = torch.special.ndtr(logits[..., 1] - logits[..., 0])
+        p = torch.stack((1 - second, second), -1)
+        states = torch.cartesian_prod(torch.arange(2), torch.arange(2))
+        code = functional.one_hot(states, 2).double().view(4, 1, 1, 2, 2).expand(-1, 2, 20, -1, -1)
+        weight = (p * code).sum(-1).prod(-1)
+        loss = model.reconstruction(x, code)
+        exact = (weight * loss).sum(0) + torch.xlogy(p, 2 * p).sum((-1, -2))
+        variance = (weight * loss.square()).sum(0) - (weight * loss).sum(0).square()
+        found = model.evaluate()["test_neg_elbo"]
+    standard_error = variance.clamp(min=1e-24).sum(1).div(20**2 * 500).sqrt()
+    assert ((found - exact.mean(1)).abs() < 5 * standard_error).all()
+
+
+def test_probit_training_metrics_have_the_divergence_of_the_normal_distribution(train):
+    """With one latent variable the bound is known but for the sampled reconstruction."""
+    method = estimators.get("rebar", link="probit", samples=64)
+    training = train(
+        "categorical_vae", [0, 1], None, method, dtype="float64", categories=2, latents=1
+    )
+    model = training._model
+    for parameter in model.encoder.parameters():
+        parameter.data *= 4
+    x = data.load("digits", dtype=torch.float64).train[model.order.batch(0)]
+    with torch.no_grad():
+        logits = model.encode(x)
+        second = torch.special.ndtr(logits[..., 1] - logits[..., 0])
+        p = torch.stack((1 - second, second), -1)
+        code = (
+            torch.eye(2, dtype=torch.float64).view(2, 1, 1, 1, 2).expand(-1, *x.shape[:2], -1, -1)
+        )
+        loss = model.reconstruction(x, code)
+        weight = p.squeeze(-2).movedim(-1, 0)
+        exact = (weight * loss).sum(0) + torch.xlogy(p, 2 * p).sum((-1, -2))
+        variance = (weight * loss.square()).sum(0) - (weight * loss).sum(0).square()
+    found = training.advance(1)["train_loss"]
+    standard_error = variance.sum(1).div(x.shape[1] ** 2 * 64).sqrt()
     assert ((found - exact.mean(1)).abs() < 5 * standard_error).all()
 
 
