@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from estimators.categorical import Link
 from estimators.estimate import Estimate, Objective, estimate_at
+from estimators.learned import Scalar, replica_view
 from estimators.noise import Noise
 
 
@@ -159,9 +160,7 @@ class Estimator(nn.Module, ABC):
         if self._built == sizes:
             return
         if self._learns:
-            raise ValueError(
-                f"{self.name} was built for {self._built}; got {sizes}; make a new one"
-            )
+            raise self._other_sizes(sizes)
         if (reason := self.check(latents, categories)) is not None:
             raise ValueError(reason)
         if context is None and self.needs_context:
@@ -257,7 +256,17 @@ class Estimator(nn.Module, ABC):
                 f"{name} holds {len(value)} replicas, so logits must lead with that many, "
                 f"got shape {tuple(logits.shape)}"
             )
-        return value.to(logits.dtype).view(-1, *(1,) * (logits.ndim - 1))
+        return replica_view(value.to(logits.dtype), logits)
+
+    def _keep_eta(self, eta: float | Tensor, learned: bool) -> None:
+        """Stores a control variate's weight: what is learned stays between 0 and 2."""
+        self._keep("eta", eta, between=(0.0, 2.0) if learned else (-math.inf, math.inf))
+
+    def _value(
+        self, name: str, learned: Scalar | None, logits: Float[Tensor, "*B L C"]
+    ) -> float | Tensor:
+        """What is learned in a per-replica setting's place, or else the setting."""
+        return self._broadcast(name, logits) if learned is None else learned(logits)
 
     def _other_sizes(self, sizes: Sizes) -> ValueError:
         return ValueError(f"{self.name} was built for {self._built}; got {sizes}; make a new one")

@@ -122,6 +122,11 @@ def replica_view(value: Tensor, logits: Float[Tensor, "*B L C"]) -> Tensor:
     return value.view(-1, *(1,) * (logits.dim() - 1)) if value.dim() else value
 
 
+def per_example(value: Any) -> Any:
+    """What broadcasts over the logits, without the axes of variables and categories."""
+    return value[..., 0, 0] if isinstance(value, Tensor) and value.dim() else value
+
+
 class Bridge(NamedTuple):
     """Where a graph was cut on purpose.
 

@@ -16,7 +16,7 @@ from estimators.estimate import (
     mean_over_samples,
     sample_count,
 )
-from estimators.learned import Baseline, Scalar
+from estimators.learned import Baseline, Scalar, per_example
 from estimators.noise import Noise
 
 
@@ -71,7 +71,7 @@ class MuProp(Estimator):
         self.samples = sample_count(samples)
         self.constant, self.linear = flag("constant", constant), flag("linear", linear)
         self.learn_eta = flag("learn_eta", learn_eta)
-        self._keep("eta", eta, between=(0.0, 2.0) if learn_eta else (-torch.inf, torch.inf))
+        self._keep_eta(eta, learn_eta)
         self.needs_gradient = linear
         self.reads_context = self.needs_context = flag("baseline", baseline)
         self.hidden = sample_count(hidden, quantity="hidden")
@@ -135,11 +135,11 @@ class MuProp(Estimator):
         losses, slope = at_points
         signal, exact = losses[:-1], torch.zeros_like(p)
         if self.constant:
-            weight = self._weight(self.constant_weight, logits)
-            signal = signal - _per_example(weight) * losses[-1]
+            weight = self._value("eta", self.constant_weight, logits)
+            signal = signal - per_example(weight) * losses[-1]
         if self.linear:
-            weight = self._weight(self.linear_weight, logits)
-            signal = signal - _per_example(weight) * (slope * score).sum((-2, -1))
+            weight = self._value("eta", self.linear_weight, logits)
+            signal = signal - per_example(weight) * (slope * score).sum((-2, -1))
             exact = weight * jacobian_product([(1.0, p)], slope.unsqueeze(0)).squeeze(0)
         tuning_losses = []
         if self.baseline is not None and context is not None:
@@ -150,11 +150,3 @@ class MuProp(Estimator):
         if self.learn_eta:
             tuning_losses.append(gradient.square().sum((-2, -1)))
         return gradient, sum(tuning_losses[1:], start=tuning_losses[0]) if tuning_losses else None
-
-    def _weight(self, learned: Scalar | None, logits: Float[Tensor, "*B L C"]) -> float | Tensor:
-        return self._broadcast("eta", logits) if learned is None else learned(logits)
-
-
-def _per_example(weight: float | Tensor) -> float | Tensor:
-    """A weight that broadcasts over the logits, for what has no latent variables."""
-    return weight[..., 0, 0] if isinstance(weight, Tensor) and weight.dim() else weight

@@ -14,7 +14,7 @@ from estimators.estimate import (
     mean_over_samples,
     sample_count,
 )
-from estimators.learned import Baseline, replica_view
+from estimators.learned import Baseline, per_example, replica_view
 from estimators.noise import Noise
 from estimators.reinforce import score_estimate
 
@@ -86,17 +86,18 @@ class NVIL(Estimator):
         one_hot = draw_one_hot(p, logits, noise, self.samples)
         losses = evaluate(objective, one_hot)
         mean, variance = (
-            replica_view(moment.to(logits.dtype), logits)[..., 0, 0] if moment.dim() else moment
+            per_example(replica_view(moment.to(logits.dtype), logits))
             for moment in (self.running_mean, self.running_variance)
         )
         with torch.enable_grad():
             residual = losses.detach()
             if self.baseline is not None and context is not None:
                 residual = residual - self.baseline(context)
-            error = residual - mean.clone()
+            error = residual - mean
             tuning_loss = None if self.baseline is None else mean_over_samples(error.square())
-        scale = variance.sqrt().clamp(min=1) if self.normalise else torch.ones_like(variance)
-        signal = error.detach() / scale
+        signal = error.detach()
+        if self.normalise:
+            signal = signal / variance.sqrt().clamp(min=1)
         if self.training:
             self._follow(residual.detach())
         estimate = score_estimate(logits, one_hot - p, losses, signal, one_hot[0])
@@ -105,10 +106,7 @@ class NVIL(Estimator):
     @torch.no_grad()
     def _follow(self, residual: Float[Tensor, " K *B"]) -> None:
         """Moves the running moments towards these losses'."""
-        if self.running_mean.dim():
-            rows = residual.movedim(0, -1).flatten(1).to(self.running_mean.dtype)
-        else:
-            rows = residual.flatten().to(self.running_mean.dtype)
+        rows = residual.movedim(0, -1).flatten(self.running_mean.dim()).to(self.running_mean.dtype)
         deviation = (rows - self.running_mean.unsqueeze(-1)).square().mean(-1)
         self.running_mean.lerp_(rows.mean(-1), 1 - self.decay)
         self.running_variance.lerp_(deviation, 1 - self.decay)

@@ -18,7 +18,7 @@ from estimators.estimate import (
     flag,
     sample_count,
 )
-from estimators.learned import Bridge, Scalar, reach_only
+from estimators.learned import Bridge, Scalar, per_example, reach_only
 from estimators.noise import Noise
 from estimators.relaxation import Categorical, Draw, Logistic, Probit, Relaxation
 
@@ -83,7 +83,7 @@ class RelaxedControl(Estimator):
     ) -> None:
         """Stores the settings that both methods share."""
         self._keep("temperature", temperature)
-        self._keep("eta", eta, between=(0.0, 2.0) if learn_eta else (-torch.inf, torch.inf))
+        self._keep_eta(eta, learn_eta)
         self.learn_temperature = flag("learn_temperature", learn_temperature)
         self.learn_eta = flag("learn_eta", learn_eta)
         self.learned_temperature = self.learned_eta = None
@@ -149,8 +149,7 @@ class RelaxedControl(Estimator):
         by_z, by_location = scales
         first, last = slice(None, self.samples), slice(-self.samples, None)
         eta = self._value("eta", self.learned_eta, logits)
-        per_example = eta[..., 0, 0] if isinstance(eta, Tensor) and eta.dim() else eta
-        signal = hard - per_example * relaxed[last]
+        signal = hard - per_example(eta) * relaxed[last]
         inner = eta * (
             (by_z + by_location) * to_z[first] - (draw.slope * by_z + by_location) * to_z[last]
         )
@@ -168,11 +167,6 @@ class RelaxedControl(Estimator):
         if not parameters:
             return None
         return reach_only(parameters, gradient.square().sum((-2, -1)), bridge)
-
-    def _value(
-        self, name: str, learned: Scalar | None, logits: Float[Tensor, "*B L C"]
-    ) -> float | Tensor:
-        return self._broadcast(name, logits) if learned is None else learned(logits)
 
 
 class REBAR(RelaxedControl):

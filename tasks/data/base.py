@@ -46,3 +46,18 @@ class Source:
 def folder() -> Path:
     """Where data sets lie and are downloaded to: `$RAYSWEEP_DATA`, or `~/.cache/raysweep`."""
     return Path(os.environ.get("RAYSWEEP_DATA") or "~/.cache/raysweep").expanduser().absolute()
+
+
+def not_at_hand(name: str, wanted: str, error: Exception) -> FileNotFoundError:
+    """What to say where files are neither there nor to be downloaded.
+
+    Args:
+        name: The data set's.
+        wanted: The files, and where they should be.
+        error: Why the download failed.
+    """
+    reason = str(error).strip().splitlines()[-1]
+    return FileNotFoundError(
+        f"{name} needs {wanted}, which are not there and could not be downloaded ({reason}); "
+        "put them there, or name another data folder by --data or RAYSWEEP_DATA"
+    )

@@ -13,7 +13,7 @@ from jaxtyping import Real
 from torch import Tensor
 
 from tasks.data import vision
-from tasks.data.base import Source
+from tasks.data.base import Source, not_at_hand
 
 FOLDER = "BinarizedMNIST"
 PACKED = "binarized_mnist_packed.npz"
@@ -79,12 +79,8 @@ def _download(folder: Path) -> None:
                 utils.download_url(URL + file, scratch)
                 (Path(scratch) / file).replace(folder / file)
     except (OSError, RuntimeError, URLError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise FileNotFoundError(
-            f"binarized_mnist needs {', '.join(files)} or {PACKED} in {folder}, which are not "
-            f"there and could not be downloaded ({reason}); get them from {URL}, or name another "
-            "data folder by --data or RAYSWEEP_DATA"
-        ) from error
+        wanted = f"{', '.join(files)} (from {URL}) or {PACKED} in {folder}"
+        raise not_at_hand("binarized_mnist", wanted, error) from error
 
 
 def _damaged(path: Path) -> ValueError:

@@ -8,7 +8,7 @@ from jaxtyping import Real
 from torch import Tensor
 
 from tasks.data import vision
-from tasks.data.base import Source
+from tasks.data.base import Source, not_at_hand
 
 FILES = (
     "train-images-idx3-ubyte",
@@ -68,12 +68,8 @@ def _download(dataset: str, root: Path) -> None:
             for file in (Path(scratch) / dataset / "raw").iterdir():
                 file.replace(target / file.name)
     except (OSError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise FileNotFoundError(
-            f"{dataset} needs {', '.join(FILES)} (or the same packed as .gz) in {target}, "
-            f"which are not there and could not be downloaded ({reason}); "
-            "put them there, or name another data folder by --data or RAYSWEEP_DATA"
-        ) from error
+        wanted = f"{', '.join(FILES)} (or the same packed as .gz) in {target}"
+        raise not_at_hand(dataset, wanted, error) from error
 
 
 def _read_mnist(root: Path) -> tuple[Real[Tensor, "N 784"], Real[Tensor, "M 784"]]:

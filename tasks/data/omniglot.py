@@ -13,7 +13,7 @@ from jaxtyping import Real
 from torch import Tensor
 
 from tasks.data import vision
-from tasks.data.base import Source
+from tasks.data.base import Source, not_at_hand
 
 SIDE, SMALL = 105, 28
 PACKED = Path("Omniglot") / "omniglot_105_packed.npz"
@@ -89,7 +89,7 @@ def _download(root: Path) -> None:
                 vision.datasets().Omniglot(scratch, background=background, download=True)
                 (Path(scratch) / "omniglot-py" / folder).replace(target / folder)
     except (OSError, RuntimeError, URLError) as error:
-        raise _missing(
+        raise not_at_hand(
             "omniglot", f"images_background and images_evaluation in {target}", error
         ) from error
 
@@ -107,7 +107,7 @@ def _read_burda(root: Path) -> tuple[Real[Tensor, "N 784"], Real[Tensor, "M 784"
                 utils.download_url(BURDA_URL, scratch, md5=BURDA_MD5)
                 (Path(scratch) / path.name).replace(path)
         except (OSError, RuntimeError, URLError) as error:
-            raise _missing("omniglot_burda", f"{path} from {BURDA_URL}", error) from error
+            raise not_at_hand("omniglot_burda", f"{path} from {BURDA_URL}", error) from error
     if not utils.check_integrity(path, BURDA_MD5):
         raise ValueError(f"{path} must have MD5 {BURDA_MD5}, and has not: get it again")
     content = loadmat(path)
@@ -115,14 +115,6 @@ def _read_burda(root: Path) -> tuple[Real[Tensor, "N 784"], Real[Tensor, "M 784"
         torch.from_numpy(np.ascontiguousarray(content[key].T)) for key in ("data", "testdata")
     )
     return train, test
-
-
-def _missing(name: str, what: str, error: Exception) -> FileNotFoundError:
-    reason = str(error).strip().splitlines()[-1]
-    return FileNotFoundError(
-        f"{name} needs {what}, which is not there and could not be downloaded ({reason}); "
-        "put it there, or name another data folder by --data or RAYSWEEP_DATA"
-    )
 
 
 OMNIGLOT = Source("omniglot", train=19_280, test=13_180, features=SMALL**2, white=255, read=_read)
