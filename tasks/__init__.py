@@ -7,10 +7,15 @@ from tasks.base import Metric as Metric
 from tasks.base import Replica as Replica
 from tasks.base import Task as Task
 from tasks.base import Training as Training
+from tasks.bernoulli_vae import BernoulliVae as BernoulliVae
 from tasks.categorical_vae import CategoricalVae as CategoricalVae
 from tasks.polynomial import Polynomial as Polynomial
+from tasks.structured_prediction import StructuredPrediction as StructuredPrediction
 
-TASKS: Mapping[str, Task] = {task.name: task for task in (Polynomial(), CategoricalVae())}
+TASKS: Mapping[str, Task] = {
+    task.name: task
+    for task in (Polynomial(), CategoricalVae(), BernoulliVae(), StructuredPrediction())
+}
 
 
 def names() -> list[str]:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from jaxtyping import Float
@@ -30,8 +30,26 @@ class Losses(NamedTuple):
     metrics: Mapping[str, Float[Tensor, " R"]]
 
 
+class Observer(Protocol):
+    """What looks at every gradient that is followed, and makes metrics of it."""
+
+    def observe(self, gradients: Mapping[str, Tensor]) -> Mapping[str, Float[Tensor, " R"]]:
+        """Metrics after one more gradient, by parameter name; tensors are not to be written to."""
+
+
 class Model(nn.Module, ABC):
-    """A task's mathematics: parameters that lead with `R`, and the losses of a step."""
+    """A task's mathematics: parameters that lead with `R`, and the losses of a step.
+
+    Attributes:
+        rates: Parameters that follow plain gradient descent instead of the run's optimizer: by
+            parameter name, the setting that holds their learning rate.
+        observer: Sees every gradient, if there is one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rates: Mapping[str, str] = {}
+        self.observer: Observer | None = None
 
     @abstractmethod
     def losses(self, step: int, estimator: Estimator, noise: Noise) -> Losses:
@@ -73,7 +91,10 @@ class GradientTraining:
         self._model = model
         self._estimator = estimator
         self._noise = Noise(seeds=[replica.seed for replica in replicas], purpose="train")
-        self._optimizer = make_optimizer(list(model.parameters()), settings, replicas)
+        self._optimizers = {
+            rate: _make_rule(rate, parameters, settings, replicas)
+            for rate, parameters in self._groups().items()
+        }
         self._tuner = _make_tuner(list(estimator.parameters()), settings, replicas)
         self._link_parameters()
 
@@ -106,7 +127,8 @@ class GradientTraining:
         self._model.select(keep)
         self._estimator.select(keep)
         self._noise.select(keep)
-        self._optimizer.select(keep, list(self._model.parameters()))
+        for rate, parameters in self._groups().items():
+            self._optimizers[rate].select(keep, list(parameters.values()))
         if self._tuner is not None:
             self._tuner.select(keep, list(self._estimator.parameters()))
         self._link_parameters()
@@ -116,7 +138,7 @@ class GradientTraining:
         return {
             "step": self.step,
             "model": dict(self._model.state_dict()),
-            "optimizer": self._optimizer.state_dict(),
+            "optimizer": {rate: rule.state_dict() for rate, rule in self._optimizers.items()},
             "estimator": dict(self._estimator.state_dict()),
             "tuner": None if self._tuner is None else self._tuner.state_dict(),
         }
@@ -125,14 +147,24 @@ class GradientTraining:
         """Takes over the state of a training of the same settings and replicas."""
         self.step = state["step"]
         self._model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        for rate, rule in self._optimizers.items():
+            rule.load_state_dict(state["optimizer"][rate])
         self._estimator.load_state_dict(state["estimator"])
         if self._tuner is not None:
             self._tuner.load_state_dict(state["tuner"])
 
+    def _groups(self) -> dict[str, dict[str, Tensor]]:
+        """The model's parameters by the rule that updates them; `""` is the run's optimizer."""
+        groups: dict[str, dict[str, Tensor]] = {"": {}}
+        for name, parameter in self._model.named_parameters():
+            groups.setdefault(self._model.rates.get(name, ""), {})[name] = parameter
+        return groups
+
     def _link_parameters(self) -> None:
         """Lists the parameters once, as walking through modules costs more than a small step."""
-        self._parameters = list(self._model.parameters())
+        self._names = [name for group in self._groups().values() for name in group]
+        self._sizes = [len(group) for group in self._groups().values()]
+        self._parameters = [p for group in self._groups().values() for p in group.values()]
         self._tuned = list(self._estimator.parameters())
         self._shares = torch.empty(0)
 
@@ -145,9 +177,15 @@ class GradientTraining:
         )
         if self._tuner is not None and tuning_loss is not None:
             self._tuner.step(self._gradients(tuning_loss, self._tuned))
-        self._optimizer.step(gradients)
+        start = 0
+        for rule, size in zip(self._optimizers.values(), self._sizes, strict=True):
+            rule.step(gradients[start : start + size])
+            start += size
         self.step += 1
-        return losses.metrics
+        if self._model.observer is None:
+            return losses.metrics
+        observed = self._model.observer.observe(dict(zip(self._names, gradients, strict=True)))
+        return {**losses.metrics, **observed}
 
     def _gradients(
         self,
@@ -172,6 +210,21 @@ class GradientTraining:
 def replica_values(name: str, settings: TrainingSettings, replicas: Sequence[Replica]) -> list[Any]:
     """A setting's value for each replica: its own, else the pack's."""
     return [replica.settings.get(name, getattr(settings, name)) for replica in replicas]
+
+
+def _make_rule(
+    rate: str,
+    parameters: Mapping[str, Tensor],
+    settings: TrainingSettings,
+    replicas: Sequence[Replica],
+) -> Optimizer:
+    """The run's optimizer, or plain descent at the rate that a setting holds."""
+    tensors = list(parameters.values())
+    if not rate:
+        return make_optimizer(tensors, settings, replicas)
+    nothing = [0.0] * len(replicas)
+    lr = replica_values(rate, settings, replicas)
+    return SGD(tensors, {"lr": lr, "weight_decay": nothing, "momentum": nothing})
 
 
 def make_optimizer(

@@ -245,6 +245,7 @@ def _smoke_space(domains: Mapping[str, Domain]) -> dict[str, Domain]:
         "training.steps": 3,
         "task.evaluation_examples": 200,
         "task.evaluation_samples": 2,
+        "task.bound_samples": 2,
     }
     cut: dict[str, Domain] = {}
     for key, domain in domains.items():

@@ -1,16 +1,22 @@
-"""Data sets as tensors of grey values, and the one table of their names."""
+"""Data sets as tensors of grey or binary values, and the one table of their names."""
 
 import difflib
 import functools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
 
+from estimators.noise import Noise
 from tasks.data import binarized_mnist, digits, mnist, omniglot
 from tasks.data.base import Data as Data
 from tasks.data.base import Source
 from tasks.data.base import folder as folder
+
+Binarisation = Literal["none", "threshold", "static", "dynamic"]
 
 SOURCES: Mapping[str, Source] = {
     source.name: source
@@ -43,22 +49,70 @@ def get(name: str) -> Source:
     return SOURCES[name]
 
 
-def load(name: str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Data:
-    """The data set, read once per process, device and format.
+def load(
+    name: str,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    binarisation: Binarisation = "none",
+    validation: int = 0,
+) -> Data:
+    """The data set, read once per process, device, format and cut.
 
     Args:
         name: One of `names()`.
         device: Where the tensors are wanted.
         dtype: Floating point format of the values.
+        binarisation: `threshold`: 1 where the grey value is above a half. `static`: every value
+            drawn once, with its grey value as the probability of a 1; the same on every device,
+            for every seed, format and cut. `dynamic`: as `static`, but training images stay grey,
+            for batches to be drawn from.
+        validation: How many images to validate with: the first of the data set's own, or else
+            the last training images, which are then not trained on.
 
     Raises:
         ValueError: If there is no such data set.
         FileNotFoundError: If its files are neither at hand nor to be downloaded.
     """
-    return _load(get(name), folder(), torch.device(device), dtype)
+    return _load(get(name), folder(), torch.device(device), dtype, binarisation, validation)
 
 
 @functools.lru_cache(maxsize=8)
-def _load(source: Source, root: Path, device: torch.device, dtype: torch.dtype) -> Data:
-    train, test = source.read(root)
-    return Data(train.to(device, dtype) / source.white, test.to(device, dtype) / source.white)
+def _load(
+    source: Source,
+    root: Path,
+    device: torch.device,
+    dtype: torch.dtype,
+    binarisation: Binarisation,
+    validation: int,
+) -> Data:
+    parts = dict(
+        zip(
+            ("train", "valid", "test") if source.valid else ("train", "test"),
+            source.read(root),
+            strict=True,
+        )
+    )
+    kept = source.train - (0 if source.valid else validation)
+
+    def values(part: str, rows: slice, draw: bool) -> Tensor:
+        stored = parts[part]
+        if draw:
+            grey = stored.float() / source.white
+            return _drawn(grey, f"binarise {source.name} {part}")[rows].to(device, dtype)
+        grey = stored[rows].to(device, dtype) / source.white
+        return (grey > 0.5).to(dtype) if binarisation == "threshold" else grey
+
+    drawn = binarisation in ("static", "dynamic")
+    return Data(
+        train=values("train", slice(kept), binarisation == "static"),
+        valid=values("valid", slice(validation), drawn)
+        if source.valid
+        else values("train", slice(kept, None), drawn and validation > 0),
+        test=values("test", slice(None), drawn),
+    )
+
+
+def _drawn(grey: Float[Tensor, "N D"], purpose: str) -> Bool[Tensor, "N D"]:
+    """Ones with the grey values as probabilities, always the same, drawn on the CPU."""
+    noise = Noise(seed=0, purpose=purpose)
+    return torch.cat([noise.uniform(*rows.shape) < rows for rows in grey.split(10_000)])

@@ -15,10 +15,12 @@ class Data:
 
     Args:
         train: `N D`.
+        valid: `V D`, the data set's own images to validate with; mostly none.
         test: `M D`.
     """
 
     train: Float[Tensor, "N D"]
+    valid: Float[Tensor, "V D"]
     test: Float[Tensor, "M D"]
 
 
@@ -32,7 +34,8 @@ class Source:
         test: Number of test examples.
         features: Values per example, `D`.
         white: The largest grey value as stored.
-        read: From the data folder to stored grey values, `N D` and `M D`.
+        read: From the data folder to stored grey values: `N D`, `V D` if there are any, `M D`.
+        valid: Number of the data set's own validation examples.
     """
 
     name: str
@@ -40,7 +43,8 @@ class Source:
     test: int
     features: int
     white: int
-    read: Callable[[Path], tuple[Real[Tensor, "N D"], Real[Tensor, "M D"]]]
+    read: Callable[[Path], tuple[Real[Tensor, "_ D"], ...]]
+    valid: int = 0
 
 
 def folder() -> Path:

@@ -26,11 +26,10 @@ DIGESTS: Mapping[str, str] = {
 }
 
 
-def _read(root: Path) -> tuple[Real[Tensor, "N 784"], Real[Tensor, "M 784"]]:
+def _read(root: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
     """The packed file if it is there, else the three published ones, else a download.
 
-    Salakhutdinov, Murray (2008), in the split of Larochelle, Murray (2011); the images to validate
-    with are left out.
+    Salakhutdinov, Murray (2008), in the split of Larochelle, Murray (2011).
     """
     folder = root / FOLDER
     if not (folder / PACKED).is_file():
@@ -45,10 +44,7 @@ def _read(root: Path) -> tuple[Real[Tensor, "N 784"], Real[Tensor, "M 784"]]:
     for part, packed in parts.items():
         if hashlib.sha256(packed.tobytes()).hexdigest() != DIGESTS[part]:
             raise _damaged(folder / PACKED)
-    train, test = (
-        torch.from_numpy(np.unpackbits(parts[part], axis=1)) for part in ("train", "test")
-    )
-    return train, test
+    return tuple(torch.from_numpy(np.unpackbits(parts[part], axis=1)) for part in DIGESTS)
 
 
 def _published(part: str) -> str:
@@ -88,5 +84,5 @@ def _damaged(path: Path) -> ValueError:
 
 
 BINARIZED_MNIST = Source(
-    "binarized_mnist", train=50_000, test=10_000, features=784, white=1, read=_read
+    "binarized_mnist", train=50_000, test=10_000, features=784, white=1, read=_read, valid=10_000
 )

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -10,17 +11,21 @@ from torch import Tensor, nn
 
 from estimators.noise import Noise
 
+Initialisation = Literal["torch", "glorot"]
+
 
 class Linear(nn.Module):
     """An affine map per replica: `x @ weight + bias`.
 
-    Weights and biases start uniform in ±1/sqrt(inputs), as in `torch.nn.Linear`, and each
+    Weights and biases start uniform in ±1/sqrt(inputs), as in `torch.nn.Linear`, or as Glorot and
+    Bengio (2010) have it, with weights in ±sqrt(6 / (inputs + outputs)) and no bias. Each
     replica's numbers depend on its own seed only.
 
     Args:
         inputs: Features that go in.
         outputs: Features that come out.
         noise: The replicas' streams for initialisation.
+        initialisation: `"torch"` or `"glorot"`.
         dtype: Of the weights.
         device: Of the weights.
     """
@@ -34,14 +39,17 @@ class Linear(nn.Module):
         outputs: int,
         noise: Noise,
         *,
+        initialisation: Initialisation = "torch",
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
         super().__init__()
         if noise.seeds is None:
             raise ValueError("layers need one seed per replica, got a noise of a single seed")
-        bound = 1 / math.sqrt(inputs)
-        for name, rows in (("weight", inputs), ("bias", 1)):
+        bounds = [1 / math.sqrt(inputs)] * 2
+        if initialisation == "glorot":
+            bounds = [math.sqrt(6 / (inputs + outputs)), 0.0]
+        for name, rows, bound in zip(("weight", "bias"), (inputs, 1), bounds, strict=True):
             uniform = noise.uniform(len(noise.seeds), rows, outputs, dtype=dtype, device=device)
             setattr(self, name, nn.Parameter(uniform.mul(2 * bound).sub(bound)))
 
@@ -59,6 +67,7 @@ class MLP(nn.Module):
         sizes: Features before the first layer, between layers, and after the last.
         noise: The replicas' streams for initialisation.
         activation: Elementwise; may write over its argument.
+        initialisation: Of every layer: `"torch"` or `"glorot"`.
         dtype: Of the weights.
         device: Of the weights.
     """
@@ -69,12 +78,16 @@ class MLP(nn.Module):
         noise: Noise,
         activation: Callable[[Tensor], Tensor] = torch.relu_,
         *,
+        initialisation: Initialisation = "torch",
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> None:
         super().__init__()
+        self.inputs = sizes[0]
         self.layers = nn.ModuleList(
-            Linear(inputs, outputs, noise, dtype=dtype, device=device)
+            Linear(
+                inputs, outputs, noise, initialisation=initialisation, dtype=dtype, device=device
+            )
             for inputs, outputs in pairwise(sizes)
         )
         self._activation = activation

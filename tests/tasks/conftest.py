@@ -17,6 +17,26 @@ SMALL = {
         "batch_size": 16,
         "steps": 200,
     },
+    "bernoulli_vae": {
+        "dataset": "digits",
+        "validation_examples": 100,
+        "latents": 6,
+        "hidden": (24, 12),
+        "batch_size": 16,
+        "prior": "learned",
+        "prior_lr": 0.1,
+        "center_input": True,
+        "output_bias_from_data": True,
+        "gradient_variance": True,
+        "steps": 200,
+    },
+    "structured_prediction": {
+        "dataset": "digits",
+        "latents": 6,
+        "hidden": (12,),
+        "batch_size": 16,
+        "steps": 200,
+    },
 }
 
 

@@ -10,12 +10,8 @@ from estimators.exact import Exact
 from estimators.noise import Noise
 from estimators.straight_through import StraightThrough
 from tasks import data
-from tasks.categorical_vae import (
-    CategoricalVae,
-    CategoricalVaeModel,
-    CategoricalVaeSettings,
-    divergence_from_uniform,
-)
+from tasks.categorical_vae import CategoricalVae, CategoricalVaeSettings
+from tasks.vae.priors import Uniform
 
 SMALL = {"dataset": "digits", "categories": 3, "latents": 2, "hidden": (8,), "batch_size": 10}
 
@@ -24,9 +20,13 @@ SMALL = {"dataset": "digits", "categories": 3, "latents": 2, "hidden": (8,), "ba
 def build():
     def make(**changes):
         settings = CategoricalVaeSettings(**{**SMALL, "dtype": "float64", **changes})
-        return CategoricalVaeModel(settings, [0, 1], torch.device("cpu"))
+        return CategoricalVae().model(settings, [0, 1], torch.device("cpu"))
 
     return make
+
+
+def divergence_from_uniform(logits):
+    return Uniform(*logits.shape[-2:]).divergence(logits.log_softmax(-1))
 
 
 def test_divergence_equals_enumeration():
@@ -120,7 +120,7 @@ def test_probit_bounds_are_those_of_the_normal_distribution():
         evaluation_examples=20,
         evaluation_samples=500,
     )
-    model = CategoricalVaeModel(settings, [0, 1], torch.device("cpu"), "probit")
+    model = CategoricalVae().model(settings, [0, 1], torch.device("cpu"), "probit")
     for parameter in model.encoder.parameters():
         parameter.data *= 4  # far from even odds, where the two links differ
     x = data.load("digits", dtype=torch.float64).test[:20].expand(2, -1, -1)
@@ -148,7 +148,7 @@ def test_probit_training_metrics_have_the_divergence_of_the_normal_distribution(
     model = training._model
     for parameter in model.encoder.parameters():
         parameter.data *= 4
-    x = data.load("digits", dtype=torch.float64).train[model.order.batch(0)]
+    x = data.load("digits", dtype=torch.float64).train[model.images.order.batch(0)]
     with torch.no_grad():
         logits = model.encode(x)
         second = torch.special.ndtr(logits[..., 1] - logits[..., 0])
@@ -168,7 +168,7 @@ def test_probit_training_metrics_have_the_divergence_of_the_normal_distribution(
 def test_only_the_first_test_images_are_evaluated_if_asked(build):
     few, all_of_them = build(evaluation_examples=297), build()
     assert torch.equal(few.evaluate()["test_neg_elbo"], all_of_them.evaluate()["test_neg_elbo"])
-    assert len(build(evaluation_examples=7)._test) == 7
+    assert len(build(evaluation_examples=7).images.test) == 7
 
 
 def test_window_is_one_epoch(train):

@@ -12,7 +12,7 @@ def task(request):
 
 
 def test_names_are_those_of_the_tasks():
-    assert tasks.names() == ["polynomial", "categorical_vae"]
+    assert {"polynomial", "categorical_vae", "bernoulli_vae"} < set(tasks.names())
     assert all(tasks.get(name).name == name for name in tasks.names())
 
 
@@ -22,7 +22,7 @@ def test_unknown_task_is_refused_with_the_nearest():
 
 
 def test_unlike_name_is_refused_with_the_list():
-    with pytest.raises(ValueError, match=r"must be one of polynomial, categorical_vae, got xyz$"):
+    with pytest.raises(ValueError, match=r"must be one of polynomial, .*, got xyz$"):
         tasks.get("xyz")
 
 

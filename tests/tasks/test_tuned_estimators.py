@@ -49,7 +49,8 @@ def start(train, request):
 
     def make(seeds=SEEDS, own=RATES):
         estimator = LearnedBaseline()
-        training = train(request.param, seeds, own, estimator, dtype="float64")
+        settings = {"dtype": "float64", "tuning_beta2": 0.999}
+        training = train(request.param, seeds, own, estimator, **settings)
         return training, estimator
 
     return make

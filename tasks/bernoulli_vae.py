@@ -1,0 +1,134 @@
+"""A variational autoencoder with binary latent variables."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import torch
+
+from estimators.base import Estimator
+from estimators.categorical import Link
+from tasks.base import DTYPES, Metric, Replica, setting
+from tasks.gradient_training import GradientTraining
+from tasks.vae.codes import Bits
+from tasks.vae.metrics import VAE_METRICS
+from tasks.vae.model import CodedImagesModel, Design, bytes_per_replica, refusal, start
+from tasks.vae.priors import Learned, Mispaired, Prior, Uniform
+from tasks.vae.settings import VaeSettings
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BernoulliVaeSettings(VaeSettings):
+    """Defaults follow Shi et al. (2022), arXiv:2202.09497, section 6.2, and their code.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    binarisation: Literal["none", "threshold", "static", "dynamic"] = setting(
+        "dynamic",
+        "as in categorical_vae; static is what the code of Liu et al. (2023) does under the name "
+        "of dynamic",
+    )
+    validation_examples: int = setting(
+        10_000, "images to validate with: the data set's own, or else the last training images"
+    )
+    latents: int = setting(200, "binary latent variables, L")
+    hidden: tuple[int, ...] = setting(
+        (200, 200), "widths of the encoder's hidden layers; the decoder mirrors them"
+    )
+    activation: Literal["relu", "leaky_relu", "tanh"] = setting(
+        "leaky_relu", "of the hidden layers"
+    )
+    slope: float = setting(0.3, "of leaky_relu below zero, in [0, 1)")
+    initialisation: Literal["torch", "glorot"] = setting(
+        "glorot", "uniform in ±1/sqrt(inputs), biases too; or Glorot's uniform, biases 0"
+    )
+    divergence: Literal["analytic", "sampled"] = setting(
+        "sampled", "KL(q || prior) in training: exact, or log q - log p of the sampled codes"
+    )
+    prior: Literal["fixed", "learned", "mispaired"] = setting(
+        "fixed",
+        "p(b): uniform; independent with learned logits; or the latter read in the wrong order, "
+        "as in the code of Liu et al. (2023)",
+    )
+    logits: Literal["standard", "reflected"] = setting(
+        "standard",
+        "of an encoder's output h: (0, h), or (1 - h, h) as in the code of Liu et al. (2023)",
+    )
+    codes: Literal["bits", "signs"] = setting(
+        "bits", "what the decoder takes: 0 and 1, or -1 and 1"
+    )
+    steps: int = setting(1_000_000, "parameter updates")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.prior == "mispaired" and self.latents % 2:
+            raise ValueError(f"prior mispaired needs an even number of latents, got {self.latents}")
+
+
+class BernoulliVae:
+    """Minimise E_q[-log p(x | b) + log q(b | x) - log p(b)], b of L bits.
+
+    The public code of Liu et al. (2023) differs from that of Shi et al. (2022), whose numbers
+    stand beside it in its table 6: images binarised once instead of anew for every batch, other
+    logits, a learned prior (in the wrong order), and an exact divergence. Each of these is a
+    setting here, so that estimators can be compared on equal terms, on either side.
+
+    References:
+        Shi, Zhou, Hwang, Titsias, Mackey (2022), arXiv:2202.09497, section 6.2.
+        Liu et al. (2023), arXiv:2304.08612, section 6.5.
+    """
+
+    name: ClassVar[str] = "bernoulli_vae"
+    version: ClassVar[int] = 1
+    settings: ClassVar[type] = BernoulliVaeSettings
+    metrics: ClassVar[Mapping[str, Metric]] = VAE_METRICS
+    family: ClassVar[str] = "categorical"
+
+    def check(self, settings: BernoulliVaeSettings, estimator: Estimator) -> str | None:
+        """Why this pair cannot run, or None. Reads no data."""
+        return refusal(settings, 2, estimator)
+
+    def replica_bytes(self, settings: BernoulliVaeSettings, estimator: Estimator) -> int:
+        """Bytes of both nets, their optimizer's state and their layers' outputs. Reads no data."""
+        return bytes_per_replica(settings, Design(_code(settings)), estimator)
+
+    def start(
+        self,
+        settings: BernoulliVaeSettings,
+        replicas: list[Replica],
+        estimator: Estimator,
+        device: torch.device,
+    ) -> GradientTraining:
+        """Builds the training of a pack at step 0."""
+        model = self.model(settings, [r.seed for r in replicas], device, estimator.link)
+        return start(model, settings, replicas, estimator, device)
+
+    def model(
+        self,
+        settings: BernoulliVaeSettings,
+        seeds: list[int],
+        device: torch.device,
+        link: Link = "softmax",
+    ) -> CodedImagesModel:
+        """The nets, the prior and the images of replicas with these seeds."""
+        design = Design(_code(settings), _prior(settings, len(seeds), device))
+        return CodedImagesModel(settings, design, seeds, device, link)
+
+
+def _code(settings: BernoulliVaeSettings) -> Bits:
+    return Bits(
+        settings.latents,
+        reflected=settings.logits == "reflected",
+        signs=settings.codes == "signs",
+    )
+
+
+def _prior(settings: BernoulliVaeSettings, replicas: int, device: torch.device) -> Prior:
+    dtype = DTYPES[settings.dtype]
+    if settings.prior == "learned":
+        return Learned(replicas, settings.latents, 2, dtype=dtype, device=device)
+    if settings.prior == "mispaired":
+        return Mispaired(replicas, settings.latents, dtype=dtype, device=device)
+    return Uniform(settings.latents, 2)

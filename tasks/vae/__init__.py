@@ -1,0 +1,1 @@
+"""What the variational autoencoders share: settings, images, codes, priors, bounds, the model."""

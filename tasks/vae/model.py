@@ -1,0 +1,307 @@
+"""An encoder, a discrete code and a decoder: the loss that is trained, and the metrics."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from estimators.base import Estimator
+from estimators.categorical import Link, draw_one_hot, probabilities, softmax_logits
+from estimators.estimate import Objective
+from estimators.noise import Noise
+from tasks import data
+from tasks.base import DTYPES, Replica
+from tasks.gradient_training import GradientTraining, Losses, Model, training_bytes
+from tasks.replicas.layers import MLP, select
+from tasks.vae.codes import Code
+from tasks.vae.images import Images
+from tasks.vae.priors import Prior
+from tasks.vae.settings import CodedImagesSettings, VaeSettings
+from tasks.vae.variance import GradientVariance
+
+EVALUATION_ROWS = 100  # examples at a time: bounds memory, and evaluation noise depends on it
+BOUND_CODES = 5  # codes at a time in the multi-sample bound: likewise
+ACTIVE = 0.01  # variance above which a latent variable is active: Burda et al. (2015), section 5
+LEAST, MOST = 1e-3, 1 - 1e-3  # mean grey values are clamped before they become log-odds
+
+
+@dataclasses.dataclass(frozen=True)
+class Design:
+    """What tells one task with codes from another.
+
+    Args:
+        code: Between the nets.
+        prior: What codes are compared with; without one, they are a draw given the input, and the
+            loss is the reconstruction's alone.
+        loss: The metrics' name for what is minimised.
+        encoded: Pixels that are encoded, the first ones; the others are decoded. If not set, all
+            are encoded and all are decoded.
+    """
+
+    code: Code
+    prior: Prior | None = None
+    loss: str = "neg_elbo"
+    encoded: int | None = None
+
+    def widths(self, settings: CodedImagesSettings) -> tuple[list[int], list[int]]:
+        """Layer widths of the encoder and of the decoder."""
+        pixels = data.get(settings.dataset).features
+        encoded = pixels if self.encoded is None else self.encoded
+        decoded = pixels if self.encoded is None else pixels - self.encoded
+        encoder = [encoded, *settings.hidden, self.code.outputs]
+        return encoder, [self.code.inputs, *settings.hidden[::-1], decoded]
+
+
+def refusal(settings: CodedImagesSettings, categories: int, estimator: Estimator) -> str | None:
+    """Why an estimator cannot train such a task, or None. Reads no data."""
+    if settings.batch_size > settings.training_examples:
+        return (
+            f"batch_size must be at most {settings.training_examples}, the training images of "
+            f"{settings.dataset}, got {settings.batch_size}"
+        )
+    return estimator.check(settings.latents, categories)
+
+
+def bytes_per_replica(settings: CodedImagesSettings, design: Design, estimator: Estimator) -> int:
+    """Bytes of both nets, their optimizer's state and their layers' outputs. Reads no data."""
+    encoder, decoder = design.widths(settings)
+    parameters = sum((i + 1) * o for net in (encoder, decoder) for i, o in pairwise(net))
+    evaluations = estimator.evaluations(design.code.latents, design.code.categories)
+    outputs = settings.batch_size * (sum(encoder) + evaluations * sum(decoder))
+    moments = 0
+    if settings.gradient_variance:
+        moments = (
+            2 * DTYPES[settings.dtype].itemsize * sum((i + 1) * o for i, o in pairwise(encoder))
+        )
+    return training_bytes(parameters, outputs, settings) + moments
+
+
+def start(
+    model: "CodedImagesModel",
+    settings: CodedImagesSettings,
+    replicas: list[Replica],
+    estimator: Estimator,
+    device: torch.device,
+) -> GradientTraining:
+    """The training of a pack at step 0; the estimator's context is what is encoded."""
+    code, context = model.code, model.encoder.inputs
+    estimator.build(code.latents, code.categories, context=context, replicas=len(replicas))
+    estimator.to(device, DTYPES[settings.dtype])
+    window = model.images.steps_per_epoch
+    return GradientTraining(model, estimator, settings, replicas, default_window=window)
+
+
+class CodedImagesModel(Model):
+    """The nets, the prior and the images.
+
+    Args:
+        settings: Of the task.
+        design: Of the task.
+        seeds: One per replica.
+        device: Where all of it lives.
+        link: How the estimator turns logits into probabilities.
+    """
+
+    def __init__(
+        self,
+        settings: CodedImagesSettings,
+        design: Design,
+        seeds: Sequence[int],
+        device: torch.device,
+        link: Link = "softmax",
+    ) -> None:
+        super().__init__()
+        self._settings, self._design, self._link = settings, design, link
+        self.code, self.prior = design.code, design.prior
+        self.images = Images(settings, seeds, device)
+        encoder, decoder = design.widths(settings)
+        init = Noise(seeds=list(seeds), purpose="init")
+        self.encoder, self.decoder = (
+            MLP(
+                widths,
+                init,
+                _activation(settings),
+                initialisation=settings.initialisation,
+                dtype=DTYPES[settings.dtype],
+                device=device,
+            )
+            for widths in (encoder, decoder)
+        )
+        self._center: Tensor | None = None
+        self._start_from_data()
+        if settings.gradient_variance:
+            self.observer = GradientVariance(dict(self.encoder.named_parameters("encoder")))
+        if isinstance(settings, VaeSettings) and settings.prior_lr is not None:
+            self.rates = {"prior.logits": "prior_lr"}
+        self._noises = {
+            purpose: Noise(seeds=list(seeds), purpose=purpose)
+            for purpose in ("evaluate", "evaluate valid", "bound", "bound valid")
+        }
+
+    def _start_from_data(self) -> None:
+        """What settings ask to be taken from the mean training image."""
+        if self._settings.center_input:
+            self._center = self.images.mean()[: self._design.encoded]
+        if self._settings.output_bias_from_data:
+            mean = self.images.mean()[self._design.encoded or 0 :].clamp(LEAST, MOST)
+            self.decoder.layers[-1].get_parameter("bias").data.copy_(mean.logit())
+
+    def losses(self, step: int, estimator: Estimator, noise: Noise) -> Losses:
+        """The loss with its reconstruction estimated, and its divergence too if so set."""
+        x, target = self.split(self.images.batch(step))
+        logits = self.encode(x)
+        objective: Objective = partial(self.reconstruction, target)
+        direct: Tensor | None = None
+        if self.prior is not None:
+            log_q = softmax_logits(logits, self._link).log_softmax(-1)
+            if isinstance(self._settings, VaeSettings) and self._settings.divergence == "sampled":
+                objective = partial(self._sampled, objective, log_q.detach())
+            else:
+                direct = self.prior.divergence(log_q)
+        estimate = estimator.estimate(logits, objective, noise, context=x)
+        loss, surrogate = estimate.value, estimate.surrogate
+        if direct is not None:
+            loss, surrogate = loss + direct.detach(), surrogate + direct
+        mean = loss.mean(1)
+        metrics = {"train_loss": mean, f"train_{self._design.loss}": mean}
+        return Losses(surrogate, estimate.tuning_loss, metrics)
+
+    def _sampled(
+        self,
+        reconstruction: Objective,
+        log_q: Float[Tensor, "R B L C"],
+        code: Float[Tensor, "K R B L C"],
+    ) -> Float[Tensor, "K R B"]:
+        """-log p(x, code) + log q(code | x).
+
+        `log_q` is detached: the expectation of its own derivative is zero.
+        """
+        return reconstruction(code) + self._log_ratio(log_q, code)
+
+    def _log_ratio(
+        self, log_q: Float[Tensor, "R B L C"], code: Float[Tensor, "K R B L C"]
+    ) -> Tensor | float:
+        """The code's log q(D | x) - log p(D); 0 without a prior, where the two are one."""
+        if self.prior is None:
+            return 0.0
+        return (code * log_q).sum((-1, -2)) + self.prior.cross_entropy(code)
+
+    def split(self, x: Float[Tensor, "R B D"]) -> tuple[Tensor, Tensor]:
+        """What is encoded, centred if so set, and what is decoded."""
+        encoded = x[..., : self._design.encoded]
+        if self._center is not None:
+            encoded = encoded - self._center
+        return encoded, x[..., self._design.encoded or 0 :]
+
+    def encode(self, x: Float[Tensor, "R B D"]) -> Float[Tensor, "R B L C"]:
+        """Logits of q(D | x), in the estimator's link."""
+        return self.code.logits(self.encoder(x))
+
+    def reconstruction(
+        self, x: Float[Tensor, "R B D"], code: Float[Tensor, "K R B L C"]
+    ) -> Float[Tensor, "K R B"]:
+        """-log p(x | code): the cross entropy of grey or binary values, summed over an image."""
+        logits = self.decoder(self.code.features(code))
+        return functional.softplus(logits).sum(-1) - (logits * x).sum(-1)
+
+    def evaluate(self) -> Mapping[str, Float[Tensor, " R"]]:
+        """Bounds of the test images, and of the validation images if there are any."""
+        found = {}
+        for part, suffix in (("valid", " valid"), ("test", "")):
+            images = getattr(self.images, part)
+            if len(images) > 0:
+                evaluation = self._evaluate(images, suffix)
+                active = evaluation.pop("active_units")
+                found.update({f"{part}_{name}": value for name, value in evaluation.items()})
+        return {**found, "active_units": active}
+
+    def _evaluate(
+        self, images: Float[Tensor, "M D"], suffix: str
+    ) -> dict[str, Float[Tensor, " R"]]:
+        """Means over some images, in parts; the noise of a part has its number."""
+        totals = torch.zeros(2, self._replicas(), dtype=torch.float64, device=images.device)
+        sizes = self._replicas(), self.code.latents, self.code.categories
+        moments = torch.zeros(2, *sizes, dtype=torch.float64, device=images.device)
+        for number, rows in enumerate(images.split(EVALUATION_ROWS)):
+            x, target = self.split(rows.expand(self._replicas(), -1, -1))
+            logits = softmax_logits(self.encode(x), self._link)
+            p = probabilities(logits)
+            moments += torch.stack((p.double().sum(1), p.double().square().sum(1)))
+            one = self._one_sample(target, logits, p, self._noises["evaluate" + suffix], number)
+            many = self._many_samples(target, logits, p, self._noises["bound" + suffix], number)
+            totals += torch.stack((one.sum(1, dtype=torch.float64), many.sum(1)))
+        mean, square = moments / len(images)
+        spread = square - mean.square()
+        variance = spread.sum(-1) / 2  # for two categories, that of the bit
+        active = torch.where(variance.isnan(), variance, (variance > ACTIVE).double())
+        loss, bound = totals / len(images)
+        return {self._design.loss: loss, "neg_bound": bound, "active_units": active.sum(-1)}
+
+    def _one_sample(
+        self,
+        target: Float[Tensor, "R B D"],
+        logits: Float[Tensor, "R B L C"],
+        p: Float[Tensor, "R B L C"],
+        noise: Noise,
+        number: int,
+    ) -> Float[Tensor, "R B"]:
+        """The loss of some images, averaged over codes; its divergence is exact."""
+        noise.at(number)
+        samples = self._settings.evaluation_samples
+        total = torch.zeros_like(target[..., 0])
+        if self.prior is not None:
+            total = self.prior.divergence(logits.log_softmax(-1))
+        for _ in range(samples):
+            code = draw_one_hot(p, logits, noise, samples=1)
+            total = total + self.reconstruction(target, code)[0] / samples
+        return total
+
+    def _many_samples(
+        self,
+        target: Float[Tensor, "R B D"],
+        logits: Float[Tensor, "R B L C"],
+        p: Float[Tensor, "R B L C"],
+        noise: Noise,
+        number: int,
+    ) -> Float[Tensor, "R B"]:
+        """-log of the mean importance weight p(x, D) / q(D | x), in float64.
+
+        Codes come a few at a time, so that memory does not grow with their number.
+
+        References:
+            Burda, Grosse, Salakhutdinov (2015), arXiv:1509.00519, equation 8.
+        """
+        log_q = logits.log_softmax(-1)
+        samples = self._settings.bound_samples
+        parts = math.ceil(samples / BOUND_CODES)
+        total = torch.full(target.shape[:2], -torch.inf, dtype=torch.float64, device=target.device)
+        for part in range(parts):
+            noise.at(number * parts + part)
+            count = min(BOUND_CODES, samples - part * BOUND_CODES)
+            code = draw_one_hot(p, logits, noise, samples=count)
+            loss = self.reconstruction(target, code) + self._log_ratio(log_q, code)
+            total = torch.logaddexp(total, (-loss.double()).logsumexp(0))
+        return math.log(samples) - total
+
+    def _replicas(self) -> int:
+        return len(next(self.encoder.parameters()))
+
+    def select(self, keep: Tensor) -> None:
+        """Drops replicas."""
+        select(self, keep)
+        self.images.select(keep)
+        for noise in self._noises.values():
+            noise.select(keep)
+
+
+def _activation(settings: CodedImagesSettings) -> Callable[[Tensor], Tensor]:
+    """Elementwise and in place: autograd needs its output alone."""
+    if settings.activation == "leaky_relu":
+        return partial(functional.leaky_relu_, negative_slope=settings.slope)
+    return {"relu": torch.relu_, "tanh": torch.tanh_}[settings.activation]

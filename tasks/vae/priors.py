@@ -1,0 +1,101 @@
+"""What codes are compared with: log-probabilities of independent variables, per replica."""
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Prior(nn.Module, ABC):
+    """Independent variables whose probabilities do not depend on the image."""
+
+    @abstractmethod
+    def cross_entropy(self, weights: Float[Tensor, "*K R B L C"]) -> float | Tensor:
+        """-log p(D) of one-hot codes, or its mean under probabilities: `*K R B`, in nats."""
+
+    def divergence(self, log_q: Float[Tensor, "R B L C"]) -> Float[Tensor, "R B"]:
+        """KL(q || p), in nats, summed over the variables."""
+        q = log_q.exp()
+        return (q * log_q).sum((-1, -2)) + self.cross_entropy(q)
+
+
+class Uniform(Prior):
+    """Every category is as likely as the others; nothing is learned.
+
+    Args:
+        latents: L.
+        categories: C.
+    """
+
+    def __init__(self, latents: int, categories: int) -> None:
+        super().__init__()
+        self._nats = latents * math.log(categories)
+
+    def cross_entropy(self, weights: Float[Tensor, "*K R B L C"]) -> float | Tensor:
+        """`L log C`, whatever the code."""
+        return self._nats
+
+
+class Learned(Prior):
+    """Logits of its own for every variable, uniform at the start.
+
+    Args:
+        replicas: R.
+        latents: L.
+        categories: C.
+        dtype: Of the logits.
+        device: Of the logits.
+    """
+
+    logits: Float[Tensor, "R 1 L C"]
+
+    def __init__(
+        self,
+        replicas: int,
+        latents: int,
+        categories: int,
+        *,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        super().__init__()
+        start = torch.zeros(replicas, 1, latents, categories, dtype=dtype, device=device)
+        self.logits = nn.Parameter(start)
+
+    def cross_entropy(self, weights: Float[Tensor, "*K R B L C"]) -> float | Tensor:
+        """-<weights, log softmax(logits)>."""
+        return -(weights * self.logits.log_softmax(-1)).sum((-1, -2))
+
+
+class Mispaired(Prior):
+    """Bernoulli masses s and 1 - s paired across variables, as in the code of Liu et al. (2023).
+
+    There the vector (s_1 .. s_L, 1 - s_1 .. 1 - s_L) is read as if it went variable by variable:
+    a variable of the first half gets two neighbouring s as its masses, one of the second half
+    their complements. The masses of such a pair of variables sum to m and 2 - m, at most 1 in
+    product, so that what is reported is still a bound, of a model with a poorer prior. Offered to
+    measure what that does to published numbers.
+
+    Args:
+        replicas: R.
+        latents: L, even.
+        dtype: Of the logits.
+        device: Of the logits.
+    """
+
+    logits: Float[Tensor, "R 1 L"]
+
+    def __init__(
+        self, replicas: int, latents: int, *, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        super().__init__()
+        start = torch.zeros(replicas, 1, latents, dtype=dtype, device=device)
+        self.logits = nn.Parameter(start)
+
+    def cross_entropy(self, weights: Float[Tensor, "*K R B L 2"]) -> float | Tensor:
+        """-<weights, log masses>."""
+        both = torch.cat((self.logits, -self.logits), -1)
+        log_masses = nn.functional.logsigmoid(both).unflatten(-1, (-1, 2))
+        return -(weights * log_masses).sum((-1, -2))

@@ -1,0 +1,102 @@
+"""Settings that every task with an encoder, a discrete code and a decoder has."""
+
+import dataclasses
+import math
+from typing import Literal
+
+from tasks import data
+from tasks.base import TrainingSettings, setting
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CodedImagesSettings(TrainingSettings):
+    """Images, nets and evaluation.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    dataset: Literal[
+        "mnist", "fashion_mnist", "digits", "binarized_mnist", "omniglot", "omniglot_burda"
+    ] = setting("mnist", "images to model")
+    binarisation: Literal["none", "threshold", "static", "dynamic"] = setting(
+        "none",
+        "grey values as they are; 1 above a half; drawn with the grey values' probabilities once "
+        "for every run (static), or anew for every batch (dynamic; the images to validate and test "
+        "with once)",
+    )
+    validation_examples: int = setting(
+        0, "images to validate with: the data set's own, or else the last training images"
+    )
+    latents: int = setting(4, "latent variables, L")
+    hidden: tuple[int, ...] = setting(
+        (512, 256), "widths of the encoder's hidden layers; the decoder mirrors them"
+    )
+    activation: Literal["relu", "leaky_relu", "tanh"] = setting("relu", "of the hidden layers")
+    slope: float = setting(0.01, "of leaky_relu below zero, in [0, 1)")
+    initialisation: Literal["torch", "glorot"] = setting(
+        "torch", "uniform in ±1/sqrt(inputs), biases too; or Glorot's uniform, biases 0"
+    )
+    center_input: bool = setting(False, "subtract the mean training image from what is encoded")
+    output_bias_from_data: bool = setting(
+        False, "start the decoder's last bias at the log-odds of the mean training image"
+    )
+    gradient_variance: bool = setting(
+        False, "follow the variance of the encoder's gradient (metric gradient_variance)"
+    )
+    evaluation_examples: int | None = setting(
+        None, "test images that are evaluated, the first ones; all if not set"
+    )
+    evaluation_samples: int = setting(1, "codes drawn per test image for the one-sample bound")
+    bound_samples: int = setting(100, "codes drawn per test image for the multi-sample bound")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if any(width < 1 for width in self.hidden):
+            raise ValueError(f"hidden widths must be at least 1, got {self.hidden}")
+        for name in ("latents", "evaluation_examples", "evaluation_samples", "bound_samples"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if not 0 <= self.slope < 1:
+            raise ValueError(f"slope must be in [0, 1), got {self.slope}")
+        source = data.get(self.dataset)
+        most = source.valid or source.train - 1
+        if not 0 <= self.validation_examples <= most:
+            raise ValueError(
+                f"validation_examples must be in 0..{most} for {self.dataset}, "
+                f"got {self.validation_examples}"
+            )
+
+    @property
+    def training_examples(self) -> int:
+        """Images that are trained on."""
+        source = data.get(self.dataset)
+        return source.train - (0 if source.valid else self.validation_examples)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VaeSettings(CodedImagesSettings):
+    """And how codes are compared with a prior.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    prior: str = setting("fixed", "p(D): the task says which there are")
+    prior_lr: float | None = setting(
+        None,
+        "learning rate of the prior's logits by plain gradient descent; they follow the optimizer "
+        "like all else if not set",
+        per_replica=True,
+    )
+    divergence: Literal["analytic", "sampled"] = setting(
+        "analytic", "KL(q || prior) in training: exact, or log q - log p of the sampled codes"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.prior_lr is not None and not (self.prior_lr > 0 and math.isfinite(self.prior_lr)):
+            raise ValueError(f"prior_lr must be positive, got {self.prior_lr}")
+        if self.prior_lr is not None and self.prior == "fixed":
+            raise ValueError("prior_lr needs a prior that is learned, got prior fixed")
