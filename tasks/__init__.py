@@ -9,12 +9,19 @@ from tasks.base import Task as Task
 from tasks.base import Training as Training
 from tasks.bernoulli_vae import BernoulliVae as BernoulliVae
 from tasks.categorical_vae import CategoricalVae as CategoricalVae
+from tasks.gradient_quality import GradientQuality as GradientQuality
 from tasks.polynomial import Polynomial as Polynomial
 from tasks.structured_prediction import StructuredPrediction as StructuredPrediction
 
 TASKS: Mapping[str, Task] = {
     task.name: task
-    for task in (Polynomial(), CategoricalVae(), BernoulliVae(), StructuredPrediction())
+    for task in (
+        Polynomial(),
+        CategoricalVae(),
+        BernoulliVae(),
+        StructuredPrediction(),
+        GradientQuality(),
+    )
 }
 
 

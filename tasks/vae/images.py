@@ -25,13 +25,8 @@ class Images:
     def __init__(
         self, settings: CodedImagesSettings, seeds: Sequence[int], device: torch.device
     ) -> None:
-        found = data.load(
-            settings.dataset,
-            device,
-            DTYPES[settings.dtype],
-            settings.binarisation,
-            settings.validation_examples,
-        )
+        self._settings, self._device = settings, device
+        found = self._load(settings.binarisation)
         most = settings.evaluation_examples
         self.train: Float[Tensor, "N D"] = found.train
         self.valid: Float[Tensor, "V D"] = found.valid[:most]
@@ -41,6 +36,16 @@ class Images:
         if settings.binarisation == "dynamic":
             self._draws = Noise(seeds=list(seeds), purpose="binarise")
 
+    def _load(self, binarisation: data.Binarisation) -> data.Data:
+        settings = self._settings
+        return data.load(
+            settings.dataset,
+            self._device,
+            DTYPES[settings.dtype],
+            binarisation,
+            settings.validation_examples,
+        )
+
     @property
     def steps_per_epoch(self) -> int:
         """Batches that hold every image once."""
@@ -49,6 +54,13 @@ class Images:
     def mean(self) -> Float[Tensor, " D"]:
         """The mean training image."""
         return self.train.mean(0)
+
+    def first(self, count: int | None) -> Float[Tensor, "n D"]:
+        """The first training images, all if None, binarised once where batches are anew."""
+        found = self.train
+        if self._draws is not None:
+            found = self._load("static").train
+        return found[:count]
 
     def batch(self, step: int) -> Float[Tensor, "R B D"]:
         """The images of a step, counted from 0."""

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -56,6 +57,22 @@ class Design:
         decoded = pixels if self.encoded is None else pixels - self.encoded
         encoder = [encoded, *settings.hidden, self.code.outputs]
         return encoder, [self.code.inputs, *settings.hidden[::-1], decoded]
+
+
+class Terms(NamedTuple):
+    """A loss: `E[objective(D)] + direct`.
+
+    Args:
+        logits: Of q(D | x), `R B L C`.
+        objective: What is estimated.
+        of_code: The part of the objective that compares the code with the prior.
+        direct: What is known exactly, `R B`, or None.
+    """
+
+    logits: Float[Tensor, "R B L C"]
+    objective: Objective
+    of_code: Callable[[Tensor], Tensor | float]
+    direct: Float[Tensor, "R B"] | None
 
 
 def refusal(settings: CodedImagesSettings, categories: int, estimator: Estimator) -> str | None:
@@ -155,34 +172,28 @@ class CodedImagesModel(Model):
     def losses(self, step: int, estimator: Estimator, noise: Noise) -> Losses:
         """The loss with its reconstruction estimated, and its divergence too if so set."""
         x, target = self.split(self.images.batch(step))
-        logits = self.encode(x)
-        objective: Objective = partial(self.reconstruction, target)
-        direct: Tensor | None = None
-        if self.prior is not None:
-            log_q = softmax_logits(logits, self._link).log_softmax(-1)
-            if isinstance(self._settings, VaeSettings) and self._settings.divergence == "sampled":
-                objective = partial(self._sampled, objective, log_q.detach())
-            else:
-                direct = self.prior.divergence(log_q)
-        estimate = estimator.estimate(logits, objective, noise, context=x)
+        terms = self.terms(x, target)
+        estimate = estimator.estimate(terms.logits, terms.objective, noise, context=x)
         loss, surrogate = estimate.value, estimate.surrogate
-        if direct is not None:
-            loss, surrogate = loss + direct.detach(), surrogate + direct
+        if terms.direct is not None:
+            loss, surrogate = loss + terms.direct.detach(), surrogate + terms.direct
         mean = loss.mean(1)
         metrics = {"train_loss": mean, f"train_{self._design.loss}": mean}
         return Losses(surrogate, estimate.tuning_loss, metrics)
 
-    def _sampled(
-        self,
-        reconstruction: Objective,
-        log_q: Float[Tensor, "R B L C"],
-        code: Float[Tensor, "K R B L C"],
-    ) -> Float[Tensor, "K R B"]:
-        """-log p(x, code) + log q(code | x).
-
-        `log_q` is detached: the expectation of its own derivative is zero.
-        """
-        return reconstruction(code) + self._log_ratio(log_q, code)
+    def terms(self, x: Float[Tensor, "R B D"], target: Float[Tensor, "R B T"]) -> "Terms":
+        """The loss of some images, cut into what is estimated and what is known."""
+        logits = self.encode(x)
+        reconstruction = partial(self.reconstruction, target)
+        if self.prior is None:
+            return Terms(logits, reconstruction, _nothing, None)
+        log_q = softmax_logits(logits, self._link).log_softmax(-1)
+        settings = self._settings
+        if isinstance(settings, VaeSettings) and settings.divergence == "sampled":
+            # detached, as the expectation of the derivative of log q is zero
+            of_code = partial(self._log_ratio, log_q.detach())
+            return Terms(logits, lambda code: reconstruction(code) + of_code(code), of_code, None)
+        return Terms(logits, reconstruction, _nothing, self.prior.divergence(log_q))
 
     def _log_ratio(
         self, log_q: Float[Tensor, "R B L C"], code: Float[Tensor, "K R B L C"]
@@ -298,6 +309,10 @@ class CodedImagesModel(Model):
         self.images.select(keep)
         for noise in self._noises.values():
             noise.select(keep)
+
+
+def _nothing(code: Tensor) -> float:
+    return 0.0
 
 
 def _activation(settings: CodedImagesSettings) -> Callable[[Tensor], Tensor]:

@@ -37,6 +37,17 @@ SMALL = {
         "batch_size": 16,
         "steps": 200,
     },
+    "gradient_quality": {
+        "dataset": "digits",
+        "categories": 2,
+        "latents": 3,
+        "hidden": (12,),
+        "batch_size": 16,
+        "evaluation_examples": 4,
+        "evaluation_samples": 30,
+        "report_every": 10,
+        "steps": 200,
+    },
 }
 
 

@@ -43,7 +43,11 @@ class LearnedBaseline(Estimator):
         return Estimate(inner.surrogate, loss, inner.sample, tuning_loss)
 
 
-@pytest.fixture(params=tasks.names())
+# gradient_quality asks the estimator in between, for what is measured
+FOLLOWING = [name for name in tasks.names() if name != "gradient_quality"]
+
+
+@pytest.fixture(params=FOLLOWING)
 def start(train, request):
     """Starts a pack in float64 and gives its training and its estimator."""
 

@@ -1,0 +1,263 @@
+"""How far a method's gradient is from the exact one, along a training run."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from estimators.base import Estimator
+from estimators.estimate import Estimate
+from estimators.noise import Noise
+from tasks.base import DTYPES, Metric, Replica, setting
+from tasks.categorical_vae import CategoricalVae, CategoricalVaeSettings
+from tasks.gradient_training import GradientTraining, Losses, Model, training_bytes
+from tasks.polynomial import PolynomialModel, PolynomialSettings
+from tasks.quality.measures import METRICS, Quality, measured
+from tasks.quality.problems import (
+    Batch,
+    Problem,
+    SyntheticProblem,
+    VaeProblem,
+    coupled,
+    exact_gradient,
+    expectation,
+)
+from tasks.vae.model import refusal
+
+MOST_STATES = 16_384  # Liu et al. (2023) enumerate below this number
+DRAWS = 10  # estimates at a time: bounds memory, and the measurement's noise depends on it
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GradientQualitySettings(CategoricalVaeSettings):
+    """Defaults follow Liu et al. (2023), arXiv:2304.08612, figure 4.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    problem: Literal["vae", "polynomial", "coupled"] = setting(
+        "vae",
+        "categorical_vae with its settings; polynomial with constant targets, for two categories; "
+        "or a random network over the code",
+    )
+    p: float = setting(2.0, "exponent of the polynomial, >= 1")
+    problem_seed: int = setting(0, "decides the weights of the coupled problem")
+    trained_by: Literal["estimator", "exact"] = setting(
+        "estimator", "what the run follows: the estimates, or the exact gradient"
+    )
+    evaluation_examples: int | None = setting(
+        100, "images that gradients are measured on, the first of the training set"
+    )
+    evaluation_samples: int = setting(1000, "estimates drawn for a measurement")
+    report_every: int = setting(
+        600, "steps between two rows of a curve, measured at the first of them"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.p >= 1:
+            raise ValueError(f"p must be at least 1, got {self.p}")
+        if self.categories**self.latents > MOST_STATES:
+            raise ValueError(
+                f"latents must be so few that categories ** latents <= {MOST_STATES}, "
+                f"got {self.categories} ** {self.latents}"
+            )
+        if self.problem == "polynomial" and self.categories != 2:
+            raise ValueError(f"categories must be 2 for the polynomial, got {self.categories}")
+        if self.gradient_variance:
+            raise ValueError("gradient_variance must be false here, as relative_variance is exact")
+
+
+class GradientQuality:
+    """Train, and at every row of the curve compare estimates with the exact gradient.
+
+    Gradients are those of the estimated part of the loss with respect to the logits, flat over
+    examples, latent variables and categories. Rows of a curve hold what was measured at the first
+    step of their interval, before its update; final metrics are measured after the last one.
+
+    References:
+        Liu et al. (2023), arXiv:2304.08612, section 6.3 and figure 4; in spirit Shekhovtsov,
+        Yanush, Flach (2020), arXiv:2006.03143, figures 2 and 3.
+    """
+
+    name: ClassVar[str] = "gradient_quality"
+    version: ClassVar[int] = 1
+    settings: ClassVar[type] = GradientQualitySettings
+    metrics: ClassVar[Mapping[str, Metric]] = {
+        "train_loss": Metric("min", "", "what training minimises, in training"),
+        "expected_loss": Metric("min", "", "exact loss of the examples measured on"),
+        **METRICS,
+    }
+    family: ClassVar[str] = "categorical"
+
+    def check(self, settings: GradientQualitySettings, estimator: Estimator) -> str | None:
+        """Why this pair cannot run, or None. Reads no data."""
+        if settings.problem == "vae":
+            return refusal(settings, settings.categories, estimator)
+        if estimator.needs_context:
+            return estimator.context_is_missing
+        return estimator.check(settings.latents, settings.categories)
+
+    def replica_bytes(self, settings: GradientQualitySettings, estimator: Estimator) -> int:
+        """Bytes of the problem in training, and of all states' losses. Reads no data."""
+        states = settings.categories**settings.latents
+        if settings.problem != "vae":
+            return training_bytes(settings.latents * settings.categories, 8 * states, settings)
+        examples = settings.evaluation_examples or settings.training_examples
+        base = CategoricalVae().replica_bytes(settings, estimator)
+        return base + 8 * 4 * states * max(examples, settings.batch_size)
+
+    def start(
+        self,
+        settings: GradientQualitySettings,
+        replicas: list[Replica],
+        estimator: Estimator,
+        device: torch.device,
+    ) -> GradientTraining:
+        """Builds the training of a pack at step 0."""
+        seeds = [replica.seed for replica in replicas]
+        problem = _problem(settings, seeds, estimator, device)
+        context = problem.measured().context
+        estimator.build(
+            settings.latents,
+            settings.categories,
+            context=None if context is None else context.shape[-1],
+            replicas=len(replicas),
+        )
+        estimator.to(device, DTYPES[settings.dtype])
+        model = MeasuredModel(problem, estimator, settings, seeds)
+        return GradientTraining(model, estimator, settings, replicas, default_window=100)
+
+
+class MeasuredModel(Model):
+    """A problem, and the latest measurement as a buffer, so that checkpoints hold it.
+
+    Args:
+        problem: To train and to measure on.
+        estimator: Built for it.
+        settings: Of the task.
+        seeds: One per replica.
+    """
+
+    latest: Float[Tensor, "R n"]
+
+    def __init__(
+        self,
+        problem: Problem,
+        estimator: Estimator,
+        settings: GradientQualitySettings,
+        seeds: list[int],
+    ) -> None:
+        super().__init__()
+        self.problem = problem
+        self._estimator = (estimator,)  # in a tuple, as it is no part of the model
+        self._settings = settings
+        self._training_noise = Noise(seeds=seeds, purpose="measure")
+        self._final_noise = Noise(seeds=seeds, purpose="measure last")
+        self._names = ["expected_loss", *measured(settings.evaluation_samples)]
+        if settings.prior_lr is not None:
+            self.rates = {"problem.model.prior.logits": "prior_lr"}
+        device = next(problem.parameters()).device
+        held = torch.zeros(len(seeds), len(self._names), dtype=torch.float64, device=device)
+        self.register_buffer("latest", held)
+
+    def losses(self, step: int, estimator: Estimator, noise: Noise) -> Losses:
+        """The problem's losses; at the first step of an interval, a measurement before them."""
+        number, since = divmod(step, self._settings.report_every)
+        if since == 0:
+            found = self._measure(self._training_noise, number)
+            self.latest.copy_(torch.stack([found[name] for name in self._names], 1))
+        batch = self.problem.batch(step)
+        estimate = self._followed(batch, estimator, noise)
+        surrogate, value = estimate.surrogate, estimate.value
+        if batch.direct is not None:
+            surrogate, value = surrogate + batch.direct, value + batch.direct.detach()
+        latest = dict(zip(self._names, self.latest.clone().unbind(1), strict=True))
+        # Logits that are no numbers still give samples: a diverged replica must not look healthy.
+        train_loss = torch.add(value.mean(1), batch.logits.detach().sum((1, 2, 3)), alpha=0)
+        return Losses(surrogate, estimate.tuning_loss, {"train_loss": train_loss, **latest})
+
+    def _followed(self, batch: Batch, estimator: Estimator, noise: Noise) -> Estimate:
+        """The estimate, or the exact expectation with what the estimator learns meanwhile."""
+        estimate = estimator.estimate(batch.logits, batch.objective, noise, context=batch.context)
+        if self._settings.trained_by == "estimator":
+            return estimate
+        exact = expectation(batch, estimator.link).to(batch.logits.dtype)
+        return estimate._replace(surrogate=exact, value=exact.detach())
+
+    def evaluate(self) -> Mapping[str, Float[Tensor, " R"]]:
+        """The measurement after the last update."""
+        return self._measure(self._final_noise, 0)
+
+    def select(self, keep: Tensor) -> None:
+        """Drops replicas."""
+        self.latest = self.latest[keep]
+        self.problem.select(keep)
+        self._training_noise.select(keep)
+        self._final_noise.select(keep)
+
+    def _measure(self, noise: Noise, number: int) -> dict[str, Float[Tensor, " R"]]:
+        """Estimates at the present parameters; leaves the estimator as it was."""
+        estimator = self._estimator[0]
+        before = {name: value.clone() for name, value in estimator.state_dict().items()}
+        with torch.no_grad():
+            batch = self.problem.measured()
+            expected = expectation(batch, estimator.link)
+            if batch.direct is not None:
+                expected = expected + batch.direct
+        quality = Quality(exact_gradient(batch, estimator.link).flatten(1))
+        draws = self._settings.evaluation_samples
+        parts = -(-draws // DRAWS)
+        for part in range(parts):
+            noise.at(number * parts + part)
+            count = min(DRAWS, draws - part * DRAWS)
+            quality.add(estimates(batch, estimator, noise, count))
+        estimator.load_state_dict(before)
+        return {"expected_loss": expected.mean(1), **quality.metrics()}
+
+
+def estimates(
+    batch: Batch, estimator: Estimator, noise: Noise, count: int
+) -> Float[Tensor, "n R M"]:
+    """Independent gradient estimates at the same logits, flat over examples and logits."""
+    replicas, examples = batch.logits.shape[:2]
+
+    def repeated(x: Float[Tensor, "R B ..."]) -> Float[Tensor, "R rows ..."]:
+        return x.detach().unsqueeze(1).expand(-1, count, *x.shape[1:]).flatten(1, 2)
+
+    def objective(code: Float[Tensor, "K R rows L C"]) -> Float[Tensor, "K R rows"]:
+        # copies become samples, so that the batch keeps the size that the objective knows
+        copies = code.unflatten(2, (count, examples)).movedim(2, 1).flatten(0, 1)
+        values = batch.objective(copies).unflatten(0, (len(code), count))
+        return values.movedim(1, 2).flatten(2, 3)
+
+    with torch.enable_grad():
+        logits = repeated(batch.logits).requires_grad_()
+        context = None if batch.context is None else repeated(batch.context)
+        found = estimator.estimate(logits, objective, noise, context=context)
+        gradient = torch.autograd.grad(found.surrogate.sum(), logits)[0]
+    return gradient.view(replicas, count, -1).transpose(0, 1)
+
+
+def _problem(
+    settings: GradientQualitySettings,
+    seeds: list[int],
+    estimator: Estimator,
+    device: torch.device,
+) -> Problem:
+    if settings.problem == "vae":
+        model = CategoricalVae().model(settings, seeds, device, estimator.link)
+        return VaeProblem(model, settings.evaluation_examples)
+    sizes = settings.latents, settings.categories
+    dtype = DTYPES[settings.dtype]
+    function: Callable[[Tensor], Tensor]
+    if settings.problem == "polynomial":
+        own = PolynomialSettings(p=settings.p, latents=settings.latents, dtype=settings.dtype)
+        function = PolynomialModel(own, seeds, device).objective
+    else:
+        function = coupled(*sizes, settings.problem_seed, dtype=dtype, device=device)
+    return SyntheticProblem(function, sizes, settings.batch_size, seeds, dtype=dtype, device=device)
