@@ -25,6 +25,8 @@ from tasks.quality.problems import (
     exact_gradient,
     expectation,
 )
+from tasks.replicas.latest import Latest
+from tasks.replicas.layers import select
 from tasks.vae.model import refusal
 
 MOST_STATES = 16_384  # Liu et al. (2023) enumerate below this number
@@ -68,8 +70,11 @@ class GradientQualitySettings(CategoricalVaeSettings):
             )
         if self.problem == "polynomial" and self.categories != 2:
             raise ValueError(f"categories must be 2 for the polynomial, got {self.categories}")
-        if self.gradient_variance:
-            raise ValueError("gradient_variance must be false here, as relative_variance is exact")
+        if self.gradient_variance or self.evaluate_every is not None:
+            raise ValueError(
+                "gradient_variance and evaluate_every must not be set, as every row of the curve "
+                f"is measured, got {self.gradient_variance} and {self.evaluate_every}"
+            )
 
 
 class GradientQuality:
@@ -134,7 +139,7 @@ class GradientQuality:
 
 
 class MeasuredModel(Model):
-    """A problem, and the latest measurement as a buffer, so that checkpoints hold it.
+    """A problem, and what was last measured on it.
 
     Args:
         problem: To train and to measure on.
@@ -142,8 +147,6 @@ class MeasuredModel(Model):
         settings: Of the task.
         seeds: One per replica.
     """
-
-    latest: Float[Tensor, "R n"]
 
     def __init__(
         self,
@@ -158,28 +161,25 @@ class MeasuredModel(Model):
         self._settings = settings
         self._training_noise = Noise(seeds=seeds, purpose="measure")
         self._final_noise = Noise(seeds=seeds, purpose="measure last")
-        self._names = ["expected_loss", *measured(settings.evaluation_samples)]
+        names = ["expected_loss", *measured(settings.evaluation_samples)]
+        self.latest = Latest(names, len(seeds), next(problem.parameters()).device)
         if settings.prior_lr is not None:
             self.rates = {"problem.model.prior.logits": "prior_lr"}
-        device = next(problem.parameters()).device
-        held = torch.zeros(len(seeds), len(self._names), dtype=torch.float64, device=device)
-        self.register_buffer("latest", held)
 
     def losses(self, step: int, estimator: Estimator, noise: Noise) -> Losses:
         """The problem's losses; at the first step of an interval, a measurement before them."""
         number, since = divmod(step, self._settings.report_every)
         if since == 0:
-            found = self._measure(self._training_noise, number)
-            self.latest.copy_(torch.stack([found[name] for name in self._names], 1))
+            self.latest.hold(self._measure(self._training_noise, number))
         batch = self.problem.batch(step)
         estimate = self._followed(batch, estimator, noise)
         surrogate, value = estimate.surrogate, estimate.value
         if batch.direct is not None:
             surrogate, value = surrogate + batch.direct, value + batch.direct.detach()
-        latest = dict(zip(self._names, self.latest.clone().unbind(1), strict=True))
         # Logits that are no numbers still give samples: a diverged replica must not look healthy.
         train_loss = torch.add(value.mean(1), batch.logits.detach().sum((1, 2, 3)), alpha=0)
-        return Losses(surrogate, estimate.tuning_loss, {"train_loss": train_loss, **latest})
+        metrics = {"train_loss": train_loss, **self.latest.metrics()}
+        return Losses(surrogate, estimate.tuning_loss, metrics)
 
     def _followed(self, batch: Batch, estimator: Estimator, noise: Noise) -> Estimate:
         """The estimate, or the exact expectation with what the estimator learns meanwhile."""
@@ -195,7 +195,7 @@ class MeasuredModel(Model):
 
     def select(self, keep: Tensor) -> None:
         """Drops replicas."""
-        self.latest = self.latest[keep]
+        select(self.latest, keep)
         self.problem.select(keep)
         self._training_noise.select(keep)
         self._final_noise.select(keep)

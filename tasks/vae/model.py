@@ -19,6 +19,7 @@ from estimators.noise import Noise
 from tasks import data
 from tasks.base import DTYPES, Replica
 from tasks.gradient_training import GradientTraining, Losses, Model, training_bytes
+from tasks.replicas.latest import Latest
 from tasks.replicas.layers import MLP, select
 from tasks.vae.codes import Code
 from tasks.vae.images import Images
@@ -156,10 +157,15 @@ class CodedImagesModel(Model):
             self.observer = GradientVariance(dict(self.encoder.named_parameters("encoder")))
         if isinstance(settings, VaeSettings) and settings.prior_lr is not None:
             self.rates = {"prior.logits": "prior_lr"}
+        self._latest: Latest | None = None
         self._noises = {
             purpose: Noise(seeds=list(seeds), purpose=purpose)
             for purpose in ("evaluate", "evaluate valid", "bound", "bound valid")
         }
+        if settings.evaluate_every is not None:
+            parts = ["valid", "test"] if len(self.images.valid) else ["test"]
+            names = [f"{part}_{name}" for part in parts for name in (design.loss, "neg_bound")]
+            self._latest = Latest([*names, "active_units"], len(seeds), device)
 
     def _start_from_data(self) -> None:
         """What settings ask to be taken from the mean training image."""
@@ -178,8 +184,17 @@ class CodedImagesModel(Model):
         if terms.direct is not None:
             loss, surrogate = loss + terms.direct.detach(), surrogate + terms.direct
         mean = loss.mean(1)
-        metrics = {"train_loss": mean, f"train_{self._design.loss}": mean}
+        metrics = {"train_loss": mean, f"train_{self._design.loss}": mean, **self._held(step)}
         return Losses(surrogate, estimate.tuning_loss, metrics)
+
+    def _held(self, step: int) -> Mapping[str, Float[Tensor, " R"]]:
+        """What was last evaluated in training, at the first step of an interval."""
+        if self._latest is None or self._settings.evaluate_every is None:
+            return {}
+        if step % self._settings.evaluate_every == 0:
+            with torch.no_grad():
+                self._latest.hold(self.evaluate())
+        return self._latest.metrics()
 
     def terms(self, x: Float[Tensor, "R B D"], target: Float[Tensor, "R B T"]) -> "Terms":
         """The loss of some images, cut into what is estimated and what is known."""

@@ -44,6 +44,11 @@ class CodedImagesSettings(TrainingSettings):
     gradient_variance: bool = setting(
         False, "follow the variance of the encoder's gradient (metric gradient_variance)"
     )
+    evaluate_every: int | None = setting(
+        None,
+        "steps between two evaluations during training, for the curves; a multiple of "
+        "report_every; only at the end if not set",
+    )
     evaluation_examples: int | None = setting(
         None, "test images that are evaluated, the first ones; all if not set"
     )
@@ -58,6 +63,12 @@ class CodedImagesSettings(TrainingSettings):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        every = self.evaluate_every
+        if every is not None and (every < 1 or every % self.report_every):
+            raise ValueError(
+                f"evaluate_every must be a multiple of report_every, {self.report_every}, "
+                f"got {every}"
+            )
         if not 0 <= self.slope < 1:
             raise ValueError(f"slope must be in [0, 1), got {self.slope}")
         source = data.get(self.dataset)
