@@ -396,3 +396,14 @@ def test_a_file_that_cannot_be_written_is_told(out, message, hand, tmp_path, mon
     (tmp_path / "taken.png").mkdir()
     with pytest.raises(SpecError, match=re.escape(message)):
         save(hand, "curves", {}, out)
+
+
+def test_a_short_logarithmic_axis_has_plain_numbers(tmp_path):
+    figure = store_of(tmp_path, SPEC).plot(log=True)
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert "20" in labels
+    assert not any("$" in label for label in labels)
+
+
+def test_lines_of_a_caption_are_about_as_long_as_each_other():
+    assert style.wrapped("one two three four", 14 * style.CHARACTER) == "one two\nthree four"

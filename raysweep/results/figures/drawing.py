@@ -35,7 +35,7 @@ def draw_curves(what: CurvesFigure) -> Figure:
         style.finish(own, panel.task, width)
         if column == 0:
             own.set_ylabel(style.axis_label(panel.metric, what.units[panel.metric]))
-        if task + columns >= what.tasks:
+        if panel.lines and task + columns >= what.tasks:
             own.set_xlabel("step")
     _hide_empty(axes)
     legend.draw(figure)
@@ -47,6 +47,8 @@ def _curves_panel(axes: Axes, panel: Panel, what: CurvesFigure) -> None:
         axes.set_yscale("log", nonpositive="mask")
     for number, line in enumerate(panel.lines):
         _curve(axes, line, number)
+    if what.log and panel.lines:
+        style.log_axis(axes)
     if panel.limits and not what.log:
         axes.set_ylim(*panel.limits)
     style.step_axis(axes)

@@ -11,7 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 # Okabe and Ito's palette, distinct for the colour-blind too; its yellow, which white paper
 # swallows, is R's grey.
@@ -81,9 +81,13 @@ def plain(text: str) -> str:
 
 
 def wrapped(text: str, inches: float) -> str:
-    """The text in lines that fit."""
-    lines = textwrap.wrap(text, max(12, int(inches / CHARACTER)), break_long_words=True)
-    return plain("\n".join(lines))
+    """The text in lines that fit, about as long as each other."""
+    width = max(12, int(inches / CHARACTER))
+    lines = textwrap.wrap(text, width)
+    shortest = max(map(len, text.split()), default=0)
+    while width > shortest and len(textwrap.wrap(text, width - 1)) == len(lines):
+        width -= 1
+    return plain("\n".join(textwrap.wrap(text, width)))
 
 
 def grid(rows: int, columns: int, legend: "Legend") -> tuple[Figure, list[list[Axes]]]:
@@ -113,6 +117,15 @@ def step_axis(axes: Axes) -> None:
         return f"{value / size:g}{letter}" if value else "0"
 
     axes.xaxis.set_major_formatter(FuncFormatter(shown))
+
+
+def log_axis(axes: Axes) -> None:
+    """Plain numbers along a logarithmic axis that is too short for powers of ten."""
+    low, high = axes.get_ylim()
+    if high < 20 * low:
+        axes.yaxis.set_major_locator(MaxNLocator(6))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
 
 
 def say_empty(axes: Axes, text: str) -> None:
