@@ -32,6 +32,11 @@ def loss(task, estimator, place, seed):
     return {"A": 10.0, "B": 20.0}[task] - place + seed
 
 
+def only_begun(task, estimator, place, seed):
+    """One seed of one cell is still missing."""
+    return None if (task, estimator, seed) == ("A", "ST", 2) else loss(task, estimator, place, seed)
+
+
 def curve(final, step, last):
     """A curve that ends in `final`."""
     return {"train_loss": final + (last - step), "distance": -final * step}
