@@ -125,6 +125,37 @@ def test_table_of_an_unknown_sweep_names_the_nearest(ran):
     assert "got 'smal'; did you mean 'small'?" in err
 
 
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ([], "small-train_loss.png"),
+        (["--metric", "train_loss", "--metric", "distance", "--log"], "small-curves.png"),
+        (["--kind", "heatmap", "--over", "temperature", "--tasks", "walk"], "small-heatmap.png"),
+        (["--kind", "paths", "--x", "train_loss", "--y", "distance"], "small-paths.png"),
+        (["--estimators", "RLOO", "--out", "figure.svg"], "figure.svg"),
+    ],
+)
+def test_plot_writes_a_figure_and_says_where(options, name, ran, tmp_path):
+    code, out, err = ran("plot", "small", *options)
+    assert (code, out, err) == (0, f"{name}\n", "")
+    assert (tmp_path / name).stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--out", "figure.jpg"], "--out: expected a name that ends in .png, .pdf, .svg, got 'fig"),
+        (["--over", "temperature"], "--over: expected an option of --kind curves, got another's"),
+        (["--kind", "heatmap", "--over", "temperatur"], "did you mean 'estimator.temperature'?"),
+    ],
+)
+def test_plot_refuses_a_mistake_in_one_line(options, message, ran):
+    code, out, err = ran("plot", "small", *options)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+
+
 def test_rm_asks_and_deletes(ran, tmp_path):
     assert ran("rm", "small", "--yes")[0] == 0
     assert not (tmp_path / "sweeps" / "small").exists()
@@ -224,12 +255,16 @@ def test_a_signal_while_ray_starts_ends_with_its_code(tmp_path, number, code):
     assert not (tmp_path / "sweeps" / "small" / "lease").exists()
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["table", "x"], ["status"], ["sql", "x", "y"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["table", "x"], ["status"], ["sql", "x", "y"], ["plot", "x"]]
+)
 def test_reading_commands_import_neither_torch_nor_ray(arguments, tmp_path):
+    unwanted = {"torch", "ray", "optuna", "sklearn"}
+    unwanted |= set() if arguments[0] == "plot" else {"matplotlib"}
     code = (
         "import sys\nfrom raysweep.cli import main\n"
         f"try: main({arguments!r})\nexcept SystemExit: pass\n"
-        "heavy = {'torch', 'ray', 'optuna', 'sklearn'} & set(sys.modules)\n"
+        f"heavy = {unwanted!r} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
     done = subprocess.run(

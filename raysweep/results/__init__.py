@@ -1,1 +1,1 @@
-"""What a store says: selection, statistics and the table."""
+"""What a store says: selection, statistics, the table and figures."""

@@ -1,6 +1,8 @@
 """The results of one sweep: Arrow tables, SQL, and the table. Needs neither torch nor Ray."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
@@ -10,6 +12,9 @@ from raysweep.results.select import cells
 from raysweep.results.table import ResultTable
 from raysweep.store import schema
 from raysweep.store.store import SweepStore
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Results:
@@ -51,14 +56,11 @@ class Results:
         Raises:
             SpecError: If the sweep has no such metric.
         """
-        select = self._metric(select or self.spec.select.metric, "--select")
-        report = self._metric(report or select, "--report")
+        select = self.metric(select or self.spec.select.metric, "--select")
+        report = self.metric(report or select, "--report")
         about = self.spec.metrics
         mode = about[select]["direction"]
-        found = self.store.read(self.store.dataset("runs"), self._columns(select, report))
-        rows = []
-        for row in found.to_pylist():
-            rows.append({**row, "settings": schema.decode_settings(row, found.schema)})
+        rows = self.rows(select, report)
         return ResultTable(
             self.sweep,
             self.spec.task_labels,
@@ -71,15 +73,38 @@ class Results:
             about[report]["unit"],
         )
 
-    def _columns(self, select: str, report: str) -> list[str]:
+    def plot(self, kind: str = "curves", **options: Any) -> "Figure":
+        """A figure, to be saved with its `savefig`.
+
+        Args:
+            kind: `curves`, `heatmap` or `paths`.
+            options: As `raysweep plot` takes them: `metric` (a name or several), `select`,
+                `tasks` and `estimators` (labels) for every kind; `log` for curves; `over` (a
+                setting) for a heatmap; `x` and `y` (metrics, pair by pair) for paths.
+
+        Raises:
+            SpecError: If an option names what the sweep lacks, or there is nothing to draw yet.
+        """
+        from raysweep.results.figures.figure import figure
+
+        return figure(self, kind, options)
+
+    def rows(self, *metrics: str) -> list[Mapping[str, Any]]:
+        """Every ended run with these final metrics and its decoded `settings`, for selection."""
+        found = self.store.read(self.store.dataset("runs"), self._columns(*metrics))
+        return [
+            {**row, "settings": schema.decode_settings(row, found.schema)}
+            for row in found.to_pylist()
+        ]
+
+    def _columns(self, *metrics: str) -> list[str]:
         needed = {
             "run_id",
             "status",
             "task_name",
             "estimator_name",
             "configuration_id",
-            f"metric.{select}",
-            f"metric.{report}",
+            *(f"metric.{each}" for each in metrics),
         }
         present = self.store.dataset("runs").schema.names
         return [name for name in present if name in needed or name.startswith("param.")]
@@ -105,7 +130,12 @@ class Results:
                 f"sql: expected a query over runs, curves and attempts, got: {reason}"
             ) from error
 
-    def _metric(self, name: str, option: str) -> str:
+    def metric(self, name: str, option: str) -> str:
+        """The metric's name, which the option gave.
+
+        Raises:
+            SpecError: If the sweep has no such metric.
+        """
         if name not in self.spec.metrics:
             raise SpecError(
                 f"{option}: expected a metric of the sweep, got {name!r}"

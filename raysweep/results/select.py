@@ -30,6 +30,7 @@ class Cell:
         failed: Configurations that a failed seed makes ineligible.
         settings: Of the configuration shown: those searched.
         configuration_id: Of the configuration shown.
+        run_ids: Its runs that ended well, as planned seeds.
     """
 
     task: str
@@ -43,6 +44,7 @@ class Cell:
     failed: int = 0
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     configuration_id: str | None = None
+    run_ids: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass
@@ -53,6 +55,20 @@ class Candidate:
     assignment: Mapping[str, Any]
     rows: list[Mapping[str, Any]]
     complete: bool = False
+
+    def values(self, metric: str) -> list[float]:
+        """The final metric of the runs that ended well."""
+        name = f"metric.{metric}"
+        return [row[name] for row in self.done if row.get(name) is not None]
+
+    @property
+    def done(self) -> list[Mapping[str, Any]]:
+        """The runs that ended well."""
+        return [row for row in self.rows if row["status"] == "done"]
+
+    def has(self, status: str) -> bool:
+        """Whether a run ended so."""
+        return any(row["status"] == status for row in self.rows)
 
 
 def cells(
@@ -67,19 +83,48 @@ def cells(
         mode: `min` or `max`.
         report: The metric shown.
     """
+    return [
+        _cell(arm, found, select, mode, report)
+        for arm, found in zip(spec.arms, candidates(spec, rows), strict=True)
+    ]
+
+
+def candidates(spec: Spec, rows: Sequence[Mapping[str, Any]]) -> list[list[Candidate]]:
+    """For each arm, its configurations that have runs of planned seeds; `rows` as in `cells`."""
     by_program: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in rows:
         by_program.setdefault((row["task_name"], row["estimator_name"]), []).append(row)
     return [
-        _cell(
-            arm,
-            _candidates(arm, spec.seeds, by_program.get((arm.task, arm.estimator), ())),
-            select,
-            mode,
-            report,
-        )
+        _candidates(arm, spec.seeds, by_program.get((arm.task, arm.estimator), ()))
         for arm in spec.arms
     ]
+
+
+def choose(
+    found: Sequence[Candidate], select: str, mode: str
+) -> tuple[Candidate, Literal["selected", "provisional"]] | None:
+    """The configuration with the best mean, and whether all its seeds are in; None if none may.
+
+    Args:
+        found: Configurations to choose from.
+        select: The metric whose mean over seeds decides.
+        mode: `min` or `max`.
+    """
+    sign = 1 if mode == "min" else -1
+    ranked = []
+    for candidate in found:
+        values = candidate.values(select)
+        if values and not candidate.has("diverged") and not candidate.has("failed"):
+            ranked.append((sign * statistics.fmean(values), candidate.configuration_id, candidate))
+    if not ranked:
+        return None
+    eligible = [
+        each
+        for each in ranked
+        if each[2].complete and len(each[2].values(select)) == len(each[2].rows)
+    ]
+    _, _, best = min(eligible or ranked, key=lambda each: each[:2])
+    return best, "selected" if eligible else "provisional"
 
 
 def _candidates(
@@ -103,37 +148,28 @@ def _candidates(
     return found
 
 
-def _cell(arm: Arm, candidates: list[Candidate], select: str, mode: str, report: str) -> Cell:
+def _cell(arm: Arm, found: list[Candidate], select: str, mode: str, report: str) -> Cell:
     counts: dict[str, Any] = {
-        "configurations": len(candidates),
-        "diverged": sum(_has(each, "diverged") for each in candidates),
-        "failed": sum(_has(each, "failed") for each in candidates),
+        "configurations": len(found),
+        "diverged": sum(each.has("diverged") for each in found),
+        "failed": sum(each.has("failed") for each in found),
     }
-    sign = 1 if mode == "min" else -1
-    ranked = []
-    for candidate in candidates:
-        values = _values(candidate, select)
-        if values and not _has(candidate, "diverged") and not _has(candidate, "failed"):
-            ranked.append((sign * statistics.fmean(values), candidate.configuration_id, candidate))
-    if not ranked:
+    chosen = choose(found, select, mode)
+    if chosen is None:
         return Cell(arm.task_label, arm.estimator_label, _without_value(counts), **counts)
-    eligible = [
-        each
-        for each in ranked
-        if each[2].complete and len(_values(each[2], select)) == len(each[2].rows)
-    ]
-    _, _, best = min(eligible or ranked, key=lambda each: each[:2])
-    shown = _values(best, report)
+    best, status = chosen
+    shown = best.values(report)
     return Cell(
         arm.task_label,
         arm.estimator_label,
-        "selected" if eligible else "provisional",
+        status,
         statistics.fmean(shown) if shown else None,
         statistics.stdev(shown) if len(shown) > 1 else None,
         len(shown),
         **counts,
         settings=best.assignment,
         configuration_id=best.configuration_id,
+        run_ids=tuple(row["run_id"] for row in best.done),
     )
 
 
@@ -144,14 +180,3 @@ def _without_value(counts: Mapping[str, int]) -> Status:
     if counts["failed"]:
         return "failed"
     return "empty" if counts["configurations"] else "missing"
-
-
-def _has(candidate: Candidate, status: str) -> bool:
-    return any(row["status"] == status for row in candidate.rows)
-
-
-def _values(candidate: Candidate, metric: str) -> list[float]:
-    name = f"metric.{metric}"
-    return [
-        row[name] for row in candidate.rows if row["status"] == "done" and row.get(name) is not None
-    ]

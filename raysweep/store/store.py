@@ -128,14 +128,19 @@ class SweepStore:
     def _table(self, folder: str, empty: pa.Schema, columns: list[str] | None) -> pa.Table:
         return self.read(self.dataset(folder, empty), columns)
 
-    def read(self, dataset: pads.Dataset, columns: list[str] | None = None) -> pa.Table:
-        """A dataset's rows.
+    def read(
+        self,
+        dataset: pads.Dataset,
+        columns: list[str] | None = None,
+        where: pads.Expression | None = None,
+    ) -> pa.Table:
+        """A dataset's rows: all, or those for which the expression holds.
 
         Raises:
             StoreError: If one of its files cannot be read.
         """
         try:
-            return dataset.to_table(columns=columns)
+            return dataset.to_table(columns=columns, filter=where)
         except (pa.ArrowInvalid, OSError) as error:
             reason = str(error).splitlines()[0]
             raise StoreError(

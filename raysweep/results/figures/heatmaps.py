@@ -1,0 +1,267 @@
+"""Heatmaps: how a metric depends on one searched setting, for each estimator and task."""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from raysweep.errors import SpecError, nearest
+from raysweep.identity import canonical_json
+from raysweep.results.figures.scope import MetricRequest, Numbers, Scope
+from raysweep.results.select import Candidate, choose
+from raysweep.space import Choice, Fixed, Range
+from raysweep.spec.model import Arm, Spec
+
+if TYPE_CHECKING:
+    from raysweep.results.results import Results
+
+INTERVALS = 8  # that a range is cut into
+WIDE = 12  # whole numbers that a range may hold and still have a column for each
+ABSENT = "–"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class HeatmapRequest(MetricRequest):
+    """What a heatmap may be asked for, besides what every figure may.
+
+    Args:
+        over: The setting, as `section.name` or by its name alone; the only one searched if None.
+    """
+
+    over: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """One value of the setting, or an interval of them: low end in, high end out, the last's in."""
+
+    label: str
+    value: Any = None
+    interval: tuple[float, float] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class HeatmapPanel:
+    """One estimator.
+
+    Args:
+        estimator: Label.
+        columns: The setting's values.
+        means: Tasks × columns: of the best configuration with that value; NaN without one.
+        scores: Likewise, from 0 (worst of its task) to 1 (best); NaN without one.
+        provisional: Likewise, whether no configuration with that value has all its seeds yet.
+    """
+
+    estimator: str
+    columns: tuple[Column, ...]
+    means: Numbers
+    scores: Numbers
+    provisional: tuple[tuple[bool, ...], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class HeatmapFigure:
+    """Panels of a heatmap.
+
+    Args:
+        sweep: Its name.
+        setting: `section.name`.
+        metric: The one shown.
+        unit: Its unit.
+        select: The metric that selects among the configurations with one value.
+        tasks: Labels: the rows of every panel.
+        panels: Estimator by estimator.
+    """
+
+    sweep: str
+    setting: str
+    metric: str
+    unit: str
+    select: str
+    tasks: tuple[str, ...]
+    panels: tuple[HeatmapPanel, ...]
+
+
+def prepare(results: "Results", request: HeatmapRequest) -> HeatmapFigure:
+    """The heatmap of a sweep.
+
+    Raises:
+        SpecError: If the request names what the sweep lacks, or there is nothing to draw yet.
+    """
+    setting = searched_setting(results.spec, request.over)
+    if len(request.metrics) > 1:
+        raise SpecError(
+            f"--metric: expected one for a heatmap, got {', '.join(request.metrics)}; "
+            "draw a figure for each"
+        )
+    scope = Scope.of(results, request)
+    metric = results.metric((*request.metrics, scope.select)[0], "--metric")
+    by_estimator: dict[str, list[tuple[Arm, list[Candidate]]]] = {}
+    for arm, found in scope.candidates(metric):
+        by_estimator.setdefault(arm.estimator_label, []).append((arm, found))
+    panels = [
+        _panel(scope, setting, metric, by_estimator[label])
+        for label in scope.estimators
+        if label in by_estimator
+    ]
+    if all(np.isnan(panel.means).all() for panel in panels):
+        raise SpecError(
+            f"--metric: expected runs that ended well with {metric}, got none in {results.sweep}; "
+            f"`raysweep table {results.sweep}` tells how they ended"
+        )
+    about = results.spec.metrics[metric]
+    unit = about["unit"]
+    return HeatmapFigure(
+        results.sweep,
+        setting,
+        metric,
+        unit,
+        scope.select,
+        scope.tasks,
+        _scored(panels, about["direction"]),
+    )
+
+
+def searched_setting(spec: Spec, name: str | None) -> str:
+    """The full key of a searched setting.
+
+    Raises:
+        SpecError: If there is none of that name, or several.
+    """
+    known = {key for arm in spec.arms for key in arm.searched}
+    if not known:
+        raise SpecError(
+            "--over: expected a sweep that searches a setting, got one without; "
+            "give a setting a list of values"
+        )
+    found = [key for key in known if name is None or name in (key, key.partition(".")[2])]
+    if len(found) == 1:
+        return found[0]
+    if found and name is None:
+        raise SpecError(
+            "--over: expected one of the settings that the sweep searches, "
+            f"got none: {', '.join(sorted(found))}"
+        )
+    given = "several of that name" if found else "a setting that the sweep searches"
+    wanted = "one setting" if found else given
+    raise SpecError(f"--over: expected {wanted}, got {name!r}{nearest(name or '', known)}")
+
+
+def columns(arms: Iterable[Arm], setting: str) -> tuple[Column, ...]:
+    """The values that the setting has in these arms, in order; a range becomes intervals."""
+    domains = [arm.space[setting] for arm in arms if setting in arm.space]
+    ranges = [each for each in domains if isinstance(each, Range) and not _is_short(each)]
+    values = {canonical_json(value): value for each in domains for value in _values(each)}
+    if ranges:
+        return _intervals(ranges, values.values())
+    if not values:
+        return (Column(ABSENT),)
+    ordered = list(values.values())
+    if all(_is_number(value) for value in ordered):
+        ordered.sort()
+    return tuple(Column(_text(value), value) for value in ordered)
+
+
+def _panel(
+    scope: Scope, setting: str, metric: str, arms: Sequence[tuple[Arm, list[Candidate]]]
+) -> HeatmapPanel:
+    shown = columns([arm for arm, _ in arms], setting)
+    means = np.full((len(scope.tasks), len(shown)), np.nan)
+    provisional = np.zeros(means.shape, bool)
+    for arm, found in arms:
+        row = scope.tasks.index(arm.task_label)
+        for column, members in _grouped(arm, found, setting, shown).items():
+            chosen = choose(members, scope.select, scope.mode)
+            values = chosen[0].values(metric) if chosen else []
+            if chosen and values:
+                means[row, column] = math.fsum(values) / len(values)
+                provisional[row, column] = chosen[1] == "provisional"
+    flags = tuple(tuple(map(bool, row)) for row in provisional)
+    return HeatmapPanel(arms[0][0].estimator_label, shown, means, means, flags)
+
+
+def _grouped(
+    arm: Arm, found: Sequence[Candidate], setting: str, shown: Sequence[Column]
+) -> dict[int, list[Candidate]]:
+    """The configurations of each column."""
+    groups: dict[int, list[Candidate]] = {}
+    for candidate in found:
+        value = arm.configuration(candidate.assignment).settings.get(setting)
+        place = _place(value, shown)
+        if place is not None:
+            groups.setdefault(place, []).append(candidate)
+    return groups
+
+
+def _place(value: Any, shown: Sequence[Column]) -> int | None:
+    """The column of a value."""
+    for place, column in enumerate(shown):
+        if column.interval is None:
+            if column.label == ABSENT or canonical_json(column.value) == canonical_json(value):
+                return place
+        elif value < column.interval[1] or place == len(shown) - 1:
+            return place
+    return None
+
+
+def _scored(panels: Sequence[HeatmapPanel], direction: str) -> tuple[HeatmapPanel, ...]:
+    """The panels with scores: linear in the mean, for each task over all panels.
+
+    Nothing is darker than three times as far from the best as the median is: one value that does
+    badly would make all others look alike.
+    """
+    sign = 1.0 if direction == "min" else -1.0
+    losses = sign * np.concatenate([panel.means for panel in panels], axis=1)
+    scores = np.full(losses.shape, np.nan)
+    for row, score in zip(losses, scores, strict=True):
+        known = np.isfinite(row)
+        if not known.any():
+            continue
+        best, worst = row[known].min(), row[known].max()
+        limit = best + 3 * (np.median(row[known]) - best)
+        span = (min(worst, limit) if limit > best else worst) - best
+        score[known] = 1 - np.clip((row[known] - best) / span, 0, 1) if span > 0 else 1.0
+    ends = np.cumsum([len(panel.columns) for panel in panels])[:-1]
+    return tuple(
+        dataclasses.replace(panel, scores=own)
+        for panel, own in zip(panels, np.split(scores, ends, axis=1), strict=True)
+    )
+
+
+def _intervals(ranges: Sequence[Range], values: Iterable[Any]) -> tuple[Column, ...]:
+    numbers = [float(value) for value in values if _is_number(value)]
+    low = min([each.low for each in ranges] + numbers)
+    high = max([each.high for each in ranges] + numbers)
+    if any(each.log for each in ranges) and low > 0:
+        ends = np.geomspace(low, high, INTERVALS + 1)
+    else:
+        ends = np.linspace(low, high, INTERVALS + 1)
+    pairs = zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
+    return tuple(Column(f"{a:.2g}–{b:.2g}", interval=(a, b)) for a, b in pairs)
+
+
+def _is_short(each: Range) -> bool:
+    return each.whole and each.high - each.low < WIDE
+
+
+def _values(domain: Fixed | Choice | Range) -> tuple[Any, ...]:
+    match domain:
+        case Fixed(value):
+            return (value,)
+        case Choice(values):
+            return values
+        case Range(low, high) if _is_short(domain):
+            return tuple(range(int(low), int(high) + 1))
+    return ()
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _text(value: Any) -> str:
+    if _is_number(value):
+        return f"{value:g}"
+    return value if isinstance(value, str) else canonical_json(value)
