@@ -16,11 +16,12 @@ import joblib
 
 from raysweep import registry
 from raysweep.engine.stop import StopFlag
-from raysweep.errors import StoreError
+from raysweep.errors import SpecError, StoreError
 from raysweep.plan import Member, PackSize
 from raysweep.progress import Progress
 from raysweep.results.results import Results
 from raysweep.schedule import Schedule
+from raysweep.spec.arms import corners
 from raysweep.spec.model import Spec, smoke_spec
 from raysweep.spec.read import read_spec
 from raysweep.store import schema
@@ -132,6 +133,8 @@ def drive(
         if not schedule.missing:
             schedule.drop_ended_checkpoints()
             return _session(schedule, None)
+        if address is None:
+            _prepare_data(spec, data)
         executor = _inline(spec) if inline else _on_ray(spec, sweep, address)
         with executor as (workers, train):
             schedule.arrange(pack_size(spec, workers))
@@ -149,6 +152,27 @@ def drive(
                         "or stop it and run the same command again"
                     )
     return _session(schedule, flag)
+
+
+def _prepare_data(spec: Spec, folder: str | Path | None) -> None:
+    """Has tasks that need data download it here, once, and says at once where that fails.
+
+    Other nodes of a cluster have data folders of their own, which their workers look after.
+
+    Raises:
+        SpecError: If data is neither at hand nor to be downloaded.
+    """
+    root = Path(folder).expanduser().absolute() if folder else None
+    for arm in spec.arms:
+        prepare = getattr(registry.task(arm.task), "prepare", None)
+        if prepare is None:
+            continue
+        for assignment in corners(arm):
+            settings = arm.configuration(assignment).settings
+            try:
+                prepare(registry.instantiate(arm.task, arm.estimator, settings)[0], root)
+            except OSError as error:
+                raise SpecError(str(error)) from error
 
 
 def _session(schedule: Schedule, flag: StopFlag | None) -> Session:

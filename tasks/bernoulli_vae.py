@@ -2,12 +2,14 @@
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
 
 from estimators.base import Estimator
 from estimators.categorical import Link
+from tasks import data
 from tasks.base import DTYPES, Metric, Replica, setting
 from tasks.gradient_training import GradientTraining
 from tasks.vae.codes import Bits
@@ -89,6 +91,10 @@ class BernoulliVae:
     def check(self, settings: BernoulliVaeSettings, estimator: Estimator) -> str | None:
         """Why this pair cannot run, or None. Reads no data."""
         return refusal(settings, 2, estimator)
+
+    def prepare(self, settings: BernoulliVaeSettings, folder: Path | None) -> None:
+        """Downloads the data set into a folder, the default one if None, unless it is there."""
+        data.fetch(settings.dataset, folder)
 
     def replica_bytes(self, settings: BernoulliVaeSettings, estimator: Estimator) -> int:
         """Bytes of both nets, their optimizer's state and their layers' outputs. Reads no data."""

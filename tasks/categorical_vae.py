@@ -2,12 +2,14 @@
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
 
 from estimators.base import Estimator
 from estimators.categorical import Link
+from tasks import data
 from tasks.base import DTYPES, Metric, Replica, setting
 from tasks.gradient_training import GradientTraining
 from tasks.vae.codes import Integer, OneHot
@@ -61,6 +63,10 @@ class CategoricalVae:
     def check(self, settings: CategoricalVaeSettings, estimator: Estimator) -> str | None:
         """Why this pair cannot run, or None. Reads no data."""
         return refusal(settings, settings.categories, estimator)
+
+    def prepare(self, settings: CategoricalVaeSettings, folder: Path | None) -> None:
+        """Downloads the data set into a folder, the default one if None, unless it is there."""
+        data.fetch(settings.dataset, folder)
 
     def replica_bytes(self, settings: CategoricalVaeSettings, estimator: Estimator) -> int:
         """Bytes of both nets, their optimizer's state and their layers' outputs. Reads no data."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from estimators.base import Estimator
 from estimators.estimate import Estimate
 from estimators.noise import Noise
+from tasks import data
 from tasks.base import DTYPES, Metric, Replica, setting
 from tasks.categorical_vae import CategoricalVae, CategoricalVaeSettings
 from tasks.gradient_training import GradientTraining, Losses, Model, training_bytes
@@ -106,6 +108,11 @@ class GradientQuality:
         if estimator.needs_context:
             return estimator.context_is_missing
         return estimator.check(settings.latents, settings.categories)
+
+    def prepare(self, settings: GradientQualitySettings, folder: Path | None) -> None:
+        """Downloads the data set into a folder, the default one if None, unless it is there."""
+        if settings.problem == "vae":
+            data.fetch(settings.dataset, folder)
 
     def replica_bytes(self, settings: GradientQualitySettings, estimator: Estimator) -> int:
         """Bytes of the problem in training, and of all states' losses. Reads no data."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
@@ -68,6 +69,10 @@ class StructuredPrediction:
     def check(self, settings: StructuredPredictionSettings, estimator: Estimator) -> str | None:
         """Why this pair cannot run, or None. Reads no data."""
         return refusal(settings, 2, estimator)
+
+    def prepare(self, settings: StructuredPredictionSettings, folder: Path | None) -> None:
+        """Downloads the data set into a folder, the default one if None, unless it is there."""
+        data.fetch(settings.dataset, folder)
 
     def replica_bytes(self, settings: StructuredPredictionSettings, estimator: Estimator) -> int:
         """Bytes of both nets, their optimizer's state and their layers' outputs. Reads no data."""

@@ -168,7 +168,7 @@ class _ArmBuilder:
     def mistakes(self, arm: Arm) -> Iterator[tuple[str, str]]:
         """What task and estimator themselves say against values of the space."""
         few = arm.size is not None and arm.size <= MAX_CHECKED
-        for assignment in arm.cells() if few else _one_at_a_time(arm):
+        for assignment in arm.cells() if few else corners(arm):
             configuration = arm.configuration(assignment)
             try:
                 settings, estimator = registry.instantiate(
@@ -194,7 +194,7 @@ class _ArmBuilder:
         return self.estimator.where
 
 
-def _one_at_a_time(arm: Arm) -> Iterator[dict[str, Any]]:
+def corners(arm: Arm) -> Iterator[dict[str, Any]]:
     """The first point of the space, then each other value of each setting from there."""
     ends = {key: _representatives(each) for key, each in arm.searched.items()}
     first = {key: values[0] for key, values in ends.items()}

@@ -49,6 +49,20 @@ def get(name: str) -> Source:
     return SOURCES[name]
 
 
+def fetch(name: str, root: Path | None = None) -> None:
+    """Downloads the data set, with a progress bar, unless its files are at hand.
+
+    Args:
+        name: One of `names()`.
+        root: The data folder; `folder()` if None.
+
+    Raises:
+        ValueError: If there is no such data set.
+        FileNotFoundError: If its files are neither at hand nor to be downloaded.
+    """
+    get(name).fetch(root or folder())
+
+
 def load(
     name: str,
     device: torch.device | str = "cpu",

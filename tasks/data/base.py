@@ -35,6 +35,7 @@ class Source:
         features: Values per example, `D`.
         white: The largest grey value as stored.
         read: From the data folder to stored grey values: `N D`, `V D` if there are any, `M D`.
+        fetch: Downloads into the data folder what `read` needs, unless it is there.
         valid: Number of the data set's own validation examples.
     """
 
@@ -44,6 +45,7 @@ class Source:
     features: int
     white: int
     read: Callable[[Path], tuple[Real[Tensor, "_ D"], ...]]
+    fetch: Callable[[Path], None]
     valid: int = 0
 
 

@@ -32,9 +32,8 @@ def _read(root: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
     Salakhutdinov, Murray (2008), in the split of Larochelle, Murray (2011).
     """
     folder = root / FOLDER
+    _fetch(root)
     if not (folder / PACKED).is_file():
-        if not all((folder / _published(part)).is_file() for part in DIGESTS):
-            _download(folder)
         _pack(folder)
     try:
         with np.load(folder / PACKED) as file:
@@ -45,6 +44,14 @@ def _read(root: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
         if hashlib.sha256(packed.tobytes()).hexdigest() != DIGESTS[part]:
             raise _damaged(folder / PACKED)
     return tuple(torch.from_numpy(np.unpackbits(parts[part], axis=1)) for part in DIGESTS)
+
+
+def _fetch(root: Path) -> None:
+    folder = root / FOLDER
+    if (folder / PACKED).is_file():
+        return
+    if not all((folder / _published(part)).is_file() for part in DIGESTS):
+        _download(folder)
 
 
 def _published(part: str) -> str:
@@ -84,5 +91,12 @@ def _damaged(path: Path) -> ValueError:
 
 
 BINARIZED_MNIST = Source(
-    "binarized_mnist", train=50_000, test=10_000, features=784, white=1, read=_read, valid=10_000
+    "binarized_mnist",
+    train=50_000,
+    test=10_000,
+    features=784,
+    white=1,
+    read=_read,
+    fetch=_fetch,
+    valid=10_000,
 )

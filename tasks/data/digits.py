@@ -19,4 +19,8 @@ def _read(root: Path) -> tuple[Real[Tensor, "N 64"], Real[Tensor, "M 64"]]:
     return images[:TRAIN], images[TRAIN:]
 
 
-DIGITS = Source("digits", train=TRAIN, test=297, features=64, white=16, read=_read)
+def _fetch(root: Path) -> None:
+    """Scikit-learn has brought it."""
+
+
+DIGITS = Source("digits", train=TRAIN, test=297, features=64, white=16, read=_read, fetch=_fetch)

@@ -1,6 +1,8 @@
 """MNIST and Fashion-MNIST: 28 x 28 images, read and downloaded by torchvision's classes."""
 
 import tempfile
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +12,48 @@ from torch import Tensor
 from tasks.data import vision
 from tasks.data.base import Source, not_at_hand
 
-FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
+# MD5 of the extracted files; those of the packed ones are torchvision's.
+DIGESTS: Mapping[str, Mapping[str, str]] = {
+    "MNIST": {
+        "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+        "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+        "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+        "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+    },
+    "FashionMNIST": {
+        "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+        "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+        "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+        "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+    },
+}
+FILES = tuple(DIGESTS["MNIST"])
 
 
-def _read(dataset: str, root: Path) -> tuple[Real[Tensor, "N 784"], Real[Tensor, "M 784"]]:
+def _read(dataset: str, root: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
     """Extracted files if they are there, else the packed ones, else a download."""
+    _fetch(dataset, root)
     raw = root / dataset / "raw"
-    if all((raw / file).is_file() for file in FILES):
-        return _images(dataset, root)
-    if all((raw / f"{file}.gz").is_file() for file in FILES):
+    if not _extracted(raw):
         return _unpack(dataset, raw)
-    _download(dataset, root)
+    for file, checksum in DIGESTS[dataset].items():
+        _check(raw / file, checksum)
     return _images(dataset, root)
+
+
+def _fetch(dataset: str, root: Path) -> None:
+    raw = root / dataset / "raw"
+    if not _extracted(raw) and not all((raw / f"{file}.gz").is_file() for file in FILES):
+        _download(dataset, root)
+
+
+def _extracted(raw: Path) -> bool:
+    return all((raw / file).is_file() for file in FILES)
+
+
+def _check(path: Path, checksum: str) -> None:
+    if not vision.datasets().utils.check_integrity(path, checksum):
+        raise ValueError(f"{path} must have MD5 {checksum}, and has not: fetch it again")
 
 
 def _class(dataset: str) -> Any:
@@ -36,19 +63,17 @@ def _class(dataset: str) -> Any:
 
 def _images(
     dataset: str, root: Path, *, download: bool = False
-) -> tuple[Real[Tensor, "N 784"], Real[Tensor, "M 784"]]:
+) -> tuple[Real[Tensor, "_ 784"], ...]:
     train = _class(dataset)(root, train=True, download=download).data
     test = _class(dataset)(root, train=False, download=False).data
     return train.flatten(1), test.flatten(1)
 
 
-def _unpack(dataset: str, raw: Path) -> tuple[Real[Tensor, "N 784"], Real[Tensor, "M 784"]]:
+def _unpack(dataset: str, raw: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
     """Reads packed files without writing beside them: their folder may be shared, or read-only."""
-    utils = vision.datasets().utils
     for file, checksum in _class(dataset).resources:
         # Torchvision would replace a file that fails its checksum, through the link below.
-        if not utils.check_integrity(raw / file, checksum):
-            raise ValueError(f"{raw / file} must have MD5 {checksum}, and has not: fetch it again")
+        _check(raw / file, checksum)
     with tempfile.TemporaryDirectory() as scratch:
         linked = Path(scratch) / dataset / "raw"
         linked.mkdir(parents=True)
@@ -72,15 +97,15 @@ def _download(dataset: str, root: Path) -> None:
         raise not_at_hand(dataset, wanted, error) from error
 
 
-def _read_mnist(root: Path) -> tuple[Real[Tensor, "N 784"], Real[Tensor, "M 784"]]:
-    return _read("MNIST", root)
-
-
-def _read_fashion_mnist(root: Path) -> tuple[Real[Tensor, "N 784"], Real[Tensor, "M 784"]]:
-    return _read("FashionMNIST", root)
-
-
-MNIST = Source("mnist", train=60_000, test=10_000, features=784, white=255, read=_read_mnist)
-FASHION_MNIST = Source(
-    "fashion_mnist", train=60_000, test=10_000, features=784, white=255, read=_read_fashion_mnist
+MNIST, FASHION_MNIST = (
+    Source(
+        name,
+        train=60_000,
+        test=10_000,
+        features=784,
+        white=255,
+        read=partial(_read, dataset),
+        fetch=partial(_fetch, dataset),
+    )
+    for name, dataset in (("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST"))
 )

@@ -28,24 +28,27 @@ BURDA_URL = "https://github.com/yburda/iwae/raw/master/datasets/OMNIGLOT/chardat
 BURDA_MD5 = "21ecaf34373511aa7691cf2e0802aa3d"
 
 
-def _read(root: Path) -> tuple[Real[Tensor, "N 784"], Real[Tensor, "M 784"]]:
+def _read(root: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
     """Background images to train with, evaluation images to test with; ink is white.
 
     Packed bits if they are there, else torchvision's folders, else a download. Images of 105 x 105
     become 28 x 28 by the mean over areas.
     """
     packed = root / PACKED
-    if packed.is_file():
-        ink = dict(_packed(packed))
-    else:
-        if not all((root / "omniglot-py" / folder).is_dir() for folder in PARTS.values()):
-            _download(root)
-        ink = dict(_drawn(root / "omniglot-py"))
+    _fetch(root)
+    ink = dict(_packed(packed) if packed.is_file() else _drawn(root / "omniglot-py"))
     for part, bits in ink.items():
         if hashlib.sha256(np.packbits(bits, axis=1).tobytes()).hexdigest() != DIGESTS[part]:
             where = packed if packed.is_file() else root / "omniglot-py" / PARTS[part]
             raise ValueError(f"{where} must hold the published images, and does not: get it again")
     return _shrunk(ink["background"]), _shrunk(ink["evaluation"])
+
+
+def _fetch(root: Path) -> None:
+    if (root / PACKED).is_file():
+        return
+    if not all((root / "omniglot-py" / folder).is_dir() for folder in PARTS.values()):
+        _download(root)
 
 
 def _packed(path: Path) -> Iterator[tuple[str, np.ndarray]]:
@@ -94,21 +97,13 @@ def _download(root: Path) -> None:
         ) from error
 
 
-def _read_burda(root: Path) -> tuple[Real[Tensor, "N 784"], Real[Tensor, "M 784"]]:
+def _read_burda(root: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
     """Burda's split, resolution and grey values; `chardata.mat` has an image per column."""
     from scipy.io import loadmat  # noqa: PLC0415 - for this data set only
 
     path = root / BURDA
-    utils = vision.datasets().utils
-    if not path.is_file():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-                utils.download_url(BURDA_URL, scratch, md5=BURDA_MD5)
-                (Path(scratch) / path.name).replace(path)
-        except (OSError, RuntimeError, URLError) as error:
-            raise not_at_hand("omniglot_burda", f"{path} from {BURDA_URL}", error) from error
-    if not utils.check_integrity(path, BURDA_MD5):
+    _fetch_burda(root)
+    if not vision.datasets().utils.check_integrity(path, BURDA_MD5):
         raise ValueError(f"{path} must have MD5 {BURDA_MD5}, and has not: get it again")
     content = loadmat(path)
     train, test = (
@@ -117,7 +112,28 @@ def _read_burda(root: Path) -> tuple[Real[Tensor, "N 784"], Real[Tensor, "M 784"
     return train, test
 
 
-OMNIGLOT = Source("omniglot", train=19_280, test=13_180, features=SMALL**2, white=255, read=_read)
+def _fetch_burda(root: Path) -> None:
+    path = root / BURDA
+    if path.is_file():
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+            vision.datasets().utils.download_url(BURDA_URL, scratch, md5=BURDA_MD5)
+            (Path(scratch) / path.name).replace(path)
+    except (OSError, RuntimeError, URLError) as error:
+        raise not_at_hand("omniglot_burda", f"{path} from {BURDA_URL}", error) from error
+
+
+OMNIGLOT = Source(
+    "omniglot", train=19_280, test=13_180, features=SMALL**2, white=255, read=_read, fetch=_fetch
+)
 OMNIGLOT_BURDA = Source(
-    "omniglot_burda", train=24_345, test=8_070, features=SMALL**2, white=1, read=_read_burda
+    "omniglot_burda",
+    train=24_345,
+    test=8_070,
+    features=SMALL**2,
+    white=1,
+    read=_read_burda,
+    fetch=_fetch_burda,
 )
