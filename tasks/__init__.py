@@ -8,9 +8,10 @@ from tasks.base import Replica as Replica
 from tasks.base import Task as Task
 from tasks.base import Training as Training
 from tasks.categorical_vae import CategoricalVae as CategoricalVae
+from tasks.gmm.task import Gmm as Gmm
 from tasks.polynomial import Polynomial as Polynomial
 
-TASKS: Mapping[str, Task] = {task.name: task for task in (Polynomial(), CategoricalVae())}
+TASKS: Mapping[str, Task] = {task.name: task for task in (Polynomial(), CategoricalVae(), Gmm())}
 
 
 def names() -> list[str]:

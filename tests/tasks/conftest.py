@@ -17,6 +17,7 @@ SMALL = {
         "batch_size": 16,
         "steps": 200,
     },
+    "gmm": {"dimensions": 2, "examples": 20, "steps": 200},
 }
 
 
