@@ -1,11 +1,8 @@
-import io
 import math
 
 import numpy as np
 import pytest
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 from torch.distributions import MultivariateNormal
 
 import estimators
@@ -20,7 +17,6 @@ CPU = torch.device("cpu")
 SMALL = {"examples": 12, "dtype": "float64"}
 PAPER = {"link": "probit", "temperature": 1.0, "coupled": False}  # REBAR as the experiment has it
 COPIES = 4000
-PARAMETERS = ("means", "factors")
 
 
 def unsettle(model):
@@ -201,9 +197,6 @@ def test_sampled_gradients_of_means_and_covariances_agree_with_autograd(dimensio
         assert standard_errors_off(sampled, exact[0]) < 5
 
 
-# The relaxed model.
-
-
 def relaxed_target(model):
     """-log E[<soft, N>] by quadrature, summed over examples; a function of the parameters."""
     points, weights = np.polynomial.hermite_e.hermegauss(100)
@@ -217,16 +210,16 @@ def relaxed_target(model):
 
 @pytest.mark.parametrize("relaxation", [1.0, 0.5])
 def test_relaxed_gradient_agrees_with_quadrature_of_its_target(dimensions, relaxation):
-    # With 2,000 samples per ratio its bias, of the order of 1/2,000 of a score, stays below a
-    # fifth of the standard error of 100 ratios.
+    # A ratio's bias is of the order of 1/4000, its deviation of 1/sqrt(4000): summed over 12
+    # examples, bias over standard error of 25 sums is sqrt(12 * 25 / 4000), a quarter.
     settings = GmmSettings(
-        dimensions=dimensions, relaxation=relaxation, relaxed_samples=2000, **SMALL
+        dimensions=dimensions, relaxation=relaxation, relaxed_samples=4000, **SMALL
     )
-    model = RelaxedMixture(settings, range(100), CPU)
+    model = RelaxedMixture(settings, range(25), CPU)
     one = unsettle(RelaxedMixture(settings, [0], CPU))
     for parameter, value in zip(model.parameters(), one.parameters(), strict=True):
         parameter.data = value.data.expand_as(parameter).clone()
-    surrogate = model.losses(0, Exact(), Noise(seeds=range(100))).surrogate
+    surrogate = model.losses(0, Exact(), Noise(seeds=range(25))).surrogate
     found = torch.autograd.grad(surrogate.sum(), list(model.parameters()))
     expected = torch.autograd.grad(relaxed_target(one), list(one.parameters()))
     for sampled, exact in zip(found, expected, strict=True):
@@ -245,136 +238,6 @@ def test_relaxed_fit_reports_the_likelihood_of_the_mixture(settings):
     reported = model.losses(0, Exact(), Noise(seeds=[0])).metrics["train_loss"]
     expected = neg_log_likelihood(model) / len(model._x)
     assert reported.item() == pytest.approx(expected.item(), 1e-12)
-
-
-# Expectation maximisation.
-
-
-@pytest.fixture
-def train_em(train):
-    def start(seeds=(0, 1), **settings):
-        return train("gmm", seeds, estimator=Exact(), **{"fit": "em", "start": "data", **settings})
-
-    return start
-
-
-def test_em_never_lowers_the_likelihood(train_em, dimensions):
-    training = train_em(dimensions=dimensions, examples=60)
-    losses = torch.stack([training.advance(1)["train_loss"] for _ in range(60)])
-    # The 1e-6 that is added to covariances costs some 1e-12 where nothing else is left to gain.
-    assert (losses.diff(dim=0) < 1e-9).all()
-    assert (losses[-1] < losses[0] - 0.1).all()
-
-
-def test_em_is_a_fit_of_scikit_learn(train_em, dimensions):
-    training = train_em([3], dimensions=dimensions, examples=60, start="data")
-    settings = GmmSettings(dimensions=dimensions, examples=60, start="data")
-    training.advance(25)
-    x = draw_data(settings).numpy()
-    whole = GaussianMixture(
-        2,
-        tol=0.0,
-        max_iter=25,
-        weights_init=[0.5, 0.5],
-        means_init=draw_start(settings, [3])[0].numpy(),
-        precisions_init=np.stack([np.eye(dimensions)] * 2),
-        random_state=0,
-    )
-    with pytest.warns(ConvergenceWarning):
-        whole.fit(x)
-    found = training.evaluate()["neg_log_likelihood"].item()
-    assert found == pytest.approx(-whole.score(x), abs=1e-10)
-    found = training.state_dict()["mixtures"]["means"][0].numpy()
-    np.testing.assert_allclose(found, whole.means_, rtol=0, atol=1e-9)
-
-
-def test_em_is_the_same_alone_and_in_a_pack(train_em):
-    pack, alone = train_em([4, 5, 6]), train_em([5])
-    metrics = {**pack.advance(9), **pack.evaluate()}
-    assert set(metrics) == set(tasks.get("gmm").metrics)
-    for key, value in {**alone.advance(9), **alone.evaluate()}.items():
-        assert torch.equal(value[0], metrics[key][1])
-
-
-def test_restored_em_goes_on_bit_for_bit(train_em):
-    through, restored = train_em(), train_em()
-    through.advance(4)
-    file = io.BytesIO()
-    torch.save(through.state_dict(), file)
-    file.seek(0)
-    restored.load_state_dict(torch.load(file, weights_only=True))
-    assert restored.step == 4
-    expected = {**through.advance(5), **through.evaluate()}
-    for key, value in {**restored.advance(5), **restored.evaluate()}.items():
-        assert torch.equal(value, expected[key])
-
-
-@pytest.mark.parametrize(
-    "keep", [torch.tensor([True, False, True]), torch.tensor([0, 2])], ids=["mask", "index"]
-)
-def test_kept_replicas_of_em_go_on(train_em, keep):
-    whole, cut = train_em([4, 5, 6]), train_em([4, 5, 6])
-    whole.advance(3)
-    cut.advance(3)
-    cut.select(keep)
-    expected = whole.advance(5)
-    for key, value in cut.advance(5).items():
-        assert torch.equal(value, expected[key][[0, 2]])
-
-
-def test_em_with_numbers_that_are_not_finite_says_so_and_spares_the_others(train_em):
-    healthy, broken = train_em([0, 1]), train_em([0, 1])
-    broken.state_dict()["mixtures"]["means"][1] = torch.nan
-    expected, found = healthy.advance(3)["train_loss"], broken.advance(3)["train_loss"]
-    assert torch.equal(found[0], expected[0])
-    assert not found[1].isfinite()
-
-
-def test_em_refuses_a_step_count_below_one(train_em):
-    with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
-        train_em().advance(0)
-
-
-# All fits of the same data.
-
-FITS = {
-    "em": ("exact", {}, {"fit": "em", "steps": 150}),
-    "rebar": ("rebar", {**PAPER, "samples": 10}, {}),
-    "reinforce": ("reinforce", {"samples": 50}, {}),
-    "straight_through": ("straight_through", {"samples": 10}, {}),
-}
-
-
-def final(train, dimensions, name, own, settings, seeds=(0, 1)):
-    full = {"examples": 200, "steps": 300, "dimensions": dimensions, **settings}
-    training = train("gmm", seeds, estimator=estimators.get(name, **own), **full)
-    training.advance(full["steps"])
-    return training.evaluate()["neg_log_likelihood"]
-
-
-@pytest.mark.parametrize("fit", FITS)
-def test_fits_reach_the_same_maximum_likelihood(train, dimensions, fit):
-    name, own, settings = FITS[fit]
-    best = final(train, dimensions, "exact", {}, {})
-    found = final(train, dimensions, name, own, settings)
-    # Exact gradients stop within 1e-4 of the maximum, above which nothing lies. Sampled ones go on
-    # wandering about it, which has to stay far below what the data can tell apart: the truth
-    # itself lies p / 2n under the maximum on average (Wilks), with p parameters.
-    parameters = {1: 5, 2: 11}[dimensions]
-    assert (found - best).min() > -1e-4
-    assert (found - best).max() < (1e-4 if fit == "em" else 0.1 * parameters / (2 * 200))
-
-
-def test_relaxed_fit_ends_below_the_maximum_and_nearer_at_a_lower_temperature(train):
-    best = final(train, 1, "exact", {}, {})
-    settings = {"fit": "relaxed_reinforce", "relaxed_samples": 50}
-    warm = final(train, 1, "exact", {}, settings)
-    cold = final(train, 1, "exact", {}, {**settings, "relaxation": 0.1})
-    assert (warm - best).min() > 0.01
-    assert (cold - best).max() < 0.002
-
-
-# Data and start.
 
 
 def test_data_depend_on_their_own_seed_and_the_mixture_alone(dimensions):
@@ -443,9 +306,6 @@ def test_diverged_parameters_show_in_the_loss(train, fit, parameter):
     training.state_dict()["model"][parameter][0] = torch.inf
     loss = training.advance(1)["train_loss"]
     assert loss.isfinite().tolist() == [False, True]
-
-
-# Settings.
 
 
 @pytest.mark.parametrize("fit", ["em", "relaxed_reinforce"])
