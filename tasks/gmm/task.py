@@ -19,9 +19,10 @@ class Gmm:
 
     There are two components, with full covariances. The class weights' logits `R C` are those of
     one categorical variable per example, whose gradient the estimator gives; its objective is
-    linear, so straight-through is unbiased too. With the probit link p_1 is Phi(theta_1 - theta_0),
-    else weights are a softmax. Fits by EM and by the score function of the relaxed model start
-    where the others do, and all report the same exact likelihood.
+    linear, so straight-through is unbiased too. Weights are a softmax; with the probit link the
+    second component's is Phi(theta_1 - theta_0), and a component that lost its weight hardly comes
+    back. Fits by EM and by the score function of the relaxed model start where the others do, and
+    all report the same exact likelihood.
 
     Departures from the published derivation: the denominator is exact, not sampled; one function
     gives the class weight in sampling, scores and reports, where the published signs disagree.
