@@ -9,6 +9,7 @@ from tasks.base import Task as Task
 from tasks.base import Training as Training
 from tasks.bernoulli_vae import BernoulliVae as BernoulliVae
 from tasks.categorical_vae import CategoricalVae as CategoricalVae
+from tasks.gmm.task import Gmm as Gmm
 from tasks.gradient_quality import GradientQuality as GradientQuality
 from tasks.polynomial import Polynomial as Polynomial
 from tasks.structured_prediction import StructuredPrediction as StructuredPrediction
@@ -20,6 +21,7 @@ TASKS: Mapping[str, Task] = {
         CategoricalVae(),
         BernoulliVae(),
         StructuredPrediction(),
+        Gmm(),
         GradientQuality(),
     )
 }

@@ -48,6 +48,7 @@ SMALL = {
         "report_every": 10,
         "steps": 200,
     },
+    "gmm": {"dimensions": 2, "examples": 20, "steps": 200},
 }
 
 

@@ -176,7 +176,7 @@ def test_bytes_are_those_of_the_state_and_grow_with_evaluations(train, small, na
 
 
 def test_window_is_never_longer_than_the_run(train, name):
-    assert train(name, [0], steps=3).window == 3
+    assert train(name, [0], steps=3, window=7).window == 3
     assert train(name, [0], window=7).window == 7
 
 

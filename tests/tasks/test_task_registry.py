@@ -50,10 +50,15 @@ def test_default_settings_can_run(task):
         ({"weight_decay": -1.0}, "weight_decay must be >= 0, got -1"),
         ({"beta1": 1.0}, r"beta1 must be in \[0, 1\), got 1"),
         ({"nesterov": True}, "nesterov needs momentum > 0"),
-        ({"latents": 0}, "latents must be at least 1, got 0"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_settings_out_of_range_are_refused(task, changes, message):
     with pytest.raises(ValueError, match=message):
         task.settings(**changes)
+
+
+@pytest.mark.parametrize("name", ["polynomial", "categorical_vae"])
+def test_a_task_without_latent_variables_is_refused(name):
+    with pytest.raises(ValueError, match="latents must be at least 1, got 0"):
+        tasks.get(name).settings(latents=0)

@@ -1,0 +1,1 @@
+"""Gaussian mixtures: the same data fitted through any estimator, by EM, or relaxed."""
