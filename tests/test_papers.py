@@ -1,0 +1,59 @@
+"""The papers' sweep files: every one opens as agreed, can be planned, and runs a few steps."""
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+import raysweep
+from raysweep.cli import main
+from raysweep.session import load
+
+FOLDER = Path(__file__).parent.parent / "examples" / "papers"
+FILES = sorted(FOLDER.glob("*.yaml"))
+REINMAX = [f"reinmax-figure-{n}" for n in (1, 2, 4, 6, 7, 8, 9, 10)]
+REINMAX += [f"reinmax-table-{n}" for n in (2, 5, 6)]
+OTHERS = ["coupled-figure-1", "project-rebar-figures-8-9", "project-rebar-figure-10"]
+each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+
+
+def test_every_experiment_has_its_file():
+    assert {path.stem for path in FILES} == {*REINMAX, *OTHERS, "rebar-appendix"}
+
+
+@each_file
+def test_a_file_opens_with_what_it_shows_costs_and_changes(path):
+    lines = path.read_text().splitlines()
+    assert [line.startswith("# ") for line in lines[:4]] == [True, True, True, False]
+    assert lines[1].startswith("# Costs ")
+    assert lines[2].startswith("# Differs: ")
+    assert lines[3] == f"name: {path.stem}"
+
+
+@each_file
+def test_the_cost_in_a_file_is_what_its_plan_says(path, tmp_path, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["plan", str(path), "--store", str(tmp_path)])
+    assert end.value.code == 0
+    planned = int(re.search(r"runs: (\d+) missing", capsys.readouterr().out)[1])
+    assert f"# Costs {planned:,} runs" in path.read_text().splitlines()[1]
+
+
+def test_the_whole_search_of_table_2_is_one_option_away():
+    spec = load(FOLDER / "reinmax-table-2.yaml", ["overrides=[]"])
+    assert sum(arm.size for arm in spec.arms) * len(spec.seeds) == 23_520
+
+
+@pytest.mark.slow
+@each_file
+def test_a_file_runs_a_few_steps_of_everything(path, data_folder, tmp_path):
+    results = raysweep.run(path, store=tmp_path, data=data_folder, inline=True, smoke=True)
+    planned = {arm.configuration(next(arm.cells())).configuration_id for arm in results.spec.arms}
+    rows = results.runs().to_pylist()
+    assert {row["configuration_id"] for row in rows} == planned
+    assert {row["status"] for row in rows} == {"done"}
+    for row in rows:
+        found = {key: value for key, value in row.items() if key.startswith("metric.")}
+        assert found["metric.train_loss"] is not None
+        assert all(math.isfinite(value) for value in found.values() if value is not None)
