@@ -1,0 +1,72 @@
+"""`python -m tasks` prints docs/tasks.md, from the classes."""
+
+import dataclasses
+import inspect
+import sys
+import typing
+from typing import Any, Literal
+
+import tasks
+from tasks.base import Task, TrainingSettings
+
+_HEAD = """# Tasks
+
+Every training problem of the package, by registry name, with its own settings and its metrics; the
+settings of `training` are in [sweep-file.md](sweep-file.md), and a task may have other defaults for
+them. Settings in italics may differ between the replicas of a pack. This page is the output of
+`python -m tasks`.
+
+"""
+_COMMON = {field.name: field.default for field in dataclasses.fields(TrainingSettings)}
+
+
+def page() -> str:
+    """The page: a list, and a section for every task."""
+    found = [tasks.get(name) for name in tasks.names()]
+    listed = [f"- [`{task.name}`](#{task.name}): {_summary(task)}" for task in found]
+    return _HEAD + "\n".join([*listed, "", *(_section(task) for task in found)]).rstrip() + "\n"
+
+
+def _summary(task: Task) -> str:
+    return (inspect.getdoc(type(task)) or "").partition("\n\n")[0].replace("\n", " ")
+
+
+def _section(task: Task) -> str:
+    fields = dataclasses.fields(task.settings)
+    own = [field for field in fields if field.name not in _COMMON]
+    changed = [
+        f"`{field.name}` = {_shown(field.default)}"
+        for field in fields
+        if field.name in _COMMON and field.default != _COMMON[field.name]
+    ]
+    text, _, references = (inspect.getdoc(type(task)) or "").partition("\n\nReferences:\n")
+    hints = typing.get_type_hints(task.settings)
+    lines = [f"## {task.name}", "", text, "", f"References: {' '.join(references.split())}", ""]
+    lines += [_settings_line(field, hints[field.name]) for field in own]
+    lines += ["", f"Of `training`: {', '.join(changed)}." if changed else "", "", "Metrics:", ""]
+    for name, metric in task.metrics.items():
+        unit = f" [{metric.unit}]" if metric.unit else ""
+        lines.append(f"- `{name}`{unit}: {metric.meaning}")
+    return "\n".join([*lines, ""])
+
+
+def _settings_line(field: "dataclasses.Field[Any]", declared: Any) -> str:
+    name = f"`{field.name}`"
+    if field.metadata["per_replica"]:
+        name = f"*{name}*"
+    choices = ""
+    if typing.get_origin(declared) is Literal:
+        choices = f" ({' | '.join(typing.get_args(declared))})"
+    return f"- {name} = {_shown(field.default)}{choices}: {field.metadata['meaning']}"
+
+
+def _shown(default: Any) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, tuple):
+        return f"[{', '.join(map(_shown, default))}]"
+    return "not set" if default is None else str(default)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
