@@ -294,8 +294,9 @@ class CodedImagesModel(Model):
         total = torch.full(target.shape[:2], -torch.inf, dtype=torch.float64, device=target.device)
         for part in range(parts):
             noise.at(number * parts + part)
-            count = min(BOUND_CODES, samples - part * BOUND_CODES)
-            code = draw_one_hot(p, logits, noise, samples=count)
+            # always as many, as a smaller request would be given numbers of an earlier part
+            code = draw_one_hot(p, logits, noise, samples=BOUND_CODES)
+            code = code[: samples - part * BOUND_CODES]
             loss = self.reconstruction(target, code) + self._log_ratio(log_q, code)
             total = torch.logaddexp(total, (-loss.double()).logsumexp(0))
         return math.log(samples) - total
