@@ -214,8 +214,9 @@ class MeasuredModel(Model):
         parts = -(-draws // DRAWS)
         for part in range(parts):
             noise.at(number * parts + part)
-            count = min(DRAWS, draws - part * DRAWS)
-            quality.add(estimates(batch, estimator, noise, count))
+            # always as many, as a smaller request would be given numbers of an earlier part
+            found = estimates(batch, estimator, noise, DRAWS)
+            quality.add(found[: draws - part * DRAWS])
         estimator.load_state_dict(before)
         return {"expected_loss": expected.mean(1), **quality.metrics()}
 
