@@ -196,7 +196,7 @@ class CodedImagesModel(Model):
         return Terms(logits, reconstruction, _nothing, self.prior.divergence(log_q))
 
     def _log_ratio(
-        self, log_q: Float[Tensor, "R B L C"], code: Float[Tensor, "K #R #B L C"]
+        self, log_q: Float[Tensor, "R B L C"], code: Float[Tensor, "*K #R #B L C"]
     ) -> Tensor | float:
         """The code's log q(D | x) - log p(D); 0 without a prior, where the two are one."""
         if self.prior is None:

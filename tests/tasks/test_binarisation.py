@@ -132,6 +132,15 @@ def test_an_image_is_drawn_anew_for_every_step_and_seed(images):
             assert abs(agreement - expected) < 5 * 0.5 / len(grey) ** 0.5
 
 
+def test_replicas_draw_with_numbers_of_their_own(images):
+    found = images("dynamic")
+    found.train = torch.full_like(found.train, 0.5)  # bits are then those of the numbers alone
+    first, second, third = found.batch(0)
+    for one, other in ((first, second), (second, third), (first, third)):
+        agreement = (one == other).double().mean()
+        assert abs(agreement - 0.5) < 5 * 0.5 / one.numel() ** 0.5
+
+
 def test_a_dynamic_batch_is_a_function_of_seed_and_step(images):
     forward, backward = images("dynamic"), images("dynamic")
     expected = [forward.batch(step) for step in range(70)]

@@ -131,6 +131,34 @@ def test_an_estimator_is_measured_as_it_is_and_does_not_learn_meanwhile(start):
         torch.testing.assert_close(nvil[name], value)
 
 
+class Counting(StraightThrough):
+    """Counts its estimates in a buffer, whatever its mode."""
+
+    def _build(self, latents, categories, context, replicas):
+        self.register_buffer("count", torch.zeros(replicas))
+
+    def _estimate(self, logits, objective, noise, context):
+        self.count += 1
+        return super()._estimate(logits, objective, noise, context)
+
+
+def test_what_an_estimator_holds_is_given_back_after_a_measurement(train):
+    method = Counting()
+    training = train(NAME, [0, 1], estimator=method, report_every=1, evaluation_samples=20)
+    training.advance(3)
+    training.evaluate()
+    assert method.count.tolist() == [3, 3]
+
+
+def test_measurements_of_two_rows_share_no_estimate(start, monkeypatch):
+    parts = heard(monkeypatch)
+    settings = {"report_every": 1, "evaluation_samples": 30, "lr": 1e-15}
+    start({"problem": "coupled"}, "gumbel_softmax", **settings).advance(4)
+    estimates = torch.cat(parts)[:, 0]
+    assert len(estimates) == 120
+    assert (estimates[:, 0].sort().values.diff() > 1e-9).all()
+
+
 def test_an_estimator_learns_on_after_a_measurement(start):
     training = start({"problem": "coupled"}, "nvil", report_every=1)
     training.advance(3)
