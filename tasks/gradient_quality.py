@@ -211,6 +211,8 @@ class MeasuredModel(Model):
         """Estimates at the present parameters; leaves the estimator as it was."""
         estimator = self._estimator[0]
         before = {name: value.clone() for name, value in estimator.state_dict().items()}
+        learns = estimator.training
+        estimator.eval()  # running moments would follow the examples that are measured on
         with torch.no_grad():
             batch = self.problem.measured()
             expected = expectation(batch, estimator.link)
@@ -221,9 +223,11 @@ class MeasuredModel(Model):
         parts = -(-draws // DRAWS)
         for part in range(parts):
             noise.at(number * parts + part)
-            count = min(DRAWS, draws - part * DRAWS)
-            quality.add(estimates(batch, estimator, noise, count))
+            # always as many, as a smaller request would be given numbers of an earlier part
+            found = estimates(batch, estimator, noise, DRAWS)
+            quality.add(found[: draws - part * DRAWS])
         estimator.load_state_dict(before)
+        estimator.train(learns)
         return {"expected_loss": expected.mean(1), **quality.metrics()}
 
 

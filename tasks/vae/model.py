@@ -211,7 +211,7 @@ class CodedImagesModel(Model):
         return Terms(logits, reconstruction, _nothing, self.prior.divergence(log_q))
 
     def _log_ratio(
-        self, log_q: Float[Tensor, "R B L C"], code: Float[Tensor, "K R B L C"]
+        self, log_q: Float[Tensor, "R B L C"], code: Float[Tensor, "*K #R #B L C"]
     ) -> Tensor | float:
         """The code's log q(D | x) - log p(D); 0 without a prior, where the two are one."""
         if self.prior is None:
@@ -309,8 +309,9 @@ class CodedImagesModel(Model):
         total = torch.full(target.shape[:2], -torch.inf, dtype=torch.float64, device=target.device)
         for part in range(parts):
             noise.at(number * parts + part)
-            count = min(BOUND_CODES, samples - part * BOUND_CODES)
-            code = draw_one_hot(p, logits, noise, samples=count)
+            # always as many, as a smaller request would be given numbers of an earlier part
+            code = draw_one_hot(p, logits, noise, samples=BOUND_CODES)
+            code = code[: samples - part * BOUND_CODES]
             loss = self.reconstruction(target, code) + self._log_ratio(log_q, code)
             total = torch.logaddexp(total, (-loss.double()).logsumexp(0))
         return math.log(samples) - total

@@ -99,8 +99,7 @@ class VaeSettings(CodedImagesSettings):
         None,
         "learning rate of the prior's logits by plain gradient descent; they follow the optimizer "
         "like all else if not set",
-        per_replica=True,
-    )
+    )  # not per replica: a pack has one rule for its priors
     divergence: Literal["analytic", "sampled"] = setting(
         "analytic", "KL(q || prior) in training: exact, or log q - log p of the sampled codes"
     )

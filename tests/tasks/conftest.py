@@ -84,6 +84,25 @@ def train():
     return start
 
 
+@pytest.fixture
+def build_model():
+    """The model of a small version of a task, linear and in float64, with weights that matter."""
+
+    def build(name, seeds=(0, 1), link="softmax", scale=3.0, **changes):
+        linear = {"dataset": "digits", "batch_size": 10, "hidden": (), "dtype": "float64"}
+        task = tasks.get(name)
+        settings = task.settings(**{**linear, **changes})
+        cpu = torch.device("cpu")
+        model = task.model(settings, list(seeds), cpu, link)
+        generator = torch.Generator().manual_seed(0)
+        for key, value in model.named_parameters():
+            noise = torch.randn(value.shape, generator=generator, dtype=value.dtype)
+            value.data = noise if key.startswith("prior") else value.data * scale + noise / 10
+        return model
+
+    return build
+
+
 @pytest.fixture(scope="session")
 def data_folder(data_folder):
     """The folder with MNIST's files."""
