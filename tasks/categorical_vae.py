@@ -12,7 +12,7 @@ from estimators.categorical import Link
 from tasks import data
 from tasks.base import DTYPES, Metric, Replica, setting
 from tasks.gradient_training import GradientTraining
-from tasks.vae.codes import Integer, OneHot
+from tasks.vae.codes import Integer, LogitPerCategory, OneHot
 from tasks.vae.metrics import VAE_METRICS
 from tasks.vae.model import CodedImagesModel, Design, bytes_per_replica, refusal, start
 from tasks.vae.priors import Learned, Uniform
@@ -100,6 +100,7 @@ class CategoricalVae:
         return CodedImagesModel(settings, Design(_code(settings), prior), seeds, device, link)
 
 
-def _code(settings: CategoricalVaeSettings) -> OneHot:
-    kind = OneHot if settings.codes == "one_hot" else Integer
-    return kind(settings.latents, settings.categories)
+def _code(settings: CategoricalVaeSettings) -> LogitPerCategory:
+    if settings.codes == "one_hot":
+        return OneHot(settings.latents, settings.categories)
+    return Integer(settings.latents, settings.categories)

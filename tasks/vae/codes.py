@@ -37,16 +37,11 @@ class Code(ABC):
         """From a one-hot or relaxed code to the decoder's input, linearly."""
 
 
-class OneHot(Code):
-    """A logit per category; codes go in as they are."""
+class LogitPerCategory(Code):
+    """The encoder gives a logit for every category of every variable."""
 
     @property
     def outputs(self) -> int:
-        """`L * C`."""
-        return self.latents * self.categories
-
-    @property
-    def inputs(self) -> int:
         """`L * C`."""
         return self.latents * self.categories
 
@@ -54,13 +49,22 @@ class OneHot(Code):
         """The outputs, cut into variables."""
         return h.unflatten(-1, (self.latents, self.categories))
 
+
+class OneHot(LogitPerCategory):
+    """Codes go in as they are."""
+
+    @property
+    def inputs(self) -> int:
+        """`L * C`."""
+        return self.latents * self.categories
+
     def features(self, code: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B F"]:
         """All entries."""
         return code.flatten(-2)
 
 
-class Integer(OneHot):
-    """A logit per category; a code goes in as L numbers 0, 1, ..., C - 1."""
+class Integer(LogitPerCategory):
+    """A code goes in as L numbers 0, 1, ..., C - 1."""
 
     @property
     def inputs(self) -> int:

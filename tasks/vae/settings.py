@@ -50,7 +50,8 @@ class CodedImagesSettings(TrainingSettings):
         "report_every; only at the end if not set",
     )
     evaluation_examples: int | None = setting(
-        None, "test images that are evaluated, the first ones; all if not set"
+        None,
+        "test images that are evaluated, and validation images, the first ones; all if not set",
     )
     evaluation_samples: int = setting(1, "codes drawn per test image for the one-sample bound")
     bound_samples: int = setting(100, "codes drawn per test image for the multi-sample bound")
