@@ -210,7 +210,9 @@ class MeasuredModel(Model):
     def _measure(self, noise: Noise, number: int) -> dict[str, Float[Tensor, " R"]]:
         """Estimates at the present parameters; leaves the estimator as it was."""
         estimator = self._estimator[0]
+        training = estimator.training
         before = {name: value.clone() for name, value in estimator.state_dict().items()}
+        estimator.eval()  # running moments stay: every estimate is one of the same estimator
         with torch.no_grad():
             batch = self.problem.measured()
             expected = expectation(batch, estimator.link)
@@ -224,6 +226,7 @@ class MeasuredModel(Model):
             count = min(DRAWS, draws - part * DRAWS)
             quality.add(estimates(batch, estimator, noise, count))
         estimator.load_state_dict(before)
+        estimator.train(training)
         return {"expected_loss": expected.mean(1), **quality.metrics()}
 
 
