@@ -210,9 +210,9 @@ class MeasuredModel(Model):
     def _measure(self, noise: Noise, number: int) -> dict[str, Float[Tensor, " R"]]:
         """Estimates at the present parameters; leaves the estimator as it was."""
         estimator = self._estimator[0]
+        training = estimator.training
         before = {name: value.clone() for name, value in estimator.state_dict().items()}
-        learns = estimator.training
-        estimator.eval()  # running moments would follow the examples that are measured on
+        estimator.eval()  # running moments stay: every estimate is one of the same estimator
         with torch.no_grad():
             batch = self.problem.measured()
             expected = expectation(batch, estimator.link)
@@ -227,7 +227,7 @@ class MeasuredModel(Model):
             found = estimates(batch, estimator, noise, DRAWS)
             quality.add(found[: draws - part * DRAWS])
         estimator.load_state_dict(before)
-        estimator.train(learns)
+        estimator.train(training)
         return {"expected_loss": expected.mean(1), **quality.metrics()}
 
 

@@ -89,6 +89,8 @@ def _download(root: Path) -> None:
         target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root) as scratch:
             for background, folder in ((True, "images_background"), (False, "images_evaluation")):
+                if (target / folder).is_dir():
+                    continue
                 vision.datasets().Omniglot(scratch, background=background, download=True)
                 (Path(scratch) / "omniglot-py" / folder).replace(target / folder)
     except (OSError, RuntimeError, URLError) as error:

@@ -184,6 +184,9 @@ class CodedImagesModel(Model):
         if terms.direct is not None:
             loss, surrogate = loss + terms.direct.detach(), surrogate + terms.direct
         mean = loss.mean(1)
+        if self.prior is None:
+            # logits that are no numbers give samples too: who diverged must not look healthy
+            mean = torch.add(mean, terms.logits.detach().sum((1, 2, 3)), alpha=0)
         metrics = {"train_loss": mean, f"train_{self._design.loss}": mean, **self._held(step)}
         return Losses(surrogate, estimate.tuning_loss, metrics)
 

@@ -211,6 +211,18 @@ def test_omniglot_shrinks_to_the_means_over_areas(data_folder, use_folder):
             assert torch.equal((found * 255).round().to(torch.uint8), target)
 
 
+def test_only_the_missing_folder_of_omniglot_is_downloaded(tmp_path, monkeypatch):
+    def download(scratch, background, download):
+        (Path(scratch) / "omniglot-py" / "images_evaluation" / "new").mkdir(parents=True)
+
+    monkeypatch.setattr(vision.datasets(), "Omniglot", download)
+    kept = tmp_path / "omniglot-py" / "images_background" / "old"
+    kept.mkdir(parents=True)
+    data.fetch("omniglot", tmp_path)
+    assert kept.is_dir()
+    assert (tmp_path / "omniglot-py" / "images_evaluation" / "new").is_dir()
+
+
 def test_drawn_omniglot_is_the_packed_one(use_folder, tmp_path, monkeypatch):
     """Torchvision's folders of black ink on white, against packed bits of the same images."""
     ink = np.random.default_rng(0).integers(0, 2, (2, 3, 105, 105), dtype=np.uint8)
