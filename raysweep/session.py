@@ -160,7 +160,7 @@ def _prepare_data(spec: Spec, folder: str | Path | None) -> None:
     Other nodes of a cluster have data folders of their own, which their workers look after.
 
     Raises:
-        SpecError: If data is neither at hand nor to be downloaded.
+        SpecError: If data is neither at hand nor to be downloaded, or not what it should be.
     """
     root = Path(folder).expanduser().absolute() if folder else None
     for arm in spec.arms:
@@ -171,7 +171,7 @@ def _prepare_data(spec: Spec, folder: str | Path | None) -> None:
             settings = arm.configuration(assignment).settings
             try:
                 prepare(registry.instantiate(arm.task, arm.estimator, settings)[0], root)
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 raise SpecError(str(error)) from error
 
 

@@ -120,8 +120,12 @@ class GradientQuality:
         if settings.problem != "vae":
             return training_bytes(settings.latents * settings.categories, 8 * states, settings)
         examples = settings.evaluation_examples or settings.training_examples
+        decoded = sum(settings.hidden) + data.get(settings.dataset).features
+        evaluations = estimator.evaluations(settings.latents, settings.categories)
+        numbers = 2 * decoded * (states + DRAWS * examples * evaluations)
         base = CategoricalVae().replica_bytes(settings, estimator)
-        return base + 8 * 4 * states * max(examples, settings.batch_size)
+        enumerated = 8 * 4 * states * max(examples, settings.batch_size)
+        return base + enumerated + DTYPES[settings.dtype].itemsize * numbers
 
     def start(
         self,

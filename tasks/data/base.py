@@ -62,7 +62,7 @@ def not_at_hand(name: str, wanted: str, error: Exception) -> FileNotFoundError:
         wanted: The files, and where they should be.
         error: Why the download failed.
     """
-    reason = str(error).strip().splitlines()[-1]
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
     return FileNotFoundError(
         f"{name} needs {wanted}, which are not there and could not be downloaded ({reason}); "
         "put them there, or name another data folder by --data or RAYSWEEP_DATA"

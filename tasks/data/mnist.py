@@ -34,17 +34,17 @@ def _read(dataset: str, root: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
     """Extracted files if they are there, else the packed ones, else a download."""
     _fetch(dataset, root)
     raw = root / dataset / "raw"
-    if not _extracted(raw):
-        return _unpack(dataset, raw)
-    for file, checksum in DIGESTS[dataset].items():
-        _check(raw / file, checksum)
-    return _images(dataset, root)
+    return _images(dataset, root) if _extracted(raw) else _unpack(dataset, raw)
 
 
 def _fetch(dataset: str, root: Path) -> None:
+    """And checks what is there: torchvision would replace a packed file that fails."""
     raw = root / dataset / "raw"
     if not _extracted(raw) and not all((raw / f"{file}.gz").is_file() for file in FILES):
         _download(dataset, root)
+    extracted = DIGESTS[dataset].items()
+    for file, checksum in extracted if _extracted(raw) else _class(dataset).resources:
+        _check(raw / file, checksum)
 
 
 def _extracted(raw: Path) -> bool:
@@ -71,9 +71,6 @@ def _images(
 
 def _unpack(dataset: str, raw: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
     """Reads packed files without writing beside them: their folder may be shared, or read-only."""
-    for file, checksum in _class(dataset).resources:
-        # Torchvision would replace a file that fails its checksum, through the link below.
-        _check(raw / file, checksum)
     with tempfile.TemporaryDirectory() as scratch:
         linked = Path(scratch) / dataset / "raw"
         linked.mkdir(parents=True)

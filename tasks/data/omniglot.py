@@ -105,8 +105,6 @@ def _read_burda(root: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
 
     path = root / BURDA
     _fetch_burda(root)
-    if not vision.datasets().utils.check_integrity(path, BURDA_MD5):
-        raise ValueError(f"{path} must have MD5 {BURDA_MD5}, and has not: get it again")
     content = loadmat(path)
     train, test = (
         torch.from_numpy(np.ascontiguousarray(content[key].T)) for key in ("data", "testdata")
@@ -117,6 +115,8 @@ def _read_burda(root: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
 def _fetch_burda(root: Path) -> None:
     path = root / BURDA
     if path.is_file():
+        if not vision.datasets().utils.check_integrity(path, BURDA_MD5):
+            raise ValueError(f"{path} must have MD5 {BURDA_MD5}, and has not: get it again")
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,9 @@ class GradientVariance(nn.Module):
 
     Gradients are of the loss per example, and both moments are exponential averages that start
     without bias, as Adam's do. Parameters move meanwhile, so that the figure lags by about a
-    thousand steps.
+    thousand steps; over the first hundreds it is too small where few gradients were seen (0 after
+    one), and led by what they were. In float32 it cannot be told from 0 where a mean is a thousand
+    times its spread.
 
     Args:
         parameters: Those to follow, by name, `R ...`.
@@ -44,4 +46,4 @@ class GradientVariance(nn.Module):
         self.second.mul_(DECAY).addcmul_(flat, flat, value=1 - DECAY)
         self.weight.lerp_(torch.ones_like(self.weight), 1 - DECAY)
         moments = self.second / self.weight - (self.first / self.weight).square()
-        return {"gradient_variance": moments.mean(1)}
+        return {"gradient_variance": moments.mean(1).clamp(min=0)}

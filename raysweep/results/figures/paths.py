@@ -13,6 +13,7 @@ from raysweep.results.figures.scope import (
     Numbers,
     Request,
     Scope,
+    curve_metrics,
     read_curves,
     without_curves,
 )
@@ -132,7 +133,9 @@ def prepare(results: "Results", request: PathsRequest) -> PathsFigure:
         ]
         panels.append(PathsPanel(task, tuple(sorted(found, key=lambda path: path.place))))
     if not any(panel.paths for panel in panels):
-        raise without_curves(scope, metrics, run_ids)
+        known = curve_metrics(results, run_ids, metrics)
+        unknown = [metric for metric in metrics if metric not in known]
+        raise without_curves(scope, unknown or metrics, run_ids, "--x, --y")
     names = ([x for x, _ in pairs], [y for _, y in pairs])
     labels = [_label(results, own) for own in names]
     return PathsFigure(

@@ -163,13 +163,15 @@ def curve_metrics(results: "Results", run_ids: Sequence[str], names: Sequence[st
     ]
 
 
-def without_curves(scope: Scope, metrics: Sequence[str], run_ids: Sequence[str]) -> SpecError:
+def without_curves(
+    scope: Scope, metrics: Sequence[str], run_ids: Sequence[str], option: str = "--metric"
+) -> SpecError:
     """The error of metrics of which there is no curve, with those of which there is."""
     name = scope.results.sweep
     known = curve_metrics(scope.results, run_ids, sorted(scope.results.spec.metrics))
     if known:
         return SpecError(
-            f"--metric: expected a metric with a curve, got {' and '.join(map(repr, metrics))}"
+            f"{option}: expected a metric with a curve, got {' and '.join(map(repr, metrics))}"
             f"{nearest(metrics[0], known)}; `raysweep table {name} --report M` shows final metrics"
         )
     return SpecError(
