@@ -2,21 +2,17 @@
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
 
-from estimators.base import Estimator
-from estimators.categorical import Link
-from tasks import data
-from tasks.base import DTYPES, Metric, Replica, setting
-from tasks.gradient_training import GradientTraining
+from tasks.base import DTYPES, Metric, setting
 from tasks.vae.codes import Bits
 from tasks.vae.metrics import VAE_METRICS
-from tasks.vae.model import CodedImagesModel, Design, bytes_per_replica, refusal, start
+from tasks.vae.model import Design
 from tasks.vae.priors import Learned, Mispaired, Prior, Uniform
 from tasks.vae.settings import VaeSettings
+from tasks.vae.task import CodedImagesTask
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,7 +65,7 @@ class BernoulliVaeSettings(VaeSettings):
             raise ValueError(f"prior mispaired needs an even number of latents, got {self.latents}")
 
 
-class BernoulliVae:
+class BernoulliVae(CodedImagesTask[BernoulliVaeSettings]):
     """Minimise E_q[-log p(x | b) + log q(b | x) - log p(b)], b of L bits.
 
     The public code of Liu et al. (2023) differs from that of Shi et al. (2022), whose numbers
@@ -86,55 +82,21 @@ class BernoulliVae:
     version: ClassVar[int] = 1
     settings: ClassVar[type] = BernoulliVaeSettings
     metrics: ClassVar[Mapping[str, Metric]] = VAE_METRICS
-    family: ClassVar[str] = "categorical"
 
-    def check(self, settings: BernoulliVaeSettings, estimator: Estimator) -> str | None:
-        """Why this pair cannot run, or None. Reads no data."""
-        return refusal(settings, 2, estimator)
+    def design(self, settings: BernoulliVaeSettings) -> Design:
+        """Bits or signs."""
+        code = Bits(
+            settings.latents,
+            reflected=settings.logits == "reflected",
+            signs=settings.codes == "signs",
+        )
+        return Design(code)
 
-    def prepare(self, settings: BernoulliVaeSettings, folder: Path | None) -> None:
-        """Downloads the data set into a folder, the default one if None, unless it is there."""
-        data.fetch(settings.dataset, folder)
-
-    def replica_bytes(self, settings: BernoulliVaeSettings, estimator: Estimator) -> int:
-        """Bytes of both nets, their optimizer's state and their layers' outputs. Reads no data."""
-        return bytes_per_replica(settings, Design(_code(settings)), estimator)
-
-    def start(
-        self,
-        settings: BernoulliVaeSettings,
-        replicas: list[Replica],
-        estimator: Estimator,
-        device: torch.device,
-    ) -> GradientTraining:
-        """Builds the training of a pack at step 0."""
-        model = self.model(settings, [r.seed for r in replicas], device, estimator.link)
-        return start(model, settings, replicas, estimator, device)
-
-    def model(
-        self,
-        settings: BernoulliVaeSettings,
-        seeds: list[int],
-        device: torch.device,
-        link: Link = "softmax",
-    ) -> CodedImagesModel:
-        """The nets, the prior and the images of replicas with these seeds."""
-        design = Design(_code(settings), _prior(settings, len(seeds), device))
-        return CodedImagesModel(settings, design, seeds, device, link)
-
-
-def _code(settings: BernoulliVaeSettings) -> Bits:
-    return Bits(
-        settings.latents,
-        reflected=settings.logits == "reflected",
-        signs=settings.codes == "signs",
-    )
-
-
-def _prior(settings: BernoulliVaeSettings, replicas: int, device: torch.device) -> Prior:
-    dtype = DTYPES[settings.dtype]
-    if settings.prior == "learned":
-        return Learned(replicas, settings.latents, 2, dtype=dtype, device=device)
-    if settings.prior == "mispaired":
-        return Mispaired(replicas, settings.latents, dtype=dtype, device=device)
-    return Uniform(settings.latents, 2)
+    def prior(self, settings: BernoulliVaeSettings, replicas: int, device: torch.device) -> Prior:
+        """Uniform, learned, or learned in the wrong order."""
+        dtype = DTYPES[settings.dtype]
+        if settings.prior == "learned":
+            return Learned(replicas, settings.latents, 2, dtype=dtype, device=device)
+        if settings.prior == "mispaired":
+            return Mispaired(replicas, settings.latents, dtype=dtype, device=device)
+        return Uniform(settings.latents, 2)

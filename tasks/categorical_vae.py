@@ -2,21 +2,17 @@
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
 
-from estimators.base import Estimator
-from estimators.categorical import Link
-from tasks import data
-from tasks.base import DTYPES, Metric, Replica, setting
-from tasks.gradient_training import GradientTraining
-from tasks.vae.codes import Integer, LogitPerCategory, OneHot
+from tasks.base import DTYPES, Metric, setting
+from tasks.vae.codes import Integer, OneHot
 from tasks.vae.metrics import VAE_METRICS
-from tasks.vae.model import CodedImagesModel, Design, bytes_per_replica, refusal, start
-from tasks.vae.priors import Learned, Uniform
+from tasks.vae.model import Design
+from tasks.vae.priors import Learned, Prior, Uniform
 from tasks.vae.settings import VaeSettings
+from tasks.vae.task import CodedImagesTask
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,7 +38,7 @@ class CategoricalVaeSettings(VaeSettings):
             raise ValueError(f"categories must be at least 2, got {self.categories}")
 
 
-class CategoricalVae:
+class CategoricalVae(CodedImagesTask[CategoricalVaeSettings]):
     """Minimise E_q[-log p(x | D)] + KL(q(D | x) || p(D)): the negative evidence lower bound.
 
     By default targets are grey values, not binarised, as in the paper's code, and the prior is
@@ -58,49 +54,15 @@ class CategoricalVae:
     version: ClassVar[int] = 1
     settings: ClassVar[type] = CategoricalVaeSettings
     metrics: ClassVar[Mapping[str, Metric]] = VAE_METRICS
-    family: ClassVar[str] = "categorical"
 
-    def check(self, settings: CategoricalVaeSettings, estimator: Estimator) -> str | None:
-        """Why this pair cannot run, or None. Reads no data."""
-        return refusal(settings, settings.categories, estimator)
-
-    def prepare(self, settings: CategoricalVaeSettings, folder: Path | None) -> None:
-        """Downloads the data set into a folder, the default one if None, unless it is there."""
-        data.fetch(settings.dataset, folder)
-
-    def replica_bytes(self, settings: CategoricalVaeSettings, estimator: Estimator) -> int:
-        """Bytes of both nets, their optimizer's state and their layers' outputs. Reads no data."""
-        return bytes_per_replica(settings, Design(_code(settings)), estimator)
-
-    def start(
-        self,
-        settings: CategoricalVaeSettings,
-        replicas: list[Replica],
-        estimator: Estimator,
-        device: torch.device,
-    ) -> GradientTraining:
-        """Builds the training of a pack at step 0."""
-        model = self.model(settings, [r.seed for r in replicas], device, estimator.link)
-        return start(model, settings, replicas, estimator, device)
-
-    def model(
-        self,
-        settings: CategoricalVaeSettings,
-        seeds: list[int],
-        device: torch.device,
-        link: Link = "softmax",
-    ) -> CodedImagesModel:
-        """The nets, the prior and the images of replicas with these seeds."""
+    def design(self, settings: CategoricalVaeSettings) -> Design:
+        """One-hot or integer codes."""
         sizes = settings.latents, settings.categories
-        prior = (
-            Uniform(*sizes)
-            if settings.prior == "fixed"
-            else Learned(len(seeds), *sizes, dtype=DTYPES[settings.dtype], device=device)
-        )
-        return CodedImagesModel(settings, Design(_code(settings), prior), seeds, device, link)
+        return Design(OneHot(*sizes) if settings.codes == "one_hot" else Integer(*sizes))
 
-
-def _code(settings: CategoricalVaeSettings) -> LogitPerCategory:
-    if settings.codes == "one_hot":
-        return OneHot(settings.latents, settings.categories)
-    return Integer(settings.latents, settings.categories)
+    def prior(self, settings: CategoricalVaeSettings, replicas: int, device: torch.device) -> Prior:
+        """Uniform, or learned."""
+        sizes = settings.latents, settings.categories
+        if settings.prior == "fixed":
+            return Uniform(*sizes)
+        return Learned(replicas, *sizes, dtype=DTYPES[settings.dtype], device=device)

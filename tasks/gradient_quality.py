@@ -29,7 +29,6 @@ from tasks.quality.problems import (
 )
 from tasks.replicas.latest import Latest
 from tasks.replicas.layers import select
-from tasks.vae.model import refusal
 
 MOST_STATES = 16_384  # Liu et al. (2023) enumerate below this number
 DRAWS = 10  # estimates at a time: bounds memory, and the measurement's noise depends on it
@@ -104,7 +103,7 @@ class GradientQuality:
     def check(self, settings: GradientQualitySettings, estimator: Estimator) -> str | None:
         """Why this pair cannot run, or None. Reads no data."""
         if settings.problem == "vae":
-            return refusal(settings, settings.categories, estimator)
+            return CategoricalVae().check(settings, estimator)
         if estimator.needs_context:
             return estimator.context_is_missing
         return estimator.check(settings.latents, settings.categories)

@@ -2,20 +2,17 @@
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
 
-from estimators.base import Estimator
-from estimators.categorical import Link
 from tasks import data
-from tasks.base import Metric, Replica, setting
-from tasks.gradient_training import GradientTraining
+from tasks.base import Metric, setting
 from tasks.vae.codes import Bits
 from tasks.vae.metrics import PREDICTION_METRICS
-from tasks.vae.model import CodedImagesModel, Design, bytes_per_replica, refusal, start
+from tasks.vae.model import Design
 from tasks.vae.settings import CodedImagesSettings
+from tasks.vae.task import CodedImagesTask
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,7 +49,7 @@ class StructuredPredictionSettings(CodedImagesSettings):
     steps: int = setting(2_000_000, "parameter updates")
 
 
-class StructuredPrediction:
+class StructuredPrediction(CodedImagesTask[StructuredPredictionSettings]):
     """Minimise E_{b ~ p(b | upper half)}[-log p(lower half | b)].
 
     References:
@@ -64,45 +61,16 @@ class StructuredPrediction:
     version: ClassVar[int] = 1
     settings: ClassVar[type] = StructuredPredictionSettings
     metrics: ClassVar[Mapping[str, Metric]] = PREDICTION_METRICS
-    family: ClassVar[str] = "categorical"
 
-    def check(self, settings: StructuredPredictionSettings, estimator: Estimator) -> str | None:
-        """Why this pair cannot run, or None. Reads no data."""
-        return refusal(settings, 2, estimator)
+    def design(self, settings: StructuredPredictionSettings) -> Design:
+        """Bits or signs between the halves."""
+        return Design(
+            Bits(settings.latents, signs=settings.codes == "signs"),
+            loss="neg_log_likelihood",
+            encoded=data.get(settings.dataset).features // 2,  # whole rows: sides are even
+        )
 
-    def prepare(self, settings: StructuredPredictionSettings, folder: Path | None) -> None:
-        """Downloads the data set into a folder, the default one if None, unless it is there."""
-        data.fetch(settings.dataset, folder)
-
-    def replica_bytes(self, settings: StructuredPredictionSettings, estimator: Estimator) -> int:
-        """Bytes of both nets, their optimizer's state and their layers' outputs. Reads no data."""
-        return bytes_per_replica(settings, _design(settings), estimator)
-
-    def start(
-        self,
-        settings: StructuredPredictionSettings,
-        replicas: list[Replica],
-        estimator: Estimator,
-        device: torch.device,
-    ) -> GradientTraining:
-        """Builds the training of a pack at step 0."""
-        model = self.model(settings, [r.seed for r in replicas], device, estimator.link)
-        return start(model, settings, replicas, estimator, device)
-
-    def model(
-        self,
-        settings: StructuredPredictionSettings,
-        seeds: list[int],
-        device: torch.device,
-        link: Link = "softmax",
-    ) -> CodedImagesModel:
-        """The nets and the images of replicas with these seeds."""
-        return CodedImagesModel(settings, _design(settings), seeds, device, link)
-
-
-def _design(settings: StructuredPredictionSettings) -> Design:
-    return Design(
-        Bits(settings.latents, signs=settings.codes == "signs"),
-        loss="neg_log_likelihood",
-        encoded=data.get(settings.dataset).features // 2,  # whole rows: sides are even
-    )
+    def prior(
+        self, settings: StructuredPredictionSettings, replicas: int, device: torch.device
+    ) -> None:
+        """None: codes are drawn given the upper half."""

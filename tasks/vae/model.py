@@ -4,7 +4,6 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -17,8 +16,8 @@ from estimators.categorical import Link, draw_one_hot, probabilities, softmax_lo
 from estimators.estimate import Objective
 from estimators.noise import Noise
 from tasks import data
-from tasks.base import DTYPES, Replica
-from tasks.gradient_training import GradientTraining, Losses, Model, training_bytes
+from tasks.base import DTYPES
+from tasks.gradient_training import Losses, Model
 from tasks.replicas.latest import Latest
 from tasks.replicas.layers import MLP, select
 from tasks.vae.codes import Code
@@ -74,45 +73,6 @@ class Terms(NamedTuple):
     objective: Objective
     of_code: Callable[[Tensor], Tensor | float]
     direct: Float[Tensor, "R B"] | None
-
-
-def refusal(settings: CodedImagesSettings, categories: int, estimator: Estimator) -> str | None:
-    """Why an estimator cannot train such a task, or None. Reads no data."""
-    if settings.batch_size > settings.training_examples:
-        return (
-            f"batch_size must be at most {settings.training_examples}, the training images of "
-            f"{settings.dataset}, got {settings.batch_size}"
-        )
-    return estimator.check(settings.latents, categories)
-
-
-def bytes_per_replica(settings: CodedImagesSettings, design: Design, estimator: Estimator) -> int:
-    """Bytes of both nets, their optimizer's state and their layers' outputs. Reads no data."""
-    encoder, decoder = design.widths(settings)
-    parameters = sum((i + 1) * o for net in (encoder, decoder) for i, o in pairwise(net))
-    evaluations = estimator.evaluations(design.code.latents, design.code.categories)
-    outputs = settings.batch_size * (sum(encoder) + evaluations * sum(decoder))
-    moments = 0
-    if settings.gradient_variance:
-        moments = (
-            2 * DTYPES[settings.dtype].itemsize * sum((i + 1) * o for i, o in pairwise(encoder))
-        )
-    return training_bytes(parameters, outputs, settings) + moments
-
-
-def start(
-    model: "CodedImagesModel",
-    settings: CodedImagesSettings,
-    replicas: list[Replica],
-    estimator: Estimator,
-    device: torch.device,
-) -> GradientTraining:
-    """The training of a pack at step 0; the estimator's context is what is encoded."""
-    code, context = model.code, model.encoder.inputs
-    estimator.build(code.latents, code.categories, context=context, replicas=len(replicas))
-    estimator.to(device, DTYPES[settings.dtype])
-    window = model.images.steps_per_epoch
-    return GradientTraining(model, estimator, settings, replicas, default_window=window)
 
 
 class CodedImagesModel(Model):

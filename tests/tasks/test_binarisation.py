@@ -83,7 +83,8 @@ def test_static_bits_do_not_depend_on_the_cut(images):
 
 def test_training_and_test_images_are_drawn_apart(images, monkeypatch):
     grey = torch.full((300, 64), 8.0)
-    source = data.base.Source("halves", 300, 300, 64, 16, lambda root: (grey, grey))
+    read, fetch = (lambda root: (grey, grey)), (lambda root: None)
+    source = data.base.Source("halves", 300, 300, 64, 16, read, fetch)
     monkeypatch.setattr(data, "SOURCES", {"halves": source})
     found = data.load("halves", binarisation="static")
     assert ((found.train == found.test).float().mean() - 0.5).abs() < 5 * 0.5 / (300 * 64) ** 0.5

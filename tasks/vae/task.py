@@ -1,0 +1,90 @@
+"""What tasks with an encoder, a discrete code and a decoder do alike."""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from itertools import pairwise
+from pathlib import Path
+from typing import ClassVar, Generic, TypeVar
+
+import torch
+
+from estimators.base import Estimator
+from estimators.categorical import Link
+from tasks import data
+from tasks.base import DTYPES, Replica
+from tasks.gradient_training import GradientTraining, training_bytes
+from tasks.vae.model import CodedImagesModel, Design
+from tasks.vae.priors import Prior
+from tasks.vae.settings import CodedImagesSettings
+
+Settings = TypeVar("Settings", bound=CodedImagesSettings)
+
+
+class CodedImagesTask(ABC, Generic[Settings]):
+    """A task says how its code is made and what it is compared with; the rest is here."""
+
+    family: ClassVar[str] = "categorical"
+
+    @abstractmethod
+    def design(self, settings: Settings) -> Design:
+        """The code and what goes with it, without the prior."""
+
+    @abstractmethod
+    def prior(self, settings: Settings, replicas: int, device: torch.device) -> Prior | None:
+        """What codes are compared with, or None."""
+
+    def check(self, settings: Settings, estimator: Estimator) -> str | None:
+        """Why this pair cannot run, or None. Reads no data."""
+        if settings.batch_size > settings.training_examples:
+            return (
+                f"batch_size must be at most {settings.training_examples}, the training images "
+                f"of {settings.dataset}, got {settings.batch_size}"
+            )
+        code = self.design(settings).code
+        return estimator.check(code.latents, code.categories)
+
+    def prepare(self, settings: Settings, folder: Path | None) -> None:
+        """Downloads the data set into a folder, the default one if None, unless it is there."""
+        data.fetch(settings.dataset, folder)
+
+    def replica_bytes(self, settings: Settings, estimator: Estimator) -> int:
+        """Bytes of both nets, their optimizer's state and their layers' outputs. Reads no data."""
+        design = self.design(settings)
+        encoder, decoder = design.widths(settings)
+        encoding, decoding = (
+            sum((inputs + 1) * outputs for inputs, outputs in pairwise(net))
+            for net in (encoder, decoder)
+        )
+        evaluations = estimator.evaluations(design.code.latents, design.code.categories)
+        outputs = settings.batch_size * (sum(encoder) + evaluations * sum(decoder))
+        moments = 2 * encoding * DTYPES[settings.dtype].itemsize
+        return training_bytes(encoding + decoding, outputs, settings) + (
+            moments if settings.gradient_variance else 0
+        )
+
+    def start(
+        self,
+        settings: Settings,
+        replicas: list[Replica],
+        estimator: Estimator,
+        device: torch.device,
+    ) -> GradientTraining:
+        """Builds the training of a pack at step 0; the estimator sees what is encoded."""
+        model = self.model(settings, [each.seed for each in replicas], device, estimator.link)
+        code, context = model.code, model.encoder.inputs
+        estimator.build(code.latents, code.categories, context=context, replicas=len(replicas))
+        estimator.to(device, DTYPES[settings.dtype])
+        window = model.images.steps_per_epoch
+        return GradientTraining(model, estimator, settings, replicas, default_window=window)
+
+    def model(
+        self,
+        settings: Settings,
+        seeds: list[int],
+        device: torch.device,
+        link: Link = "softmax",
+    ) -> CodedImagesModel:
+        """The nets, the prior and the images of replicas with these seeds."""
+        prior = self.prior(settings, len(seeds), device)
+        design = dataclasses.replace(self.design(settings), prior=prior)
+        return CodedImagesModel(settings, design, seeds, device, link)
