@@ -159,7 +159,7 @@ class CodedImagesModel(Model):
                 self._latest.hold(self.evaluate())
         return self._latest.metrics()
 
-    def terms(self, x: Float[Tensor, "R B D"], target: Float[Tensor, "R B T"]) -> "Terms":
+    def terms(self, x: Float[Tensor, "R B D"], target: Float[Tensor, "R B T"]) -> Terms:
         """The loss of some images, cut into what is estimated and what is known."""
         logits = self.encode(x)
         reconstruction = partial(self.reconstruction, target)
