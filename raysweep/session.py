@@ -163,12 +163,17 @@ def _prepare_data(spec: Spec, folder: str | Path | None) -> None:
         SpecError: If data is neither at hand nor to be downloaded, or not what it should be.
     """
     root = Path(folder).expanduser().absolute() if folder else None
+    prepared = set()  # points that differ in training or the estimator alone need the same data
     for arm in spec.arms:
         prepare = getattr(registry.task(arm.task), "prepare", None)
         if prepare is None:
             continue
         for assignment in corners(arm):
             settings = arm.configuration(assignment).settings
+            own = [item for item in settings.items() if item[0].startswith("task.")]
+            if (key := (arm.task, repr(own))) in prepared:
+                continue
+            prepared.add(key)
             try:
                 prepare(registry.instantiate(arm.task, arm.estimator, settings)[0], root)
             except (OSError, ValueError) as error:

@@ -129,11 +129,15 @@ class CodedImagesModel(Model):
 
     def _start_from_data(self) -> None:
         """What settings ask to be taken from the mean training image."""
-        if self._settings.center_input:
-            self._center = self.images.mean()[: self._design.encoded]
-        if self._settings.output_bias_from_data:
-            mean = self.images.mean()[self._design.encoded or 0 :].clamp(LEAST, MOST)
-            self.decoder.layers[-1].get_parameter("bias").data.copy_(mean.logit())
+        settings = self._settings
+        if not (settings.center_input or settings.output_bias_from_data):
+            return
+        inputs, targets = self._split(self.images.mean())
+        if settings.center_input:
+            self._center = inputs
+        if settings.output_bias_from_data:
+            odds = targets.clamp(LEAST, MOST).logit()
+            self.decoder.layers[-1].get_parameter("bias").data.copy_(odds)
 
     def losses(self, step: int, estimator: Estimator, noise: Noise) -> Losses:
         """The loss with its reconstruction estimated, and its divergence too if so set."""
@@ -183,10 +187,11 @@ class CodedImagesModel(Model):
 
     def split(self, x: Float[Tensor, "R B D"]) -> tuple[Tensor, Tensor]:
         """What is encoded, centred if so set, and what is decoded."""
-        encoded = x[..., : self._design.encoded]
-        if self._center is not None:
-            encoded = encoded - self._center
-        return encoded, x[..., self._design.encoded or 0 :]
+        encoded, decoded = self._split(x)
+        return encoded if self._center is None else encoded - self._center, decoded
+
+    def _split(self, x: Float[Tensor, "*B D"]) -> tuple[Tensor, Tensor]:
+        return x[..., : self._design.encoded], x[..., self._design.encoded or 0 :]
 
     def encode(self, x: Float[Tensor, "R B D"]) -> Float[Tensor, "R B L C"]:
         """Logits of q(D | x), in the estimator's link."""
