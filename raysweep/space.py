@@ -57,6 +57,16 @@ def same(a: Value, b: Value) -> bool:
     return a == b and isinstance(a, bool) == isinstance(b, bool)
 
 
+def member(domain: Domain, value: Value) -> Value:
+    """The domain's own value that equals this one: `1` may stand for `1.0`."""
+    match domain:
+        case Fixed(own):
+            return own
+        case Choice(values):
+            return next(each for each in values if same(each, value))
+    return int(value) if domain.whole else float(value)
+
+
 def to_json(domain: Domain) -> dict[str, Any]:
     """The domain as plain data; `from_json` reads it back."""
     match domain:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+SEARCH = {f"raysweep/search/{path.name}" for path in (ROOT / "raysweep/search").glob("*.py")}
 PACKAGES = ("estimators", "tasks", "raysweep")
 FORBIDDEN = {
     "estimators": {"tasks", "raysweep", "ray", "optuna", "numpy", "pyarrow"},
@@ -13,7 +14,7 @@ FORBIDDEN = {
 }
 ONLY = {
     "ray": {"raysweep/engine/cluster.py", "raysweep/engine/tune.py"},
-    "optuna": {"raysweep/search/study.py"},
+    "optuna": SEARCH,
 }
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 

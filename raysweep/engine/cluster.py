@@ -27,7 +27,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raysweep.errors import ClusterError, Stopped
-from raysweep.spec.model import Resources
+from raysweep.spec.options import Resources
 from raysweep.store.files import Files
 
 REACH_S = 10.0

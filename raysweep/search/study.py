@@ -17,7 +17,8 @@ from optuna.trial import TrialState
 
 from raysweep.identity import canonical_json, digest
 from raysweep.space import Choice, Domain, Range, Value
-from raysweep.spec.model import Arm, Search
+from raysweep.spec.model import Arm
+from raysweep.spec.options import Search
 
 MAX_REPEATS = 100
 

@@ -1,7 +1,7 @@
 """From the file's sections to arms: which settings each task × estimator has, and from where."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from raysweep import registry
@@ -227,3 +227,14 @@ def named(kind: str, name: str) -> None:
     known = {each for family in families for each in registry.estimator_names(family)}
     if name not in known:
         raise SpecError(f"unknown estimator {name!r}{nearest(name, known)}")
+
+
+def point_mistakes(point: Mapping[str, Any], found: Sequence[Arm]) -> Iterator[str]:
+    """What is wrong with a point to try first: names that no arm searches, values outside."""
+    for name, value in point.items():
+        domains = [arm.searched[key] for arm in found for key in arm.keys_of(name)]
+        if not domains:
+            known = {key.partition(".")[2] for arm in found for key in arm.searched}
+            yield f"expected a searched setting in first, got {name!r}{nearest(name, known)}"
+        elif not any(each.contains(value) for each in domains):
+            yield f"expected a value of {name!r} inside its range or among its choices, got {value}"

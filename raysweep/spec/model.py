@@ -6,55 +6,14 @@ import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from raysweep import space
 from raysweep.identity import Configuration
 from raysweep.space import Choice, Domain, Fixed, Range, Value
+from raysweep.spec.options import NO_BUDGET, Budget, EarlyStopping, Resources, Search, Select
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,69}")  # a name of 64, and "-smoke"
-
-
-@dataclasses.dataclass(frozen=True)
-class Search:
-    """How configurations are found.
-
-    Args:
-        sampler: `grid`, `random` or `tpe`.
-        configurations: How many per arm; the grid has its own number.
-        seed: Decides the proposals, together with the results so far.
-    """
-
-    sampler: Literal["grid", "random", "tpe"] = "grid"
-    configurations: int | None = None
-    seed: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Select:
-    """The metric by which a configuration is selected, as its mean over seeds."""
-
-    metric: str = "train_loss"
-    mode: Literal["min", "max"] = "min"
-
-
-@dataclasses.dataclass(frozen=True)
-class Resources:
-    """What one worker gets and how it works.
-
-    Args:
-        cpu: CPU cores per worker.
-        gpu: GPUs per worker; a fraction shares one.
-        pack: Runs trained together, or `auto`.
-        max_failures: Failed attempts after which a run is left alone.
-        checkpoint_s: Seconds between two checkpoints of a pack.
-    """
-
-    cpu: float = 1.0
-    gpu: float = 0.0
-    pack: int | Literal["auto"] = "auto"
-    max_failures: int = 3
-    checkpoint_s: float = 60.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -131,6 +90,19 @@ class Arm:
                 return None
         return {key: settings[key] for key in self.searched}
 
+    def keys_of(self, name: str) -> list[str]:
+        """The searched settings that a name means: `section.name`, or the name alone."""
+        return [key for key in self.searched if name in (key, key.partition(".")[2])]
+
+    def point(self, named: Mapping[str, Value]) -> dict[str, Value]:
+        """What named values say about this arm's space; names and values it lacks are left out."""
+        found = {}
+        for name, value in named.items():
+            for key in self.keys_of(name):
+                if self.searched[key].contains(value):
+                    found[key] = space.member(self.searched[key], value)
+        return found
+
     def locate(
         self, configuration_id: str, settings: Mapping[str, Value]
     ) -> dict[str, Value] | None:
@@ -175,13 +147,18 @@ class Spec:
         arms: In the file's order, tasks first.
         task_labels: The result table's columns, in the file's order.
         estimator_labels: The result table's rows, in the file's order.
-        seeds: In the file's order.
+        seeds: To search with, in the file's order.
         search: How configurations are found.
         select: How one of them is selected.
         resources: What a worker gets.
         metrics: What each metric of the arms' tasks means: direction, unit, meaning.
         types: The column type of each setting: `double`, `int64`, `bool`, `string` or `json`.
         text: The file, with what the command line changed in it.
+        report_seeds: Fresh seeds for the selected configuration of each arm; none to report the
+            seeds of the search.
+        early_stopping: How poor configurations are stopped, if at all.
+        budget: What the whole search may use.
+        arm_budget: What the search of each arm may use.
     """
 
     name: str
@@ -195,6 +172,10 @@ class Spec:
     metrics: Mapping[str, Mapping[str, str]]
     types: Mapping[str, str]
     text: str = ""
+    report_seeds: tuple[int, ...] = ()
+    early_stopping: EarlyStopping | None = None
+    budget: Budget = NO_BUDGET
+    arm_budget: Budget = NO_BUDGET
 
     def to_json(self) -> dict[str, Any]:
         """The spec as plain data, without the file's text."""
@@ -209,22 +190,31 @@ class Spec:
             "resources": dataclasses.asdict(self.resources),
             "metrics": {name: dict(meaning) for name, meaning in self.metrics.items()},
             "types": dict(self.types),
+            "report_seeds": list(self.report_seeds),
+            "early_stopping": _plain(self.early_stopping),
+            "budget": dataclasses.asdict(self.budget),
+            "arm_budget": dataclasses.asdict(self.arm_budget),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Spec":
-        """The spec that `to_json` wrote."""
+        """The spec that `to_json` wrote; an older version wrote fewer keys."""
+        stopping = data.get("early_stopping")
         return cls(
             name=data["name"],
             arms=tuple(Arm.from_json(each) for each in data["arms"]),
             task_labels=tuple(data["task_labels"]),
             estimator_labels=tuple(data["estimator_labels"]),
             seeds=tuple(data["seeds"]),
-            search=Search(**data["search"]),
-            select=Select(**data["select"]),
+            search=Search.from_json(data["search"]),
+            select=Select.from_json(data["select"]),
             resources=Resources(**data["resources"]),
             metrics=data["metrics"],
             types=data["types"],
+            report_seeds=tuple(data.get("report_seeds", ())),
+            early_stopping=EarlyStopping(**stopping) if stopping else None,
+            budget=Budget(**data.get("budget", {})),
+            arm_budget=Budget(**data.get("arm_budget", {})),
         )
 
 
@@ -236,8 +226,20 @@ def smoke_spec(spec: Spec) -> Spec:
     """
     arms = tuple(dataclasses.replace(arm, space=_smoke_space(arm.space)) for arm in spec.arms)
     return dataclasses.replace(
-        spec, name=f"{spec.name}-smoke", arms=arms, seeds=spec.seeds[:1], search=Search()
+        spec,
+        name=f"{spec.name}-smoke",
+        arms=arms,
+        seeds=spec.seeds[:1],
+        search=Search(),
+        report_seeds=(),
+        early_stopping=None,
+        budget=Budget(),
+        arm_budget=Budget(),
     )
+
+
+def _plain(section: Any) -> dict[str, Any] | None:
+    return None if section is None else dataclasses.asdict(section)
 
 
 def _smoke_space(domains: Mapping[str, Domain]) -> dict[str, Domain]:

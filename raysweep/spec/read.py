@@ -11,8 +11,10 @@ from raysweep.spec import arms, document
 from raysweep.spec.arms import Block, Override, Source
 from raysweep.spec.columns import column_types
 from raysweep.spec.document import Node, Problems
-from raysweep.spec.model import Arm, Resources, Search, Select, Spec
-from raysweep.spec.values import check_keys, member, typed
+from raysweep.spec.model import Arm, Spec
+from raysweep.spec.options import EarlyStopping, Search, Select
+from raysweep.spec.sections import Sections
+from raysweep.spec.values import check_keys, member
 
 TOP = (
     "name",
@@ -24,12 +26,10 @@ TOP = (
     "search",
     "select",
     "early_stopping",
+    "budget",
     "resources",
 )
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-SAMPLERS = ("grid", "random", "tpe")
-LATER_SAMPLERS = ("gp", "qmc", "cmaes", "nsga2")
-MAX_SEED = 999_999  # larger seeds are kept for reporting a selected configuration afresh
 
 
 def read_spec(source: str | Path | Mapping[str, Any], changes: Sequence[str] = ()) -> Spec:
@@ -108,6 +108,7 @@ class _FileReader:
     def __init__(self, root: Node) -> None:
         self.root = root
         self.problems = Problems()
+        self.sections = Sections(root, self.problems)
         if not check_keys(root, TOP, "the sweep", self.problems):
             self.problems.stop()
         for key in ("name", "tasks", "estimators"):
@@ -115,7 +116,7 @@ class _FileReader:
                 self.problems.add(root.where, f"expected the key {key!r}, got none; add it")
 
     def spec(self, text: str) -> Spec:
-        search = self.search()
+        search = self.sections.search()
         task_blocks = self.blocks("task")
         estimator_blocks = self.blocks("estimator")
         source = Source(
@@ -124,35 +125,54 @@ class _FileReader:
             ranges=search.sampler != "grid",
         )
         found = self.arms(task_blocks, estimator_blocks, source)
-        name, seeds, resources = self.name(), self.seeds(), self.resources()
+        seeds, report_seeds = self.sections.seeds()
         metrics, shared = self.metrics([block.name for block in task_blocks])
-        select = self.select(metrics, shared)
-        if "early_stopping" in self.root.value:
-            self.problems.add(
-                self.root.key_where["early_stopping"],
-                "early_stopping is not supported by this version; remove it",
-            )
-        self.problems.stop()
-        return Spec(
-            name,
+        select = self.sections.select(metrics, shared)
+        stopping = self.sections.early_stopping(select, metrics, shared)
+        budget, arm_budget = self.sections.budgets()
+        spec = Spec(
+            self.name(),
             tuple(found),
             tuple(block.label for block in task_blocks),
             tuple(block.label for block in estimator_blocks),
             seeds,
             search,
             select,
-            resources,
+            self.sections.resources(),
             metrics,
             column_types(found),
             text,
+            report_seeds,
+            stopping,
+            budget,
+            arm_budget,
         )
+        self.check_together(spec)
+        self.problems.stop()
+        return spec
 
-    def get(self, key: str) -> Node | None:
-        node = self.root.value.get(key)
-        return None if node is None or node.value is None else node
+    def check_together(self, spec: Spec) -> None:
+        """What sections say about each other."""
+        for section, mistake in (
+            ("select", _selection_mistake(spec.search, spec.select)),
+            ("seeds", _report_mistake(spec)),
+            ("early_stopping", _racing_mistake(spec.early_stopping, spec.seeds)),
+        ):
+            if mistake:
+                where = self.root.key_where.get(section, self.root.where)
+                self.problems.add(where, mistake)
+        node = self.sections.get("search")
+        for point in spec.search.first:
+            for mistake in arms.point_mistakes(point, spec.arms):
+                where = node.value["first"].where if node else self.root.where
+                self.problems.add(where, mistake)
+        if spec.search.settings and node is not None:
+            mistake = _sampler_mistake(spec.search)
+            if mistake:
+                self.problems.add(node.where, mistake)
 
     def name(self) -> str:
-        node = self.get("name")
+        node = self.sections.get("name")
         if node is None:
             return ""
         if isinstance(node.value, str) and NAME.fullmatch(node.value):
@@ -165,7 +185,7 @@ class _FileReader:
         return ""
 
     def blocks(self, kind: Literal["task", "estimator"]) -> list[Block]:
-        section = self.get(kind + "s")
+        section = self.sections.get(kind + "s")
         if section is None or not isinstance(section.value, dict) or not section.value:
             where = self.root.key_where.get(kind + "s")
             if where is not None:
@@ -201,7 +221,7 @@ class _FileReader:
 
     def labels(self, node: Node, section: str) -> tuple[str, ...]:
         """A list of labels of `tasks` or `estimators`; one label may stand without brackets."""
-        known = self.get(section)
+        known = self.sections.get(section)
         allowed = list(known.value) if known and isinstance(known.value, dict) else []
         each_node = node.value if isinstance(node.value, list) else [node]
         if not each_node:
@@ -212,13 +232,13 @@ class _FileReader:
         return tuple(label for label in found if label is not None)
 
     def training(self) -> dict[str, tuple[str, Node]]:
-        node = self.get("training")
+        node = self.sections.get("training")
         if node is None or not check_keys(node, registry.TRAINING, "training", self.problems):
             return {}
         return {key: (where, each) for key, where, each in node.items() if key in registry.TRAINING}
 
     def overrides(self, tasks: list[Block], estimators: list[Block]) -> tuple[Override, ...]:
-        node = self.get("overrides")
+        node = self.sections.get("overrides")
         if node is None:
             return ()
         if not isinstance(node.value, list):
@@ -265,76 +285,6 @@ class _FileReader:
                     found.append(arms.build(task, estimator, source, self.problems))
         return [arm for arm in found if arm is not None]
 
-    def seeds(self) -> tuple[int, ...]:
-        node = self.get("seeds")
-        if node is None:
-            self.problems.add(
-                self.root.where,
-                "expected the key 'seeds', got none; add a number of seeds, or a list of them",
-            )
-            return ()
-        if isinstance(node.value, dict):
-            self.problems.add(
-                node.where,
-                "expected a number of seeds or a list of them, got a "
-                "mapping, which this version does not support",
-            )
-            return ()
-        if isinstance(node.value, list):
-            values = [typed(each, int, "seeds", self.problems) for each in node.value]
-            bad = [v for v in values if v is not None and not 0 <= v <= MAX_SEED]
-            if bad or not values or len(set(values)) < len(values):
-                self.problems.add(
-                    node.where, f"expected distinct seeds from 0 to {MAX_SEED}, got {node.plain()}"
-                )
-            return tuple(value for value in values if value is not None)
-        count = typed(node, int, "seeds", self.problems)
-        if count is not None and not 1 <= count <= MAX_SEED:
-            self.problems.add(node.where, f"expected 1 to {MAX_SEED} seeds, got {count}")
-            return ()
-        return tuple(range(count or 0))
-
-    def search(self) -> Search:
-        node = self.get("search")
-        if node is None:
-            return Search()
-        if isinstance(node.value, str):
-            given = {"sampler": node}
-        elif check_keys(node, ("sampler", "configurations", "seed"), "search", self.problems):
-            given = node.value
-        else:
-            return Search()
-        if "sampler" not in given:
-            self.problems.add(node.where, "expected search: {sampler: NAME, ...}, got no sampler")
-            return Search()
-        sampler_node = given["sampler"]
-        if sampler_node.value in LATER_SAMPLERS:
-            self.problems.add(
-                sampler_node.where,
-                f"sampler {sampler_node.value!r} is not "
-                f"supported by this version; use one of {', '.join(SAMPLERS)}",
-            )
-            return Search(sampler="random")
-        sampler: Any = member(sampler_node, SAMPLERS, "a sampler", self.problems)
-        count = self.optional(given, "configurations", int, "search")
-        if sampler in ("random", "tpe") and count is None:
-            self.problems.add(
-                node.where,
-                f"expected configurations: N with sampler {sampler!r}, "
-                "got none; say how many to try per arm",
-            )
-        if sampler == "grid" and count is not None:
-            self.problems.add(
-                given["configurations"].where,
-                "expected no configurations with a grid, which has its own number; remove the key",
-            )
-        if count is not None and count < 1:
-            self.problems.add(
-                given["configurations"].where, f"expected at least 1 configuration, got {count}"
-            )
-        seed = self.optional(given, "seed", int, "search")
-        return Search(sampler or "random", count, seed or 0)
-
     def metrics(self, tasks: list[str]) -> tuple[dict[str, dict[str, str]], set[str]]:
         """What each metric of the tasks means, and which of them every task has."""
         found: dict[str, dict[str, str]] = {}
@@ -348,52 +298,48 @@ class _FileReader:
         each = [set(registry.task(name).metrics) for name in tasks]
         return found, set.intersection(*each) if each else set()
 
-    def select(self, metrics: dict[str, dict[str, str]], shared: set[str]) -> Select:
-        node = self.get("select")
-        if node is None or not shared:
-            return Select()
-        if not check_keys(node, ("metric", "mode"), "select", self.problems):
-            return Select()
-        if "metric" not in node.value:
-            self.problems.add(node.where, "expected select: {metric: NAME}, got no metric")
-            return Select()
-        metric = member(node.value["metric"], shared, "a metric of every task", self.problems)
-        if metric is None:
-            return Select()
-        mode: Any = metrics[metric]["direction"]
-        if "mode" in node.value:
-            given = member(node.value["mode"], ("min", "max"), "min or max", self.problems)
-            if given not in (None, mode):
-                self.problems.add(
-                    node.value["mode"].where,
-                    f"expected mode {mode} for {metric!r}, which is better that way, got {given}",
-                )
-        return Select(metric, mode)
 
-    def resources(self) -> Resources:
-        node = self.get("resources")
-        declared: dict[str, Any] = {
-            "cpu": float,
-            "gpu": float,
-            "pack": int | Literal["auto"],
-            "max_failures": int,
-            "checkpoint_s": float,
-        }
-        if node is None or not check_keys(node, declared, "resources", self.problems):
-            return Resources()
-        least = {"cpu": 0.01, "gpu": 0, "pack": 1, "max_failures": 1, "checkpoint_s": 0}
-        values = {}
-        for key, where, each in node.items():
-            if key not in declared:
-                continue
-            value = typed(each, declared[key], f"resources.{key}", self.problems)
-            if value is not None and value != "auto" and value < least[key]:
-                self.problems.add(where, f"expected {key} of at least {least[key]}, got {value}")
-            elif value is not None:
-                values[key] = value
-        return Resources(**values)
+def _selection_mistake(search: Search, select: Select) -> str | None:
+    if search.sampler == "nsga2" and select.second is None:
+        return (
+            "expected two metrics in select with sampler 'nsga2', which seeks their best "
+            f"trade-offs, got one; write select: {{metric: [{select.metric}, OTHER]}}, or use tpe"
+        )
+    if search.sampler == "cmaes" and select.second is not None:
+        return (
+            "expected one metric in select with sampler 'cmaes', got two; use nsga2, tpe, gp, "
+            "qmc, random or grid"
+        )
+    return None
 
-    def optional(self, given: dict[str, Node], key: str, declared: Any, what: str) -> Any:
-        if key not in given:
-            return None
-        return typed(given[key], declared, f"{what}.{key}", self.problems)
+
+def _report_mistake(spec: Spec) -> str | None:
+    if spec.report_seeds and spec.select.second is not None:
+        return (
+            "expected one metric in select with fresh seeds to report, as they are for the one "
+            "configuration selected, got two; write seeds as a number or a list"
+        )
+    return None
+
+
+def _racing_mistake(stopping: EarlyStopping | None, seeds: tuple[int, ...]) -> str | None:
+    if stopping is None or stopping.by_steps or not seeds:
+        return None
+    start = stopping.settings["start"]
+    if start is not None and start >= len(seeds):
+        return (
+            f"expected racing to start with fewer seeds than there are, got start {start} and "
+            f"{len(seeds)} seeds; add seeds, or remove early_stopping"
+        )
+    return None
+
+
+def _sampler_mistake(search: Search) -> str | None:
+    """What Optuna itself says against a sampler's settings."""
+    from raysweep.search.samplers import make_sampler
+
+    try:
+        make_sampler(search, seed=0)
+    except ValueError as error:
+        return f"search with {search.sampler!r}: {error}"
+    return None

@@ -75,7 +75,12 @@ MISTAKES = {
     "tab for a space": ("  lr:", "\tlr:", 10, "expected YAML"),
     "unclosed bracket": ("[1.0, 1.5]}", "[1.0, 1.5}", 7, "expected YAML"),
     "code in a tag": ("seeds: 3", "seeds: !!python/name:os.system 3", 11, "expected plain values"),
-    "later feature": ("search: grid", "early_stopping: {pruner: asha}", 12, "not supported by"),
+    "unknown pruner": (
+        "search: grid",
+        "early_stopping: {pruner: ashes}",
+        12,
+        "expected a pruner, got .ashes.; did you mean .asha.",
+    ),
     "bad kind of value": ("[0.001, 0.0005]", "{lo: 1, hi: 2}", 10, "got {lo, hi}"),
 }
 

@@ -1,0 +1,49 @@
+"""Optuna's samplers, by their names in a sweep file."""
+
+import warnings
+
+import optuna
+from optuna.samplers import (
+    BaseSampler,
+    CmaEsSampler,
+    GPSampler,
+    NSGAIISampler,
+    QMCSampler,
+    RandomSampler,
+    TPESampler,
+)
+
+from raysweep.spec.options import Search
+
+_CLASSES: dict[str, type[BaseSampler]] = {
+    "grid": RandomSampler,  # only ever asked for points that are given to it
+    "random": RandomSampler,
+    "tpe": TPESampler,
+    "gp": GPSampler,
+    "qmc": QMCSampler,
+    "cmaes": CmaEsSampler,
+    "nsga2": NSGAIISampler,
+}
+_QUIET = {name: {"warn_independent_sampling": False} for name in ("gp", "qmc", "cmaes")}
+ADAPTIVE = frozenset({"tpe", "gp", "cmaes", "nsga2"})
+
+
+def make_sampler(search: Search, seed: int, *, conditional: bool = False) -> BaseSampler:
+    """The search's sampler.
+
+    Args:
+        search: Names it, and holds its settings.
+        seed: Of its random numbers.
+        conditional: Whether some settings apply only beside certain values of others; `tpe` then
+            models each group of settings for itself, unless told not to.
+
+    Raises:
+        ValueError: If Optuna refuses a setting.
+    """
+    settings = {**_QUIET.get(search.sampler, {}), **search.settings}
+    if search.sampler == "tpe" and conditional:
+        settings.setdefault("group", True)
+    cls: type = _CLASSES[search.sampler]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return cls(seed=seed, **settings)
