@@ -1,15 +1,17 @@
 """Which runs go into which packs. Pure: a function of the runs and the number of workers."""
 
+import collections
 import dataclasses
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeVar
 
 from raysweep.identity import Run, canonical_json, digest, pack_id
 from raysweep.spec.model import Arm
 
+T = TypeVar("T")
 MAX_REPLICAS = 64
 MAX_PACK_BYTES = 2**30
 
@@ -55,6 +57,11 @@ class Pack:
     estimator: str
     runs: tuple[PlannedRun, ...]
 
+    @property
+    def arm(self) -> tuple[str, str]:
+        """Labels of the arm that its first run belongs to."""
+        return self.runs[0].task_label, self.runs[0].estimator_label
+
     def to_json(self) -> dict[str, Any]:
         """The pack as plain data."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
@@ -83,6 +90,42 @@ class Pack:
 def make_pack(task: str, estimator: str, runs: Sequence[PlannedRun]) -> Pack:
     """A new pack of these runs."""
     return Pack(pack_id(run.run_id for run in runs), task, estimator, tuple(runs))
+
+
+class PackQueue:
+    """Packs that wait; arms take turns.
+
+    Args:
+        in_flight: Packs that train now, by id; the arm that has the fewest of them comes next.
+    """
+
+    def __init__(self, in_flight: Mapping[str, Pack]) -> None:
+        self.in_flight = in_flight
+        self._by_arm: dict[tuple[str, str], collections.deque[Pack]] = {}
+
+    def __len__(self) -> int:
+        return sum(len(packs) for packs in self._by_arm.values())
+
+    def __iter__(self) -> Iterator[Pack]:
+        return itertools.chain.from_iterable(self._by_arm.values())
+
+    def put(self, packs: Iterable[Pack]) -> None:
+        """Takes packs in, behind those of their arm."""
+        for pack in packs:
+            self._by_arm.setdefault(pack.arm, collections.deque()).append(pack)
+
+    def put_first(self, packs: Iterable[Pack]) -> None:
+        """Takes packs in again, before the others of their arm."""
+        for pack in reversed(list(packs)):
+            self._by_arm.setdefault(pack.arm, collections.deque()).appendleft(pack)
+
+    def take(self) -> Pack | None:
+        """The next pack, or None if none waits."""
+        waiting = [arm for arm, packs in self._by_arm.items() if packs]
+        if not waiting:
+            return None
+        busy = collections.Counter(pack.arm for pack in self.in_flight.values())
+        return self._by_arm[min(waiting, key=lambda arm: busy[arm])].popleft()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -121,19 +164,27 @@ class PackSize:
         wanted: A number, or `auto`.
         workers: Packs that can train at the same time.
         replica_bytes: What one run of a program holds.
+        together: Whether the seeds of a configuration share a pack where they fit, so that they
+            can be judged, and leave, together.
     """
 
     wanted: int | Literal["auto"]
     workers: int
     replica_bytes: Callable[[Member], int]
+    together: bool = False
 
     def of(self, members: Sequence[Member]) -> int:
         """The most runs that a pack of this program holds."""
         if self.wanted != "auto":
             return self.wanted
-        by_memory = MAX_PACK_BYTES // max(1, self.replica_bytes(members[0]))
         by_workers = math.ceil(len(members) / max(1, self.workers))
-        return max(1, min(MAX_REPLICAS, by_memory, by_workers))
+        return max(1, min(self.room(members), by_workers))
+
+    def room(self, members: Sequence[Member]) -> int:
+        """The most runs of this program that could ever share a pack."""
+        if self.wanted != "auto":
+            return self.wanted
+        return min(MAX_REPLICAS, MAX_PACK_BYTES // max(1, self.replica_bytes(members[0])))
 
 
 def cut(
@@ -163,7 +214,7 @@ def cut(
         if not wanted:
             continue
         together = {id(member) for member in wanted if not failures.get(member.run.run_id)}
-        for part in _even_parts(sorted(group, key=_by_seed), size.of(group)):
+        for part in _parts(group, size):
             rest = [member for member in part if id(member) in together]
             if rest:
                 packs.append(_pack(sorted(rest, key=_by_optimizer), failures))
@@ -178,7 +229,24 @@ def _pack(members: Sequence[Member], failures: Mapping[str, int]) -> Pack:
     return make_pack(first.task, first.estimator, runs)
 
 
-def _even_parts(members: Sequence[Member], most: int) -> list[Sequence[Member]]:
+def _parts(group: Sequence[Member], size: PackSize) -> list[Sequence[Member]]:
+    """The members of a program in parts as large as packs may be."""
+    most = size.of(group)
+    if not size.together:
+        return _even_parts(sorted(group, key=_by_seed), most)
+    configurations: dict[str, list[Member]] = {}
+    for member in sorted(group, key=lambda each: (_settings_key(each), each.run.seed)):
+        configuration_id = member.run.configuration.configuration_id
+        configurations.setdefault(configuration_id, []).append(member)
+    whole = list(configurations.values())
+    seeds = max(len(each) for each in whole)
+    if size.room(group) < seeds:
+        return [part for each in whole for part in _even_parts(each, most)]
+    shares = _even_parts(whole, max(1, most // seeds))
+    return [[member for each in share for member in each] for share in shares]
+
+
+def _even_parts(members: Sequence[T], most: int) -> list[Sequence[T]]:
     parts = math.ceil(len(members) / most)
     edges = [round(each * len(members) / parts) for each in range(parts + 1)]
     return [members[a:b] for a, b in itertools.pairwise(edges)]

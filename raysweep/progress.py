@@ -11,7 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from raysweep.schedule import ArmState, Schedule
+from raysweep.schedule import Schedule
+from raysweep.search.arm_search import ArmSearch
 
 LINE_S = 10.0
 MAX_ARMS = 24
@@ -121,14 +122,14 @@ class View:
         rest = [Text(f"and {more} more arms", style="dim")] if more > 0 else []
         return Group(Text(self.line(), style="bold"), bar, table, *rest)
 
-    def _arm(self, state: ArmState) -> tuple[str, str, str]:
-        values = [value for value in list(state.closed.values()) if value is not None]
+    def _arm(self, state: ArmSearch) -> tuple[str, str, str]:
+        values = [each.values[0] for each in list(state.closed.values()) if each.values]
         best = min if self.schedule.spec.select.mode == "min" else max
         shown = f"{best(values):.4g}" if values else "–"
         return state.arm.name, f"{len(state.closed)}/{self._wanted(state)}", shown
 
-    def _wanted(self, state: ArmState) -> int:
-        return state.study.wanted or state.arm.size or len(state.open) + len(state.closed)
+    def _wanted(self, state: ArmSearch) -> int:
+        return state.study.wanted or len(state.open) + len(state.closed)
 
     def _status(self, run_id: str) -> str | None:
         ended = self.schedule.ended.get(run_id)

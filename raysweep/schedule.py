@@ -2,55 +2,31 @@
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, Literal
 
 from raysweep.errors import RaysweepError, SpecError, StoreError
-from raysweep.identity import Run
-from raysweep.plan import Member, Pack, PackSize, cut
-from raysweep.search.study import ArmStudy, Proposal
-from raysweep.spec.model import Arm, Spec
+from raysweep.plan import Member, Pack, PackQueue, PackSize, cut, make_pack
+from raysweep.runs import Ended, Runs
+from raysweep.search.allowance import Allowance
+from raysweep.search.arm_search import ArmSearch, Began
+from raysweep.search.kept import Kept
+from raysweep.search.prior import learn
+from raysweep.spec.model import Spec
 from raysweep.store import checkpoints, schema
 from raysweep.store.checkpoints import Checkpoints
 from raysweep.store.rows import run_row, timed
 from raysweep.store.store import SweepStore
+from raysweep.verdicts import Verdicts
 
-Began = tuple[str, Mapping[str, Any]]  # a configuration's id and settings
 Failure = Literal["run", "memory", "died", "store", "orphan", "setup"]
-BATCH_SHARE = 10  # a model-based search has a tenth of its configurations in flight
-
-
-@dataclasses.dataclass(frozen=True)
-class Ended:
-    """How a run ended, its value of the metric that selects, and its error if it failed."""
-
-    status: str
-    value: float | None
-    error: str | None = None
-
-
-@dataclasses.dataclass
-class Open:
-    """A configuration that the search waits for."""
-
-    proposal: Proposal
-    members: list[Member]
-
-
-@dataclasses.dataclass
-class ArmState:
-    """An arm in this session."""
-
-    arm: Arm
-    study: ArmStudy
-    open: dict[str, Open] = dataclasses.field(default_factory=dict)
-    closed: dict[str, float | None] = dataclasses.field(default_factory=dict)
-    runs: set[str] = dataclasses.field(default_factory=set)
 
 
 class Schedule:
     """Decides what trains next; the executors ask it and tell it what happened.
+
+    Making one reads the store and plans; nothing is written before `save` or `next_pack`.
 
     Args:
         spec: The sweep.
@@ -60,36 +36,46 @@ class Schedule:
     def __init__(self, spec: Spec, store: SweepStore) -> None:
         self.spec, self.store = spec, store
         self.size: PackSize | None = None
-        self.queue: collections.deque[Pack] = collections.deque()
         self.in_flight: dict[str, Pack] = {}
-        self.ended: dict[str, Ended] = {}
+        self.queue = PackQueue(self.in_flight)
         self.fatal: RaysweepError | None = None
         self.stopping = False
+        self.judge: Verdicts | None = None
         self._deaths: collections.Counter[str] = collections.Counter()
-        self._owners: dict[str, list[tuple[ArmState, str]]] = {}
-        self.planned: dict[str, Member] = {}
+        self._owners: dict[str, list[tuple[ArmSearch, str]]] = {}
         self._columns = schema.runs_schema(spec)
         self.failures: dict[str, int] = {}
+        self.runs = Runs()
+        self.kept = Kept(store.files)
         rows = self._read()
         self._manifests = manifests = checkpoints.in_flight(store.files)
-        began = [
-            (run.configuration_id, run.settings)
-            for manifest in manifests
-            for run in manifest.pack.runs
-        ]
-        self.arms = [
-            ArmState(arm, ArmStudy(arm, spec.search, spec.select.mode)) for arm in spec.arms
-        ]
-        for state in self.arms:
-            if state.study.takes_over:
-                self._take_over(state, [*rows, *began])
+        flying = [run for manifest in manifests for run in manifest.pack.runs]
+        self.runs.begun = {run.run_id for run in flying}
+        began = [*rows, *((run.configuration_id, run.settings) for run in flying)]
+        self.arms = [ArmSearch(arm, spec, self.runs, self.kept) for arm in spec.arms]
+        self.allowance = Allowance(spec, self.runs, self.arms)
+        self.learnt = learn(spec, store, self.arms)
+        for search in self.arms:
+            if search.study.takes_over:
+                search.take_over(began)
+                self._own(search)
         self._fill()
+
+    @property
+    def planned(self) -> dict[str, Member]:
+        """Runs that the sweep consists of so far, by id."""
+        return self.runs.planned
+
+    @property
+    def ended(self) -> dict[str, Ended]:
+        """How runs ended, by id."""
+        return self.runs.ended
 
     def arrange(self, size: PackSize) -> None:
         """Queues the packs that an earlier session began, then those of what else is missing."""
         self.size = size
         adopted = self._adopt(self._manifests)
-        self._cut(self.planned.values(), leave_out=adopted)
+        self._cut(list(self.planned.values()), leave_out=adopted)
 
     @property
     def missing(self) -> int:
@@ -99,21 +85,49 @@ class Schedule:
     @property
     def finished(self) -> bool:
         """Whether nothing is missing and nothing is in flight."""
-        return not self.queue and not self.in_flight
+        return not len(self.queue) and not self.in_flight
 
     def next_pack(self) -> Pack | None:
         """The next pack to train, now in flight; None if none is ready."""
-        if self.stopping or self.fatal or not self.queue:
+        if self.stopping or self.fatal:
             return None
-        pack = self.queue.popleft()
-        self.in_flight[pack.pack_id] = pack
-        return pack
+        self.save()
+        if not len(self.queue) and len(self.in_flight) < (self.size.workers if self.size else 1):
+            self._cut(self._open_one_more())
+        while (pack := self.queue.take()) is not None:
+            wanted = [run.run_id for run in pack.runs if run.run_id in self.planned]
+            if wanted:
+                pack = pack.only(wanted)
+                self.in_flight[pack.pack_id] = pack
+                self.save()
+                return pack
+        return None
+
+    def save(self) -> None:
+        """Puts down what only this session knows: the samplers' notes, runs that never ran."""
+        self.kept.save()
+        unwritten, self.runs.unwritten = self.runs.unwritten, []
+        by_configuration: dict[str, list[Member]] = {}
+        for member in unwritten:
+            key = member.run.configuration.configuration_id
+            by_configuration.setdefault(key, []).append(member)
+        for members in by_configuration.values():
+            self._write_never_ran(members)
+
+    def attach(self, judge: Verdicts) -> None:
+        """Tells the judge of early stopping about every configuration, now and from here on."""
+        self.judge = judge
+        for search in self.arms:
+            for configuration_id in search.members:
+                self._tell_judge(search, configuration_id)
 
     def pack_ended(self, pack_id: str) -> None:
         """A pack has put its rows down."""
         self.in_flight.pop(pack_id)
-        table = self.store.files.read_table(f"runs/{pack_id}.parquet")
-        self._note(table.to_pylist())
+        rows = self.store.files.read_table(f"runs/{pack_id}.parquet").to_pylist()
+        self._note_ended(rows)
+        fresh = self._settle([row["run_id"] for row in rows])
+        self._cut([*fresh, *self._fill()])
 
     def pack_stopped(self, pack_id: str) -> None:
         """A pack was stopped with its checkpoint; it goes on in another session."""
@@ -128,7 +142,7 @@ class Schedule:
         if kind == "died":
             self._deaths[pack_id] += 1
             if self._deaths[pack_id] == 1:
-                self.queue.appendleft(pack)  # perhaps the machine's fault: go on from its state
+                self.queue.put_first([pack])  # perhaps the machine's fault: go on from its state
                 return
         checkpoint = Checkpoints(self.store.files, pack_id)
         executed = checkpoint.executed()
@@ -138,7 +152,7 @@ class Schedule:
         pack = dataclasses.replace(pack, runs=runs)
         self._forget(pack_id)
         if len(pack.runs) > 1:
-            self.queue.extendleft(reversed(pack.split()))
+            self.queue.put_first(pack.split())
         else:
             self._note_failure(pack, error, executed)
 
@@ -158,9 +172,8 @@ class Schedule:
         columns = self.store.schema("runs", self._columns)
         row = run_row(self.spec.name, pack, run, columns, outcome)
         self.store.write_runs(pack.pack_id, [timed(row)], columns)
-        self.ended[run.run_id] = Ended("failed", None, error)
-        self._close(run.run_id)
-        self._cut(self._fill(), leave_out=set())
+        self.ended[run.run_id] = Ended("failed", error=error)
+        self._cut([*self._settle([run.run_id]), *self._fill()])
 
     def _forget(self, pack_id: str) -> None:
         """Removes what a pack leaves behind that will not go on."""
@@ -172,7 +185,8 @@ class Schedule:
     def _read(self) -> list[Began]:
         """Notes what ended in earlier sessions; configurations, where the search learns of them."""
         dataset = self.store.dataset("runs", self._columns)
-        narrow = ["run_id", "status", "attempts", "error", f"metric.{self.spec.select.metric}"]
+        metrics = [f"metric.{name}" for name in self._metrics]
+        narrow = ["run_id", "status", "attempts", "error", "steps", "seconds", *metrics]
         rows = dataset.to_table(columns=narrow).to_pylist()
         self._note_ended(rows)
         for row in rows:
@@ -188,90 +202,93 @@ class Schedule:
             for row in table.sort_by("run_id").to_pylist()
         ]
 
+    @property
+    def _metrics(self) -> list[str]:
+        return [each.metric for each in self.spec.select.all]
+
     def _note_ended(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        metric = f"metric.{self.spec.select.metric}"
         for row in rows:
-            value = row.get(metric) if row["status"] == "done" else None
-            self.ended[row["run_id"]] = Ended(row["status"], value, row["error"])
+            self.ended[row["run_id"]] = Ended.from_row(row, self._metrics)
 
-    def _note(self, rows: list[dict[str, Any]]) -> None:
-        self._note_ended(rows)
-        for row in rows:
-            self._close(row["run_id"])
-        self._cut(self._fill(), leave_out=set())
-
-    def _take_over(self, state: ArmState, began: list[Began]) -> None:
-        """Tells a study what earlier sessions did: closed first, then open."""
-        seen: dict[str, dict[str, Any]] = {}
-        for configuration_id, settings in began:
-            if configuration_id not in seen:
-                assignment = state.arm.locate(configuration_id, settings)
-                if assignment is not None:
-                    seen[configuration_id] = assignment
-        for assignment in seen.values():
-            members = self._members_of(state.arm, assignment)
-            if all(member.run.run_id in self.ended for member in members):
-                value = self._mean(members)
-                state.study.add(assignment, value)
-                state.closed[members[0].run.configuration.configuration_id] = value
-                self._plan(state, members)
-        for configuration_id, assignment in seen.items():
-            if configuration_id not in state.closed:
-                self._open(state, state.study.adopt(assignment))
+    def _settle(self, run_ids: Iterable[str]) -> list[Member]:
+        """Closes configurations whose runs have ended; newly planned runs of the others."""
+        concerned = {
+            (id(search), configuration_id): (search, configuration_id)
+            for run_id in run_ids
+            for search, configuration_id in self._owners.get(run_id, ())
+        }
+        fresh = []
+        for search, configuration_id in concerned.values():
+            fresh += search.settle(configuration_id)
+        return fresh
 
     def _fill(self) -> list[Member]:
-        """Opens as many configurations as each arm may have in flight; their members."""
+        """Opens as many configurations as may be in flight, arm by arm in turns; new runs."""
         fresh: list[Member] = []
-        for state in self.arms:
-            most = float("inf")
-            if state.study.adapts:
-                most = max(1, (state.study.wanted or 1) // BATCH_SHARE)
-            while len(state.open) < most:
-                proposal = state.study.propose()
-                if proposal is None:
-                    break
-                fresh += self._open(state, proposal)
+        opened = True
+        while opened:
+            opened = False
+            for search in self.arms:
+                if len(search.open) < self.allowance.batch(search):
+                    members = self._open_next(search)
+                    fresh += members or []
+                    opened |= members is not None
+        searching = [search for search in self.arms if self._goes_on(search)]
+        for search in self.arms:
+            # A budget is shared, or an estimate: a search may go on while another one does.
+            if search not in searching and not (self.allowance.limited and searching):
+                fresh += search.report()
         return fresh
 
-    def _open(self, state: ArmState, proposal: Proposal) -> list[Member]:
-        members = self._members_of(state.arm, proposal.assignment)
-        configuration_id = members[0].run.configuration.configuration_id
-        state.open[configuration_id] = Open(proposal, members)
-        fresh = [member for member in members if member.run.run_id not in self.planned]
-        self._plan(state, members)
-        for member in members:
-            self._owners.setdefault(member.run.run_id, []).append((state, configuration_id))
-        self._close_if_ended(state, configuration_id)
-        return fresh
+    def _goes_on(self, search: ArmSearch) -> bool:
+        return bool(search.open) or not (search.exhausted or not self.allowance.allows(search))
 
-    def _plan(self, state: ArmState, members: list[Member]) -> None:
-        for member in members:
-            self.planned.setdefault(member.run.run_id, member)
-            state.runs.add(member.run.run_id)
+    def _open_one_more(self) -> list[Member]:
+        """A configuration beyond the batch, for a worker that would have nothing to do."""
+        if self.spec.search.batch is None:
+            for search in sorted(self.arms, key=lambda each: len(each.open)):
+                members = self._open_next(search)
+                if members:
+                    return members
+        return []
 
-    def _members_of(self, arm: Arm, assignment: Mapping[str, Any]) -> list[Member]:
-        configuration = arm.configuration(assignment)
-        return [Member(arm, Run(configuration, seed)) for seed in self.spec.seeds]
+    def _open_next(self, search: ArmSearch) -> list[Member] | None:
+        if search.exhausted or not self.allowance.allows(search):
+            return None
+        members = search.open_next()
+        if members is not None:
+            self._own(search)
+        return members
 
-    def _close(self, run_id: str) -> None:
-        for state, configuration_id in self._owners.get(run_id, ()):
-            self._close_if_ended(state, configuration_id)
+    def _own(self, search: ArmSearch) -> None:
+        """Notes whose the runs of an arm's newly opened configurations are."""
+        for configuration_id in search.opened:
+            for member in search.members[configuration_id]:
+                owners = self._owners.setdefault(member.run.run_id, [])
+                owners.append((search, configuration_id))
+            self._tell_judge(search, configuration_id)
+        search.opened.clear()
 
-    def _close_if_ended(self, state: ArmState, configuration_id: str) -> None:
-        waiting = state.open.get(configuration_id)
-        if waiting is None:
-            return
-        if all(member.run.run_id in self.ended for member in waiting.members):
-            value = self._mean(waiting.members)
-            state.study.tell(waiting.proposal, value)
-            state.closed[configuration_id] = value
-            del state.open[configuration_id]
+    def _tell_judge(self, search: ArmSearch, configuration_id: str) -> None:
+        if self.judge is not None:
+            members = search.members[configuration_id]
+            run_ids = [member.run.run_id for member in members]
+            self.judge.opened(search.arm.name, search.arm.length, configuration_id, run_ids)
 
-    def _mean(self, members: list[Member]) -> float | None:
-        """The configuration's value: the mean over its seeds, or None if one is not done."""
-        values = [self.ended[member.run.run_id].value for member in members]
-        known = [value for value in values if value is not None]
-        return sum(known) / len(known) if len(known) == len(values) else None
+    def _write_never_ran(self, members: Sequence[Member]) -> None:
+        first = members[0].run.configuration
+        pack = make_pack(first.task, first.estimator, [member.planned() for member in members])
+        outcome = {
+            "status": "stopped",
+            "steps": 0,
+            "steps_executed": 0,
+            "seconds": 0.0,
+            "attempts": 0,
+            "started_at": datetime.now(timezone.utc).isoformat(),
+        }
+        columns = self.store.schema("runs", self._columns)
+        rows = [run_row(self.spec.name, pack, run, columns, outcome) for run in pack.runs]
+        self.store.write_runs(pack.pack_id, [timed(row) for row in rows], columns)
 
     def _adopt(self, manifests: list[checkpoints.Manifest]) -> set[str]:
         """Queues the packs of an earlier session, less what ended or left the plan."""
@@ -286,7 +303,7 @@ class Schedule:
             ]
             adopted.update(wanted)
             if wanted:
-                self.queue.append(manifest.pack.only(wanted))
+                self.queue.put([manifest.pack.only(wanted)])
         return adopted
 
     def drop_ended_checkpoints(self) -> None:
@@ -296,7 +313,7 @@ class Schedule:
             if pack_id not in queued:
                 Checkpoints(self.store.files, pack_id).remove()
 
-    def _cut(self, members: Iterable[Member], leave_out: set[str]) -> None:
+    def _cut(self, members: Iterable[Member], leave_out: Collection[str] = ()) -> None:
         def missing(member: Member) -> bool:
             run_id = member.run.run_id
             return run_id not in self.ended and run_id not in leave_out
@@ -304,4 +321,4 @@ class Schedule:
         if self.size is None:
             return
         unique = list({member.run.run_id: member for member in members}.values())
-        self.queue.extend(cut(unique, missing, self.failures, self.size))
+        self.queue.put(cut(unique, missing, self.failures, self.size))

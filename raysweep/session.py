@@ -100,7 +100,8 @@ def load(
 
 def pack_size(spec: Spec, workers: int) -> PackSize:
     """How large packs may be with that many workers."""
-    return PackSize(spec.resources.pack, workers, _replica_bytes)
+    together = spec.early_stopping is not None and spec.early_stopping.by_steps
+    return PackSize(spec.resources.pack, workers, _replica_bytes, together)
 
 
 def local_workers(spec: Spec) -> int:
@@ -130,6 +131,7 @@ def drive(
     with StopFlag() as flag, Lease(sweep.files) as lease:
         sweep.prepare(spec)
         schedule = Schedule(spec, sweep)
+        schedule.save()
         if not schedule.missing:
             schedule.drop_ended_checkpoints()
             return _session(schedule, None)
@@ -144,6 +146,7 @@ def drive(
             flag.train()
             with watch as tell:
                 train(schedule, job, lambda: bool(flag) or lease.lost.is_set(), tell)
+                schedule.save()
                 if schedule.fatal is not None:
                     raise schedule.fatal
                 if lease.lost.is_set():
@@ -227,6 +230,7 @@ def _job(spec: Spec, sweep: SweepStore, lease: Lease, data: str | Path | None) -
 
     columns = sweep.schema("runs", schema.runs_schema(spec))
     curves = sweep.schema("curves", schema.curves_schema(spec))
+    stopping = spec.early_stopping
     folder = data or os.environ.get("RAYSWEEP_DATA")
     return Job(
         store=sweep.store.uri,
@@ -239,6 +243,7 @@ def _job(spec: Spec, sweep: SweepStore, lease: Lease, data: str | Path | None) -
         provenance={"version": version("raysweep"), "git_commit": _git_commit()},
         runs_schema=columns.serialize().to_pybytes(),
         curves_schema=curves.serialize().to_pybytes(),
+        stopping=dataclasses.asdict(stopping) if stopping and stopping.by_steps else None,
     )
 
 

@@ -31,7 +31,7 @@ def plan_text(schedule: Any) -> str:
     for state in schedule.arms:
         begun = len(state.open) + len(state.closed)
         total = state.study.wanted or begun
-        counts = collections.Counter(_standing(schedule, run_id) for run_id in state.runs)
+        counts = collections.Counter(_standing(schedule, run_id) for run_id in state.run_ids)
         rows.append(
             [
                 state.arm.name,

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from raysweep.runs import FAILED, Outcome
 from raysweep.search.study import ArmStudy
 from raysweep.spec.read import read_spec
 
@@ -20,7 +21,7 @@ def study(lr, sampler="tpe", configurations=20, seed=0):
             "search": "grid" if sampler == "grid" else search,
         }
     )
-    return ArmStudy(spec.arms[0], spec.search, "min")
+    return ArmStudy(spec.arms[0], spec.search, spec.select)
 
 
 RANGE = {"low": 1e-4, "high": 1.0, "log": True}
@@ -31,7 +32,7 @@ def drain(found, value=None):
     taken = []
     while (proposal := found.propose()) is not None:
         taken.append(proposal.assignment)
-        found.tell(proposal, value(proposal.assignment) if value else 0.0)
+        found.tell(proposal, Outcome((value(proposal.assignment) if value else 0.0,)))
     return taken
 
 
@@ -88,24 +89,24 @@ def test_a_rebuilt_study_goes_on_as_the_first_would():
     for _ in range(12):
         proposal = first.propose()
         value = abs(proposal.assignment["training.lr"] - 0.5)
-        first.tell(proposal, value)
+        first.tell(proposal, Outcome((value,)))
         told.append((proposal.assignment, value))
     second = study(RANGE, "tpe", 14)
     for assignment, value in told:
-        second.add(assignment, value)
+        second.add(assignment, Outcome((value,)))
     assert second.propose().assignment == first.propose().assignment
 
 
 def test_a_list_of_choices_may_grow_between_sessions():
     found = study([0.1, 0.2, 0.3], "tpe", 6)
-    found.add({"training.lr": 0.1, "training.optimizer": "adam"}, 1.0)
+    found.add({"training.lr": 0.1, "training.optimizer": "adam"}, Outcome((1.0,)))
     assert len(drain(found)) == 5
 
 
 def test_failed_configurations_count_and_are_told_as_failed():
     found = study(RANGE, "tpe", 3)
     for _ in range(3):
-        found.tell(found.propose(), None)
+        found.tell(found.propose(), FAILED)
     assert found.propose() is None
     assert {trial.state.name for trial in found.study.trials} == {"FAIL"}
 
@@ -113,6 +114,6 @@ def test_failed_configurations_count_and_are_told_as_failed():
 def test_an_adopted_configuration_is_told_its_own_value():
     found = study(RANGE, "tpe", 2)
     proposal = found.adopt({"training.lr": 0.125, "training.optimizer": "sgd"})
-    found.tell(proposal, 7.0)
+    found.tell(proposal, Outcome((7.0,)))
     (trial,) = found.study.trials
     assert (trial.params["training.lr"], trial.value) == (0.125, 7.0)

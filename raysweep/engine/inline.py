@@ -6,6 +6,7 @@ from typing import Any
 from raysweep.engine.pack import Job
 from raysweep.engine.work import Worker, prepared
 from raysweep.schedule import Schedule
+from raysweep.search.seat import SeatedJudge
 
 
 def run_inline(
@@ -22,13 +23,25 @@ def run_inline(
         stopping: Asked at least every second.
         watch: Told the progress of packs.
     """
+    judge = seat(schedule, job)
     with prepared(job):
-        _train(schedule, job, stopping, watch)
+        _train(schedule, job, judge, stopping, watch)
+
+
+def seat(schedule: Schedule, job: Job) -> SeatedJudge | None:
+    """The judge of early stopping, in this process; None if nothing is stopped early."""
+    if job.stopping is None:
+        return None
+    judge = SeatedJudge(job.store, job.sweep, job.token, job.stopping)
+    schedule.attach(judge)
+    judge.begin()
+    return judge
 
 
 def _train(
     schedule: Schedule,
     job: Job,
+    judge: SeatedJudge | None,
     stopping: Callable[[], bool],
     watch: Callable[[dict[str, Any]], None],
 ) -> None:
@@ -36,7 +49,7 @@ def _train(
         pack = schedule.next_pack()
         if pack is None:
             return
-        worker = Worker(job, pack)
+        worker = Worker(job, pack, judge)
         while True:
             result = worker.step()
             if result["done"]:

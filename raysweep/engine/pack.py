@@ -15,10 +15,12 @@ from raysweep.engine.curves import CurveWriter, Means
 from raysweep.engine.replicas import assemble
 from raysweep.errors import SpecError
 from raysweep.plan import Pack, PlannedRun
+from raysweep.spec.options import EarlyStopping
 from raysweep.store.checkpoints import Checkpoints, Manifest
 from raysweep.store.lease import DriverWatch
 from raysweep.store.rows import run_row, timed
 from raysweep.store.store import SweepStore
+from raysweep.verdicts import Verdicts
 
 PROGRESS_S = 1.0
 CHECKPOINT_SHARE = 20  # at most a twentieth of the time goes into checkpoints
@@ -40,6 +42,7 @@ class Job:
         provenance: `version` and `git_commit` of every row.
         runs_schema: Arrow schema of `runs`, serialised.
         curves_schema: Likewise of `curves`.
+        stopping: How runs are judged while they train, if they are: `EarlyStopping` as plain data.
     """
 
     store: str
@@ -52,6 +55,7 @@ class Job:
     provenance: Mapping[str, str | None]
     runs_schema: bytes
     curves_schema: bytes
+    stopping: Mapping[str, Any] | None = None
 
 
 class DriverGone(Exception):
@@ -68,10 +72,12 @@ class PackLoop:
     Args:
         pack: What to train.
         job: Where and how.
+        judge: Says which runs leave at a rung; None if nothing is stopped early.
     """
 
-    def __init__(self, pack: Pack, job: Job) -> None:
-        self.pack, self.job = pack, job
+    def __init__(self, pack: Pack, job: Job, judge: Verdicts | None = None) -> None:
+        self.pack, self.job, self.judge = pack, job, judge
+        self.stopping = EarlyStopping(**job.stopping) if job.stopping and judge else None
         self.store = SweepStore(job.store, job.sweep)
         self.columns = pa.ipc.read_schema(pa.py_buffer(job.runs_schema))
         self.watch = DriverWatch(self.store.files, job.token)
@@ -105,6 +111,7 @@ class PackLoop:
         task = registry.task(self.pack.task)
         self.training = task.start(settings, replicas, estimator, self.device)
         self.window_start = self.steps - self.training.window
+        self.rungs = self.stopping.rungs(self.steps, self.report_every) if self.stopping else ()
         self.curve, self.final = Means(), Means()
         if manifest is not None and manifest.step > 0:
             self._restore(manifest)
@@ -190,12 +197,42 @@ class PackLoop:
             self.seconds,
             {name: each.tolist() for name, each in means.items()},
         )
-        if all(keep):
+        if not all(keep):
+            for run, good in zip(self.active, keep, strict=True):
+                if not good:
+                    self.ended.append(self._row(run, "diverged", {}))
+            self._select(finite)
+            means = {name: each[finite] for name, each in means.items()}
+        if self.training.step in self.rungs or self.training.step == self.steps:
+            self._ask(means)
+
+    def _ask(self, means: Mapping[str, Tensor]) -> None:
+        """Has the configurations of the pack judged; the poor ones leave with all their seeds."""
+        if self.judge is None or self.stopping is None:
             return
-        for run, good in zip(self.active, keep, strict=True):
-            if not good:
-                self.ended.append(self._row(run, "diverged", {}))
-        self._select(finite)
+        metric = self.stopping.metric
+        if self.active and metric not in means:
+            raise SpecError(
+                "early_stopping: expected a metric that training reports, got "
+                f"{metric!r}, which was not at step {self.training.step}; set "
+                f"early_stopping: {{metric: {next(iter(means))}}}"
+            )
+        lost = [row["run_id"] for row in self.ended if row["status"] == "diverged"]
+        values: dict[str, float | None] = dict.fromkeys(lost)
+        if self.active:
+            ids = [run.run_id for run in self.active]
+            values.update(zip(ids, means[metric].tolist(), strict=True))
+        last = self.training.step == self.steps
+        leaving = set(self.judge.ask(self.training.step, values, last))
+        if not leaving or last:
+            return
+        columns = {name: each.tolist() for name, each in means.items()}
+        for place, run in enumerate(self.active):
+            if run.run_id in leaving:
+                own = {name: column[place] for name, column in columns.items()}
+                self.ended.append(self._row(run, "stopped", own))
+        keep = [run.run_id not in leaving for run in self.active]
+        self._select(torch.tensor(keep, device=self.device))
 
     def _select(self, keep: Tensor) -> None:
         flags = keep.tolist()

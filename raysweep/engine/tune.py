@@ -2,23 +2,82 @@
 
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from raysweep.engine.cluster import workers
 
 # After `cluster`, which sets what Tune reads from the environment when it is imported.
+import ray  # isort: skip
 from ray import tune  # isort: skip
 from ray.tune.search import Searcher  # isort: skip
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # isort: skip
 
 from raysweep.engine.pack import Job
 from raysweep.engine.work import Worker, prepare
+from raysweep.errors import StoreError
 from raysweep.plan import Pack
 
 if TYPE_CHECKING:  # a worker starts faster without the search and its libraries
     from raysweep.schedule import Schedule
 
 SPARE_TRIALS = 4  # waiting trials per worker, so that an autoscaler sees what is wanted
+
+
+class JudgeActor:
+    """The judge of early stopping, in a process that every worker can ask."""
+
+    def __init__(self, store: str, sweep: str, token: str, stopping: dict[str, Any]) -> None:
+        from raysweep.search.seat import SeatedJudge
+
+        self._judge = SeatedJudge(store, sweep, token, stopping)
+
+    def opened(self, *about: Any) -> None:
+        """See `Verdicts`."""
+        self._judge.opened(*about)
+
+    def begin(self) -> None:
+        """See `Verdicts`."""
+        self._judge.begin()
+
+    def ask(self, *about: Any) -> list[str]:
+        """See `Verdicts`."""
+        return self._judge.ask(*about)
+
+
+class RemoteJudge:
+    """The judge, asked over Ray.
+
+    Args:
+        actor: A handle of a `JudgeActor`.
+    """
+
+    def __init__(self, actor: Any) -> None:
+        self.actor = actor
+
+    def opened(
+        self, arm: str, length: tuple[int, int], configuration_id: str, run_ids: Sequence[str]
+    ) -> None:
+        """See `Verdicts`; does not wait."""
+        self.actor.opened.remote(arm, length, configuration_id, list(run_ids))
+
+    def begin(self) -> None:
+        """See `Verdicts`."""
+        self._answer(self.actor.begin.remote())
+
+    def ask(self, step: int, values: Mapping[str, float | None], last: bool) -> list[str]:
+        """See `Verdicts`."""
+        return self._answer(self.actor.ask.remote(step, dict(values), last))
+
+    def _answer(self, reference: Any) -> Any:
+        try:
+            return ray.get(reference)
+        except ray.exceptions.RayError as error:
+            cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
+            raise StoreError(
+                "early stopping could not be decided: "
+                f"{' '.join(str(cause).split()) or type(cause).__name__}; the same command goes on"
+            ) from error
 
 
 class PackTrainable(tune.Trainable):
@@ -28,7 +87,8 @@ class PackTrainable(tune.Trainable):
         """Takes a pack up in a new process."""
         job = Job(**config["job"])
         prepare(job)
-        self._worker = Worker(job, Pack.from_json(config["pack"]))
+        judge = RemoteJudge(config["judge"]) if config["judge"] is not None else None
+        self._worker = Worker(job, Pack.from_json(config["pack"]), judge)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes the next pack up in the same process."""
@@ -62,13 +122,18 @@ class PackSearcher(_Unsaved, Searcher):
         schedule: Says what to train.
         job: Where and how.
         watch: Told the progress of packs.
+        judge: A handle of the `JudgeActor`, if there is one.
     """
 
     def __init__(
-        self, schedule: "Schedule", job: Job, watch: Callable[[dict[str, Any]], None]
+        self,
+        schedule: "Schedule",
+        job: Job,
+        watch: Callable[[dict[str, Any]], None],
+        judge: Any = None,
     ) -> None:
         super().__init__()
-        self.schedule, self.job, self.watch = schedule, job, watch
+        self.schedule, self.job, self.watch, self.judge = schedule, job, watch, judge
         self.trials: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> Any:
@@ -76,7 +141,7 @@ class PackSearcher(_Unsaved, Searcher):
         pack = self.schedule.next_pack()
         if pack is not None:
             self.trials[trial_id] = pack.pack_id
-            return {"pack": pack.to_json(), "job": vars(self.job)}
+            return {"pack": pack.to_json(), "job": vars(self.job), "judge": self.judge}
         halted = self.schedule.stopping or self.schedule.fatal is not None
         if self.schedule.finished or (halted and not self.schedule.in_flight):
             return self.FINISHED
@@ -152,13 +217,14 @@ def run_tune(
     """
     # What became of a trial reaches the user through the schedule, in one line.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    judge = _judge(schedule, job)
     resources = schedule.spec.resources
     trainable = tune.with_resources(PackTrainable, {"cpu": resources.cpu, "gpu": resources.gpu})
     with tempfile.TemporaryDirectory(prefix="raysweep-") as scratch:
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
-                search_alg=PackSearcher(schedule, job, watch),
+                search_alg=PackSearcher(schedule, job, watch, judge),
                 num_samples=-1,
                 max_concurrent_trials=SPARE_TRIALS * workers(resources),
                 reuse_actors=True,
@@ -173,3 +239,19 @@ def run_tune(
             ),
         )
         tuner.fit()
+
+
+def _judge(schedule: "Schedule", job: Job) -> Any:
+    """An actor that judges for all packs, beside the driver; None if nothing is stopped early."""
+    if job.stopping is None:
+        return None
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    actor = (
+        ray.remote(JudgeActor)
+        .options(num_cpus=0, scheduling_strategy=here)
+        .remote(job.store, job.sweep, job.token, dict(job.stopping))
+    )
+    remote = RemoteJudge(actor)
+    schedule.attach(remote)
+    remote.begin()
+    return actor

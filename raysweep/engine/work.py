@@ -11,6 +11,7 @@ import torch
 from raysweep.engine.pack import DriverGone, Job, PackLoop
 from raysweep.errors import RaysweepError, StoreError
 from raysweep.plan import Pack
+from raysweep.verdicts import Verdicts
 
 SLICE_S = 1.0  # a stop must be obeyed within a second
 
@@ -42,17 +43,18 @@ class Worker:
     Args:
         job: Where and how.
         pack: What to train.
+        judge: Of early stopping, if there is one.
     """
 
-    def __init__(self, job: Job, pack: Pack) -> None:
-        self.job, self.pack = job, pack
+    def __init__(self, job: Job, pack: Pack, judge: Verdicts | None = None) -> None:
+        self.job, self.pack, self.judge = job, pack, judge
         self.loop: PackLoop | None = None
 
     def step(self) -> dict[str, Any]:
         """Trains for a slice; `{"done", "progress"}`, or `{"done", "failure", "error"}`."""
         try:
             if self.loop is None:
-                self.loop = PackLoop(self.pack, self.job)
+                self.loop = PackLoop(self.pack, self.job, self.judge)
             done = self.loop.run_for(SLICE_S)
         except Exception as error:  # noqa: BLE001 - a run's own code may raise anything
             kind = _kind(error)

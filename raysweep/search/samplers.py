@@ -1,6 +1,7 @@
 """Optuna's samplers, by their names in a sweep file."""
 
 import warnings
+from collections.abc import Sequence
 
 import optuna
 from optuna.samplers import (
@@ -12,6 +13,7 @@ from optuna.samplers import (
     RandomSampler,
     TPESampler,
 )
+from optuna.trial import FrozenTrial
 
 from raysweep.spec.options import Search
 
@@ -26,9 +28,18 @@ _CLASSES: dict[str, type[BaseSampler]] = {
 }
 _QUIET = {name: {"warn_independent_sampling": False} for name in ("gp", "qmc", "cmaes")}
 ADAPTIVE = frozenset({"tpe", "gp", "cmaes", "nsga2"})
+KEEPS_ATTRIBUTES = frozenset({"cmaes", "nsga2"})
+# What a trial that this sampler did not propose carries: for `nsga2` it is of the first generation.
+BRED = {"NSGAIISampler:generation": 0}
 
 
-def make_sampler(search: Search, seed: int, *, conditional: bool = False) -> BaseSampler:
+def make_sampler(
+    search: Search,
+    seed: int,
+    *,
+    conditional: bool = False,
+    history: Sequence[FrozenTrial] = (),
+) -> BaseSampler:
     """The search's sampler.
 
     Args:
@@ -36,6 +47,8 @@ def make_sampler(search: Search, seed: int, *, conditional: bool = False) -> Bas
         seed: Of its random numbers.
         conditional: Whether some settings apply only beside certain values of others; `tpe` then
             models each group of settings for itself, unless told not to.
+        history: Finished trials that this sampler did not propose; `cmaes` starts from them, the
+            others learn of them through the study.
 
     Raises:
         ValueError: If Optuna refuses a setting.
@@ -43,6 +56,8 @@ def make_sampler(search: Search, seed: int, *, conditional: bool = False) -> Bas
     settings = {**_QUIET.get(search.sampler, {}), **search.settings}
     if search.sampler == "tpe" and conditional:
         settings.setdefault("group", True)
+    if search.sampler == "cmaes" and history and not settings.get("use_separable_cma"):
+        settings["source_trials"] = list(history)
     cls: type = _CLASSES[search.sampler]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

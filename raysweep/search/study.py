@@ -1,26 +1,25 @@
-"""One Optuna study per arm, in memory: proposes configurations, is told their mean over seeds."""
+"""One Optuna study per arm, in memory: proposes configurations, is told how each ended."""
 
 import dataclasses
-import json
-import warnings
+import itertools
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
-from optuna.trial import TrialState
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from raysweep.identity import canonical_json, digest
-from raysweep.space import Choice, Domain, Range, Value
+from raysweep.runs import Outcome
+from raysweep.search.distributions import corner, distribution, suggest, to_optuna
+from raysweep.search.samplers import ADAPTIVE, BRED, KEEPS_ATTRIBUTES, make_sampler
+from raysweep.space import Value, same
 from raysweep.spec.model import Arm
-from raysweep.spec.options import Search
+from raysweep.spec.options import Search, Select
 
 MAX_REPEATS = 100
+Attributes = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,42 +27,45 @@ class Proposal:
     """A point to try.
 
     Args:
-        assignment: The searched settings.
+        assignment: The searched settings that apply.
         trial: Number of the Optuna trial that waits for its value.
+        attributes: What the sampler noted at the trial, to be kept; None if it keeps nothing.
     """
 
     assignment: Mapping[str, Value]
     trial: int
+    attributes: Attributes | None = None
 
 
 class ArmStudy:
     """The search of one arm.
 
-    Grid and random proposals do not depend on results, so they are the same list in every
-    session. A model-based sampler's are a function of the search seed and of the trials that the
+    Grid, random and quasi-random proposals do not depend on results, so they are the same list in
+    every session. Another sampler's are a function of the search seed and of the trials that the
     study holds.
 
     Args:
         arm: Whose space is searched.
         search: How.
-        mode: `min` or `max`: what a good value is.
+        select: What a good value is.
     """
 
-    def __init__(self, arm: Arm, search: Search, mode: str) -> None:
+    def __init__(self, arm: Arm, search: Search, select: Select) -> None:
         self.arm = arm
         self.search = search
-        self.distributions = {key: _distribution(each) for key, each in arm.searched.items()}
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        directions: Any = {"min": "minimize", "max": "maximize"}
-        self.study = optuna.create_study(direction=directions[mode], sampler=self._sampler(0))
-        self.known: set[str] = set()
+        directions: Any = ["minimize" if each.mode == "min" else "maximize" for each in select.all]
+        self.storage = optuna.storages.InMemoryStorage()
+        self.study = optuna.create_study(storage=self.storage, directions=directions)
+        self.known: dict[str, Mapping[str, Value]] = {}
         self._asked = 0
-        self._cells = arm.cells() if search.sampler == "grid" else None
+        self._history: list[FrozenTrial] = []
+        self._points = points(arm, search)
 
     @property
     def adapts(self) -> bool:
         """Whether proposals depend on results."""
-        return self.search.sampler == "tpe"
+        return self.search.sampler in ADAPTIVE
 
     @property
     def takes_over(self) -> bool:
@@ -72,112 +74,202 @@ class ArmStudy:
 
     @property
     def wanted(self) -> int | None:
-        """Configurations to try; None for all of a grid."""
-        if self.search.configurations is None:
-            return None
+        """Configurations to try; None if only a budget says so."""
         size = self.arm.size
+        if self.search.sampler == "grid" or self.search.configurations is None:
+            return size
         return min(self.search.configurations, size or self.search.configurations)
 
-    def add(self, assignment: Mapping[str, Value], value: float | None) -> None:
-        """Takes over a configuration that ended in an earlier session; None if it failed."""
-        self.known.add(_key(assignment))
-        state = TrialState.FAIL if value is None else TrialState.COMPLETE
+    def add(
+        self,
+        assignment: Mapping[str, Value],
+        outcome: Outcome,
+        attributes: Attributes | None = None,
+    ) -> None:
+        """Takes over a configuration that ended in an earlier session."""
+        self.known[_key(assignment)] = assignment
+        self._add(assignment, outcome, attributes)
+
+    def learn(self, assignment: Mapping[str, Value], outcome: Outcome) -> None:
+        """Takes a result of another sweep as a prior observation; the point may be tried here."""
+        self._add(assignment, outcome, None)
+
+    def adopt(
+        self, assignment: Mapping[str, Value], attributes: Attributes | None = None
+    ) -> Proposal:
+        """Takes up a configuration that an earlier session began, or a point from a list."""
+        self.known[_key(assignment)] = assignment
+        # Not `enqueue_trial` and `ask`: the sampler would note its present state at the trial.
+        params, distributions = self._inside(assignment)
         self.study.add_trial(
-            optuna.trial.create_trial(
-                params=self._inside(assignment),
-                distributions=self.distributions,
-                value=value,
-                state=state,
+            create_trial(
+                state=TrialState.RUNNING,
+                params=params,
+                distributions=distributions,
+                system_attrs=dict(attributes or {}),
             )
         )
-
-    def adopt(self, assignment: Mapping[str, Value]) -> Proposal:
-        """Takes up a configuration that an earlier session began."""
-        self.known.add(_key(assignment))
-        self.study.enqueue_trial(self._inside(assignment))
-        return Proposal(assignment, self.study.ask(self.distributions).number)
+        return Proposal(assignment, self._count() - 1)
 
     def propose(self) -> Proposal | None:
         """The next new configuration, or None when the space or the number is used up."""
-        if self._cells is not None:
-            cell = next(self._cells, None)
-            return None if cell is None else self.adopt(cell)
-        if self.wanted is not None and len(self.known) >= self.wanted:
+        if self.takes_over and self.wanted is not None and len(self.known) >= self.wanted:
             return None
+        first = self._next_first()
+        if first is not None:
+            self.study.enqueue_trial(self._inside(first)[0])
+        elif self._points is not None:
+            return self._next_listed(self._points)
         for _ in range(MAX_REPEATS + len(self.known)):
-            number = len(self.study.get_trials(deepcopy=False)) if self.adapts else self._asked
-            self._asked += 1
-            self.study.sampler = self._sampler(number)
-            trial = self.study.ask(self.distributions)
-            assignment = self._outside(trial.params)
-            if _key(assignment) not in self.known:
-                self.known.add(_key(assignment))
-                return Proposal(assignment, trial.number)
-            self.study.tell(trial.number, state=TrialState.FAIL)
+            proposal = self._ask()
+            if self._is_new(proposal.assignment):
+                self.known[_key(proposal.assignment)] = proposal.assignment
+                return proposal
+            self.study.tell(proposal.trial, state=TrialState.FAIL)
         return self._first_unknown()
 
-    def tell(self, proposal: Proposal, value: float | None) -> None:
-        """The proposal's mean over its seeds, or None if a seed diverged or failed for good."""
-        state = TrialState.FAIL if value is None else TrialState.COMPLETE
-        self.study.tell(proposal.trial, value, state=state, skip_if_finished=True)
+    def tell(self, proposal: Proposal, outcome: Outcome) -> None:
+        """How the proposal ended."""
+        if outcome.values:
+            self.study.tell(proposal.trial, list(outcome.values), skip_if_finished=True)
+        elif outcome.stopped_at is None:
+            self.study.tell(proposal.trial, state=TrialState.FAIL, skip_if_finished=True)
+        else:
+            study_id = self.storage.get_study_id_from_name(self.study.study_name)
+            trial_id = self.storage.get_trial_id_from_study_id_trial_number(
+                study_id, proposal.trial
+            )
+            value = _known(outcome.value_then)
+            self.storage.set_trial_intermediate_value(trial_id, outcome.stopped_at, value)
+            self.study.tell(proposal.trial, state=TrialState.PRUNED, skip_if_finished=True)
+
+    def _ask(self) -> Proposal:
+        number = self._count() if self.adapts else self._asked
+        self._asked += 1
+        seed = _seed(self.arm, self.search, number)
+        self.study.sampler = make_sampler(
+            self.search, seed, conditional=self.arm.conditional, history=self._history
+        )
+        trial = self.study.ask()
+        chosen: dict[str, Value] = {}
+        for key in self.arm.searched:
+            if self.arm.applies(key, chosen):
+                chosen[key] = suggest(trial, key, self.arm.domain(key))
+        kept = None
+        if self.search.sampler in KEEPS_ATTRIBUTES:
+            noted = self.study.get_trials(deepcopy=False)[trial.number].system_attrs
+            kept = {key: value for key, value in noted.items() if key != "fixed_params"}
+        return Proposal(chosen, trial.number, kept)
+
+    def _add(
+        self, assignment: Mapping[str, Value], outcome: Outcome, attributes: Attributes | None
+    ) -> None:
+        state, then = TrialState.FAIL, {}
+        if outcome.values:
+            state = TrialState.COMPLETE
+        elif outcome.stopped_at is not None:
+            state, then = TrialState.PRUNED, {outcome.stopped_at: _known(outcome.value_then)}
+        params, distributions = self._inside(assignment)
+        values = list(outcome.values) or [each for each in then.values() if not math.isnan(each)]
+        trial = create_trial(
+            params=params,
+            distributions=distributions,
+            values=values or None,
+            state=state,
+            intermediate_values=then,
+            system_attrs=dict(BRED if attributes is None else attributes),
+        )
+        if attributes is None and outcome.values:
+            self._history.append(self._numeric(trial))
+        self.study.add_trial(trial)
+
+    def _numeric(self, trial: FrozenTrial) -> FrozenTrial:
+        """The trial without its categorical settings, of which `cmaes` knows nothing."""
+        numeric = {
+            key: each
+            for key, each in trial.distributions.items()
+            if not isinstance(each, CategoricalDistribution)
+        }
+        params = {key: trial.params[key] for key in numeric}
+        return create_trial(params=params, distributions=numeric, values=trial.values)
+
+    def _next_listed(self, points: Iterator[dict[str, Value]]) -> Proposal | None:
+        """The next point of the list; of a grid also those that an earlier session began."""
+        for point in itertools.islice(points, MAX_REPEATS + len(self.known)):
+            if self._is_new(point):
+                return self.adopt(point)
+        return self._first_unknown()
+
+    def _next_first(self) -> dict[str, Value] | None:
+        """The first of the points to try first that no known configuration agrees with."""
+        for named in self.search.first:
+            point = self.arm.point(named)
+            if len(point) == len(named) and not any(
+                all(key in each and same(each[key], value) for key, value in point.items())
+                for each in self.known.values()
+            ):
+                return point
+        return None
 
     def _first_unknown(self) -> Proposal | None:
         """The sampler keeps repeating itself: take the first point it never tried."""
         if self.arm.size is None:
             return None
-        unknown: Iterator[dict[str, Value]] = (
-            cell for cell in self.arm.cells() if _key(cell) not in self.known
-        )
-        cell = next(unknown, None)
+        cell = next((cell for cell in self.arm.cells() if self._is_new(cell)), None)
         return None if cell is None else self.adopt(cell)
 
-    def _sampler(self, trials: int) -> optuna.samplers.BaseSampler:
-        seed = int(
-            digest([self.search.seed, self.arm.task, self.arm.estimator, trials])[:8],
-            16,
-        )
-        if self.search.sampler == "tpe":
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                return optuna.samplers.TPESampler(seed=seed)
-        return optuna.samplers.RandomSampler(seed=seed)
+    def _is_new(self, assignment: Mapping[str, Value]) -> bool:
+        return _key(assignment) not in self.known
 
-    def _inside(self, assignment: Mapping[str, Value]) -> dict[str, Any]:
-        """The assignment in Optuna's terms: values it cannot hold become JSON text."""
-        return {key: _to_optuna(value, self.arm.searched[key]) for key, value in assignment.items()}
+    def _count(self) -> int:
+        return len(self.study.get_trials(deepcopy=False))
 
-    def _outside(self, params: Mapping[str, Any]) -> dict[str, Value]:
-        return {key: _from_optuna(params[key], domain) for key, domain in self.arm.searched.items()}
+    def _inside(
+        self, assignment: Mapping[str, Value]
+    ) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
+        """The assignment in Optuna's terms, and the distributions it comes from."""
+        domains = {key: self.arm.domain(key) for key in assignment}
+        params = {key: to_optuna(value, domains[key]) for key, value in assignment.items()}
+        return params, {key: distribution(each) for key, each in domains.items()}
+
+
+def points(arm: Arm, search: Search) -> Iterator[dict[str, Value]] | None:
+    """Every point to try, in order, where that is known from the start."""
+    if search.sampler == "grid":
+        return arm.cells()
+    return _sequence(arm, search) if search.sampler == "qmc" else None
+
+
+def _sequence(arm: Arm, search: Search) -> Iterator[dict[str, Value]]:
+    """A quasi-random sequence, from a study of its own.
+
+    Optuna's sampler learns the space from a finished trial, and stays in one sequence with one
+    seed; so the study begins with a trial that is never run.
+    """
+    study = optuna.create_study(sampler=make_sampler(search, _seed(arm, search, 0)))
+    domains = {key: arm.domain(key) for key in arm.searched}
+    distributions = {key: distribution(domain) for key, domain in domains.items()}
+    lows = {key: corner(domain) for key, domain in domains.items()}
+    study.add_trial(create_trial(params=lows, distributions=distributions, value=0.0))
+    while True:
+        trial = study.ask()
+        point: dict[str, Value] = {}
+        for key, domain in domains.items():
+            value = suggest(trial, key, domain)
+            if arm.applies(key, point):
+                point[key] = value
+        study.tell(trial, state=TrialState.FAIL)
+        yield point
+
+
+def _seed(arm: Arm, search: Search, number: int) -> int:
+    return int(digest([search.seed, arm.task, arm.estimator, number])[:8], 16)
 
 
 def _key(assignment: Mapping[str, Value]) -> str:
     return canonical_json(dict(assignment))
 
 
-def _distribution(domain: Domain) -> BaseDistribution:
-    match domain:
-        case Choice(values):
-            return CategoricalDistribution([_to_optuna(value, domain) for value in values])
-        case Range(low, high, log, True):
-            return IntDistribution(int(low), int(high), log=log)
-        case Range(low, high, log, _):
-            return FloatDistribution(low, high, log=log)
-    raise ValueError(f"expected a choice or a range, got {domain}")
-
-
-def _to_optuna(value: Value, domain: Domain) -> Any:
-    if not isinstance(domain, Choice):
-        return value
-    return value if _plain(domain) else json.dumps(value)
-
-
-def _from_optuna(value: Any, domain: Domain) -> Value:
-    if not isinstance(domain, Choice) or _plain(domain):
-        return value
-    return next(each for each in domain.values if json.dumps(each) == value)
-
-
-def _plain(choice: Choice) -> bool:
-    """Whether Optuna can hold the values as they are, and tell them apart."""
-    kinds = {type(value) for value in choice.values}
-    return len(kinds) == 1 and kinds <= {bool, int, float, str}
+def _known(value: float | None) -> float:
+    """The value, or NaN, which Optuna ranks behind every number."""
+    return math.nan if value is None else value

@@ -90,6 +90,27 @@ class Arm:
                 return None
         return {key: settings[key] for key in self.searched}
 
+    @property
+    def length(self) -> tuple[int, int]:
+        """Steps of its longest run, and steps between two rows of a curve."""
+        steps, report_every = (
+            _largest(self.space[f"training.{name}"]) for name in ("steps", "report_every")
+        )
+        return steps, report_every
+
+    @property
+    def conditional(self) -> bool:
+        """Whether some searched setting applies only beside certain values of others."""
+        return False
+
+    def domain(self, key: str) -> Domain:
+        """What a searched setting may be where it applies."""
+        return self.searched[key]
+
+    def applies(self, key: str, chosen: Mapping[str, Value]) -> bool:
+        """Whether a searched setting applies beside the values chosen before it."""
+        return True
+
     def keys_of(self, name: str) -> list[str]:
         """The searched settings that a name means: `section.name`, or the name alone."""
         return [key for key in self.searched if name in (key, key.partition(".")[2])]
@@ -277,3 +298,12 @@ def _values(domain: Domain) -> tuple[Value, ...]:
         case Range(low, high, _, True):
             return tuple(range(int(low), int(high) + 1))
     raise ValueError(f"expected a finite choice, got {domain}")
+
+
+def _largest(domain: Domain) -> int:
+    match domain:
+        case Fixed(value):
+            return int(value)
+        case Choice(values):
+            return int(max(values))
+    return int(domain.high)

@@ -1,0 +1,69 @@
+"""Between a sweep file's values and Optuna's."""
+
+import json
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import Trial
+
+from raysweep.space import Choice, Domain, Range, Value
+
+
+def distribution(domain: Domain) -> BaseDistribution:
+    """Optuna's distribution over a choice or a range."""
+    match domain:
+        case Choice(values):
+            return CategoricalDistribution([to_optuna(value, domain) for value in values])
+        case Range(low, high, log, True):
+            return IntDistribution(int(low), int(high), log=log)
+        case Range(low, high, log, _):
+            return FloatDistribution(low, high, log=log)
+    raise ValueError(f"expected a choice or a range, got {domain}")
+
+
+def suggest(trial: Trial, key: str, domain: Domain) -> Value:
+    """The value that a trial proposes for a setting."""
+    match domain:
+        case Choice(values):
+            options = [to_optuna(value, domain) for value in values]
+            return from_optuna(trial.suggest_categorical(key, options), domain)
+        case Range(low, high, log, True):
+            return trial.suggest_int(key, int(low), int(high), log=log)
+        case Range(low, high, log, _):
+            return trial.suggest_float(key, low, high, log=log)
+    raise ValueError(f"expected a choice or a range, got {domain}")
+
+
+def corner(domain: Domain) -> Any:
+    """The first choice or the low end, in Optuna's terms."""
+    match domain:
+        case Choice(values):
+            return to_optuna(values[0], domain)
+        case Range(low, _, _, whole):
+            return int(low) if whole else low
+    raise ValueError(f"expected a choice or a range, got {domain}")
+
+
+def to_optuna(value: Value, domain: Domain) -> Any:
+    """The value in Optuna's terms: what it cannot hold becomes JSON text."""
+    if not isinstance(domain, Choice):
+        return value
+    return value if _plain(domain) else json.dumps(value)
+
+
+def from_optuna(value: Any, domain: Domain) -> Value:
+    """The value that `to_optuna` made."""
+    if not isinstance(domain, Choice) or _plain(domain):
+        return value
+    return next(each for each in domain.values if json.dumps(each) == value)
+
+
+def _plain(choice: Choice) -> bool:
+    """Whether Optuna can hold the values as they are, and tell them apart."""
+    kinds = {type(value) for value in choice.values}
+    return len(kinds) == 1 and kinds <= {bool, int, float, str}

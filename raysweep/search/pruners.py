@@ -1,0 +1,161 @@
+"""Optuna's pruners, asked about configurations."""
+
+import bisect
+import copy
+import itertools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from optuna.pruners import (
+    BasePruner,
+    MedianPruner,
+    PatientPruner,
+    SuccessiveHalvingPruner,
+)
+from optuna.trial import FrozenTrial
+
+from raysweep.identity import digest
+from raysweep.spec.options import EarlyStopping
+
+
+class Rungs:
+    """The configurations of one arm at their rungs.
+
+    Each bracket (Hyperband has several, the others one) is an Optuna study of its own, with its
+    pruner; a trial is a configuration, its intermediate values are means over seeds.
+
+    Args:
+        stopping: Names the pruner.
+        steps: Of the arm's longest run.
+        report_every: Steps between two rows of its curves.
+    """
+
+    def __init__(self, stopping: EarlyStopping, steps: int, report_every: int) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        grace = stopping.grace(steps, report_every)
+        self._brackets = _brackets(stopping, grace, steps)
+        direction: Any = "minimize" if stopping.mode == "min" else "maximize"
+        self._storages = [optuna.storages.InMemoryStorage() for _ in self._brackets]
+        self._studies = [
+            optuna.create_study(storage=storage, direction=direction) for storage in self._storages
+        ]
+        self._trials: dict[str, tuple[int, int]] = {}  # bracket, trial id
+        self._entered: dict[str, set[str]] = {}  # what reaching the present rung noted
+
+    def enter(self, step: int, values: Mapping[str, float]) -> None:
+        """Configurations reach a rung together, each with its value."""
+        for configuration_id, value in values.items():
+            bracket, trial_id = self._trial(configuration_id)
+            storage, pruner = self._storages[bracket], self._brackets[bracket][1]
+            before = set(storage.get_trial(trial_id).system_attrs)
+            storage.set_trial_intermediate_value(trial_id, step, value)
+            if isinstance(pruner, SuccessiveHalvingPruner):
+                # Successive halving notes the value at its rung when it is asked.
+                pruner.prune(self._studies[bracket], storage.get_trial(trial_id))
+            after = set(storage.get_trial(trial_id).system_attrs)
+            self._entered[configuration_id] = after - before
+
+    def is_poor(self, configuration_id: str) -> bool:
+        """Whether the pruner would stop the configuration at the rung it has just reached.
+
+        All that reached the rung together count as its competitors, whatever their order: as if
+        each of them were the last to come.
+        """
+        bracket, trial_id = self._trials[configuration_id]
+        study = self._studies[bracket]
+        trial = copy.copy(self._storages[bracket].get_trial(trial_id))
+        new = self._entered[configuration_id]
+        trial.system_attrs = {
+            key: value for key, value in trial.system_attrs.items() if key not in new
+        }
+        return self._brackets[bracket][1].prune(_without(study, trial_id), trial)
+
+    def finish(self, configuration_id: str) -> None:
+        """A configuration reached its end; `median` compares others with it."""
+        bracket, trial_id = self._trial(configuration_id)
+        trial = self._storages[bracket].get_trial(trial_id)
+        if not trial.state.is_finished() and trial.last_step is not None:
+            value = trial.intermediate_values[trial.last_step]
+            self._studies[bracket].tell(trial.number, value)
+
+    def _trial(self, configuration_id: str) -> tuple[int, int]:
+        if configuration_id not in self._trials:
+            bracket = self._bracket_of(configuration_id)
+            study_id = self._storages[bracket].get_study_id_from_name(
+                self._studies[bracket].study_name
+            )
+            trial_id = self._storages[bracket].create_new_trial(study_id)
+            self._trials[configuration_id] = bracket, trial_id
+        return self._trials[configuration_id]
+
+    def _bracket_of(self, configuration_id: str) -> int:
+        """A bracket by the configuration's identity: the same in every session.
+
+        Optuna's own Hyperband goes by the trial's number, which depends on the order of arrival.
+        """
+        ends = list(itertools.accumulate(weight for weight, _ in self._brackets))
+        place = int(digest(["bracket", configuration_id]), 16) % ends[-1]
+        return bisect.bisect_right(ends, place)
+
+
+def _without(study: optuna.Study, trial_id: int) -> optuna.Study:
+    """The study without one trial, as far as a pruner looks at it."""
+
+    def get_trials(deepcopy: bool = True, states: Any = None) -> list[FrozenTrial]:
+        found = study.get_trials(deepcopy=deepcopy, states=states)
+        return [each for each in found if each._trial_id != trial_id]
+
+    view = copy.copy(study)
+    view.get_trials = get_trials  # type: ignore[method-assign]
+    return view
+
+
+def _brackets(stopping: EarlyStopping, grace: int, steps: int) -> list[tuple[int, BasePruner]]:
+    """Each bracket's share of the configurations, and its pruner."""
+    settings = stopping.settings
+    match stopping.pruner:
+        case "asha":
+            pruner: BasePruner = SuccessiveHalvingPruner(
+                min_resource=grace,
+                reduction_factor=settings["reduction"],
+                bootstrap_count=settings["bootstrap_count"],
+            )
+        case "hyperband":
+            return _hyperband(grace, steps, settings["reduction"])
+        case "median":
+            pruner = MedianPruner(
+                n_startup_trials=settings["n_startup_trials"],
+                n_warmup_steps=grace,
+                n_min_trials=settings["n_min_trials"],
+            )
+        case "patient":
+            pruner = PatientPruner(
+                None, patience=settings["patience"], min_delta=settings["min_delta"]
+            )
+        case _:
+            raise ValueError(f"expected a pruner that judges by steps, got {stopping.pruner!r}")
+    return [(1, pruner)]
+
+
+def _hyperband(grace: int, steps: int, reduction: int) -> list[tuple[int, BasePruner]]:
+    """Successive halvings that begin at ever later rungs, in Hyperband's proportions.
+
+    Bracket b begins at grace · η^b and gets ⌈(s_max + 1) η^s / (s + 1)⌉ of the configurations,
+    with s = s_max − b and s_max = ⌊log_η(steps / grace)⌋ (Li et al., 2018, algorithm 1).
+    """
+    largest = 0
+    while grace * reduction ** (largest + 1) <= steps:
+        largest += 1
+    return [
+        (
+            math.ceil((largest + 1) * reduction ** (largest - bracket) / (largest - bracket + 1)),
+            SuccessiveHalvingPruner(
+                min_resource=grace,
+                reduction_factor=reduction,
+                min_early_stopping_rate=bracket,
+            ),
+        )
+        for bracket in range(largest + 1)
+    ]

@@ -1,0 +1,60 @@
+"""What early stopping decided, in order: `decisions/<number>.parquet`, one file for each sitting.
+
+The order in which configurations reached a rung decides which of them are stopped, and is nowhere
+else: with it, every decision can be followed.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterable
+from datetime import datetime, timezone
+
+import pyarrow as pa
+
+from raysweep.store.files import Files
+from raysweep.verdicts import Decision
+
+DECISIONS = pa.schema(
+    [
+        ("sitting", pa.int64()),
+        ("configuration_id", pa.string()),
+        ("step", pa.int64()),
+        ("value", pa.float64()),
+        ("stopped", pa.bool_()),
+        ("last", pa.bool_()),
+        ("time", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+
+class Decisions:
+    """The decisions of a sweep.
+
+    Args:
+        files: The sweep's folder.
+    """
+
+    def __init__(self, files: Files) -> None:
+        self.files = files
+        names = files.names("decisions", ".parquet")
+        last = names[-1].removeprefix("decisions/").removesuffix(".parquet") if names else "-1"
+        self._next = int(last) + 1
+
+    def write(self, decisions: Iterable[Decision]) -> None:
+        """Puts one sitting's decisions down."""
+        now = datetime.now(timezone.utc)
+        rows = [
+            {**dataclasses.asdict(each), "sitting": self._next, "time": now} for each in decisions
+        ]
+        table = pa.Table.from_pylist(rows, schema=DECISIONS)
+        self.files.write_table(f"decisions/{self._next:08d}.parquet", table)
+        self._next += 1
+
+
+def sittings(table: pa.Table) -> list[list[Decision]]:
+    """The rows of `decisions`, sitting by sitting, in order."""
+    names = ["sitting", *(field.name for field in dataclasses.fields(Decision))]
+    rows = table.select(names).to_pylist()
+    rows.sort(key=lambda row: row["sitting"])  # stable: the order within a sitting stays
+    groups = itertools.groupby(rows, key=lambda row: row.pop("sitting"))
+    return [[Decision(**row) for row in group] for _, group in groups]
