@@ -77,16 +77,8 @@ class View:
 
     @property
     def total(self) -> int:
-        """Runs of the sweep; of a model-based search, those that it will propose too."""
-        schedule = self.schedule
-        planned = len(schedule.planned)
-        seeds = len(schedule.spec.seeds)
-        to_come = sum(
-            max(0, (state.study.wanted or 0) - len(state.study.known)) * seeds
-            for state in schedule.arms
-            if state.study.adapts
-        )
-        return planned + to_come
+        """Runs of the sweep; those that its searches will propose and report, too."""
+        return len(self.schedule.planned) + self.schedule.to_come
 
     def line(self) -> str:
         """One plain line."""

@@ -83,6 +83,20 @@ class Schedule:
         return sum(1 for run_id in self.planned if run_id not in self.ended)
 
     @property
+    def to_come(self) -> int:
+        """Runs that are not planned yet, as far as their number is known."""
+        return sum(self._to_come(search) for search in self.arms)
+
+    def _to_come(self, search: ArmSearch) -> int:
+        started = len(search.open) + len(search.closed)
+        seeds = len(self.spec.seeds)
+        coming = 0
+        if self._goes_on(search) and search.study.wanted is not None:
+            coming = max(0, search.study.wanted - started) * seeds
+        racing = sum(len(each.members) - each.count for each in list(search.open.values()))
+        return coming + racing + (0 if search.reported else len(self.spec.report_seeds))
+
+    @property
     def finished(self) -> bool:
         """Whether nothing is missing and nothing is in flight."""
         return not len(self.queue) and not self.in_flight

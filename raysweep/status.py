@@ -12,6 +12,7 @@ from rich.text import Text
 
 from raysweep.errors import StoreError
 from raysweep.results.results import Results
+from raysweep.results.table import front_text
 from raysweep.store import checkpoints, lease
 from raysweep.store.files import Files
 from raysweep.store.store import SweepStore, list_sweeps
@@ -30,12 +31,12 @@ def plan_text(schedule: Any) -> str:
     rows = []
     for state in schedule.arms:
         begun = len(state.open) + len(state.closed)
-        total = state.study.wanted or begun
+        total = begun if state.exhausted else state.study.wanted
         counts = collections.Counter(_standing(schedule, run_id) for run_id in state.run_ids)
         rows.append(
             [
                 state.arm.name,
-                f"{begun}" if begun == total else f"{begun} of {total}",
+                f"{begun}" if begun == total else f"{begun} of {total or 'as many as the budget'}",
                 *(counts[each] for each in STANDINGS),
             ]
         )
@@ -48,13 +49,7 @@ def plan_text(schedule: Any) -> str:
         run_id in schedule.failures for run_id in schedule.planned if run_id not in schedule.ended
     )
     text += f" ({again} of them tried again)\n" if again else "\n"
-    later = sum(
-        1
-        for state in schedule.arms
-        if state.study.adapts and (state.study.wanted or 0) > len(state.study.known)
-    )
-    if later:
-        text += f"{later} arms will propose more configurations as results come in\n"
+    text += _plan_notes(schedule)
     packs = [
         [pack.pack_id, pack.task, pack.estimator, len(pack.runs)]
         for pack in list(schedule.queue)[:MAX_PACKS]
@@ -65,6 +60,36 @@ def plan_text(schedule: Any) -> str:
     if len(schedule.queue) > MAX_PACKS:
         text += f"and {len(schedule.queue) - MAX_PACKS} more\n"
     return text
+
+
+def _plan_notes(schedule: Any) -> str:
+    """What is to come, and what bounds it."""
+    spec = schedule.spec
+    lines = [
+        f"{name}: {count} configurations of {spec.search.source} taken as prior observations"
+        for name, count in schedule.learnt.items()
+    ]
+    later = sum(
+        not state.exhausted and len(state.closed) + len(state.open) != state.study.wanted
+        for state in schedule.arms
+    )
+    if later:
+        lines.append(f"{later} arms will propose more configurations as results come in")
+    for budget, whose in ((spec.budget, "the sweep"), (spec.arm_budget, "each arm")):
+        if budget:
+            limits = [
+                f"{amount:g} {unit}"
+                for amount, unit in ((budget.hours, "hours of workers"), (budget.runs, "runs"))
+                if amount is not None
+            ]
+            lines.append(f"budget of {whose}: {' and '.join(limits)}")
+    waiting = sum(not state.reported for state in schedule.arms)
+    if spec.report_seeds and waiting:
+        lines.append(
+            f"{waiting} arms will run their selected configuration on {len(spec.report_seeds)} "
+            "fresh seeds"
+        )
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _standing(schedule: Any, run_id: str) -> str:
@@ -105,6 +130,8 @@ def status_text(results: Results) -> str:
             + "\n"
         )
     text += "\n" + _grid(["arm", *statuses], rows)
+    if results.spec.select.second is not None:
+        text += "\n" + front_text(results.table())
     most = results.spec.resources.max_failures
     failed = [row for row in runs.to_pylist() if row["status"] == "failed"]
     for row in failed[:MAX_ERRORS]:
@@ -149,14 +176,16 @@ def arrow_text(found: pa.Table) -> str:
 
 
 def _planned(results: Results) -> int | None:
-    """Runs of a finite search; None where a search proposes as it goes."""
+    """Runs of a search that has a number of configurations; None where only a budget ends it."""
     spec = results.spec
+    if spec.budget or spec.arm_budget:
+        return None
     total = 0
     for arm in spec.arms:
-        size = arm.size
-        wanted = spec.search.configurations
-        configurations = min(each for each in (size, wanted) if each is not None)
-        total += configurations * len(spec.seeds)
+        known = [each for each in (arm.size, spec.search.configurations) if each is not None]
+        if not known:
+            return None
+        total += min(known) * len(spec.seeds) + len(spec.report_seeds)
     return total
 
 

@@ -8,9 +8,11 @@ import duckdb
 import pyarrow as pa
 
 from raysweep.errors import SpecError, nearest
-from raysweep.results.select import cells
+from raysweep.results.front import fronts
+from raysweep.results.select import candidates, cells
 from raysweep.results.table import ResultTable
 from raysweep.store import schema
+from raysweep.store.decisions import DECISIONS
 from raysweep.store.store import SweepStore
 
 if TYPE_CHECKING:
@@ -56,11 +58,13 @@ class Results:
         Raises:
             SpecError: If the sweep has no such metric.
         """
+        own = select is None  # the sweep file's choice, which may be of two metrics
         select = self.metric(select or self.spec.select.metric, "--select")
         report = self.metric(report or select, "--report")
         about = self.spec.metrics
         mode = about[select]["direction"]
-        rows = self.rows(select, report)
+        both = self.spec.select.all if own and self.spec.select.second else ()
+        rows = self.rows(select, report, *(each.metric for each in both))
         return ResultTable(
             self.sweep,
             self.spec.task_labels,
@@ -71,6 +75,9 @@ class Results:
             report,
             about[report]["direction"],
             about[report]["unit"],
+            len(self.spec.report_seeds),
+            tuple(fronts(self.spec, candidates(self.spec, rows))) if both else (),
+            both,
         )
 
     def plot(self, kind: str = "curves", **options: Any) -> "Figure":
@@ -110,7 +117,7 @@ class Results:
         return [name for name in present if name in needed or name.startswith("param.")]
 
     def sql(self, query: str) -> pa.Table:
-        """DuckDB's answer to a query over `runs`, `curves` and `attempts`.
+        """DuckDB's answer to a query over `runs`, `curves`, `attempts` and `decisions`.
 
         Raises:
             SpecError: If DuckDB refuses the query.
@@ -119,6 +126,7 @@ class Results:
         connection.register("runs", self.store.dataset("runs"))
         connection.register("curves", self.store.dataset("curves"))
         connection.register("attempts", self.store.dataset("attempts", schema.ATTEMPTS))
+        connection.register("decisions", self.store.dataset("decisions", DECISIONS))
         try:
             answer = connection.sql(query)
             if answer is None:
@@ -127,7 +135,7 @@ class Results:
         except duckdb.Error as error:
             reason = " ".join(str(error).split())
             raise SpecError(
-                f"sql: expected a query over runs, curves and attempts, got: {reason}"
+                f"sql: expected a query over runs, curves, attempts and decisions, got: {reason}"
             ) from error
 
     def metric(self, name: str, option: str) -> str:

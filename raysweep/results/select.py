@@ -3,12 +3,14 @@
 import dataclasses
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from raysweep.identity import Run
 from raysweep.spec.model import Arm, Spec
 
-Status = Literal["selected", "provisional", "diverged", "failed", "empty", "missing"]
+Status = Literal[
+    "selected", "provisional", "unreported", "diverged", "failed", "stopped", "empty", "missing"
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,14 +22,17 @@ class Cell:
         estimator: The row's label.
         status: `selected` if the configuration's planned seeds all ended well; `provisional` if
             no configuration's have yet, and the best of those that still may is shown;
-            `diverged` or `failed` if none may; `empty` if what ended lacks the metric;
-            `missing` if nothing ended.
+            `diverged` or `failed` if none may, or a fresh seed did; `stopped` if all were stopped
+            early; `unreported` if one is selected and none of its fresh seeds has ended; `empty`
+            if what ended lacks the metric; `missing` if nothing ended.
         mean: Of the reported metric over seeds.
         std: Sample standard deviation over seeds; None for one seed.
         n: Seeds that the mean is over.
         configurations: How many have ended runs.
         diverged: Configurations that a diverged seed makes ineligible.
         failed: Configurations that a failed seed makes ineligible.
+        stopped: Configurations that were stopped early.
+        fresh_diverged: Fresh seeds of the selected configuration that diverged.
         settings: Of the configuration shown: those searched.
         configuration_id: Of the configuration shown.
         run_ids: Its runs that ended well, as planned seeds.
@@ -42,6 +47,8 @@ class Cell:
     configurations: int = 0
     diverged: int = 0
     failed: int = 0
+    stopped: int = 0
+    fresh_diverged: int = 0
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     configuration_id: str | None = None
     run_ids: tuple[str, ...] = ()
@@ -49,12 +56,21 @@ class Cell:
 
 @dataclasses.dataclass
 class Candidate:
-    """A configuration with the runs it has."""
+    """A configuration with the runs it has.
+
+    Args:
+        configuration_id: Which.
+        assignment: Its searched settings.
+        rows: Its runs on the seeds of the search.
+        complete: Whether all planned ones ended well.
+        fresh: Its runs on the seeds to report.
+    """
 
     configuration_id: str
     assignment: Mapping[str, Any]
     rows: list[Mapping[str, Any]]
     complete: bool = False
+    fresh: list[Mapping[str, Any]] = dataclasses.field(default_factory=list)
 
     def values(self, metric: str) -> list[float]:
         """The final metric of the runs that ended well."""
@@ -84,7 +100,7 @@ def cells(
         report: The metric shown.
     """
     return [
-        _cell(arm, found, select, mode, report)
+        _cell(arm, found, Choosing(select, mode, report, len(spec.report_seeds)))
         for arm, found in zip(spec.arms, candidates(spec, rows), strict=True)
     ]
 
@@ -95,8 +111,7 @@ def candidates(spec: Spec, rows: Sequence[Mapping[str, Any]]) -> list[list[Candi
     for row in rows:
         by_program.setdefault((row["task_name"], row["estimator_name"]), []).append(row)
     return [
-        _candidates(arm, spec.seeds, by_program.get((arm.task, arm.estimator), ()))
-        for arm in spec.arms
+        _candidates(arm, spec, by_program.get((arm.task, arm.estimator), ())) for arm in spec.arms
     ]
 
 
@@ -114,7 +129,7 @@ def choose(
     ranked = []
     for candidate in found:
         values = candidate.values(select)
-        if values and not candidate.has("diverged") and not candidate.has("failed"):
+        if values and not any(map(candidate.has, ("diverged", "failed", "stopped"))):
             ranked.append((sign * statistics.fmean(values), candidate.configuration_id, candidate))
     if not ranked:
         return None
@@ -127,9 +142,7 @@ def choose(
     return best, "selected" if eligible else "provisional"
 
 
-def _candidates(
-    arm: Arm, seeds: Sequence[int], rows: Sequence[Mapping[str, Any]]
-) -> list[Candidate]:
+def _candidates(arm: Arm, spec: Spec, rows: Sequence[Mapping[str, Any]]) -> list[Candidate]:
     """The arm's configurations that have runs of planned seeds."""
     grouped: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -140,25 +153,54 @@ def _candidates(
         if assignment is None:
             continue
         configuration = arm.configuration(assignment)
-        planned = {Run(configuration, seed).run_id for seed in seeds}
+        planned = {Run(configuration, seed).run_id for seed in spec.seeds}
         own = [row for row in members if row["run_id"] in planned]
+        to_report = {Run(configuration, seed).run_id for seed in spec.report_seeds}
+        fresh = [row for row in members if row["run_id"] in to_report]
         done = sum(row["status"] == "done" for row in own)
         if own:
-            found.append(Candidate(configuration_id, assignment, own, done == len(planned)))
+            complete = done == len(planned)
+            found.append(Candidate(configuration_id, assignment, own, complete, fresh))
     return found
 
 
-def _cell(arm: Arm, found: list[Candidate], select: str, mode: str, report: str) -> Cell:
+@dataclasses.dataclass(frozen=True)
+class Choosing:
+    """How a cell's configuration is chosen and shown.
+
+    Args:
+        select: The metric whose mean over the search's seeds selects it.
+        mode: `min` or `max`.
+        report: The metric shown.
+        fresh_seeds: How many fresh seeds the shown mean is over; 0 for the search's own.
+    """
+
+    select: str
+    mode: str
+    report: str
+    fresh_seeds: int
+
+
+def _cell(arm: Arm, found: list[Candidate], how: Choosing) -> Cell:
     counts: dict[str, Any] = {
         "configurations": len(found),
         "diverged": sum(each.has("diverged") for each in found),
         "failed": sum(each.has("failed") for each in found),
+        "stopped": sum(each.has("stopped") for each in found),
     }
-    chosen = choose(found, select, mode)
+    chosen = choose(found, how.select, how.mode)
     if chosen is None:
         return Cell(arm.task_label, arm.estimator_label, _without_value(counts), **counts)
-    best, status = chosen
-    shown = best.values(report)
+    best, status = chosen[0], cast(Status, chosen[1])
+    rows = best.done
+    if how.fresh_seeds:
+        rows = [row for row in best.fresh if row["status"] == "done"]
+        status = _reported(best, status, how.fresh_seeds)
+        counts["fresh_diverged"] = sum(row["status"] == "diverged" for row in best.fresh)
+    name = f"metric.{how.report}"
+    shown = [row[name] for row in rows if row.get(name) is not None]
+    if status not in ("selected", "provisional"):
+        shown = []
     return Cell(
         arm.task_label,
         arm.estimator_label,
@@ -169,8 +211,21 @@ def _cell(arm: Arm, found: list[Candidate], select: str, mode: str, report: str)
         **counts,
         settings=best.assignment,
         configuration_id=best.configuration_id,
-        run_ids=tuple(row["run_id"] for row in best.done),
+        run_ids=tuple(row["run_id"] for row in rows),
     )
+
+
+def _reported(best: Candidate, status: Status, fresh_seeds: int) -> Status:
+    """What is known of the selected configuration on its fresh seeds."""
+    statuses = [row["status"] for row in best.fresh]
+    if "diverged" in statuses:
+        return "diverged"
+    if "failed" in statuses:
+        return "failed"
+    done = statuses.count("done")
+    if not done:
+        return "unreported"
+    return status if done == fresh_seeds else "provisional"
 
 
 def _without_value(counts: Mapping[str, int]) -> Status:
@@ -179,4 +234,6 @@ def _without_value(counts: Mapping[str, int]) -> Status:
         return "diverged"
     if counts["failed"]:
         return "failed"
+    if counts["stopped"] and counts["stopped"] == counts["configurations"]:
+        return "stopped"
     return "empty" if counts["configurations"] else "missing"

@@ -13,9 +13,12 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from raysweep.results.front import FrontPoint
 from raysweep.results.select import Cell
+from raysweep.spec.options import Select
 
 AVERAGE = "average"
+WITHOUT_VALUE = ("missing", "diverged", "failed", "stopped", "unreported")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +35,9 @@ class ResultTable:
         report: The metric shown.
         report_direction: `min` if smaller is better.
         unit: Of the metric shown.
+        fresh_seeds: Seeds of the report, where they are not those of the search; else 0.
+        front: Best trade-offs of each arm, where two metrics select.
+        front_metrics: Those two.
     """
 
     sweep: str
@@ -43,6 +49,9 @@ class ResultTable:
     report: str
     report_direction: str
     unit: str
+    fresh_seeds: int = 0
+    front: tuple[FrontPoint, ...] = ()
+    front_metrics: tuple[Select, ...] = ()
 
     def cell(self, estimator: str, task: str) -> Cell | None:
         """The cell, or None if the file has no such arm."""
@@ -87,9 +96,13 @@ class ResultTable:
         """What the numbers are."""
         unit = f" [{self.unit}]" if self.unit else ""
         better = "lower" if self.report_direction == "min" else "higher"
+        seeds, searched = "seeds", ""
+        if self.fresh_seeds:
+            seeds = f"{self.fresh_seeds} fresh seeds"
+            searched = " on the seeds of the search"
         return (
-            f"{self.sweep}: {self.report}{unit}, mean ± std (n) over seeds at the "
-            f"configuration with the {self.select_mode}imum mean {self.select}; "
+            f"{self.sweep}: {self.report}{unit}, mean ± std (n) over {seeds} at the "
+            f"configuration with the {self.select_mode}imum mean {self.select}{searched}; "
             f"{better} is better"
         )
 
@@ -109,6 +122,8 @@ class ResultTable:
         found = []
         if any(each.status == "provisional" for each in self.cells):
             found.append("? provisional: no configuration has all its seeds yet")
+        if any(each.status == "unreported" for each in self.cells):
+            found.append("unreported: no fresh seed of the selected configuration has ended yet")
         for cell in self.cells:
             for count, what in ((cell.diverged, "diverged"), (cell.failed, "failed")):
                 if count:
@@ -117,6 +132,15 @@ class ResultTable:
                         f"{cell.configurations} configurations have a {what} seed and "
                         "cannot be selected"
                     )
+            if cell.fresh_diverged:
+                found.append(
+                    f"{cell.estimator} on {cell.task}: {cell.fresh_diverged} of "
+                    f"{self.fresh_seeds} fresh seeds of the selected configuration diverged"
+                )
+        stopped = sum(each.stopped for each in self.cells)
+        if stopped:
+            total = sum(each.configurations for each in self.cells)
+            found.append(f"stopped early: {stopped} of {total} configurations")
         return found
 
     def render(self, form: str) -> str:
@@ -126,9 +150,7 @@ class ResultTable:
 
 def _entry(cell: Cell) -> str:
     if cell.mean is None:
-        return {"missing": "missing", "diverged": "diverged", "failed": "failed"}.get(
-            cell.status, "no value"
-        )
+        return cell.status if cell.status in WITHOUT_VALUE else "no value"
     text = f"{_number(cell.mean, cell.std)} ({cell.n})"
     return text + " ?" if cell.status == "provisional" else text
 
@@ -182,7 +204,49 @@ def _as_text(table: ResultTable) -> str:
     ]
     ruled = [lines[0], "-" * len(lines[0]), *lines[1:]]
     notes = [*(["* best of its column"] if any(best.values()) else []), *table.notes]
-    return "\n".join([table.title, "", *(line.rstrip() for line in ruled), *notes]) + "\n"
+    text = "\n".join([table.title, "", *(line.rstrip() for line in ruled), *notes]) + "\n"
+    return text + (f"\n{front_text(table)}" if table.front_metrics else "")
+
+
+def front_text(table: ResultTable) -> str:
+    """The fronts as aligned text."""
+    rows = front_rows(table)
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    lines = (
+        "  ".join(each.ljust(width) for each, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+    return "\n".join([front_title(table), "", *lines]) + "\n"
+
+
+def front_title(table: ResultTable) -> str:
+    """What the fronts are."""
+    named = " against ".join(f"{each.metric} ({each.mode})" for each in table.front_metrics)
+    return (
+        f"Pareto front: {named}, mean ± std (n) over seeds; no other configuration of the arm is "
+        "better in one and as good in the other"
+    )
+
+
+def front_rows(table: ResultTable) -> list[list[str]]:
+    """Head and rows of the fronts."""
+    names = [each.metric for each in table.front_metrics]
+    rows = [["estimator", "task", *names, "settings"]]
+    for point in table.front:
+        values = (
+            f"{_number(mean, std)} ({point.n})"
+            for mean, std in zip(point.means, point.stds, strict=True)
+        )
+        settings = ", ".join(
+            f"{key.partition('.')[2]} {value:.4g}"
+            if isinstance(value, float)
+            else f"{key.partition('.')[2]} {value}"
+            for key, value in point.settings.items()
+        )
+        rows.append([point.estimator, point.task, *values, settings])
+    if not table.front:
+        rows.append(["none yet: no configuration has all its seeds", *[""] * (len(names) + 2)])
+    return rows
 
 
 def _as_markdown(table: ResultTable) -> str:
@@ -197,10 +261,19 @@ def _as_markdown(table: ResultTable) -> str:
         [estimator, *(entry(estimator, column) for column in table.columns)]
         for estimator in table.estimators
     ]
-    lines = ["| " + " | ".join(_cell_text(each) for each in row) + " |" for row in [head, *rows]]
     rule = "| --- |" + " ---: |" * len(table.columns)
     notes = "".join(f"\n{note}\n" for note in table.notes)
-    return "\n".join([table.title, "", lines[0], rule, *lines[1:]]) + "\n" + notes
+    text = f"{table.title}\n\n" + _markdown_rows([head, *rows], rule) + notes
+    if table.front_metrics:
+        found = front_rows(table)
+        listed = _markdown_rows(found, "|" + " --- |" * len(found[0]))
+        text += f"\n{front_title(table)}\n\n{listed}"
+    return text
+
+
+def _markdown_rows(rows: Sequence[Sequence[str]], rule: str) -> str:
+    lines = ["| " + " | ".join(_cell_text(each) for each in row) + " |" for row in rows]
+    return "\n".join([lines[0], rule, *lines[1:]]) + "\n"
 
 
 def _cell_text(text: str) -> str:
@@ -223,6 +296,7 @@ def records(table: ResultTable) -> list[dict[str, Any]]:
             "configurations": cell.configurations,
             "diverged": cell.diverged,
             "failed": cell.failed,
+            "stopped": cell.stopped,
             "configuration_id": cell.configuration_id,
             "settings": dict(cell.settings),
         }
@@ -250,7 +324,10 @@ def _as_json(table: ResultTable) -> str:
         "report": table.report,
         "direction": table.report_direction,
         "unit": table.unit,
+        "fresh_seeds": table.fresh_seeds,
         "cells": records(table),
+        "front_metrics": [each.metric for each in table.front_metrics],
+        "front": [dataclasses.asdict(each) for each in table.front],
         "average": {estimator: table.average(estimator) for estimator in table.estimators}
         if table.has_average
         else {},
@@ -267,6 +344,8 @@ def print_table(table: ResultTable, console: Console) -> None:
     console.print(rich_table(table))
     for note in table.notes:
         console.print(note, style="dim", highlight=False, markup=False)
+    if table.front_metrics:
+        console.print("\n" + front_text(table), highlight=False, markup=False, soft_wrap=True)
 
 
 FORMATS: Mapping[str, Callable[[ResultTable], str]] = {

@@ -95,7 +95,9 @@ class Scope:
         """How configurations are selected, in words; empty where there is nothing to select."""
         if all(arm.size == 1 for arm in self.results.spec.arms if self.holds(arm)):
             return ""
-        return f"at the configuration with the {self.mode}imum mean {self.select}"
+        fresh = len(self.results.spec.report_seeds)
+        seeds = f"; {fresh} fresh seeds" if fresh else ""
+        return f"at the configuration with the {self.mode}imum mean {self.select}{seeds}"
 
     def holds(self, each: Arm | Cell) -> bool:
         """Whether the figure shows it."""
