@@ -85,7 +85,7 @@ class ArmStudy:
         self.study.add_trial(
             optuna.trial.create_trial(
                 params=self._inside(assignment),
-                distributions=self.distributions,
+                distributions={key: self.distributions[key] for key in assignment},
                 value=value,
                 state=state,
             )
@@ -95,7 +95,7 @@ class ArmStudy:
         """Takes up a configuration that an earlier session began."""
         self.known.add(_key(assignment))
         self.study.enqueue_trial(self._inside(assignment))
-        return Proposal(assignment, self.study.ask(self.distributions).number)
+        return Proposal(assignment, self._ask()[0])
 
     def propose(self) -> Proposal | None:
         """The next new configuration, or None when the space or the number is used up."""
@@ -108,12 +108,11 @@ class ArmStudy:
             number = len(self.study.get_trials(deepcopy=False)) if self.adapts else self._asked
             self._asked += 1
             self.study.sampler = self._sampler(number)
-            trial = self.study.ask(self.distributions)
-            assignment = self._outside(trial.params)
+            trial, assignment = self._ask()
             if _key(assignment) not in self.known:
                 self.known.add(_key(assignment))
-                return Proposal(assignment, trial.number)
-            self.study.tell(trial.number, state=TrialState.FAIL)
+                return Proposal(assignment, trial)
+            self.study.tell(trial, state=TrialState.FAIL)
         return self._first_unknown()
 
     def tell(self, proposal: Proposal, value: float | None) -> None:
@@ -146,8 +145,15 @@ class ArmStudy:
         """The assignment in Optuna's terms: values it cannot hold become JSON text."""
         return {key: _to_optuna(value, self.arm.searched[key]) for key, value in assignment.items()}
 
-    def _outside(self, params: Mapping[str, Any]) -> dict[str, Value]:
-        return {key: _from_optuna(params[key], domain) for key, domain in self.arm.searched.items()}
+    def _ask(self) -> tuple[int, dict[str, Value]]:
+        """A new trial's number, and a value for each setting that applies."""
+        trial = self.study.ask()
+        chosen: dict[str, Value] = {}
+        for key, domain in self.arm.searched.items():
+            if self.arm.applies(key, chosen):
+                value = _suggest(trial, key, self.distributions[key])
+                chosen[key] = _from_optuna(value, domain)
+        return trial.number, chosen
 
 
 def _key(assignment: Mapping[str, Value]) -> str:
@@ -163,6 +169,17 @@ def _distribution(domain: Domain) -> BaseDistribution:
         case Range(low, high, log, _):
             return FloatDistribution(low, high, log=log)
     raise ValueError(f"expected a choice or a range, got {domain}")
+
+
+def _suggest(trial: optuna.Trial, key: str, distribution: BaseDistribution) -> Any:
+    match distribution:
+        case CategoricalDistribution(choices=choices):
+            return trial.suggest_categorical(key, choices)
+        case IntDistribution(low=low, high=high, log=log):
+            return trial.suggest_int(key, low, high, log=log)
+        case FloatDistribution(low=low, high=high, log=log):
+            return trial.suggest_float(key, low, high, log=log)
+    raise ValueError(f"expected a choice or a range, got {distribution}")
 
 
 def _to_optuna(value: Value, domain: Domain) -> Any:
