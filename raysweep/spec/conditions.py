@@ -133,7 +133,7 @@ def settled(
     order = ordered(space)
     mistakes = list(_circles(space, set(space) - set(order)))
     found = dict(space)
-    broken = set()
+    broken: set[str] = set()
     for key in order:
         each = found[key]
         if isinstance(each, Conditional):

@@ -157,11 +157,10 @@ def columns(arms: Iterable[Arm], setting: str) -> tuple[Column, ...]:
     values = _each_once(value for each in domains for value in _values(each))
     elsewhere = _each_once(each.otherwise for each in spaces if isinstance(each, Conditional))
     if ranges:
-        numbers = [value for value in values if _is_number(value)]
-        others = [value for value in values if not _is_number(value)]
         apart = [each for each in elsewhere if not any(own.contains(each) for own in ranges)]
-        alone = [Column(_text(value), value) for value in _each_once([*apart, *others])]
-        return (*alone, *_intervals(ranges, numbers))
+        apart = _each_once([*apart, *(value for value in values if not _is_number(value))])
+        numbers = [value for value in values if value not in apart]
+        return (*(Column(_text(value), value) for value in apart), *_intervals(ranges, numbers))
     values = _each_once([*values, *elsewhere])
     if not values:
         return (Column(ABSENT),)
