@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raysweep.identity import canonical_json
-from raysweep.space import Choice, Conditional, Fixed, Range
+from raysweep.space import Choice, Conditional, Fixed, Range, plain
 from raysweep.spec.arms import corners
+from raysweep.spec.conditions import settled
+from raysweep.spec.document import Problems
 from raysweep.spec.model import Arm
 
 
@@ -18,15 +20,14 @@ def spaces(draw):
     space = {}
     for name in "abcde"[: draw(st.integers(1, 5))]:
         several = draw(st.lists(st.integers(0, 3), min_size=1, max_size=3, unique=True))
-        plain = Fixed(several[0]) if len(several) == 1 else Choice(tuple(several))
-        if draw(st.booleans()):
-            plain = draw(st.sampled_from([plain, Range(1, 3, whole=True)]))
-        possible = [key for key, each in space.items() if not isinstance(each, Range)]
+        own = Fixed(several[0]) if len(several) == 1 else Choice(tuple(several))
+        own = draw(st.sampled_from([own, own, own, Range(1, 3, whole=True)]))
+        possible = [key for key, each in space.items() if not isinstance(plain(each), Range)]
         if possible and draw(st.booleans()):
             keys = draw(st.lists(st.sampled_from(possible), min_size=1, max_size=2, unique=True))
             wanted = st.lists(st.integers(0, 3), min_size=1, max_size=2, unique=True).map(tuple)
-            plain = Conditional({key: draw(wanted) for key in keys}, plain, draw(st.integers(0, 3)))
-        space[f"task.{name}"] = plain
+            own = Conditional({key: draw(wanted) for key in keys}, own, draw(st.integers(0, 3)))
+        space[f"task.{name}"] = own
     return dict(draw(st.permutations(list(space.items()))))
 
 
@@ -47,8 +48,7 @@ def enumerated(space):
 
 
 def numbers(domain):
-    inside = domain.domain if isinstance(domain, Conditional) else domain
-    return {number for number in range(4) if inside.contains(number)}
+    return {number for number in range(4) if plain(domain).contains(number)}
 
 
 def agrees(domain, value, chosen):
@@ -106,6 +106,21 @@ def test_corners_have_every_value_that_can_be(space):
         if isinstance(arm.domain(key), Choice) or value in (1, 3)
     }
     assert seen == ends
+
+
+@given(spaces())
+def test_a_settled_space_has_the_same_configurations(space):
+    found = settled(space, {}, Problems())
+    assert list(found) == list(space)
+    assert sorted(enumerated(found)) == sorted(enumerated(space))
+
+
+@given(spaces())
+def test_conditions_that_are_left_hold_at_some_points_only(space):
+    arm = arm_with(settled(space, {}, Problems()))
+    for key, domain in arm.space.items():
+        if isinstance(domain, Conditional):
+            assert {arm.applies(key, cell) for cell in arm.cells()} == {True, False}
 
 
 @given(spaces())
