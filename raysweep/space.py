@@ -1,9 +1,10 @@
-"""The values a setting may take: one value, a choice between values, or a range."""
+"""The values a setting may take: one, a choice, a range, or these under a condition."""
 
 import dataclasses
 import math
 import types
 import typing
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Union
 
 Value = Any
@@ -47,7 +48,58 @@ class Range:
         return self.low <= value <= self.high and (not self.whole or value == int(value))
 
 
-Domain = Fixed | Choice | Range
+Plain = Fixed | Choice | Range
+
+
+@dataclasses.dataclass(frozen=True)
+class Conditional:
+    """What a setting may be where others have certain values; elsewhere it has one value.
+
+    Args:
+        when: The values of other settings, by key `section.name`: one of each must hold.
+        domain: What the setting may be there.
+        otherwise: Its value elsewhere.
+    """
+
+    when: Mapping[str, tuple[Value, ...]]
+    domain: Plain
+    otherwise: Value
+
+
+Domain = Plain | Conditional
+
+
+def plain(domain: Domain) -> Plain:
+    """The domain where its condition, if it has one, holds."""
+    return domain.domain if isinstance(domain, Conditional) else domain
+
+
+def values(domain: Plain) -> Sequence[Value]:
+    """Every value of a finite domain, in order.
+
+    Raises:
+        ValueError: If it is infinite.
+    """
+    match domain:
+        case Fixed(value):
+            return (value,)
+        case Choice(several):
+            return several
+        case Range(low, high, _, True):
+            return range(int(low), int(high) + 1)
+    raise ValueError(f"expected a finite choice, got {domain}")
+
+
+def count(domain: Plain) -> int | None:
+    """How many values a domain has; None if it is infinite."""
+    return None if isinstance(domain, Range) and not domain.whole else len(values(domain))
+
+
+def first(domain: Plain) -> Value:
+    """A domain's first value, or its low end."""
+    if isinstance(domain, Range):
+        return member(domain, domain.low)
+    return values(domain)[0]
 
 
 def same(a: Value, b: Value) -> bool:
@@ -57,13 +109,13 @@ def same(a: Value, b: Value) -> bool:
     return a == b and isinstance(a, bool) == isinstance(b, bool)
 
 
-def member(domain: Domain, value: Value) -> Value:
+def member(domain: Plain, value: Value) -> Value:
     """The domain's own value that equals this one: `1` may stand for `1.0`."""
     match domain:
         case Fixed(own):
             return own
-        case Choice(values):
-            return next(each for each in values if same(each, value))
+        case Choice(several):
+            return next(each for each in several if same(each, value))
     return int(value) if domain.whole else float(value)
 
 
@@ -72,14 +124,24 @@ def to_json(domain: Domain) -> dict[str, Any]:
     match domain:
         case Fixed(value):
             return {"value": value}
-        case Choice(values):
-            return {"choice": list(values)}
+        case Choice(several):
+            return {"choice": list(several)}
         case Range(low, high, log, whole):
             return {"low": low, "high": high, "log": log, "whole": whole}
+        case Conditional(when, inside, otherwise):
+            conditions = {key: list(each) for key, each in when.items()}
+            return {"when": conditions, "otherwise": otherwise, **to_json(inside)}
 
 
 def from_json(data: dict[str, Any]) -> Domain:
     """The domain that `to_json` wrote."""
+    if "when" not in data:
+        return _plain_from_json(data)
+    when = {key: tuple(each) for key, each in data["when"].items()}
+    return Conditional(when, _plain_from_json(data), data["otherwise"])
+
+
+def _plain_from_json(data: dict[str, Any]) -> Plain:
     if "value" in data:
         return Fixed(data["value"])
     if "choice" in data:

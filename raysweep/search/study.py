@@ -203,13 +203,23 @@ class ArmStudy:
     def _next_first(self) -> dict[str, Value] | None:
         """The first of the points to try first that no known configuration agrees with."""
         for named in self.search.first:
-            point = self.arm.point(named)
-            if len(point) == len(named) and not any(
+            point = self._steered(self.arm.point(named))
+            if len(point) >= len(named) and not any(
                 all(key in each and same(each[key], value) for key, value in point.items())
                 for each in self.known.values()
             ):
                 return point
         return None
+
+    def _steered(self, point: Mapping[str, Value]) -> dict[str, Value]:
+        """The point, and what its settings need of others to apply; nothing if they cannot."""
+        found = dict(point)
+        for key in point:
+            needed = self.arm.points.reach(key, found)
+            if needed is None:
+                return {}
+            found |= needed
+        return found
 
     def _first_unknown(self) -> Proposal | None:
         """The sampler keeps repeating itself: take the first point it never tried."""

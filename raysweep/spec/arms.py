@@ -6,11 +6,12 @@ from typing import Any
 
 from raysweep import registry
 from raysweep.errors import SpecError, nearest
+from raysweep.identity import canonical_json
 from raysweep.registry import Setting
-from raysweep.space import Choice, Domain, Fixed, Range, coerce
+from raysweep.space import Choice, Domain, Fixed, Range, Value, coerce, member
+from raysweep.spec.conditions import Reader, settled
 from raysweep.spec.document import Node, Problems
 from raysweep.spec.model import Arm
-from raysweep.spec.values import domain
 
 MAX_CHECKED = 1000  # larger spaces are checked along each of their settings
 
@@ -102,10 +103,10 @@ class _ArmBuilder:
         self.task, self.estimator = task, estimator
         self.declared = declared
         self.problems = problems
-        self.ranges = ranges
         self.defaults = {
             key: coerce(setting.default, setting.type) for key, setting in declared.items()
         }
+        self.reader = Reader(declared, self.defaults, problems, ranges)
         self.space: dict[str, Domain] = {key: Fixed(v) for key, v in self.defaults.items()}
         self.places: dict[str, str] = {}
         self.complete = True
@@ -116,7 +117,7 @@ class _ArmBuilder:
         for name, (where, node) in settings.items():
             keys = [key for key in self.declared if self.matches(key, name, sections)]
             if len(keys) == 1:
-                found = domain(node, self.declared[keys[0]], self.problems, ranges=self.ranges)
+                found = self.reader.domain(node, keys[0])
                 self.complete &= found is not None
                 if found is not None:
                     self.space[keys[0]] = found
@@ -145,7 +146,8 @@ class _ArmBuilder:
         return section in sections and name in (short, key)
 
     def finish(self, family: str) -> Arm | None:
-        if not self.complete:
+        space = settled(self.space, self.places, self.problems) if self.complete else None
+        if space is None:
             return None
         task = registry.task(self.task.name)
         cls = registry.estimator_class(family, self.estimator.name)
@@ -156,7 +158,7 @@ class _ArmBuilder:
             task.version,
             self.estimator.name,
             cls.version,
-            self.space,
+            space,
             self.defaults,
             frozenset(key for key, setting in self.declared.items() if setting.per_replica),
         )
@@ -195,23 +197,32 @@ class _ArmBuilder:
 
 
 def corners(arm: Arm) -> Iterator[dict[str, Any]]:
-    """The first point of the space, then each other value of each setting from there."""
-    ends = {key: _representatives(each) for key, each in arm.searched.items()}
-    first = {key: values[0] for key, values in ends.items()}
-    yield first
-    for key, values in ends.items():
-        for value in values[1:]:
-            yield {**first, key: value}
+    """The first point of the space, then each other value of each setting from there.
+
+    A setting that does not apply there has its values at the first point where it does.
+    """
+    seen = set()
+    for given in ({}, *_changes(arm)):
+        point = arm.points.completed(given)
+        text = canonical_json(point)
+        if text not in seen:
+            seen.add(text)
+            yield point
 
 
-def _representatives(each: Domain) -> tuple[Any, ...]:
-    match each:
-        case Fixed(value):
-            return (value,)
-        case Choice(values):
-            return values
-        case Range(low, high, _, whole):
-            return (int(low), int(high)) if whole else (low, high)
+def _changes(arm: Arm) -> Iterator[dict[str, Any]]:
+    """One value of one setting each, with what makes the setting apply."""
+    for key, each in arm.searched.items():
+        where = arm.points.reach(key)
+        if where is not None:
+            for value in _representatives(each):
+                yield {**where, key: value}
+
+
+def _representatives(each: Choice | Range) -> tuple[Value, ...]:
+    if isinstance(each, Choice):
+        return each.values
+    return member(each, each.low), member(each, each.high)
 
 
 def named(kind: str, name: str) -> None:
@@ -232,9 +243,15 @@ def named(kind: str, name: str) -> None:
 def point_mistakes(point: Mapping[str, Any], found: Sequence[Arm]) -> Iterator[str]:
     """What is wrong with a point to try first: names that no arm searches, values outside."""
     for name, value in point.items():
-        domains = [arm.searched[key] for arm in found for key in arm.keys_of(name)]
-        if not domains:
+        pairs = [(arm, key) for arm in found for key in arm.keys_of(name)]
+        inside = [(arm, key) for arm, key in pairs if arm.domain(key).contains(value)]
+        if not pairs:
             known = {key.partition(".")[2] for arm in found for key in arm.searched}
             yield f"expected a searched setting in first, got {name!r}{nearest(name, known)}"
-        elif not any(each.contains(value) for each in domains):
+        elif not inside:
             yield f"expected a value of {name!r} inside its range or among its choices, got {value}"
+        elif all(arm.points.reach(key, arm.point(point)) is None for arm, key in inside):
+            yield (
+                f"expected {name!r} in first only where its condition holds, got {dict(point)}; "
+                "leave it out, or change what it depends on"
+            )

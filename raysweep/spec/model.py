@@ -2,16 +2,15 @@
 
 import dataclasses
 import functools
-import itertools
-import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from raysweep import space
 from raysweep.identity import Configuration
-from raysweep.space import Choice, Domain, Fixed, Range, Value
+from raysweep.space import Choice, Conditional, Domain, Fixed, Range, Value
 from raysweep.spec.options import NO_BUDGET, Budget, EarlyStopping, Resources, Search, Select
+from raysweep.spec.points import Points
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,69}")  # a name of 64, and "-smoke"
 
@@ -48,32 +47,40 @@ class Arm:
         return f"{self.estimator_label} · {self.task_label}"
 
     @functools.cached_property
-    def searched(self) -> dict[str, Domain]:
-        """The settings with more than one value."""
-        return {key: domain for key, domain in self.space.items() if not isinstance(domain, Fixed)}
+    def points(self) -> Points:
+        """The points of the space."""
+        return Points(self.space)
+
+    @property
+    def searched(self) -> Mapping[str, Choice | Range]:
+        """The settings with more than one value where they apply, after those that decide it."""
+        return self.points.searched
 
     @property
     def size(self) -> int | None:
         """Configurations in the space; None if a range makes it infinite."""
-        sizes = [
-            len(domain.values) if isinstance(domain, Choice) else _whole_size(domain)
-            for domain in self.searched.values()
-        ]
-        return None if None in sizes else math.prod(size for size in sizes if size is not None)
+        return self.points.size
+
+    def domain(self, key: str) -> Choice | Range:
+        """What a searched setting may be where it applies."""
+        return self.searched[key]
+
+    def applies(self, key: str, chosen: Mapping[str, Value]) -> bool:
+        """Whether a searched setting applies; elsewhere it has its default.
+
+        Args:
+            key: `section.name`.
+            chosen: The assignment so far: of those before it in `searched` that apply.
+        """
+        return self.points.applies(key, chosen)
 
     def cells(self) -> Iterator[dict[str, Value]]:
-        """Every assignment of the searched settings; the last one varies fastest."""
-        keys = list(self.searched)
-        columns = [_values(self.space[key]) for key in keys]
-        for values in itertools.product(*columns):
-            yield dict(zip(keys, values, strict=True))
+        """Every assignment of the searched settings that apply; the last one varies fastest."""
+        return self.points.over(self.searched)
 
     def configuration(self, assignment: Mapping[str, Value]) -> Configuration:
         """The configuration at one point of the space."""
-        settings = {
-            key: domain.value if isinstance(domain, Fixed) else assignment[key]
-            for key, domain in self.space.items()
-        }
+        settings = {key: self.points.value(key, assignment) for key in self.space}
         return Configuration(
             self.task,
             self.task_version,
@@ -85,10 +92,16 @@ class Arm:
 
     def assignment(self, settings: Mapping[str, Value]) -> dict[str, Value] | None:
         """The point of the space that these settings are, or None if they are outside it."""
-        for key, domain in self.space.items():
-            if key not in settings or not domain.contains(settings[key]):
+        chosen: dict[str, Value] = {}
+        for key, domain in self.searched.items():
+            if self.applies(key, chosen):
+                if key not in settings or not domain.contains(settings[key]):
+                    return None
+                chosen[key] = settings[key]
+        for key in self.space:
+            if key not in settings or not space.same(self.points.value(key, chosen), settings[key]):
                 return None
-        return {key: settings[key] for key in self.searched}
+        return chosen
 
     @property
     def length(self) -> tuple[int, int]:
@@ -100,16 +113,8 @@ class Arm:
 
     @property
     def conditional(self) -> bool:
-        """Whether some searched setting applies only beside certain values of others."""
-        return False
-
-    def domain(self, key: str) -> Domain:
-        """What a searched setting may be where it applies."""
-        return self.searched[key]
-
-    def applies(self, key: str, chosen: Mapping[str, Value]) -> bool:
-        """Whether a searched setting applies beside the values chosen before it."""
-        return True
+        """Whether some setting applies only beside certain values of others."""
+        return any(isinstance(each, Conditional) for each in self.space.values())
 
     def keys_of(self, name: str) -> list[str]:
         """The searched settings that a name means: `section.name`, or the name alone."""
@@ -242,10 +247,10 @@ class Spec:
 def smoke_spec(spec: Spec) -> Spec:
     """The sweep cut down to a trial of its plumbing, under the name `<name>-smoke`.
 
-    Every choice becomes its first value and every range its low end; one seed, three steps,
-    evaluation on at most 200 examples with at most 2 samples.
+    Every choice becomes its first value and every range its low end, where it applies; one seed,
+    three steps, evaluation on at most 200 examples with at most 2 samples.
     """
-    arms = tuple(dataclasses.replace(arm, space=_smoke_space(arm.space)) for arm in spec.arms)
+    arms = tuple(dataclasses.replace(arm, space=_smoke_space(arm)) for arm in spec.arms)
     return dataclasses.replace(
         spec,
         name=f"{spec.name}-smoke",
@@ -263,41 +268,19 @@ def _plain(section: Any) -> dict[str, Any] | None:
     return None if section is None else dataclasses.asdict(section)
 
 
-def _smoke_space(domains: Mapping[str, Domain]) -> dict[str, Domain]:
+def _smoke_space(arm: Arm) -> dict[str, Domain]:
     limits = {
         "training.steps": 3,
         "task.evaluation_examples": 200,
         "task.evaluation_samples": 2,
         "task.bound_samples": 2,
     }
-    cut: dict[str, Domain] = {}
-    for key, domain in domains.items():
-        value = _values(domain)[0] if not isinstance(domain, Range) else _low(domain)
-        if key in limits:
-            value = limits[key] if value is None else min(value, limits[key])
-        cut[key] = Fixed(value)
+    first = arm.configuration(arm.points.completed({})).settings
+    cut: dict[str, Domain] = {key: Fixed(value) for key, value in first.items()}
+    for key, most in limits.items():
+        if key in first:
+            cut[key] = Fixed(most if first[key] is None else min(first[key], most))
     return cut
-
-
-def _low(domain: Range) -> float | int:
-    return int(domain.low) if domain.whole else domain.low
-
-
-def _whole_size(domain: Domain) -> int | None:
-    if isinstance(domain, Range) and domain.whole:
-        return int(domain.high) - int(domain.low) + 1
-    return None
-
-
-def _values(domain: Domain) -> tuple[Value, ...]:
-    match domain:
-        case Fixed(value):
-            return (value,)
-        case Choice(values):
-            return values
-        case Range(low, high, _, True):
-            return tuple(range(int(low), int(high) + 1))
-    raise ValueError(f"expected a finite choice, got {domain}")
 
 
 def _largest(domain: Domain) -> int:
@@ -306,4 +289,6 @@ def _largest(domain: Domain) -> int:
             return int(value)
         case Choice(values):
             return int(max(values))
-    return int(domain.high)
+        case Range(high=high):
+            return int(high)
+    return max(_largest(domain.domain), int(domain.otherwise))

@@ -6,11 +6,11 @@ from typing import Any
 
 from raysweep.errors import nearest
 from raysweep.registry import Setting
-from raysweep.space import Choice, Domain, Fixed, Range, coerce, describe, same
+from raysweep.space import Choice, Fixed, Plain, Range, coerce, describe, same
 from raysweep.spec.document import Node, Problems
 
 
-def domain(node: Node, setting: Setting, problems: Problems, *, ranges: bool) -> Domain | None:
+def domain(node: Node, setting: Setting, problems: Problems, *, ranges: bool) -> Plain | None:
     """The domain that a node describes, or None after noting why it describes none.
 
     Args:
@@ -26,20 +26,13 @@ def domain(node: Node, setting: Setting, problems: Problems, *, ranges: bool) ->
     keys = set(node.value)
     if keys == {"value"}:
         return _fixed(node.value["value"], setting, problems)
-    if "when" in keys:
-        problems.add(
-            node.where,
-            f"expected plain values for {setting.name!r}, got a condition "
-            "('when'), which this version does not support; use overrides",
-        )
-        return None
     if {"low", "high"} <= keys <= {"low", "high", "log"}:
         return _range(node, setting, problems, ranges=ranges)
     given = "{" + ", ".join(node.value) + "}"
     problems.add(
         node.where,
-        f"expected a value, a list of choices, {{low, high, log}} or "
-        f"{{value}} for {setting.name!r}, got {given}",
+        f"expected a value, a list of choices, {{low, high, log}}, {{value}} or "
+        f"{{when, ...}} for {setting.name!r}, got {given}",
     )
     return None
 
@@ -81,7 +74,7 @@ def _fixed(node: Node, setting: Setting, problems: Problems) -> Fixed | None:
         return None
 
 
-def _choice(node: Node, setting: Setting, problems: Problems) -> Domain | None:
+def _choice(node: Node, setting: Setting, problems: Problems) -> Plain | None:
     if not node.value:
         problems.add(node.where, f"expected at least one choice for {setting.name!r}, got []")
         return None
@@ -103,7 +96,7 @@ def _choice(node: Node, setting: Setting, problems: Problems) -> Domain | None:
     return Fixed(values[0]) if len(values) == 1 else Choice(tuple(values))
 
 
-def _range(node: Node, setting: Setting, problems: Problems, *, ranges: bool) -> Domain | None:
+def _range(node: Node, setting: Setting, problems: Problems, *, ranges: bool) -> Plain | None:
     members = typing.get_args(setting.type) or (setting.type,)
     if float not in members and int not in members:
         problems.add(

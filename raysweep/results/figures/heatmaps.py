@@ -11,7 +11,7 @@ from raysweep.errors import SpecError, nearest
 from raysweep.identity import canonical_json
 from raysweep.results.figures.scope import MetricRequest, Numbers, Scope
 from raysweep.results.select import Candidate, choose
-from raysweep.space import Choice, Fixed, Range
+from raysweep.space import Choice, Conditional, Fixed, Plain, Range, plain
 from raysweep.spec.model import Arm, Spec
 
 if TYPE_CHECKING:
@@ -151,17 +151,22 @@ def searched_setting(spec: Spec, name: str | None) -> str:
 
 def columns(arms: Iterable[Arm], setting: str) -> tuple[Column, ...]:
     """The values that the setting has in these arms, in order; a range becomes intervals."""
-    domains = [arm.space[setting] for arm in arms if setting in arm.space]
+    spaces = [arm.space[setting] for arm in arms if setting in arm.space]
+    domains = [plain(each) for each in spaces]
     ranges = [each for each in domains if isinstance(each, Range) and not _is_short(each)]
-    values = {canonical_json(value): value for each in domains for value in _values(each)}
+    values = _each_once(value for each in domains for value in _values(each))
+    elsewhere = _each_once(each.otherwise for each in spaces if isinstance(each, Conditional))
     if ranges:
-        return _intervals(ranges, values.values())
+        apart = [each for each in elsewhere if not any(own.contains(each) for own in ranges)]
+        apart = _each_once([*apart, *(value for value in values if not _is_number(value))])
+        numbers = [value for value in values if value not in apart]
+        return (*(Column(_text(value), value) for value in apart), *_intervals(ranges, numbers))
+    values = _each_once([*values, *elsewhere])
     if not values:
         return (Column(ABSENT),)
-    ordered = list(values.values())
-    if all(_is_number(value) for value in ordered):
-        ordered.sort()
-    return tuple(Column(_text(value), value) for value in ordered)
+    if all(_is_number(value) for value in values):
+        values.sort()
+    return tuple(Column(_text(value), value) for value in values)
 
 
 def _panel(
@@ -201,7 +206,7 @@ def _place(value: Any, shown: Sequence[Column]) -> int | None:
         if column.interval is None:
             if column.label == ABSENT or canonical_json(column.value) == canonical_json(value):
                 return place
-        elif value < column.interval[1] or place == len(shown) - 1:
+        elif _is_number(value) and (value < column.interval[1] or place == len(shown) - 1):
             return place
     return None
 
@@ -231,7 +236,7 @@ def _scored(panels: Sequence[HeatmapPanel], direction: str) -> tuple[HeatmapPane
 
 
 def _intervals(ranges: Sequence[Range], values: Iterable[Any]) -> tuple[Column, ...]:
-    numbers = [float(value) for value in values if _is_number(value)]
+    numbers = [float(value) for value in values]
     low = min([each.low for each in ranges] + numbers)
     high = max([each.high for each in ranges] + numbers)
     if any(each.log for each in ranges) and low > 0:
@@ -246,7 +251,11 @@ def _is_short(each: Range) -> bool:
     return each.whole and each.high - each.low < WIDE
 
 
-def _values(domain: Fixed | Choice | Range) -> tuple[Any, ...]:
+def _each_once(values: Iterable[Any]) -> list[Any]:
+    return list({canonical_json(value): value for value in values}.values())
+
+
+def _values(domain: Plain) -> tuple[Any, ...]:
     match domain:
         case Fixed(value):
             return (value,)
