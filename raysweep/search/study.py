@@ -1,22 +1,16 @@
 """One Optuna study per arm, in memory: proposes configurations, is told their mean over seeds."""
 
 import dataclasses
-import json
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.trial import TrialState
 
 from raysweep.identity import canonical_json, digest
-from raysweep.space import Choice, Domain, Range, Value
+from raysweep.search.distributions import distribution, from_optuna, to_optuna
+from raysweep.space import Value
 from raysweep.spec.model import Arm
 from raysweep.spec.options import Search
 
@@ -52,7 +46,7 @@ class ArmStudy:
     def __init__(self, arm: Arm, search: Search, mode: str) -> None:
         self.arm = arm
         self.search = search
-        self.distributions = {key: _distribution(each) for key, each in arm.searched.items()}
+        self.distributions = {key: distribution(each) for key, each in arm.searched.items()}
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         directions: Any = {"min": "minimize", "max": "maximize"}
         self.study = optuna.create_study(direction=directions[mode], sampler=self._sampler(0))
@@ -144,40 +138,11 @@ class ArmStudy:
 
     def _inside(self, assignment: Mapping[str, Value]) -> dict[str, Any]:
         """The assignment in Optuna's terms: values it cannot hold become JSON text."""
-        return {key: _to_optuna(value, self.arm.searched[key]) for key, value in assignment.items()}
+        return {key: to_optuna(value, self.arm.searched[key]) for key, value in assignment.items()}
 
     def _outside(self, params: Mapping[str, Any]) -> dict[str, Value]:
-        return {key: _from_optuna(params[key], domain) for key, domain in self.arm.searched.items()}
+        return {key: from_optuna(params[key], domain) for key, domain in self.arm.searched.items()}
 
 
 def _key(assignment: Mapping[str, Value]) -> str:
     return canonical_json(dict(assignment))
-
-
-def _distribution(domain: Domain) -> BaseDistribution:
-    match domain:
-        case Choice(values):
-            return CategoricalDistribution([_to_optuna(value, domain) for value in values])
-        case Range(low, high, log, True):
-            return IntDistribution(int(low), int(high), log=log)
-        case Range(low, high, log, _):
-            return FloatDistribution(low, high, log=log)
-    raise ValueError(f"expected a choice or a range, got {domain}")
-
-
-def _to_optuna(value: Value, domain: Domain) -> Any:
-    if not isinstance(domain, Choice):
-        return value
-    return value if _plain(domain) else json.dumps(value)
-
-
-def _from_optuna(value: Any, domain: Domain) -> Value:
-    if not isinstance(domain, Choice) or _plain(domain):
-        return value
-    return next(each for each in domain.values if json.dumps(each) == value)
-
-
-def _plain(choice: Choice) -> bool:
-    """Whether Optuna can hold the values as they are, and tell them apart."""
-    kinds = {type(value) for value in choice.values}
-    return len(kinds) == 1 and kinds <= {bool, int, float, str}
