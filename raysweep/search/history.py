@@ -19,7 +19,6 @@ from optuna.trial import FrozenTrial, TrialState
 from raysweep import space
 from raysweep.results.select import Candidate, candidates
 from raysweep.search.distributions import distribution, to_optuna
-from raysweep.space import Domain
 from raysweep.spec.model import Arm
 
 if TYPE_CHECKING:
@@ -100,8 +99,8 @@ class _Terms:
 
     def __init__(self, arm: Arm) -> None:
         self.names = {key: _short(arm, key) for key in arm.searched}
-        self.domains = {key: _domain(arm, key) for key in arm.searched}
-        self.distributions = {key: distribution(each) for key, each in self.domains.items()}
+        self.domains = arm.searched
+        self.distributions = {key: distribution(each) for key, each in arm.searched.items()}
 
     def point(
         self, assignment: Mapping[str, Any]
@@ -119,12 +118,6 @@ def _short(arm: Arm, key: str) -> str:
     """The setting's name alone, where no other searched one has it."""
     name = key.partition(".")[2]
     return name if len(arm.keys_of(name)) == 1 else key
-
-
-def _domain(arm: Arm, key: str) -> Domain:
-    """What a searched setting may be, whether or not it always applies."""
-    found = getattr(arm, "domain", arm.searched.__getitem__)(key)
-    return getattr(found, "domain", found)
 
 
 def _trial(

@@ -43,7 +43,7 @@ def importance(
             f"{nearest(evaluator, EVALUATORS)}"
         )
     with quiet():
-        return [_record(each, evaluator) for each in histories(results, (metric,))]
+        return [record_of(each, evaluator) for each in histories(results, (metric,))]
 
 
 def render(sweep: str, found: Sequence[Mapping[str, Any]], form: str) -> str:
@@ -69,7 +69,8 @@ def render(sweep: str, found: Sequence[Mapping[str, Any]], form: str) -> str:
     return text + "".join(f"{note}\n" for record in found for note in _notes(record))
 
 
-def _record(history: History, evaluator: str) -> dict[str, Any]:
+def record_of(history: History, evaluator: str) -> dict[str, Any]:
+    """One arm's record."""
     finished = [trial for trial in history.trials if trial.state == TrialState.COMPLETE]
     left_out = _left_out(history, finished)
     names = {name for trial in finished for name in trial.params} - set(left_out)
