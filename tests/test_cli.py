@@ -256,7 +256,16 @@ def test_a_signal_while_ray_starts_ends_with_its_code(tmp_path, number, code):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["table", "x"], ["status"], ["sql", "x", "y"], ["plot", "x"]]
+    "arguments",
+    [
+        ["--help"],
+        ["table", "x"],
+        ["status"],
+        ["sql", "x", "y"],
+        ["plot", "x"],
+        ["importance", "x"],
+        ["export", "x", "--optuna", "y"],
+    ],
 )
 def test_reading_commands_import_neither_torch_nor_ray(arguments, tmp_path):
     unwanted = {"torch", "ray", "optuna", "sklearn"}
