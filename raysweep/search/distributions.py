@@ -1,4 +1,4 @@
-"""The values of a setting in Optuna's terms, and back."""
+"""Between a sweep file's values and Optuna's."""
 
 import json
 from typing import Any
@@ -9,16 +9,13 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.trial import Trial
 
 from raysweep.space import Choice, Domain, Range, Value
 
 
 def distribution(domain: Domain) -> BaseDistribution:
-    """What a search may draw: a choice or a range.
-
-    Raises:
-        ValueError: If the domain is one value, which nothing draws.
-    """
+    """Optuna's distribution over a choice or a range."""
     match domain:
         case Choice(values):
             return CategoricalDistribution([to_optuna(value, domain) for value in values])
@@ -29,15 +26,38 @@ def distribution(domain: Domain) -> BaseDistribution:
     raise ValueError(f"expected a choice or a range, got {domain}")
 
 
+def suggest(trial: Trial, key: str, domain: Domain) -> Value:
+    """The value that a trial proposes for a setting."""
+    match domain:
+        case Choice(values):
+            options = [to_optuna(value, domain) for value in values]
+            return from_optuna(trial.suggest_categorical(key, options), domain)
+        case Range(low, high, log, True):
+            return trial.suggest_int(key, int(low), int(high), log=log)
+        case Range(low, high, log, _):
+            return trial.suggest_float(key, low, high, log=log)
+    raise ValueError(f"expected a choice or a range, got {domain}")
+
+
+def corner(domain: Domain) -> Any:
+    """The first choice or the low end, in Optuna's terms."""
+    match domain:
+        case Choice(values):
+            return to_optuna(values[0], domain)
+        case Range(low, _, _, whole):
+            return int(low) if whole else low
+    raise ValueError(f"expected a choice or a range, got {domain}")
+
+
 def to_optuna(value: Value, domain: Domain) -> Any:
-    """The value as Optuna holds it: JSON text where it could not tell a choice's values apart."""
+    """The value in Optuna's terms: what it cannot hold becomes JSON text."""
     if not isinstance(domain, Choice):
         return value
     return value if _plain(domain) else json.dumps(value)
 
 
 def from_optuna(value: Any, domain: Domain) -> Value:
-    """The domain's value that `to_optuna` made this one of."""
+    """The value that `to_optuna` made."""
     if not isinstance(domain, Choice) or _plain(domain):
         return value
     return next(each for each in domain.values if json.dumps(each) == value)
