@@ -230,6 +230,52 @@ def sql(sweep: str, query: str, store: str | None, form: str) -> int:
 @cli.command()
 @click.argument("sweep")
 @STORE
+@click.option(
+    "--optuna", metavar="FILE", required=True, help="New .log or .jsonl journal, or SQLite."
+)
+@click.option("--metric", metavar="M", help="Objective [default: what the sweep selects by].")
+def export(sweep: str, store: str | None, optuna: str, metric: str | None) -> int:
+    """Write a sweep's studies, one per arm, for Optuna and optuna-dashboard."""
+    from raysweep.results.results import Results
+
+    click.echo(Results(_store(store), sweep).export_optuna(optuna, metric).text)
+    return 0
+
+
+@cli.command()
+@click.argument("sweep")
+@STORE
+@click.option("--metric", metavar="M", help="Metric [default: what the sweep selects by].")
+@click.option(
+    "--evaluator",
+    default="ped-anova",
+    show_default=True,
+    type=click.Choice(["ped-anova", "fanova", "mdi"]),
+    help="Optuna's evaluator.",
+)
+@click.option(
+    "--format",
+    "form",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "json"]),
+    help="How to print it.",
+)
+def importance(sweep: str, store: str | None, metric: str | None, evaluator: str, form: str) -> int:
+    """Show how much each searched setting matters, arm by arm."""
+    from raysweep.results.results import Results
+
+    results = Results(_store(store), sweep)
+    found = results.importance(metric, evaluator)
+    from raysweep.search.importance import render
+
+    click.echo(render(sweep, found, form), nl=False)
+    return 0
+
+
+@cli.command()
+@click.argument("sweep")
+@STORE
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def rm(sweep: str, store: str | None, yes: bool) -> int:
     """Delete a sweep with all its results."""

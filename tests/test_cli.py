@@ -96,7 +96,9 @@ def test_sql_answers_over_runs_and_curves(ran):
 def test_sql_refuses_a_bad_query_in_one_line(ran):
     code, _, err = ran("sql", "small", "select nothing from nowhere")
     assert code == 2
-    assert err.startswith("raysweep: sql: expected a query over runs, curves, attempts and decisions")
+    assert err.startswith(
+        "raysweep: sql: expected a query over runs, curves, attempts and decisions"
+    )
     assert err.count("\n") == 1
 
 
@@ -256,7 +258,16 @@ def test_a_signal_while_ray_starts_ends_with_its_code(tmp_path, number, code):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["table", "x"], ["status"], ["sql", "x", "y"], ["plot", "x"]]
+    "arguments",
+    [
+        ["--help"],
+        ["table", "x"],
+        ["status"],
+        ["sql", "x", "y"],
+        ["plot", "x"],
+        ["importance", "x"],
+        ["export", "x", "--optuna", "y"],
+    ],
 )
 def test_reading_commands_import_neither_torch_nor_ray(arguments, tmp_path):
     unwanted = {"torch", "ray", "optuna", "sklearn"}

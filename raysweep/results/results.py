@@ -1,6 +1,6 @@
 """The results of one sweep: Arrow tables, SQL, and the table. Needs neither torch nor Ray."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ from raysweep.store.store import SweepStore
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from raysweep.search.export import Export
 
 
 class Results:
@@ -96,21 +98,64 @@ class Results:
 
         return figure(self, kind, options)
 
-    def rows(self, *metrics: str) -> list[Mapping[str, Any]]:
-        """Every ended run with these final metrics and its decoded `settings`, for selection."""
-        found = self.store.read(self.store.dataset("runs"), self._columns(*metrics))
+    def importance(
+        self, metric: str | None = None, evaluator: str = "ped-anova"
+    ) -> list[dict[str, Any]]:
+        """How much each searched setting matters, by one of Optuna's evaluators.
+
+        Args:
+            metric: What settings may matter to, as its mean over seeds; the first that the sweep
+                selects by if None.
+            evaluator: `ped-anova`, `fanova` or `mdi`.
+
+        Returns:
+            A record per arm, in the file's order: `task`, `estimator`, `metric`, `evaluator`,
+            `configurations` (how many finished), `importances` (a share of 1 for each setting,
+            the largest first), `left_out` (settings without one, and why), and `reason`: why
+            there are none, or None.
+
+        Raises:
+            SpecError: If the sweep has no such metric, or there is no such evaluator.
+        """
+        from raysweep.search.importance import importance
+
+        return importance(self, metric, evaluator)
+
+    def export_optuna(self, path: str | Path, metric: str | None = None) -> "Export":
+        """Writes the sweep's studies, one per arm, into a new file that Optuna opens.
+
+        Args:
+            path: A journal if it ends in `.log` or `.jsonl`, SQLite otherwise.
+            metric: The objective; what the sweep selects by if None.
+
+        Raises:
+            SpecError: If the sweep has no such metric, or the file cannot be written or is there.
+        """
+        from raysweep.search.export import export
+
+        return export(self, path, metric)
+
+    def rows(self, *metrics: str, about: Sequence[str] = ()) -> list[Mapping[str, Any]]:
+        """Every ended run with these final metrics and its decoded `settings`, for selection.
+
+        Args:
+            metrics: Their names.
+            about: Other columns of `runs` to have.
+        """
+        found = self.store.read(self.store.dataset("runs"), self._columns(metrics, about))
         return [
             {**row, "settings": schema.decode_settings(row, found.schema)}
             for row in found.to_pylist()
         ]
 
-    def _columns(self, *metrics: str) -> list[str]:
+    def _columns(self, metrics: Sequence[str], about: Sequence[str]) -> list[str]:
         needed = {
             "run_id",
             "status",
             "task_name",
             "estimator_name",
             "configuration_id",
+            *about,
             *(f"metric.{each}" for each in metrics),
         }
         present = self.store.dataset("runs").schema.names
