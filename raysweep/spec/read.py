@@ -157,6 +157,7 @@ class _FileReader:
             ("select", _selection_mistake(spec.search, spec.select)),
             ("seeds", _report_mistake(spec)),
             ("early_stopping", _racing_mistake(spec.early_stopping, spec.seeds)),
+            ("early_stopping", _grace_mistake(spec)),
         ):
             if mistake:
                 where = self.root.key_where.get(section, self.root.where)
@@ -331,6 +332,20 @@ def _racing_mistake(stopping: EarlyStopping | None, seeds: tuple[int, ...]) -> s
             f"expected racing to start with fewer seeds than there are, got start {start} and "
             f"{len(seeds)} seeds; add seeds, or remove early_stopping"
         )
+    return None
+
+
+def _grace_mistake(spec: Spec) -> str | None:
+    stopping = spec.early_stopping
+    if stopping is None or not stopping.by_steps or stopping.settings["grace"] is not None:
+        return None
+    for arm in spec.arms:
+        if "training.steps" in arm.searched:
+            return (
+                f"expected grace where steps are searched, as in {arm.name}: its runs must be "
+                f"judged at the same steps; write early_stopping: {{pruner: {stopping.pruner}, "
+                "grace: N}"
+            )
     return None
 
 
