@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from raysweep.runs import Runs
-from raysweep.search.arm_search import ArmSearch
+from raysweep.search.arm_search import ArmSearch, Spent
 from raysweep.spec.model import Spec
 from raysweep.spec.options import Budget
 
@@ -54,24 +54,22 @@ class Allowance:
     def _within(self, budget: Budget, searches: Sequence[ArmSearch], cost: int) -> bool:
         if not budget:
             return True
-        used = [self._used(search) for search in searches]
-        runs = sum(ran + to_come for ran, to_come, _ in used) + cost
+        fresh = len(self.spec.report_seeds)
+        runs = sum(each.spent.runs + each.bound + fresh for each in searches) + cost
         if budget.runs is not None and runs > budget.runs:
             return False
         if budget.hours is None:
             return True
-        ran = sum(each for each, _, _ in used)
-        seconds = sum(each for _, _, each in used)
-        mean = seconds / ran if ran else 0.0
-        return seconds + mean * (runs - ran) <= 3600 * budget.hours
+        spent = self._spent(searches)
+        mean = spent.seconds / spent.runs if spent.runs else 0.0
+        return spent.seconds + mean * (runs - spent.runs) <= 3600 * budget.hours
 
-    def _used(self, search: ArmSearch) -> tuple[int, int, float]:
-        """An arm's runs that ended, those it is bound to run, and the seconds of the first."""
-        ids = {member.run.run_id for members in search.members.values() for member in members}
-        fresh = {member.run.run_id for member in search.reported}
-        ended = [self.runs.ended[each] for each in ids | fresh if each in self.runs.ended]
-        ran = [each for each in ended if not each.never_ran]
-        waiting = {m.run.run_id for each in search.open.values() for m in each.members}
-        to_come = len(waiting - self.runs.ended.keys())
-        to_come += len(fresh - self.runs.ended.keys()) if fresh else len(self.spec.report_seeds)
-        return len(ran), to_come, sum(each.seconds for each in ran)
+    def _spent(self, searches: Sequence[ArmSearch]) -> Spent:
+        """What has ended, in open configurations and on fresh seeds, too."""
+        found = Spent()
+        for search in searches:
+            waiting = [member for each in search.open.values() for member in each.members]
+            found.add(self.runs.of([*waiting, *search.reported]))
+            found.runs += search.spent.runs
+            found.seconds += search.spent.seconds
+        return found

@@ -6,7 +6,7 @@ from typing import Any
 
 from raysweep.identity import Configuration, Run
 from raysweep.plan import Member
-from raysweep.runs import FAILED, Outcome, Runs, outcome
+from raysweep.runs import FAILED, Ended, Outcome, Runs, outcome
 from raysweep.search.kept import Kept
 from raysweep.search.racing import Values, clearly_worse, rounds
 from raysweep.search.study import ArmStudy, Proposal
@@ -35,6 +35,25 @@ class Open:
         return self.members[: self.count]
 
 
+@dataclasses.dataclass
+class Spent:
+    """What closed configurations took.
+
+    Args:
+        runs: Those that trained.
+        seconds: Their time.
+    """
+
+    runs: int = 0
+    seconds: float = 0.0
+
+    def add(self, ended: Iterable[Ended]) -> None:
+        """Takes runs in."""
+        for each in ended:
+            self.runs += not each.never_ran
+            self.seconds += each.seconds
+
+
 class ArmSearch:
     """The search of one arm.
 
@@ -54,6 +73,8 @@ class ArmSearch:
         self.opened: list[str] = []  # for whoever keeps the owners of runs; it takes them out
         self.reported: list[Member] = []
         self.exhausted = False
+        self.spent = Spent()
+        self.bound = 0  # runs of open configurations, ended or not
 
     @property
     def run_ids(self) -> set[str]:
@@ -110,6 +131,7 @@ class ArmSearch:
                 found = Outcome((), waiting.count, found.values[0])
             self.study.tell(waiting.proposal, found)
             del self.open[configuration_id]
+            self.bound -= len(waiting.members)
             self._close(configuration_id, waiting.members, found)
         return fresh
 
@@ -138,6 +160,7 @@ class ArmSearch:
         configuration_id = members[0].run.configuration.configuration_id
         waiting = Open(proposal, members, self._first_count(members))
         self.open[configuration_id] = waiting
+        self.bound += len(members)
         self.opened.append(configuration_id)
         self.members[configuration_id] = members
         fresh = self.runs.plan(waiting.planned)
@@ -146,6 +169,7 @@ class ArmSearch:
     def _close(self, configuration_id: str, members: list[Member], found: Outcome) -> None:
         self.members[configuration_id] = members
         self.closed[configuration_id] = found
+        self.spent.add(self.runs.of(members))
         self.runs.drop(members)
         self.runs.plan([each for each in members if each.run.run_id in self.runs.ended])
 

@@ -29,6 +29,7 @@ _CLASSES: dict[str, type[BaseSampler]] = {
 _QUIET = {name: {"warn_independent_sampling": False} for name in ("gp", "qmc", "cmaes")}
 ADAPTIVE = frozenset({"tpe", "gp", "cmaes", "nsga2"})
 KEEPS_ATTRIBUTES = frozenset({"cmaes", "nsga2"})
+MIN_SOURCES = 10  # `cmaes` starts from the best tenth of them
 # What a trial that this sampler did not propose carries: for `nsga2` it is of the first generation.
 BRED = {"NSGAIISampler:generation": 0}
 
@@ -56,8 +57,10 @@ def make_sampler(
     settings = {**_QUIET.get(search.sampler, {}), **search.settings}
     if search.sampler == "tpe" and conditional:
         settings.setdefault("group", True)
-    if search.sampler == "cmaes" and history and not settings.get("use_separable_cma"):
-        settings["source_trials"] = list(history)
+    if search.sampler == "cmaes" and not settings.get("use_separable_cma"):
+        sources = [each for each in history if each.params]
+        if len(sources) >= MIN_SOURCES:
+            settings["source_trials"] = sources
     cls: type = _CLASSES[search.sampler]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

@@ -163,7 +163,7 @@ class _FileReader:
                 where = self.root.key_where.get(section, self.root.where)
                 self.problems.add(where, mistake)
         node = self.sections.get("search")
-        for point in spec.search.first:
+        for point in spec.search.first if spec.arms else ():
             for mistake in arms.point_mistakes(point, spec.arms):
                 where = node.value["first"].where if node else self.root.where
                 self.problems.add(where, mistake)
