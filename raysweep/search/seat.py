@@ -67,25 +67,34 @@ class SeatedJudge:
         self.decisions.write(decisions)
 
     def _from_curves(self, judged: set[str]) -> Iterator[list[Decision]]:
+        """What would have been put down of configurations that ended unjudged, step by step."""
         rows = self.store.dataset("runs").to_table(columns=["run_id", "status", "steps"])
-        steps = {row["run_id"]: row["steps"] for row in rows.to_pylist() if row["status"] == "done"}
+        ends = {
+            row["run_id"]: (row["steps"], row["status"])
+            for row in rows.to_pylist()
+            if row["status"] in ("done", "stopped") and row["steps"]
+        }
         ended = {
             key: run_ids
             for key, run_ids in self._runs.items()
-            if key not in judged and all(each in steps for each in run_ids)
+            if key not in judged and all(each in ends for each in run_ids)
         }
-        at = {key: steps[run_ids[0]] for key, run_ids in ended.items()}
-        wanted = {step for key in ended for step in (*self.stopping.rungs(*self._lengths[key]),)}
-        values = self._curve_means(ended, sorted(wanted | set(at.values())))
-        for step in sorted({step for _, step in values}):
-            for last in (False, True):
-                sitting = [
-                    Decision(key, step, values[key, step], False, last)
-                    for key in ended
-                    if (key, step) in values and (step == at[key]) == last
-                ]
-                if sitting:
-                    yield sitting
+        last = {key: min(ends[each] for each in run_ids) for key, run_ids in ended.items()}
+        rungs = {step for key in ended for step in self.stopping.rungs(*self._lengths[key])}
+        steps = sorted(rungs | {step for step, _ in last.values()})
+        values = self._curve_means(ended, steps)
+        for step in steps:
+            sitting = [
+                Decision(key, step, values[key, step], last[key] == (step, "stopped"), False)
+                for key in ended
+                if (key, step) in values and last[key] != (step, "done")
+            ]
+            ending = [
+                Decision(key, step, values[key, step], False, True)
+                for key in ended
+                if (key, step) in values and last[key] == (step, "done")
+            ]
+            yield from (each for each in (sitting, ending) if each)
 
     def _curve_means(
         self, configurations: Mapping[str, Sequence[str]], steps: Sequence[int]
