@@ -107,7 +107,7 @@ class Schedule:
             return None
         self.save()
         if not len(self.queue) and len(self.in_flight) < (self.size.workers if self.size else 1):
-            self._cut(self._open_one_more())
+            self._cut([*self._open_one_more(), *self._fill()])
         while (pack := self.queue.take()) is not None:
             wanted = [run.run_id for run in pack.runs if run.run_id in self.planned]
             if wanted:
@@ -261,9 +261,9 @@ class Schedule:
         """A configuration beyond the batch, for a worker that would have nothing to do."""
         if self.spec.search.batch is None:
             for search in sorted(self.arms, key=lambda each: len(each.open)):
-                members = self._open_next(search)
-                if members:
-                    return members
+                while (members := self._open_next(search)) is not None:
+                    if members:
+                        return members
         return []
 
     def _open_next(self, search: ArmSearch) -> list[Member] | None:
