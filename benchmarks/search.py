@@ -71,7 +71,9 @@ def differences(found: Sequence[Found], base: Sequence[Found]) -> list[float]:
 def show_samplers(found: Figures) -> None:
     """The regret of each sampler, and how often it is below random search's."""
     click.echo("\nregret of the selected configuration: 40 configurations, 3 seeds each")
-    click.echo(f"{'sampler':10s} {'median':>7s} {'interval':>16s} {'difference':>17s} {'better':>8s}")
+    click.echo(
+        f"{'sampler':10s} {'median':>7s} {'interval':>16s} {'difference':>17s} {'better':>8s}"
+    )
     for sampler in SAMPLERS:
         middle, low, high = median_interval(regrets(found[sampler]))
         each = differences(found[sampler], found["random"])
@@ -104,7 +106,9 @@ def show_savings(title: str, found: Figures, pairs: Mapping[str, str]) -> None:
 def show_bias(found: Figures) -> None:
     """How far the shown values are from the truth."""
     click.echo("\nvalue of the selected configuration less its truth, in standard errors (z)")
-    click.echo(f"{'sampler':10s} {'3 searched seeds':>19s} {'z':>6s} {'10 fresh seeds':>19s} {'z':>6s}")
+    click.echo(
+        f"{'sampler':10s} {'3 searched seeds':>19s} {'z':>6s} {'10 fresh seeds':>19s} {'z':>6s}"
+    )
     for sampler in SAMPLERS:
         line = f"{sampler:10s}"
         for values in search_figures.biases(found[sampler]):
@@ -130,9 +134,12 @@ def main(repetitions: int, first: int, out: Path | None, workers: int) -> None:
     show_bias(found)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        search_figures.regret(found).savefig(out / "search-regret.png")
-        search_figures.bias(found).savefig(out / "search-bias.png")
-        search_figures.savings(found, {**raced, **stopped}).savefig(out / "search-savings.png")
+        for name, figure in (
+            ("regret", search_figures.regret(found)),
+            ("bias", search_figures.bias(found)),
+            ("savings", search_figures.savings(found, {**raced, **stopped})),
+        ):
+            figure.savefig(out / f"search-{name}.png", dpi=200)
 
 
 if __name__ == "__main__":

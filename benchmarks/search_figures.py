@@ -10,7 +10,13 @@ from matplotlib.figure import Figure
 from benchmarks.searches import Found
 from raysweep.results.figures.style import colour, finish, our_style
 
-LINES = {"random": "#777777", "qmc": colour(3), "tpe": colour(0), "gp": colour(1), "cmaes": colour(2)}
+LINES = {
+    "random": "#777777",
+    "qmc": colour(3),
+    "tpe": colour(0),
+    "gp": colour(1),
+    "cmaes": colour(2),
+}
 NAMES = {"random": "random", "qmc": "qmc", "tpe": "TPE", "gp": "GP", "cmaes": "CMA-ES"}
 Figures = Mapping[str, Sequence[Found]]
 
@@ -22,7 +28,6 @@ def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
     def styled(*given: object) -> Figure:
         with our_style():
             figure = draw(*given)
-            figure.set_dpi(200)
             figure.canvas.draw()
             return figure
 

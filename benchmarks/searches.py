@@ -40,6 +40,7 @@ class Case:
         seeds: Section `seeds`.
         early_stopping: Section `early_stopping`, if there is one.
         configurations: How many to try.
+        task: Other settings of the task.
     """
 
     label: str
@@ -47,6 +48,7 @@ class Case:
     seeds: int | Mapping[str, int]
     early_stopping: Mapping[str, Any] | None = None
     configurations: int = CONFIGURATIONS
+    task: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def file(self, repetition: int) -> dict[str, Any]:
         """The content of the sweep file."""
@@ -60,6 +62,7 @@ class Case:
                     "world": repetition,
                     "x": RANGES["x"],
                     "y": RANGES["y"],
+                    **self.task,
                 }
             },
             "estimators": {"any": {"estimator": "straight_through"}},
