@@ -11,6 +11,7 @@ PLUGIN = TESTS / "plugin"
 
 # Workers and command-line tests are other processes: they must see the plug-in too.
 sys.path.insert(0, str(PLUGIN))
+sys.path.insert(0, str(TESTS.parent / "benchmarks" / "plugin"))  # in this process only
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(PLUGIN), *filter(None, [os.environ.get("PYTHONPATH")])]
 )

@@ -5,7 +5,9 @@ import math
 import pytest
 
 from raysweep.runs import FAILED, Outcome
+from raysweep.search.pruners import Rungs
 from raysweep.search.study import ArmStudy
+from raysweep.spec.options import EarlyStopping
 from raysweep.spec.read import read_spec
 
 
@@ -117,3 +119,10 @@ def test_an_adopted_configuration_is_told_its_own_value():
     found.tell(proposal, Outcome((7.0,)))
     (trial,) = found.study.trials
     assert (trial.params["training.lr"], trial.value) == (0.125, 7.0)
+
+
+def test_patient_raises_no_warning():
+    settings = {"grace": 3, "interval": None, "patience": 3, "min_delta": 0.0}
+    rungs = Rungs(EarlyStopping("patient", "train_loss", "min", settings), 81, 3)
+    rungs.enter(3, {"a": 1.0})
+    assert not rungs.is_poor("a")

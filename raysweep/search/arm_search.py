@@ -97,7 +97,7 @@ class ArmSearch:
             found = self._outcome(members, len(members))
             if found is not None:
                 attributes = self.kept.of(configuration_id)
-                self.study.add(seen[configuration_id], found, attributes)
+                self.study.add(seen[configuration_id], self._told(members, found), attributes)
                 self._close(configuration_id, members, found)
         for configuration_id in ids:
             if configuration_id not in self.closed:
@@ -129,7 +129,7 @@ class ArmSearch:
                     continue
                 self.runs.stop(waiting.members[waiting.count :])
                 found = Outcome((), waiting.count, found.values[0])
-            self.study.tell(waiting.proposal, found)
+            self.study.tell(waiting.proposal, self._told(waiting.members, found))
             del self.open[configuration_id]
             self.bound -= len(waiting.members)
             self._close(configuration_id, waiting.members, found)
@@ -185,6 +185,17 @@ class ArmSearch:
         if self._races and statuses & {"diverged", "failed"}:
             return FAILED
         return outcome(ended) if len(ended) == count else None
+
+    def _told(self, members: Sequence[Member], found: Outcome) -> Outcome:
+        """What the sampler learns of an outcome.
+
+        Runs of a configuration that lost a race are whole, so their mean is a value like others;
+        `gp` and `cmaes` would learn nothing from a pruned trial.
+        """
+        whole = all(each.status == "done" or each.never_ran for each in self.runs.of(members))
+        if found.stopped_at is None or found.value_then is None or not whole:
+            return found
+        return Outcome((found.value_then,))
 
     def _loses(self, configuration_id: str, waiting: Open) -> bool:
         others = (
