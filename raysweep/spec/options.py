@@ -161,7 +161,7 @@ class EarlyStopping:
         given = self.settings["grace"]
         if given is None:
             reduction = self.settings.get("reduction")
-            given = steps / reduction**3 if reduction else steps / 10
+            given = steps / reduction**2 if reduction else steps / 10
         return min(_up(given, report_every), steps)
 
 
