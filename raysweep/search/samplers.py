@@ -54,7 +54,7 @@ def make_sampler(
         ValueError: If Optuna refuses a setting.
     """
     settings = {**_QUIET.get(search.sampler, {}), **search.settings}
-    if search.sampler == "tpe" and conditional:
+    if search.sampler == "tpe" and conditional and settings.get("multivariate") is not False:
         settings.setdefault("group", True)
     if search.sampler == "cmaes" and history and not settings.get("use_separable_cma"):
         settings["source_trials"] = list(history)
