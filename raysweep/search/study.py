@@ -120,8 +120,8 @@ class ArmStudy:
             self.study.enqueue_trial(self._inside(first)[0])
         elif self._points is not None:
             return self._next_listed(self._points)
-        for _ in range(MAX_REPEATS + len(self.known)):
-            proposal = self._ask()
+        for repeats in range(MAX_REPEATS + len(self.known)):
+            proposal = self._ask(repeats)
             if self._is_new(proposal.assignment):
                 self.known[_key(proposal.assignment)] = proposal.assignment
                 return proposal
@@ -143,10 +143,11 @@ class ArmStudy:
             self.storage.set_trial_intermediate_value(trial_id, outcome.stopped_at, value)
             self.study.tell(proposal.trial, state=TrialState.PRUNED, skip_if_finished=True)
 
-    def _ask(self) -> Proposal:
-        number = self._count() if self.adapts else self._asked
+    def _ask(self, repeats: int) -> Proposal:
+        # Not by the number of trials: one that repeated a point is in no store.
+        place = [len(self.known), repeats][: 2 if repeats else 1] if self.adapts else [self._asked]
         self._asked += 1
-        seed = _seed(self.arm, self.search, number)
+        seed = _seed(self.arm, self.search, *place)
         self.study.sampler = make_sampler(
             self.search, seed, conditional=self.arm.conditional, history=self._history
         )
@@ -272,8 +273,8 @@ def _sequence(arm: Arm, search: Search) -> Iterator[dict[str, Value]]:
         yield point
 
 
-def _seed(arm: Arm, search: Search, number: int) -> int:
-    return int(digest([search.seed, arm.task, arm.estimator, number])[:8], 16)
+def _seed(arm: Arm, search: Search, *place: int) -> int:
+    return int(digest([search.seed, arm.task, arm.estimator, *place])[:8], 16)
 
 
 def _key(assignment: Mapping[str, Value]) -> str:
