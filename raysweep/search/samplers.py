@@ -43,6 +43,7 @@ _CLASSES: dict[str, type[BaseSampler]] = {
 }
 _QUIET = {name: {"warn_independent_sampling": False} for name in ("gp", "qmc", "cmaes")}
 ADAPTIVE = frozenset({"tpe", "gp", "cmaes", "nsga2"})
+MIN_HISTORY = 10  # `cmaes` starts from the best tenth of it
 KEEPS_ATTRIBUTES = frozenset({"cmaes", "nsga2"})
 # What a trial that this sampler did not propose carries: for `nsga2` it is of the first generation.
 BRED = {OrderedNSGAII._get_generation_key(): 0}
@@ -71,7 +72,8 @@ def make_sampler(
     settings = {**_QUIET.get(search.sampler, {}), **search.settings}
     if search.sampler == "tpe" and conditional and settings.get("multivariate") is not False:
         settings.setdefault("group", True)
-    if search.sampler == "cmaes" and history and not settings.get("use_separable_cma"):
+    enough = len(history) >= MIN_HISTORY and not settings.get("use_separable_cma")
+    if search.sampler == "cmaes" and enough:
         settings["source_trials"] = list(history)
     cls: type = _CLASSES[search.sampler]
     with warnings.catch_warnings():

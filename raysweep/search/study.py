@@ -8,6 +8,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.search_space import intersection_search_space
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from raysweep.identity import canonical_json, digest
@@ -149,7 +150,7 @@ class ArmStudy:
         self._asked += 1
         seed = _seed(self.arm, self.search, *place)
         self.study.sampler = make_sampler(
-            self.search, seed, conditional=self.arm.conditional, history=self._history
+            self.search, seed, conditional=self.arm.conditional, history=self._numeric_history()
         )
         trial = self.study.ask()
         chosen: dict[str, Value] = {}
@@ -181,18 +182,28 @@ class ArmStudy:
             system_attrs=dict(BRED if attributes is None else attributes),
         )
         if attributes is None and outcome.values:
-            self._history.append(self._numeric(trial))
+            self._history.append(trial)
         self.study.add_trial(trial)
 
-    def _numeric(self, trial: FrozenTrial) -> FrozenTrial:
-        """The trial without its categorical settings, of which `cmaes` knows nothing."""
-        numeric = {
+    def _numeric_history(self) -> list[FrozenTrial]:
+        """What other samplers found, as far as `cmaes` searches: numbers that all trials have."""
+        if self.search.sampler != "cmaes" or not self._history:
+            return []
+        shared = {
             key: each
-            for key, each in trial.distributions.items()
-            if not isinstance(each, CategoricalDistribution)
+            for key, each in intersection_search_space(
+                self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            ).items()
+            if not isinstance(each, CategoricalDistribution) and not each.single()
         }
-        params = {key: trial.params[key] for key in numeric}
-        return create_trial(params=params, distributions=numeric, values=trial.values)
+        return [
+            create_trial(
+                params={key: trial.params[key] for key in shared},
+                distributions=shared,
+                values=trial.values,
+            )
+            for trial in self._history
+        ]
 
     def _next_listed(self, points: Iterator[dict[str, Value]]) -> Proposal | None:
         """The next point of the list; of a grid also those that an earlier session began."""
