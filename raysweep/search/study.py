@@ -15,11 +15,12 @@ from raysweep.identity import canonical_json, digest
 from raysweep.runs import Outcome
 from raysweep.search.distributions import corner, distribution, suggest, to_optuna
 from raysweep.search.samplers import ADAPTIVE, BRED, KEEPS_ATTRIBUTES, make_sampler
-from raysweep.space import Value, same
+from raysweep.space import Value, same, to_json
 from raysweep.spec.model import Arm
 from raysweep.spec.options import Search, Select
 
 MAX_REPEATS = 100
+MARK = "raysweep:search"  # attributes are of use to the sampler, in the space, that noted them
 Attributes = Mapping[str, Any]
 
 
@@ -62,6 +63,8 @@ class ArmStudy:
         self._asked = 0
         self._history: list[FrozenTrial] = []
         self._points = points(arm, search)
+        domains = {key: to_json(domain) for key, domain in arm.space.items()}
+        self._mark = digest([search.sampler, dict(search.settings), domains])
 
     @property
     def adapts(self) -> bool:
@@ -107,7 +110,7 @@ class ArmStudy:
                 state=TrialState.RUNNING,
                 params=params,
                 distributions=distributions,
-                system_attrs=dict(attributes or {}),
+                system_attrs=dict(self._own(attributes) or BRED),
             )
         )
         return Proposal(assignment, self._count() - 1)
@@ -161,6 +164,7 @@ class ArmStudy:
         if self.search.sampler in KEEPS_ATTRIBUTES:
             noted = self.study.get_trials(deepcopy=False)[trial.number].system_attrs
             kept = {key: value for key, value in noted.items() if key != "fixed_params"}
+            kept[MARK] = self._mark
         return Proposal(chosen, trial.number, kept)
 
     def _add(
@@ -172,6 +176,7 @@ class ArmStudy:
         elif outcome.stopped_at is not None:
             state, then = TrialState.PRUNED, {outcome.stopped_at: _known(outcome.value_then)}
         params, distributions = self._inside(assignment)
+        attributes = self._own(attributes)
         values = list(outcome.values) or [each for each in then.values() if not math.isnan(each)]
         trial = create_trial(
             params=params,
@@ -184,6 +189,10 @@ class ArmStudy:
         if attributes is None and outcome.values:
             self._history.append(trial)
         self.study.add_trial(trial)
+
+    def _own(self, attributes: Attributes | None) -> Attributes | None:
+        """The attributes, if this sampler noted them in this space; else the point is history."""
+        return attributes if attributes and attributes.get(MARK) == self._mark else None
 
     def _numeric_history(self) -> list[FrozenTrial]:
         """What other samplers found, as far as `cmaes` searches: numbers that all trials have."""
