@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from raysweep.identity import Run
 from raysweep.runs import Runs
 from raysweep.search.arm_search import ArmSearch
 from raysweep.spec.model import Spec
@@ -37,8 +38,8 @@ class Allowance:
         """How many configurations of an arm may be open at once."""
         if self.spec.search.batch is not None:
             return self.spec.search.batch
-        by_hours = self.spec.budget.hours or self.spec.arm_budget.hours
-        if not search.study.adapts and by_hours is None:
+        hours = (self.spec.budget.hours, self.spec.arm_budget.hours)
+        if not search.study.adapts and hours == (None, None):
             return math.inf
         return max(1, (search.study.wanted or OPEN_ENDED) // BATCH_SHARE)
 
@@ -69,7 +70,13 @@ class Allowance:
         """An arm's runs that ended, those it is bound to run, and the seconds of the first."""
         ids = {member.run.run_id for members in search.members.values() for member in members}
         fresh = {member.run.run_id for member in search.reported}
-        ended = [self.runs.ended[each] for each in ids | fresh if each in self.runs.ended]
+        earlier = {  # on fresh seeds of what was selected before
+            Run(members[0].run.configuration, seed).run_id
+            for members in search.members.values()
+            for seed in self.spec.report_seeds
+        }
+        counted = ids | fresh | earlier
+        ended = [self.runs.ended[each] for each in counted if each in self.runs.ended]
         ran = [each for each in ended if not each.never_ran]
         waiting = {m.run.run_id for each in search.open.values() for m in each.members}
         to_come = len(waiting - self.runs.ended.keys())
