@@ -96,7 +96,9 @@ def test_sql_answers_over_runs_and_curves(ran):
 def test_sql_refuses_a_bad_query_in_one_line(ran):
     code, _, err = ran("sql", "small", "select nothing from nowhere")
     assert code == 2
-    assert err.startswith("raysweep: sql: expected a query over runs, curves, attempts and decisions")
+    assert err.startswith(
+        "raysweep: sql: expected a query over runs, curves, attempts and decisions"
+    )
     assert err.count("\n") == 1
 
 

@@ -48,6 +48,8 @@ class Allowance:
         if not self.limited:
             return True
         cost = len(self.spec.seeds)
+        if search.reported:  # another configuration may then be selected
+            cost += len(self.spec.report_seeds)
         return self._within(self.spec.arm_budget, [search], cost) and self._within(
             self.spec.budget, self.searches, cost
         )

@@ -18,7 +18,6 @@ from optuna.trial import FrozenTrial
 from raysweep.spec.options import Search
 
 
-
 class OrderedNSGAII(NSGAIISampler):
     """NSGA-II with its parents in the order of their trials.
 

@@ -60,9 +60,7 @@ def test_the_optimizers_of_a_search_are_taken_back(tmp_path, variant):
     "search", [CMAES, {"sampler": "nsga2", "configurations": 18, "population_size": 4}]
 )
 @pytest.mark.parametrize("cut", [3, 10])
-def test_a_search_cut_anywhere_ends_with_the_configurations_of_one_never_cut(
-    tmp_path, search, cut
-):
+def test_a_search_cut_anywhere_ends_with_the_configurations_of_one_never_cut(tmp_path, search, cut):
     more = {"select": TWO} if search["sampler"] == "nsga2" else {}
     spec = bowl({**search, "batch": 1}, **more)
 
@@ -116,7 +114,9 @@ def test_a_broken_state_is_told_in_one_line(files, text):
         Kept(files)
 
 
-@pytest.mark.parametrize("data", [b"{", b"[]", b"3", b'{"a": 3}', b"\xff", b'{"a": {"optimizer": 1}}'])
+@pytest.mark.parametrize(
+    "data", [b"{", b"[]", b"3", b'{"a": 3}', b"\xff", b'{"a": {"optimizer": 1}}']
+)
 def test_a_broken_file_is_told_in_one_line(files, data):
     files.write(NAME, data)
     with pytest.raises(StoreError, match=r"cannot read .*search.json: expected what raysweep"):

@@ -6,8 +6,8 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from search_helpers import Driver, bowl
 from scipy import integrate
+from search_helpers import Driver, bowl
 
 from raysweep.search.racing import clearly_worse, rounds
 from raysweep.spec.read import read_spec
@@ -18,9 +18,7 @@ RACING = {"pruner": "racing", "start": 2}
 
 def student_tail(t, freedom):
     """P(T > t), by integrating Student's density."""
-    scale = math.gamma((freedom + 1) / 2) / (
-        math.gamma(freedom / 2) * math.sqrt(freedom * math.pi)
-    )
+    scale = math.gamma((freedom + 1) / 2) / (math.gamma(freedom / 2) * math.sqrt(freedom * math.pi))
     body, _ = integrate.quad(
         lambda x: scale * (1 + x * x / freedom) ** (-(freedom + 1) / 2), 0, abs(t)
     )

@@ -198,7 +198,9 @@ def conditional_spec(sampler, **search):
     return bowl(own, training=training, **more)
 
 
-@pytest.mark.parametrize(("before", "after"), list(itertools.permutations(["tpe", "gp", "cmaes"], 2)))
+@pytest.mark.parametrize(
+    ("before", "after"), list(itertools.permutations(["tpe", "gp", "cmaes"], 2))
+)
 def test_another_sampler_goes_on_from_the_history(before, after):
     old, new = spec_of(before, n=8), spec_of(after, n=12)
     held = drain(study_of(old))
