@@ -48,7 +48,7 @@ def ran(driver):
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_budget_of_runs_is_never_exceeded(
-    tmp_path_factory, limit, seeds, report, arms, whose, sampler, racing, pack, order
+    tmp_path_factory, *, limit, seeds, report, arms, whose, sampler, racing, pack, order
 ):
     own = {"sweep": {"runs": limit}, "arm": {"arm": {"runs": limit}}}
     budget = {"runs": limit, "arm": {"runs": max(1, limit // 2)}} if whose == "both" else own[whose]
