@@ -37,8 +37,8 @@ class Allowance:
         """How many configurations of an arm may be open at once."""
         if self.spec.search.batch is not None:
             return self.spec.search.batch
-        by_hours = self.spec.budget.hours or self.spec.arm_budget.hours
-        if not search.study.adapts and by_hours is None:
+        hours = (self.spec.budget.hours, self.spec.arm_budget.hours)
+        if not search.study.adapts and hours == (None, None):
             return math.inf
         return max(1, (search.study.wanted or OPEN_ENDED) // BATCH_SHARE)
 
@@ -47,6 +47,8 @@ class Allowance:
         if not self.limited:
             return True
         cost = len(self.spec.seeds)
+        if search.reported:  # another configuration may then be selected
+            cost += len(self.spec.report_seeds)
         return self._within(self.spec.arm_budget, [search], cost) and self._within(
             self.spec.budget, self.searches, cost
         )
@@ -55,11 +57,13 @@ class Allowance:
         if not budget:
             return True
         fresh = len(self.spec.report_seeds)
-        runs = sum(each.spent.runs + each.bound + fresh for each in searches) + cost
+        runs = cost
+        for search in searches:
+            runs += search.spent.runs + search.former.runs + search.bound + fresh
         if budget.runs is not None and runs > budget.runs:
             return False
-        if budget.hours is None:
-            return True
+        if not budget.hours:
+            return budget.hours is None
         spent = self._spent(searches)
         mean = spent.seconds / spent.runs if spent.runs else 0.0
         return spent.seconds + mean * (runs - spent.runs) <= 3600 * budget.hours
@@ -70,6 +74,7 @@ class Allowance:
         for search in searches:
             waiting = [member for each in search.open.values() for member in each.members]
             found.add(self.runs.of([*waiting, *search.reported]))
-            found.runs += search.spent.runs
-            found.seconds += search.spent.seconds
+            for each in (search.spent, search.former):
+                found.runs += each.runs
+                found.seconds += each.seconds
         return found

@@ -74,6 +74,7 @@ class ArmSearch:
         self.reported: list[Member] = []
         self.exhausted = False
         self.spent = Spent()
+        self._former: dict[str, list[Ended]] = {}  # runs on fresh seeds, by configuration
         self.bound = 0  # runs of open configurations, ended or not
 
     @property
@@ -146,8 +147,22 @@ class ArmSearch:
         if self.reported and self.reported[0].run.configuration.configuration_id == best:
             return []
         self.runs.drop(self.reported)
+        self._note_former(self.reported)
         self.reported = self._with_seeds(configuration, self.spec.report_seeds)
+        self._former.pop(best, None)
         return self.runs.plan(self.reported)
+
+    @property
+    def former(self) -> Spent:
+        """What fresh seeds took of configurations that were selected before."""
+        found = Spent()
+        for each in self._former.values():
+            found.add(each)
+        return found
+
+    def _note_former(self, members: Sequence[Member]) -> None:
+        if ended := self.runs.of(members):
+            self._former[members[0].run.configuration.configuration_id] = ended
 
     def selected(self) -> str | None:
         """The configuration with the best mean; ties go to the smaller id, as in the table."""
@@ -170,6 +185,9 @@ class ArmSearch:
         self.members[configuration_id] = members
         self.closed[configuration_id] = found
         self.spent.add(self.runs.of(members))
+        if self.spec.report_seeds and (self.spec.budget or self.spec.arm_budget):
+            configuration = members[0].run.configuration
+            self._note_former(self._with_seeds(configuration, self.spec.report_seeds))
         self.runs.drop(members)
         self.runs.plan([each for each in members if each.run.run_id in self.runs.ended])
 

@@ -37,6 +37,7 @@ class Judge:
         self._waiting: dict[tuple[str, int], dict[str, float | None]] = {}
         self._decided: set[tuple[str, int]] = set()
         self._stopped: set[str] = set()
+        self._past: dict[str, list[Decision]] = {}  # of a configuration
 
     def opened(
         self, arm: str, length: tuple[int, int], configuration_id: str, run_ids: Sequence[str]
@@ -47,6 +48,7 @@ class Judge:
         owners = self._owners.setdefault(configuration_id, [])
         if arm not in owners:
             owners.append(arm)
+            self._catch_up(arm, configuration_id)
         self._members[configuration_id] = set(run_ids)
         self._configuration.update(dict.fromkeys(run_ids, configuration_id))
 
@@ -100,6 +102,14 @@ class Judge:
             }
             rungs.enter(step, own)
 
+    def _catch_up(self, arm: str, configuration_id: str) -> None:
+        """What was decided on a configuration before the arm had it counts for the arm too."""
+        for each in self._past.get(configuration_id, ()):
+            if each.value is not None:
+                self._arms[arm].enter(each.step, {configuration_id: each.value})
+                if each.last:
+                    self._arms[arm].finish(configuration_id)
+
     def _loses(self, configuration_id: str, value: float | None) -> bool:
         """A diverged seed loses the configuration: it could not be selected any more."""
         if value is None or math.isnan(value):
@@ -110,6 +120,7 @@ class Judge:
     def _settle(self, decisions: Sequence[Decision]) -> None:
         for each in decisions:
             self._decided.add((each.configuration_id, each.step))
+            self._past.setdefault(each.configuration_id, []).append(each)
             self._waiting.pop((each.configuration_id, each.step), None)
             if each.stopped:
                 self._stopped.add(each.configuration_id)

@@ -18,6 +18,7 @@ from raysweep.store.files import Files
 NAME = "search.json"
 MAX_OPTIMIZERS = 8  # the newest finished one is what the sampler goes on from
 _OPTIMIZER = re.compile(r"((?:sep)?cma(?:wm)?):optimizer:(\d+)")
+_BROKEN = (ValueError, AttributeError, TypeError, EOFError, LookupError, ImportError)
 _HARMLESS = {
     ("cmaes._cma", "CMA"),
     ("cmaes._sepcma", "SepCMA"),
@@ -48,7 +49,7 @@ class Kept:
             self._by_id: dict[str, dict[str, Any]] = json.loads(data) if data else {}
             for attributes in self._by_id.values():
                 _check(attributes)
-        except (ValueError, AttributeError, TypeError, pickle.UnpicklingError) as error:
+        except (*_BROKEN, pickle.UnpicklingError) as error:
             raise StoreError(
                 f"cannot read {files.path(NAME)}: expected what raysweep wrote, got: {error}; "
                 "remove it, and the sampler starts anew from the results"

@@ -50,7 +50,10 @@ class Rungs:
         for configuration_id, value in values.items():
             bracket, trial_id = self._trial(configuration_id)
             storage, pruner = self._storages[bracket], self._brackets[bracket][1]
-            before = set(storage.get_trial(trial_id).system_attrs)
+            trial = storage.get_trial(trial_id)
+            if step in trial.intermediate_values:
+                continue  # it was here before, and its decision could not be put down
+            before = set(trial.system_attrs)
             storage.set_trial_intermediate_value(trial_id, step, value)
             if isinstance(pruner, SuccessiveHalvingPruner):
                 # Successive halving notes the value at its rung when it is asked.

@@ -17,6 +17,20 @@ from optuna.trial import FrozenTrial
 
 from raysweep.spec.options import Search
 
+
+class OrderedNSGAII(NSGAIISampler):
+    """NSGA-II with its parents in the order of their trials.
+
+    Optuna's come in another order at the first proposal of a generation than at the others, so a
+    study that was rebuilt in the middle of one would go on differently.
+    """
+
+    def select_parent(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
+        """The parents of a generation."""
+        found = super().select_parent(study, generation)
+        return sorted(found, key=lambda trial: trial.number)
+
+
 _CLASSES: dict[str, type[BaseSampler]] = {
     "grid": RandomSampler,  # only ever asked for points that are given to it
     "random": RandomSampler,
@@ -24,14 +38,14 @@ _CLASSES: dict[str, type[BaseSampler]] = {
     "gp": GPSampler,
     "qmc": QMCSampler,
     "cmaes": CmaEsSampler,
-    "nsga2": NSGAIISampler,
+    "nsga2": OrderedNSGAII,
 }
 _QUIET = {name: {"warn_independent_sampling": False} for name in ("gp", "qmc", "cmaes")}
 ADAPTIVE = frozenset({"tpe", "gp", "cmaes", "nsga2"})
+MIN_HISTORY = 10  # `cmaes` starts from the best tenth of it
 KEEPS_ATTRIBUTES = frozenset({"cmaes", "nsga2"})
-MIN_SOURCES = 10  # `cmaes` starts from the best tenth of them
 # What a trial that this sampler did not propose carries: for `nsga2` it is of the first generation.
-BRED = {"NSGAIISampler:generation": 0}
+BRED = {OrderedNSGAII._get_generation_key(): 0}
 
 
 def make_sampler(
@@ -55,12 +69,11 @@ def make_sampler(
         ValueError: If Optuna refuses a setting.
     """
     settings = {**_QUIET.get(search.sampler, {}), **search.settings}
-    if search.sampler == "tpe" and conditional:
+    if search.sampler == "tpe" and conditional and settings.get("multivariate") is not False:
         settings.setdefault("group", True)
-    if search.sampler == "cmaes" and not settings.get("use_separable_cma"):
-        sources = [each for each in history if each.params]
-        if len(sources) >= MIN_SOURCES:
-            settings["source_trials"] = sources
+    enough = len(history) >= MIN_HISTORY and not settings.get("use_separable_cma")
+    if search.sampler == "cmaes" and enough:
+        settings["source_trials"] = list(history)
     cls: type = _CLASSES[search.sampler]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

@@ -8,17 +8,20 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.search_space import intersection_search_space
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from raysweep.identity import canonical_json, digest
 from raysweep.runs import Outcome
 from raysweep.search.distributions import corner, distribution, suggest, to_optuna
 from raysweep.search.samplers import ADAPTIVE, BRED, KEEPS_ATTRIBUTES, make_sampler
-from raysweep.space import Value, same
+from raysweep.space import Value, same, to_json
 from raysweep.spec.model import Arm
 from raysweep.spec.options import Search, Select
 
 MAX_REPEATS = 100
+FEW_REPEATS = 20  # of a sampler that learns: it would insist, and `gp` takes its time
+MARK = "raysweep:search"  # attributes are of use to the sampler, in the space, that noted them
 Attributes = Mapping[str, Any]
 
 
@@ -61,6 +64,8 @@ class ArmStudy:
         self._asked = 0
         self._history: list[FrozenTrial] = []
         self._points = points(arm, search)
+        domains = {key: to_json(domain) for key, domain in arm.space.items()}
+        self._mark = digest([search.sampler, dict(search.settings), domains])
 
     @property
     def adapts(self) -> bool:
@@ -106,7 +111,7 @@ class ArmStudy:
                 state=TrialState.RUNNING,
                 params=params,
                 distributions=distributions,
-                system_attrs=dict(attributes or {}),
+                system_attrs=dict(self._own(attributes) or BRED),
             )
         )
         return Proposal(assignment, self._count() - 1)
@@ -120,8 +125,8 @@ class ArmStudy:
             self.study.enqueue_trial(self._inside(first)[0])
         elif self._points is not None:
             return self._next_listed(self._points)
-        for _ in range(MAX_REPEATS + len(self.known)):
-            proposal = self._ask()
+        for repeats in range(FEW_REPEATS if self.adapts else MAX_REPEATS + len(self.known)):
+            proposal = self._ask(repeats)
             if self._is_new(proposal.assignment):
                 self.known[_key(proposal.assignment)] = proposal.assignment
                 return proposal
@@ -143,12 +148,13 @@ class ArmStudy:
             self.storage.set_trial_intermediate_value(trial_id, outcome.stopped_at, value)
             self.study.tell(proposal.trial, state=TrialState.PRUNED, skip_if_finished=True)
 
-    def _ask(self) -> Proposal:
-        number = self._count() if self.adapts else self._asked
+    def _ask(self, repeats: int) -> Proposal:
+        # Not by the number of trials: one that repeated a point is in no store.
+        place = [len(self.known), repeats][: 2 if repeats else 1] if self.adapts else [self._asked]
         self._asked += 1
-        seed = _seed(self.arm, self.search, number)
+        seed = _seed(self.arm, self.search, *place)
         self.study.sampler = make_sampler(
-            self.search, seed, conditional=self.arm.conditional, history=self._history
+            self.search, seed, conditional=self.arm.conditional, history=self._numeric_history()
         )
         trial = self.study.ask()
         chosen: dict[str, Value] = {}
@@ -159,6 +165,7 @@ class ArmStudy:
         if self.search.sampler in KEEPS_ATTRIBUTES:
             noted = self.study.get_trials(deepcopy=False)[trial.number].system_attrs
             kept = {key: value for key, value in noted.items() if key != "fixed_params"}
+            kept[MARK] = self._mark
         return Proposal(chosen, trial.number, kept)
 
     def _add(
@@ -170,6 +177,7 @@ class ArmStudy:
         elif outcome.stopped_at is not None:
             state, then = TrialState.PRUNED, {outcome.stopped_at: _known(outcome.value_then)}
         params, distributions = self._inside(assignment)
+        attributes = self._own(attributes)
         values = list(outcome.values) or [each for each in then.values() if not math.isnan(each)]
         trial = create_trial(
             params=params,
@@ -180,18 +188,34 @@ class ArmStudy:
             system_attrs=dict(BRED if attributes is None else attributes),
         )
         if attributes is None and outcome.values:
-            self._history.append(self._numeric(trial))
+            self._history.append(trial)
         self.study.add_trial(trial)
 
-    def _numeric(self, trial: FrozenTrial) -> FrozenTrial:
-        """The trial without its categorical settings, of which `cmaes` knows nothing."""
-        numeric = {
+    def _own(self, attributes: Attributes | None) -> Attributes | None:
+        """The attributes, if this sampler noted them in this space; else the point is history."""
+        return attributes if attributes and attributes.get(MARK) == self._mark else None
+
+    def _numeric_history(self) -> list[FrozenTrial]:
+        """What other samplers found, as far as `cmaes` searches: numbers that all trials have."""
+        if self.search.sampler != "cmaes" or not self._history:
+            return []
+        shared = {
             key: each
-            for key, each in trial.distributions.items()
-            if not isinstance(each, CategoricalDistribution)
+            for key, each in intersection_search_space(
+                self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+            ).items()
+            if not isinstance(each, CategoricalDistribution) and not each.single()
         }
-        params = {key: trial.params[key] for key in numeric}
-        return create_trial(params=params, distributions=numeric, values=trial.values)
+        if not shared:
+            return []
+        return [
+            create_trial(
+                params={key: trial.params[key] for key in shared},
+                distributions=shared,
+                values=trial.values,
+            )
+            for trial in self._history
+        ]
 
     def _next_listed(self, points: Iterator[dict[str, Value]]) -> Proposal | None:
         """The next point of the list; of a grid also those that an earlier session began."""
@@ -272,8 +296,8 @@ def _sequence(arm: Arm, search: Search) -> Iterator[dict[str, Value]]:
         yield point
 
 
-def _seed(arm: Arm, search: Search, number: int) -> int:
-    return int(digest([search.seed, arm.task, arm.estimator, number])[:8], 16)
+def _seed(arm: Arm, search: Search, *place: int) -> int:
+    return int(digest([search.seed, arm.task, arm.estimator, *place])[:8], 16)
 
 
 def _key(assignment: Mapping[str, Value]) -> str:

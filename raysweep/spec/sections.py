@@ -111,6 +111,9 @@ class Sections:
             for key, (declared, least) in own.items()
             if key in given
         }
+        settings = {  # without what was wrong, which is told already
+            key: each for key, each in settings.items() if each is not None or not given[key].value
+        }
         return Search(
             sampler,
             self._configurations(node, given, sampler),

@@ -311,7 +311,9 @@ def test_a_spec_survives_plain_data():
 
 
 def proposals(training, sampler):
-    spec = spec_of(training, search={"sampler": sampler, "configurations": 30})
+    spec = spec_of(
+        training, search={"sampler": sampler, "configurations": 14 if sampler == "gp" else 30}
+    )
     found, taken = ArmStudy(spec.arms[0], spec.search, spec.select), []
     while (proposal := found.propose()) is not None:
         taken.append(proposal.assignment)
