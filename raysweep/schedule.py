@@ -106,9 +106,7 @@ class Schedule:
         if self.stopping or self.fatal:
             return None
         self.save()
-        if not len(self.queue) and len(self.in_flight) < (self.size.workers if self.size else 1):
-            self._cut([*self._open_one_more(), *self._fill()])
-        while (pack := self.queue.take()) is not None:
+        while (pack := self.queue.take() or self._pack_for_idle()) is not None:
             wanted = [run.run_id for run in pack.runs if run.run_id in self.planned]
             if wanted:
                 pack = pack.only(wanted)
@@ -116,6 +114,12 @@ class Schedule:
                 self.save()
                 return pack
         return None
+
+    def _pack_for_idle(self) -> Pack | None:
+        """A pack beyond the batch, for a worker that would have nothing to do."""
+        if len(self.in_flight) < (self.size.workers if self.size else 1):
+            self._cut([*self._open_one_more(), *self._fill()])
+        return self.queue.take()
 
     def save(self) -> None:
         """Puts down what only this session knows: the samplers' notes, runs that never ran."""
@@ -258,7 +262,7 @@ class Schedule:
         return bool(search.open) or not (search.exhausted or not self.allowance.allows(search))
 
     def _open_one_more(self) -> list[Member]:
-        """A configuration beyond the batch, for a worker that would have nothing to do."""
+        """The runs of a configuration beyond the batch."""
         if self.spec.search.batch is None:
             for search in sorted(self.arms, key=lambda each: len(each.open)):
                 while (members := self._open_next(search)) is not None:

@@ -203,7 +203,8 @@ class PackLoop:
                     self.ended.append(self._row(run, "diverged", {}))
             self._select(finite)
             means = {name: each[finite] for name, each in means.items()}
-        if self.training.step in self.rungs or self.training.step == self.steps:
+        at_rung = self.training.step in self.rungs or self.training.step == self.steps
+        if at_rung or not self.active:  # other packs may hold seeds of what diverged here
             self._ask(means)
 
     def _ask(self, means: Mapping[str, Tensor]) -> None:

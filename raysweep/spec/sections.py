@@ -244,11 +244,7 @@ class Sections:
         if isinstance(node.value, dict):
             keys = ("pruner", "metric", *own)
             check_keys(node, keys, f"early_stopping with {pruner!r}", self.problems)
-        settings = {key: default for key, (_, default, _) in own.items()}
-        for key, (declared, _, least) in own.items():
-            if key in given:
-                what = f"early_stopping.{key}"
-                settings[key] = self._at_least(given[key], declared, what, least)
+        settings = self._pruner_settings(pruner, given)
         metric = select.metric
         if "metric" in given:
             if pruner == "racing":
@@ -267,6 +263,21 @@ class Sections:
         mode: Any = metrics[metric]["direction"] if metric in metrics else select.mode
         return EarlyStopping(pruner, metric, mode, settings)
 
+    def _pruner_settings(self, pruner: str, given: Mapping[str, Node]) -> dict[str, Any]:
+        found = {}
+        for key, (declared, default, least) in PRUNERS[pruner].items():
+            what = f"early_stopping.{key}"
+            found[key] = (
+                self._at_least(given[key], declared, what, least) if key in given else default
+            )
+        p_threshold = found.get("p_threshold")
+        if p_threshold is not None and p_threshold > 1:
+            self.problems.add(
+                given["p_threshold"].where,
+                f"expected p_threshold between 0 and 1, got {p_threshold}",
+            )
+        return found
+
     def budgets(self) -> tuple[Budget, Budget]:
         """What the sweep may use, and what each of its arms."""
         node = self.get("budget")
@@ -277,7 +288,7 @@ class Sections:
         arm = node.value.get("arm")
         if arm is not None and not check_keys(arm, ("hours", "runs"), "budget.arm", self.problems):
             arm = None
-        if not any(each and set(each.value) & {"hours", "runs"} for each in (node, arm)):
+        elif not set(node.value) - {"arm"} and not (arm and arm.value):
             self.problems.add(
                 node.where,
                 "expected budget: {hours: H}, {runs: N} or {arm: {runs: N}}, got no limit",
