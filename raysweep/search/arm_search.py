@@ -92,8 +92,10 @@ class ArmSearch:
                 if assignment is not None:
                     seen[configuration_id] = assignment
         ids = self.kept.in_order(seen)
+        # All of them before any is judged: under racing they are compared with each other.
+        self.members.update({each: self._members(seen[each]) for each in ids})
         for configuration_id in ids:
-            members = self._members(seen[configuration_id])
+            members = self.members[configuration_id]
             found = self._outcome(members, len(members))
             if found is not None:
                 attributes = self.kept.of(configuration_id)
