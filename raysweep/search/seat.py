@@ -49,9 +49,11 @@ class SeatedJudge:
     def begin(self) -> None:
         """Takes over what earlier sessions decided; see `Verdicts`.
 
-        Configurations that ended before anything was judged take part with their curves.
+        Configurations that ended before anything was judged, or were judged by another metric,
+        take part with their curves.
         """
-        table = self.store.read(self.store.dataset("decisions", DECISIONS))
+        mine = pc.field("metric") == self.stopping.metric
+        table = self.store.read(self.store.dataset("decisions", DECISIONS), where=mine)
         before = sittings(table)
         self.judge.restore(before)
         judged = {each.configuration_id for sitting in before for each in sitting}
@@ -64,7 +66,7 @@ class SeatedJudge:
             raise StoreError(
                 "another driver took the sweep over; let that one end, or run the command again"
             )
-        self.decisions.write(decisions)
+        self.decisions.write(decisions, self.stopping.metric)
 
     def _from_curves(self, judged: set[str]) -> Iterator[list[Decision]]:
         """What would have been put down of configurations that ended unjudged, step by step."""
