@@ -121,11 +121,13 @@ class Schedule:
         """Puts down what only this session knows: the samplers' notes, runs that never ran."""
         self.kept.save()
         unwritten, self.runs.unwritten = self.runs.unwritten, []
-        by_configuration: dict[str, list[Member]] = {}
+        files: dict[str, list[Member]] = {}
         for member in unwritten:
-            key = member.run.configuration.configuration_id
-            by_configuration.setdefault(key, []).append(member)
-        for members in by_configuration.values():
+            # A run that failed has a file of its own, which its new row replaces.
+            failed = member.run.run_id in self.failures
+            key = member.run.run_id if failed else member.run.configuration.configuration_id
+            files.setdefault(key, []).append(member)
+        for members in files.values():
             self._write_never_ran(members)
 
     def attach(self, judge: Verdicts) -> None:
