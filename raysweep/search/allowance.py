@@ -37,8 +37,8 @@ class Allowance:
         """How many configurations of an arm may be open at once."""
         if self.spec.search.batch is not None:
             return self.spec.search.batch
-        by_hours = self.spec.budget.hours or self.spec.arm_budget.hours
-        if not search.study.adapts and by_hours is None:
+        hours = (self.spec.budget.hours, self.spec.arm_budget.hours)
+        if not search.study.adapts and hours == (None, None):
             return math.inf
         return max(1, (search.study.wanted or OPEN_ENDED) // BATCH_SHARE)
 
@@ -62,7 +62,7 @@ class Allowance:
             return True
         spent = self._spent(searches)
         mean = spent.seconds / spent.runs if spent.runs else 0.0
-        return spent.seconds + mean * (runs - spent.runs) <= 3600 * budget.hours
+        return spent.seconds + mean * (runs - spent.runs) < 3600 * budget.hours
 
     def _spent(self, searches: Sequence[ArmSearch]) -> Spent:
         """What has ended, in open configurations and on fresh seeds, too."""
