@@ -120,8 +120,8 @@ class ArmStudy:
             self.study.enqueue_trial(self._inside(first)[0])
         elif self._points is not None:
             return self._next_listed(self._points)
-        for _ in range(MAX_REPEATS + len(self.known)):
-            proposal = self._ask()
+        for attempt in range(MAX_REPEATS + len(self.known)):
+            proposal = self._ask(attempt)
             if self._is_new(proposal.assignment):
                 self.known[_key(proposal.assignment)] = proposal.assignment
                 return proposal
@@ -143,8 +143,9 @@ class ArmStudy:
             self.storage.set_trial_intermediate_value(trial_id, outcome.stopped_at, value)
             self.study.tell(proposal.trial, state=TrialState.PRUNED, skip_if_finished=True)
 
-    def _ask(self) -> Proposal:
-        number = self._count() if self.adapts else self._asked
+    def _ask(self, attempt: int) -> Proposal:
+        # Not by the number of trials: those that repeated a point are in no other session's study.
+        number = (len(self.known), attempt) if self.adapts else self._asked
         self._asked += 1
         seed = _seed(self.arm, self.search, number)
         self.study.sampler = make_sampler(
@@ -272,7 +273,7 @@ def _sequence(arm: Arm, search: Search) -> Iterator[dict[str, Value]]:
         yield point
 
 
-def _seed(arm: Arm, search: Search, number: int) -> int:
+def _seed(arm: Arm, search: Search, number: int | tuple[int, int]) -> int:
     return int(digest([search.seed, arm.task, arm.estimator, number])[:8], 16)
 
 
