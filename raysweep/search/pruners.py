@@ -4,6 +4,7 @@ import bisect
 import copy
 import itertools
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -131,9 +132,11 @@ def _brackets(stopping: EarlyStopping, grace: int, steps: int) -> list[tuple[int
                 n_min_trials=settings["n_min_trials"],
             )
         case "patient":
-            pruner = PatientPruner(
-                None, patience=settings["patience"], min_delta=settings["min_delta"]
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                pruner = PatientPruner(
+                    None, patience=settings["patience"], min_delta=settings["min_delta"]
+                )
         case _:
             raise ValueError(f"expected a pruner that judges by steps, got {stopping.pruner!r}")
     return [(1, pruner)]
