@@ -112,9 +112,9 @@ class ArmSearch:
         if proposal is None:
             self.exhausted = True
             return None
-        if proposal.attributes is not None:
+        if self.study.adapts:
             configuration = self.arm.configuration(proposal.assignment)
-            self.kept.note(configuration.configuration_id, proposal.attributes)
+            self.kept.note(configuration.configuration_id, proposal.attributes or {})
         return self._open(proposal)
 
     def settle(self, configuration_id: str) -> list[Member]:
