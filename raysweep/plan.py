@@ -79,8 +79,14 @@ class Pack:
         return dataclasses.replace(self, runs=runs)
 
     def split(self) -> tuple["Pack", ...]:
-        """Two new packs of half the runs each."""
+        """Two new packs of about half the runs each, between two configurations if it can be."""
         middle = len(self.runs) // 2
+        edges = [
+            place
+            for place in range(1, len(self.runs))
+            if self.runs[place - 1].configuration_id != self.runs[place].configuration_id
+        ]
+        middle = min(edges, key=lambda place: abs(place - middle), default=middle)
         return tuple(
             make_pack(self.task, self.estimator, part)
             for part in (self.runs[:middle], self.runs[middle:])

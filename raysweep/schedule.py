@@ -53,6 +53,8 @@ class Schedule:
         self.runs.begun = {run.run_id for run in flying}
         began = [*rows, *((run.configuration_id, run.settings) for run in flying)]
         self.arms = [ArmSearch(arm, spec, self.runs, self.kept) for arm in spec.arms]
+        for search in self.arms:
+            search.siblings = self.arms
         self.allowance = Allowance(spec, self.runs, self.arms)
         self.learnt = learn(spec, store, self.arms)
         for search in self.arms:
@@ -125,11 +127,13 @@ class Schedule:
         """Puts down what only this session knows: the samplers' notes, runs that never ran."""
         self.kept.save()
         unwritten, self.runs.unwritten = self.runs.unwritten, []
-        by_configuration: dict[str, list[Member]] = {}
+        files: dict[str, list[Member]] = {}
         for member in unwritten:
-            key = member.run.configuration.configuration_id
-            by_configuration.setdefault(key, []).append(member)
-        for members in by_configuration.values():
+            # A run that failed has a file of its own, which its new row replaces.
+            failed = member.run.run_id in self.failures
+            key = member.run.run_id if failed else member.run.configuration.configuration_id
+            files.setdefault(key, []).append(member)
+        for members in files.values():
             self._write_never_ran(members)
 
     def attach(self, judge: Verdicts) -> None:
@@ -191,6 +195,7 @@ class Schedule:
         row = run_row(self.spec.name, pack, run, columns, outcome)
         self.store.write_runs(pack.pack_id, [timed(row)], columns)
         self.ended[run.run_id] = Ended("failed", error=error)
+        self._tell_lost([run.run_id])
         self._cut([*self._settle([run.run_id]), *self._fill()])
 
     def _forget(self, pack_id: str) -> None:
@@ -292,6 +297,13 @@ class Schedule:
             members = search.members[configuration_id]
             run_ids = [member.run.run_id for member in members]
             self.judge.opened(search.arm.name, search.arm.length, configuration_id, run_ids)
+            self._tell_lost(run_ids)
+
+    def _tell_lost(self, run_ids: Sequence[str]) -> None:
+        """Tells the judge of runs that failed for good: nothing can come of their siblings."""
+        for run_id in run_ids:
+            if self.judge and self.failures.get(run_id, 0) >= self.spec.resources.max_failures:
+                self.judge.lost(run_id)
 
     def _write_never_ran(self, members: Sequence[Member]) -> None:
         first = members[0].run.configuration

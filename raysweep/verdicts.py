@@ -20,6 +20,9 @@ class Verdicts(Protocol):
             run_ids: Its runs, one for each seed.
         """
 
+    def lost(self, run_id: str) -> None:
+        """A run failed for good; its configuration leaves at its next rung."""
+
     def begin(self) -> None:
         """Takes over what earlier sessions decided; after their configurations were opened.
 

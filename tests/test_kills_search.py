@@ -23,7 +23,7 @@ tasks:
     task: bowl
     x: {{low: -1.0, high: 1.0}}
     y: {{low: -1.0, high: 1.0}}
-    delay_s: 0.003
+    delay_s: 0.006
     steps: 81
     report_every: 3
 estimators:
@@ -49,7 +49,7 @@ def killed(tmp_path_factory):
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
         wait_for_work(folder / "searched", process)
-        time.sleep(chance.uniform(0.3, 2.5))
+        time.sleep(chance.uniform(0.3, 2.0))
         process.send_signal(signal.SIGKILL)
         process.wait()
         found.append(view(folder))

@@ -128,3 +128,19 @@ def test_half_packs_keep_the_order_of_their_runs():
     halves = pack.split()
     assert ids(halves) == ids([pack])
     assert len({pack.pack_id, *(half.pack_id for half in halves)}) == 3
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_a_pack_is_split_between_two_configurations(seeds):
+    members = members_of(seeds=seeds)
+    (pack,) = cut(members, lambda member: True, {}, size(len(members)))
+    halves = pack.split()
+    sides = [{run.configuration_id for run in half.runs} for half in halves]
+    assert not set.intersection(*sides)
+    assert [len(half.runs) for half in halves] == [2 * seeds, 2 * seeds]
+
+
+def test_a_pack_of_one_configuration_is_split_between_its_seeds():
+    members = members_of(temperatures=1, lrs=1, seeds=5)
+    (pack,) = cut(members, lambda member: True, {}, size(5))
+    assert [len(half.runs) for half in pack.split()] == [2, 3]

@@ -36,6 +36,10 @@ class JudgeActor:
         """See `Verdicts`."""
         self._judge.opened(*about)
 
+    def lost(self, run_id: str) -> None:
+        """See `Verdicts`."""
+        self._judge.lost(run_id)
+
     def begin(self) -> None:
         """See `Verdicts`."""
         self._judge.begin()
@@ -60,6 +64,10 @@ class RemoteJudge:
     ) -> None:
         """See `Verdicts`; does not wait."""
         self.actor.opened.remote(arm, length, configuration_id, list(run_ids))
+
+    def lost(self, run_id: str) -> None:
+        """See `Verdicts`; does not wait."""
+        self.actor.lost.remote(run_id)
 
     def begin(self) -> None:
         """See `Verdicts`."""

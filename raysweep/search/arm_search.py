@@ -73,6 +73,7 @@ class ArmSearch:
         self.opened: list[str] = []  # for whoever keeps the owners of runs; it takes them out
         self.reported: list[Member] = []
         self.exhausted = False
+        self.siblings: Sequence[ArmSearch] = ()
         self.spent = Spent()
         self._former: dict[str, list[Ended]] = {}  # runs on fresh seeds, by configuration
         self.bound = 0  # runs of open configurations, ended or not
@@ -93,8 +94,10 @@ class ArmSearch:
                 if assignment is not None:
                     seen[configuration_id] = assignment
         ids = self.kept.in_order(seen)
+        # All of them before any is judged: under racing they are compared with each other.
+        self.members.update({each: self._members(seen[each]) for each in ids})
         for configuration_id in ids:
-            members = self._members(seen[configuration_id])
+            members = self.members[configuration_id]
             found = self._outcome(members, len(members))
             if found is not None:
                 attributes = self.kept.of(configuration_id)
@@ -111,9 +114,9 @@ class ArmSearch:
         if proposal is None:
             self.exhausted = True
             return None
-        if proposal.attributes is not None:
+        if self.study.adapts:
             configuration = self.arm.configuration(proposal.assignment)
-            self.kept.note(configuration.configuration_id, proposal.attributes)
+            self.kept.note(configuration.configuration_id, proposal.attributes or {})
         return self._open(proposal)
 
     def settle(self, configuration_id: str) -> list[Member]:
@@ -124,7 +127,7 @@ class ArmSearch:
             if found is None:
                 break
             if found.values and waiting.count < len(waiting.members):
-                if not self._loses(configuration_id, waiting):
+                if not (self._loses(configuration_id, waiting) and self._others_agree(waiting)):
                     waiting.count = self._next_count(waiting.count, len(waiting.members))
                     fresh += self.runs.plan(waiting.planned)
                     continue
@@ -227,6 +230,20 @@ class ArmSearch:
             self.spec.select.mode,
             self._racing["p_threshold"],
         )
+
+    def _others_agree(self, waiting: Open) -> bool:
+        """Whether no other arm still needs the configuration, which would lose its runs, too."""
+        configuration = waiting.members[0].run.configuration
+        key = configuration.configuration_id
+        for other in self.siblings:
+            if other is self or key in other.closed:
+                continue
+            if key in other.open:
+                if not other._loses(key, other.open[key]):
+                    return False
+            elif not other.study.adapts and other.arm.holds(configuration):
+                return False  # it will come to it
+        return True
 
     def _values(self, members: Sequence[Member]) -> Values:
         found = {}

@@ -36,7 +36,8 @@ class Judge:
         self._configuration: dict[str, str] = {}  # of a run
         self._waiting: dict[tuple[str, int], dict[str, float | None]] = {}
         self._decided: set[tuple[str, int]] = set()
-        self._stopped: set[str] = set()
+        self._stopped: dict[str, int] = {}  # the step at which
+        self._lost: set[str] = set()
         self._past: dict[str, list[Decision]] = {}  # of a configuration
 
     def opened(
@@ -52,15 +53,21 @@ class Judge:
         self._members[configuration_id] = set(run_ids)
         self._configuration.update(dict.fromkeys(run_ids, configuration_id))
 
+    def lost(self, run_id: str) -> None:
+        """A run failed for good; see `Verdicts`."""
+        self._lost.add(self._configuration[run_id])
+
     def ask(self, step: int, values: Mapping[str, float | None], last: bool) -> list[str]:
         """Which runs of a pack leave; see `Verdicts`."""
         due: dict[str, float | None] = {}
         for run_id, value in values.items():
             configuration_id = self._configuration.get(run_id)
             key = (configuration_id or "", step)
-            if configuration_id is None or configuration_id in self._stopped | {""}:
+            if configuration_id is None or configuration_id in self._stopped:
                 continue
-            if key not in self._decided:
+            if key not in self._decided and configuration_id in self._lost:
+                due[configuration_id] = None
+            elif key not in self._decided:
                 waiting = self._waiting.setdefault(key, {})
                 waiting[run_id] = value
                 if None in waiting.values():
@@ -72,7 +79,7 @@ class Judge:
         return [
             run_id
             for run_id, value in values.items()
-            if value is not None and self._configuration.get(run_id) in self._stopped
+            if value is not None and self._left(run_id) <= step
         ]
 
     def restore(self, sittings: Iterable[Sequence[Decision]]) -> None:
@@ -81,6 +88,10 @@ class Judge:
             if decisions:
                 self._enter(decisions[0].step, {d.configuration_id: d.value for d in decisions})
                 self._settle(decisions)
+
+    def _left(self, run_id: str) -> float:
+        """The step at which a run's configuration was stopped: a pack may come there once more."""
+        return self._stopped.get(self._configuration.get(run_id, ""), math.inf)
 
     def _decide(self, step: int, due: Mapping[str, float | None], last: bool) -> None:
         if not due:
@@ -123,7 +134,7 @@ class Judge:
             self._past.setdefault(each.configuration_id, []).append(each)
             self._waiting.pop((each.configuration_id, each.step), None)
             if each.stopped:
-                self._stopped.add(each.configuration_id)
+                self._stopped.setdefault(each.configuration_id, each.step)
             if each.last and each.value is not None:
                 for arm in self._owners.get(each.configuration_id, ()):
                     self._arms[arm].finish(each.configuration_id)

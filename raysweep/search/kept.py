@@ -1,8 +1,9 @@
 """What samplers note at their trials, kept in the store so that they go on where they were.
 
-`search.json` holds, by configuration, the attributes in the order in which the configurations were
-proposed. CMA-ES's are a pickled optimizer: it is only taken back if it is made of nothing but the
-classes of the `cmaes` package and NumPy's arrays, so that a store can never run code.
+`search.json` holds, by configuration, the attributes (none, for most samplers) in the order in
+which the configurations were proposed. CMA-ES's are a pickled optimizer: it is only taken back if
+it is made of nothing but the classes of the `cmaes` package and NumPy's arrays, so that a store can
+never run code.
 """
 
 import io
@@ -57,7 +58,7 @@ class Kept:
 
     def of(self, configuration_id: str) -> Mapping[str, Any] | None:
         """What was noted when the configuration was proposed; None if another way found it."""
-        return self._by_id.get(configuration_id)
+        return self._by_id.get(configuration_id) or None
 
     def in_order(self, configuration_ids: Iterable[str]) -> list[str]:
         """The configurations as they were proposed; those found another way come first."""

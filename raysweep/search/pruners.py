@@ -124,7 +124,6 @@ def _brackets(stopping: EarlyStopping, grace: int, steps: int) -> list[tuple[int
             pruner: BasePruner = SuccessiveHalvingPruner(
                 min_resource=grace,
                 reduction_factor=settings["reduction"],
-                bootstrap_count=settings["bootstrap_count"],
             )
         case "hyperband":
             return _hyperband(grace, steps, settings["reduction"])

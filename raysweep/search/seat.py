@@ -42,6 +42,10 @@ class SeatedJudge:
         self._runs[configuration_id] = list(run_ids)
         self.judge.opened(arm, length, configuration_id, run_ids)
 
+    def lost(self, run_id: str) -> None:
+        """A run failed for good; see `Verdicts`."""
+        self.judge.lost(run_id)
+
     def ask(self, step: int, values: Mapping[str, float | None], last: bool) -> list[str]:
         """Which runs of a pack leave; see `Verdicts`."""
         return self.judge.ask(step, values, last)
@@ -49,9 +53,11 @@ class SeatedJudge:
     def begin(self) -> None:
         """Takes over what earlier sessions decided; see `Verdicts`.
 
-        Configurations that ended before anything was judged take part with their curves.
+        Configurations that ended before anything was judged, or were judged by another metric,
+        take part with their curves.
         """
-        table = self.store.read(self.store.dataset("decisions", DECISIONS))
+        mine = pc.field("metric") == self.stopping.metric
+        table = self.store.read(self.store.dataset("decisions", DECISIONS), where=mine)
         before = sittings(table)
         self.judge.restore(before)
         judged = {each.configuration_id for sitting in before for each in sitting}
@@ -64,7 +70,7 @@ class SeatedJudge:
             raise StoreError(
                 "another driver took the sweep over; let that one end, or run the command again"
             )
-        self.decisions.write(decisions)
+        self.decisions.write(decisions, self.stopping.metric)
 
     def _from_curves(self, judged: set[str]) -> Iterator[list[Decision]]:
         """What would have been put down of configurations that ended unjudged, step by step."""

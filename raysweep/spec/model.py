@@ -103,6 +103,13 @@ class Arm:
                 return None
         return chosen
 
+    def holds(self, configuration: Configuration) -> bool:
+        """Whether the configuration is a point of this arm."""
+        return (self.task, self.estimator) == (
+            configuration.task,
+            configuration.estimator,
+        ) and self.locate(configuration.configuration_id, configuration.settings) is not None
+
     @property
     def length(self) -> tuple[int, int]:
         """Steps of its longest run, and steps between two rows of a curve."""

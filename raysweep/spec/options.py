@@ -44,7 +44,6 @@ PRUNERS: Mapping[str, Mapping[str, tuple[Any, Any, float | None]]] = {
     "asha": {
         "grace": (int | None, None, 1),
         "reduction": (int, 3, 2),
-        "bootstrap_count": (int, 0, 0),
     },
     "hyperband": {"grace": (int | None, None, 1), "reduction": (int, 3, 2)},
     "median": {

@@ -158,6 +158,7 @@ class _FileReader:
             ("seeds", _report_mistake(spec)),
             ("early_stopping", _racing_mistake(spec.early_stopping, spec.seeds)),
             ("early_stopping", _grace_mistake(spec)),
+            ("budget", _budget_mistake(spec)),
         ):
             if mistake:
                 where = self.root.key_where.get(section, self.root.where)
@@ -345,6 +346,18 @@ def _grace_mistake(spec: Spec) -> str | None:
                 f"expected grace where steps are searched, as in {arm.name}: its runs must be "
                 f"judged at the same steps; write early_stopping: {{pruner: {stopping.pruner}, "
                 "grace: N}"
+            )
+    return None
+
+
+def _budget_mistake(spec: Spec) -> str | None:
+    least = len(spec.seeds) + len(spec.report_seeds)
+    for budget, arms_in in ((spec.budget, len(spec.arms)), (spec.arm_budget, 1)):
+        needed = least + (arms_in - 1) * len(spec.report_seeds)
+        if budget.runs is not None and budget.runs < needed:
+            return (
+                f"expected a budget of at least {needed} runs, which one configuration and the "
+                f"fresh seeds take, got {budget.runs}"
             )
     return None
 

@@ -19,6 +19,7 @@ DECISIONS = pa.schema(
         ("sitting", pa.int64()),
         ("configuration_id", pa.string()),
         ("step", pa.int64()),
+        ("metric", pa.string()),
         ("value", pa.float64()),
         ("stopped", pa.bool_()),
         ("last", pa.bool_()),
@@ -40,11 +41,12 @@ class Decisions:
         last = names[-1].removeprefix("decisions/").removesuffix(".parquet") if names else "-1"
         self._next = int(last) + 1
 
-    def write(self, decisions: Iterable[Decision]) -> None:
-        """Puts one sitting's decisions down."""
+    def write(self, decisions: Iterable[Decision], metric: str) -> None:
+        """Puts one sitting's decisions, by this metric, down."""
         now = datetime.now(timezone.utc)
         rows = [
-            {**dataclasses.asdict(each), "sitting": self._next, "time": now} for each in decisions
+            {**dataclasses.asdict(each), "sitting": self._next, "metric": metric, "time": now}
+            for each in decisions
         ]
         table = pa.Table.from_pylist(rows, schema=DECISIONS)
         self.files.write_table(f"decisions/{self._next:08d}.parquet", table)

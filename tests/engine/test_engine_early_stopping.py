@@ -226,3 +226,15 @@ def test_racing_on_both_executors(sweep):
     assert results.table().cells[0].settings["task.x"] in (0.0, 0.3, 0.6)
     again = raysweep.open(results.store.store.uri, "bowls")
     assert Schedule(read_spec(bowl(seeds=6)), again.store).missing == 0
+
+
+def test_another_metric_judges_by_its_own_values(inline):
+    """Heights are at odds with losses, and larger ones are better."""
+    inline(bowl())
+    after = bowl(select={"metric": "height"})
+    after["tasks"]["bowl"] = {"task": "bowl", "x": 0.3, "y": [-0.4, 0.5, 0.9]}
+    results = inline(after)
+    kept = results.sql("select distinct \"param.task.y\" as y from runs where status = 'done'")
+    assert 0.9 in kept["y"].to_pylist()
+    metrics = results.sql("select distinct metric from decisions order by metric")
+    assert metrics["metric"].to_pylist() == ["height", "train_loss"]

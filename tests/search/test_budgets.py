@@ -36,7 +36,7 @@ def ran(driver):
 
 
 @given(
-    limit=st.integers(1, 25),
+    extra=st.integers(0, 20),
     seeds=st.integers(1, 4),
     report=st.integers(0, 3),
     arms=st.integers(1, 3),
@@ -48,10 +48,12 @@ def ran(driver):
 )
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_budget_of_runs_is_never_exceeded(
-    tmp_path_factory, *, limit, seeds, report, arms, whose, sampler, racing, pack, order
+    tmp_path_factory, *, extra, seeds, report, arms, whose, sampler, racing, pack, order
 ):
+    least = seeds + report
+    limit = extra + least + (arms - 1) * report
     own = {"sweep": {"runs": limit}, "arm": {"arm": {"runs": limit}}}
-    budget = {"runs": limit, "arm": {"runs": max(1, limit // 2)}} if whose == "both" else own[whose]
+    budget = {"runs": limit, "arm": {"runs": least + extra // 2}} if whose == "both" else own[whose]
     more = {"early_stopping": {"pruner": "racing"}} if racing and seeds > 2 else {}
     search = {"sampler": "random"} if sampler == "random" else {"sampler": "tpe"}
     spec = bowl(search, arms=arms, seeds=seeds_of(seeds, report), budget=budget, **more)
@@ -67,7 +69,7 @@ def test_a_budget_of_runs_is_never_exceeded(
         assert max(per_arm.values(), default=0) <= spec.arm_budget.runs
 
 
-@given(st.integers(5, 20), st.integers(1, 12), st.integers(1, 3), st.integers(0, 2))
+@given(st.integers(6, 20), st.integers(1, 12), st.integers(1, 3), st.integers(0, 2))
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_raised_budget_goes_on_and_is_not_exceeded(tmp_path_factory, limit, more, seeds, report):
     """Whatever is selected after the extension: its fresh seeds count too."""

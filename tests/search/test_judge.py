@@ -270,15 +270,6 @@ def answers(judge, asks):
     return [judge.ask(*each) for each in asks]
 
 
-def together(asks):
-    """Whether no configuration waits for a seed: what a restart would forget."""
-    seen = {}
-    for step, values, _ in asks:
-        for run in values:
-            seen.setdefault((run[:2], step), set()).add(run)
-    return all(len(runs) == 2 for runs in seen.values())
-
-
 @given(st.integers(0, 10**6), st.data())
 @settings(max_examples=60, deadline=None)
 def test_a_judge_restored_anywhere_goes_on_as_the_first_would(seed, data):
@@ -327,3 +318,20 @@ def test_what_was_decided_counts_for_an_arm_that_opens_the_configuration_later(p
         second.opened("A", LENGTH, "A" + name, [f"A{name}/0"])
     rest = {name: values[name] for name in names[8:]}
     assert ask(second, 1, rest) == ask(first, 1, rest)
+
+
+def test_a_configuration_with_a_seed_that_failed_for_good_leaves_at_its_next_rung():
+    judge, sittings = judge_of(stopping("asha", grace=3, reduction=3), "ab", seeds=2)
+    judge.lost("Aa/1")
+    assert judge.ask(3, {"Aa/0": 0.0, "Ab/0": 1.0, "Ab/1": 1.0}, False) == ["Aa/0"]
+    ((first, second),) = sittings
+    assert (first.value, first.stopped, second.value, second.stopped) == (None, True, 1.0, False)
+
+
+def test_a_pack_that_comes_again_to_an_earlier_rung_stays_until_where_it_was_stopped():
+    judge, _ = judge_of(stopping("asha", grace=3, reduction=3), "ab")
+    ask(judge, 3, {"b": 1.0})
+    ask(judge, 3, {"a": 0.0})
+    assert ask(judge, 9, {"a": 0.0, "b": 1.0}) == {"b"}
+    assert ask(judge, 3, {"a": 0.0, "b": 1.0}) == set()
+    assert ask(judge, 9, {"a": 0.0, "b": 1.0}) == {"b"}

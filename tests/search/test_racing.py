@@ -227,7 +227,6 @@ def test_a_restarted_study_knows_the_same_of_losers(tmp_path):
     assert told(race(tmp_path)) == told(first)
 
 
-@pytest.mark.xfail(strict=True, reason="`Runs.stop` ends a loser's seeds for every arm that has it")
 def test_what_loses_in_one_arm_is_not_lost_for_another_that_shares_it(tmp_path):
     """The first arm knows a better place, which is outside the second one's space."""
     estimators = {

@@ -170,6 +170,12 @@ def without_curves(
 ) -> SpecError:
     """The error of metrics of which there is no curve, with those of which there is."""
     name = scope.results.sweep
+    if not run_ids and scope.results.spec.report_seeds:
+        return SpecError(
+            f"expected ended runs on fresh seeds to draw, got none in {name} yet; "
+            f"`raysweep run` on its file goes on, `raysweep plot {name} --kind heatmap` shows the "
+            "search"
+        )
     known = curve_metrics(scope.results, run_ids, sorted(scope.results.spec.metrics))
     if known:
         return SpecError(
