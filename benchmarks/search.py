@@ -21,10 +21,10 @@ FRESH = {"search": 3, "report": 10}
 RACED = ("random", "tpe", "gp", "cmaes")
 RESAMPLES = 10_000
 STOPPERS = {
-    "asha": {"pruner": "asha", "grace": 3},
+    "asha, grace 3": {"pruner": "asha", "grace": 3},
     "asha, grace 9": {"pruner": "asha", "grace": 9},
     "asha, grace 27": {"pruner": "asha", "grace": 27},
-    "hyperband": {"pruner": "hyperband", "grace": 3},
+    "hyperband, grace 3": {"pruner": "hyperband", "grace": 3},
     "median": {"pruner": "median"},
 }
 Figures = Mapping[str, Sequence[Found]]
