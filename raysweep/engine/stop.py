@@ -1,5 +1,6 @@
 """Clean stops: SIGINT, SIGTERM and SIGHUP set a flag, and a watchdog ends what hangs."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -28,6 +29,8 @@ class StopFlag:
         self._before: dict[int, Any] = {}
         self._timer: threading.Timer | None = None
         self._training = False
+        self._pipe: tuple[int, int] | None = None  # signals as they come, whoever handles them
+        self._wakeup_before = -1
 
     def __bool__(self) -> bool:
         return self.signal is not None
@@ -39,12 +42,33 @@ class StopFlag:
 
     def __enter__(self) -> "StopFlag":
         self._before = self._install()
+        if threading.current_thread() is threading.main_thread():
+            self._pipe = os.pipe()
+            for end in self._pipe:
+                os.set_blocking(end, False)
+            self._wakeup_before = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
         return self
 
     def train(self) -> None:
-        """From here on packs train, and a signal waits for them; Ray's own handlers go."""
+        """From here on packs train, and a signal waits for them; Ray's own handlers go.
+
+        Raises:
+            Stopped: If a signal came while Ray started, and was lost on the way: Ray's handler
+                raises `SystemExit`, which Python drops where it comes in a finaliser.
+        """
         self._install()
+        if missed := self._came():
+            self.signal = missed[0]
+            raise Stopped(self.exit_code)
         self._training = True
+
+    def _came(self) -> list[int]:
+        """The signals that came since the handlers were first installed."""
+        if self._pipe is None:
+            return []
+        with contextlib.suppress(BlockingIOError):
+            return [number for number in os.read(self._pipe[0], 4096) if number in SIGNALS]
+        return []
 
     def _install(self) -> dict[int, Any]:
         if threading.current_thread() is not threading.main_thread():
@@ -56,6 +80,10 @@ class StopFlag:
     ) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        if self._pipe is not None:
+            signal.set_wakeup_fd(self._wakeup_before)
+            for end in self._pipe:
+                os.close(end)
         for number, handler in self._before.items():
             signal.signal(number, handler)
         if self and isinstance(error, KeyboardInterrupt | SystemExit):

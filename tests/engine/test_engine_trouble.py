@@ -1,6 +1,8 @@
 """Runs that fail, diverge, die or do not fit into memory; drivers that stop or vanish."""
 
 import json
+import os
+import signal
 import time
 
 import pytest
@@ -10,6 +12,7 @@ from engine_helpers import by_run, statuses
 import raysweep
 from raysweep import session
 from raysweep.engine import inline as inline_engine
+from raysweep.engine.stop import StopFlag
 from raysweep.store import checkpoints, lease
 
 
@@ -243,3 +246,22 @@ def test_a_gpu_that_is_not_there_stops_the_sweep_at_once(inline, toy):
         pytest.skip("there is a GPU here")
     with pytest.raises(raysweep.SpecError, match=r"expected a CUDA device for resources.gpu"):
         inline(toy(resources={"gpu": 1}))
+
+
+def signal_that_is_swallowed(flag):
+    """As where Ray's handler raises in a finaliser."""
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    os.kill(os.getpid(), signal.SIGTERM)
+    flag.train()
+
+
+def test_a_signal_that_another_handler_swallowed_is_not_lost():
+    with StopFlag() as flag, pytest.raises(KeyboardInterrupt):
+        signal_that_is_swallowed(flag)
+    assert flag.exit_code == 143
+
+
+def test_no_signal_lets_packs_train():
+    with StopFlag() as flag:
+        flag.train()
+    assert not flag
