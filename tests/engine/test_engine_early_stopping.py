@@ -217,8 +217,8 @@ def test_a_stopped_configuration_gets_no_more_seeds(inline):
     assert counted == [{"status": "done", "n": 5}, {"status": "stopped", "n": 24}]
 
 
-def test_racing_on_both_executors(sweep):
-    results = sweep(bowl(seeds=6, early_stopping={"pruner": "racing"}))
+def test_racing_end_to_end(inline):
+    results = inline(bowl(seeds=6, early_stopping={"pruner": "racing"}))
     rows = results.runs().to_pylist()
     assert len(rows) == 9 * 6
     assert {row["steps"] for row in rows if row["status"] == "done"} == {27}
