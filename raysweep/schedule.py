@@ -107,13 +107,16 @@ class Schedule:
         """The next pack to train, now in flight; None if none is ready."""
         if self.stopping or self.fatal:
             return None
+        pack = self._take()
         self.save()
+        return pack
+
+    def _take(self) -> Pack | None:
         while (pack := self.queue.take() or self._pack_for_idle()) is not None:
             wanted = [run.run_id for run in pack.runs if run.run_id in self.planned]
             if wanted:
                 pack = pack.only(wanted)
                 self.in_flight[pack.pack_id] = pack
-                self.save()
                 return pack
         return None
 
@@ -189,11 +192,8 @@ class Schedule:
             "steps_executed": executed,
             "attempts": attempt,
             "error": error,
-            "started_at": datetime.now(timezone.utc).isoformat(),
         }
-        columns = self.store.schema("runs", self._columns)
-        row = run_row(self.spec.name, pack, run, columns, outcome)
-        self.store.write_runs(pack.pack_id, [timed(row)], columns)
+        self._write_ends(pack, outcome)
         self.ended[run.run_id] = Ended("failed", error=error)
         self._tell_lost([run.run_id])
         self._cut([*self._settle([run.run_id]), *self._fill()])
@@ -314,10 +314,14 @@ class Schedule:
             "steps_executed": 0,
             "seconds": 0.0,
             "attempts": 0,
-            "started_at": datetime.now(timezone.utc).isoformat(),
         }
+        self._write_ends(pack, outcome)
+
+    def _write_ends(self, pack: Pack, outcome: Mapping[str, Any]) -> None:
+        """Puts down a row for each run of a pack that ended so, now, without training."""
         columns = self.store.schema("runs", self._columns)
-        rows = [run_row(self.spec.name, pack, run, columns, outcome) for run in pack.runs]
+        known = {**outcome, "started_at": datetime.now(timezone.utc).isoformat()}
+        rows = [run_row(self.spec.name, pack, run, columns, known) for run in pack.runs]
         self.store.write_runs(pack.pack_id, [timed(row) for row in rows], columns)
 
     def _adopt(self, manifests: list[checkpoints.Manifest]) -> set[str]:

@@ -67,13 +67,18 @@ def test_a_sampler_that_learns_beats_random_search(sampler, configurations, coun
     assert statistics.median(mine) < statistics.median(theirs)
 
 
+def compared(case, base, count):
+    """Both searches of each repetition, and how the regret differs: mean and standard error."""
+    pairs = [(measure(case, each), measure(base, each)) for each in repetitions(count)]
+    return pairs, mean_error([mine.regret - full.regret for mine, full in pairs])
+
+
 @pytest.mark.slow
 def test_racing_finds_as_much_with_at_most_60_percent_of_the_runs():
     raced = Case("", "random", 10, {"pruner": "racing"}, configurations=20)
     whole = Case("", "random", 10, configurations=20)
-    pairs = [(measure(raced, each), measure(whole, each)) for each in repetitions(10)]
+    pairs, (mean, error) = compared(raced, whole, 10)
     assert sum(mine.runs for mine, _ in pairs) <= 0.6 * sum(full.runs for _, full in pairs)
-    mean, error = mean_error([mine.regret - full.regret for mine, full in pairs])
     assert mean <= 3 * error < 0.05
 
 
@@ -81,9 +86,8 @@ def test_racing_finds_as_much_with_at_most_60_percent_of_the_runs():
 def test_asha_finds_as_much_with_at_most_half_of_the_steps():
     stopped = Case("", "random", 3, {"pruner": "asha", "grace": 9}, configurations=24)
     whole = Case("", "random", 3, configurations=24)
-    pairs = [(measure(stopped, each), measure(whole, each)) for each in repetitions(20)]
+    pairs, (mean, error) = compared(stopped, whole, 20)
     assert sum(mine.steps for mine, _ in pairs) <= 0.5 * sum(full.steps for _, full in pairs)
-    mean, error = mean_error([mine.regret - full.regret for mine, full in pairs])
     assert mean <= 3 * error < 0.1
 
 

@@ -1,7 +1,8 @@
 """Between a sweep file's values and Optuna's."""
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from optuna.distributions import (
     BaseDistribution,
@@ -12,6 +13,9 @@ from optuna.distributions import (
 from optuna.trial import Trial
 
 from raysweep.space import Choice, Domain, Range, Value
+
+Direction = Literal["minimize", "maximize"]
+DIRECTIONS: Mapping[str, Direction] = {"min": "minimize", "max": "maximize"}
 
 
 def distribution(domain: Domain) -> BaseDistribution:

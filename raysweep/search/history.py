@@ -7,7 +7,7 @@ import datetime
 import statistics
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import optuna
 import pyarrow as pa
@@ -18,14 +18,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from raysweep import space
 from raysweep.results.select import Candidate, candidates
-from raysweep.search.distributions import distribution, to_optuna
+from raysweep.search.distributions import DIRECTIONS, Direction, distribution, to_optuna
 from raysweep.spec.model import Arm
 
 if TYPE_CHECKING:
     from raysweep.results.results import Results
 
-Direction = Literal["minimize", "maximize"]
-DIRECTIONS: Mapping[str, Direction] = {"min": "minimize", "max": "maximize"}
 ABOUT = ("seed", "steps", "seconds", "started_at", "error")
 UNKNOWN_START = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 Curve = Mapping[int, float]

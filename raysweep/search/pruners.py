@@ -18,6 +18,7 @@ from optuna.pruners import (
 from optuna.trial import FrozenTrial
 
 from raysweep.identity import digest
+from raysweep.search.distributions import DIRECTIONS
 from raysweep.spec.options import EarlyStopping
 
 
@@ -37,7 +38,7 @@ class Rungs:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         grace = stopping.grace(steps, report_every)
         self._brackets = _brackets(stopping, grace, steps)
-        direction: Any = "minimize" if stopping.mode == "min" else "maximize"
+        direction = DIRECTIONS[stopping.mode]
         self._storages = [optuna.storages.InMemoryStorage() for _ in self._brackets]
         self._studies = [
             optuna.create_study(storage=storage, direction=direction) for storage in self._storages

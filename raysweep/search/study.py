@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from raysweep.identity import canonical_json, digest
 from raysweep.runs import Outcome
-from raysweep.search.distributions import corner, distribution, suggest, to_optuna
+from raysweep.search.distributions import DIRECTIONS, corner, distribution, suggest, to_optuna
 from raysweep.search.samplers import ADAPTIVE, BRED, KEEPS_ATTRIBUTES, make_sampler
 from raysweep.space import Value, same, to_json
 from raysweep.spec.model import Arm
@@ -57,7 +57,7 @@ class ArmStudy:
         self.arm = arm
         self.search = search
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        directions: Any = ["minimize" if each.mode == "min" else "maximize" for each in select.all]
+        directions = [DIRECTIONS[each.mode] for each in select.all]
         self.storage = optuna.storages.InMemoryStorage()
         self.study = optuna.create_study(storage=self.storage, directions=directions)
         self.known: dict[str, Mapping[str, Value]] = {}

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from raysweep.space import Value
@@ -200,11 +200,6 @@ class Resources:
     pack: int | Literal["auto"] = "auto"
     max_failures: int = 3
     checkpoint_s: float = 60.0
-
-
-def best(values: Sequence[float], mode: Mode) -> float:
-    """The best of some values."""
-    return min(values) if mode == "min" else max(values)
 
 
 def _up(steps: float, grid: int) -> int:
