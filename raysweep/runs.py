@@ -88,7 +88,7 @@ class Runs:
     Args:
         planned: Runs that the sweep consists of so far, by id.
         ended: Those that ended, and others that the store has.
-        begun: Ids of runs that an earlier session began and did not end.
+        begun: Ids of runs in flight, or that an earlier session began and did not end.
         unwritten: Runs that were stopped before their first step and have no row yet.
     """
 
@@ -101,6 +101,11 @@ class Runs:
         """How those of the members ended that did."""
         found = (self.ended.get(member.run.run_id) for member in members)
         return [each for each in found if each is not None]
+
+    def in_flight(self, members: Sequence[Member]) -> int:
+        """How many of the members have begun and not ended."""
+        ids = {member.run.run_id for member in members}
+        return sum(1 for run_id in ids if run_id in self.begun and run_id not in self.ended)
 
     def plan(self, members: Sequence[Member]) -> list[Member]:
         """Takes members into the plan; those that were not in it."""

@@ -117,6 +117,7 @@ class Schedule:
             if wanted:
                 pack = pack.only(wanted)
                 self.in_flight[pack.pack_id] = pack
+                self.runs.begun.update(wanted)
                 return pack
         return None
 
@@ -161,6 +162,7 @@ class Schedule:
     def pack_failed(self, pack_id: str, kind: Failure, error: str) -> None:
         """A pack raised: split it, or note the failure of its only run."""
         pack = self.in_flight.pop(pack_id)
+        self.runs.begun.difference_update(run.run_id for run in pack.runs)
         if kind in ("store", "orphan", "setup"):
             self.fatal = SpecError(error) if kind == "setup" else StoreError(error)
             return

@@ -59,7 +59,8 @@ class Allowance:
         fresh = len(self.spec.report_seeds)
         runs = cost
         for search in searches:
-            runs += search.spent.runs + search.former.runs + search.bound + fresh
+            runs += search.spent.runs + search.former.runs + search.in_flight
+            runs += search.bound + fresh
         if budget.runs is not None and runs > budget.runs:
             return False
         if not budget.hours:

@@ -75,7 +75,8 @@ class ArmSearch:
         self.exhausted = False
         self.siblings: Sequence[ArmSearch] = ()
         self.spent = Spent()
-        self._former: dict[str, list[Ended]] = {}  # runs on fresh seeds, by configuration
+        self._late: list[Member] = []  # of closed configurations, in flight when those closed
+        self._former: dict[str, list[Member]] = {}  # on fresh seeds, by configuration
         self.bound = 0  # runs of open configurations, ended or not
 
     @property
@@ -121,6 +122,7 @@ class ArmSearch:
 
     def settle(self, configuration_id: str) -> list[Member]:
         """Closes a configuration if it has ended, or gives it more seeds; newly planned runs."""
+        self._count_late()
         fresh: list[Member] = []
         while (waiting := self.open.get(configuration_id)) is not None:
             found = self._outcome(waiting.planned, waiting.count)
@@ -137,6 +139,7 @@ class ArmSearch:
             del self.open[configuration_id]
             self.bound -= len(waiting.members)
             self._close(configuration_id, waiting.members, found)
+            self._late += [each for each in waiting.planned if not self.runs.of([each])]
         return fresh
 
     def report(self) -> list[Member]:
@@ -159,13 +162,24 @@ class ArmSearch:
     def former(self) -> Spent:
         """What fresh seeds took of configurations that were selected before."""
         found = Spent()
-        for each in self._former.values():
-            found.add(each)
+        for members in self._former.values():
+            found.add(self.runs.of(members))
         return found
 
+    @property
+    def in_flight(self) -> int:
+        """Runs that train although nothing waits for them any more."""
+        gone = [*self._late, *(each for members in self._former.values() for each in members)]
+        return self.runs.in_flight(gone)
+
     def _note_former(self, members: Sequence[Member]) -> None:
-        if ended := self.runs.of(members):
-            self._former[members[0].run.configuration.configuration_id] = ended
+        if self.runs.of(members) or self.runs.in_flight(members):
+            self._former[members[0].run.configuration.configuration_id] = list(members)
+
+    def _count_late(self) -> None:
+        """Counts the runs that ended after their configuration had closed."""
+        self.spent.add(self.runs.of(self._late))
+        self._late = [each for each in self._late if each.run.run_id not in self.runs.ended]
 
     def selected(self) -> str | None:
         """The configuration with the best mean; ties go to the smaller id, as in the table."""

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from search_helpers import Driver, bowl, regret
 
@@ -47,6 +47,21 @@ def ran(driver):
     order=st.integers(0, 10**6),
 )
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+# A seed diverges and ends its configuration while another seed of it trains in another pack.
+@example(
+    extra=6,
+    seeds=3,
+    report=0,
+    arms=1,
+    whose="sweep",
+    sampler="random",
+    racing=True,
+    pack=2,
+    order=17,
+)
+@example(
+    extra=0, seeds=3, report=3, arms=2, whose="arm", sampler="random", racing=True, pack=2, order=17
+)
 def test_a_budget_of_runs_is_never_exceeded(
     tmp_path_factory, *, extra, seeds, report, arms, whose, sampler, racing, pack, order
 ):
