@@ -1,0 +1,42 @@
+"""Options and arguments that several commands take."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+STORE = click.option(
+    "--store",
+    metavar="DIR",
+    help="Folder or URI where sweeps live [default: $RAYSWEEP_STORE, or sweeps].",
+)
+SMOKE = click.option(
+    "--smoke",
+    is_flag=True,
+    help="A few steps of one configuration per arm, in a sweep named NAME-smoke.",
+)
+SET = click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a dotted key of the file; may be given again.",
+)
+SPEC = click.argument("spec", type=click.Path(path_type=Path))
+SWEEP = click.argument("sweep")
+
+
+def store_of(given: str | None) -> str:
+    """The store that a command line means."""
+    from raysweep.store.files import store_uri
+
+    return store_uri(given)
+
+
+def print_table(found: Any) -> None:
+    """Prints a result table as the console takes it."""
+    from rich.console import Console
+
+    from raysweep.results.table import print_table
+
+    print_table(found, Console())

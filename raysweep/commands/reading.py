@@ -1,0 +1,141 @@
+"""Commands that read a store: progress, tables, queries, exports."""
+
+import json
+
+import click
+
+from raysweep.commands.options import STORE, SWEEP, print_table, store_of
+
+
+@click.command()
+@click.argument("sweep", required=False)
+@STORE
+def status(sweep: str | None, store: str | None) -> int:
+    """Show the progress of a sweep, or of all sweeps in the store."""
+    from raysweep.results.results import Results
+    from raysweep.status import status_text
+
+    if sweep is None:
+        return _list(store)
+    click.echo(status_text(Results(store_of(store), sweep)), nl=False)
+    return 0
+
+
+@click.command()
+@STORE
+def ls(store: str | None) -> int:
+    """List the sweeps in the store."""
+    return _list(store)
+
+
+@click.command()
+@SWEEP
+@STORE
+@click.option(
+    "--format",
+    "form",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "markdown", "csv", "json"]),
+    help="How to print it.",
+)
+@click.option(
+    "--select",
+    metavar="M",
+    help="Metric that selects the configuration [default: the sweep file's].",
+)
+@click.option("--report", metavar="M", help="Metric to show [default: the one that selects].")
+def table(sweep: str, store: str | None, form: str, select: str | None, report: str | None) -> int:
+    """Print the result table of a sweep."""
+    from raysweep.results.results import Results
+
+    found = Results(store_of(store), sweep).table(select=select, report=report)
+    if form == "text":
+        print_table(found)
+    else:
+        click.echo(found.render(form), nl=False)
+    return 0
+
+
+@click.command()
+@SWEEP
+@click.argument("query")
+@STORE
+@click.option(
+    "--format",
+    "form",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "csv", "json"]),
+    help="How to print the answer.",
+)
+def sql(sweep: str, query: str, store: str | None, form: str) -> int:
+    """Ask DuckDB about a sweep's runs, curves and attempts."""
+    from raysweep.results.results import Results
+    from raysweep.status import arrow_text
+
+    found = Results(store_of(store), sweep).sql(query)
+    if form == "json":
+        for row in found.to_pylist():
+            click.echo(json.dumps(row, default=str))
+    elif form == "csv":
+        import pyarrow.csv as pacsv
+
+        with click.open_file("-", "wb") as out:
+            pacsv.write_csv(found, out)
+    else:
+        click.echo(arrow_text(found), nl=False)
+    return 0
+
+
+@click.command()
+@SWEEP
+@STORE
+@click.option(
+    "--optuna", metavar="FILE", required=True, help="New .log or .jsonl journal, or SQLite."
+)
+@click.option("--metric", metavar="M", help="Objective [default: what the sweep selects by].")
+def export(sweep: str, store: str | None, optuna: str, metric: str | None) -> int:
+    """Write a sweep's studies, one per arm, for Optuna and optuna-dashboard."""
+    from raysweep.results.results import Results
+
+    click.echo(Results(store_of(store), sweep).export_optuna(optuna, metric).text)
+    return 0
+
+
+@click.command()
+@SWEEP
+@STORE
+@click.option("--metric", metavar="M", help="Metric [default: what the sweep selects by].")
+@click.option(
+    "--evaluator",
+    default="ped-anova",
+    show_default=True,
+    type=click.Choice(["ped-anova", "fanova", "mdi"]),
+    help="Optuna's evaluator.",
+)
+@click.option(
+    "--format",
+    "form",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "json"]),
+    help="How to print it.",
+)
+def importance(sweep: str, store: str | None, metric: str | None, evaluator: str, form: str) -> int:
+    """Show how much each searched setting matters, arm by arm."""
+    from raysweep.results.results import Results
+
+    results = Results(store_of(store), sweep)
+    found = results.importance(metric, evaluator)
+    from raysweep.search.importance import render
+
+    click.echo(render(sweep, found, form), nl=False)
+    return 0
+
+
+def _list(store: str | None) -> int:
+    from raysweep.status import list_text
+
+    click.echo(list_text(store_of(store)), nl=False)
+    return 0

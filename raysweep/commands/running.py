@@ -1,0 +1,95 @@
+"""Commands that change a store: run, plan what would run, delete."""
+
+from pathlib import Path
+
+import click
+
+from raysweep.commands.options import SET, SMOKE, SPEC, STORE, SWEEP, print_table, store_of
+
+
+@click.command()
+@SPEC
+@STORE
+@click.option(
+    "--data",
+    metavar="DIR",
+    help="Folder of the data sets [default: $RAYSWEEP_DATA, or ~/.cache/raysweep].",
+)
+@click.option(
+    "--address", metavar="ADDR", help="Ray cluster to join; a local one is started otherwise."
+)
+@click.option("--inline", is_flag=True, help="Train in this process, without Ray.")
+@SMOKE
+@SET
+def run(
+    spec: Path,
+    store: str | None,
+    data: str | None,
+    address: str | None,
+    inline: bool,
+    smoke: bool,
+    changes: tuple[str, ...],
+) -> int:
+    """Run a sweep, or what is missing of it."""
+    from raysweep import session as engine
+    from raysweep.progress import Progress
+
+    loaded = engine.load(spec, changes, smoke=smoke)
+    session = engine.drive(
+        loaded, store=store, data=data, address=address, inline=inline, progress=Progress()
+    )
+    print_table(session.results.table())
+    where = session.results.store.uri
+    for run_id, error in list(session.failed.items())[:20]:
+        click.echo(f"run {run_id} failed: {error}", err=True)
+    if session.failed:
+        most = loaded.resources.max_failures
+        click.echo(
+            f"{len(session.failed)} runs failed; the same command tries them again, up to "
+            f"{most} times each; resources.max_failures allows more "
+            f"(raysweep status {loaded.name})",
+            err=True,
+        )
+    if session.missing:
+        click.echo(
+            f"stopped with {session.missing} runs to go; the same command goes on from "
+            "the checkpoints",
+            err=True,
+        )
+    click.echo(f"results: {where}")
+    return session.exit_code
+
+
+@click.command()
+@SPEC
+@STORE
+@SMOKE
+@SET
+def plan(spec: Path, store: str | None, smoke: bool, changes: tuple[str, ...]) -> int:
+    """Show what a run would do; nothing is started."""
+    from raysweep import session as engine
+    from raysweep.status import plan_text
+
+    loaded = engine.load(spec, changes, smoke=smoke)
+    click.echo(plan_text(engine.plan(loaded, store)), nl=False)
+    return 0
+
+
+@click.command()
+@SWEEP
+@STORE
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def rm(sweep: str, store: str | None, yes: bool) -> int:
+    """Delete a sweep with all its results."""
+    from raysweep.results.results import Results
+    from raysweep.store.lease import Lease
+
+    found = Results(store_of(store), sweep)
+    runs = found.store.dataset("runs").count_rows()
+    if not yes and not click.confirm(f"Delete {runs} runs of {sweep} in {found.store.uri}?"):
+        click.echo("nothing deleted", err=True)
+        return 1
+    with Lease(found.store.files):
+        found.store.remove()
+    click.echo(f"deleted {found.store.uri}")
+    return 0
