@@ -29,6 +29,8 @@ class PlannedRun:
         settings: Every setting by key `section.name`.
         failures: Failed attempts so far.
         executed: Steps that earlier attempts executed.
+        definition: Identity of the task's and the estimator's versions and defaults; None where
+            an older version planned it.
     """
 
     run_id: str
@@ -39,6 +41,7 @@ class PlannedRun:
     settings: Mapping[str, Any]
     failures: int = 0
     executed: int = 0
+    definition: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -151,6 +154,7 @@ class Member:
             self.arm.estimator_label,
             dict(self.run.configuration.settings),
             failures,
+            definition=self.arm.definition,
         )
 
     @property

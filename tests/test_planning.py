@@ -65,11 +65,11 @@ def test_a_pack_holds_one_program_and_no_more_runs_than_it_may(members, size):
         assert len(pack.runs) <= (MAX_REPLICAS if size.wanted == "auto" else size.wanted)
 
 
-@given(sweeps, sizes, st.data())
-def test_packs_that_ended_leave_the_others_as_they_were(members, size, data):
+@given(sweeps, sizes, st.randoms())
+def test_packs_that_ended_leave_the_others_as_they_were(members, size, random):
     """What is cut after a kill is cut as it was before: results then agree to the last bit."""
     packs = cut(members, lambda _: True, {}, size)
-    ended = data.draw(st.sets(st.sampled_from([pack.pack_id for pack in packs])))
+    ended = {pack.pack_id for pack in packs if random.random() < 0.5}
     done = {run.run_id for pack in packs if pack.pack_id in ended for run in pack.runs}
     again = cut(members, lambda member: member.run.run_id not in done, {}, size)
     assert [pack.pack_id for pack in again] == [
@@ -77,9 +77,9 @@ def test_packs_that_ended_leave_the_others_as_they_were(members, size, data):
     ]
 
 
-@given(sweeps, sizes, st.data())
-def test_runs_that_failed_before_go_alone(members, size, data):
-    chosen = data.draw(st.sets(st.sampled_from([member.run.run_id for member in members])))
+@given(sweeps, sizes, st.randoms())
+def test_runs_that_failed_before_go_alone(members, size, random):
+    chosen = {member.run.run_id for member in members if random.random() < 0.3}
     packs = cut(members, lambda _: True, dict.fromkeys(chosen, 1), size)
     for pack in packs:
         if chosen & set(ids([pack])):

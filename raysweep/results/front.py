@@ -55,7 +55,7 @@ def fronts(spec: Spec, found: Sequence[Sequence[Candidate]]) -> list[FrontPoint]
 
 
 def _whole(candidate: Candidate, metric: str) -> bool:
-    return len(candidate.values(metric)) == len(candidate.rows)
+    return len(candidate.values(metric)) == candidate.seeds
 
 
 def _point(task: str, estimator: str, candidate: Candidate, spec: Spec) -> FrontPoint:
@@ -67,7 +67,7 @@ def _point(task: str, estimator: str, candidate: Candidate, spec: Spec) -> Front
         candidate.assignment,
         (statistics.fmean(first), statistics.fmean(second)),
         (_std(first), _std(second)),
-        len(candidate.rows),
+        candidate.seeds,
     )
 
 

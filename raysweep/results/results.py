@@ -1,6 +1,6 @@
 """The results of one sweep: Arrow tables, SQL, and the table. Needs neither torch nor Ray."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from raysweep.errors import SpecError, nearest
+from raysweep.results.ended import NEEDED, EndedRuns
 from raysweep.results.front import fronts
 from raysweep.results.select import candidates, cells
 from raysweep.results.table import ResultTable
@@ -66,19 +67,19 @@ class Results:
         about = self.spec.metrics
         mode = about[select]["direction"]
         both = self.spec.select.all if own and self.spec.select.second else ()
-        rows = self.rows(select, report, *(each.metric for each in both))
+        runs = self.ended(select, report, *(each.metric for each in both))
         return ResultTable(
             self.sweep,
             self.spec.task_labels,
             self.spec.estimator_labels,
-            tuple(cells(self.spec, rows, select, mode, report)),
+            tuple(cells(self.spec, runs, select, mode, report)),
             select,
             mode,
             report,
             about[report]["direction"],
             about[report]["unit"],
             len(self.spec.report_seeds),
-            tuple(fronts(self.spec, candidates(self.spec, rows))) if both else (),
+            tuple(fronts(self.spec, candidates(self.spec, runs))) if both else (),
             both,
         )
 
@@ -135,31 +136,19 @@ class Results:
 
         return export(self, path, metric)
 
-    def rows(self, *metrics: str, about: Sequence[str] = ()) -> list[Mapping[str, Any]]:
-        """Every ended run with these final metrics and its decoded `settings`, for selection.
+    def ended(self, *metrics: str, about: Sequence[str] = ()) -> EndedRuns:
+        """Every ended run with these final metrics, for selection.
 
         Args:
             metrics: Their names.
             about: Other columns of `runs` to have.
         """
-        found = self.store.read(self.store.dataset("runs"), self._columns(metrics, about))
-        return [
-            {**row, "settings": schema.decode_settings(row, found.schema)}
-            for row in found.to_pylist()
+        dataset = self.store.dataset("runs")
+        wanted = {*NEEDED, *about, *(f"metric.{each}" for each in metrics)}
+        names = [
+            name for name in dataset.schema.names if name in wanted or name.startswith("param.")
         ]
-
-    def _columns(self, metrics: Sequence[str], about: Sequence[str]) -> list[str]:
-        needed = {
-            "run_id",
-            "status",
-            "task_name",
-            "estimator_name",
-            "configuration_id",
-            *about,
-            *(f"metric.{each}" for each in metrics),
-        }
-        present = self.store.dataset("runs").schema.names
-        return [name for name in present if name in needed or name.startswith("param.")]
+        return EndedRuns(self.store.read(dataset, names))
 
     def sql(self, query: str) -> pa.Table:
         """DuckDB's answer to a query over `runs`, `curves`, `attempts` and `decisions`.

@@ -1,11 +1,17 @@
 """Which configuration each cell of the table reports, and what is known of the cell."""
 
 import dataclasses
+import functools
+import math
 import statistics
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
-from raysweep.identity import Run
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from raysweep.results.ended import EndedRuns, Mask, Numbers, Places
 from raysweep.spec.model import Arm, Spec
 
 Status = Literal[
@@ -35,7 +41,8 @@ class Cell:
         fresh_diverged: Fresh seeds of the selected configuration that diverged.
         settings: Of the configuration shown: those searched.
         configuration_id: Of the configuration shown.
-        run_ids: Its runs that ended well, as planned seeds.
+        run_ids: Its runs that ended well, on the seeds that are reported.
+        values: The reported metric of each of these seeds.
     """
 
     task: str
@@ -52,180 +59,297 @@ class Cell:
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     configuration_id: str | None = None
     run_ids: tuple[str, ...] = ()
+    values: Mapping[int, float] = dataclasses.field(default_factory=dict)
 
 
-@dataclasses.dataclass
-class Candidate:
-    """A configuration with the runs it has.
+class Planned:
+    """What is known of every configuration on the seeds that the sweep plans.
+
+    Arrays have an entry for each configuration of the store, by its place there.
 
     Args:
-        configuration_id: Which.
-        assignment: Its searched settings.
-        rows: Its runs on the seeds of the search.
-        complete: Whether all planned ones ended well.
-        fresh: Its runs on the seeds to report.
+        runs: Every ended run.
+        spec: Says which seeds are searched with, and which are reported.
     """
 
-    configuration_id: str
-    assignment: Mapping[str, Any]
-    rows: list[Mapping[str, Any]]
-    complete: bool = False
-    fresh: list[Mapping[str, Any]] = dataclasses.field(default_factory=list)
+    def __init__(self, runs: EndedRuns, spec: Spec) -> None:
+        self.runs, self.spec = runs, spec
+        self.searched: Mask = np.isin(runs.seeds, spec.seeds)
+        self.fresh: Mask = np.isin(runs.seeds, spec.report_seeds)
+        self.rows = runs.per_configuration(self.searched)
+        self.well: Mask = self.searched & runs.done
+        self._lost: dict[str, Mask] = {}
+        self._means: dict[str, Means] = {}
+        self.complete: Mask = runs.per_configuration(self.well) == len(set(spec.seeds))
+        self.bad: Mask = self.has("diverged") | self.has("failed") | self.has("stopped")
 
-    def values(self, metric: str) -> list[float]:
-        """The final metric of the runs that ended well."""
-        name = f"metric.{metric}"
-        return [row[name] for row in self.done if row.get(name) is not None]
+    def has(self, status: str) -> Mask:
+        """Which configurations have a run that ended so."""
+        if status not in self._lost:
+            rows = self.searched & self.runs.with_status(status)
+            self._lost[status] = self.runs.per_configuration(rows) > 0
+        return self._lost[status]
+
+    def means(self, metric: str) -> "Means":
+        """A metric's, over the seeds of the search that ended well."""
+        if metric not in self._means:
+            values = self.runs.metric(metric)
+            known = self.well & ~np.isnan(values)
+            codes, values = self.runs.codes[known], values[known]
+            count = np.bincount(codes, minlength=self.runs.count)
+            total = np.bincount(codes, values, self.runs.count)
+            size = np.bincount(codes, np.abs(values), self.runs.count)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                self._means[metric] = Means(count, total / count, 1e-12 * size / count)
+        return self._means[metric]
+
+    def of(self, arm: Arm) -> Places:
+        """The arm's configurations that have runs on the seeds of the search."""
+        places = self.runs.of(arm)
+        return places[self.rows[places] > 0]
+
+    def best(
+        self, places: Places, select: str, mode: str
+    ) -> tuple[int, Literal["selected", "provisional"]] | None:
+        """The configuration with the best mean, and whether all its seeds are in.
+
+        Args:
+            places: Configurations to choose from.
+            select: The metric whose mean over the seeds of the search decides.
+            mode: `min` or `max`.
+
+        Returns:
+            None if none may be chosen. Ties go to the smaller id.
+        """
+        found = self.means(select)
+        may = places[(found.count[places] > 0) & ~self.bad[places]]
+        eligible = may[self.complete[may] & (found.count[may] == self.rows[may])]
+        pool = eligible if len(eligible) else may
+        if not len(pool):
+            return None
+        sign = 1.0 if mode == "min" else -1.0
+        losses, error = sign * found.mean[pool], found.error[pool]
+        near = pool[losses - error <= np.min(losses + error)]
+        # Sums in another order differ in the last bits: those that may tie are summed exactly.
+        best = min(
+            near.tolist(),
+            key=lambda place: (
+                sign * statistics.fmean(self.values(place, select)),
+                self.runs.ids[place],
+            ),
+        )
+        return best, "selected" if len(eligible) else "provisional"
+
+    def values(self, place: int, metric: str) -> list[float]:
+        """The final metric of a configuration's runs that ended well on the search's seeds."""
+        found = self.runs.metric(metric)[self.own(place, self.well)]
+        return found[~np.isnan(found)].tolist()
+
+    def own(self, place: int, rows: Mask) -> Places:
+        """Those of these rows that are the configuration's."""
+        mine = self.runs.rows_of(place)
+        return mine[rows[mine]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Means:
+    """A metric of every configuration.
+
+    Args:
+        count: Seeds with a value.
+        mean: Over them; NaN without any.
+        error: More than its rounding error.
+    """
+
+    count: NDArray[np.int64]
+    mean: Numbers
+    error: Numbers
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Candidate:
+    """A configuration of an arm with the runs that it has.
+
+    Args:
+        arm: Whose.
+        planned: All that is known.
+        place: Its own there.
+    """
+
+    arm: Arm
+    planned: Planned
+    place: int
 
     @property
-    def done(self) -> list[Mapping[str, Any]]:
-        """The runs that ended well."""
-        return [row for row in self.rows if row["status"] == "done"]
+    def configuration_id(self) -> str:
+        """Its identity."""
+        return self.planned.runs.ids[self.place]
+
+    @functools.cached_property
+    def assignment(self) -> Mapping[str, Any]:
+        """Its searched settings."""
+        settings = self.planned.runs.settings(self.place)
+        found = self.arm.locate(self.configuration_id, settings)
+        if found is None:
+            raise ValueError(f"expected a point of {self.arm.name}, got {settings}")
+        return found
+
+    @functools.cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """Its runs on the seeds of the search."""
+        return self.planned.runs.records(self.planned.own(self.place, self.planned.searched))
+
+    @functools.cached_property
+    def fresh(self) -> list[dict[str, Any]]:
+        """Its runs on the seeds to report."""
+        return self.planned.runs.records(self.planned.own(self.place, self.planned.fresh))
+
+    @property
+    def complete(self) -> bool:
+        """Whether all its runs on the seeds of the search ended well."""
+        return bool(self.planned.complete[self.place])
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds of the search it has ended runs of."""
+        return int(self.planned.rows[self.place])
+
+    def values(self, metric: str) -> list[float]:
+        """The final metric of the runs that ended well on the seeds of the search."""
+        return self.planned.values(self.place, metric)
 
     def has(self, status: str) -> bool:
-        """Whether a run ended so."""
-        return any(row["status"] == status for row in self.rows)
+        """Whether a run on a seed of the search ended so."""
+        return bool(self.planned.has(status)[self.place])
 
 
-def cells(
-    spec: Spec, rows: Sequence[Mapping[str, Any]], select: str, mode: str, report: str
-) -> list[Cell]:
-    """The table's cells, arm by arm.
+def candidates(spec: Spec, runs: EndedRuns) -> list[list[Candidate]]:
+    """For each arm, its configurations that have runs on the seeds of the search.
 
     Args:
         spec: Says which arms there are and what their spaces hold; runs outside are left out.
-        rows: Of `runs`, each with its decoded `settings`.
-        select: The metric whose mean over seeds selects the configuration.
-        mode: `min` or `max`.
-        report: The metric shown.
+        runs: Every ended run.
     """
+    planned = Planned(runs, spec)
     return [
-        _cell(arm, found, Choosing(select, mode, report, len(spec.report_seeds)))
-        for arm, found in zip(spec.arms, candidates(spec, rows), strict=True)
-    ]
-
-
-def candidates(spec: Spec, rows: Sequence[Mapping[str, Any]]) -> list[list[Candidate]]:
-    """For each arm, its configurations that have runs of planned seeds; `rows` as in `cells`."""
-    by_program: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        by_program.setdefault((row["task_name"], row["estimator_name"]), []).append(row)
-    return [
-        _candidates(arm, spec, by_program.get((arm.task, arm.estimator), ())) for arm in spec.arms
+        [Candidate(arm, planned, place) for place in planned.of(arm).tolist()] for arm in spec.arms
     ]
 
 
 def choose(
-    found: Sequence[Candidate], select: str, mode: str
+    found: Iterable[Candidate], select: str, mode: str
 ) -> tuple[Candidate, Literal["selected", "provisional"]] | None:
     """The configuration with the best mean, and whether all its seeds are in; None if none may.
 
     Args:
-        found: Configurations to choose from.
+        found: Configurations of one arm to choose from.
         select: The metric whose mean over seeds decides.
         mode: `min` or `max`.
     """
-    sign = 1 if mode == "min" else -1
-    ranked = []
-    for candidate in found:
-        values = candidate.values(select)
-        if values and not any(map(candidate.has, ("diverged", "failed", "stopped"))):
-            ranked.append((sign * statistics.fmean(values), candidate.configuration_id, candidate))
-    if not ranked:
+    by_place = {each.place: each for each in found}
+    if not by_place:
         return None
-    eligible = [
-        each
-        for each in ranked
-        if each[2].complete and len(each[2].values(select)) == len(each[2].rows)
-    ]
-    _, _, best = min(eligible or ranked, key=lambda each: each[:2])
-    return best, "selected" if eligible else "provisional"
+    planned = next(iter(by_place.values())).planned
+    chosen = planned.best(np.array(list(by_place)), select, mode)
+    return None if chosen is None else (by_place[chosen[0]], chosen[1])
 
 
-def _candidates(arm: Arm, spec: Spec, rows: Sequence[Mapping[str, Any]]) -> list[Candidate]:
-    """The arm's configurations that have runs of planned seeds."""
-    grouped: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        grouped.setdefault(row["configuration_id"], []).append(row)
-    found = []
-    for configuration_id, members in grouped.items():
-        assignment = arm.locate(configuration_id, members[0]["settings"])
-        if assignment is None:
-            continue
-        configuration = arm.configuration(assignment)
-        planned = {Run(configuration, seed).run_id for seed in spec.seeds}
-        own = [row for row in members if row["run_id"] in planned]
-        to_report = {Run(configuration, seed).run_id for seed in spec.report_seeds}
-        fresh = [row for row in members if row["run_id"] in to_report]
-        done = sum(row["status"] == "done" for row in own)
-        if own:
-            complete = done == len(planned)
-            found.append(Candidate(configuration_id, assignment, own, complete, fresh))
-    return found
-
-
-@dataclasses.dataclass(frozen=True)
-class Choosing:
-    """How a cell's configuration is chosen and shown.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Selection:
+    """What an arm's cell shows, whichever metric is reported.
 
     Args:
-        select: The metric whose mean over the search's seeds selects it.
-        mode: `min` or `max`.
-        report: The metric shown.
-        fresh_seeds: How many fresh seeds the shown mean is over; 0 for the search's own.
+        arm: Whose.
+        chosen: The configuration; None if none may be.
+        status: As a cell's.
+        counts: Configurations, and how many were lost to what.
+        rows: The chosen configuration's runs that ended well, on the seeds that are reported.
+        fresh_diverged: How many of its fresh seeds diverged.
     """
 
-    select: str
-    mode: str
-    report: str
-    fresh_seeds: int
+    arm: Arm
+    chosen: Candidate | None
+    status: Status
+    counts: Mapping[str, Any]
+    rows: tuple[int, ...] = ()
+    fresh_diverged: int = 0
+
+    def cell(self, report: str) -> Cell:
+        """The cell, with this metric shown."""
+        labels = self.arm.task_label, self.arm.estimator_label
+        if self.chosen is None:
+            return Cell(*labels, self.status, **self.counts)
+        runs, rows = self.chosen.planned.runs, list(self.rows)
+        values = {}
+        if self.status in ("selected", "provisional"):
+            pairs = zip(runs.seeds[rows].tolist(), runs.metric(report)[rows].tolist(), strict=True)
+            values = {seed: value for seed, value in pairs if not math.isnan(value)}
+        shown = list(values.values())
+        return Cell(
+            *labels,
+            self.status,
+            statistics.fmean(shown) if shown else None,
+            statistics.stdev(shown) if len(shown) > 1 else None,
+            len(shown),
+            **self.counts,
+            fresh_diverged=self.fresh_diverged,
+            settings=self.chosen.assignment,
+            configuration_id=self.chosen.configuration_id,
+            run_ids=tuple(runs.table["run_id"].take(pa.array(rows, pa.int64())).to_pylist()),
+            values=values,
+        )
 
 
-def _cell(arm: Arm, found: list[Candidate], how: Choosing) -> Cell:
-    counts: dict[str, Any] = {
-        "configurations": len(found),
-        "diverged": sum(each.has("diverged") for each in found),
-        "failed": sum(each.has("failed") for each in found),
-        "stopped": sum(each.has("stopped") for each in found),
-    }
-    chosen = choose(found, how.select, how.mode)
+def selections(spec: Spec, runs: EndedRuns, select: str, mode: str) -> list[Selection]:
+    """What each arm's cell shows, arm by arm.
+
+    Args:
+        spec: Says which arms there are and what their spaces hold; runs outside are left out.
+        runs: Every ended run.
+        select: The metric whose mean over seeds selects the configuration.
+        mode: `min` or `max`.
+    """
+    planned = Planned(runs, spec)
+    return [_selection(arm, planned, select, mode) for arm in spec.arms]
+
+
+def cells(spec: Spec, runs: EndedRuns, select: str, mode: str, report: str) -> list[Cell]:
+    """The table's cells, arm by arm; `report` is the metric shown, the rest as `selections`."""
+    return [each.cell(report) for each in selections(spec, runs, select, mode)]
+
+
+def _selection(arm: Arm, planned: Planned, select: str, mode: str) -> Selection:
+    places = planned.of(arm)
+    lost = ("diverged", "failed", "stopped")
+    counts = {status: int(planned.has(status)[places].sum()) for status in lost}
+    counts["configurations"] = len(places)
+    chosen = planned.best(places, select, mode)
     if chosen is None:
-        return Cell(arm.task_label, arm.estimator_label, _without_value(counts), **counts)
-    best, status = chosen[0], cast(Status, chosen[1])
-    rows = best.done
-    if how.fresh_seeds:
-        rows = [row for row in best.fresh if row["status"] == "done"]
-        status = _reported(best, status, how.fresh_seeds)
-        counts["fresh_diverged"] = sum(row["status"] == "diverged" for row in best.fresh)
-    name = f"metric.{how.report}"
-    shown = [row[name] for row in rows if row.get(name) is not None]
-    if status not in ("selected", "provisional"):
-        shown = []
-    return Cell(
-        arm.task_label,
-        arm.estimator_label,
-        status,
-        statistics.fmean(shown) if shown else None,
-        statistics.stdev(shown) if len(shown) > 1 else None,
-        len(shown),
-        **counts,
-        settings=best.assignment,
-        configuration_id=best.configuration_id,
-        run_ids=tuple(row["run_id"] for row in rows),
-    )
+        return Selection(arm, None, _without_value(counts), counts)
+    best, status = Candidate(arm, planned, chosen[0]), chosen[1]
+    runs, reported = planned.runs, planned.well
+    fresh_diverged = 0
+    shown: Status = status
+    if planned.spec.report_seeds:
+        reported = planned.fresh & runs.done
+        fresh = planned.own(best.place, planned.fresh)
+        fresh_diverged = int(runs.with_status("diverged")[fresh].sum())
+        shown = _reported(planned, fresh, status)
+    rows = planned.own(best.place, reported)
+    return Selection(arm, best, shown, counts, tuple(rows.tolist()), fresh_diverged)
 
 
-def _reported(best: Candidate, status: Status, fresh_seeds: int) -> Status:
+def _reported(planned: Planned, fresh: Places, status: Status) -> Status:
     """What is known of the selected configuration on its fresh seeds."""
-    statuses = [row["status"] for row in best.fresh]
-    if "diverged" in statuses:
+    runs = planned.runs
+    if runs.with_status("diverged")[fresh].any():
         return "diverged"
-    if "failed" in statuses:
+    if runs.with_status("failed")[fresh].any():
         return "failed"
-    done = statuses.count("done")
+    done = int(runs.done[fresh].sum())
     if not done:
         return "unreported"
-    return status if done == fresh_seeds else "provisional"
+    return status if done == len(set(planned.spec.report_seeds)) else "provisional"
 
 
 def _without_value(counts: Mapping[str, int]) -> Status:

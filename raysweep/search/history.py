@@ -64,7 +64,7 @@ def histories(results: "Results", metrics: Sequence[str]) -> list[History]:
         metrics: One, or two for trade-offs between them.
     """
     spec = results.spec
-    found = candidates(spec, results.rows(*metrics, about=ABOUT))
+    found = candidates(spec, results.ended(*metrics, about=ABOUT))
     curves = _curves(results, found, metrics[0]) if len(metrics) == 1 else {}
     directions = tuple(DIRECTIONS[spec.metrics[each]["direction"]] for each in metrics)
     made = []

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from raysweep import space
-from raysweep.identity import Configuration
+from raysweep.identity import Configuration, digest
 from raysweep.space import Choice, Conditional, Domain, Fixed, Range, Value
 from raysweep.spec.options import NO_BUDGET, Budget, EarlyStopping, Resources, Search, Select
 from raysweep.spec.points import Points
@@ -45,6 +45,20 @@ class Arm:
     def name(self) -> str:
         """Both labels."""
         return f"{self.estimator_label} · {self.task_label}"
+
+    @functools.cached_property
+    def definition(self) -> str:
+        """Identity of what turns settings into a configuration's identity: versions, defaults.
+
+        Of two runs with the same definition and the same settings the ids are the same, too.
+        """
+        return digest(
+            {
+                "task": [self.task, self.task_version],
+                "estimator": [self.estimator, self.estimator_version],
+                "defaults": dict(self.defaults),
+            }
+        )
 
     @functools.cached_property
     def points(self) -> Points:

@@ -36,6 +36,7 @@ def run_row(
         "task_name": pack.task,
         "estimator_name": pack.estimator,
         "configuration_id": run.configuration_id,
+        "definition": run.definition,
         "seed": run.seed,
         "attempts": run.failures + 1,
         "pack_id": pack.pack_id,

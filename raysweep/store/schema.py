@@ -38,6 +38,7 @@ IDENTITY = (
     ("version", pa.string()),
     ("git_commit", pa.string()),
     ("error", pa.string()),
+    ("definition", pa.string()),
 )
 ATTEMPTS = pa.schema(
     [
@@ -128,13 +129,18 @@ def encode_settings(settings: Mapping[str, Any], schema: pa.Schema) -> dict[str,
     return row
 
 
+def decode_json(text: str | None) -> Any:
+    """The value that a cell of a JSON column holds."""
+    return None if text is None else json.loads(text)
+
+
 def decode_settings(row: Mapping[str, Any], schema: pa.Schema) -> dict[str, Any]:
     """The settings that a row's `param.` columns hold; those without a value are None."""
     settings = {}
     for field in schema:
         if field.name.startswith("param."):
             value = row[field.name]
-            decoded = json.loads(value) if is_json(field) and value is not None else value
+            decoded = decode_json(value) if is_json(field) else value
             settings[field.name.removeprefix("param.")] = decoded
     return settings
 

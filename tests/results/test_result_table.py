@@ -8,9 +8,11 @@ import statistics
 import pytest
 from rich.console import Console
 
+from raysweep.results.ended import EndedRuns
 from raysweep.results.select import cells
 from raysweep.results.table import ResultTable, print_table
 from raysweep.spec.read import read_spec
+from raysweep.store import schema
 
 SPEC = read_spec(
     {
@@ -26,7 +28,7 @@ SPEC = read_spec(
 
 
 def rows_of(values, spec=SPEC):
-    """Rows as the store gives them.
+    """Ended runs as the store gives them.
 
     Args:
         values: (estimator label, task label, index of the cell) to one value per seed; a number
@@ -39,7 +41,7 @@ def rows_of(values, spec=SPEC):
             found = values.get((arm.estimator_label, arm.task_label, place), ())
             for seed, value in enumerate(found):
                 rows.append(row(arm, configuration, seed, value))
-    return rows
+    return EndedRuns(schema.rows_table(rows, schema.runs_schema(spec)))
 
 
 def row(arm, configuration, seed, value):
@@ -48,13 +50,15 @@ def row(arm, configuration, seed, value):
     done = isinstance(value, float)
     return {
         "run_id": Run(configuration, seed).run_id,
+        "seed": seed,
+        "definition": arm.definition,
         "status": "done" if done else value,
         "task_name": arm.task,
         "estimator_name": arm.estimator,
         "configuration_id": configuration.configuration_id,
         "metric.train_loss": value if done else None,
         "metric.distance": -value if done else None,
-        "settings": dict(configuration.settings),
+        **{f"param.{key}": value for key, value in configuration.settings.items()},
     }
 
 

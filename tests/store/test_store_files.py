@@ -54,6 +54,7 @@ COLUMNS = [
     "version",
     "git_commit",
     "error",
+    "definition",
 ]
 
 

@@ -111,14 +111,14 @@ class Scope:
 
     def cells(self) -> list[Cell]:
         """The cells shown, those without a configuration to show among them."""
-        rows = self.results.rows(self.select)
-        found = cells(self.results.spec, rows, self.select, self.mode, self.select)
+        runs = self.results.ended(self.select)
+        found = cells(self.results.spec, runs, self.select, self.mode, self.select)
         return [cell for cell in found if self.holds(cell)]
 
     def candidates(self, *metrics: str) -> Iterator[tuple[Arm, list[Candidate]]]:
         """The arms shown and their configurations, with these final metrics."""
         spec = self.results.spec
-        found = candidates(spec, self.results.rows(self.select, *metrics))
+        found = candidates(spec, self.results.ended(self.select, *metrics))
         return ((arm, each) for arm, each in zip(spec.arms, found, strict=True) if self.holds(arm))
 
 
