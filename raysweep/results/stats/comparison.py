@@ -71,17 +71,22 @@ def compare(
         return None
     known([*first.values(), *second.values()])
     paired = first.keys() == second.keys()
-    # In one order, so that rounding is the same for every order they come in.
-    order = sorted if paired else lambda side: sorted(side, key=lambda seed: side[seed])
-    one, other = (np.array([side[seed] for seed in order(side)], float) for side in (first, second))
+    one, other = (
+        np.array([side[seed] for seed in sorted(side)], float) for side in (first, second)
+    )
     # A power of two changes no digit, and keeps squares from overflow and from underflow.
     exponent = -int(np.frexp(max(np.abs(one).max(), np.abs(other).max()))[1])
     one, other = np.ldexp(one, exponent), np.ldexp(other, exponent)
+    # What is summed is put in order, so that no order of seeds changes its last digits.
+    if paired:
+        differences = np.sort(one - other)
+        if test == "welch":
+            return Comparison(_paired_t(differences), paired, "paired t")
+        return Comparison(_signed_rank(differences), paired, "Wilcoxon signed-rank")
+    one, other = np.sort(one), np.sort(other)
     if test == "welch":
-        p_value = _paired_t(one - other) if paired else _welch(one, other)
-        return Comparison(p_value, paired, "paired t" if paired else "Welch's t")
-    p_value = _signed_rank(one - other) if paired else _mann_whitney(one, other)
-    return Comparison(p_value, paired, "Wilcoxon signed-rank" if paired else "Mann-Whitney")
+        return Comparison(_welch(one, other), paired, "Welch's t")
+    return Comparison(_mann_whitney(one, other), paired, "Mann-Whitney")
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
