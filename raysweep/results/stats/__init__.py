@@ -1,0 +1,1 @@
+"""The statistics of results: numbers in, numbers out, no files."""
