@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from raysweep.errors import StoreError
+from raysweep.results.forms.text import front_text
 from raysweep.results.results import Results
-from raysweep.results.table import front_text
 from raysweep.store import checkpoints, lease
 from raysweep.store.files import Files
 from raysweep.store.store import SweepStore, list_sweeps

@@ -37,6 +37,6 @@ def print_table(found: Any) -> None:
     """Prints a result table as the console takes it."""
     from rich.console import Console
 
-    from raysweep.results.table import print_table
+    from raysweep.results.forms.text import print_table
 
     print_table(found, Console())

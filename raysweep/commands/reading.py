@@ -1,6 +1,7 @@
 """Commands that read a store: progress, tables, queries, exports."""
 
 import json
+from typing import Any
 
 import click
 
@@ -36,7 +37,7 @@ def ls(store: str | None) -> int:
     "form",
     default="text",
     show_default=True,
-    type=click.Choice(["text", "markdown", "csv", "json"]),
+    type=click.Choice(["text", "markdown", "latex", "html", "csv", "json"]),
     help="How to print it.",
 )
 @click.option(
@@ -45,11 +46,33 @@ def ls(store: str | None) -> int:
     help="Metric that selects the configuration [default: the sweep file's].",
 )
 @click.option("--report", metavar="M", help="Metric to show [default: the one that selects].")
-def table(sweep: str, store: str | None, form: str, select: str | None, report: str | None) -> int:
+@click.option(
+    "--spread",
+    default="std",
+    show_default=True,
+    type=click.Choice(["std", "sem", "ci"]),
+    help="Beside the mean: deviation, standard error, or a bootstrap interval of 95 %.",
+)
+@click.option(
+    "--test",
+    default="welch",
+    show_default=True,
+    type=click.Choice(["welch", "mann-whitney"]),
+    help="What tells a difference; paired where seeds are shared.",
+)
+@click.option(
+    "--level", default=0.05, show_default=True, metavar="P", help="Of significance, after Holm."
+)
+@click.option("--rows", multiple=True, metavar="LABEL", help="Only this estimator; again for more.")
+@click.option("--columns", multiple=True, metavar="LABEL", help="Only this task; again for more.")
+@click.option(
+    "--where", metavar="SQL", help="Only runs like this, e.g. 'param.training.lr < 0.01'."
+)
+def table(sweep: str, store: str | None, form: str, **options: Any) -> int:
     """Print the result table of a sweep."""
     from raysweep.results.results import Results
 
-    found = Results(store_of(store), sweep).table(select=select, report=report)
+    found = Results(store_of(store), sweep).table(**options)
     if form == "text":
         print_table(found)
     else:

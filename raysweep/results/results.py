@@ -1,18 +1,22 @@
 """The results of one sweep: Arrow tables, SQL, and the table. Needs neither torch nor Ray."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from raysweep.errors import SpecError, nearest
 from raysweep.results.ended import NEEDED, EndedRuns
 from raysweep.results.front import fronts
+from raysweep.results.labels import chosen
+from raysweep.results.query import ask, matching
 from raysweep.results.select import candidates, cells
-from raysweep.results.table import ResultTable
+from raysweep.results.table import ResultTable, Style
 from raysweep.store import schema
+from raysweep.store.constants import constants
 from raysweep.store.decisions import DECISIONS
 from raysweep.store.store import SweepStore
 
@@ -50,37 +54,67 @@ class Results:
         """Every failed attempt of a run."""
         return self.store.attempts()
 
-    def table(self, *, select: str | None = None, report: str | None = None) -> ResultTable:
+    def table(
+        self,
+        *,
+        select: str | None = None,
+        report: str | None = None,
+        rows: str | Sequence[str] = (),
+        columns: str | Sequence[str] = (),
+        where: str | None = None,
+        **style: Any,
+    ) -> ResultTable:
         """The result table.
 
         Args:
             select: The metric whose mean over seeds selects a cell's configuration; the sweep
                 file's if None.
             report: The metric shown; the one that selects if None.
+            rows: Labels of the estimators to show; all if there are none.
+            columns: Labels of the tasks to show; likewise.
+            where: A condition in SQL over the columns of `runs`; what does not meet it is left
+                out, seeds that are all left out too are no longer waited for.
+            style: `spread` (`std`, `sem` or `ci`), `test` (`welch` or `mann-whitney`) and `level`
+                (of significance, 0.05).
 
         Raises:
-            SpecError: If the sweep has no such metric.
+            SpecError: If the sweep has no such metric or label, or no run meets the condition.
         """
         own = select is None  # the sweep file's choice, which may be of two metrics
         select = self.metric(select or self.spec.select.metric, "--select")
         report = self.metric(report or select, "--report")
+        shown = Style(**style)
+        estimators = chosen(rows, self.spec.estimator_labels, "--rows")
+        tasks = chosen(columns, self.spec.task_labels, "--columns")
+        both = self.spec.select.all if own and self.spec.select.second else ()
+        runs = self.ended(select, report, *(each.metric for each in both), where=where)
+        spec = dataclasses.replace(
+            self.spec,
+            arms=tuple(
+                arm
+                for arm in self.spec.arms
+                if arm.task_label in tasks and arm.estimator_label in estimators
+            ),
+            seeds=runs.without_left_out(self.spec.seeds),
+            report_seeds=runs.without_left_out(self.spec.report_seeds),
+        )
         about = self.spec.metrics
         mode = about[select]["direction"]
-        both = self.spec.select.all if own and self.spec.select.second else ()
-        runs = self.ended(select, report, *(each.metric for each in both))
         return ResultTable(
             self.sweep,
-            self.spec.task_labels,
-            self.spec.estimator_labels,
-            tuple(cells(self.spec, runs, select, mode, report)),
+            tasks,
+            estimators,
+            tuple(cells(spec, runs, select, mode, report)),
             select,
             mode,
             report,
             about[report]["direction"],
             about[report]["unit"],
-            len(self.spec.report_seeds),
-            tuple(fronts(self.spec, candidates(self.spec, runs))) if both else (),
+            len(spec.report_seeds),
+            tuple(fronts(spec, candidates(spec, runs))) if both else (),
             both,
+            shown,
+            where or "",
         )
 
     def plot(self, kind: str = "curves", **options: Any) -> "Figure":
@@ -136,19 +170,35 @@ class Results:
 
         return export(self, path, metric)
 
-    def ended(self, *metrics: str, about: Sequence[str] = ()) -> EndedRuns:
+    def ended(
+        self, *metrics: str, about: Sequence[str] = (), where: str | None = None
+    ) -> EndedRuns:
         """Every ended run with these final metrics, for selection.
 
         Args:
             metrics: Their names.
             about: Other columns of `runs` to have.
+            where: A condition in SQL that they meet.
+
+        Raises:
+            SpecError: If no run meets the condition, or it is none.
         """
-        dataset = self.store.dataset("runs")
+        dataset = self.store.dataset("runs", encoded=True)
         wanted = {*NEEDED, *about, *(f"metric.{each}" for each in metrics)}
         names = [
             name for name in dataset.schema.names if name in wanted or name.startswith("param.")
         ]
-        return EndedRuns(self.store.read(dataset, names))
+        same = constants(dataset, names)
+        fields = [dataset.schema.field(name) for name in same]
+        fields = [field.with_type(same[field.name].type) for field in fields]
+        one_row = pa.table([[each] for each in same.values()], schema=pa.schema(fields))
+        table = self.store.read(dataset, [name for name in names if name not in same])
+        if where is None:
+            return EndedRuns(table, same=one_row)
+        kept = table.filter(pc.is_in(table["run_id"], matching(dataset, where)))
+        left_out: set[int] = set(pc.unique(table["seed"]).to_pylist())
+        left_out -= set(pc.unique(kept["seed"]).to_pylist())
+        return EndedRuns(kept, frozenset(left_out), one_row)
 
     def sql(self, query: str) -> pa.Table:
         """DuckDB's answer to a query over `runs`, `curves`, `attempts` and `decisions`.
@@ -156,21 +206,13 @@ class Results:
         Raises:
             SpecError: If DuckDB refuses the query.
         """
-        connection = duckdb.connect()
-        connection.register("runs", self.store.dataset("runs"))
-        connection.register("curves", self.store.dataset("curves"))
-        connection.register("attempts", self.store.dataset("attempts", schema.ATTEMPTS))
-        connection.register("decisions", self.store.dataset("decisions", DECISIONS))
-        try:
-            answer = connection.sql(query)
-            if answer is None:
-                raise duckdb.Error("a statement without an answer")
-            return answer.to_arrow_table()
-        except duckdb.Error as error:
-            reason = " ".join(str(error).split())
-            raise SpecError(
-                f"sql: expected a query over runs, curves, attempts and decisions, got: {reason}"
-            ) from error
+        tables = {
+            "runs": self.store.dataset("runs"),
+            "curves": self.store.dataset("curves"),
+            "attempts": self.store.dataset("attempts", schema.ATTEMPTS),
+            "decisions": self.store.dataset("decisions", DECISIONS),
+        }
+        return ask(query, tables)
 
     def metric(self, name: str, option: str) -> str:
         """The metric's name, which the option gave.

@@ -188,7 +188,16 @@ class Candidate:
     @functools.cached_property
     def assignment(self) -> Mapping[str, Any]:
         """Its searched settings."""
-        settings = self.planned.runs.settings(self.place)
+        runs, arm = self.planned.runs, self.arm
+        if runs.definition(self.place) == arm.definition:
+            # Known to be a point of the arm: only what is searched has to be looked up.
+            given = runs.settings(self.place, arm.searched)
+            chosen: dict[str, Any] = {}
+            for key in arm.searched:
+                if arm.applies(key, chosen):
+                    chosen[key] = given[key]
+            return chosen
+        settings = runs.settings(self.place)
         found = self.arm.locate(self.configuration_id, settings)
         if found is None:
             raise ValueError(f"expected a point of {self.arm.name}, got {settings}")
@@ -295,7 +304,7 @@ class Selection:
             fresh_diverged=self.fresh_diverged,
             settings=self.chosen.assignment,
             configuration_id=self.chosen.configuration_id,
-            run_ids=tuple(runs.table["run_id"].take(pa.array(rows, pa.int64())).to_pylist()),
+            run_ids=tuple(runs.run_ids.take(pa.array(rows, pa.int64())).to_pylist()),
             values=values,
         )
 

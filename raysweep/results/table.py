@@ -1,29 +1,113 @@
-"""The result table: rows estimators, columns tasks, and its printed forms."""
+"""The result table: rows estimators, columns tasks, and which differences are real."""
 
-import csv
 import dataclasses
-import io
-import json
+import functools
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Literal, get_args
 
-from rich import box
-from rich.console import Console
-from rich.table import Table as RichTable
-from rich.text import Text
-
+from raysweep.errors import SpecError, nearest
 from raysweep.results.front import FrontPoint
 from raysweep.results.select import Cell
+from raysweep.results.stats.bootstrap import mean_interval
+from raysweep.results.stats.comparison import TESTS, compare, holm, smallest_p
+from raysweep.results.stats.summary import Interval, sem
 from raysweep.spec.options import Select
 
-AVERAGE = "average"
+Spread = Literal["std", "sem", "ci"]
+SPREADS: tuple[str, ...] = get_args(Spread)
+Kind = Literal["task", "average", "rank"]
 WITHOUT_VALUE = ("missing", "diverged", "failed", "stopped", "unreported")
 
 
 @dataclasses.dataclass(frozen=True)
+class Style:
+    """How a table is shown and judged.
+
+    Args:
+        spread: Beside a mean: the sample standard deviation, the standard error of the mean, or a
+            95 % bootstrap interval.
+        test: `welch` or `mann-whitney`; their paired forms where seeds are shared.
+        level: Of significance, after Holm's correction.
+
+    Raises:
+        SpecError: If one of these is none of its values.
+    """
+
+    spread: str = "std"
+    test: str = "welch"
+    level: float = 0.05
+
+    def __post_init__(self) -> None:
+        for option, value, known in (
+            ("--spread", self.spread, SPREADS),
+            ("--test", self.test, TESTS),
+        ):
+            if value not in known:
+                raise SpecError(
+                    f"{option}: expected {' or '.join(known)}, got {value!r}{nearest(value, known)}"
+                )
+        if not 0 < self.level < 1:
+            raise SpecError(f"--level: expected a number between 0 and 1, got {self.level:g}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A column of the table.
+
+    Args:
+        kind: One `task`, the `average` over them, or the mean `rank` on them.
+        label: At its head.
+    """
+
+    kind: Kind
+    label: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """What the estimators of a column are, compared with its best.
+
+    Args:
+        best: Those with the best mean.
+        bold: These, and all others that are not significantly worse.
+        p_values: Holm's adjusted p-value of each tested estimator against the best; None where
+            no test was possible.
+        tests: The tests that were made.
+        attainable: The smallest p-value that these tests could have given.
+    """
+
+    best: frozenset[str] = frozenset()
+    bold: frozenset[str] = frozenset()
+    p_values: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
+    tests: frozenset[str] = frozenset()
+    attainable: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What a cell shows: numbers, or a word instead.
+
+    Args:
+        mean: None where a word stands instead, or nothing.
+        spread: Standard deviation or error; None where there is none.
+        interval: Instead of a spread.
+        n: Seeds; None where that says nothing.
+        provisional: Whether planned seeds are missing.
+        word: Instead of numbers.
+    """
+
+    mean: float | None = None
+    spread: float | None = None
+    interval: Interval | None = None
+    n: int | None = None
+    provisional: bool = False
+    word: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class ResultTable:
-    """Mean ± std over seeds, per cell.
+    """Means over seeds, cell by cell.
 
     Args:
         sweep: The sweep's name.
@@ -38,6 +122,8 @@ class ResultTable:
         fresh_seeds: Seeds of the report, where they are not those of the search; else 0.
         front: Best trade-offs of each arm, where two metrics select.
         front_metrics: Those two.
+        style: How it is shown and judged.
+        where: The condition on runs that the table is restricted to; empty if none.
     """
 
     sweep: str
@@ -52,306 +138,176 @@ class ResultTable:
     fresh_seeds: int = 0
     front: tuple[FrontPoint, ...] = ()
     front_metrics: tuple[Select, ...] = ()
+    style: Style = Style()
+    where: str = ""
+
+    @functools.cached_property
+    def _by_labels(self) -> dict[tuple[str, str], Cell]:
+        return {(cell.estimator, cell.task): cell for cell in self.cells}
 
     def cell(self, estimator: str, task: str) -> Cell | None:
         """The cell, or None if the file has no such arm."""
-        return next(
-            (each for each in self.cells if each.estimator == estimator and each.task == task), None
-        )
+        return self._by_labels.get((estimator, task))
+
+    @functools.cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """The tasks, then their average and the mean rank where there are several."""
+        found = [Column("task", task) for task in self.tasks]
+        if len(self.tasks) > 1:
+            found.append(Column("average", self._free("average")))
+            if len(self.estimators) > 1:
+                found.append(Column("rank", self._free("rank")))
+        return tuple(found)
+
+    def _free(self, label: str) -> str:
+        """The label, told from a task of that name."""
+        return f"{label} of {len(self.tasks)} tasks" if label in self.tasks else label
 
     def average(self, estimator: str) -> float | None:
         """Mean of the row's means; None unless every column's cell is selected."""
-        row = [self.cell(estimator, task) for task in self.tasks]
-        means = [cell.mean for cell in row if cell is not None and cell.status == "selected"]
-        known = [mean for mean in means if mean is not None]
-        return statistics.fmean(known) if len(known) == len(self.tasks) else None
+        means = [mean for task in self.tasks if (mean := self._mean(estimator, task)) is not None]
+        return statistics.fmean(means) if len(means) == len(self.tasks) else None
 
-    def best(self, task: str) -> set[str]:
-        """Estimators with the column's best selected mean; `average` is a column too."""
-        means: dict[str, float] = {}
-        for estimator in self.estimators:
-            cell = self.cell(estimator, task)
-            mean = cell.mean if cell and cell.status == "selected" else None
-            if task == AVERAGE and self.has_average:
-                mean = self.average(estimator)
-            if mean is not None:
-                means[estimator] = mean
-        if len(means) < 2:
-            return set()
-        best = (min if self.report_direction == "min" else max)(means.values())
-        return {estimator for estimator, mean in means.items() if mean == best}
+    def rank(self, estimator: str) -> float | None:
+        """Mean over tasks of its rank, 1 the best, among the estimators with a mean on each task.
 
-    @property
-    def has_average(self) -> bool:
-        """Whether there is an average column: with one task it would repeat it."""
-        return len(self.tasks) > 1 and AVERAGE not in self.tasks
+        Equal means share the mean of their ranks.
+        """
+        ranked = [each for each in self.estimators if self.average(each) is not None]
+        if estimator not in ranked:
+            return None
+        return statistics.fmean(self._ranks(tuple(ranked), task)[estimator] for task in self.tasks)
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The tasks, and the average if there is one."""
-        return (*self.tasks, AVERAGE) if self.has_average else self.tasks
+    @functools.cached_property
+    def _ranked(self) -> dict[tuple[tuple[str, ...], str], dict[str, float]]:
+        return {}
 
-    @property
-    def title(self) -> str:
-        """What the numbers are."""
-        unit = f" [{self.unit}]" if self.unit else ""
-        better = "lower" if self.report_direction == "min" else "higher"
-        seeds, searched = "seeds", ""
-        if self.fresh_seeds:
-            seeds = f"{self.fresh_seeds} fresh seeds"
-            searched = " on the seeds of the search"
-        return (
-            f"{self.sweep}: {self.report}{unit}, mean ± std (n) over {seeds} at the "
-            f"configuration with the {self.select_mode}imum mean {self.select}{searched}; "
-            f"{better} is better"
+    def _ranks(self, estimators: tuple[str, ...], task: str) -> dict[str, float]:
+        key = estimators, task
+        if key not in self._ranked:
+            losses = {each: self._loss(self._mean(each, task)) for each in estimators}
+            self._ranked[key] = {
+                each: 1
+                + sum(other < own for other in losses.values())
+                + (sum(other == own for other in losses.values()) - 1) / 2
+                for each, own in losses.items()
+            }
+        return self._ranked[key]
+
+    def values(self, estimator: str, column: Column) -> Mapping[int, float] | None:
+        """The value of each seed: on a task, or averaged over all; None where that means nothing.
+
+        An average over tasks has a value for each seed where all its cells have the same seeds.
+        """
+        if column.kind == "task":
+            cell = self.cell(estimator, column.label)
+            return cell.values if cell and cell.status == "selected" and cell.n else None
+        row = [self.values(estimator, Column("task", task)) for task in self.tasks]
+        if column.kind == "rank" or any(each is None for each in row):
+            return None
+        known = [each for each in row if each is not None]
+        if any(each.keys() != known[0].keys() for each in known):
+            return None
+        return {seed: statistics.fmean(each[seed] for each in known) for seed in known[0]}
+
+    def mean(self, estimator: str, column: Column) -> float | None:
+        """What competes in a column: final means only."""
+        if column.kind == "average":
+            return self.average(estimator)
+        if column.kind == "rank":
+            return self.rank(estimator)
+        return self._mean(estimator, column.label)
+
+    def _mean(self, estimator: str, task: str) -> float | None:
+        cell = self.cell(estimator, task)
+        return cell.mean if cell and cell.status == "selected" else None
+
+    def _loss(self, mean: float | None) -> float:
+        """Less is better."""
+        return (mean or 0.0) * (1 if self.report_direction == "min" else -1)
+
+    def judgement(self, column: Column) -> Judgement:
+        """Which of a column's means are the best, and which are not significantly worse."""
+        return self._judgements[column]
+
+    @functools.cached_property
+    def _judgements(self) -> dict[Column, Judgement]:
+        return {column: self._judged(column) for column in self.columns}
+
+    def _judged(self, column: Column) -> Judgement:
+        known = {
+            each: mean for each in self.estimators if (mean := self.mean(each, column)) is not None
+        }
+        if len(known) < 2:
+            return Judgement()
+        ranks = column.kind == "rank"
+        losses = {each: mean if ranks else self._loss(mean) for each, mean in known.items()}
+        least = min(losses.values())
+        best = frozenset(each for each, loss in losses.items() if loss == least)
+        if ranks:
+            return Judgement(best, best)
+        return self._tested(column, best, [each for each in known if each not in best])
+
+    def _tested(self, column: Column, best: frozenset[str], others: list[str]) -> Judgement:
+        """The others against the first of the best, by the table's test with Holm's correction."""
+        first = next(each for each in self.estimators if each in best)
+        champion = self.values(first, column)
+        p_values: dict[str, float | None] = dict.fromkeys(others)
+        tests, attainable = set(), 0.0
+        for each in others:
+            own = self.values(each, column)
+            made = compare(own, champion, self.style.test) if own and champion else None
+            if made and own and champion:
+                p_values[each] = made.p_value
+                tests.add(made.test)
+                attainable = max(
+                    attainable, smallest_p(self.style.test, len(own), len(champion), made.paired)
+                )
+        tested = {each: p for each, p in p_values.items() if p is not None}
+        p_values.update(zip(tested, holm(list(tested.values())), strict=True))
+        equal = {each for each, p in p_values.items() if p is not None and p >= self.style.level}
+        return Judgement(
+            best, best | equal, p_values, frozenset(tests), min(1.0, attainable * len(tested))
         )
 
-    def entry(self, estimator: str, column: str) -> str:
-        """One cell's text."""
-        if column == AVERAGE and self.has_average:
-            mean = self.average(estimator)
-            return "–" if mean is None else _number(mean, None)
-        cell = self.cell(estimator, column)
-        if cell is None:
-            return ""
-        return _entry(cell)
+    def best(self, column: str) -> set[str]:
+        """Estimators with a column's best mean, by the column's label."""
+        return set(self._labelled(column).best)
 
-    @property
-    def notes(self) -> list[str]:
-        """What has to be known to read the table."""
-        found = []
-        if any(each.status == "provisional" for each in self.cells):
-            found.append("? provisional: no configuration has all its seeds yet")
-        if any(each.status == "unreported" for each in self.cells):
-            found.append("unreported: no fresh seed of the selected configuration has ended yet")
-        for cell in self.cells:
-            for count, what in ((cell.diverged, "diverged"), (cell.failed, "failed")):
-                if count:
-                    found.append(
-                        f"{cell.estimator} on {cell.task}: {count} of "
-                        f"{cell.configurations} configurations have a {what} seed and "
-                        "cannot be selected"
-                    )
-            if cell.fresh_diverged:
-                found.append(
-                    f"{cell.estimator} on {cell.task}: {cell.fresh_diverged} of "
-                    f"{self.fresh_seeds} fresh seeds of the selected configuration diverged"
-                )
-        stopped = sum(each.stopped for each in self.cells)
-        if stopped:
-            total = sum(each.configurations for each in self.cells)
-            found.append(f"stopped early: {stopped} of {total} configurations")
-        return found
+    def bold(self, column: str) -> set[str]:
+        """Estimators with a column's best mean, and those not significantly worse."""
+        return set(self._labelled(column).bold)
+
+    def _labelled(self, label: str) -> Judgement:
+        return next(self.judgement(column) for column in self.columns if column.label == label)
+
+    def entry(self, estimator: str, column: Column) -> Entry:
+        """What a cell shows."""
+        if column.kind == "rank":
+            return Entry(self.rank(estimator), word="–")
+        if column.kind == "average":
+            mean = self.average(estimator)
+            values = self.values(estimator, column)
+            return self._shown(mean, values or {}, word="–")
+        cell = self.cell(estimator, column.label)
+        if cell is None:
+            return Entry()
+        if cell.mean is None:
+            return Entry(word=cell.status if cell.status in WITHOUT_VALUE else "no value")
+        shown = self._shown(cell.mean, cell.values)
+        return dataclasses.replace(shown, n=cell.n, provisional=cell.status == "provisional")
+
+    def _shown(self, mean: float | None, values: Mapping[int, float], word: str = "") -> Entry:
+        found = list(values.values())
+        if mean is None or len(found) < 2:
+            return Entry(mean, word=word)
+        if self.style.spread == "ci":
+            return Entry(mean, interval=mean_interval(found), word=word)
+        spread = statistics.stdev(found) if self.style.spread == "std" else sem(found)
+        return Entry(mean, spread, word=word)
 
     def render(self, form: str) -> str:
-        """The table as text in one of `FORMATS`."""
-        return FORMATS[form](self)
+        """The table as text: `text`, `markdown`, `latex`, `html`, `csv` or `json`."""
+        from raysweep.results.forms import render
 
-
-def _entry(cell: Cell) -> str:
-    if cell.mean is None:
-        return cell.status if cell.status in WITHOUT_VALUE else "no value"
-    text = f"{_number(cell.mean, cell.std)} ({cell.n})"
-    return text + " ?" if cell.status == "provisional" else text
-
-
-def _number(mean: float, std: float | None) -> str:
-    """Mean ± std with the digits that the std leaves meaningful, or five significant ones."""
-    if std is None or std == 0 or not abs(mean) + std < 1e15:
-        text = f"{mean:.5g}"
-        return text if std is None else f"{text} ± {std:.2g}"
-    digits = 2 - int(f"{std:e}".partition("e")[2]) - 1
-    if digits > 10 or abs(mean) >= 1e6:
-        return f"{mean:.5g} ± {std:.2g}"
-    digits = max(0, digits)
-    return f"{mean:.{digits}f} ± {std:.{digits}f}"
-
-
-def rich_table(table: ResultTable) -> RichTable:
-    """The table for a terminal: the best of each column in bold."""
-    shown = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
-    shown.add_column("estimator")
-    best = {column: table.best(column) for column in table.columns}
-    for column in table.columns:
-        shown.add_column(Text(column), justify="right", no_wrap=True)
-    for estimator in table.estimators:
-        row = [Text(estimator)]
-        for column in table.columns:
-            style = "bold green" if estimator in best[column] else ""
-            row.append(Text(table.entry(estimator, column), style=style))
-        shown.add_row(*row)
-    return shown
-
-
-def _as_text(table: ResultTable) -> str:
-    best = {column: table.best(column) for column in table.columns}
-    rows = [["estimator", *table.columns]]
-    for estimator in table.estimators:
-        row = [estimator]
-        for column in table.columns:
-            mark = "*" if estimator in best[column] else " "
-            row.append(f"{table.entry(estimator, column)} {mark}")
-        rows.append(row)
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            [
-                row[0].ljust(widths[0]),
-                *(each.rjust(width) for each, width in zip(row[1:], widths[1:], strict=True)),
-            ]
-        )
-        for row in rows
-    ]
-    ruled = [lines[0], "-" * len(lines[0]), *lines[1:]]
-    notes = [*(["* best of its column"] if any(best.values()) else []), *table.notes]
-    text = "\n".join([table.title, "", *(line.rstrip() for line in ruled), *notes]) + "\n"
-    return text + (f"\n{front_text(table)}" if table.front_metrics else "")
-
-
-def front_text(table: ResultTable) -> str:
-    """The fronts as aligned text."""
-    rows = front_rows(table)
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    lines = (
-        "  ".join(each.ljust(width) for each, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-    return "\n".join([front_title(table), "", *lines]) + "\n"
-
-
-def front_title(table: ResultTable) -> str:
-    """What the fronts are."""
-    named = " against ".join(f"{each.metric} ({each.mode})" for each in table.front_metrics)
-    return (
-        f"Pareto front: {named}, mean ± std (n) over seeds; no other configuration of the arm is "
-        "better in one and as good in the other"
-    )
-
-
-def front_rows(table: ResultTable) -> list[list[str]]:
-    """Head and rows of the fronts."""
-    names = [each.metric for each in table.front_metrics]
-    rows = [["estimator", "task", *names, "settings"]]
-    for point in table.front:
-        values = (
-            f"{_number(mean, std)} ({point.n})"
-            for mean, std in zip(point.means, point.stds, strict=True)
-        )
-        settings = ", ".join(
-            f"{key.partition('.')[2]} {value:.4g}"
-            if isinstance(value, float)
-            else f"{key.partition('.')[2]} {value}"
-            for key, value in point.settings.items()
-        )
-        rows.append([point.estimator, point.task, *values, settings])
-    if not table.front:
-        rows.append(["none yet: no configuration has all its seeds", *[""] * (len(names) + 2)])
-    return rows
-
-
-def _as_markdown(table: ResultTable) -> str:
-    best = {column: table.best(column) for column in table.columns}
-
-    def entry(estimator: str, column: str) -> str:
-        text = table.entry(estimator, column)
-        return f"**{text}**" if estimator in best[column] else text
-
-    head = ["estimator", *table.columns]
-    rows = [
-        [estimator, *(entry(estimator, column) for column in table.columns)]
-        for estimator in table.estimators
-    ]
-    rule = "| --- |" + " ---: |" * len(table.columns)
-    notes = "".join(f"\n{note}\n" for note in table.notes)
-    text = f"{table.title}\n\n" + _markdown_rows([head, *rows], rule) + notes
-    if table.front_metrics:
-        found = front_rows(table)
-        listed = _markdown_rows(found, "|" + " --- |" * len(found[0]))
-        text += f"\n{front_title(table)}\n\n{listed}"
-    return text
-
-
-def _markdown_rows(rows: Sequence[Sequence[str]], rule: str) -> str:
-    lines = ["| " + " | ".join(_cell_text(each) for each in row) + " |" for row in rows]
-    return "\n".join([lines[0], rule, *lines[1:]]) + "\n"
-
-
-def _cell_text(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-def records(table: ResultTable) -> list[dict[str, Any]]:
-    """The cells as plain data, unrounded."""
-    best = {task: table.best(task) for task in table.tasks}
-    return [
-        {
-            "estimator": cell.estimator,
-            "task": cell.task,
-            "status": cell.status,
-            "metric": table.report,
-            "mean": cell.mean,
-            "std": cell.std,
-            "n": cell.n,
-            "best": cell.estimator in best[cell.task],
-            "configurations": cell.configurations,
-            "diverged": cell.diverged,
-            "failed": cell.failed,
-            "stopped": cell.stopped,
-            "configuration_id": cell.configuration_id,
-            "settings": dict(cell.settings),
-        }
-        for cell in table.cells
-    ]
-
-
-def _as_csv(table: ResultTable) -> str:
-    out = io.StringIO()
-    found = records(table)
-    names = list(found[0]) if found else ["estimator", "task"]
-    writer = csv.DictWriter(out, names, lineterminator="\n")
-    writer.writeheader()
-    for record in found:
-        settings = json.dumps(record["settings"]) if "settings" in record else ""
-        writer.writerow({**record, "settings": settings})
-    return out.getvalue()
-
-
-def _as_json(table: ResultTable) -> str:
-    data = {
-        "sweep": table.sweep,
-        "select": table.select,
-        "mode": table.select_mode,
-        "report": table.report,
-        "direction": table.report_direction,
-        "unit": table.unit,
-        "fresh_seeds": table.fresh_seeds,
-        "cells": records(table),
-        "front_metrics": [each.metric for each in table.front_metrics],
-        "front": [dataclasses.asdict(each) for each in table.front],
-        "average": {estimator: table.average(estimator) for estimator in table.estimators}
-        if table.has_average
-        else {},
-    }
-    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
-
-
-def print_table(table: ResultTable, console: Console) -> None:
-    """The table on a console: styled in a terminal, plain elsewhere."""
-    if not console.is_terminal:
-        console.file.write(_as_text(table))
-        return
-    console.print(table.title, highlight=False, markup=False)
-    console.print(rich_table(table))
-    for note in table.notes:
-        console.print(note, style="dim", highlight=False, markup=False)
-    if table.front_metrics:
-        console.print("\n" + front_text(table), highlight=False, markup=False, soft_wrap=True)
-
-
-FORMATS: Mapping[str, Callable[[ResultTable], str]] = {
-    "text": _as_text,
-    "markdown": _as_markdown,
-    "csv": _as_csv,
-    "json": _as_json,
-}
-NAMES: Sequence[str] = tuple(FORMATS)
+        return render(self, form)

@@ -119,6 +119,22 @@ def is_json(field: pa.Field) -> bool:
     return bool(field.metadata) and field.metadata.get(b"raysweep") == b"json"
 
 
+def texts(schema: pa.Schema) -> list[str]:
+    """The columns of text that repeats."""
+    return [
+        field.name for field in schema if pa.types.is_string(field.type) and field.name != "run_id"
+    ]
+
+
+def encoded(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
+    """The schema with these columns of text as codes into a dictionary."""
+    for name in names:
+        place = schema.get_field_index(name)
+        kind = pa.dictionary(pa.int32(), pa.string())
+        schema = schema.set(place, schema.field(place).with_type(kind))
+    return schema
+
+
 def encode_settings(settings: Mapping[str, Any], schema: pa.Schema) -> dict[str, Any]:
     """Settings as the values of their `param.` columns."""
     row = {}

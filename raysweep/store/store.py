@@ -109,8 +109,16 @@ class SweepStore:
         """Every failed attempt."""
         return self._table("attempts", schema.ATTEMPTS, None)
 
-    def dataset(self, folder: str, empty: pa.Schema | None = None) -> pads.Dataset:
-        """The folder's files, listed now, as a dataset to query in place."""
+    def dataset(
+        self, folder: str, empty: pa.Schema | None = None, *, encoded: bool = False
+    ) -> pads.Dataset:
+        """The folder's files, listed now, as a dataset to query in place.
+
+        Args:
+            folder: Below the sweep's.
+            empty: The schema where there are no files.
+            encoded: Whether texts come as codes, as they are stored: faster where they repeat.
+        """
         names = self.files.names(folder, ".parquet")
         if not names:
             if empty is None:
@@ -118,10 +126,12 @@ class SweepStore:
                 empty = (schema.runs_schema if folder == "runs" else schema.curves_schema)(spec)
             return pads.dataset(empty.empty_table())
         paths = [self.files.path(name) for name in names]
+        columns = self.files.read_schema(names[0])
+        texts = schema.texts(columns) if encoded else []
         return pads.dataset(
             paths,
-            schema=self.files.read_schema(names[0]),
-            format="parquet",
+            schema=schema.encoded(columns, texts),
+            format=pads.ParquetFileFormat(dictionary_columns=texts),
             filesystem=self.files.filesystem,
         )
 

@@ -6,6 +6,7 @@ import json
 import pytest
 
 import raysweep
+from raysweep.results.captions import title
 from raysweep.schedule import Schedule
 from raysweep.spec.read import read_spec
 
@@ -70,7 +71,7 @@ def test_the_table_shows_the_fresh_seeds_alone_and_says_so(results):
     (cell,) = found.cells
     assert (cell.status, cell.n, cell.mean) == ("selected", 4, pytest.approx(mean, rel=1e-12))
     assert set(cell.run_ids) == {row["run_id"] for row in rows}
-    assert "over 4 fresh seeds" in found.title
+    assert "over 4 fresh seeds" in title(found)
     assert json.loads(found.render("json"))["fresh_seeds"] == 4
 
 

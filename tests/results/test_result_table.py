@@ -8,9 +8,12 @@ import statistics
 import pytest
 from rich.console import Console
 
+from raysweep.results.captions import notes
 from raysweep.results.ended import EndedRuns
+from raysweep.results.forms.parts import entry_text
+from raysweep.results.forms.text import print_table
 from raysweep.results.select import cells
-from raysweep.results.table import ResultTable, print_table
+from raysweep.results.table import ResultTable
 from raysweep.spec.read import read_spec
 from raysweep.store import schema
 
@@ -68,6 +71,11 @@ def table(values, report="train_loss"):
     return ResultTable("hand", SPEC.task_labels, SPEC.estimator_labels, tuple(found), *names)
 
 
+def text_of(found, estimator, label):
+    (column,) = (each for each in found.columns if each.label == label)
+    return entry_text(found.entry(estimator, column))
+
+
 def test_the_configuration_with_the_best_mean_is_reported():
     cell = table({("ST", "A", 0): [1.0, 2.0, 3.0], ("ST", "A", 1): [0.5, 1.5, 2.5]}).cell("ST", "A")
     assert (cell.mean, cell.std, cell.n) == (1.5, 1.0, 3)
@@ -94,7 +102,7 @@ def test_a_diverged_seed_makes_its_configuration_ineligible():
     cell = found.cell("ST", "A")
     assert (cell.status, cell.mean, cell.diverged) == ("selected", 5.0, 1)
     assert "ST on A: 1 of 2 configurations have a diverged seed and cannot be selected" in (
-        found.notes
+        notes(found)
     )
 
 
@@ -106,17 +114,17 @@ def test_a_failed_seed_makes_its_configuration_ineligible():
 def test_a_cell_without_a_complete_configuration_is_provisional_with_its_n():
     found = table({("ST", "A", 0): [1.0, 2.0]})
     assert (found.cell("ST", "A").status, found.cell("ST", "A").n) == ("provisional", 2)
-    assert found.entry("ST", "A") == "1.50 ± 0.71 (2) ?"
-    assert any(note.startswith("? provisional") for note in found.notes)
+    assert text_of(found, "ST", "A") == "1.50 ± 0.71 (2) ?"
+    assert any(note.startswith("? provisional") for note in notes(found))
 
 
 @pytest.mark.parametrize("status", ["diverged", "failed"])
 def test_a_cell_in_which_nothing_ended_well_says_so(status):
-    assert table({("RF", "A", 0): [status] * 3}).entry("RF", "A") == status
+    assert text_of(table({("RF", "A", 0): [status] * 3}), "RF", "A") == status
 
 
 def test_a_cell_without_runs_is_missing():
-    assert table({}).entry("RF", "A") == "missing"
+    assert text_of(table({}), "RF", "A") == "missing"
 
 
 def test_seeds_outside_the_plan_do_not_count():
@@ -128,7 +136,7 @@ def test_the_average_is_over_tasks_and_only_of_complete_rows():
     found = table({("RF", "A", 0): [1.0] * 3, ("RF", "B", 0): [3.0] * 3, ("ST", "A", 0): [1.0] * 3})
     assert found.average("RF") == 2.0
     assert found.average("ST") is None
-    assert found.entry("ST", "average") == "–"
+    assert text_of(found, "ST", "average") == "–"
 
 
 def test_the_best_of_each_column_is_marked():
@@ -159,17 +167,17 @@ FULL = {
 
 def test_text_output_is_aligned_and_marks_the_best():
     assert table(FULL).render("text").splitlines()[2:6] == [
-        "estimator                  A            B  average",
-        "--------------------------------------------------",
-        "ST               2 ± 0 (3)     diverged        –",
-        "RF         1.10 ± 0.10 (3) *  2 ± 0 (3)     1.55",
+        "estimator                A            B          average    rank",
+        "----------------------------------------------------------------",
+        "ST               2 ± 0 (3)     diverged                –       –",
+        "RF         1.10 ± 0.10 (3) *  2 ± 0 (3)    1.550 ± 0.050       1",
     ]
 
 
 def test_markdown_output_has_the_best_in_bold():
     lines = table(FULL).render("markdown").splitlines()
-    assert lines[2] == "| estimator | A | B | average |"
-    assert lines[5] == "| RF | **1.10 ± 0.10 (3)** | 2 ± 0 (3) | 1.55 |"
+    assert lines[2] == "| estimator | A | B | average | rank |"
+    assert lines[5] == "| RF | **1.10 ± 0.10 (3)** | 2 ± 0 (3) | 1.550 ± 0.050 | 1 |"
 
 
 def test_csv_output_is_unrounded():
@@ -202,4 +210,4 @@ def test_a_terminal_gets_the_best_in_bold():
     ],
 )
 def test_numbers_keep_the_digits_their_spread_leaves(values, text):
-    assert table({("RF", "A", 0): values}).entry("RF", "A") == text
+    assert text_of(table({("RF", "A", 0): values}), "RF", "A") == text

@@ -1,0 +1,303 @@
+"""Ended runs of a sweep, column by column, and which of their configurations are an arm's.
+
+A store may hold a million runs: nothing here makes an object of each.
+"""
+
+import functools
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from raysweep.space import Conditional, Domain, Plain, Range, Value, plain, same
+from raysweep.spec.model import Arm
+from raysweep.store import schema
+
+Places = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+Numbers = NDArray[np.float64]
+NEEDED = (
+    "run_id",
+    "status",
+    "seed",
+    "task_name",
+    "estimator_name",
+    "configuration_id",
+    "definition",
+)
+
+
+class EndedRuns:
+    """Rows of `runs`, and the configurations that they are of.
+
+    Args:
+        table: With the columns `NEEDED`, settings, and what else will be asked for. Stores of
+            earlier versions lack `definition`.
+        left_out: Seeds of which a condition left no run.
+        same: Settings that every row has, in one row, instead of columns of the table.
+    """
+
+    def __init__(
+        self,
+        table: pa.Table,
+        left_out: frozenset[int] = frozenset(),
+        same: pa.Table | None = None,
+    ) -> None:
+        self.table, self.left_out = table, left_out
+        self.same = pa.table({"": [0]}).select([]) if same is None else same
+        ids = _encoded(table["configuration_id"])
+        self.ids: list[str] = ids.dictionary.to_pylist()
+        self.codes: Places = _numbers(ids.indices).astype(np.int64)
+        self.seeds: NDArray[np.int64] = table["seed"].to_numpy()
+
+    @property
+    def count(self) -> int:
+        """How many configurations there are."""
+        return len(self.ids)
+
+    @functools.cached_property
+    def first(self) -> Places:
+        """The first row of each configuration."""
+        found = np.zeros(self.count, np.int64)
+        found[self.codes[::-1]] = np.arange(len(self.codes))[::-1]
+        return found
+
+    @functools.cached_property
+    def _order(self) -> tuple[Places, Places]:
+        """Rows by configuration, and where each one's begin."""
+        counts = np.bincount(self.codes, minlength=self.count)
+        return np.argsort(self.codes, kind="stable"), np.concatenate([[0], np.cumsum(counts)])
+
+    def rows_of(self, place: int) -> Places:
+        """The rows of a configuration, in the table's order."""
+        order, starts = self._order
+        return order[starts[place] : starts[place + 1]]
+
+    def without_left_out(self, seeds: Sequence[int]) -> tuple[int, ...]:
+        """Those of the seeds that no condition left out."""
+        return tuple(seed for seed in seeds if seed not in self.left_out)
+
+    def with_status(self, status: str) -> Mask:
+        """The rows that ended so."""
+        known, places = self._statuses
+        return places == known.index(status) if status in known else np.zeros(len(places), bool)
+
+    @functools.cached_property
+    def _statuses(self) -> tuple[list[str], Places]:
+        found = _encoded(self.table["status"])
+        return found.dictionary.to_pylist(), _numbers(found.indices)
+
+    @functools.cached_property
+    def done(self) -> Mask:
+        """The rows that ended well."""
+        return self.with_status("done")
+
+    def metric(self, name: str) -> Numbers:
+        """A final metric, row by row; NaN where there is none."""
+        column = f"metric.{name}"
+        if column not in self.table.column_names:
+            return np.full(len(self.codes), np.nan)
+        if column not in self._metrics:
+            self._metrics[column] = np.array(self.table[column].to_numpy(), np.float64)
+        return self._metrics[column]
+
+    @functools.cached_property
+    def _metrics(self) -> dict[str, Numbers]:
+        return {}
+
+    def per_configuration(self, rows: Mask) -> Places:
+        """How many of these rows each configuration has."""
+        return np.bincount(self.codes[rows], minlength=self.count)
+
+    def records(self, rows: Sequence[int] | Places) -> list[dict[str, Any]]:
+        """Rows as mappings, in that order, each with its decoded `settings`."""
+        found = self.table.take(pa.array(rows, pa.int64())).to_pylist()
+        (same,) = self.same.to_pylist() or [{}]
+        settings = schema.decode_settings(same, self.same.schema)
+        return [
+            {**row, "settings": {**settings, **schema.decode_settings(row, self.table.schema)}}
+            for row in found
+        ]
+
+    @functools.cached_property
+    def run_ids(self) -> pa.Array:
+        """Of every row, in one piece."""
+        return self.table["run_id"].combine_chunks()
+
+    @functools.cached_property
+    def configurations(self) -> pa.Table:
+        """The first row of each configuration: what its runs share."""
+        shared = ("task_name", "estimator_name", "definition")
+        names = [
+            name for name in self.table.column_names if name in shared or name.startswith("param.")
+        ]
+        found = self.table.select(names).take(pa.array(self.first))
+        for field, column in zip(self.same.schema, self.same.columns, strict=True):
+            found = found.append_column(field, pa.repeat(column[0], self.count))
+        return found.unify_dictionaries().combine_chunks()
+
+    def settings(self, place: int, keys: Iterable[str] | None = None) -> dict[str, Any]:
+        """A configuration's settings, by `section.name`: these, or all."""
+        table = self.configurations
+        if keys is None:
+            names = [name for name in table.column_names if name.startswith("param.")]
+        else:
+            names = [f"param.{key}" for key in keys]
+        columns = table.select(names)
+        return schema.decode_settings(columns.slice(place, 1).to_pylist()[0], columns.schema)
+
+    def definition(self, place: int) -> str | None:
+        """Of a configuration's task and estimator; None where an earlier version wrote it."""
+        if "definition" not in self.configurations.column_names:
+            return None
+        return self.configurations["definition"][place].as_py()
+
+    def of(self, arm: Arm) -> Places:
+        """The configurations that are points of an arm, by place, in the order of appearance."""
+        found = self._programs.get((arm.task, arm.estimator))
+        return found.held_by(arm) if found is not None else np.zeros(0, np.int64)
+
+    @functools.cached_property
+    def _programs(self) -> dict[tuple[str, str], "_Program"]:
+        names = ("task_name", "estimator_name")
+        tasks, estimators = (_encoded(self.configurations[name]) for name in names)
+        pair = _numbers(tasks.indices).astype(np.int64) * len(estimators.dictionary)
+        pair += _numbers(estimators.indices)
+        found = {}
+        for code in np.unique(pair).tolist():
+            task, estimator = divmod(code, len(estimators.dictionary))
+            names_of = tasks.dictionary[task].as_py(), estimators.dictionary[estimator].as_py()
+            found[names_of] = _Program(self, np.flatnonzero(pair == code))
+        return found
+
+
+class _Program:
+    """The configurations of one task with one estimator, whatever the arms.
+
+    Args:
+        runs: All runs.
+        places: Its configurations.
+    """
+
+    def __init__(self, runs: EndedRuns, places: Places) -> None:
+        self.runs, self.places = runs, places
+        self._columns: dict[str, _Column] = {}
+
+    @functools.cached_property
+    def _definitions(self) -> dict[str | None, Mask]:
+        """The configurations of each definition."""
+        if "definition" not in self.runs.configurations.column_names:
+            return {None: np.ones(len(self.places), bool)}
+        stored, codes = _Column(self._taken("definition"), is_json=False).distinct
+        return {each: codes == code for code, each in enumerate(stored)}
+
+    def held_by(self, arm: Arm) -> Places:
+        """The configurations that are points of the arm.
+
+        Where the definition is the arm's own, settings inside its space are proof: the id follows
+        from both. Elsewhere the id is worked out anew, one by one.
+        """
+        held = np.zeros(len(self.places), bool)
+        for definition, own in self._definitions.items():
+            if definition == arm.definition:
+                held |= own & self._in_space(arm)
+            else:
+                for at in np.flatnonzero(own).tolist():
+                    place = int(self.places[at])
+                    settings = self.runs.settings(place)
+                    held[at] = arm.locate(self.runs.ids[place], settings) is not None
+        return self.places[held]
+
+    def _in_space(self, arm: Arm) -> Mask:
+        inside = np.ones(len(self.places), bool)
+        for key, domain in arm.space.items():
+            found = self._inside(key, domain)
+            if found.ndim:
+                inside &= found
+            elif not found:
+                return np.zeros(len(self.places), bool)
+        return inside
+
+    def _inside(self, key: str, domain: Domain) -> Mask:
+        """Which configurations have a value of the domain; one answer where it holds for all."""
+        inside = self._column(key).inside(plain(domain))
+        if not isinstance(domain, Conditional):
+            return inside
+        applies = np.ones(len(self.places), bool)
+        for other, wanted in domain.when.items():
+            applies = applies & self._column(other).among(wanted)
+        return np.where(applies, inside, self._column(key).among((domain.otherwise,)))
+
+    def _column(self, key: str) -> "_Column":
+        if key not in self._columns:
+            name = f"param.{key}"
+            table = self.runs.configurations
+            if name in table.column_names:
+                is_json = schema.is_json(table.schema.field(name))
+                self._columns[key] = _Column(self._taken(name), is_json=is_json)
+            else:
+                self._columns[key] = _Column(pa.nulls(len(self.places)), is_json=False)
+        return self._columns[key]
+
+    def _taken(self, name: str) -> pa.Array:
+        taken = self.runs.configurations[name].take(pa.array(self.places))
+        return taken.combine_chunks() if isinstance(taken, pa.ChunkedArray) else taken
+
+
+class _Column:
+    """One setting of many configurations.
+
+    Args:
+        values: As stored.
+        is_json: Whether they are JSON text.
+    """
+
+    def __init__(self, values: pa.Array, *, is_json: bool) -> None:
+        self.values, self.is_json = values, is_json
+
+    @functools.cached_property
+    def distinct(self) -> tuple[list[Value], Places]:
+        """Each value once, decoded, and which of them every configuration has."""
+        values = self.values
+        if not pa.types.is_dictionary(values.type):
+            values = values.dictionary_encode(null_encoding="encode")
+        known = values.dictionary.to_pylist()
+        codes = _numbers(values.indices.fill_null(len(known))).astype(np.int64)
+        used, codes = np.unique(codes, return_inverse=True)
+        stored = [None if code == len(known) else known[code] for code in used.tolist()]
+        return [schema.decode_json(each) if self.is_json else each for each in stored], codes
+
+    def inside(self, domain: Plain) -> Mask:
+        """Where the value is one of the domain's."""
+        if isinstance(domain, Range) and pa.types.is_floating(self.values.type):
+            numbers = np.array(self.values.to_numpy(zero_copy_only=False), np.float64)
+            inside = (domain.low <= numbers) & (numbers <= domain.high)
+            return inside & (numbers == np.floor(numbers)) if domain.whole else inside
+        stored, places = self.distinct
+        return _spread([domain.contains(each) for each in stored], places)
+
+    def among(self, wanted: Sequence[Value]) -> Mask:
+        """Where the value is one of these."""
+        stored, places = self.distinct
+        return _spread([any(same(each, own) for own in wanted) for each in stored], places)
+
+
+def _spread(holds: Sequence[bool], places: Places) -> Mask:
+    """What holds of each distinct value, for every configuration; one for all, where it is one."""
+    return np.array(holds[0] if len(set(holds)) == 1 else np.array(holds, bool)[places])
+
+
+def _encoded(column: pa.ChunkedArray | pa.Array) -> pa.DictionaryArray:
+    """A column of text as codes into one dictionary."""
+    if not pa.types.is_dictionary(column.type):
+        column = pc.dictionary_encode(column)
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    return column.unify_dictionaries().combine_chunks()
+
+
+def _numbers(column: pa.Array) -> NDArray[Any]:
+    return column.to_numpy(zero_copy_only=False)

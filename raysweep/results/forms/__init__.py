@@ -1,0 +1,24 @@
+"""A result table's printed forms."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from raysweep.results.forms.data import as_csv, as_json
+from raysweep.results.forms.latex import as_latex
+from raysweep.results.forms.markup import as_html, as_markdown
+from raysweep.results.forms.text import as_text
+from raysweep.results.table import ResultTable
+
+FORMATS: Mapping[str, Callable[[ResultTable], str]] = {
+    "text": as_text,
+    "markdown": as_markdown,
+    "latex": as_latex,
+    "html": as_html,
+    "csv": as_csv,
+    "json": as_json,
+}
+NAMES: Sequence[str] = tuple(FORMATS)
+
+
+def render(table: ResultTable, form: str) -> str:
+    """The table as text, in one of `FORMATS`."""
+    return FORMATS[form](table)

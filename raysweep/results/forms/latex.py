@@ -1,0 +1,146 @@
+"""The table in LaTeX, with booktabs."""
+
+import unicodedata
+from collections.abc import Sequence
+
+from raysweep.results.captions import mark, notes, title
+from raysweep.results.forms.parts import front_rows, front_title, interval, number, texts
+from raysweep.results.table import Entry, ResultTable
+
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "±": r"\ensuremath{\pm}",
+    "×": r"\ensuremath{\times}",
+    "·": r"\ensuremath{\cdot}",
+    "≥": r"\ensuremath{\geq}",
+    "≤": r"\ensuremath{\leq}",
+    "∞": r"\ensuremath{\infty}",
+    "−": r"\ensuremath{-}",
+    "→": r"\ensuremath{\to}",
+    "–": "--",
+    "—": "---",
+    "…": r"\ldots{}",
+}
+# A document of its own, unless a paper inputs it: then \documentclass has been used up.
+HEAD = r"""% Compiles as it is; a paper that loads booktabs can \input it.
+\makeatletter
+\ifx\documentclass\@twoclasseserror\else
+  \documentclass{article}
+  \usepackage[T1]{fontenc}
+  \usepackage[paperwidth=%(width).1fin,paperheight=%(height).1fin,margin=0.5in]{geometry}
+  \usepackage{booktabs}
+  \begin{document}
+  \def\raysweepend{\end{document}}
+\fi
+\makeatother
+"""
+FOOT = r"\ifdefined\raysweepend\expandafter\raysweepend\fi" + "\n"
+INCHES = 0.083  # of a character, on the wide side
+LEAST_WIDTH = 6.0
+
+
+def as_latex(table: ResultTable) -> str:
+    """A `table` with booktabs' rules, the best and what is not significantly worse in bold."""
+    rows = [["estimator", *(escaped(column.label) for column in table.columns)]]
+    for estimator in table.estimators:
+        row = [escaped(estimator)]
+        for column in table.columns:
+            text = _entry(table.entry(estimator, column))
+            bold = estimator in table.judgement(column).bold
+            row.append(rf"{{\boldmath\bfseries {text}}}" if bold else text)
+        rows.append(row)
+    marked = mark(table)
+    caption = [title(table), *([f"Bold: {marked}"] if marked else []), *notes(table)]
+    parts = [_tabular(rows, "l" + "r" * len(table.columns), caption)]
+    if table.front_metrics:
+        found = [[escaped(each) for each in row] for row in front_rows(table)]
+        parts.append(_tabular(found, "l" * len(found[0]), [front_title(table)]))
+    size = {"width": max(LEAST_WIDTH, _width(table) + 1), "height": _height(table)}
+    return HEAD % size + "".join(parts) + FOOT
+
+
+def _width(table: ResultTable) -> float:
+    """Inches that the rows take, about."""
+    found = texts(table)
+    longest = [max(map(len, ["estimator", *table.estimators]))]
+    for column in table.columns:
+        own = [len(found[estimator, column]) for estimator in table.estimators]
+        longest.append(max([len(column.label), *own]))
+    return sum(longest) * INCHES + 0.17 * len(longest)
+
+
+def _height(table: ResultTable) -> float:
+    return 4 + 0.2 * (len(table.estimators) + 2 * len(notes(table)) + len(table.front))
+
+
+def _tabular(rows: Sequence[Sequence[str]], alignment: str, caption: Sequence[str]) -> str:
+    lines = [" & ".join(row) + r" \\" for row in rows]
+    text = ". ".join(_sentence(each) for each in caption)
+    return "\n".join(
+        [
+            r"\begin{table}[htbp]",
+            r"  \centering",
+            rf"  \caption{{{escaped(text)}.}}",
+            rf"  \begin{{tabular}}{{{alignment}}}",
+            r"    \toprule",
+            f"    {lines[0]}",
+            r"    \midrule",
+            *(f"    {line}" for line in lines[1:]),
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _sentence(text: str) -> str:
+    return text.removesuffix(".")
+
+
+def _entry(entry: Entry) -> str:
+    if entry.mean is None:
+        return escaped(entry.word)
+    if entry.interval is not None:
+        mean, low, high = interval(entry)
+        text = rf"${_number(mean)}$ [${_number(low)}$, ${_number(high)}$]"
+    else:
+        mean, spread = number(entry.mean, entry.spread)
+        text = rf"${_number(mean)} \pm {_number(spread)}$" if spread else f"${_number(mean)}$"
+    if entry.n is not None:
+        text += f" ({entry.n})"
+    return text + (" ?" if entry.provisional else "")
+
+
+def _number(text: str) -> str:
+    """A number in mathematics: `1.2e-05` becomes a power of ten."""
+    mantissa, _, exponent = text.partition("e")
+    return rf"{mantissa} \times 10^{{{int(exponent)}}}" if exponent else mantissa
+
+
+def escaped(text: str) -> str:
+    """Plain text as LaTeX takes it; Greek letters become mathematics."""
+    return "".join(_character(each) for each in text)
+
+
+def _character(character: str) -> str:
+    if character in SPECIAL:
+        return SPECIAL[character]
+    name = unicodedata.name(character, "")
+    if name.startswith("GREEK SMALL LETTER ") and "WITH" not in name:
+        letter = name.removeprefix("GREEK SMALL LETTER ").lower().replace("lamda", "lambda")
+        return rf"\ensuremath{{\{letter}}}" if letter.isalpha() else character
+    return character

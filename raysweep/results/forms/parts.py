@@ -1,0 +1,86 @@
+"""What several forms of a table share: numbers, entries, and the Pareto fronts' rows."""
+
+from typing import Any
+
+from raysweep.results.table import Column, Entry, ResultTable
+
+
+def number(mean: float, spread: float | None) -> tuple[str, str]:
+    """Mean and spread, with the digits that the spread leaves meaningful, or five significant ones.
+
+    Without a spread the second text is empty.
+    """
+    if spread is None or spread == 0 or not abs(mean) + spread < 1e15:
+        return f"{mean:.5g}", "" if spread is None else f"{spread:.2g}"
+    digits = 2 - int(f"{spread:e}".partition("e")[2]) - 1
+    if digits > 10 or abs(mean) >= 1e6:
+        return f"{mean:.5g}", f"{spread:.2g}"
+    digits = max(0, digits)
+    return f"{mean:.{digits}f}", f"{spread:.{digits}f}"
+
+
+def interval(entry: Entry) -> tuple[str, str, str]:
+    """Mean, low and high end of an entry that has an interval."""
+    if entry.mean is None or entry.interval is None:
+        raise ValueError(f"expected an entry with an interval, got {entry}")
+    low, high = entry.interval.low, entry.interval.high
+    half = (high - low) / 2
+    shown = [number(each, half)[0] for each in (entry.mean, low, high)]
+    return shown[0], shown[1], shown[2]
+
+
+def entry_text(entry: Entry) -> str:
+    """An entry as plain text."""
+    if entry.mean is None:
+        return entry.word
+    if entry.interval is not None:
+        mean, low, high = interval(entry)
+        text = f"{mean} [{low}, {high}]"
+    else:
+        mean, spread = number(entry.mean, entry.spread)
+        text = f"{mean} ± {spread}" if spread else mean
+    if entry.n is not None:
+        text += f" ({entry.n})"
+    return text + (" ?" if entry.provisional else "")
+
+
+def texts(table: ResultTable) -> dict[tuple[str, Column], str]:
+    """Every cell's plain text, by estimator and column."""
+    return {
+        (estimator, column): entry_text(table.entry(estimator, column))
+        for estimator in table.estimators
+        for column in table.columns
+    }
+
+
+def front_title(table: ResultTable) -> str:
+    """What the fronts are."""
+    named = " against ".join(f"{each.metric} ({each.mode})" for each in table.front_metrics)
+    return (
+        f"Pareto front: {named}, mean ± std (n) over seeds; no other configuration of the arm is "
+        "better in one and as good in the other"
+    )
+
+
+def front_rows(table: ResultTable) -> list[list[str]]:
+    """Head and rows of the fronts."""
+    names = [each.metric for each in table.front_metrics]
+    rows = [["estimator", "task", *names, "settings"]]
+    for point in table.front:
+        values = (
+            entry_text(Entry(mean, std, n=point.n))
+            for mean, std in zip(point.means, point.stds, strict=True)
+        )
+        settings = ", ".join(
+            f"{key.partition('.')[2]} {setting_text(value)}"
+            for key, value in point.settings.items()
+        )
+        rows.append([point.estimator, point.task, *values, settings])
+    if not table.front:
+        rows.append(["none yet: no configuration has all its seeds", *[""] * (len(names) + 2)])
+    return rows
+
+
+def setting_text(value: Any) -> str:
+    """A setting's value, short."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

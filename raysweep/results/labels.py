@@ -1,0 +1,20 @@
+"""Which of a sweep file's labels an option means."""
+
+from collections.abc import Sequence
+
+from raysweep.errors import SpecError, nearest
+
+
+def chosen(wanted: str | Sequence[str], known: tuple[str, ...], option: str) -> tuple[str, ...]:
+    """The labels asked for, in the file's order; all if none are.
+
+    Raises:
+        SpecError: If the file has no such label.
+    """
+    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    for name in names:
+        if name not in known:
+            raise SpecError(
+                f"{option}: expected a label of the sweep file, got {name!r}{nearest(name, known)}"
+            )
+    return tuple(label for label in known if label in names) if names else known
