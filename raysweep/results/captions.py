@@ -7,20 +7,31 @@ SPREADS = {
     "sem": "mean ± standard error",
     "ci": "mean [95 % studentised bootstrap interval]",
 }
+TESTS = {
+    "paired t": "paired t-test over shared seeds",
+    "Welch's t": "Welch's t-test",
+    "Wilcoxon signed-rank": "Wilcoxon's signed-rank test over shared seeds",
+    "Mann-Whitney": "Mann-Whitney test",
+}
 
 
-def title(table: ResultTable) -> str:
-    """What the numbers are."""
+def title(table: ResultTable, *, counted: bool = True) -> str:
+    """What the numbers are.
+
+    Args:
+        table: Of which.
+        counted: Whether each entry tells its number of seeds; if not, the title tells the one.
+    """
     unit = f" [{table.unit}]" if table.unit else ""
     better = "lower" if table.report_direction == "min" else "higher"
-    seeds, searched = "seeds", ""
+    seeds, searched = "seeds" if counted else f"{table.seeds} seeds", ""
     if table.fresh_seeds:
         seeds = f"{table.fresh_seeds} fresh seeds"
         searched = " on the seeds of the search"
     where = f"; runs where {table.where}" if table.where else ""
     numbers = SPREADS[table.style.spread]
     return (
-        f"{table.sweep}: {table.report}{unit}, {numbers} (n) over {seeds} at the configuration "
+        f"{table.sweep}: {table.report}{unit}, {numbers}{' (n)' if counted else ''} over {seeds} at the configuration "
         f"with the {table.select_mode}imum mean {table.select}{searched}; "
         f"{better} is better{where}"
     )
@@ -34,15 +45,11 @@ def mark(table: ResultTable) -> str:
     tests = sorted({test for each in judged for test in each.tests})
     if not tests:
         return "best of its column (no test: fewer than two seeds)"
-    over = " or ".join(f"{each}{_seeds(each)}" for each in tests)
+    over = " or ".join(TESTS[each] for each in tests)
     return (
         f"best of its column, or not significantly worse: two-sided {over}, Holm's correction over "
         f"the rows, p ≥ {table.style.level:g}"
     )
-
-
-def _seeds(test: str) -> str:
-    return " over shared seeds" if test in ("paired t", "Wilcoxon signed-rank") else ""
 
 
 def notes(table: ResultTable) -> list[str]:

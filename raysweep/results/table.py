@@ -163,6 +163,12 @@ class ResultTable:
         """The label, told from a task of that name."""
         return f"{label} of {len(self.tasks)} tasks" if label in self.tasks else label
 
+    @functools.cached_property
+    def seeds(self) -> int | None:
+        """How many seeds every mean is over; None if they differ, or there is no mean."""
+        found = {cell.n for cell in self.cells if cell.mean is not None}
+        return found.pop() if len(found) == 1 else None
+
     def average(self, estimator: str) -> float | None:
         """Mean of the row's means; None unless every column's cell is selected."""
         means = [mean for task in self.tasks if (mean := self._mean(estimator, task)) is not None]

@@ -17,7 +17,7 @@ def records(table: ResultTable) -> list[dict[str, Any]]:
     for cell in table.cells:
         judged = table.judgement(Column("task", cell.task))
         values = list(cell.values.values())
-        interval = mean_interval(values)
+        interval = mean_interval(values) if values else None
         found.append(
             {
                 "estimator": cell.estimator,

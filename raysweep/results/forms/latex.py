@@ -1,5 +1,6 @@
 """The table in LaTeX, with booktabs."""
 
+import dataclasses
 import unicodedata
 from collections.abc import Sequence
 
@@ -21,7 +22,7 @@ SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': "{''}",
     "±": r"\ensuremath{\pm}",
     "×": r"\ensuremath{\times}",
     "·": r"\ensuremath{\cdot}",
@@ -39,8 +40,7 @@ HEAD = r"""% Compiles as it is; a paper that loads booktabs can \input it.
 \makeatletter
 \ifx\documentclass\@twoclasseserror\else
   \documentclass{article}
-  \usepackage[T1]{fontenc}
-  \usepackage[paperwidth=%(width).1fin,paperheight=%(height).1fin,margin=0.5in]{geometry}
+  \usepackage[paperwidth=WIDTHin,paperheight=HEIGHTin,margin=0.5in]{geometry}
   \usepackage{booktabs}
   \begin{document}
   \def\raysweepend{\end{document}}
@@ -58,18 +58,24 @@ def as_latex(table: ResultTable) -> str:
     for estimator in table.estimators:
         row = [escaped(estimator)]
         for column in table.columns:
-            text = _entry(table.entry(estimator, column))
+            entry = table.entry(estimator, column)
+            text = _entry(entry if table.seeds is None else dataclasses.replace(entry, n=None))
             bold = estimator in table.judgement(column).bold
             row.append(rf"{{\boldmath\bfseries {text}}}" if bold else text)
         rows.append(row)
     marked = mark(table)
-    caption = [title(table), *([f"Bold: {marked}"] if marked else []), *notes(table)]
+    # Where all have the same number of seeds, the caption has it, and columns are narrower.
+    caption = [
+        title(table, counted=table.seeds is None),
+        *([f"Bold: {marked}"] if marked else []),
+        *notes(table),
+    ]
     parts = [_tabular(rows, "l" + "r" * len(table.columns), caption)]
     if table.front_metrics:
         found = [[escaped(each) for each in row] for row in front_rows(table)]
         parts.append(_tabular(found, "l" * len(found[0]), [front_title(table)]))
-    size = {"width": max(LEAST_WIDTH, _width(table) + 1), "height": _height(table)}
-    return HEAD % size + "".join(parts) + FOOT
+    head = HEAD.replace("WIDTH", f"{max(LEAST_WIDTH, _width(table) + 1):.1f}")
+    return head.replace("HEIGHT", f"{_height(table):.1f}") + "".join(parts) + FOOT
 
 
 def _width(table: ResultTable) -> float:
