@@ -175,7 +175,7 @@ class PackSearcher(_Unsaved, Searcher):
                 "the worker process died; the machine may be out of memory, or the node was lost",
             )
         elif "failure" in result:
-            self.schedule.pack_failed(pack_id, result["failure"], result["error"])
+            self.schedule.pack_failed(pack_id, result["failure"], result["error"], result["about"])
         elif result.get("done") and not self.schedule.stopping:
             self.schedule.pack_ended(pack_id)
         else:

@@ -38,6 +38,11 @@ IDENTITY = (
     ("version", pa.string()),
     ("git_commit", pa.string()),
     ("error", pa.string()),
+    ("git_dirty", pa.bool_()),
+    ("torch", pa.string()),
+    ("python", pa.string()),
+    ("host", pa.string()),
+    ("ended_at", _TIME),
 )
 ATTEMPTS = pa.schema(
     [
@@ -86,7 +91,8 @@ def merge(wanted: pa.Schema, present: pa.Schema) -> pa.Schema:
     extra = sorted(name for name in fields if name not in wanted.names)
     settings = [name for name in fields if name.startswith("param.")]
     if settings:
-        fixed = [name for name in wanted.names if not name.startswith(("param.", "metric."))]
+        # A store that a later version wrote may tell more of its runs: that stays.
+        fixed = [name for name in fields if not name.startswith(("param.", "metric."))]
         metrics = sorted(name for name in fields if name.startswith("metric."))
         names = [*fixed, *sorted(settings), *metrics]
     else:
