@@ -76,7 +76,7 @@ def test_plan_after_a_run_has_nothing_to_do(ran):
 
 def test_status_tells_how_the_runs_ended(ran):
     out = ran("status", "small")[1]
-    assert "12 runs ended of 12 planned; no driver" in out
+    assert "12 of 12 planned runs ended; no driver" in out
 
 
 def test_status_without_a_sweep_lists_the_store(ran):

@@ -1,7 +1,7 @@
 """A sweep's folder in a store: every file name, and how rows go in and come out."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -100,6 +100,32 @@ class SweepStore:
     def runs(self, columns: list[str] | None = None) -> pa.Table:
         """Every ended run, one row each; no rows if nothing has ended."""
         return self._table("runs", schema.runs_schema(self.spec()), columns)
+
+    def counted(self, columns: Sequence[str]) -> pa.Table:
+        """Columns of every ended run, to be counted: those there are, texts dictionary-encoded.
+
+        A million texts that repeat are read, and grouped, several times faster as dictionaries.
+        """
+        plain = self.dataset("runs")
+        present = [name for name in columns if name in plain.schema.names]
+        texts = {name for name in present if pa.types.is_string(plain.schema.field(name).type)}
+        if not isinstance(plain, pads.FileSystemDataset):  # nothing has ended
+            return plain.to_table(columns=present)
+        encoded = pa.schema(
+            [
+                pa.field(field.name, pa.dictionary(pa.int32(), pa.string()))
+                if field.name in texts
+                else field
+                for field in plain.schema
+            ]
+        )
+        form = pads.ParquetFileFormat(dictionary_columns=texts)
+        return self.read(
+            pads.dataset(
+                plain.files, schema=encoded, format=form, filesystem=self.files.filesystem
+            ),
+            present,
+        )
 
     def curves(self) -> pa.Table:
         """Metrics over steps."""

@@ -44,8 +44,8 @@ def failed_row(results):
     return row
 
 
-def test_a_row_tells_what_trained_it_and_when(sweep, toy):
-    for row in sweep(toy()).runs().to_pylist():
+def test_a_row_tells_what_trained_it_and_when(inline, toy):
+    for row in inline(toy()).runs().to_pylist():
         assert row["torch"] == torch.__version__
         assert row["python"] == platform.python_version()
         assert row["host"] == origin.host_class()
@@ -108,9 +108,9 @@ def test_a_machine_that_tells_no_model_is_still_a_class(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("at", [0, 7], ids=["at the start", "in training"])
-def test_a_failed_run_tells_what_is_known_of_its_attempt(sweep, toy, trouble, at):
+def test_a_failed_run_tells_what_is_known_of_its_attempt(inline, toy, trouble, at):
     trouble.make(**{"raise": [1], "at": at})
-    row = failed_row(sweep(toy(task=trouble.task, training={"lr": 0.1})))
+    row = failed_row(inline(toy(task=trouble.task, training={"lr": 0.1})))
     assert None not in [row[name] for name in KNOWN]
     assert row["host"] == origin.host_class()
     assert row["started_at"] < row["ended_at"]
@@ -124,16 +124,20 @@ def test_a_failed_run_tells_how_long_it_trained(inline, toy, trouble):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_run_whose_worker_died_tells_where_it_trained(shared_ray, tmp_path, toy, trouble):
-    trouble.make(die=[1], at=3)
-    row = failed_row(raysweep.run(toy(trouble.task, training={"lr": 0.1}), store=tmp_path))
-    assert None not in [row[name] for name in (*KNOWN, "seconds")]
-    assert row["torch"] == torch.__version__
+def test_every_row_of_a_cluster_tells_its_worker(shared_ray, tmp_path, toy, trouble):
+    trouble.make(**{"die": [1], "raise": [2], "at": 3})
+    spec = toy(trouble.task, training={"lr": 0.1}, resources={"pack": 1})
+    rows = raysweep.run(spec, store=tmp_path).runs().sort_by("seed").to_pylist()
+    assert [row["status"] for row in rows] == ["done", "failed", "failed"]
+    for row in rows:
+        assert None not in [row[name] for name in (*KNOWN, "seconds")]
+        assert row["torch"] == torch.__version__
 
 
 def test_a_run_that_never_ran_tells_the_version_and_no_machine(inline, toy, checkout):
-    racing = {"pruner": "racing", "alpha": 0.5}
-    rows = inline(toy(early_stopping=racing, training={"lr": [0.0, 0.1, 0.3]}, seeds=8)).runs()
+    racing = {"pruner": "racing", "start": 2}
+    rates = {"lr": [0.001, 0.1, 0.3]}
+    rows = inline(toy(early_stopping=racing, training=rates, seeds=8)).runs()
     idle = [row for row in rows.to_pylist() if row["status"] == "stopped" and not row["steps"]]
     assert idle
     for row in idle:
