@@ -14,7 +14,7 @@ from rich.text import Text
 
 from raysweep.errors import StoreError
 from raysweep.identity import Run
-from raysweep.results.provenance import COLUMNS, provenance
+from raysweep.results.provenance import WARNED, provenance
 from raysweep.spec.model import Spec
 from raysweep.store import checkpoints, lease
 from raysweep.store.files import Files
@@ -111,7 +111,7 @@ def status_text(store: str, sweep: str) -> str:
     """
     own = SweepStore(store, sweep)
     spec = own.spec()
-    rows = own.counted(["task", "estimator", *COLUMNS])
+    rows = own.counted(["task", "estimator", "status", *WARNED])
     ended = _ended(own, spec, rows)
     text = f"{sweep} in {own.uri}\n{ended.told}; {_driver(own.files)}\n"
     text += _flying(own.files) + "\n"
@@ -201,7 +201,7 @@ def _failed(store: SweepStore, spec: Spec, count: int) -> str:
     if not count:
         return ""
     columns = ["run_id", "task", "estimator", "attempts", "error"]
-    dataset = store.dataset("runs")
+    dataset = store.encoded(("task", "estimator", "status"))
     rows = dataset.head(MAX_ERRORS, columns=columns, filter=pc.field("status") == "failed")
     text = ""
     for row in rows.to_pylist():

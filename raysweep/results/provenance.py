@@ -13,6 +13,7 @@ Counts = Mapping[Any, int]
 ORIGINS = ("version", "git_commit", "git_dirty", "torch", "python", "device", "host")
 TIMES = ("seconds", "started_at", "ended_at")
 COLUMNS = ("status", *ORIGINS, *TIMES)
+WARNED = ("version", "git_commit", "git_dirty", "torch", "device")  # enough for the warnings
 SHOWN = 4  # values of a column that a warning names
 
 
@@ -77,7 +78,8 @@ def provenance(rows: pa.Table | pads.Dataset) -> Provenance:
 
     Args:
         rows: With those of `COLUMNS` that there are; files of an older version have fewer. Texts
-            may be dictionary-encoded, which is several times faster.
+            may be dictionary-encoded, which is several times faster. What is left out is not
+            told: counts have None alone, hours are 0.
     """
     present = [name for name in COLUMNS if name in rows.schema.names]
     table = rows.select(present) if isinstance(rows, pa.Table) else rows.to_table(columns=present)
@@ -115,7 +117,7 @@ def _listed(counts: Counts, shown: Callable[[str], str]) -> str:
         rest = sum(count for _, count in known[SHOWN:])
         texts.append(f"{_runs(rest)} of {len(known) - SHOWN} others")
     if counts.get(None):
-        texts.append(f"{_runs(counts[None])} that do not tell")
+        texts.append(f"{counts[None]} of unknown")
     return ", ".join(texts)
 
 
