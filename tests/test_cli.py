@@ -263,6 +263,7 @@ def test_a_signal_while_ray_starts_ends_with_its_code(tmp_path, number, code):
         ["--help"],
         ["table", "x"],
         ["status"],
+        ["status", "x"],
         ["sql", "x", "y"],
         ["plot", "x"],
         ["importance", "x"],
