@@ -3,7 +3,6 @@
 import collections
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime, timezone
 from typing import Any, Literal
 
 from raysweep.errors import RaysweepError, SpecError, StoreError
@@ -16,7 +15,7 @@ from raysweep.search.prior import learn
 from raysweep.spec.model import Spec
 from raysweep.store import checkpoints, schema
 from raysweep.store.checkpoints import Checkpoints
-from raysweep.store.rows import run_row, timed
+from raysweep.store.rows import run_row, timed, utc_now
 from raysweep.store.store import SweepStore
 from raysweep.verdicts import Verdicts
 
@@ -31,10 +30,13 @@ class Schedule:
     Args:
         spec: The sweep.
         store: Its folder.
+        origin: Columns of the rows that are written here: of runs that no worker could finish.
     """
 
-    def __init__(self, spec: Spec, store: SweepStore) -> None:
-        self.spec, self.store = spec, store
+    def __init__(
+        self, spec: Spec, store: SweepStore, origin: Mapping[str, Any] | None = None
+    ) -> None:
+        self.spec, self.store, self.origin = spec, store, dict(origin or {})
         self.size: PackSize | None = None
         self.in_flight: dict[str, Pack] = {}
         self.queue = PackQueue(self.in_flight)
@@ -159,8 +161,17 @@ class Schedule:
         """A pack was stopped with its checkpoint; it goes on in another session."""
         self.in_flight.pop(pack_id, None)
 
-    def pack_failed(self, pack_id: str, kind: Failure, error: str) -> None:
-        """A pack raised: split it, or note the failure of its only run."""
+    def pack_failed(
+        self, pack_id: str, kind: Failure, error: str, about: Mapping[str, Any] | None = None
+    ) -> None:
+        """A pack raised: split it, or note the failure of its only run.
+
+        Args:
+            pack_id: Which.
+            kind: What happened.
+            error: The same, told to the user.
+            about: What its worker knew of itself, as columns of `runs`; a dead one tells nothing.
+        """
         pack = self.in_flight.pop(pack_id)
         self.runs.begun.difference_update(run.run_id for run in pack.runs)
         if kind in ("store", "orphan", "setup"):
@@ -177,18 +188,22 @@ class Schedule:
             dataclasses.replace(run, executed=max(run.executed, executed)) for run in pack.runs
         )
         pack = dataclasses.replace(pack, runs=runs)
+        known = {**_told(checkpoint.manifest()), **(about or {})}
         self._forget(pack_id)
         if len(pack.runs) > 1:
             self.queue.put_first(pack.split())
         else:
-            self._note_failure(pack, error, executed)
+            self._note_failure(pack, error, executed, known)
 
-    def _note_failure(self, pack: Pack, error: str, executed: int) -> None:
+    def _note_failure(
+        self, pack: Pack, error: str, executed: int, about: Mapping[str, Any]
+    ) -> None:
         run = pack.runs[0]
         attempt = run.failures + 1
         self.failures[run.run_id] = attempt
         self.store.write_attempt(run.run_id, attempt, error)
         outcome = {
+            **about,
             "status": "failed",
             "steps": 0,
             "steps_executed": executed,
@@ -196,7 +211,8 @@ class Schedule:
             "error": error,
         }
         self._write_ends(pack, outcome)
-        self.ended[run.run_id] = Ended("failed", error=error)
+        seconds = about.get("seconds", 0.0)
+        self.ended[run.run_id] = Ended("failed", seconds=seconds, error=error)
         self._tell_lost([run.run_id])
         self._cut([*self._settle([run.run_id]), *self._fill()])
 
@@ -322,7 +338,8 @@ class Schedule:
     def _write_ends(self, pack: Pack, outcome: Mapping[str, Any]) -> None:
         """Puts down a row for each run of a pack that ended so, now, without training."""
         columns = self.store.schema("runs", self._columns)
-        known = {**outcome, "started_at": datetime.now(timezone.utc).isoformat()}
+        moment = utc_now()
+        known = {**self.origin, "started_at": moment, "ended_at": moment, **outcome}
         rows = [run_row(self.spec.name, pack, run, columns, known) for run in pack.runs]
         self.store.write_runs(pack.pack_id, [timed(row) for row in rows], columns)
 
@@ -358,3 +375,11 @@ class Schedule:
             return
         unique = list({member.run.run_id: member for member in members}.values())
         self.queue.put(cut(unique, missing, self.failures, self.size))
+
+
+def _told(manifest: checkpoints.Manifest | None) -> dict[str, Any]:
+    """What a pack's manifest tells of where it trained, as columns of `runs`."""
+    if manifest is None:
+        return {}
+    times = {"started_at": manifest.started_at, "seconds": manifest.seconds}
+    return {**manifest.machine, **times}

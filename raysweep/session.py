@@ -5,10 +5,8 @@ import dataclasses
 import functools
 import importlib
 import os
-import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import joblib
 from raysweep import registry
 from raysweep.engine.stop import StopFlag
 from raysweep.errors import SpecError, StoreError
+from raysweep.origin import command_origin
 from raysweep.plan import Member, PackSize
 from raysweep.progress import Progress
 from raysweep.results.results import Results
@@ -130,7 +129,7 @@ def drive(
     sweep = SweepStore(store_uri(store), spec.name)
     with StopFlag() as flag, Lease(sweep.files) as lease:
         sweep.prepare(spec)
-        schedule = Schedule(spec, sweep)
+        schedule = Schedule(spec, sweep, command_origin())
         schedule.save()
         if not schedule.missing:
             schedule.drop_ended_checkpoints()
@@ -141,7 +140,7 @@ def drive(
         with executor as (workers, train):
             schedule.arrange(pack_size(spec, workers))
             schedule.drop_ended_checkpoints()
-            job = _job(spec, sweep, lease, data)
+            job = _job(schedule, lease, data)
             watch = progress.watching(schedule) if progress else _nobody()
             flag.train()
             with watch as tell:
@@ -225,9 +224,10 @@ def _nobody() -> Iterator[Callable[[Mapping[str, Any]], None]]:
     yield lambda progress: None
 
 
-def _job(spec: Spec, sweep: SweepStore, lease: Lease, data: str | Path | None) -> Any:
+def _job(schedule: Schedule, lease: Lease, data: str | Path | None) -> Any:
     from raysweep.engine.pack import Job
 
+    spec, sweep = schedule.spec, schedule.store
     columns = sweep.schema("runs", schema.runs_schema(spec))
     curves = sweep.schema("curves", schema.curves_schema(spec))
     stopping = spec.early_stopping
@@ -240,22 +240,11 @@ def _job(spec: Spec, sweep: SweepStore, lease: Lease, data: str | Path | None) -
         cpu=spec.resources.cpu,
         gpu=spec.resources.gpu,
         data=str(Path(folder).expanduser().absolute()) if folder else None,
-        provenance={"version": version("raysweep"), "git_commit": _git_commit()},
+        origin=schedule.origin,
         runs_schema=columns.serialize().to_pybytes(),
         curves_schema=curves.serialize().to_pybytes(),
         stopping=dataclasses.asdict(stopping) if stopping and stopping.by_steps else None,
     )
-
-
-def _git_commit() -> str | None:
-    """The commit of the folder that the command runs in, if it is a checkout."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-        )
-    except OSError:
-        return None
-    return found.stdout.strip() or None if found.returncode == 0 else None
 
 
 @functools.cache

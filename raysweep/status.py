@@ -1,25 +1,35 @@
 """What `plan`, `status`, `ls` and `sql` print."""
 
-import collections
+import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from raysweep.errors import StoreError
+<<<<<<< HEAD
 from raysweep.results.forms.text import front_text
 from raysweep.results.results import Results
+=======
+from raysweep.identity import Run
+from raysweep.results.provenance import WARNED, provenance
+from raysweep.spec.model import Spec
+>>>>>>> prov
 from raysweep.store import checkpoints, lease
 from raysweep.store.files import Files
 from raysweep.store.store import SweepStore, list_sweeps
 
 MAX_PACKS = 30
 MAX_ERRORS = 20
-STANDINGS = ("done", "diverged", "stopped", "failed", "missing")
+MAX_NAMED = 10_000  # runs whose ids are found in a fifth of a second
+ENDS = ("done", "diverged", "stopped", "failed")
+STANDINGS = (*ENDS, "missing")
 
 
 def plan_text(schedule: Any) -> str:
@@ -32,7 +42,7 @@ def plan_text(schedule: Any) -> str:
     for state in schedule.arms:
         begun = len(state.open) + len(state.closed)
         total = begun if state.exhausted else state.study.wanted
-        counts = collections.Counter(_standing(schedule, run_id) for run_id in state.run_ids)
+        counts = Counter(_standing(schedule, run_id) for run_id in state.run_ids)
         rows.append(
             [
                 state.arm.name,
@@ -41,7 +51,7 @@ def plan_text(schedule: Any) -> str:
             ]
         )
     text = _grid(["arm", "configurations", *STANDINGS], rows)
-    counts = collections.Counter(_standing(schedule, run_id) for run_id in schedule.planned)
+    counts = Counter(_standing(schedule, run_id) for run_id in schedule.planned)
     text += f"\n{len(schedule.planned)} runs: " + ", ".join(
         f"{counts[each]} {each}" for each in STANDINGS if counts[each]
     )
@@ -98,60 +108,121 @@ def _standing(schedule: Any, run_id: str) -> str:
     return "failed" if run_id in schedule.failures else "missing"
 
 
-def status_text(results: Results) -> str:
-    """How far a sweep is, who drives it, and what failed."""
-    files = results.store.files
-    runs = results.store.dataset("runs").to_table(
-        columns=["run_id", "task", "estimator", "status", "attempts", "error"]
+def status_text(store: str, sweep: str) -> str:
+    """How far a sweep is, who drives it, what failed, and what its numbers do not share.
+
+    Raises:
+        SpecError: If the store has no such sweep.
+    """
+    own = SweepStore(store, sweep)
+    spec = own.spec()
+    rows = own.counted(["task", "estimator", "status", *WARNED])
+    ended = _ended(own, spec, rows)
+    text = f"{sweep} in {own.uri}\n{ended.told}; {_driver(own.files)}\n"
+    text += _flying(own.files) + "\n"
+    text += _grid(
+        ["arm", *ENDS], [[arm, *(count[each] for each in ENDS)] for arm, count in ended.arms]
     )
-    counts: dict[tuple[str, str], collections.Counter[str]] = {}
-    for row in runs.select(["task", "estimator", "status"]).to_pylist():
-        counts.setdefault((row["estimator"], row["task"]), collections.Counter())[
-            row["status"]
-        ] += 1
-    statuses = ["done", "diverged", "stopped", "failed"]
-    rows = [
-        [f"{estimator} · {task}", *(count[each] for each in statuses)]
-        for (estimator, task), count in sorted(counts.items(), key=_file_order(results))
+    if spec.select.second is not None:
+        from raysweep.results.results import Results
+        from raysweep.results.table import front_text
+
+        text += "\n" + front_text(Results(store, sweep).table())
+    found = provenance(rows)
+    text += "".join(f"{warning}\n" for warning in found.warnings)
+    return text + _failed(own, spec, found.statuses.get("failed", 0))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Ended:
+    """Runs that ended: a sentence on all of them, and how many ended how, arm by arm."""
+
+    told: str
+    arms: Sequence[tuple[str, Counter[str]]]
+
+
+def _ended(store: SweepStore, spec: Spec, rows: pa.Table) -> _Ended:
+    """Runs that ended.
+
+    Where the plan is a grid of at most `MAX_NAMED` runs, they are looked up by their ids: so each
+    arm has its own, those it shares with another arm too. Else rows are counted by the labels that
+    they ended with, and whether the file still plans them stays open.
+    """
+    planned = _planned(spec)
+    if spec.search.sampler != "grid" or spec.report_seeds or (planned or MAX_NAMED + 1) > MAX_NAMED:
+        told = _runs(rows.num_rows) + " in the store ended"
+        if planned is not None:
+            told += f"; the file plans {planned}"
+        return _Ended(told, _by_label(spec, rows))
+    by_arm = {
+        arm: {
+            Run(configuration, seed).run_id
+            for configuration in map(arm.configuration, arm.cells())
+            for seed in spec.seeds
+        }
+        for arm in spec.arms
+    }
+    ids = set().union(*by_arm.values())
+    identified = store.runs(["run_id", "task", "estimator", "status"])
+    known = pc.is_in(identified["run_id"], pa.array(ids, pa.string()))
+    inside = identified.filter(known)
+    status = dict(zip(*(inside[name].to_pylist() for name in ("run_id", "status")), strict=True))
+    arms = [
+        (arm.name, Counter(status[each] for each in own if each in status))
+        for arm, own in by_arm.items()
     ]
-    text = f"{results.sweep} in {results.store.uri}\n"
-    planned = _planned(results)
-    total = f" of {planned} planned" if planned is not None else ""
-    text += f"{runs.num_rows} runs ended{total}; {_driver(files)}\n"
+    told = f"{len(status)} of {len(ids)} planned runs ended"
+    if others := identified.filter(pc.invert(known)):
+        told += f", {_runs(others.num_rows, 'other ')} in the store"
+        arms += [(f"{name} (others)", count) for name, count in _by_label(spec, others)]
+    return _Ended(told, arms)
+
+
+def _by_label(spec: Spec, rows: pa.Table) -> list[tuple[str, Counter[str]]]:
+    """How many rows ended how, by their labels: arms in the file's order, then what left it."""
+    places = {(arm.estimator_label, arm.task_label): place for place, arm in enumerate(spec.arms)}
+    keys = ["task", "estimator", "status"]
+    groups = rows.select(keys).unify_dictionaries().group_by(keys).aggregate([([], "count_all")])
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    for group in groups.to_pylist():
+        labels = group["estimator"], group["task"]
+        counts.setdefault(labels, Counter())[group["status"]] += group["count_all"]
+    order = sorted(counts, key=lambda labels: (places.get(labels, len(places)), labels))
+    return [(" · ".join(labels), counts[labels]) for labels in order]
+
+
+def _flying(files: Files) -> str:
     flying = checkpoints.in_flight(files)
-    if flying:
-        text += (
-            f"{len(flying)} packs in flight: "
-            + ", ".join(
-                f"{each.pack.pack_id} ({len(each.active)} runs, step {each.step})"
-                for each in flying[:5]
-            )
-            + ("" if len(flying) <= 5 else ", …")
-            + "\n"
-        )
-    text += "\n" + _grid(["arm", *statuses], rows)
-    if results.spec.select.second is not None:
-        text += "\n" + front_text(results.table())
-    most = results.spec.resources.max_failures
-    failed = [row for row in runs.to_pylist() if row["status"] == "failed"]
-    for row in failed[:MAX_ERRORS]:
-        left = most - row["attempts"]
+    if not flying:
+        return ""
+    told = ", ".join(
+        f"{each.pack.pack_id} ({len(each.active)} runs, step {each.step})" for each in flying[:5]
+    )
+    return f"{len(flying)} packs in flight: {told}{', …' if len(flying) > 5 else ''}\n"
+
+
+def _failed(store: SweepStore, spec: Spec, count: int) -> str:
+    """The first failed runs, and how many more there are."""
+    if not count:
+        return ""
+    columns = ["run_id", "task", "estimator", "attempts", "error"]
+    dataset = store.encoded(("task", "estimator", "status"))
+    rows = dataset.head(MAX_ERRORS, columns=columns, filter=pc.field("status") == "failed")
+    text = ""
+    for row in rows.to_pylist():
+        left = spec.resources.max_failures - row["attempts"]
         then = f"tried again by the next run, {left} left" if left > 0 else "quarantined"
         text += (
             f"failed {row['run_id']} ({row['estimator']} · {row['task']}), "
             f"{row['attempts']} attempts, {then}: {row['error']}\n"
         )
-    if len(failed) > MAX_ERRORS:
-        text += f"and {len(failed) - MAX_ERRORS} more failed runs\n"
+    if count > MAX_ERRORS:
+        text += f"and {count - MAX_ERRORS} more failed runs\n"
     return text
 
 
-def _file_order(results: Results) -> Callable[[tuple[tuple[str, str], Any]], tuple[Any, ...]]:
-    """Arms in the file's order; those that left the file come last."""
-    places = {
-        (arm.estimator_label, arm.task_label): place for place, arm in enumerate(results.spec.arms)
-    }
-    return lambda item: (places.get(item[0], len(places)), item[0])
+def _runs(count: int, kind: str = "") -> str:
+    return f"{count} {kind}run{'s' if count != 1 else ''}"
 
 
 def list_text(store: str) -> str:
@@ -175,9 +246,8 @@ def arrow_text(found: pa.Table) -> str:
     return _grid(found.column_names, rows)
 
 
-def _planned(results: Results) -> int | None:
+def _planned(spec: Spec) -> int | None:
     """Runs of a search that has a number of configurations; None where only a budget ends it."""
-    spec = results.spec
     if spec.budget or spec.arm_budget:
         return None
     total = 0

@@ -76,7 +76,7 @@ def test_plan_after_a_run_has_nothing_to_do(ran):
 
 def test_status_tells_how_the_runs_ended(ran):
     out = ran("status", "small")[1]
-    assert "12 runs ended of 12 planned; no driver" in out
+    assert "12 of 12 planned runs ended; no driver" in out
 
 
 def test_status_without_a_sweep_lists_the_store(ran):
@@ -263,6 +263,7 @@ def test_a_signal_while_ray_starts_ends_with_its_code(tmp_path, number, code):
         ["--help"],
         ["table", "x"],
         ["status"],
+        ["status", "x"],
         ["sql", "x", "y"],
         ["plot", "x"],
         ["importance", "x"],

@@ -13,12 +13,11 @@ from raysweep.commands.options import STORE, SWEEP, print_table, store_of
 @STORE
 def status(sweep: str | None, store: str | None) -> int:
     """Show the progress of a sweep, or of all sweeps in the store."""
-    from raysweep.results.results import Results
-    from raysweep.status import status_text
-
     if sweep is None:
         return _list(store)
-    click.echo(status_text(Results(store_of(store), sweep)), nl=False)
+    from raysweep.status import status_text
+
+    click.echo(status_text(store_of(store), sweep), nl=False)
     return 0
 
 

@@ -60,6 +60,6 @@ def _train(
                 schedule.pack_stopped(pack.pack_id)
                 return
         if "failure" in result:
-            schedule.pack_failed(pack.pack_id, result["failure"], result["error"])
+            schedule.pack_failed(pack.pack_id, result["failure"], result["error"], result["about"])
         else:
             schedule.pack_ended(pack.pack_id)

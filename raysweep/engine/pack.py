@@ -3,7 +3,6 @@
 import dataclasses
 import time
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from typing import Any
 
 import pyarrow as pa
@@ -12,13 +11,14 @@ from torch import Tensor
 
 from raysweep import registry
 from raysweep.engine.curves import CurveWriter, Means
+from raysweep.engine.machine import device_of, machine
 from raysweep.engine.replicas import assemble
 from raysweep.errors import SpecError
 from raysweep.plan import Pack, PlannedRun
 from raysweep.spec.options import EarlyStopping
 from raysweep.store.checkpoints import Checkpoints, Manifest
 from raysweep.store.lease import DriverWatch
-from raysweep.store.rows import run_row, timed
+from raysweep.store.rows import run_row, timed, utc_now
 from raysweep.store.store import SweepStore
 from raysweep.verdicts import Verdicts
 
@@ -39,7 +39,7 @@ class Job:
         cpu: Threads to compute with.
         gpu: GPUs given; 0 trains on the CPU.
         data: Folder of the data sets, or None for the default.
-        provenance: `version` and `git_commit` of every row.
+        origin: `version`, `git_commit` and `git_dirty` of every row, as the driver knows them.
         runs_schema: Arrow schema of `runs`, serialised.
         curves_schema: Likewise of `curves`.
         stopping: How runs are judged while they train, if they are: `EarlyStopping` as plain data.
@@ -52,7 +52,7 @@ class Job:
     cpu: float
     gpu: float
     data: str | None
-    provenance: Mapping[str, str | None]
+    origin: Mapping[str, Any]
     runs_schema: bytes
     curves_schema: bytes
     stopping: Mapping[str, Any] | None = None
@@ -82,12 +82,12 @@ class PackLoop:
         self.columns = pa.ipc.read_schema(pa.py_buffer(job.runs_schema))
         self.watch = DriverWatch(self.store.files, job.token)
         self.checkpoints = Checkpoints(self.store.files, pack.pack_id)
-        self.device, self.device_name = _device(job.gpu)
+        self.device, self.device_name = device_of(job.gpu)
         self.grid = CUDA_STEPS if self.device.type == "cuda" else 1
         self.ended: list[dict[str, Any]] = []
         self.executed = max((run.executed for run in pack.runs), default=0)
         self.seconds = 0.0
-        self.started_at = datetime.now(timezone.utc).isoformat()
+        self.started_at = utc_now()
         self.checkpoint_cost = 0.0
         self.curves = CurveWriter(
             self.store.files, pack.pack_id, pa.ipc.read_schema(pa.py_buffer(job.curves_schema))
@@ -282,6 +282,7 @@ class PackLoop:
             self.executed,
             self.seconds,
             self.started_at,
+            {**machine(), "device": self.device_name},
         )
 
     def _state(self) -> dict[str, Any]:
@@ -299,18 +300,9 @@ class PackLoop:
             "seconds": self.seconds,
             "device": self.device_name,
             "started_at": self.started_at,
+            "ended_at": utc_now(),
             "metrics": metrics,
-            **self.job.provenance,
+            **self.job.origin,
+            **machine(),
         }
         return run_row(self.job.sweep, self.pack, run, self.columns, outcome)
-
-
-def _device(gpu: float) -> tuple[torch.device, str]:
-    if gpu <= 0:
-        return torch.device("cpu"), "cpu"
-    if not torch.cuda.is_available():
-        raise SpecError(
-            "expected a CUDA device for resources.gpu, got none that torch can "
-            "use; set gpu: 0, or install a CUDA build of torch"
-        )
-    return torch.device("cuda"), f"cuda ({torch.cuda.get_device_name()})"

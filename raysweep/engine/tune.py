@@ -175,7 +175,13 @@ class PackSearcher(_Unsaved, Searcher):
                 "the worker process died; the machine may be out of memory, or the node was lost",
             )
         elif "failure" in result:
-            self.schedule.pack_failed(pack_id, result["failure"], result["error"])
+            # Tune flattens what a trial ends with.
+            about = {
+                key.removeprefix("about/"): value
+                for key, value in result.items()
+                if key.startswith("about/")
+            }
+            self.schedule.pack_failed(pack_id, result["failure"], result["error"], about)
         elif result.get("done") and not self.schedule.stopping:
             self.schedule.pack_ended(pack_id)
         else:

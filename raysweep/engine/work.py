@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 
+from raysweep.engine.machine import device_of, machine
 from raysweep.engine.pack import DriverGone, Job, PackLoop
 from raysweep.errors import RaysweepError, StoreError
 from raysweep.plan import Pack
+from raysweep.store.rows import utc_now
 from raysweep.verdicts import Verdicts
 
 SLICE_S = 1.0  # a stop must be obeyed within a second
@@ -49,9 +51,13 @@ class Worker:
     def __init__(self, job: Job, pack: Pack, judge: Verdicts | None = None) -> None:
         self.job, self.pack, self.judge = job, pack, judge
         self.loop: PackLoop | None = None
+        self.began = utc_now()
 
     def step(self) -> dict[str, Any]:
-        """Trains for a slice; `{"done", "progress"}`, or `{"done", "failure", "error"}`."""
+        """Trains for a slice; `{"done", "progress"}`, or `{"done", "failure", "error", "about"}`.
+
+        `about` is what is known of the attempt that failed, as columns of `runs`.
+        """
         try:
             if self.loop is None:
                 self.loop = PackLoop(self.pack, self.job, self.judge)
@@ -60,12 +66,19 @@ class Worker:
             kind = _kind(error)
             if self.loop is None and isinstance(error, FileNotFoundError):
                 kind = "setup"  # every run of the task would miss it: not this run's failure
+            about = self._about() if kind in ("run", "memory") else {}
             self._release()
-            return {"done": True, "failure": kind, "error": _text(error)}
+            return {"done": True, "failure": kind, "error": _text(error), "about": about}
         progress = self.loop.progress
         if done:
             self._release()
         return {"done": done, "progress": progress}
+
+    def _about(self) -> dict[str, Any]:
+        known: dict[str, Any] = {**machine(), "device": device_of(self.job.gpu)[1]}
+        if self.loop is None:
+            return {**known, "started_at": self.began}
+        return {**known, "started_at": self.loop.started_at, "seconds": self.loop.seconds}
 
     def stop(self) -> None:
         """Puts the pack's state down and lets go of it."""

@@ -29,9 +29,9 @@ def title(table: ResultTable, *, counted: bool = True) -> str:
         seeds = f"{table.fresh_seeds} fresh seeds"
         searched = " on the seeds of the search"
     where = f"; runs where {table.where}" if table.where else ""
-    numbers = SPREADS[table.style.spread]
+    numbers = SPREADS[table.style.spread] + (" (n)" if counted else "")
     return (
-        f"{table.sweep}: {table.report}{unit}, {numbers}{' (n)' if counted else ''} over {seeds} at the configuration "
+        f"{table.sweep}: {table.report}{unit}, {numbers} over {seeds} at the configuration "
         f"with the {table.select_mode}imum mean {table.select}{searched}; "
         f"{better} is better{where}"
     )

@@ -31,6 +31,8 @@ class Manifest:
         executed: Steps executed, repeats included.
         seconds: Time each run has had, its share of the pack's.
         started_at: ISO time of the first start.
+        machine: Columns of `runs` that tell where and with what it trains now; an older version
+            wrote none.
     """
 
     pack: Pack
@@ -40,6 +42,7 @@ class Manifest:
     executed: int
     seconds: float
     started_at: str
+    machine: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as plain data."""
@@ -49,7 +52,8 @@ class Manifest:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Manifest":
         """The manifest that `to_json` wrote."""
-        known = {field.name: data[field.name] for field in dataclasses.fields(cls)}
+        names = {field.name for field in dataclasses.fields(cls)}
+        known = {name: value for name, value in data.items() if name in names}
         known |= {
             "pack": Pack.from_json(data["pack"]),
             "active": tuple(data["active"]),

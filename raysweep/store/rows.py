@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 import pyarrow as pa
@@ -47,7 +47,13 @@ def run_row(
     }
 
 
+def utc_now() -> str:
+    """The time, as rows hold it until they are put down: ISO text, which JSON can hold."""
+    return datetime.now(timezone.utc).isoformat()
+
+
 def timed(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row with its start as a time, which JSON holds as text."""
-    started = row.get("started_at")
-    return {**row, "started_at": datetime.fromisoformat(started) if started else None}
+    """The row with its start and its end as times, which JSON holds as text."""
+    texts = {name: row.get(name) for name in ("started_at", "ended_at")}
+    times = {name: datetime.fromisoformat(text) if text else None for name, text in texts.items()}
+    return {**row, **times}

@@ -39,6 +39,11 @@ IDENTITY = (
     ("git_commit", pa.string()),
     ("error", pa.string()),
     ("definition", pa.string()),
+    ("git_dirty", pa.bool_()),
+    ("torch", pa.string()),
+    ("python", pa.string()),
+    ("host", pa.string()),
+    ("ended_at", _TIME),
 )
 ATTEMPTS = pa.schema(
     [
@@ -87,7 +92,8 @@ def merge(wanted: pa.Schema, present: pa.Schema) -> pa.Schema:
     extra = sorted(name for name in fields if name not in wanted.names)
     settings = [name for name in fields if name.startswith("param.")]
     if settings:
-        fixed = [name for name in wanted.names if not name.startswith(("param.", "metric."))]
+        # A store that a later version wrote may tell more of its runs: that stays.
+        fixed = [name for name in fields if not name.startswith(("param.", "metric."))]
         metrics = sorted(name for name in fields if name.startswith("metric."))
         names = [*fixed, *sorted(settings), *metrics]
     else:

@@ -1,7 +1,7 @@
 """A sweep's folder in a store: every file name, and how rows go in and come out."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -12,6 +12,8 @@ from raysweep.errors import SpecError, StoreError, nearest
 from raysweep.spec.model import NAME, Spec
 from raysweep.store import schema
 from raysweep.store.files import Files
+
+_CODED = pa.dictionary(pa.int32(), pa.string())
 
 
 class SweepStore:
@@ -100,6 +102,32 @@ class SweepStore:
     def runs(self, columns: list[str] | None = None) -> pa.Table:
         """Every ended run, one row each; no rows if nothing has ended."""
         return self._table("runs", schema.runs_schema(self.spec()), columns)
+
+    def counted(self, columns: Sequence[str]) -> pa.Table:
+        """Columns of every ended run, to be counted: those there are, texts dictionary-encoded."""
+        dataset = self.encoded(columns)
+        return self.read(dataset, [name for name in columns if name in dataset.schema.names])
+
+    def encoded(self, texts: Sequence[str]) -> pads.Dataset:
+        """The ended runs, with some columns of text dictionary-encoded.
+
+        A million texts that repeat are read, and grouped, several times faster as dictionaries.
+        """
+        plain = self.dataset("runs")
+        if not isinstance(plain, pads.FileSystemDataset):
+            return plain  # nothing has ended
+        fields = []
+        for field in plain.schema:
+            text = field.name in texts and pa.types.is_string(field.type)
+            fields.append(pa.field(field.name, _CODED) if text else field)
+        return pads.dataset(
+            plain.files,
+            schema=pa.schema(fields),
+            format=pads.ParquetFileFormat(
+                dictionary_columns=[field.name for field in fields if field.type == _CODED]
+            ),
+            filesystem=self.files.filesystem,
+        )
 
     def curves(self) -> pa.Table:
         """Metrics over steps."""

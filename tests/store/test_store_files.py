@@ -13,8 +13,10 @@ import pytest
 
 import raysweep
 from raysweep.errors import SpecError, StoreError
+from raysweep.spec.read import read_spec
 from raysweep.store import schema
 from raysweep.store.files import Files
+from raysweep.store.store import SweepStore
 
 SWEEP = {
     "name": "stored",
@@ -55,6 +57,11 @@ COLUMNS = [
     "git_commit",
     "error",
     "definition",
+    "git_dirty",
+    "torch",
+    "python",
+    "host",
+    "ended_at",
 ]
 
 
@@ -181,6 +188,27 @@ def test_a_setting_that_changes_type_becomes_json_text():
     table = pa.table({"run_id": ["a", "b"], "param.task.gap": [1.5, None]}, schema=old)
     found = schema.conform(table, schema.merge(new, old))
     assert found["param.task.gap"].to_pylist() == ["1.5", None]
+
+
+NEW = ["git_dirty", "torch", "python", "host", "ended_at"]
+
+
+def test_a_store_without_the_newer_columns_gets_them_as_nulls(tmp_path):
+    spec = read_spec({**SWEEP, "tasks": {"walk": {"task": "toy"}}})
+    store = SweepStore(str(tmp_path), spec.name)
+    store.prepare(spec)
+    whole = schema.rows_table([{"run_id": "a", "version": "0.1.0"}], schema.runs_schema(spec))
+    store.files.write_table("runs/a.parquet", whole.drop_columns(NEW))
+    assert not set(NEW) & set(store.runs().column_names)
+    store.prepare(spec)
+    (row,) = store.runs().to_pylist()
+    assert [row[name] for name in ("version", *NEW)] == ["0.1.0", *[None] * len(NEW)]
+
+
+def test_a_column_that_a_later_version_added_stays():
+    old = schema.runs_schema(read_spec(SWEEP))
+    later = old.insert(len(COLUMNS), pa.field("power_w", pa.float64()))
+    assert schema.merge(old, later).names == later.names
 
 
 def test_no_column_is_dropped_when_a_sweep_shrinks():
