@@ -264,7 +264,7 @@ def test_comparing_means_and_intervals_load_no_scipy_stats():
         "comparison.compare(*sides); comparison.compare(sides[0], {4: 1.0, 5: 2.0})\n"
         "comparison.holm([0.1, 0.2])\n"
         "bootstrap.mean_interval([1.0, 2.0, 4.0, 5.0, 7.0])\n"
-        "bootstrap.iqm_interval([[1.0, 2.0, 4.0, 5.0, 7.0]])\n"
+        "bootstrap.iqm_interval([[1.0, 2.0, 4.0, 5.0, 7.0]] * 2)\n"
         "sys.exit('scipy.stats' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
