@@ -2,7 +2,7 @@
 
 Each figure is a share of simulated sweeps whose truth is known. With 2,000 of them the standard
 error of a coverage of 95 % is 0.49 points. Skewed values are exponential. Tasks apart have
-centres spread evenly over three standard deviations.
+centres, or differences of centres, spread evenly over three standard deviations.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from raysweep.results.stats.summary import Interval
 
 LEVEL, SPREAD, RIVALS = 0.05, 3.0, 4
 MEAN_SEEDS = (5, 6, 8, 10, 20)
-IQM_SIZES = ((1, 5), (1, 10), (2, 5), (3, 4), (4, 3), (5, 3), (3, 5), (5, 5), (10, 3), (10, 5))
+IQM_SIZES = ((1, 10), (2, 5), (5, 3), (4, 4), (3, 5), (5, 5), (10, 3), (10, 5))
 PAIR_SIZES = ((1, 10), (1, 20), (2, 5), (4, 3), (5, 3), (3, 5), (5, 5), (10, 3), (10, 5), (10, 10))
 SHIFTS = (0.0, 1.0, 2.0)
 TEST_SEEDS = (3, 5, 10)
@@ -35,6 +35,11 @@ QUANTILES = {"normal": special.ndtri(POINTS), "skewed": -np.log1p(-POINTS)}
 def holds(interval: Interval | None, truth: float) -> float:
     """1 if the interval holds it, 0 if not, NaN if there is none."""
     return float("nan") if interval is None else interval.low <= truth <= interval.high
+
+
+def centres(tasks: int, spread: float) -> np.ndarray:
+    """Evenly spread around 0, in standard deviations of a run."""
+    return np.linspace(-spread / 2, spread / 2, tasks) if tasks > 1 else np.zeros(1)
 
 
 def mean_coverage(name: str, seeds: int, sweeps: int) -> list[float]:
@@ -58,11 +63,11 @@ def mean_coverage(name: str, seeds: int, sweeps: int) -> list[float]:
 def iqm_coverage(name: str, spread: float, size: tuple[int, int], sweeps: int) -> list[float]:
     """Of rliable's stratified bootstrap and of the interval for the interquartile mean."""
     generator = np.random.default_rng(size)
-    centres = np.linspace(-spread / 2, spread / 2, size[0]) if size[0] > 1 else np.zeros(1)
-    truth = summary.iqm(np.sort(np.concatenate([QUANTILES[name] + each for each in centres])))
+    middles = centres(size[0], spread)
+    truth = summary.iqm(np.sort(np.concatenate([QUANTILES[name] + each for each in middles])))
     found = []
     for _ in range(sweeps):
-        values = DRAWS[name](generator, size) + centres[:, None]
+        values = DRAWS[name](generator, size) + middles[:, None]
         picks = generator.integers(size[1], size=(2000, *size))
         resampled = np.sort(np.take_along_axis(values[None], picks, axis=2).reshape(2000, -1))
         cut = int(summary.TRIMMED * values.size)
@@ -73,16 +78,18 @@ def iqm_coverage(name: str, spread: float, size: tuple[int, int], sweeps: int) -
 
 
 def improvement_coverage(
-    name: str, shift: float, size: tuple[int, int], sweeps: int
+    name: str, shift: float, spread: float, size: tuple[int, int], sweeps: int
 ) -> list[float]:
     """Of the interval for the probability of improvement, and the share without one."""
     generator = np.random.default_rng(size)
-    truth = float(special.ndtr(shift / np.sqrt(2)))
+    shifts = shift + centres(size[0], spread)
+    truth = float(special.ndtr(shifts / np.sqrt(2)).mean())
     if name == "skewed":
-        truth = 1 - np.exp(-shift) / 2
+        truth = float((1 - np.exp(-shifts) / 2).mean())
     found = []
     for _ in range(sweeps):
-        first, second = DRAWS[name](generator, size) + shift, DRAWS[name](generator, size)
+        first = DRAWS[name](generator, size) + shifts[:, None]
+        second = DRAWS[name](generator, size)
         _, interval = bootstrap.probability_of_improvement(first, second, lower_is_better=False)
         found.append(holds(interval, truth))
     return [float(np.nanmean(found)), float(np.isnan(found).mean())]
@@ -162,17 +169,24 @@ def interquartile_means(parallel: joblib.Parallel, sweeps: int) -> None:
 
 def improvements(parallel: joblib.Parallel, sweeps: int) -> None:
     """Prints the coverage of the intervals of a probability of improvement."""
-    kinds = [*(("normal", shift) for shift in SHIFTS), ("skewed", float(np.log(2)))]
+    kinds = [
+        *(("normal", shift, 0.0) for shift in SHIFTS),
+        ("normal", 1.0, SPREAD),
+        ("skewed", float(np.log(2)), 0.0),
+    ]
     cells = [(*kind, size) for size in PAIR_SIZES for kind in kinds]
     found = parallel(joblib.delayed(improvement_coverage)(*cell, sweeps) for cell in cells)
     rows = []
     for place, (tasks, seeds) in enumerate(PAIR_SIZES):
         own = found[len(kinds) * place : len(kinds) * (place + 1)]
         without = percent(own[2][1])
-        rows.append([f"{tasks} × {seeds}", *(percent(each[0]) for each in own), without])
+        shares = [percent(each[0]) for each in own]
+        if tasks == 1:
+            shares[3] = ""
+        rows.append([f"{tasks} × {seeds}", *shares, without])
     names = [f"normal, {special.ndtr(shift / np.sqrt(2)):.2f}" for shift in SHIFTS]
-    head = ["tasks × seeds", *names, "skewed, 0.75", "without an interval at 0.92"]
-    table("Probability of improvement", head, rows)
+    names += ["normal, tasks apart", "skewed, 0.75", "without an interval at 0.92"]
+    table("Probability of improvement", ["tasks × seeds", *names], rows)
 
 
 def tests(parallel: joblib.Parallel, sweeps: int) -> None:

@@ -17,7 +17,7 @@ from raysweep.results.stats.summary import Interval, iqm, mean
 
 VALUES = st.lists(st.integers(-1000, 1000).map(float), min_size=5, max_size=12)
 TASK = st.lists(st.integers(-20, 20).map(float), min_size=3, max_size=6)
-TASKS = st.lists(TASK, min_size=4, max_size=6)
+TASKS = st.lists(TASK, min_size=5, max_size=6)
 OF_VALUES = pytest.mark.parametrize("interval", [student_interval, mean_interval])
 ALL = pytest.mark.parametrize(
     "interval",
@@ -118,7 +118,7 @@ def test_intervals_do_not_depend_on_earlier_calls(interval):
 
 @pytest.mark.parametrize("interval", [student_interval, mean_interval])
 def test_order_of_values_does_not_matter(interval):
-    values = normal(9)
+    values = normal(11)
     assert interval(values[::-1]) == interval(values)
 
 
@@ -264,10 +264,11 @@ def test_pairs_that_all_go_one_way_have_no_interval(first, second, chance):
         (lambda: student_interval(normal(2)), True),
         (lambda: mean_interval(normal(4)), False),
         (lambda: mean_interval(normal(5)), True),
-        (lambda: iqm_interval([normal(4)]), False),
-        (lambda: iqm_interval([normal(5)]), True),
-        (lambda: iqm_interval(normal(3, 3)), False),
-        (lambda: iqm_interval(normal(4, 3)), True),
+        (lambda: iqm_interval([normal(9)]), False),
+        (lambda: iqm_interval([normal(10)]), True),
+        (lambda: iqm_interval(normal(2, 5)), True),
+        (lambda: iqm_interval(normal(3, 4)), False),
+        (lambda: iqm_interval(normal(5, 3)), True),
         (lambda: iqm_interval([*normal(5, 5), normal(2)]), False),
         (lambda: probability_of_improvement(normal(3, 3), normal(3, 4), True)[1], False),
         (lambda: probability_of_improvement(normal(2, 5), normal(2, 5, seed=1), True)[1], True),
@@ -315,6 +316,6 @@ def test_both_sides_need_the_same_tasks():
 
 @pytest.mark.parametrize("interval", [mean_interval, lambda values: iqm_interval([values])])
 def test_resampling_in_parts_gives_what_resampling_at_once_does(interval, monkeypatch):
-    found = interval(normal(9))
-    monkeypatch.setattr(bootstrap, "AT_ONCE", 9 * 64)
-    assert interval(normal(9)) == found
+    found = interval(normal(12))
+    monkeypatch.setattr(bootstrap, "AT_ONCE", 12 * 64)
+    assert interval(normal(12)) == found

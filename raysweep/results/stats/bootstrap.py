@@ -22,6 +22,8 @@ AT_ONCE = 1_000_000
 FEWEST_FOR_MEAN = 5
 FEWEST_IN_A_TASK = 3
 FEWEST_TOGETHER = 10
+FEWEST_OF_SMALL_TASKS = 15
+"""Values over all tasks that an interquartile mean needs if a task has fewer than five."""
 
 Array = NDArray[np.float64]
 
@@ -127,8 +129,8 @@ def iqm_interval(scores: Sequence[Sequence[float]], level: float = 0.95) -> Inte
         level: Of confidence, between 0 and 1.
 
     Returns:
-        The interval in the scores' unit; None if a task has fewer than three values, or if all
-        together have fewer than ten and one fewer than five.
+        The interval in the scores' unit; None if a task has fewer than three values, all tasks
+        together have fewer than ten, or they have fewer than fifteen and one fewer than five.
 
     Raises:
         ValueError: If there is no task, a task has no value, one is not finite, or the level is
@@ -143,8 +145,8 @@ def iqm_interval(scores: Sequence[Sequence[float]], level: float = 0.95) -> Inte
     # in order, so that rounding and draws are the same for every order they come in
     tasks = [np.array(task) for task in sorted(sorted(task) for task in _tasks(scores))]
     sizes = [len(task) for task in tasks]
-    enough = sum(sizes) >= FEWEST_TOGETHER or min(sizes) >= FEWEST_FOR_MEAN
-    if min(sizes) < FEWEST_IN_A_TASK or not enough:
+    fewest = FEWEST_TOGETHER if min(sizes) >= FEWEST_FOR_MEAN else FEWEST_OF_SMALL_TASKS
+    if min(sizes) < FEWEST_IN_A_TASK or sum(sizes) < fewest:
         return None
     pooled = np.concatenate(tasks)
     order = np.argsort(pooled, kind="stable")
