@@ -13,14 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from raysweep.errors import StoreError
-<<<<<<< HEAD
-from raysweep.results.forms.text import front_text
-from raysweep.results.results import Results
-=======
 from raysweep.identity import Run
 from raysweep.results.provenance import WARNED, provenance
 from raysweep.spec.model import Spec
->>>>>>> prov
 from raysweep.store import checkpoints, lease
 from raysweep.store.files import Files
 from raysweep.store.store import SweepStore, list_sweeps
@@ -124,8 +119,8 @@ def status_text(store: str, sweep: str) -> str:
         ["arm", *ENDS], [[arm, *(count[each] for each in ENDS)] for arm, count in ended.arms]
     )
     if spec.select.second is not None:
+        from raysweep.results.forms.text import front_text
         from raysweep.results.results import Results
-        from raysweep.results.table import front_text
 
         text += "\n" + front_text(Results(store, sweep).table())
     found = provenance(rows)
