@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 
 from raysweep.errors import SpecError, nearest
-from raysweep.results.figures import curves, drawing, heatmaps, paths
+from raysweep.results.figures import curves, heatmaps, paths
+from raysweep.results.figures.drawing.curves import draw_curves
+from raysweep.results.figures.drawing.heatmaps import draw_heatmap
+from raysweep.results.figures.drawing.paths import draw_paths
 from raysweep.results.figures.style import our_style
 
 if TYPE_CHECKING:
@@ -34,9 +37,9 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    "curves": Kind(curves.CurvesRequest, curves.prepare, drawing.draw_curves),
-    "heatmap": Kind(heatmaps.HeatmapRequest, heatmaps.prepare, drawing.draw_heatmap),
-    "paths": Kind(paths.PathsRequest, paths.prepare, drawing.draw_paths),
+    "curves": Kind(curves.CurvesRequest, curves.prepare, draw_curves),
+    "heatmap": Kind(heatmaps.HeatmapRequest, heatmaps.prepare, draw_heatmap),
+    "paths": Kind(paths.PathsRequest, paths.prepare, draw_paths),
 }
 
 
