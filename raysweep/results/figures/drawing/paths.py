@@ -8,28 +8,30 @@ from matplotlib.figure import Figure
 from raysweep.results.figures import style
 from raysweep.results.figures.drawing import panels
 from raysweep.results.figures.paths import PathsFigure, PathsPanel
+from raysweep.results.figures.sizes import Size
 
 END_MARKERS = "osD^v"  # of the paths of each pair of metrics
 
 
-def draw_paths(what: PathsFigure) -> Figure:
+def draw_paths(what: PathsFigure, size: Size) -> Figure:
     """A panel for each task, a thin line for each run, a mark at its end."""
     found = [path for panel in what.panels for path in panel.paths]
-    legend = style.Legend(_paths_caption(what))
+    legend = style.Legend(_paths_caption(what), size)
     for place, name in sorted({(path.place, path.estimator) for path in found}):
         own = [path.provisional for path in found if path.estimator == name]
         legend.add(place, f"{name} (?)" if any(own) else name, dashed=all(own))
-    columns = style.columns_for(len(what.panels))
+    columns = size.columns_for(len(what.panels))
     figure, axes = style.grid(-(-len(what.panels) // columns), columns, legend)
     width = figure.get_figwidth() / columns
+    height = 2.4 if size.width is None else style.panel_height(width, size) - 0.4
     for place, panel in enumerate(what.panels):
         row, column = divmod(place, columns)
         _paths_panel(axes[row][column], panel)
-        style.finish(axes[row][column], panel.task, width)
+        style.finish(axes[row][column], panel.task, width, size)
         if column == 0:
-            axes[row][column].set_ylabel(style.wrapped(what.y_label, 2.4))
+            axes[row][column].set_ylabel(size.wrapped(what.y_label, height))
         if place + columns >= len(what.panels):
-            axes[row][column].set_xlabel(style.wrapped(what.x_label, width - 0.4))
+            axes[row][column].set_xlabel(size.wrapped(what.x_label, width - 0.4))
     panels.hide_empty(axes)
     legend.draw(figure)
     return figure
