@@ -100,7 +100,8 @@ def finish(axes: Axes, title: str, width: float, size: Size = SCREEN) -> None:
 
 def number_axis(axes: Axes, *, whole: bool = True) -> None:
     """Few and short numbers on the x axis, of steps and the like."""
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=whole))
+    steps = None if whole else [1, 2, 2.5, 5, 10]
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=whole, steps=steps))
 
     def shown(value: float, _: int | None) -> str:
         last = max(axes.get_xlim())

@@ -1,6 +1,7 @@
 """Draws the cells of heatmaps: how wide they are, their shades, their numbers."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import matplotlib
@@ -11,8 +12,11 @@ from raysweep.results.figures.scope import Numbers
 from raysweep.results.figures.sizes import LABEL, Size, plain
 
 WIDEST = 10.5  # inches that the cells of a row of panels may take on a screen
-SMALLEST = 5.5  # points of a number in a cell; where it would be smaller, there is none
+SMALLEST = 5.0  # points of a number in a cell; where it would be smaller, there is none
+DIGITS = (4, 3)  # of a number; fewer where more do not fit
 GAP = 0.2  # inches beside each panel
+
+Means = tuple[Numbers, Sequence[Sequence[bool]]]  # of a panel, and which are provisional
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Cells:
         widths: Cells across each column of panels.
         width: Of a cell, in inches.
         points: Of the numbers in the cells; None where they do not fit.
+        digits: Of these numbers.
         turned: Whether the labels below the cells are.
     """
 
@@ -31,13 +36,15 @@ class Cells:
     widths: tuple[int, ...]
     width: float
     points: float | None
+    digits: int
     turned: bool
 
     @classmethod
     def of(
         cls,
         counts: Sequence[int],
-        longest: tuple[int, int],
+        panels: Sequence[Means],
+        labels: Sequence[str],
         size: Size,
         beside: tuple[float, float] = (0.0, 0.0),
     ) -> "Cells":
@@ -45,56 +52,73 @@ class Cells:
 
         Args:
             counts: Cells across each panel.
-            longest: Letters of the longest number in a cell, and of the longest label below one.
+            panels: Their means and which of them are provisional.
+            labels: Below the cells.
             size: Of the figure.
             beside: Inches that labels take beside each row of panels, and beside each panel.
         """
-        number, label = longest
-        wanted = 0.16 + size.label * number
-        if size.width is not None:
-            wanted = 0.06 + LABEL * SMALLEST * number
-        columns, widths, room = 1, [max(counts)], 0.0
-        for columns in range(size.columns_for(len(counts)), 0, -1):
-            widths = [max(counts[first::columns]) for first in range(columns)]
-            room = WIDEST - beside[1] * columns
-            if size.width is not None:
-                room = size.width - beside[0] - (GAP + beside[1]) * columns
-            if sum(widths) * wanted <= room:
-                break
+        below = max(map(len, labels)) * size.label + 0.06
+        long, short = (_longest(panels, digits) for digits in DIGITS)
         if size.width is None:
-            width, points = wanted, size.small
-        else:
-            width = room / sum(widths)
-            points = min(size.small, (width - 0.06) / LABEL / max(1, number))
-        turned = label * size.label + 0.06 > width
-        fits = points >= SMALLEST - 1e-9
-        return cls(columns, tuple(widths), width, points if fits else None, turned)
+            width = 0.16 + size.label * long
+            room = [WIDEST - beside[1] * columns for columns in range(size.panels + 1)]
+            columns, widths = _abreast(counts, width, room)
+            return cls(columns, widths, width, size.small, DIGITS[0], below > width)
+        room = [
+            size.width - beside[0] - (GAP + beside[1]) * columns
+            for columns in range(size.panels + 1)
+        ]
+        columns, widths = _abreast(counts, 0.06 + LABEL * SMALLEST * short, room)
+        width = room[columns] / sum(widths)
+        for digits, letters in zip(DIGITS, (long, short), strict=True):
+            points = (width - 0.06) / LABEL / max(1, letters)
+            if points >= SMALLEST - 1e-9:
+                return cls(columns, widths, width, min(size.small, points), digits, below > width)
+        return cls(columns, widths, width, None, DIGITS[0], below > width)
 
 
-def cell_text(mean: float, provisional: bool) -> str:
+def _abreast(
+    counts: Sequence[int], width: float, room: Sequence[float]
+) -> tuple[int, tuple[int, ...]]:
+    """How many panels stand in a row, and how many cells are across each column of panels.
+
+    Args:
+        counts: Cells across each panel.
+        width: That a cell should have, in inches.
+        room: For all cells of a row, in inches, by the number of panels in it.
+    """
+    most = Size(None, 1, 1, len(room) - 1).columns_for(len(counts))
+    for columns in range(most, 0, -1):
+        widths = tuple(max(counts[first::columns]) for first in range(columns))
+        if columns == 1 or sum(widths) * width <= room[columns]:
+            break
+    return columns, widths
+
+
+def _longest(panels: Sequence[Means], digits: int) -> int:
+    """Letters of the longest number."""
+    return max(
+        len(cell_text(mean, flag, digits))
+        for means, flags in panels
+        for mean, flag in zip(means.ravel().tolist(), itertools.chain(*flags), strict=True)
+    )
+
+
+def cell_text(mean: float, provisional: bool, digits: int) -> str:
     """A cell's number, which ends in a question mark if it is not final; empty without one."""
     if not np.isfinite(mean):
         return ""
-    return f"{mean:#.4g}".rstrip(".") + (" ?" if provisional else "")
-
-
-def longest_text(means: Numbers, provisional: Sequence[Sequence[bool]]) -> int:
-    """Letters of the longest number in the cells of a panel."""
-    return max(
-        len(cell_text(mean, flag))
-        for row, flags in zip(means.tolist(), provisional, strict=True)
-        for mean, flag in zip(row, flags, strict=True)
-    )
+    return f"{mean:#.{digits}g}".rstrip(".") + (" ?" if provisional else "")
 
 
 def draw_cells(
     axes: Axes,
-    means: Numbers,
+    panel: Means,
     scores: Numbers,
-    provisional: Sequence[Sequence[bool]],
-    points: float | None,
+    cells: Cells,
 ) -> None:
     """The shades of a panel's cells with their numbers, the first row on top."""
+    means, provisional = panel
     colours = matplotlib.colormaps["viridis"]
     axes.pcolormesh(
         np.ma.masked_invalid(scores),
@@ -105,7 +129,7 @@ def draw_cells(
         linewidth=1.5,
     )
     axes.invert_yaxis()
-    for row, column in np.ndindex(*means.shape) if points is not None else ():
+    for row, column in np.ndindex(*means.shape) if cells.points is not None else ():
         if not np.isfinite(means[row, column]):
             continue
         red, green, blue, _ = colours(scores[row, column])
@@ -113,10 +137,10 @@ def draw_cells(
         axes.text(
             column + 0.5,
             row + 0.5,
-            cell_text(float(means[row, column]), provisional[row][column]),
+            cell_text(float(means[row, column]), provisional[row][column], cells.digits),
             ha="center",
             va="center",
-            fontsize=points,
+            fontsize=cells.points,
             color="black" if is_light else "white",
         )
     axes.tick_params(length=0)

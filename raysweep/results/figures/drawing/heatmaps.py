@@ -11,7 +11,6 @@ from raysweep.results.figures.drawing.cells import (
     Cells,
     draw_cells,
     label_columns,
-    longest_text,
 )
 from raysweep.results.figures.heatmaps import ABSENT, HeatmapFigure, HeatmapPanel
 from raysweep.results.figures.sizes import Size, plain
@@ -26,10 +25,8 @@ def draw_heatmap(what: HeatmapFigure, size: Size) -> Figure:
     labels = 0.2 + (size.label + 0.002) * max(len(line) for t in tasks for line in t.split("\n"))
     cells = Cells.of(
         [len(panel.columns) for panel in what.panels],
-        (
-            max(longest_text(panel.means, panel.provisional) for panel in what.panels),
-            max(len(column.label) for panel in what.panels for column in panel.columns),
-        ),
+        [(panel.means, panel.provisional) for panel in what.panels],
+        [column.label for panel in what.panels for column in panel.columns],
         size,
         (labels, 0.0),
     )
@@ -57,7 +54,7 @@ def draw_heatmap(what: HeatmapFigure, size: Size) -> Figure:
 
 
 def _panel(axes: Axes, panel: HeatmapPanel, tasks: list[str], cells: Cells) -> None:
-    draw_cells(axes, panel.means, panel.scores, panel.provisional, cells.points)
+    draw_cells(axes, (panel.means, panel.provisional), panel.scores, cells)
     label_columns(axes, [column.label for column in panel.columns], turned=cells.turned)
     axes.set_yticks(np.arange(len(tasks)) + 0.5, tasks)
 

@@ -111,10 +111,12 @@ def _opacity(score: float, count: int) -> float:
 
 def _bar(axes: Axes, place: int, colours: Colormap) -> None:
     """The colours along the metric's axis."""
-    ends = np.linspace(0, 1, 65)
+    ends = np.linspace(0, 1, 129)
     strips: Any = [[(place, low), (place, high)] for low, high in itertools.pairwise(ends)]
     shades = [colours(middle) for middle in (ends[:-1] + ends[1:]) / 2]
-    axes.add_collection(LineCollection(strips, colors=shades, linewidths=4, zorder=4))
+    axes.add_collection(
+        LineCollection(strips, colors=shades, linewidths=4, zorder=4, capstyle="projecting")
+    )
 
 
 def _axis(axes: Axes, place: int, axis: Axis, size: Size, *, missing: bool, last: bool) -> None:
@@ -141,7 +143,8 @@ def _caption(what: ParallelFigure) -> str:
     name = style.axis_label(what.metric, what.unit)
     return style.sentence(
         [
-            f"{what.sweep}: a line for each configuration{chosen}, its mean {name} over seeds last",
+            f"{what.sweep}: a line for each configuration that ended well{chosen}, its "
+            f"mean {name} over seeds last",
             f"the best {shown} of up to {most:,}" if most > shown else "",
             "brighter and higher is better, on a scale for each task",
             "outlined: selected",

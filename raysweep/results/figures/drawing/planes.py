@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -14,12 +15,13 @@ from raysweep.results.figures.drawing.cells import (
     Cells,
     draw_cells,
     label_columns,
-    longest_text,
 )
 from raysweep.results.figures.drawing.heatmaps import draw_heatmap
 from raysweep.results.figures.heatmaps import HeatmapFigure
 from raysweep.results.figures.planes import Plane, PlanesFigure
 from raysweep.results.figures.sizes import Size, plain
+
+EMPTY = ListedColormap(["#f0f0f0"])  # where no configuration ended well
 
 
 def draw_any_heatmap(what: HeatmapFigure | PlanesFigure, size: Size) -> Figure:
@@ -33,7 +35,8 @@ def draw_planes(what: PlanesFigure, size: Size) -> Figure:
     beside = 0.15 + size.label * max(len(row.label) for panel in what.panels for row in panel.y)
     cells = Cells.of(
         [len(panel.x) for panel in what.panels],
-        (max(longest_text(panel.means, panel.provisional) for panel in what.panels), longest),
+        [(panel.means, panel.provisional) for panel in what.panels],
+        [column.label for panel in what.panels for column in panel.x],
         size,
         (size.line, beside),
     )
@@ -47,7 +50,9 @@ def draw_planes(what: PlanesFigure, size: Size) -> Figure:
     deep = 0.3 if size.width is None else min(0.28, max(0.17, cells.width * 0.8))
     heights = _heights([len(panel.y) for panel in what.panels], cells.columns)
     lines = 1 + max(title.count("\n") for title in titles)
-    height = sum(heights) * deep + rows * (below + lines * size.line)
+    labelled = _labelled(what.panels, cells.columns)
+    deep_labels = len({place // cells.columns for place in labelled}) * below
+    height = sum(heights) * deep + deep_labels + rows * (lines * size.line + 0.1)
     figure = Figure(
         figsize=(width, height + size.line * (caption.count("\n") + 1) + 0.1), layout="constrained"
     )
@@ -57,7 +62,7 @@ def draw_planes(what: PlanesFigure, size: Size) -> Figure:
     for place, panel in enumerate(what.panels):
         row, column = divmod(place, cells.columns)
         own = axes[row, column]
-        _panel(own, panel, cells)
+        _panel(own, panel, cells, labelled=place in labelled)
         own.set_xlim(0, cells.widths[column])
         own.set_ylim(0, heights[row])
         own.set_title(titles[place], x=len(panel.x) / cells.widths[column] / 2)
@@ -65,6 +70,13 @@ def draw_planes(what: PlanesFigure, size: Size) -> Figure:
     panels.hide_empty([list(row) for row in axes])
     figure.supxlabel(caption, fontsize=size.small)
     return figure
+
+
+def _labelled(planes: Sequence[Plane], columns: int) -> set[int]:
+    """The panels with labels below: not those above one that has the same."""
+    below = zip(planes, planes[columns:], strict=False)
+    same = {place for place, (own, other) in enumerate(below) if own.x == other.x}
+    return set(range(len(planes))) - same
 
 
 def _heights(counts: Sequence[int], columns: int) -> list[int]:
@@ -79,17 +91,19 @@ def _title(what: PlanesFigure, panel: Plane, cells: Cells, size: Size) -> str:
 
 def _name_axes(axes: Axes, what: PlanesFigure, place: int, cells: Cells) -> None:
     x, y = (plain(setting.partition(".")[2]) for setting in what.settings)
-    if place + cells.columns >= len(what.panels):
+    if axes.get_xticklabels()[0].get_text():
         across = cells.widths[place % cells.columns]
         axes.set_xlabel(x, x=len(what.panels[place].x) / across / 2)
     if place % cells.columns == 0:
         axes.set_ylabel(y)
 
 
-def _panel(axes: Axes, panel: Plane, cells: Cells) -> None:
-    draw_cells(axes, panel.means, panel.scores, panel.provisional, cells.points)
+def _panel(axes: Axes, panel: Plane, cells: Cells, *, labelled: bool) -> None:
+    axes.pcolormesh(np.zeros(panel.means.shape), cmap=EMPTY, edgecolors="white", linewidth=1.5)
+    draw_cells(axes, (panel.means, panel.provisional), panel.scores, cells)
     axes.invert_yaxis()  # a setting goes up
-    label_columns(axes, [column.label for column in panel.x], turned=cells.turned)
+    labels = [column.label for column in panel.x]
+    label_columns(axes, labels if labelled else [""] * len(labels), turned=cells.turned)
     axes.set_yticks(np.arange(len(panel.y)) + 0.5, [plain(row.label) for row in panel.y])
     if panel.selected is not None:
         row, column = panel.selected

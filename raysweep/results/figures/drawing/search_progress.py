@@ -53,10 +53,10 @@ def _line(axes: Axes, line: Progress, number: int) -> None:
         line.means,
         linestyle="",
         marker=".",
-        markersize=3.5,
+        markersize=5,
         markeredgewidth=0,
         color=colour,
-        alpha=0.35,
+        alpha=0.5,
         zorder=2,
         rasterized=len(line.at) > 500,  # thousands of dots would make a PDF slow to show
     )
