@@ -203,17 +203,22 @@ def without_values(results: "Results", metric: str) -> SpecError:
     )
 
 
+def without_fresh(sweep: str) -> SpecError:
+    """The error of a sweep none of whose fresh seeds has ended."""
+    return SpecError(
+        f"expected ended runs on fresh seeds to draw, got none in {sweep} yet; "
+        f"`raysweep run` on its file goes on, `raysweep plot {sweep} --kind heatmap` shows the "
+        "search"
+    )
+
+
 def without_curves(
     scope: Scope, metrics: Sequence[str], run_ids: Sequence[str], option: str = "--metric"
 ) -> SpecError:
     """The error of metrics of which there is no curve, with those of which there is."""
     name = scope.results.sweep
     if not run_ids and scope.results.spec.report_seeds:
-        return SpecError(
-            f"expected ended runs on fresh seeds to draw, got none in {name} yet; "
-            f"`raysweep run` on its file goes on, `raysweep plot {name} --kind heatmap` shows the "
-            "search"
-        )
+        return without_fresh(name)
     known = curve_metrics(scope.results, run_ids, sorted(scope.results.spec.metrics))
     if known:
         return SpecError(

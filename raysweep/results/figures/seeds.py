@@ -12,6 +12,7 @@ from raysweep.results.figures.scope import (
     Numbers,
     Scope,
     read_finals,
+    without_fresh,
     without_values,
 )
 from raysweep.results.figures.statistics import interval
@@ -94,7 +95,10 @@ def prepare(results: "Results", request: SeedsRequest) -> SeedsFigure:
     scope = Scope.of(results, request)
     metric = results.metric((*request.metrics, scope.select)[0], "--metric")
     cells = scope.cells()
-    finals = read_finals(results, [each for cell in cells for each in cell.run_ids], metric)
+    run_ids = [run_id for cell in cells for run_id in cell.run_ids]
+    if not run_ids and results.spec.report_seeds:
+        raise without_fresh(results.sweep)
+    finals = read_finals(results, run_ids, metric)
     panels = tuple(
         SeedsPanel(
             task,

@@ -76,6 +76,12 @@ class Cells:
                 return cls(columns, widths, width, min(size.small, points), digits, below > width)
         return cls(columns, widths, width, None, DIGITS[0], below > width)
 
+    def text(self, mean: float, provisional: bool) -> str:
+        """What stands in a cell: where no number fits, the question mark alone."""
+        if self.points is None:
+            return "?" if provisional and np.isfinite(mean) else ""
+        return cell_text(mean, provisional, self.digits)
+
 
 def _abreast(
     counts: Sequence[int], width: float, room: Sequence[float]
@@ -129,7 +135,7 @@ def draw_cells(
         linewidth=1.5,
     )
     axes.invert_yaxis()
-    for row, column in np.ndindex(*means.shape) if cells.points is not None else ():
+    for row, column in np.ndindex(*means.shape):
         if not np.isfinite(means[row, column]):
             continue
         red, green, blue, _ = colours(scores[row, column])
@@ -137,10 +143,10 @@ def draw_cells(
         axes.text(
             column + 0.5,
             row + 0.5,
-            cell_text(float(means[row, column]), provisional[row][column], cells.digits),
+            cells.text(float(means[row, column]), provisional[row][column]),
             ha="center",
             va="center",
-            fontsize=cells.points,
+            fontsize=cells.points or SMALLEST,
             color="black" if is_light else "white",
         )
     axes.tick_params(length=0)

@@ -34,7 +34,7 @@ def draw_heatmap(what: HeatmapFigure, size: Size) -> Figure:
     width = size.width or max(3.6, labels + sum(cells.widths) * cells.width + GAP * cells.columns)
     deep = max(0.34, 0.06 + size.line * 0.72 * (1 + max(task.count("\n") for task in tasks)))
     height = rows * (deep * len(tasks) + (1.15 if cells.turned else 0.75))
-    caption = size.wrapped(_caption(what, cells), width)
+    caption = size.wrapped(_caption(what), width)
     height += 0.9 * size.line * (caption.count("\n") + 1) + 0.1
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(rows, cells.columns, squeeze=False, width_ratios=cells.widths)
@@ -59,7 +59,7 @@ def _panel(axes: Axes, panel: HeatmapPanel, tasks: list[str], cells: Cells) -> N
     axes.set_yticks(np.arange(len(tasks)) + 0.5, tasks)
 
 
-def _caption(what: HeatmapFigure, cells: Cells) -> str:
+def _caption(what: HeatmapFigure) -> str:
     marks = any(flag for panel in what.panels for row in panel.provisional for flag in row)
     chosen = f" by {what.select}" if what.select != what.metric else ""
     shown = f"{what.metric} [{what.unit}]" if what.unit else what.metric
@@ -68,6 +68,6 @@ def _caption(what: HeatmapFigure, cells: Cells) -> str:
             f"{what.sweep}: {shown}, mean over seeds of the best configuration{chosen} at each "
             f"{what.setting}",
             "lighter is better, on a scale for each task",
-            "?: provisional, seeds are missing" if marks and cells.points else "",
+            "?: provisional, seeds are missing" if marks else "",
         ]
     )

@@ -72,7 +72,10 @@ def _panel(axes: Axes, panel: ParallelPanel, size: Size, *, turned: bool) -> Non
     across = np.arange(len(panel.axes), dtype=np.float64)
     heights = np.where(np.isnan(panel.places), NOWHERE, panel.places)
     lines = [np.column_stack([across, own]) for own in heights]
-    shades = [(*colours(score)[:3], _opacity(score, len(lines))) for score in panel.scores]
+    shades = [
+        (*colours(score)[:3], _opacity(place, len(lines)))
+        for place, score in enumerate(panel.scores)
+    ]
     axes.add_collection(LineCollection(lines, colors=shades, linewidths=0.9, zorder=2))
     if panel.selected is not None:
         own = heights[panel.selected]
@@ -103,10 +106,10 @@ def _colours() -> Colormap:
     return LinearSegmentedColormap.from_list("lines", shades)
 
 
-def _opacity(score: float, count: int) -> float:
-    """Poor configurations are faint, the more so the more lines there are."""
-    faint = 0.3 if count <= 50 else 0.15
-    return faint + (0.9 - faint) * float(score) ** 2
+def _opacity(place: int, count: int) -> float:
+    """Of a line among others, the worst first: the more there are, the fewer stand out."""
+    rank = (place + 1) / count
+    return 0.25 + 0.65 * rank**2 if count <= 50 else 0.1 + 0.8 * rank**8
 
 
 def _bar(axes: Axes, place: int, colours: Colormap) -> None:

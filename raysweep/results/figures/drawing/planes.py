@@ -44,7 +44,7 @@ def draw_planes(what: PlanesFigure, size: Size) -> Figure:
     width = size.width or max(
         3.6, sum(cells.widths) * cells.width + (GAP + beside) * cells.columns + size.line
     )
-    caption = size.wrapped(_caption(what, cells), width)
+    caption = size.wrapped(_caption(what), width)
     titles = [_title(what, panel, cells, size) for panel in what.panels]
     below = 0.2 + size.line + (longest * size.label * 0.72 if cells.turned else size.line)
     deep = 0.3 if size.width is None else min(0.28, max(0.17, cells.width * 0.8))
@@ -121,7 +121,7 @@ def _panel(axes: Axes, panel: Plane, cells: Cells, *, labelled: bool) -> None:
             )
 
 
-def _caption(what: PlanesFigure, cells: Cells) -> str:
+def _caption(what: PlanesFigure) -> str:
     marks = any(flag for panel in what.panels for row in panel.provisional for flag in row)
     chosen = f" by {what.select}" if what.select != what.metric else ""
     shown = f"{what.metric} [{what.unit}]" if what.unit else what.metric
@@ -131,6 +131,6 @@ def _caption(what: PlanesFigure, cells: Cells) -> str:
             f"{what.settings[0]} and {what.settings[1]}",
             "lighter is better, on a scale for each task",
             "outlined: selected" if any(panel.selected for panel in what.panels) else "",
-            "?: provisional, seeds are missing" if marks and cells.points else "",
+            "?: provisional, seeds are missing" if marks else "",
         ]
     )
