@@ -181,7 +181,11 @@ def test_metrics_of_paths_come_in_pairs(hand):
 FIGURES = {
     "curves": {"metric": ("train_loss", "distance")},
     "heatmap": {"over": TEMPERATURE},
+    "parallel": {},
     "paths": {"x": "train_loss", "y": "distance"},
+    "search": {},
+    "seeds": {},
+    "time": {},
 }
 
 

@@ -44,7 +44,8 @@ class HeatmapRequest(MetricRequest):
         names = (self.over,) if self.over is None or isinstance(self.over, str) else self.over
         if len(names) > 2 or len(set(names)) < len(names):
             raise SpecError(
-                f"--over: expected one setting or two, got {', '.join(map(str, names))}"
+                f"--over: expected one setting or two, got {', '.join(map(str, names))}; "
+                "name each once"
             )
         return tuple(names) or (None,)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from raysweep.errors import SpecError
 from raysweep.results.figures import heatmaps
 from raysweep.results.figures.heatmaps import (
     Column,
@@ -92,6 +93,8 @@ def prepare(results: "Results", request: HeatmapRequest) -> PlanesFigure:
         SpecError: If the request names what the sweep lacks, or there is nothing to draw yet.
     """
     x, y = (searched_setting(results.spec, name) for name in request.settings)
+    if x == y:
+        raise SpecError(f"--over: expected two settings, got {x} twice; leave one out")
     request.check_single("a heatmap")
     scope = Scope.of(results, request)
     metric = results.metric((*request.metrics, scope.select)[0], "--metric")
