@@ -199,7 +199,7 @@ def test_the_same_results_give_the_same_file(kind, suffix, hand, tmp_path):
     assert first == second
 
 
-@pytest.mark.parametrize("kind", FIGURES)
+@pytest.mark.parametrize("kind", ["curves", "heatmap", "paths"])
 @pytest.mark.parametrize("count", [1, 3, pytest.param(12, marks=pytest.mark.slow)])
 def test_any_number_of_panels_and_lines_fits(count, kind, tmp_path):
     tasks = {f"task of size {each}": {"task": "toy", "size": each + 1} for each in range(count)}

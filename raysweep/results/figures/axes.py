@@ -55,7 +55,7 @@ def metric_axis(name: str, scale: Scale) -> Axis:
     if not span:
         return Axis(name, ((1.0, f"{scale.best:.4g}"),))
     low, high = sorted((scale.best, scale.worst))
-    ticks = [(1 - (each - scale.best) / span, f"{each:.4g}") for each in round_numbers(low, high)]
+    ticks = [(1 - (each - scale.best) / span, f"{each:.6g}") for each in round_numbers(low, high)]
     ticks = sorted(tick for tick in ticks if 0 <= tick[0] <= 1)
     if scale.cut:
         sign = "≥" if scale.worst > scale.best else "≤"

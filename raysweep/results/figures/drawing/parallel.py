@@ -98,7 +98,17 @@ def _panel(axes: Axes, panel: ParallelPanel, size: Size, *, turned: bool) -> Non
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     if not lines:
-        axes.text(0.5, 0.5, "no configuration yet", ha="center", color="#777777", zorder=5)
+        axes.text(
+            0.5,
+            0.5,
+            "no configuration yet",
+            ha="center",
+            va="center",
+            color="#777777",
+            transform=axes.transAxes,
+            zorder=6,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+        )
 
 
 def _colours() -> Colormap:

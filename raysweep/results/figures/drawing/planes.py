@@ -17,11 +17,12 @@ from raysweep.results.figures.drawing.cells import (
     label_columns,
 )
 from raysweep.results.figures.drawing.heatmaps import draw_heatmap
-from raysweep.results.figures.heatmaps import HeatmapFigure
+from raysweep.results.figures.heatmaps import ABSENT, HeatmapFigure
 from raysweep.results.figures.planes import Plane, PlanesFigure
 from raysweep.results.figures.sizes import Size, plain
 
 EMPTY = ListedColormap(["#f0f0f0"])  # where no configuration ended well
+LOWEST = 0.17  # inches that a cell is high on paper; an inch has room for 12 letters of the y axis' name
 
 
 def draw_any_heatmap(what: HeatmapFigure | PlanesFigure, size: Size) -> Figure:
@@ -47,7 +48,7 @@ def draw_planes(what: PlanesFigure, size: Size) -> Figure:
     caption = size.wrapped(_caption(what), width)
     titles = [_title(what, panel, cells, size) for panel in what.panels]
     below = 0.2 + size.line + (longest * size.label * 0.72 if cells.turned else size.line)
-    deep = 0.3 if size.width is None else min(0.28, max(0.17, cells.width * 0.8))
+    deep = 0.3 if size.width is None else min(0.28, max(LOWEST, cells.width * 0.8))
     heights = _heights([len(panel.y) for panel in what.panels], cells.columns)
     lines = 1 + max(title.count("\n") for title in titles)
     labelled = _labelled(what.panels, cells.columns)
@@ -90,11 +91,12 @@ def _title(what: PlanesFigure, panel: Plane, cells: Cells, size: Size) -> str:
 
 
 def _name_axes(axes: Axes, what: PlanesFigure, place: int, cells: Cells) -> None:
+    panel = what.panels[place]
     x, y = (plain(setting.partition(".")[2]) for setting in what.settings)
-    if axes.get_xticklabels()[0].get_text():
+    if axes.get_xticklabels()[0].get_text() not in ("", ABSENT):
         across = cells.widths[place % cells.columns]
-        axes.set_xlabel(x, x=len(what.panels[place].x) / across / 2)
-    if place % cells.columns == 0:
+        axes.set_xlabel(x, x=len(panel.x) / across / 2)
+    if place % cells.columns == 0 and len(panel.y) * LOWEST * 12 >= len(y):
         axes.set_ylabel(y)
 
 
