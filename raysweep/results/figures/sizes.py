@@ -62,6 +62,10 @@ class Size:
             width -= 1
         return plain("\n".join(textwrap.wrap(text, width)))
 
+    def titled(self, text: str, inches: float) -> str:
+        """The text in lines that fit a panel's title."""
+        return self.wrapped(text, inches * self.font / self.title)
+
 
 def plain(text: str) -> str:
     """The text as it is: a dollar sign starts no formula."""

@@ -95,7 +95,7 @@ def finish(axes: Axes, title: str, width: float, size: Size = SCREEN) -> None:
     beside = (
         0.0 if size.width is None else 0.45
     )  # numbers of the y axis, which the title is not over
-    axes.set_title(size.wrapped(title, width * size.font / size.title - beside))
+    axes.set_title(size.titled(title, width - beside))
     axes.grid(visible=True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.02)

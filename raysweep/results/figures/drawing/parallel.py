@@ -51,7 +51,7 @@ def draw_parallel(what: ParallelFigure, size: Size) -> Figure:
 
 def _title(what: ParallelFigure, panel: ParallelPanel, width: float, size: Size) -> str:
     name = f"{panel.estimator} · {panel.task}" if what.tasks > 1 else panel.estimator
-    return size.wrapped(name + (" ?" if panel.provisional else ""), width)
+    return size.titled(name + (" ?" if panel.provisional else ""), width - 0.4)
 
 
 def _names_are_turned(what: ParallelFigure, spacing: float, size: Size) -> bool:
@@ -83,7 +83,8 @@ def _panel(axes: Axes, panel: ParallelPanel, size: Size, *, turned: bool) -> Non
         axes.plot(across, own, color=colours(panel.scores[panel.selected]), linewidth=2, zorder=3)
     for place, axis in enumerate(panel.axes):
         missing = bool(np.isnan(panel.places[:, place]).any())
-        _axis(axes, place, axis, size, missing=missing, last=place == len(panel.axes) - 1)
+        shown = axis if lines else Axis(axis.name, ())
+        _axis(axes, place, shown, size, missing=missing, last=place == len(panel.axes) - 1)
     _bar(axes, len(panel.axes) - 1, colours)
     axes.set_xlim(-0.35, len(panel.axes) - 0.9)
     axes.set_ylim(NOWHERE - 0.06 if np.isnan(panel.places).any() else -0.04, 1.04)

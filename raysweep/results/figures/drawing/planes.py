@@ -22,7 +22,8 @@ from raysweep.results.figures.planes import Plane, PlanesFigure
 from raysweep.results.figures.sizes import Size, plain
 
 EMPTY = ListedColormap(["#f0f0f0"])  # where no configuration ended well
-LOWEST = 0.17  # inches that a cell is high on paper; an inch has room for 12 letters of the y axis' name
+LOWEST = 0.17  # inches that a cell is high on paper
+LETTERS = 12  # of an axis' name to an inch
 
 
 def draw_any_heatmap(what: HeatmapFigure | PlanesFigure, size: Size) -> Figure:
@@ -87,7 +88,7 @@ def _heights(counts: Sequence[int], columns: int) -> list[int]:
 
 def _title(what: PlanesFigure, panel: Plane, cells: Cells, size: Size) -> str:
     name = f"{panel.estimator} · {panel.task}" if len(what.tasks) > 1 else panel.estimator
-    return size.wrapped(name, len(panel.x) * cells.width + 0.3)
+    return size.titled(name, len(panel.x) * cells.width + 0.3)
 
 
 def _name_axes(axes: Axes, what: PlanesFigure, place: int, cells: Cells) -> None:
@@ -96,7 +97,7 @@ def _name_axes(axes: Axes, what: PlanesFigure, place: int, cells: Cells) -> None
     if axes.get_xticklabels()[0].get_text() not in ("", ABSENT):
         across = cells.widths[place % cells.columns]
         axes.set_xlabel(x, x=len(panel.x) / across / 2)
-    if place % cells.columns == 0 and len(panel.y) * LOWEST * 12 >= len(y):
+    if place % cells.columns == 0 and len(panel.y) * LOWEST * LETTERS >= len(y):
         axes.set_ylabel(y)
 
 

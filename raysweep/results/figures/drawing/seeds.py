@@ -27,7 +27,7 @@ def draw_seeds(what: SeedsFigure, size: Size) -> Figure:
     caption = size.wrapped(_caption(what), width)
     deep = max(0.36, size.line * 0.8 * (1 + max(name.count("\n") for name in names)))
     one = (width - labels) / columns
-    titles = [size.wrapped(panel.task, one) for panel in what.panels]
+    titles = [size.titled(panel.task, one - 0.1) for panel in what.panels]
     head = size.line * (1 + max(title.count("\n") for title in titles))
     height = rows * (deep * len(names) + head + 0.42) + 0.2
     height += size.line * (caption.count("\n") + 1.5)
