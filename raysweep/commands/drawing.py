@@ -14,14 +14,16 @@ from raysweep.commands.options import STORE, SWEEP, store_of
     "--kind",
     default="curves",
     show_default=True,
-    type=click.Choice(["curves", "heatmap", "paths"]),
-    help="What to draw: metrics over steps, a metric over a setting, or one metric over another.",
+    type=click.Choice(["curves", "time", "heatmap", "parallel", "search", "seeds", "paths"]),
+    help="What to draw: metrics over steps, or over seconds; a metric over one setting or two, or "
+    "through all of them; the best so far of a search; the seeds; or one metric over another.",
 )
 @click.option(
     "--metric",
     multiple=True,
     metavar="M",
-    help="Metric to show; again for another row of curves [default: the one that selects].",
+    help="Metric to show; again for another row of curves or of time [default: the one that "
+    "selects].",
 )
 @click.option(
     "--select",
@@ -30,10 +32,27 @@ from raysweep.commands.options import STORE, SWEEP, store_of
 )
 @click.option("--tasks", multiple=True, metavar="LABEL", help="Only this task; may be given again.")
 @click.option("--estimators", multiple=True, metavar="LABEL", help="Only this estimator; likewise.")
-@click.option("--log", is_flag=True, help="Logarithmic y axes, of curves.")
-@click.option("--over", metavar="SETTING", help="Setting along a heatmap's columns.")
+@click.option("--log", is_flag=True, help="Logarithmic y axes, of curves, time and search.")
+@click.option(
+    "--band",
+    type=click.Choice(["sem", "std", "ci"]),
+    help="Around curves and time: standard error, standard deviation or 95 % interval of the mean "
+    "[default: sem].",
+)
+@click.option(
+    "--over",
+    multiple=True,
+    metavar="SETTING",
+    help="Setting along a heatmap's columns; again for another along its rows.",
+)
 @click.option("--x", multiple=True, metavar="M", help="Metric along the x axis of paths.")
 @click.option("--y", multiple=True, metavar="M", help="Metric along the y axis, one for each --x.")
+@click.option(
+    "--size",
+    type=click.Choice(["screen", "column", "page"]),
+    help="For a screen, or as wide as a column (3.25 in) or a page (6.75 in) of a paper "
+    "[default: screen].",
+)
 @click.option(
     "--out",
     metavar="FILE",

@@ -121,10 +121,12 @@ class Results:
         """A figure, to be saved with its `savefig`.
 
         Args:
-            kind: `curves`, `heatmap` or `paths`.
-            options: As `raysweep plot` takes them: `metric` (a name or several), `select`,
-                `tasks` and `estimators` (labels) for every kind; `log` for curves; `over` (a
-                setting) for a heatmap; `x` and `y` (metrics, pair by pair) for paths.
+            kind: `curves`, `time`, `heatmap`, `parallel`, `search`, `seeds` or `paths`.
+            options: As `raysweep plot` takes them: `select`, `tasks` and `estimators` (labels)
+                and `size` (`screen`, `column` or `page`) for every kind; `metric` for all but
+                search and paths, several names for curves and time; `log` for curves, time and
+                search; `band` (`sem`, `std` or `ci`) for curves and time; `over` (a setting or
+                two) for a heatmap; `x` and `y` (metrics, pair by pair) for paths.
 
         Raises:
             SpecError: If an option names what the sweep lacks, or there is nothing to draw yet.

@@ -38,11 +38,15 @@ def only_begun(task, estimator, place, seed):
 
 
 def curve(final, step, last):
-    """A curve that ends in `final`."""
-    return {"train_loss": final + (last - step), "distance": -final * step}
+    """A curve that ends in `final` and takes an eighth of a second for a step."""
+    return {
+        "train_loss": final + (last - step),
+        "distance": -final * step,
+        "seconds": step / 8,
+    }
 
 
-def store_of(folder, spec, ended=loss, curve=curve, steps=STEPS):
+def store_of(folder, spec, ended=loss, curve=curve, steps=STEPS, points=None, about=None):
     """The results of a sweep whose runs ended as a function says.
 
     Args:
@@ -52,20 +56,24 @@ def store_of(folder, spec, ended=loss, curve=curve, steps=STEPS):
             status without one, or to None for a run that has not ended.
         curve: (final loss, step, last step) to a row of metrics; None for no curves.
         steps: At which curves have rows.
+        points: (arm) to assignments of its searched settings; every one of a grid if None.
+        about: (task label, estimator label, place, seed) to other columns of a run.
     """
     store = SweepStore(str(folder), spec.name)
     store.prepare(spec)
     runs, curves = {}, {}
     columns = schema.runs_schema(spec)
     for arm in spec.arms:
-        for place, cell in enumerate(arm.cells()):
+        for place, cell in enumerate(points(arm) if points else arm.cells()):
             configuration = arm.configuration(cell)
-            for seed in spec.seeds:
-                value = ended(arm.task_label, arm.estimator_label, place, seed)
+            for seed in (*spec.seeds, *spec.report_seeds):
+                which = (arm.task_label, arm.estimator_label, place, seed)
+                value = ended(*which)
                 if value is None:
                     continue
                 run = Run(configuration, seed)
-                runs[run.run_id] = row(arm, run, value, columns)
+                more = about(*which) if about else {}
+                runs[run.run_id] = {**row(arm, run, value, columns), **more}
                 if curve and isinstance(value, float):
                     curves[run.run_id] = [
                         {"run_id": run.run_id, "step": step, **curve(value, step, steps[-1])}

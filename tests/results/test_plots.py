@@ -8,7 +8,7 @@ from figure_helpers import ESTIMATORS, STEPS, TASKS, loss, only_begun, spec_of, 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from raysweep.errors import SpecError
-from raysweep.results.figures import curves, paths, style
+from raysweep.results.figures import curves, paths, sizes, style
 from raysweep.results.figures.figure import save
 
 SPEC = spec_of()
@@ -43,13 +43,15 @@ def test_another_metric_may_select(hand):
 def test_the_band_is_the_standard_error_over_seeds(hand):
     line = line_of(curves_of(hand), "RF")
     np.testing.assert_allclose(line.mean, [31.0, 21.0, 11.0])
-    np.testing.assert_allclose(line.error, [1 / np.sqrt(3)] * 3)
+    np.testing.assert_allclose(line.high - line.mean, [1 / np.sqrt(3)] * 3)
+    np.testing.assert_allclose(line.mean - line.low, [1 / np.sqrt(3)] * 3)
     assert line.seeds == 3
 
 
 def test_one_seed_has_no_band(tmp_path):
     what = curves_of(store_of(tmp_path, spec_of(seeds=1)))
-    assert list(line_of(what, "RF").error) == [0.0, 0.0, 0.0]
+    line = line_of(what, "RF")
+    assert list(line.low) == list(line.high) == list(line.mean)
 
 
 def test_values_that_are_not_finite_are_skipped(tmp_path):
@@ -179,7 +181,11 @@ def test_metrics_of_paths_come_in_pairs(hand):
 FIGURES = {
     "curves": {"metric": ("train_loss", "distance")},
     "heatmap": {"over": TEMPERATURE},
+    "parallel": {},
     "paths": {"x": "train_loss", "y": "distance"},
+    "search": {},
+    "seeds": {},
+    "time": {},
 }
 
 
@@ -193,7 +199,7 @@ def test_the_same_results_give_the_same_file(kind, suffix, hand, tmp_path):
     assert first == second
 
 
-@pytest.mark.parametrize("kind", FIGURES)
+@pytest.mark.parametrize("kind", ["curves", "heatmap", "paths"])
 @pytest.mark.parametrize("count", [1, 3, pytest.param(12, marks=pytest.mark.slow)])
 def test_any_number_of_panels_and_lines_fits(count, kind, tmp_path):
     tasks = {f"task of size {each}": {"task": "toy", "size": each + 1} for each in range(count)}
@@ -247,7 +253,7 @@ def test_lines_of_one_colour_differ_in_their_marks():
     ("count", "columns"), [(1, 1), (2, 2), (4, 4), (5, 3), (6, 3), (7, 4), (9, 3), (12, 4)]
 )
 def test_panels_wrap_after_three_or_four(count, columns):
-    assert style.columns_for(count) == columns
+    assert sizes.SCREEN.columns_for(count) == columns
 
 
 def test_the_users_settings_of_matplotlib_change_nothing(hand, tmp_path):
@@ -288,4 +294,7 @@ def test_a_short_logarithmic_axis_has_plain_numbers(tmp_path):
 
 
 def test_lines_of_a_caption_are_about_as_long_as_each_other():
-    assert style.wrapped("one two three four", 14 * style.CHARACTER) == "one two\nthree four"
+    assert (
+        sizes.SCREEN.wrapped("one two three four", 14 * sizes.SCREEN.character)
+        == "one two\nthree four"
+    )

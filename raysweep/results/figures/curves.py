@@ -1,4 +1,4 @@
-"""Learning curves: for each task and estimator, the mean over seeds and its standard error."""
+"""Learning curves: for each task and estimator, the mean over seeds and a band around it."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -17,6 +17,7 @@ from raysweep.results.figures.scope import (
     read_curves,
     without_curves,
 )
+from raysweep.results.figures.statistics import check_band, over_seeds
 from raysweep.results.select import Cell
 
 if TYPE_CHECKING:
@@ -34,9 +35,12 @@ class CurvesRequest(MetricRequest):
 
     Args:
         log: Whether the y axes are logarithmic.
+        band: What the bands are: `sem`, one standard error to each side, `std`, one standard
+            deviation, or `ci`, the 95 % interval of the mean.
     """
 
     log: bool = False
+    band: str = "sem"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,18 +52,22 @@ class Line:
         place: The estimator's in the sweep file.
         steps: `T`, increasing.
         mean: `T`, over the seeds that have a finite value.
-        error: `T`, the standard error of the mean; zero where there is one seed.
+        low: `T`, the low end of the band; the mean where there is one seed.
+        high: `T`, likewise.
         seeds: How many the mean is over.
         provisional: Whether planned seeds of the configuration have yet to end.
+        run_ids: Of the seeds.
     """
 
     estimator: str
     place: int
     steps: NDArray[np.int64]
     mean: Numbers
-    error: Numbers
+    low: Numbers
+    high: Numbers
     seeds: int
     provisional: bool
+    run_ids: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,8 +88,8 @@ class Panel:
         whole, later = _Span(), _Span()
         for line in self.lines:
             after = line.steps >= first + START * (last - first)
-            whole.add(line.mean - line.error, line.mean + line.error)
-            later.add((line.mean - line.error)[after], (line.mean + line.error)[after])
+            whole.add(line.low, line.high)
+            later.add(line.low[after], line.high[after])
         if not 0 < CROP * later.size < whole.size:
             return None
         return later.low - 0.05 * later.size, later.high + 0.05 * later.size
@@ -98,6 +106,7 @@ class CurvesFigure:
         units: Of each metric.
         selection: How configurations were selected, in words.
         log: Whether the y axes are logarithmic.
+        band: What the bands are: `sem`, `std` or `ci`.
     """
 
     sweep: str
@@ -106,6 +115,7 @@ class CurvesFigure:
     units: dict[str, str]
     selection: str
     log: bool
+    band: str
 
     @property
     def cropped(self) -> bool:
@@ -152,6 +162,7 @@ def prepare(results: "Results", request: CurvesRequest) -> CurvesFigure:
     """
     for name in request.metrics:
         results.metric(name, "--metric")
+    band = check_band(request.band)
     scope = Scope.of(results, request)
     cells = [cell for cell in scope.cells() if cell.run_ids]
     run_ids = [run_id for cell in cells for run_id in cell.run_ids]
@@ -161,7 +172,7 @@ def prepare(results: "Results", request: CurvesRequest) -> CurvesFigure:
         Panel(
             metric,
             task,
-            _lines(scope, [cell for cell in cells if cell.task == task], metric, curves),
+            _lines(scope, [cell for cell in cells if cell.task == task], metric, curves, band),
         )
         for metric in metrics
         for task in scope.tasks
@@ -177,7 +188,7 @@ def prepare(results: "Results", request: CurvesRequest) -> CurvesFigure:
         _check_positive(panels)
     units = {metric: results.spec.metrics[metric]["unit"] for metric in metrics}
     return CurvesFigure(
-        results.sweep, panels, len(scope.tasks), units, scope.selection, request.log
+        results.sweep, panels, len(scope.tasks), units, scope.selection, request.log, band
     )
 
 
@@ -192,7 +203,7 @@ def _default(scope: Scope, run_ids: Sequence[str]) -> tuple[str, ...]:
 
 
 def _lines(
-    scope: Scope, cells: Sequence[Cell], metric: str, curves: dict[str, Curve]
+    scope: Scope, cells: Sequence[Cell], metric: str, curves: dict[str, Curve], band: str
 ) -> tuple[Line, ...]:
     found = []
     for cell in cells:
@@ -200,7 +211,7 @@ def _lines(
         steps, values = stacked(own, metric)
         if not len(steps):
             continue
-        mean, error, seeds = statistics_over_seeds(values)
+        mean, low, high, seeds = over_seeds(values, band)
         shown = _thinned(len(steps))
         found.append(
             Line(
@@ -208,9 +219,11 @@ def _lines(
                 scope.place(cell.estimator),
                 steps[shown],
                 mean[shown],
-                error[shown],
+                low[shown],
+                high[shown],
                 seeds,
                 cell.status == "provisional",
+                cell.run_ids,
             )
         )
     return tuple(sorted(found, key=lambda line: line.place))
@@ -227,15 +240,6 @@ def stacked(curves: Sequence[Curve], metric: str) -> tuple[NDArray[np.int64], Nu
         row[np.searchsorted(steps, curve.steps)] = curve.values[metric]
     known = np.isfinite(values).any(axis=0)
     return steps[known], values[:, known]
-
-
-def statistics_over_seeds(values: Numbers) -> tuple[Numbers, Numbers, int]:
-    """Mean `T`, standard error `T` and the number of seeds, of values `R T` with gaps."""
-    count = np.isfinite(values).sum(axis=0)
-    mean = np.nansum(values, axis=0) / count
-    squares = np.nansum((values - mean) ** 2, axis=0)
-    error = np.sqrt(squares / np.maximum(count - 1, 1) / count)
-    return mean, error, int(count.max())
 
 
 def _thinned(length: int) -> NDArray[np.int64]:

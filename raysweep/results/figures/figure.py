@@ -10,7 +10,24 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 
 from raysweep.errors import SpecError, nearest
-from raysweep.results.figures import curves, drawing, heatmaps, paths
+from raysweep.results.figures import (
+    curves,
+    heatmaps,
+    parallel,
+    paths,
+    planes,
+    search_progress,
+    seeds,
+    time,
+)
+from raysweep.results.figures.drawing.curves import draw_curves
+from raysweep.results.figures.drawing.parallel import draw_parallel
+from raysweep.results.figures.drawing.paths import draw_paths
+from raysweep.results.figures.drawing.planes import draw_any_heatmap
+from raysweep.results.figures.drawing.search_progress import draw_search
+from raysweep.results.figures.drawing.seeds import draw_seeds
+from raysweep.results.figures.drawing.time import draw_time
+from raysweep.results.figures.sizes import Size, named
 from raysweep.results.figures.style import our_style
 
 if TYPE_CHECKING:
@@ -30,20 +47,25 @@ class Kind:
 
     request: type[Any]
     prepare: Callable[["Results", Any], Any]
-    draw: Callable[[Any], Figure]
+    draw: Callable[[Any, Size], Figure]
 
 
 KINDS: Mapping[str, Kind] = {
-    "curves": Kind(curves.CurvesRequest, curves.prepare, drawing.draw_curves),
-    "heatmap": Kind(heatmaps.HeatmapRequest, heatmaps.prepare, drawing.draw_heatmap),
-    "paths": Kind(paths.PathsRequest, paths.prepare, drawing.draw_paths),
+    "curves": Kind(curves.CurvesRequest, curves.prepare, draw_curves),
+    "heatmap": Kind(heatmaps.HeatmapRequest, planes.prepare_heatmap, draw_any_heatmap),
+    "paths": Kind(paths.PathsRequest, paths.prepare, draw_paths),
+    "parallel": Kind(parallel.ParallelRequest, parallel.prepare, draw_parallel),
+    "search": Kind(search_progress.SearchRequest, search_progress.prepare, draw_search),
+    "seeds": Kind(seeds.SeedsRequest, seeds.prepare, draw_seeds),
+    "time": Kind(curves.CurvesRequest, time.prepare, draw_time),
 }
 
 
 def figure(results: "Results", kind: str, options: Mapping[str, Any]) -> Figure:
     """A figure of a sweep; the arguments are those of `Results.plot`."""
-    with our_style():
-        drawn, _ = _drawn(results, kind, options)
+    size = named(options.get("size", "screen"))
+    with our_style(size):
+        drawn, _ = _drawn(results, kind, options, size)
         drawn.draw_without_rendering()  # what is laid out late takes the settings of that moment
     return drawn
 
@@ -64,9 +86,10 @@ def save(
     """
     if out is not None:
         _check(Path(out))
+    size = named(options.get("size", "screen"))
     buffer = io.BytesIO()
-    with our_style():
-        drawn, name = _drawn(results, kind, options)
+    with our_style(size):
+        drawn, name = _drawn(results, kind, options, size)
         path = Path(out if out is not None else f"{results.sweep}-{name}.png")
         suffix = path.suffix.lower()
         drawn.savefig(buffer, format=suffix[1:], metadata=dict(UNDATED[suffix]))
@@ -79,22 +102,25 @@ def save(
     return path
 
 
-def _drawn(results: "Results", kind: str, options: Mapping[str, Any]) -> tuple[Figure, str]:
+def _drawn(
+    results: "Results", kind: str, options: Mapping[str, Any], size: Size
+) -> tuple[Figure, str]:
     """The figure, and what to call it."""
     if kind not in KINDS:
         raise SpecError(f"--kind: expected a kind of figure, got {kind!r}{nearest(kind, KINDS)}")
     own = KINDS[kind]
-    known = {field.name for field in dataclasses.fields(own.request)}
+    known = {field.name for field in dataclasses.fields(own.request)} | {"size"}
     for option in options:
         if option not in known:
             raise SpecError(
                 f"--{option}: expected an option of --kind {kind}, got another's "
                 f"(known: {', '.join(sorted(known))})"
             )
-    what = own.prepare(results, own.request(**options))
+    asked = {option: value for option, value in options.items() if option != "size"}
+    what = own.prepare(results, own.request(**asked))
     metrics = list(what.units) if isinstance(what, curves.CurvesFigure) else []
     name = re.sub(r"[^\w.-]", "_", metrics[0]) if len(metrics) == 1 else kind
-    return own.draw(what), name
+    return own.draw(what, size), name
 
 
 def _check(path: Path) -> None:

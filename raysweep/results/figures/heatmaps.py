@@ -9,7 +9,8 @@ import numpy as np
 
 from raysweep.errors import SpecError, nearest
 from raysweep.identity import canonical_json
-from raysweep.results.figures.scope import MetricRequest, Numbers, Scope
+from raysweep.results.figures.scale import Scale
+from raysweep.results.figures.scope import MetricRequest, Numbers, Scope, without_values
 from raysweep.results.select import Candidate, choose
 from raysweep.space import Choice, Conditional, Fixed, Plain, Range, plain
 from raysweep.spec.model import Arm, Spec
@@ -28,9 +29,25 @@ class HeatmapRequest(MetricRequest):
 
     Args:
         over: The setting, as `section.name` or by its name alone; the only one searched if None.
+            Two for a plane: the first along x, the second along y.
     """
 
-    over: str | None = None
+    over: str | Sequence[str] | None = None
+
+    @property
+    def settings(self) -> tuple[str | None, ...]:
+        """The settings' names, one or two.
+
+        Raises:
+            SpecError: If there are more, or one of them twice.
+        """
+        names = (self.over,) if self.over is None or isinstance(self.over, str) else self.over
+        if len(names) > 2 or len(set(names)) < len(names):
+            raise SpecError(
+                f"--over: expected one setting or two, got {', '.join(map(str, names))}; "
+                "name each once"
+            )
+        return tuple(names) or (None,)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,12 +107,8 @@ def prepare(results: "Results", request: HeatmapRequest) -> HeatmapFigure:
     Raises:
         SpecError: If the request names what the sweep lacks, or there is nothing to draw yet.
     """
-    setting = searched_setting(results.spec, request.over)
-    if len(request.metrics) > 1:
-        raise SpecError(
-            f"--metric: expected one for a heatmap, got {', '.join(request.metrics)}; "
-            "draw a figure for each"
-        )
+    setting = searched_setting(results.spec, request.settings[0])
+    request.check_single("a heatmap")
     scope = Scope.of(results, request)
     metric = results.metric((*request.metrics, scope.select)[0], "--metric")
     by_estimator: dict[str, list[tuple[Arm, list[Candidate]]]] = {}
@@ -107,10 +120,7 @@ def prepare(results: "Results", request: HeatmapRequest) -> HeatmapFigure:
         if label in by_estimator
     ]
     if all(np.isnan(panel.means).all() for panel in panels):
-        raise SpecError(
-            f"--metric: expected runs that ended well with {metric}, got none in {results.sweep}; "
-            f"`raysweep table {results.sweep}` tells how they ended"
-        )
+        raise without_values(results, metric)
     about = results.spec.metrics[metric]
     unit = about["unit"]
     return HeatmapFigure(
@@ -158,15 +168,18 @@ def columns(arms: Iterable[Arm], setting: str) -> tuple[Column, ...]:
     elsewhere = _each_once(each.otherwise for each in spaces if isinstance(each, Conditional))
     if ranges:
         apart = [each for each in elsewhere if not any(own.contains(each) for own in ranges)]
-        apart = _each_once([*apart, *(value for value in values if not _is_number(value))])
+        apart = _each_once([*apart, *(value for value in values if not is_number(value))])
         numbers = [value for value in values if value not in apart]
-        return (*(Column(_text(value), value) for value in apart), *_intervals(ranges, numbers))
+        return (
+            *(Column(value_text(value), value) for value in apart),
+            *_intervals(ranges, numbers),
+        )
     values = _each_once([*values, *elsewhere])
     if not values:
         return (Column(ABSENT),)
-    if all(_is_number(value) for value in values):
+    if all(is_number(value) for value in values):
         values.sort()
-    return tuple(Column(_text(value), value) for value in values)
+    return tuple(Column(value_text(value), value) for value in values)
 
 
 def _panel(
@@ -193,41 +206,40 @@ def _grouped(
     """The configurations of each column."""
     groups: dict[int, list[Candidate]] = {}
     for candidate in found:
-        value = arm.configuration(candidate.assignment).settings.get(setting)
-        place = _place(value, shown)
+        place = column_of(value_at(arm, candidate, setting), shown)
         if place is not None:
             groups.setdefault(place, []).append(candidate)
     return groups
 
 
-def _place(value: Any, shown: Sequence[Column]) -> int | None:
+def value_at(arm: Arm, candidate: Candidate, setting: str) -> Any:
+    """The configuration's value of a setting, searched or not; None if the arm lacks it."""
+    if setting not in arm.space:
+        return None
+    return arm.points.value(setting, candidate.assignment)
+
+
+def column_of(value: Any, shown: Sequence[Column]) -> int | None:
     """The column of a value."""
     for place, column in enumerate(shown):
         if column.interval is None:
             if column.label == ABSENT or canonical_json(column.value) == canonical_json(value):
                 return place
-        elif _is_number(value) and (value < column.interval[1] or place == len(shown) - 1):
+        elif is_number(value) and (value < column.interval[1] or place == len(shown) - 1):
             return place
     return None
 
 
 def _scored(panels: Sequence[HeatmapPanel], direction: str) -> tuple[HeatmapPanel, ...]:
-    """The panels with scores: linear in the mean, for each task over all panels.
-
-    Nothing is darker than three times as far from the best as the median is: one value that does
-    badly would make all others look alike.
-    """
-    sign = 1.0 if direction == "min" else -1.0
-    losses = sign * np.concatenate([panel.means for panel in panels], axis=1)
-    scores = np.full(losses.shape, np.nan)
-    for row, score in zip(losses, scores, strict=True):
-        known = np.isfinite(row)
-        if not known.any():
-            continue
-        best, worst = row[known].min(), row[known].max()
-        limit = best + 3 * (np.median(row[known]) - best)
-        span = (min(worst, limit) if limit > best else worst) - best
-        score[known] = 1 - np.clip((row[known] - best) / span, 0, 1) if span > 0 else 1.0
+    """The panels with scores: linear in the mean, for each task over all panels."""
+    means = np.concatenate([panel.means for panel in panels], axis=1)
+    scales = [Scale.of(row, direction) for row in means]
+    scores = np.array(
+        [
+            scale.scores(row) if scale else np.full(len(row), np.nan)
+            for scale, row in zip(scales, means, strict=True)
+        ]
+    )
     ends = np.cumsum([len(panel.columns) for panel in panels])[:-1]
     return tuple(
         dataclasses.replace(panel, scores=own)
@@ -266,11 +278,13 @@ def _values(domain: Plain) -> tuple[Any, ...]:
     return ()
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a value of a setting is a number."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _text(value: Any) -> str:
-    if _is_number(value):
+def value_text(value: Any) -> str:
+    """A value of a setting in a label."""
+    if is_number(value):
         return f"{value:g}"
     return value if isinstance(value, str) else canonical_json(value)

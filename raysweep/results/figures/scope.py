@@ -49,6 +49,18 @@ class MetricRequest(Request):
         """The metrics asked for, each once."""
         return _each_once(self.metric)
 
+    def check_single(self, kind: str) -> None:
+        """Refuses several metrics where a figure can show but one.
+
+        Raises:
+            SpecError: If there are several.
+        """
+        if len(self.metrics) > 1:
+            raise SpecError(
+                f"--metric: expected one for {kind}, got {', '.join(self.metrics)}; "
+                "draw a figure for each"
+            )
+
 
 @dataclasses.dataclass(frozen=True)
 class Scope:
@@ -115,10 +127,17 @@ class Scope:
         found = cells(self.results.spec, runs, self.select, self.mode, self.select)
         return [cell for cell in found if self.holds(cell)]
 
-    def candidates(self, *metrics: str) -> Iterator[tuple[Arm, list[Candidate]]]:
-        """The arms shown and their configurations, with these final metrics."""
+    def candidates(
+        self, *metrics: str, about: Sequence[str] = ()
+    ) -> Iterator[tuple[Arm, list[Candidate]]]:
+        """The arms shown and their configurations, with these final metrics.
+
+        Args:
+            metrics: Their names.
+            about: Other columns of `runs` that the rows shall have.
+        """
         spec = self.results.spec
-        found = candidates(spec, self.results.ended(self.select, *metrics))
+        found = candidates(spec, self.results.ended(self.select, *metrics, about=about))
         return ((arm, each) for arm, each in zip(spec.arms, found, strict=True) if self.holds(arm))
 
 
@@ -155,6 +174,17 @@ def read_curves(
     return found
 
 
+def read_finals(
+    results: "Results", run_ids: Sequence[str], metric: str
+) -> dict[str, tuple[int, float]]:
+    """Seed and final metric of those of these runs that have one; nothing else of them is read."""
+    name = f"metric.{metric}"
+    wanted = pads.field("run_id").isin(pa.array(sorted(set(run_ids)), pa.string()))
+    table = results.store.read(results.store.dataset("runs"), ["run_id", "seed", name], wanted)
+    rows = zip(*(table[column].to_pylist() for column in ("run_id", "seed", name)), strict=True)
+    return {run_id: (seed, value) for run_id, seed, value in rows if value is not None}
+
+
 def curve_metrics(results: "Results", run_ids: Sequence[str], names: Sequence[str]) -> list[str]:
     """Those of these metrics that the curves of the runs have numbers of."""
     found = read_curves(results, run_ids, names).values()
@@ -165,17 +195,30 @@ def curve_metrics(results: "Results", run_ids: Sequence[str], names: Sequence[st
     ]
 
 
+def without_values(results: "Results", metric: str) -> SpecError:
+    """The error of a final metric that no run has which ended well."""
+    return SpecError(
+        f"--metric: expected runs that ended well with {metric}, got none in {results.sweep}; "
+        f"`raysweep table {results.sweep}` tells how they ended"
+    )
+
+
+def without_fresh(sweep: str) -> SpecError:
+    """The error of a sweep none of whose fresh seeds has ended."""
+    return SpecError(
+        f"expected ended runs on fresh seeds to draw, got none in {sweep} yet; "
+        f"`raysweep run` on its file goes on, `raysweep plot {sweep} --kind heatmap` shows the "
+        "search"
+    )
+
+
 def without_curves(
     scope: Scope, metrics: Sequence[str], run_ids: Sequence[str], option: str = "--metric"
 ) -> SpecError:
     """The error of metrics of which there is no curve, with those of which there is."""
     name = scope.results.sweep
     if not run_ids and scope.results.spec.report_seeds:
-        return SpecError(
-            f"expected ended runs on fresh seeds to draw, got none in {name} yet; "
-            f"`raysweep run` on its file goes on, `raysweep plot {name} --kind heatmap` shows the "
-            "search"
-        )
+        return without_fresh(name)
     known = curve_metrics(scope.results, run_ids, sorted(scope.results.spec.metrics))
     if known:
         return SpecError(

@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
+from raysweep.results.figures.sizes import SCREEN, Size, plain
+
 # Okabe and Ito's palette, distinct for the colour-blind too; its yellow, which white paper
 # swallows, is R's grey.
 COLOURS = (
@@ -27,20 +29,13 @@ COLOURS = (
 )
 MARKERS = ("", "o", "^", "s", "D", "v", "P", "X")  # another for every eight lines
 DASHES = (0, (4, 1.6))
-FONT = 9.0  # points
-WIDTHS = {1: 5.4, 2: 7.6, 3: 10.0, 4: 12.0}  # inches, by columns of panels
-CHARACTER = 0.072  # inches, of the legend's font, on the wide side
+WIDTHS = {1: 5.4, 2: 7.6, 3: 10.0, 4: 12.0}  # inches on a screen, by columns of panels
+ENTRY = 44  # letters in a line of a legend's entry, at most
 
 _SETTINGS: Mapping[Any, Any] = {
-    "font.size": FONT,
-    "axes.titlesize": FONT + 1,
-    "axes.labelsize": FONT,
     "axes.linewidth": 0.8,
     "axes.axisbelow": True,
     "axes.formatter.useoffset": False,
-    "xtick.labelsize": FONT - 1,
-    "ytick.labelsize": FONT - 1,
-    "legend.fontsize": FONT,
     "grid.color": "#dddddd",
     "grid.linewidth": 0.6,
     "savefig.dpi": 200,
@@ -50,11 +45,21 @@ _SETTINGS: Mapping[Any, Any] = {
 
 
 @contextlib.contextmanager
-def our_style() -> Iterator[None]:
+def our_style(size: Size = SCREEN) -> Iterator[None]:
     """Settings of our own, whatever the user's are: the same figure everywhere."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_SETTINGS)
+        matplotlib.rcParams.update(
+            {
+                "font.size": size.font,
+                "axes.titlesize": size.title,
+                "axes.labelsize": size.font,
+                "xtick.labelsize": size.small,
+                "ytick.labelsize": size.small,
+                "legend.fontsize": size.font,
+            }
+        )
         yield
 
 
@@ -68,48 +73,38 @@ def marker(place: int) -> str:
     return MARKERS[place // len(COLOURS) % len(MARKERS)]
 
 
-def columns_for(count: int) -> int:
-    """How many panels stand in a row: at most four, and no row much emptier than the others."""
-    if count <= 4:
-        return count
-    return min((3, 4), key=lambda columns: (-count % columns, -columns))
-
-
-def plain(text: str) -> str:
-    """The text as it is: a dollar sign starts no formula."""
-    return text.replace("$", r"\$")
-
-
-def wrapped(text: str, inches: float) -> str:
-    """The text in lines that fit, about as long as each other."""
-    width = max(12, int(inches / CHARACTER))
-    lines = textwrap.wrap(text, width)
-    shortest = max(map(len, text.split()), default=0)
-    while width > shortest and len(textwrap.wrap(text, width - 1)) == len(lines):
-        width -= 1
-    return plain("\n".join(textwrap.wrap(text, width)))
-
-
 def grid(rows: int, columns: int, legend: "Legend") -> tuple[Figure, list[list[Axes]]]:
     """A figure of equal panels with room for its legend."""
-    width = WIDTHS[columns]
-    height = 3.3 if columns == 1 else width / columns * 0.8
-    figure = Figure(figsize=(width, rows * height + legend.height(width)), layout="constrained")
+    size = legend.size
+    width = size.width or WIDTHS[columns]
+    height = rows * panel_height(width / columns, size) + legend.height(width)
+    figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     return figure, [list(row) for row in axes]
 
 
-def finish(axes: Axes, title: str, width: float) -> None:
+def panel_height(width: float, size: Size) -> float:
+    """Inches that a panel of lines is high, with its labels: the narrower, the less flat."""
+    if size.width is None:
+        return 3.3 if width == WIDTHS[1] else width * 0.8
+    return width * (0.55 if width > 5 else 0.68 if width > 3 else 0.78 if width > 2 else 0.95)
+
+
+def finish(axes: Axes, title: str, width: float, size: Size = SCREEN) -> None:
     """What all panels of lines share."""
-    axes.set_title(wrapped(title, width))
+    beside = (
+        0.0 if size.width is None else 0.45
+    )  # numbers of the y axis, which the title is not over
+    axes.set_title(size.titled(title, width - beside))
     axes.grid(visible=True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.02)
 
 
-def step_axis(axes: Axes) -> None:
-    """Few and short numbers on the axis of steps."""
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+def number_axis(axes: Axes, *, whole: bool = True) -> None:
+    """Few and short numbers on the x axis, of steps and the like."""
+    steps = None if whole else [1, 2, 2.5, 5, 10]
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=whole, steps=steps))
 
     def shown(value: float, _: int | None) -> str:
         last = max(axes.get_xlim())
@@ -140,10 +135,12 @@ class Legend:
 
     Args:
         caption: What has to be known to read the figure.
+        size: Of the figure.
     """
 
-    def __init__(self, caption: str) -> None:
+    def __init__(self, caption: str, size: Size) -> None:
         self.caption = caption
+        self.size = size
         self.handles: list[Artist] = []
         self.labels: list[str] = []
 
@@ -160,19 +157,21 @@ class Legend:
             )
         )
         # Matplotlib leaves out entries whose text starts with an underscore.
-        text = "\n".join(textwrap.wrap(label, 44))
+        fitting = (self.size.width or WIDTHS[1]) - 1
+        text = "\n".join(textwrap.wrap(label, min(ENTRY, int(fitting / self.size.character))))
         self.labels.append(plain(f"\u200b{text}" if text.startswith("_") else text))
 
     def height(self, width: float) -> float:
         """Inches, about."""
         rows = math.ceil(len(self.labels) / self.columns(width))
         lines = max((label.count("\n") + 1 for label in self.labels), default=0)
-        return 0.2 * (rows * lines + wrapped(self.caption, width).count("\n") + 1) + 0.15
+        caption = self.size.wrapped(self.caption, width).count("\n") + 1
+        return self.size.line * (rows * lines + caption) + 0.15
 
     def columns(self, width: float) -> int:
         """How many entries stand in a row."""
         longest = max((len(line) for label in self.labels for line in label.split("\n")), default=1)
-        fitting = max(1, int((width - 0.3) / (longest * CHARACTER + 0.6)))
+        fitting = max(1, int((width - 0.3) / (longest * self.size.character + 0.6)))
         rows = math.ceil(len(self.labels) / fitting)
         return math.ceil(len(self.labels) / rows) if rows else 1
 
@@ -184,8 +183,8 @@ class Legend:
             self.labels,
             loc="outside lower center",
             ncols=self.columns(width),
-            title=wrapped(self.caption, width),
-            title_fontproperties={"size": FONT - 1},
+            title=self.size.wrapped(self.caption, width),
+            title_fontproperties={"size": self.size.small},
             frameon=False,
             handlelength=2.4,
         )
@@ -194,7 +193,7 @@ class Legend:
 
 def axis_label(name: str, unit: str) -> str:
     """A metric's name with its unit, if it has one."""
-    return plain(f"{name} [{unit}]" if unit else name)
+    return f"{name} [{unit}]" if unit else name
 
 
 def sentence(parts: Sequence[str]) -> str:
