@@ -115,7 +115,7 @@ def test_one_setting_in_a_list_is_a_heatmap_over_it(grid):
     ("over", "message"),
     [
         (("lr", "temperature", "momentum"), "--over: expected one setting or two, got lr, temp"),
-        (("lr", "lr"), "--over: expected one setting or two, got lr, lr; name each once"),
+        (("lr", "lr"), "--over: expected one setting or two, got lr, lr; leave some out"),
         (("lr", "training.lr"), "--over: expected two settings, got training.lr twice"),
         (("lr", "temprature"), "got 'temprature'; did you mean 'estimator.temperature'"),
     ],

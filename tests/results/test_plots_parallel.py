@@ -81,7 +81,8 @@ def test_where_no_configuration_has_all_seeds_those_begun_are_drawn(tmp_path):
     assert len(panel.scores) == 3
 
 
-def test_of_many_configurations_the_best_are_drawn(tmp_path):
+def test_of_many_configurations_the_best_are_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr(parallel, "MAX_LINES", 5)
     count = parallel.MAX_LINES + 20
     points = [{**POINTS[0], "training.lr": 1e-4 * 1.001**place} for place in range(count)]
     ended = lambda task, estimator, place, seed: float(place)  # noqa: E731
@@ -90,16 +91,17 @@ def test_of_many_configurations_the_best_are_drawn(tmp_path):
     assert (len(panel.scores), panel.found) == (parallel.MAX_LINES, count)
     assert panel.scores[0] == pytest.approx(1 - (parallel.MAX_LINES - 1) / (count - 1), abs=1e-12)
     caption = results.plot("parallel").get_supxlabel().replace("\n", " ")
-    assert "the best 500 of up to 520" in caption
+    assert "the best 5 of up to 25" in caption
 
 
-def test_the_selected_line_is_drawn_though_it_is_not_among_the_best(tmp_path):
-    points = [{**POINTS[0], "training.lr": 1e-4 * 1.001**place} for place in range(510)]
+def test_the_selected_line_is_drawn_though_it_is_not_among_the_best(tmp_path, monkeypatch):
+    monkeypatch.setattr(parallel, "MAX_LINES", 5)
+    points = [{**POINTS[0], "training.lr": 1e-4 * 1.001**place} for place in range(15)]
     ended = lambda task, estimator, place, seed: float(place)  # noqa: E731
     results = store_of(tmp_path, searching(seeds=1), ended, points=lambda arm: points)
     panel = panel_of(results, select="train_loss", metric="distance")
     assert panel.selected == 0
-    assert panel.scores[0] == 0.0
+    assert (len(panel.scores), panel.scores[0]) == (5, 0.0)
 
 
 def test_an_estimator_that_searches_nothing_has_no_panel(hand):

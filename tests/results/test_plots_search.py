@@ -68,8 +68,9 @@ def test_what_has_yet_to_end_does_not_count(tmp_path):
     assert (line.ended, line.at.tolist()) == (5, [1, 2, 3, 4, 5])
 
 
-def test_of_many_configurations_few_dots_are_kept_and_every_improvement(tmp_path):
-    count = search_progress.MAX_DOTS + 500
+def test_of_many_configurations_few_dots_are_kept_and_every_improvement(tmp_path, monkeypatch):
+    monkeypatch.setattr(search_progress, "MAX_DOTS", 20)
+    count = search_progress.MAX_DOTS + 30
     points = [{"estimator.temperature": 1 + place / count} for place in range(count)]
     estimators = {"ST": {**ESTIMATORS["ST"], "temperature": {"low": 1.0, "high": 2.0}}}
     search = {"sampler": "random", "configurations": count}

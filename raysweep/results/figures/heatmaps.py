@@ -45,7 +45,7 @@ class HeatmapRequest(MetricRequest):
         if len(names) > 2 or len(set(names)) < len(names):
             raise SpecError(
                 f"--over: expected one setting or two, got {', '.join(map(str, names))}; "
-                "name each once"
+                "leave some out"
             )
         return tuple(names) or (None,)
 

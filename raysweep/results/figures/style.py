@@ -31,6 +31,7 @@ MARKERS = ("", "o", "^", "s", "D", "v", "P", "X")  # another for every eight lin
 DASHES = (0, (4, 1.6))
 WIDTHS = {1: 5.4, 2: 7.6, 3: 10.0, 4: 12.0}  # inches on a screen, by columns of panels
 ENTRY = 44  # letters in a line of a legend's entry, at most
+BESIDE = 0.45  # inches that a panel's y axis takes, over which no title is
 
 _SETTINGS: Mapping[Any, Any] = {
     "axes.linewidth": 0.8,
@@ -92,10 +93,7 @@ def panel_height(width: float, size: Size) -> float:
 
 def finish(axes: Axes, title: str, width: float, size: Size = SCREEN) -> None:
     """What all panels of lines share."""
-    beside = (
-        0.0 if size.width is None else 0.45
-    )  # numbers of the y axis, which the title is not over
-    axes.set_title(size.titled(title, width - beside))
+    axes.set_title(size.titled(title, width - BESIDE))
     axes.grid(visible=True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.02)
