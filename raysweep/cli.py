@@ -23,6 +23,7 @@ for _command in (
     reading.status,
     reading.ls,
     reading.table,
+    reading.stats,
     reading.sql,
     reading.export,
     reading.importance,

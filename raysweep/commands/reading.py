@@ -28,6 +28,25 @@ def ls(store: str | None) -> int:
     return _list(store)
 
 
+SELECT = click.option(
+    "--select",
+    metavar="M",
+    help="Metric that selects the configuration [default: the sweep file's].",
+)
+REPORT = click.option(
+    "--report", metavar="M", help="Metric to show [default: the one that selects]."
+)
+ROWS = click.option(
+    "--rows", multiple=True, metavar="LABEL", help="Only this estimator; again for more."
+)
+COLUMNS = click.option(
+    "--columns", multiple=True, metavar="LABEL", help="Only this task; again for more."
+)
+WHERE = click.option(
+    "--where", metavar="SQL", help="Only runs like this, e.g. 'param.training.lr < 0.01'."
+)
+
+
 @click.command()
 @SWEEP
 @STORE
@@ -39,12 +58,8 @@ def ls(store: str | None) -> int:
     type=click.Choice(["text", "markdown", "latex", "html", "csv", "json"]),
     help="How to print it.",
 )
-@click.option(
-    "--select",
-    metavar="M",
-    help="Metric that selects the configuration [default: the sweep file's].",
-)
-@click.option("--report", metavar="M", help="Metric to show [default: the one that selects].")
+@SELECT
+@REPORT
 @click.option(
     "--spread",
     default="std",
@@ -62,11 +77,9 @@ def ls(store: str | None) -> int:
 @click.option(
     "--level", default=0.05, show_default=True, metavar="P", help="Of significance, after Holm."
 )
-@click.option("--rows", multiple=True, metavar="LABEL", help="Only this estimator; again for more.")
-@click.option("--columns", multiple=True, metavar="LABEL", help="Only this task; again for more.")
-@click.option(
-    "--where", metavar="SQL", help="Only runs like this, e.g. 'param.training.lr < 0.01'."
-)
+@ROWS
+@COLUMNS
+@WHERE
 def table(sweep: str, store: str | None, form: str, **options: Any) -> int:
     """Print the result table of a sweep."""
     from raysweep.results.results import Results
@@ -76,6 +89,33 @@ def table(sweep: str, store: str | None, form: str, **options: Any) -> int:
         print_table(found)
     else:
         click.echo(found.render(form), nl=False)
+    return 0
+
+
+@click.command()
+@SWEEP
+@STORE
+@click.option(
+    "--format",
+    "form",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "markdown", "csv", "json"]),
+    help="How to print them.",
+)
+@SELECT
+@REPORT
+@ROWS
+@COLUMNS
+@WHERE
+def stats(sweep: str, store: str | None, form: str, **options: Any) -> int:
+    """Print statistics: of each arm, over tasks, and around the selected settings."""
+    from raysweep.results.forms.statistics import FORMATS
+    from raysweep.results.results import Results
+
+    results = Results(store_of(store), sweep)
+    found = results.statistics(**options)
+    click.echo(FORMATS[form](found, results.sensitivity(**options)), nl=False)
     return 0
 
 
@@ -114,14 +154,36 @@ def sql(sweep: str, query: str, store: str | None, form: str) -> int:
 @SWEEP
 @STORE
 @click.option(
-    "--optuna", metavar="FILE", required=True, help="New .log or .jsonl journal, or SQLite."
+    "--optuna", metavar="FILE", help="Studies, into a new .log or .jsonl journal, or SQLite."
 )
 @click.option("--metric", metavar="M", help="Objective [default: what the sweep selects by].")
-def export(sweep: str, store: str | None, optuna: str, metric: str | None) -> int:
-    """Write a sweep's studies, one per arm, for Optuna and optuna-dashboard."""
+@click.option("--csv", metavar="FILE", help="Rows, into a new CSV file.")
+@click.option(
+    "--table",
+    type=click.Choice(["runs", "curves", "attempts", "decisions"]),
+    help="Which rows [default: runs].",
+)
+def export(
+    sweep: str,
+    store: str | None,
+    optuna: str | None,
+    metric: str | None,
+    csv: str | None,
+    table: str | None,
+) -> int:
+    """Write a sweep's studies, one per arm, for Optuna and optuna-dashboard, or its rows as CSV."""
     from raysweep.results.results import Results
 
-    click.echo(Results(store_of(store), sweep).export_optuna(optuna, metric).text)
+    if (optuna is None) == (csv is None):
+        raise click.UsageError("expected --optuna FILE or --csv FILE, one of them")
+    if (table and optuna) or (metric and csv):
+        raise click.UsageError("expected --metric with --optuna, or --table with --csv")
+    results = Results(store_of(store), sweep)
+    if csv is not None:
+        rows = results.export_csv(csv, table or "runs")
+        click.echo(f"{csv}: {rows} rows of {table or 'runs'}")
+    elif optuna is not None:
+        click.echo(results.export_optuna(optuna, metric).text)
     return 0
 
 

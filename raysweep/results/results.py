@@ -1,26 +1,33 @@
 """The results of one sweep: Arrow tables, SQL, and the table. Needs neither torch nor Ray."""
 
 import dataclasses
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as pads
 
 from raysweep.errors import SpecError, nearest
 from raysweep.results.ended import NEEDED, EndedRuns
 from raysweep.results.front import fronts
 from raysweep.results.labels import chosen
 from raysweep.results.query import ask, matching
-from raysweep.results.select import candidates, cells
+from raysweep.results.select import candidates, cells, selections
+from raysweep.results.sensitivity import Sensitivity, sensitivities
+from raysweep.results.statistics import Statistics, statistics_of
 from raysweep.results.table import ResultTable, Style
+from raysweep.spec.model import Spec
 from raysweep.store import schema
 from raysweep.store.constants import constants
 from raysweep.store.decisions import DECISIONS
 from raysweep.store.store import SweepStore
 
 if TYPE_CHECKING:
+    import pandas
+    import polars
     from matplotlib.figure import Figure
 
     from raysweep.search.export import Export
@@ -84,26 +91,15 @@ class Results:
         select = self.metric(select or self.spec.select.metric, "--select")
         report = self.metric(report or select, "--report")
         shown = Style(**style)
-        estimators = chosen(rows, self.spec.estimator_labels, "--rows")
-        tasks = chosen(columns, self.spec.task_labels, "--columns")
         both = self.spec.select.all if own and self.spec.select.second else ()
         runs = self.ended(select, report, *(each.metric for each in both), where=where)
-        spec = dataclasses.replace(
-            self.spec,
-            arms=tuple(
-                arm
-                for arm in self.spec.arms
-                if arm.task_label in tasks and arm.estimator_label in estimators
-            ),
-            seeds=runs.without_left_out(self.spec.seeds),
-            report_seeds=runs.without_left_out(self.spec.report_seeds),
-        )
+        spec = self._part(runs, rows, columns)
         about = self.spec.metrics
         mode = about[select]["direction"]
         return ResultTable(
             self.sweep,
-            tasks,
-            estimators,
+            spec.task_labels,
+            spec.estimator_labels,
             tuple(cells(spec, runs, select, mode, report)),
             select,
             mode,
@@ -116,6 +112,70 @@ class Results:
             shown,
             where or "",
         )
+
+    def _part(
+        self, runs: EndedRuns, rows: str | Sequence[str], columns: str | Sequence[str]
+    ) -> Spec:
+        """The sweep cut down to these estimators and tasks, and to the seeds that are left."""
+        spec = self.spec
+        estimators = chosen(rows, spec.estimator_labels, "--rows")
+        tasks = chosen(columns, spec.task_labels, "--columns")
+        return dataclasses.replace(
+            spec,
+            arms=tuple(
+                arm
+                for arm in spec.arms
+                if arm.task_label in tasks and arm.estimator_label in estimators
+            ),
+            task_labels=tasks,
+            estimator_labels=estimators,
+            seeds=runs.without_left_out(spec.seeds),
+            report_seeds=runs.without_left_out(spec.report_seeds),
+        )
+
+    def statistics(self, **options: Any) -> Statistics:
+        """Statistics of what a table shows, arm by arm and over tasks; see docs/statistics.md.
+
+        Args:
+            options: As `table` takes them, without the style.
+
+        Raises:
+            SpecError: As `table` does.
+        """
+        return statistics_of(self.table(**options))
+
+    def sensitivity(
+        self,
+        *,
+        select: str | None = None,
+        report: str | None = None,
+        rows: str | Sequence[str] = (),
+        columns: str | Sequence[str] = (),
+        where: str | None = None,
+    ) -> list[Sensitivity]:
+        """How a metric moves with each searched setting around the selected configuration.
+
+        Means are over the seeds of the search, also where the table reports fresh ones.
+
+        Args:
+            select: As `table` takes it, like the others.
+            report: The metric shown.
+            rows: Labels of estimators.
+            columns: Labels of tasks.
+            where: A condition on runs.
+
+        Raises:
+            SpecError: As `table` does.
+        """
+        select = self.metric(select or self.spec.select.metric, "--select")
+        report = self.metric(report or select, "--report")
+        mode = self.spec.metrics[select]["direction"]
+        runs = self.ended(select, report, where=where)
+        spec = self._part(runs, rows, columns)
+        arms = zip(selections(spec, runs, select, mode), candidates(spec, runs), strict=True)
+        return [
+            each for one, found in arms for each in sensitivities(one, found, select, mode, report)
+        ]
 
     def plot(self, kind: str = "curves", **options: Any) -> "Figure":
         """A figure, to be saved with its `savefig`.
@@ -172,6 +232,62 @@ class Results:
 
         return export(self, path, metric)
 
+    def to_pandas(self, table: str = "runs") -> "pandas.DataFrame":
+        """A table of the store as a pandas frame.
+
+        Args:
+            table: `runs`, `curves`, `attempts` or `decisions`.
+
+        Raises:
+            SpecError: If there is no such table, or pandas is not installed.
+        """
+        _need("pandas")
+        return self._tables[self._table(table)].to_table().to_pandas()
+
+    def to_polars(self, table: str = "runs") -> "polars.DataFrame":
+        """A table of the store as a Polars frame; the arguments are those of `to_pandas`.
+
+        Raises:
+            SpecError: If there is no such table, or Polars is not installed.
+        """
+        _need("polars")
+        import polars
+
+        return polars.DataFrame(polars.from_arrow(self._tables[self._table(table)].to_table()))
+
+    def export_csv(self, path: str | Path, table: str = "runs") -> int:
+        """Writes a table of the store into a new CSV file; how many rows.
+
+        Args:
+            path: Where to; the file may not be there yet.
+            table: `runs`, `curves`, `attempts` or `decisions`.
+
+        Raises:
+            SpecError: If there is no such table, or the file cannot be written or is there.
+        """
+        from raysweep.results.csv_file import write_csv
+
+        return write_csv(self._tables[self._table(table)], Path(path))
+
+    @property
+    def _tables(self) -> dict[str, pads.Dataset]:
+        """The files of each table, listed now."""
+        return {
+            "runs": self.store.dataset("runs"),
+            "curves": self.store.dataset("curves"),
+            "attempts": self.store.dataset("attempts", schema.ATTEMPTS),
+            "decisions": self.store.dataset("decisions", DECISIONS),
+        }
+
+    def _table(self, name: str) -> str:
+        known = ("runs", "curves", "attempts", "decisions")
+        if name not in known:
+            raise SpecError(
+                f"--table: expected {', '.join(known[:-1])} or {known[-1]}, got {name!r}"
+                f"{nearest(name, known)}"
+            )
+        return name
+
     def ended(
         self, *metrics: str, about: Sequence[str] = (), where: str | None = None
     ) -> EndedRuns:
@@ -208,13 +324,7 @@ class Results:
         Raises:
             SpecError: If DuckDB refuses the query.
         """
-        tables = {
-            "runs": self.store.dataset("runs"),
-            "curves": self.store.dataset("curves"),
-            "attempts": self.store.dataset("attempts", schema.ATTEMPTS),
-            "decisions": self.store.dataset("decisions", DECISIONS),
-        }
-        return ask(query, tables)
+        return ask(query, self._tables)
 
     def metric(self, name: str, option: str) -> str:
         """The metric's name, which the option gave.
@@ -228,6 +338,12 @@ class Results:
                 f"{nearest(name, self.spec.metrics)}"
             )
         return name
+
+
+def _need(module: str) -> None:
+    """Refuses what an optional package is needed for."""
+    if importlib.util.find_spec(module) is None:
+        raise SpecError(f"expected {module} to be installed; `pip install {module}` does it")
 
 
 def open_results(store: str | Path, sweep: str) -> Results:

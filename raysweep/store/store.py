@@ -13,6 +13,8 @@ from raysweep.spec.model import NAME, Spec
 from raysweep.store import schema
 from raysweep.store.files import Files
 
+FEW_FILES = 64  # that are opened without looking which are needed
+
 _CODED = pa.dictionary(pa.int32(), pa.string())
 
 
@@ -153,13 +155,39 @@ class SweepStore:
                 spec = self.spec()
                 empty = (schema.runs_schema if folder == "runs" else schema.curves_schema)(spec)
             return pads.dataset(empty.empty_table())
+        return self._files_as(names, encoded=encoded)
+
+    def curves_of(self, run_ids: Iterable[str]) -> pads.Dataset:
+        """The curve files in which these runs may have rows, as a dataset.
+
+        A file of curves is named after its pack, and a row of `runs` tells the pack that ended the
+        run; so of many files few have to be opened.
+        """
+        names = self.files.names("curves", ".parquet")
+        if len(names) <= FEW_FILES:
+            return self.dataset("curves")
+        wanted = pads.field("run_id").isin(pa.array(sorted(set(run_ids)), pa.string()))
+        packs = set(self.read(self.dataset("runs"), ["pack_id"], wanted)["pack_id"].to_pylist())
+        own = {name: name.removeprefix("curves/").rpartition("-")[0] for name in names}
+        found = [name for name in names if own[name] in packs]
+        if not packs or packs - {own[name] for name in found}:  # named by somebody else
+            return self.dataset("curves")
+        return self._files_as(found)
+
+    def _files_as(self, names: Sequence[str], *, encoded: bool = False) -> pads.Dataset:
         paths = [self.files.path(name) for name in names]
         columns = self.files.read_schema(names[0])
         texts = schema.texts(columns) if encoded else []
         return pads.dataset(
             paths,
             schema=schema.encoded(columns, texts),
-            format=pads.ParquetFileFormat(dictionary_columns=texts),
+            format=pads.ParquetFileFormat(
+                dictionary_columns=texts,
+                # Reading ahead hides a bucket's latency; of a local disk it costs memory and time.
+                default_fragment_scan_options=pads.ParquetFragmentScanOptions(
+                    pre_buffer=not self.files.is_local
+                ),
+            ),
             filesystem=self.files.filesystem,
         )
 

@@ -158,7 +158,7 @@ def read_curves(
     results: "Results", run_ids: Sequence[str], metrics: Sequence[str]
 ) -> dict[str, Curve]:
     """The curves of these runs, by run; nothing else of them is read."""
-    dataset = results.store.dataset("curves")
+    dataset = results.store.curves_of(run_ids)
     known = [name for name in metrics if name in dataset.schema.names]
     wanted = pads.field("run_id").isin(pa.array(sorted(set(run_ids)), pa.string()))
     table = results.store.read(dataset, ["run_id", "step", *known], wanted)

@@ -1,0 +1,35 @@
+"""A table of the store as one CSV file."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.dataset as pads
+
+from raysweep.errors import SpecError
+
+
+def write_csv(dataset: pads.Dataset, path: Path) -> int:
+    """Writes the rows, some at a time, into a new file; how many.
+
+    Raises:
+        SpecError: If the file is there, or cannot be written.
+    """
+    if path.exists():
+        raise SpecError(f"--csv: expected a new file, got {str(path)!r}, which is there")
+    rows = 0
+    aside = path.with_name(f".{path.name}.part")
+    try:
+        with pacsv.CSVWriter(aside, dataset.schema) as out:
+            for batch in dataset.to_batches():
+                out.write_batch(batch)
+                rows += batch.num_rows
+        aside.rename(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise SpecError(
+            f"--csv: expected a file that can be written, got {str(path)!r}: {reason}"
+        ) from error
+    finally:
+        aside.unlink(missing_ok=True)
+    return rows

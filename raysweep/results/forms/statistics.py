@@ -1,0 +1,201 @@
+"""Statistics of a sweep as text, Markdown, CSV or JSON."""
+
+import csv
+import dataclasses
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from raysweep.results.captions import title
+from raysweep.results.forms.parts import number
+from raysweep.results.sensitivity import Sensitivity
+from raysweep.results.statistics import Statistics
+from raysweep.results.stats.summary import Interval
+
+SCORES = (
+    "Over {tasks} tasks: interquartile mean of scores with its 95 % interval (stratified "
+    "bootstrap); on each task 0 is the worst estimator's mean, 1 the best one's"
+)
+IMPROVEMENT = (
+    "Probability of improvement: that a run of the row is better than one of the column, averaged "
+    "over tasks, with its 95 % interval"
+)
+SENSITIVITY = (
+    "Sensitivity: how the mean {metric} over the seeds of the search changes as one setting moves; "
+    "held: all others as selected, free: the best tried there; * selected, with its mean, – not "
+    "tried"
+)
+Section = tuple[str, list[list[str]]]
+
+
+def as_text(found: Statistics, moves: Sequence[Sensitivity]) -> str:
+    """Aligned tables, one below the other."""
+    parts = []
+    for caption, rows in _sections(found, moves):
+        widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+        lines = [
+            "  ".join(
+                [
+                    row[0].ljust(widths[0]),
+                    *(each.rjust(width) for each, width in zip(row[1:], widths[1:], strict=True)),
+                ]
+            ).rstrip()
+            for row in rows
+        ]
+        parts.append("\n".join([caption, "", *lines]) + "\n")
+    return "\n".join(parts)
+
+
+def as_markdown(found: Statistics, moves: Sequence[Sensitivity]) -> str:
+    """Pipe tables, one below the other."""
+    parts = []
+    for caption, (head, *rows) in _sections(found, moves):
+        lines = [_row(head), "| --- |" + " ---: |" * (len(head) - 1), *map(_row, rows)]
+        parts.append("\n".join([caption, "", *lines]) + "\n")
+    return "\n".join(parts)
+
+
+def as_csv(found: Statistics, moves: Sequence[Sensitivity]) -> str:
+    """A line per arm, unrounded; the rest is in JSON alone."""
+    out = io.StringIO()
+    records = [_flat(dataclasses.asdict(each)) for each in found.arms]
+    names = list(records[0]) if records else ["estimator", "task"]
+    writer = csv.DictWriter(out, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return out.getvalue()
+
+
+def as_json(found: Statistics, moves: Sequence[Sensitivity]) -> str:
+    """One object, unrounded."""
+    data = {
+        "sweep": found.table.sweep,
+        "select": found.table.select,
+        "report": found.table.report,
+        "arms": [dataclasses.asdict(each) for each in found.arms],
+        "tasks": list(found.tasks),
+        "over_tasks": [dataclasses.asdict(each) for each in found.over_tasks],
+        "left_out": list(found.left_out),
+        "improvements": [dataclasses.asdict(each) for each in found.improvements],
+        "sensitivity": [dataclasses.asdict(each) for each in moves],
+    }
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def _sections(found: Statistics, moves: Sequence[Sensitivity]) -> list[Section]:
+    sections = [_arms(found)]
+    if found.over_tasks:
+        sections.append(_over_tasks(found))
+    if found.improvements:
+        sections.append(_improvements(found))
+    if moves:
+        sections.append(_sensitivity(found, moves))
+    return sections
+
+
+def _arms(found: Statistics) -> Section:
+    head = ["estimator · task", "n", "mean", "std", "sem", "95 % interval", "median", "IQM"]
+    rows = [[*head, "configurations", "diverged", "failed", "stopped"]]
+    for each in found.arms:
+        spread = each.std
+        values = (each.mean, each.std, each.sem)
+        mean, std, sem = (_short(value, spread) for value in values)
+        rows.append(
+            [
+                f"{each.estimator} · {each.task}",
+                str(each.n) if each.n else each.status,
+                mean,
+                std,
+                sem,
+                _interval(each.interval),
+                _short(each.median, spread),
+                _short(each.iqm, spread),
+                *map(str, (each.configurations, each.diverged, each.failed, each.stopped)),
+            ]
+        )
+    return title(found.table, counted=False).replace("None seeds", "seeds"), rows
+
+
+def _over_tasks(found: Statistics) -> Section:
+    rows = [["estimator", "IQM", "95 % interval"]]
+    rows += [
+        [each.estimator, f"{each.iqm:.3f}", _interval(each.interval)] for each in found.over_tasks
+    ]
+    rows += [[each, "–", ""] for each in found.left_out]
+    return SCORES.format(tasks=len(found.tasks)), rows
+
+
+def _improvements(found: Statistics) -> Section:
+    known = {(each.first, each.second): each for each in found.improvements}
+    labels = list(dict.fromkeys(each for pair in known for each in pair))
+    rows = [["", *labels]]
+    for first in labels:
+        row = [first]
+        for second in labels:
+            if (first, second) in known:
+                each = known[first, second]
+                row.append(_chance(each.probability, each.interval))
+            elif (second, first) in known:
+                each = known[second, first]
+                turned = each.interval and Interval(1 - each.interval.high, 1 - each.interval.low)
+                row.append(_chance(1 - each.probability, turned))
+            else:
+                row.append("–")
+        rows.append(row)
+    return IMPROVEMENT, rows
+
+
+def _sensitivity(found: Statistics, moves: Sequence[Sensitivity]) -> Section:
+    rows = [["estimator · task", "setting", "value", "tried", "held", "free"]]
+    for each in moves:
+        for place, moved in enumerate(each.moves):
+            rows.append(
+                [
+                    "" if place else f"{each.estimator} · {each.task}",
+                    "" if place else each.setting.partition(".")[2],
+                    f"{'* ' if moved.here else ''}{moved.value}",
+                    str(moved.configurations),
+                    f"{each.mean:.5g}" if moved.here else _change(moved.held, each.mean),
+                    _change(moved.free, each.mean),
+                ]
+            )
+    return SENSITIVITY.format(metric=found.table.report), rows
+
+
+def _change(value: float | None, mean: float) -> str:
+    return "–" if value is None else f"{value - mean:+.3g}"
+
+
+def _chance(probability: float, interval: Interval | None) -> str:
+    known = f" [{interval.low:.2f}, {interval.high:.2f}]" if interval else ""
+    return f"{probability:.2f}{known}"
+
+
+def _interval(found: Interval | None) -> str:
+    if found is None:
+        return "–"
+    half = (found.high - found.low) / 2
+    return f"[{number(found.low, half)[0]}, {number(found.high, half)[0]}]"
+
+
+def _short(value: float | None, spread: float | None) -> str:
+    return "–" if value is None else number(value, spread)[0]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(each.replace("|", "\\|") for each in cells) + " |"
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    """The record with its interval in two columns."""
+    interval = record.pop("interval") or {"low": None, "high": None}
+    return {**record, "ci_low": interval["low"], "ci_high": interval["high"]}
+
+
+FORMATS: Mapping[str, Callable[[Statistics, Sequence[Sensitivity]], str]] = {
+    "text": as_text,
+    "markdown": as_markdown,
+    "csv": as_csv,
+    "json": as_json,
+}

@@ -1,0 +1,125 @@
+"""How a metric moves with each searched setting around the selected configuration."""
+
+import dataclasses
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from raysweep.results.figures.heatmaps import column_of, columns, value_at
+from raysweep.results.select import Candidate, Selection, choose
+from raysweep.space import same
+from raysweep.spec.model import Arm
+
+
+@dataclasses.dataclass(frozen=True)
+class Moved:
+    """The selected configuration with one setting moved.
+
+    Args:
+        value: The setting's value, or an interval of a range, as text.
+        here: Whether the selected configuration is there.
+        configurations: How many have been tried there and may be selected.
+        held: The metric's mean over seeds with all other settings as selected; None if that has
+            not been tried or may not be selected.
+        free: The metric's mean of the best configuration tried there, whatever its others are.
+    """
+
+    value: str
+    here: bool
+    configurations: int
+    held: float | None
+    free: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Sensitivity:
+    """One searched setting of an arm.
+
+    Args:
+        estimator: Label.
+        task: Label.
+        setting: `section.name`.
+        selected: Its selected value; None where it does not apply.
+        mean: The metric of the selected configuration, over the seeds of the search.
+        moves: In order of the values.
+    """
+
+    estimator: str
+    task: str
+    setting: str
+    selected: Any
+    mean: float
+    moves: tuple[Moved, ...]
+
+
+def sensitivities(
+    selection: Selection, found: Sequence[Candidate], select: str, mode: str, report: str
+) -> list[Sensitivity]:
+    """One for each setting that the arm searches; none where nothing is selected yet.
+
+    Args:
+        selection: Of the arm.
+        found: Its configurations.
+        select: The metric that selects among the configurations at one value.
+        mode: `min` or `max`.
+        report: The metric shown.
+    """
+    chosen, arm = selection.chosen, selection.arm
+    values = chosen.values(report) if chosen else []
+    if chosen is None or not values:
+        return []
+    return [
+        Sensitivity(
+            arm.estimator_label,
+            arm.task_label,
+            key,
+            chosen.assignment.get(key),
+            statistics.fmean(values),
+            _moves(arm, key, chosen, found, (select, mode, report)),
+        )
+        for key in arm.searched
+    ]
+
+
+def _moves(
+    arm: Arm, key: str, chosen: Candidate, found: Sequence[Candidate], how: tuple[str, str, str]
+) -> tuple[Moved, ...]:
+    select, mode, _ = how
+    shown = columns([arm], key)
+    groups: list[list[Candidate]] = [[] for _ in shown]
+    for each in found:
+        place = column_of(value_at(arm, each, key), shown)
+        if place is not None and choose([each], select, mode) is not None:
+            groups[place].append(each)
+    own = column_of(value_at(arm, chosen, key), shown)
+    return tuple(
+        Moved(
+            column.label,
+            place == own,
+            len(members),
+            _mean(_held(key, chosen, members, place == own), how),
+            _mean(members, how),
+        )
+        for place, (column, members) in enumerate(zip(shown, groups, strict=True))
+    )
+
+
+def _held(key: str, chosen: Candidate, members: Sequence[Candidate], here: bool) -> list[Candidate]:
+    """Those that differ from the selected configuration in this setting alone."""
+    if here:
+        return [each for each in members if each.place == chosen.place]
+    return [
+        each
+        for each in members
+        if all(
+            other == key or (other in chosen.assignment and same(value, chosen.assignment[other]))
+            for other, value in each.assignment.items()
+        )
+    ]
+
+
+def _mean(members: Sequence[Candidate], how: tuple[str, str, str]) -> float | None:
+    select, mode, report = how
+    best = choose(members, select, mode)
+    values = best[0].values(report) if best else []
+    return statistics.fmean(values) if values else None
