@@ -17,6 +17,11 @@ def write_csv(dataset: pads.Dataset, path: Path) -> int:
     """
     if path.exists():
         raise SpecError(f"--csv: expected a new file, got {str(path)!r}, which is there")
+    if not path.parent.is_dir():
+        raise SpecError(
+            f"--csv: expected a file in a folder that exists, got {str(path)!r}; "
+            f"make {str(path.parent)!r} first"
+        )
     rows = 0
     aside = path.with_name(f".{path.name}.part")
     try:
