@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from raysweep.space import Conditional, Domain, Plain, Range, Value, plain, same
+from raysweep.identity import canonical_json
+from raysweep.space import Conditional, Domain, Fixed, Plain, Range, Value, plain, same
 from raysweep.spec.model import Arm
 from raysweep.store import schema
 
@@ -49,8 +50,12 @@ class EndedRuns:
         self.table, self.left_out = table, left_out
         self.same = pa.table({"": [0]}).select([]) if same is None else same
         ids = _encoded(table["configuration_id"])
-        self.ids: list[str] = ids.dictionary.to_pylist()
-        self.codes: Places = _numbers(ids.indices).astype(np.int64)
+        known, codes = ids.dictionary, _numbers(ids.indices).astype(np.int64)
+        used = np.bincount(codes, minlength=len(known)) > 0
+        if not used.all():  # a condition left out all rows of some
+            known, codes = known.filter(pa.array(used)), (np.cumsum(used) - 1)[codes]
+        self.ids: list[str] = known.to_pylist()
+        self.codes: Places = codes
         self.seeds: NDArray[np.int64] = table["seed"].to_numpy()
 
     @property
@@ -229,7 +234,7 @@ class _Program:
         applies = np.ones(len(self.places), bool)
         for other, wanted in domain.when.items():
             applies = applies & self._column(other).among(wanted)
-        return np.where(applies, inside, self._column(key).among((domain.otherwise,)))
+        return np.where(applies, inside, self._column(key).inside(Fixed(domain.otherwise)))
 
     def _column(self, key: str) -> "_Column":
         if key not in self._columns:
@@ -277,7 +282,14 @@ class _Column:
             inside = (domain.low <= numbers) & (numbers <= domain.high)
             return inside & (numbers == np.floor(numbers)) if domain.whole else inside
         stored, places = self.distinct
-        return _spread([domain.contains(each) for each in stored], places)
+        holds = [domain.contains(each) for each in stored]
+        if isinstance(domain, Fixed):  # a point has this value itself: `1.0` is not `1` in its id
+            own = canonical_json(domain.value)
+            holds = [
+                held and canonical_json(each) == own
+                for held, each in zip(holds, stored, strict=True)
+            ]
+        return _spread(holds, places)
 
     def among(self, wanted: Sequence[Value]) -> Mask:
         """Where the value is one of these."""

@@ -21,7 +21,6 @@ from raysweep.results.statistics import Statistics, statistics_of
 from raysweep.results.table import ResultTable, Style
 from raysweep.spec.model import Spec
 from raysweep.store import schema
-from raysweep.store.constants import constants
 from raysweep.store.decisions import DECISIONS
 from raysweep.store.store import SweepStore
 
@@ -306,7 +305,7 @@ class Results:
         names = [
             name for name in dataset.schema.names if name in wanted or name.startswith("param.")
         ]
-        same = constants(dataset, names)
+        same = self.store.constants(dataset, names)
         fields = [dataset.schema.field(name) for name in same]
         fields = [field.with_type(same[field.name].type) for field in fields]
         one_row = pa.table([[each] for each in same.values()], schema=pa.schema(fields))

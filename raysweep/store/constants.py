@@ -36,7 +36,9 @@ def constants(dataset: pads.Dataset, names: Iterable[str]) -> dict[str, pa.Scala
 
 def _values(metadata: "pa.parquet.FileMetaData", name: str) -> set[object]:
     """The values of a file's column as far as one per group of rows; `...` for several."""
-    place = metadata.schema.names.index(name) if name in metadata.schema.names else -1
+    if name not in metadata.schema.names:
+        return {None}  # not yet brought under the sweep's schema: read as nulls
+    place = metadata.schema.names.index(name)
     found: set[object] = set()
     for number in range(metadata.num_row_groups):
         column = metadata.row_group(number).column(place)

@@ -1,7 +1,8 @@
 """A sweep's folder in a store: every file name, and how rows go in and come out."""
 
+import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow.dataset as pads
 from raysweep.errors import SpecError, StoreError, nearest
 from raysweep.spec.model import NAME, Spec
 from raysweep.store import schema
+from raysweep.store.constants import constants
 from raysweep.store.files import Files
 
 FEW_FILES = 64  # that are opened without looking which are needed
@@ -205,8 +207,22 @@ class SweepStore:
         Raises:
             StoreError: If one of its files cannot be read.
         """
-        try:
+        with self._readable():
             return dataset.to_table(columns=columns, filter=where)
+
+    def constants(self, dataset: pads.Dataset, names: Iterable[str]) -> dict[str, pa.Scalar]:
+        """The columns of settings that hold one value in all of a dataset's rows, with it.
+
+        Raises:
+            StoreError: If one of its files cannot be read.
+        """
+        with self._readable():
+            return constants(dataset, names)
+
+    @contextlib.contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
         except (pa.ArrowInvalid, OSError) as error:
             reason = str(error).splitlines()[0]
             raise StoreError(
