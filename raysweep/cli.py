@@ -19,6 +19,7 @@ def cli() -> None:
 for _command in (
     running.run,
     running.plan,
+    running.compact,
     running.rm,
     reading.status,
     reading.ls,

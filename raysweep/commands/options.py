@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+MANY_FILES = 2000  # of which reading takes seconds
 STORE = click.option(
     "--store",
     metavar="DIR",
@@ -31,6 +32,17 @@ def store_of(given: str | None) -> str:
     from raysweep.store.files import store_uri
 
     return store_uri(given)
+
+
+def hint(store: Any) -> None:
+    """Says so where a sweep's rows lie in so many files that reading them takes long."""
+    count = len(store.names_of_rows())
+    if count > MANY_FILES:
+        click.echo(
+            f"{store.sweep}: {count} files of rows; `raysweep compact {store.sweep}` merges them, "
+            "and reading takes seconds",
+            err=True,
+        )
 
 
 def print_table(found: Any) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from raysweep.commands.options import STORE, SWEEP, print_table, store_of
+from raysweep.commands.options import STORE, SWEEP, hint, print_table, store_of
 
 
 @click.command()
@@ -16,7 +16,9 @@ def status(sweep: str | None, store: str | None) -> int:
     if sweep is None:
         return _list(store)
     from raysweep.status import status_text
+    from raysweep.store.store import SweepStore
 
+    hint(SweepStore(store_of(store), sweep))
     click.echo(status_text(store_of(store), sweep), nl=False)
     return 0
 
@@ -84,7 +86,9 @@ def table(sweep: str, store: str | None, form: str, **options: Any) -> int:
     """Print the result table of a sweep."""
     from raysweep.results.results import Results
 
-    found = Results(store_of(store), sweep).table(**options)
+    results = Results(store_of(store), sweep)
+    hint(results.store)
+    found = results.table(**options)
     if form == "text":
         print_table(found)
     else:
@@ -114,6 +118,7 @@ def stats(sweep: str, store: str | None, form: str, **options: Any) -> int:
     from raysweep.results.results import Results
 
     results = Results(store_of(store), sweep)
+    hint(results.store)
     found = results.statistics(**options)
     click.echo(FORMATS[form](found, results.sensitivity(**options)), nl=False)
     return 0

@@ -78,6 +78,21 @@ def plan(spec: Path, store: str | None, smoke: bool, changes: tuple[str, ...]) -
 @click.command()
 @SWEEP
 @STORE
+def compact(sweep: str, store: str | None) -> int:
+    """Merge the many small files of rows that a large sweep leaves into few."""
+    from raysweep.results.results import Results
+    from raysweep.store.lease import Lease
+
+    found = Results(store_of(store), sweep).store
+    with Lease(found.files):
+        before, after = found.compact()
+    click.echo(f"{before} files of rows, now {after}, in {found.uri}")
+    return 0
+
+
+@click.command()
+@SWEEP
+@STORE
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def rm(sweep: str, store: str | None, yes: bool) -> int:
     """Delete a sweep with all its results."""

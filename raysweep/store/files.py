@@ -1,6 +1,7 @@
 """Whole files in a folder or a bucket, by one code: written aside, then put in place."""
 
 import contextlib
+import dataclasses
 import os
 import re
 import uuid
@@ -50,6 +51,21 @@ def _single_put(uri: str) -> str:
         return uri
     query = "&".join(each for each in (parts.query, "allow_delayed_open=true") if each)
     return urlunsplit(parts._replace(query=query))
+
+
+@dataclasses.dataclass(frozen=True)
+class Info:
+    """What is known of a file without opening it.
+
+    Args:
+        name: Below the root.
+        size: Bytes.
+        changed: When it was last written, in seconds since 1970.
+    """
+
+    name: str
+    size: int
+    changed: float
 
 
 class Files:
@@ -113,6 +129,23 @@ class Files:
         return sorted(
             prefix + name for name in names if name.endswith(suffix) and not name.startswith(".")
         )
+
+    def infos(self, folder: str, suffix: str = "") -> list["Info"]:
+        """The files that `names` gives, with their sizes and ages."""
+        with self._explained("list", folder):
+            infos = self.filesystem.get_file_info(
+                [self.path(name) for name in self.names(folder, suffix)]
+            )
+        return [
+            Info(each.path.removeprefix(f"{self.root}/"), each.size, each.mtime_ns / 1e9)
+            for each in infos
+            if each.type == pafs.FileType.File
+        ]
+
+    def move(self, name: str, to: str) -> None:
+        """Gives a file another name; whatever had that is gone."""
+        with self._explained("write", to):
+            self.filesystem.move(self.path(name), self.path(to))
 
     def folders(self, folder: str = "") -> list[str]:
         """Base names of a folder's folders, sorted."""

@@ -11,7 +11,7 @@ import pyarrow.dataset as pads
 
 from raysweep.errors import SpecError, StoreError, nearest
 from raysweep.spec.model import NAME, Spec
-from raysweep.store import schema
+from raysweep.store import compaction, schema
 from raysweep.store.constants import constants
 from raysweep.store.files import Files
 
@@ -45,6 +45,7 @@ class SweepStore:
 
     def prepare(self, spec: Spec) -> None:
         """Writes the spec and brings the files already there under its schema."""
+        compaction.end(self.files)
         self.files.write("sweep.yaml", spec.text.encode())
         self.files.write("spec.json", json.dumps(spec.to_json()).encode())
         self._migrate("runs", schema.runs_schema(spec))
@@ -70,6 +71,23 @@ class SweepStore:
                 f"cannot read {self.files.path('spec.json')}: expected what raysweep wrote; "
                 "run the sweep file again, which writes it anew"
             ) from error
+
+    def compact(self) -> tuple[int, int]:
+        """Merges small files of rows; how many there were, and are. For one driver at a time."""
+        before = len(self._names("runs"))
+        for _ in compaction.merges(self.files):
+            pass
+        return before, len(self._names("runs"))
+
+    def names_of_rows(self) -> list[str]:
+        """The files that together hold every ended run once."""
+        return compaction.names_of_rows(self.files)
+
+    def _names(self, folder: str) -> list[str]:
+        """The files that together hold every row of a folder once."""
+        if folder == "runs":
+            return self.names_of_rows()
+        return self.files.names(folder, ".parquet")
 
     def _migrate(self, folder: str, wanted: pa.Schema) -> None:
         """Rewrites a folder's files if the sweep has grown columns that they lack."""
@@ -151,7 +169,7 @@ class SweepStore:
             empty: The schema where there are no files.
             encoded: Whether texts come as codes, as they are stored: faster where they repeat.
         """
-        names = self.files.names(folder, ".parquet")
+        names = self._names(folder)
         if not names:
             if empty is None:
                 spec = self.spec()

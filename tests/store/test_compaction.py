@@ -1,0 +1,168 @@
+"""Small files of rows become one, and no moment shows a row twice or not at all."""
+
+import collections
+import os
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from raysweep.cli import main
+from raysweep.identity import Run
+from raysweep.results.results import Results
+from raysweep.spec.read import read_spec
+from raysweep.store import compaction, schema
+from raysweep.store.lease import Lease
+from raysweep.store.store import SweepStore
+
+SPEC = read_spec(
+    {
+        "name": "small",
+        "tasks": {"walk": {"task": "toy"}},
+        "estimators": {"ST": {"estimator": "straight_through", "temperature": [1.0, 2.0]}},
+        "seeds": 3,
+    }
+)
+
+
+def row(arm, run, status):
+    columns = schema.runs_schema(SPEC)
+    return {
+        "run_id": run.run_id,
+        "status": status,
+        "seed": run.seed,
+        "task_name": arm.task,
+        "estimator_name": arm.estimator,
+        "configuration_id": run.configuration.configuration_id,
+        "definition": arm.definition,
+        "attempts": 1,
+        "metric.train_loss": float(run.seed),
+        **schema.encode_settings(run.configuration.settings, columns),
+    }
+
+
+def aged(store, seconds=2 * compaction.SETTLED_S):
+    """As if the files had been written before."""
+    then = time.time() - seconds
+    for name in store.files.names("runs"):
+        os.utime(store.files.path(name), (then, then))
+
+
+def statuses_of(run):
+    return "done"
+
+
+@pytest.fixture
+def filled(tmp_path):
+    """A store with a file for each of six runs."""
+
+    def fill(status=statuses_of):
+        store = SweepStore(str(tmp_path), SPEC.name)
+        store.prepare(SPEC)
+        (arm,) = SPEC.arms
+        for cell in arm.cells():
+            for seed in SPEC.seeds:
+                run = Run(arm.configuration(cell), seed)
+                store.write_runs(run.run_id, [row(arm, run, status(run))], schema.runs_schema(SPEC))
+        aged(store)
+        return store
+
+    return fill
+
+
+def ids(store):
+    return sorted(store.runs()["run_id"].to_pylist())
+
+
+def globbed(store):
+    """What any other tool sees."""
+    found = collections.Counter()
+    for path in Path(store.files.path("runs")).glob("*.parquet"):
+        found.update(pq.read_table(path)["run_id"].to_pylist())
+    return found
+
+
+def test_many_files_become_one_with_the_same_rows(filled):
+    store = filled()
+    before = store.runs().sort_by("run_id")
+    assert store.compact() == (6, 1)
+    assert store.runs().sort_by("run_id").equals(before)
+    assert store.files.folders() == ["runs"]
+
+
+@pytest.mark.parametrize("changes", range(12))
+def test_a_reader_sees_each_row_once_wherever_a_merge_is_cut_off(filled, changes):
+    store = filled()
+    before, steps = ids(store), compaction.merges(store.files)
+    for _ in range(changes):
+        next(steps, None)
+    assert ids(store) == before
+    assert max(globbed(store).values(), default=0) <= 1
+
+
+@pytest.mark.parametrize("changes", range(12))
+def test_the_next_driver_ends_what_was_cut_off(filled, changes):
+    store = filled()
+    before, steps = ids(store), compaction.merges(store.files)
+    for _ in range(changes):
+        next(steps, None)
+    store.prepare(SPEC)
+    assert sorted(globbed(store).elements()) == before
+    assert compaction.under_way(store.files) is None
+    assert not store.files.names("merging")
+
+
+def test_a_second_merge_changes_nothing(filled):
+    store = filled()
+    store.compact()
+    aged(store)
+    assert store.compact() == (1, 1)
+
+
+def test_failed_runs_keep_their_files_which_their_next_attempt_replaces(filled):
+    store = filled(lambda run: "failed" if run.seed == 0 else "done")
+    assert store.compact() == (6, 3)
+    failed = [row["run_id"] for row in store.runs().to_pylist() if row["status"] == "failed"]
+    assert all(store.files.exists(f"runs/{run_id}.parquet") for run_id in failed)
+
+
+def test_files_that_a_late_worker_might_write_again_stay(filled):
+    store = filled()
+    aged(store, seconds=compaction.SETTLED_S / 2)
+    assert store.compact() == (6, 6)
+
+
+def test_what_is_written_afterwards_is_merged_the_next_time(filled):
+    store = filled()
+    store.compact()
+    (arm,) = SPEC.arms
+    run = Run(arm.configuration(next(arm.cells())), 99)
+    store.write_runs("late", [row(arm, run, "done")], schema.runs_schema(SPEC))
+    aged(store)
+    assert store.compact() == (2, 1)
+    assert len(ids(store)) == 7
+
+
+def test_the_table_is_that_of_the_small_files(filled, tmp_path):
+    store = filled()
+    before = Results(str(tmp_path), SPEC.name).table().render("json")
+    store.compact()
+    assert Results(str(tmp_path), SPEC.name).table().render("json") == before
+
+
+def test_the_command_tells_how_many_files_there_are(filled, tmp_path, capsys):
+    store = filled()
+    with pytest.raises(SystemExit) as ended:
+        main(["compact", "small", "--store", str(tmp_path)])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"6 files of rows, now 1, in {store.uri}\n"
+
+
+def test_a_sweep_that_is_driven_is_left_alone(filled, tmp_path, capsys):
+    store = filled()
+    with Lease(store.files), pytest.raises(SystemExit) as ended:
+        main(["compact", "small", "--store", str(tmp_path)])
+    assert ended.value.code != 0
+    assert len(store.files.names("runs")) == 6
+    assert "small" in capsys.readouterr().err
