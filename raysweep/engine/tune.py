@@ -123,6 +123,14 @@ def _nothing() -> None:
     return None
 
 
+def _below(result: dict[str, Any], name: str) -> dict[str, Any]:
+    """What a trial told under a name; Tune hands searchers flattened results."""
+    prefix = f"{name}/"
+    return {
+        key.removeprefix(prefix): value for key, value in result.items() if key.startswith(prefix)
+    }
+
+
 class PackSearcher(_Unsaved, Searcher):
     """Hands the schedule's packs to Tune, and what became of them back.
 
@@ -157,8 +165,8 @@ class PackSearcher(_Unsaved, Searcher):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Progress of a pack."""
-        if "progress" in result:
-            self.watch(result["progress"])
+        if progress := _below(result, "progress"):
+            self.watch(progress)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -175,12 +183,7 @@ class PackSearcher(_Unsaved, Searcher):
                 "the worker process died; the machine may be out of memory, or the node was lost",
             )
         elif "failure" in result:
-            # Tune flattens what a trial ends with.
-            about = {
-                key.removeprefix("about/"): value
-                for key, value in result.items()
-                if key.startswith("about/")
-            }
+            about = _below(result, "about")
             self.schedule.pack_failed(pack_id, result["failure"], result["error"], about)
         elif result.get("done") and not self.schedule.stopping:
             self.schedule.pack_ended(pack_id)

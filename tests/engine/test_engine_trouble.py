@@ -100,6 +100,22 @@ def test_a_worker_that_dies_costs_only_the_run_that_kills_it(shared_ray, tmp_pat
     assert outcome(results) == {0: "done", 1: "failed", 2: "done"}
 
 
+@pytest.mark.ray
+@pytest.mark.slow
+def test_the_progress_within_a_pack_is_told_under_ray(shared_ray, tmp_path, toy, monkeypatch):
+    from raysweep.engine import tune as tune_engine
+
+    told, real = [], tune_engine.run_tune
+
+    def run(schedule, job, stopping, watch):
+        real(schedule, job, stopping, lambda progress: told.append(progress) or watch(progress))
+
+    monkeypatch.setattr(tune_engine, "run_tune", run)
+    raysweep.run(toy(task={"delay_s": 0.2}), store=tmp_path)
+    assert {each["steps"] for each in told} == {20}
+    assert any(0 < each["step"] < 20 for each in told)
+
+
 def stopped_after(monkeypatch, polls):
     """Makes the next inline session stop by itself after so many looks at the flag."""
     left = iter(range(polls))
