@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from raysweep.errors import StoreError
 from raysweep.identity import Configuration, Run
 from raysweep.results.results import Results
-from raysweep.space import Choice, Conditional, Fixed, Range, plain, values
+from raysweep.space import Choice, Conditional, Fixed, Range, values
 from raysweep.spec.model import Arm
 from raysweep.store import schema
 from raysweep.store.constants import MOST_FILES, constants
