@@ -26,9 +26,10 @@ def title(table: ResultTable, *, counted: bool = True) -> str:
     better = "lower" if table.report_direction == "min" else "higher"
     seeds, searched = "seeds" if counted else f"{table.seeds} seeds", ""
     if table.fresh_seeds:
-        seeds = f"{table.fresh_seeds} fresh seeds"
+        ended = "" if counted or table.seeds == table.fresh_seeds else f"{table.seeds} of "
+        seeds = f"{ended}{table.fresh_seeds} fresh seeds"
         searched = " on the seeds of the search"
-    where = f"; runs where {table.where}" if table.where else ""
+    where = f"; runs where {' '.join(table.where.split())}" if table.where else ""
     numbers = SPREADS[table.style.spread] + (" (n)" if counted else "")
     return (
         f"{table.sweep}: {table.report}{unit}, {numbers} over {seeds} at the configuration "
@@ -44,7 +45,8 @@ def mark(table: ResultTable) -> str:
         return ""
     tests = sorted({test for each in judged for test in each.tests})
     if not tests:
-        return "best of its column (no test: fewer than two seeds)"
+        untested = any(each.p_values for each in judged)  # else all are equal
+        return "best of its column" + (" (no test: fewer than two seeds)" if untested else "")
     over = " or ".join(TESTS[each] for each in tests)
     return (
         f"best of its column, or not significantly worse: two-sided {over}, Holm's correction over "
@@ -60,7 +62,8 @@ def notes(table: ResultTable) -> list[str]:
 def _standings(table: ResultTable) -> list[str]:
     found = []
     if any(each.status == "provisional" for each in table.cells):
-        found.append("? provisional: no configuration has all its seeds yet")
+        fresh = ", or fresh ones are still to end" if table.fresh_seeds else ""
+        found.append(f"? provisional: no configuration has all its seeds yet{fresh}")
     if any(each.status == "unreported" for each in table.cells):
         found.append("unreported: no fresh seed of the selected configuration has ended yet")
     return found

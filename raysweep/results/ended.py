@@ -106,7 +106,8 @@ class EndedRuns:
         if column not in self.table.column_names:
             return np.full(len(self.codes), np.nan)
         if column not in self._metrics:
-            self._metrics[column] = np.array(self.table[column].to_numpy(), np.float64)
+            found = np.array(self.table[column].to_numpy(), np.float64)
+            self._metrics[column] = np.where(np.isfinite(found), found, np.nan)
         return self._metrics[column]
 
     @functools.cached_property

@@ -1,11 +1,11 @@
 """The best trade-offs between two metrics: each arm's Pareto front."""
 
 import dataclasses
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raysweep.results.select import Candidate
+from raysweep.results.stats.summary import mean, std
 from raysweep.spec.model import Spec
 
 
@@ -65,14 +65,10 @@ def _point(task: str, estimator: str, candidate: Candidate, spec: Spec) -> Front
         estimator,
         candidate.configuration_id,
         candidate.assignment,
-        (statistics.fmean(first), statistics.fmean(second)),
-        (_std(first), _std(second)),
+        (mean(first), mean(second)),
+        (std(first), std(second)),
         candidate.seeds,
     )
-
-
-def _std(values: Sequence[float]) -> float | None:
-    return statistics.stdev(values) if len(values) > 1 else None
 
 
 def _beats(one: FrontPoint, other: FrontPoint, signs: Sequence[int]) -> bool:

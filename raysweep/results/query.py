@@ -62,7 +62,8 @@ def matching(runs: pads.Dataset, where: str) -> pa.ChunkedArray:
 def _group(name: str, columns: Sequence[str]) -> str:
     """The columns below a name as one nested value."""
     tree: dict[str, dict[str, str] | str] = {}
-    for column in columns:
+    once = {column.lower(): column for column in reversed(columns)}  # names in SQL have no case
+    for column in reversed(once.values()):
         first, _, rest = column.partition(".")
         if first != name:
             continue

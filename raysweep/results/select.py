@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import math
-import statistics
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from raysweep.results.ended import EndedRuns, Mask, Numbers, Places
+from raysweep.results.stats.summary import mean, std
 from raysweep.spec.model import Arm, Spec
 
 Status = Literal[
@@ -97,11 +97,17 @@ class Planned:
             known = self.well & ~np.isnan(values)
             codes, values = self.runs.codes[known], values[known]
             count = np.bincount(codes, minlength=self.runs.count)
-            total = np.bincount(codes, values, self.runs.count)
-            size = np.bincount(codes, np.abs(values), self.runs.count)
+            total, sizes = self._sums(codes, values), self._sums(codes, np.abs(values))
             with np.errstate(invalid="ignore", divide="ignore"):
-                self._means[metric] = Means(count, total / count, 1e-12 * size / count)
+                means, error = total / count, 1e-12 * sizes / count
+            if np.isinf(sizes).any():  # the sums are too large for a number, the means are not
+                values = values / count[codes]
+                means, error = self._sums(codes, values), 1e-12 * self._sums(codes, np.abs(values))
+            self._means[metric] = Means(count, means, error)
         return self._means[metric]
+
+    def _sums(self, codes: Places, values: Numbers) -> Numbers:
+        return np.asarray(np.bincount(codes, values, self.runs.count), np.float64)
 
     def of(self, arm: Arm) -> Places:
         """The arm's configurations that have runs on the seeds of the search."""
@@ -129,12 +135,13 @@ class Planned:
             return None
         sign = 1.0 if mode == "min" else -1.0
         losses, error = sign * found.mean[pool], found.error[pool]
-        near = pool[losses - error <= np.min(losses + error)]
+        with np.errstate(over="ignore"):
+            near = pool[losses - error <= np.min(losses + error)]
         # Sums in another order differ in the last bits: those that may tie are summed exactly.
         best = min(
             near.tolist(),
             key=lambda place: (
-                sign * statistics.fmean(self.values(place, select)),
+                sign * mean(self.values(place, select)),
                 self.runs.ids[place],
             ),
         )
@@ -297,8 +304,8 @@ class Selection:
         return Cell(
             *labels,
             self.status,
-            statistics.fmean(shown) if shown else None,
-            statistics.stdev(shown) if len(shown) > 1 else None,
+            mean(shown) if shown else None,
+            std(shown) if shown else None,
             len(shown),
             **self.counts,
             fresh_diverged=self.fresh_diverged,

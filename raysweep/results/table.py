@@ -11,7 +11,8 @@ from raysweep.results.front import FrontPoint
 from raysweep.results.select import Cell
 from raysweep.results.stats.bootstrap import mean_interval
 from raysweep.results.stats.comparison import TESTS, compare, holm, smallest_p
-from raysweep.results.stats.summary import Interval, sem
+from raysweep.results.stats.summary import Interval, sem, std
+from raysweep.results.stats.summary import mean as mean_of
 from raysweep.spec.options import Select
 
 Spread = Literal["std", "sem", "ci"]
@@ -74,7 +75,7 @@ class Judgement:
         p_values: Holm's adjusted p-value of each tested estimator against the best; None where
             no test was possible.
         tests: The tests that were made.
-        attainable: The smallest p-value that these tests could have given.
+        attainable: The smallest adjusted p-value that any of these tests could have given.
     """
 
     best: frozenset[str] = frozenset()
@@ -172,7 +173,7 @@ class ResultTable:
     def average(self, estimator: str) -> float | None:
         """Mean of the row's means; None unless every column's cell is selected."""
         means = [mean for task in self.tasks if (mean := self._mean(estimator, task)) is not None]
-        return statistics.fmean(means) if len(means) == len(self.tasks) else None
+        return mean_of(means) if len(means) == len(self.tasks) else None
 
     def rank(self, estimator: str) -> float | None:
         """Mean over tasks of its rank, 1 the best, among the estimators with a mean on each task.
@@ -214,7 +215,7 @@ class ResultTable:
         known = [each for each in row if each is not None]
         if any(each.keys() != known[0].keys() for each in known):
             return None
-        return {seed: statistics.fmean(each[seed] for each in known) for seed in known[0]}
+        return {seed: mean_of([each[seed] for each in known]) for seed in known[0]}
 
     def mean(self, estimator: str, column: Column) -> float | None:
         """What competes in a column: final means only."""
@@ -259,22 +260,19 @@ class ResultTable:
         first = next(each for each in self.estimators if each in best)
         champion = self.values(first, column)
         p_values: dict[str, float | None] = dict.fromkeys(others)
-        tests, attainable = set(), 0.0
+        tests, least = set(), []
         for each in others:
             own = self.values(each, column)
             made = compare(own, champion, self.style.test) if own and champion else None
             if made and own and champion:
                 p_values[each] = made.p_value
                 tests.add(made.test)
-                attainable = max(
-                    attainable, smallest_p(self.style.test, len(own), len(champion), made.paired)
-                )
+                least.append(smallest_p(self.style.test, len(own), len(champion), made.paired))
         tested = {each: p for each, p in p_values.items() if p is not None}
         p_values.update(zip(tested, holm(list(tested.values())), strict=True))
         equal = {each for each, p in p_values.items() if p is not None and p >= self.style.level}
-        return Judgement(
-            best, best | equal, p_values, frozenset(tests), min(1.0, attainable * len(tested))
-        )
+        attainable = min(1.0, min(least, default=0.0) * len(tested))
+        return Judgement(best, best | equal, p_values, frozenset(tests), attainable)
 
     def best(self, column: str) -> set[str]:
         """Estimators with a column's best mean, by the column's label."""
@@ -309,7 +307,7 @@ class ResultTable:
             return Entry(mean, word=word)
         if self.style.spread == "ci":
             return Entry(mean, interval=mean_interval(found), word=word)
-        spread = statistics.stdev(found) if self.style.spread == "std" else sem(found)
+        spread = std(found) if self.style.spread == "std" else sem(found)
         return Entry(mean, spread, word=word)
 
     def render(self, form: str) -> str:

@@ -1,6 +1,7 @@
 """The table in LaTeX, with booktabs."""
 
 import dataclasses
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -29,6 +30,15 @@ SPECIAL = {
     "≥": r"\ensuremath{\geq}",
     "≤": r"\ensuremath{\leq}",
     "∞": r"\ensuremath{\infty}",
+    "≈": r"\ensuremath{\approx}",
+    "≠": r"\ensuremath{\neq}",
+    "√": r"\ensuremath{\surd}",
+    "∇": r"\ensuremath{\nabla}",
+    "∂": r"\ensuremath{\partial}",
+    "∑": r"\ensuremath{\sum}",
+    "ϵ": r"\ensuremath{\epsilon}",
+    "ϕ": r"\ensuremath{\phi}",
+    "ς": r"\ensuremath{\varsigma}",
     "−": r"\ensuremath{-}",
     "→": r"\ensuremath{\to}",
     "–": "--",
@@ -49,7 +59,26 @@ HEAD = r"""% Compiles as it is; a paper that loads booktabs can \input it.
 """
 FOOT = r"\ifdefined\raysweepend\expandafter\raysweepend\fi" + "\n"
 INCHES = 0.083  # of a character, on the wide side
+WIDER = 0.11  # of a capital
+WIDEST = 0.145
 LEAST_WIDTH = 6.0
+GREEK = re.compile("GREEK (SMALL|CAPITAL) LETTER ([A-Z]+)")
+LATIN = {
+    "ALPHA": "A",
+    "BETA": "B",
+    "EPSILON": "E",
+    "ZETA": "Z",
+    "ETA": "H",
+    "IOTA": "I",
+    "KAPPA": "K",
+    "MU": "M",
+    "NU": "N",
+    "OMICRON": "O",
+    "RHO": "P",
+    "TAU": "T",
+    "CHI": "X",
+}
+"""Capitals that LaTeX has no command for, as they look like these."""
 
 
 def as_latex(table: ResultTable) -> str:
@@ -63,14 +92,7 @@ def as_latex(table: ResultTable) -> str:
             bold = estimator in table.judgement(column).bold
             row.append(rf"{{\boldmath\bfseries {text}}}" if bold else text)
         rows.append(row)
-    marked = mark(table)
-    # Where all have the same number of seeds, the caption has it, and columns are narrower.
-    caption = [
-        title(table, counted=table.seeds is None),
-        *([f"Bold: {marked}"] if marked else []),
-        *notes(table),
-    ]
-    parts = [_tabular(rows, "l" + "r" * len(table.columns), caption)]
+    parts = [_tabular(rows, "l" + "r" * len(table.columns), _caption(table))]
     if table.front_metrics:
         found = [[escaped(each) for each in row] for row in front_rows(table)]
         parts.append(_tabular(found, "l" * len(found[0]), [front_title(table)]))
@@ -78,14 +100,38 @@ def as_latex(table: ResultTable) -> str:
     return head.replace("HEIGHT", f"{_height(table):.1f}") + "".join(parts) + FOOT
 
 
+def _caption(table: ResultTable) -> list[str]:
+    # Where all have the same number of seeds, the caption has it, and columns are narrower.
+    marked = mark(table)
+    named = title(table, counted=table.seeds is None)
+    return [named, *([f"Bold: {marked}"] if marked else []), *notes(table)]
+
+
 def _width(table: ResultTable) -> float:
     """Inches that the rows take, about."""
     found = texts(table)
-    longest = [max(map(len, ["estimator", *table.estimators]))]
+    columns = [["estimator", *table.estimators]]
     for column in table.columns:
-        own = [len(found[estimator, column]) for estimator in table.estimators]
-        longest.append(max([len(column.label), *own]))
-    return sum(longest) * INCHES + 0.17 * len(longest)
+        own = [found[estimator, column] for estimator in table.estimators]
+        columns.append([column.label, *own])
+    widths = [_columns_width(columns), max(map(_text_width, " ".join(_caption(table)).split()))]
+    if table.front_metrics:
+        widths.append(_columns_width(list(zip(*front_rows(table), strict=True))))
+    return max(widths)
+
+
+def _columns_width(columns: Sequence[Sequence[str]]) -> float:
+    return sum(max(map(_text_width, each)) + 0.17 for each in columns)
+
+
+def _text_width(text: str) -> float:
+    return sum(map(_character_width, text))
+
+
+def _character_width(character: str) -> float:
+    if character in "WMmw@%" or (ord(character) > 127 and not character.isalpha()):
+        return WIDEST
+    return WIDER if character.isupper() or character in "<>=+#&~_" else INCHES
 
 
 def _height(table: ResultTable) -> float:
@@ -93,6 +139,8 @@ def _height(table: ResultTable) -> float:
 
 
 def _tabular(rows: Sequence[Sequence[str]], alignment: str, caption: Sequence[str]) -> str:
+    # After a rule, or the end of a row, these would be its argument.
+    rows = [["{}" * row[0].startswith(("[", "*")) + row[0], *row[1:]] for row in rows]
     lines = [" & ".join(row) + r" \\" for row in rows]
     text = ". ".join(_sentence(each) for each in caption)
     return "\n".join(
@@ -139,14 +187,17 @@ def _number(text: str) -> str:
 
 def escaped(text: str) -> str:
     """Plain text as LaTeX takes it; Greek letters become mathematics."""
-    return "".join(_character(each) for each in text)
+    return "".join(_character(each) for each in unicodedata.normalize("NFC", text))
 
 
 def _character(character: str) -> str:
     if character in SPECIAL:
         return SPECIAL[character]
-    name = unicodedata.name(character, "")
-    if name.startswith("GREEK SMALL LETTER ") and "WITH" not in name:
-        letter = name.removeprefix("GREEK SMALL LETTER ").lower().replace("lamda", "lambda")
-        return rf"\ensuremath{{\{letter}}}" if letter.isalpha() else character
-    return character
+    found = GREEK.fullmatch(unicodedata.name(character, ""))
+    if not found:
+        return character
+    size, letter = found.groups()
+    if letter == "OMICRON" or (size == "CAPITAL" and letter in LATIN):
+        return LATIN[letter] if size == "CAPITAL" else "o"
+    letter = letter.replace("LAMDA", "LAMBDA")
+    return rf"\ensuremath{{\{letter.capitalize() if size == 'CAPITAL' else letter.lower()}}}"

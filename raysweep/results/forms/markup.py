@@ -39,7 +39,7 @@ def _rows(rows: Sequence[Sequence[str]], rule: str) -> str:
 
 
 def _in_a_cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
 
 
 def as_html(table: ResultTable) -> str:

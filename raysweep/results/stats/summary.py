@@ -30,7 +30,10 @@ def mean(values: Sequence[float]) -> float:
     Raises:
         ValueError: If there is none, or one is not finite.
     """
-    return statistics.fmean(known(values))
+    try:
+        return statistics.fmean(known(values))
+    except OverflowError:  # of their sum
+        return math.fsum(value / len(values) for value in values)
 
 
 def std(values: Sequence[float]) -> float | None:
@@ -42,7 +45,12 @@ def std(values: Sequence[float]) -> float | None:
     Raises:
         ValueError: If there is none, or one is not finite.
     """
-    return statistics.stdev(values) if len(known(values)) > 1 else None
+    if len(known(values)) < 2:
+        return None
+    try:
+        return statistics.stdev(values)
+    except OverflowError:  # of their squares
+        return 2.0**600 * statistics.stdev([value / 2.0**600 for value in values])
 
 
 def sem(values: Sequence[float]) -> float | None:
