@@ -258,3 +258,10 @@ def test_an_arm_that_the_file_lacks_is_blank():
 def test_a_style_is_checked(style, message):
     with pytest.raises(SpecError, match=message):
         Style(**style)
+
+
+@pytest.mark.parametrize("status", ["provisional", "diverged"])
+def test_values_that_are_not_final_are_not_compared(status):
+    table = table_of(cell("a", "A", [1.0, 2.0], status), cell("b", "A", [1.0, 2.0]))
+    found = [table.values(each, Column("task", "A")) for each in "ab"]
+    assert found == [None, {0: 1.0, 1: 2.0}]
