@@ -183,7 +183,10 @@ def test_results_from_before_a_setting_was_declared_stay_in_the_table(inline, to
         table = results.store.files.read_table(name)
         place = table.schema.get_field_index("param.task.size")
         nulls = pa.nulls(table.num_rows, pa.int64())
+        table = table.set_column(place, table.schema.field(place), nulls)
+        place = table.schema.get_field_index("definition")  # its defaults were others, too
+        before = pa.array(["before"] * table.num_rows)
         results.store.files.write_table(
-            name, table.set_column(place, table.schema.field(place), nulls)
+            name, table.set_column(place, table.schema.field(place), before)
         )
     assert results.table().cells[0].status == "selected"
