@@ -24,7 +24,7 @@ quickstart: $(RUNTIME)  ## Run examples/quickstart.yaml on this machine and prin
 	$(BIN)/raysweep run examples/quickstart.yaml
 
 test: $(DEV)  ## Run all tests (ARGS="-k name" for some)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 lint: $(DEV)  ## Check style, format and types
 	$(BIN)/ruff check .

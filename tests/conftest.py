@@ -23,6 +23,13 @@ def pytest_addoption(parser):
     parser.addoption("--data", help="folder of the data sets [$RAYSWEEP_DATA or ../shared/data]")
 
 
+def pytest_collection_modifyitems(items):
+    """Of several processes one has all tests with Ray, and the tests of a file stay together."""
+    for item in items:
+        group = "ray" if item.get_closest_marker("ray") else item.location[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def data_folder(request):
     """The folder of the real data sets; skips where there is none."""
