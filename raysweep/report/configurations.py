@@ -11,9 +11,7 @@ MOST_SEEDS = 100  # of a configuration, whose values are shown
 
 def configurations_section(tables: Tables) -> Views:
     """For every metric, the configuration of each arm with the metric's value of each seed."""
-    views = {
-        str(place): (_table(table),) for place, table in enumerate(tables.by_metric.values())
-    }
+    views = {str(place): (_table(table),) for place, table in enumerate(tables.by_metric.values())}
     return Views((tables.control("configurations-metric"),), views)
 
 

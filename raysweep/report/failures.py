@@ -48,9 +48,7 @@ def _lost(runs: pa.Table) -> list[Table]:
 def _grouped(table: pa.Table, keys: list[str], more: list[tuple[str, str]]) -> list[dict[str, Any]]:
     """Rows with equal keys, the most frequent first."""
     found = table.group_by(keys).aggregate([([], "count_all"), *more]).to_pylist()
-    return sorted(
-        found, key=lambda each: (-each["count_all"], *(str(each[key]) for key in keys))
-    )
+    return sorted(found, key=lambda each: (-each["count_all"], *(str(each[key]) for key in keys)))
 
 
 def _table(caption: str, head: tuple[str, ...], groups: list[dict[str, Any]]) -> list[Table]:

@@ -61,7 +61,9 @@ def _made_with(found: Provenance) -> Table | None:
             rows.append(row([name, f"{len(counts) - MOST} others", f"{rest:,}"]))
     if not rows:
         return None
-    return Table("What the runs were made with", ("", "value", "runs"), tuple(rows), (), frozenset({2}))
+    return Table(
+        "What the runs were made with", ("", "value", "runs"), tuple(rows), (), frozenset({2})
+    )
 
 
 def _value(value: Any) -> str:

@@ -5,13 +5,17 @@
   const palette = JSON.parse(document.getElementById("palette").textContent);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const FONT = { family: "system-ui, -apple-system, 'Liberation Sans', sans-serif", size: 12 };
-  const CONFIG = { displaylogo: false, responsive: true };
+  const CONFIG = {
+    displaylogo: false,
+    responsive: true,
+    modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
+  };
   let printing = false;
 
   const theme = () =>
     dark.matches && !printing
-      ? { ink: "#e6e8eb", grid: "#333a44", box: "#1e2329", places: palette.dark }
-      : { ink: "#1b1f24", grid: "#dddddd", box: "#ffffff", places: palette.light };
+      ? { ink: "#e6e8eb", soft: "#a5adb8", grid: "#333a44", box: "#1e2329", places: palette.dark, shades: palette.darkShades }
+      : { ink: "#1b1f24", soft: "#57606a", grid: "#dddddd", box: "#ffffff", places: palette.light, shades: palette.lightShades };
 
   const faint = (hex) =>
     `rgba(${[1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)).join(",")},0.2)`;
@@ -20,7 +24,7 @@
     const place = trace.meta && trace.meta.place;
     if (trace.type === "parcoords") {
       const font = { ...FONT, color: look.ink };
-      return { ...trace, labelfont: font, tickfont: font, rangefont: font };
+      return { ...trace, labelfont: font, tickfont: font, rangefont: font, line: { ...trace.line, colorscale: look.shades } };
     }
     if (place === undefined) return trace;
     const color = look.places[place % look.places.length];
@@ -32,14 +36,15 @@
     return own;
   }
 
-  function laidOut(layout, look, height) {
+  function laidOut(layout, look, height, log) {
     const axis = { gridcolor: look.grid, zerolinecolor: look.grid, linecolor: look.grid, automargin: true };
     return {
-      margin: { l: 60, r: 12, t: 12, b: 48 },
+      margin: { l: 60, r: 12, t: 30, b: 48 },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: look.soft, activecolor: look.ink },
       hoverlabel: { bgcolor: look.box, bordercolor: look.ink, font: { ...FONT, color: look.ink }, namelength: -1 },
       ...layout,
       xaxis: { ...axis, ...layout.xaxis },
-      yaxis: { ...axis, ...layout.yaxis },
+      yaxis: { ...axis, ...layout.yaxis, ...(log ? { type: "log", range: undefined, autorange: true } : {}) },
       font: { ...FONT, color: look.ink },
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
@@ -57,11 +62,12 @@
     const views = JSON.parse(document.getElementById(`data-${section.dataset.figure}`).textContent);
     const hidden = new Set();
     const plots = [...section.querySelectorAll(".plot")];
+    const log = section.querySelector("[data-log]");
     const draw = (plot) => {
       const look = theme();
       const view = structuredClone(views[plot.id][chosen(section)]);
       const data = view.data.map((trace) => coloured(trace, look, hidden));
-      const layout = laidOut(view.layout, look, Number(plot.dataset.height));
+      const layout = laidOut(view.layout, look, Number(plot.dataset.height), log !== null && log.checked);
       // What is laid out at a fixed width stays so unless it is drawn anew.
       return Plotly.react(plot, data, layout, CONFIG);
     };

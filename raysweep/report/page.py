@@ -68,7 +68,7 @@ def page(results: Results, select: str | None = None) -> Page:
         statistics_section(tables),
         configurations_section(tables),
         tuple(failures_section(snapshot)),
-        results.spec.text,
+        (results.store.files.read("sweep.yaml") or b"").decode(errors="replace"),
     )
 
 

@@ -78,12 +78,14 @@ class Plot:
         height: Pixels.
         views: By the keys of the controls' options, joined by a space: Plotly's `data` and
             `layout`.
+        width: Pixels that it needs at least: a narrower page scrolls it; 0 for none.
     """
 
     name: str
     title: str
     height: int
     views: Mapping[str, Mapping[str, Any]]
+    width: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +101,7 @@ class Figure:
         legend: Place and label of each estimator that is drawn in its colour.
         missing: Why there is none; empty where there is.
         webgl: Whether a browser needs WebGL for it.
+        log: Whether the y axes may be made logarithmic.
     """
 
     name: str
@@ -109,6 +112,7 @@ class Figure:
     legend: tuple[tuple[int, str], ...] = ()
     missing: str = ""
     webgl: bool = False
+    log: bool = False
 
 
 def row(texts: Iterable[object]) -> tuple[Text, ...]:

@@ -28,8 +28,9 @@ ARM_HEAD = (
 )
 ARM_NOTES = (
     "n: seeds of the selected configuration; std: sample standard deviation; sem: std / √n; "
-    "interval: studentised bootstrap of the mean, none for fewer than five seeds; configurations "
-    "that have ended runs, and those of them lost to a diverged or failed seed or to early stopping",
+    "interval: studentised bootstrap of the mean, none for fewer than five seeds; "
+    "configurations: those that have ended runs, and how many of them a diverged or failed seed "
+    "or early stopping took out",
 )
 NORMALISED = (
     "scores: on each task linear, 0 the worst estimator's mean and 1 the best one's; they depend "
@@ -88,7 +89,9 @@ def _compared(table: ResultTable) -> tuple[Values, list[str]]:
         for cell in table.cells
         if cell.status == "selected" and (found := finite(cell.values))
     }
-    tasks = [task for task in table.tasks if any((each, task) in known for each in table.estimators)]
+    tasks = [
+        task for task in table.tasks if any((each, task) in known for each in table.estimators)
+    ]
     whole = [each for each in table.estimators if all((each, task) in known for task in tasks)]
     values = {each: {task: known[each, task] for task in tasks} for each in whole}
     notes = []
@@ -101,7 +104,9 @@ def _compared(table: ResultTable) -> tuple[Values, list[str]]:
 
 def _iqm(table: ResultTable, values: Values, tasks: list[str], notes: list[str]) -> list[Table]:
     lower = table.report_direction == "min"
-    scored = {task: scores({each: own[task] for each, own in values.items()}, lower) for task in tasks}
+    scored = {
+        task: scores({each: own[task] for each, own in values.items()}, lower) for task in tasks
+    }
     known = {task: found for task, found in scored.items() if found is not None}
     if not known:
         return []
@@ -114,9 +119,7 @@ def _iqm(table: ResultTable, values: Values, tasks: list[str], notes: list[str])
     equal = [task for task, found in scored.items() if found is None]
     below = [NORMALISED, "interval: stratified bootstrap over seeds; none with too few values"]
     below += [f"no scores, all means are equal: {', '.join(equal)}"] if equal else []
-    caption = (
-        f"Interquartile mean (IQM) over tasks of normalised {table.report}; higher is better"
-    )
+    caption = f"Interquartile mean (IQM) over tasks of normalised {table.report}; higher is better"
     head = ("estimator", "tasks", "values", "IQM of scores", "95 % interval")
     return [Table(caption, head, tuple(rows), (*below, *notes), frozenset({1, 2, 3, 4}))]
 

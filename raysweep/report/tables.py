@@ -92,9 +92,7 @@ def front_table(table: ResultTable) -> Table | None:
     if not table.front_metrics:
         return None
     head, *rows = front_rows(table)
-    return Table(
-        front_title(table), tuple(head), tuple(tuple(map(Text, each)) for each in rows)
-    )
+    return Table(front_title(table), tuple(head), tuple(tuple(map(Text, each)) for each in rows))
 
 
 def _with_means(table: ResultTable) -> Table:

@@ -9,8 +9,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
 from plotly.offline import get_plotlyjs
 
 from raysweep.errors import SpecError
@@ -20,6 +23,7 @@ from raysweep.results.figures.style import COLOURS, MARKERS
 from raysweep.results.results import Results
 
 SIGNS = ("", "○", "▲", "■", "◆", "▼", "✚", "✖")  # of MARKERS, in a legend
+SHADES = 9
 BLACK, WHITE = "#000000", "#f2f2f2"  # black lines are lost on a dark page
 
 
@@ -59,13 +63,14 @@ def render(what: Page) -> str:
     )
     template = environment.from_string((own / "page.html").read_text(encoding="utf-8"))
     drawn = any(figure.plots for figure in what.figures)
-    dark = [WHITE if colour == BLACK else colour for colour in COLOURS]
     return template.render(
         page=what,
         style=Markup((own / "page.css").read_text(encoding="utf-8")),
         script=_script((own / "page.js").read_text(encoding="utf-8")),
         plotly=_script(get_plotlyjs()) if drawn else "",
-        palette=_json({"light": list(COLOURS), "dark": dark}),
+        # Plotly's parallel coordinates compile their drawing when it is known; still no network.
+        evaluates=any(figure.webgl and figure.plots for figure in what.figures),
+        palette=_json(_palette()),
         data={figure.name: _json(_drawings(figure)) for figure in what.figures},
         colours=len(COLOURS),
         signs=SIGNS[: len(MARKERS)],
@@ -74,6 +79,22 @@ def render(what: Page) -> str:
 
 def _drawings(figure: Figure) -> dict[str, Any]:
     return {plot.name: plot.views for plot in figure.plots}
+
+
+def _palette() -> dict[str, Any]:
+    """Colours of estimators, and shades from worst to best, which stand out from the page."""
+    viridis = colormaps["viridis"]
+
+    def shades(low: float, high: float) -> list[list[Any]]:
+        ends = np.linspace(0, 1, SHADES)
+        return [[end, to_hex(viridis(low + end * (high - low)))] for end in ends.tolist()]
+
+    return {
+        "light": list(COLOURS),
+        "dark": [WHITE if colour == BLACK else colour for colour in COLOURS],
+        "lightShades": shades(0, 0.92),
+        "darkShades": shades(0.3, 1),
+    }
 
 
 def _json(data: Any) -> Markup:

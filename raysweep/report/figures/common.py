@@ -1,6 +1,7 @@
 """What the report's figures share: numbers as JSON has them, labels as Plotly takes them."""
 
 import math
+import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from raysweep.results.figures.style import MARKERS
 POINTS = 60_000  # of all lines of one figure together: some 3 MB
 FEWEST = 40  # of a line, however many there are
 DIGITS = 8  # significant, of a number in a figure; hovering shows six or fewer
+WIDE, LINES = 18, 3  # letters of a line, and lines, of a label beside an axis
 HEIGHT = 300  # pixels of a panel of lines
 _SYMBOLS: Mapping[str, str] = {
     "": "circle",
@@ -57,6 +59,14 @@ def label(text: str) -> str:
     return text
 
 
+def short(text: str, width: int = WIDE) -> str:
+    """A label beside an axis: a few short lines, the end left out where it needs more."""
+    lines = textwrap.wrap(text, width)
+    if len(lines) > LINES:
+        lines = [*lines[: LINES - 1], f"{lines[LINES - 1][: width - 1]}…"]
+    return "<br>".join(map(label, lines))
+
+
 def symbol(mark: str) -> str:
     """Plotly's name of a marker of ours."""
     return _SYMBOLS[mark if mark in MARKERS else ""]
@@ -64,7 +74,7 @@ def symbol(mark: str) -> str:
 
 def axis(title: str, **more: Any) -> dict[str, Any]:
     """An axis with this title."""
-    return {"title": {"text": label(title)}, **more}
+    return {"title": {"text": label(title), "standoff": 10}, **more}
 
 
 def empty(text: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from raysweep.errors import SpecError
 from raysweep.report.figures.common import (
@@ -25,7 +26,7 @@ from raysweep.results.figures.drawing.curves import footnotes, summary
 from raysweep.results.figures.scope import Numbers, curve_metrics
 from raysweep.results.select import Selection
 
-Places = Sequence[Sequence[Numbers]]
+Places = Sequence[Sequence[NDArray[Any]]]
 
 
 def curves_figure(
@@ -86,7 +87,7 @@ def _figure(name: str, title: str, what: CurvesFigure, places: Places, control: 
         ]
     )
     legend = tuple((place, text) for place, text in what.labels.values())
-    return Figure(name, title, caption, plots, (control,), legend)
+    return Figure(name, title, caption, plots, (control,), legend, log=True)
 
 
 def _drawing(

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from raysweep.errors import SpecError
-from raysweep.report.figures.common import axis, label, numbers
+from raysweep.report.figures.common import axis, label, numbers, short
 from raysweep.report.parts import Figure, Plot, choices
 from raysweep.report.snapshot import Snapshot
 from raysweep.results.figures import heatmaps, planes
 from raysweep.results.figures.heatmaps import HeatmapFigure, HeatmapPanel, HeatmapRequest
 from raysweep.results.figures.planes import Plane
 from raysweep.results.figures.scope import Numbers
-from raysweep.results.figures.style import axis_label, sentence
+from raysweep.results.figures.style import axis_label, colour, sentence
 
 MOST_SETTINGS = 8  # with a heatmap of their own
 MOST_PLANES = 300  # drawings over two settings
+MOST_TEXTS = 12  # columns with numbers in their cells
 ROW = 34  # pixels
 
 
@@ -31,16 +32,13 @@ def heatmap_figure(results: Snapshot, select: str) -> Figure:
     settings = searched(results)
     found: list[HeatmapFigure] = []
     try:
-        for setting in settings[:MOST_SETTINGS] or [None]:
+        for setting in settings[:MOST_SETTINGS] or (None,):
             found.append(heatmaps.prepare(results, HeatmapRequest(select=select, over=setting)))
     except SpecError as error:
         return Figure(name, title, missing=str(error))
     plots = []
     for place, estimator in enumerate(panel.estimator for panel in found[0].panels):
-        views = {
-            str(key): _panel(what, what.panels[place], place)
-            for key, what in enumerate(found)
-        }
+        views = {str(key): _panel(what, what.panels[place]) for key, what in enumerate(found)}
         height = 90 + ROW * len(found[0].tasks)
         plots.append(Plot(f"{name}-{place}", estimator, height, views))
     what = found[0]
@@ -50,7 +48,7 @@ def heatmap_figure(results: Snapshot, select: str) -> Figure:
             f"{what.sweep}: {axis_label(what.metric, what.unit)}, mean over seeds of the best "
             "configuration at each value",
             "lighter is better, on a scale for each task",
-            "?: provisional, seeds are missing",
+            "?: provisional, seeds are missing; blank: no configuration to show",
             f"{left} more settings are searched" if left > 0 else "",
         ]
     )
@@ -85,7 +83,7 @@ def planes_figure(results: Snapshot, select: str) -> Figure:
             "configuration at each pair of values",
             "lighter is better, on a scale for each task",
             "outlined: selected",
-            "?: provisional, seeds are missing",
+            "?: provisional, seeds are missing; blank: no configuration to show",
             f"{len(found)} of {len(pairs)} pairs of settings" if len(found) < len(pairs) else "",
         ]
     )
@@ -99,47 +97,48 @@ def planes_figure(results: Snapshot, select: str) -> Figure:
 _FEW = "expected a sweep that searches two settings, got fewer; give another a list of values"
 
 
-def _panel(what: HeatmapFigure, panel: HeatmapPanel, place: int) -> dict[str, Any]:
-    cells = _cells(
-        [column.label for column in panel.columns],
-        list(what.tasks),
-        (panel.means, panel.scores, panel.provisional),
-        (what.setting, "task"),
-    )
-    layout = {
-        "xaxis": axis(what.setting, type="category"),
-        "yaxis": {"type": "category", "autorange": "reversed"},
-    }
+def _panel(what: HeatmapFigure, panel: HeatmapPanel) -> dict[str, Any]:
+    x = [column.label for column in panel.columns]
+    cells = _cells((panel.means, panel.scores, panel.provisional), (what.setting, "task"))
+    down = {**_along(what.tasks), "range": [len(what.tasks) - 0.5, -0.5]}
+    layout = {"xaxis": axis(what.setting, **_along(x)), "yaxis": down}
     return {"data": [cells], "layout": layout}
 
 
 def _plane(panel: Plane, settings: tuple[str, str]) -> dict[str, Any]:
     x, y = ([column.label for column in columns] for columns in (panel.x, panel.y))
-    cells = _cells(x, y, (panel.means, panel.scores, panel.provisional), settings)
-    outline: list[dict[str, Any]] = []
-    if panel.selected is not None:
-        row, column = panel.selected
-        outline.append(
-            {
-                "type": "rect",
-                "x0": column - 0.5,
-                "x1": column + 0.5,
-                "y0": row - 0.5,
-                "y1": row + 0.5,
-                "line": {"width": 3, "color": "#D55E00"},
-            }
-        )
+    cells = _cells((panel.means, panel.scores, panel.provisional), settings)
     layout = {
-        "xaxis": axis(settings[0], type="category"),
-        "yaxis": axis(settings[1], type="category"),
-        "shapes": outline,
+        "xaxis": axis(settings[0], **_along(x)),
+        "yaxis": axis(settings[1], **_along(y)),
+        "shapes": [] if panel.selected is None else [_outline(*panel.selected)],
     }
     return {"data": [cells], "layout": layout}
 
 
+def _outline(row: int, column: int) -> dict[str, Any]:
+    return {
+        "type": "rect",
+        "x0": column - 0.5,
+        "x1": column + 0.5,
+        "y0": row - 0.5,
+        "y1": row + 0.5,
+        "line": {"width": 3, "color": colour(1)},
+    }
+
+
+def _along(labels: Sequence[str]) -> dict[str, Any]:
+    """An axis with a label at each place: labels may be alike once they are cut."""
+    return {
+        "tickvals": list(range(len(labels))),
+        "ticktext": [short(each) for each in labels],
+        "range": [-0.5, len(labels) - 0.5],
+        "showgrid": False,
+        "zeroline": False,
+    }
+
+
 def _cells(
-    x: Sequence[str],
-    y: Sequence[str],
     values: tuple[Numbers, Numbers, Sequence[Sequence[bool]]],
     names: tuple[str, str],
 ) -> dict[str, Any]:
@@ -147,8 +146,6 @@ def _cells(
     means, scores, provisional = values
     return {
         "type": "heatmap",
-        "x": [label(each) for each in x],
-        "y": [label(each) for each in y],
         "z": [numbers(each) for each in scores],
         "zmin": 0,
         "zmax": 1,
@@ -160,7 +157,7 @@ def _cells(
             [_text(mean, flag) for mean, flag in zip(row, flags, strict=True)]
             for row, flags in zip(means.tolist(), provisional, strict=True)
         ],
-        "texttemplate": "%{text}" if len(x) <= 12 else "",
+        "texttemplate": "%{text}" if means.shape[1] <= MOST_TEXTS else "",
         "customdata": [numbers(each) for each in means],
         "hoverongaps": False,
         "hovertemplate": f"{label(names[0])}: %{{x}}<br>{label(names[1])}: %{{y}}<br>"

@@ -16,6 +16,7 @@ from raysweep.results.figures.style import axis_label, sentence
 
 MOST_LINES = 20_000  # of all arms together
 FEWEST_LINES = 50  # of an arm
+AXIS = 105  # pixels from one to the next, at least
 NOWHERE = -0.15  # on an axis: where a setting does not apply
 
 
@@ -26,6 +27,7 @@ def parallel_figure(results: Snapshot, select: str) -> Figure:
         what = parallel.prepare(results, ParallelRequest(select=select))
     except SpecError as error:
         return Figure(name, title, missing=str(error))
+    widest = AXIS * max(len(panel.axes) for panel in what.panels)
     most = max(FEWEST_LINES, MOST_LINES // len(what.panels))
     views = {str(place): _panel(panel, most) for place, panel in enumerate(what.panels)}
     arms = [
@@ -36,7 +38,7 @@ def parallel_figure(results: Snapshot, select: str) -> Figure:
         name,
         title,
         _caption(what, most),
-        (Plot("parallel-0", "", 380, views),),
+        (Plot("parallel-0", "", 380, views, widest),),
         (choices("parallel-arm", "Arm", arms),),
         webgl=True,
     )
@@ -67,12 +69,7 @@ def _panel(panel: ParallelPanel, most: int) -> dict[str, Any]:
     dimensions = [
         _dimension(axis, panel.places[shown, place]) for place, axis in enumerate(panel.axes)
     ]
-    line = {
-        "color": numbers(panel.scores[shown]),
-        "colorscale": "Viridis",
-        "cmin": 0,
-        "cmax": 1,
-    }
+    line = {"color": numbers(panel.scores[shown]), "cmin": 0, "cmax": 1}
     trace = {"type": "parcoords", "line": line, "dimensions": dimensions}
     return {"data": [trace], "layout": {"margin": {"l": 70, "r": 70, "t": 60, "b": 30}}}
 

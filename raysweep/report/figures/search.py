@@ -53,10 +53,12 @@ def search_figure(results: Snapshot, select: str) -> Figure:
         ]
     )
     legend = tuple(sorted({(line.place, line.estimator) for line in lines}))
-    return Figure(name, title, caption, plots, legend=legend)
+    return Figure(name, title, caption, plots, legend=legend, log=True)
 
 
-_NOTHING = "expected a sweep that searches a setting, got one without; give a setting a list of values"
+_NOTHING = (
+    "expected a sweep that searches a setting, got one without; give a setting a list of values"
+)
 
 
 def _panel(what: SearchFigure, panel: SearchPanel, lines: int) -> dict[str, Any]:
@@ -68,7 +70,7 @@ def _panel(what: SearchFigure, panel: SearchPanel, lines: int) -> dict[str, Any]
 
 
 def _traces(line: Progress, lines: int) -> list[dict[str, Any]]:
-    dots = thinned(len(line.at), lines) if len(line.at) else []
+    dots = thinned(len(line.at), lines)
     meta = {"place": line.place}
     tail = f"configuration %{{x}}<br>%{{y:.6g}}<extra>{label(line.estimator)}</extra>"
     scattered = {
@@ -76,7 +78,7 @@ def _traces(line: Progress, lines: int) -> list[dict[str, Any]]:
         "mode": "markers",
         "x": numbers(line.at[dots]),
         "y": numbers(line.means[dots]),
-        "marker": {"size": 4, "opacity": 0.5},
+        "marker": {"size": 6, "opacity": 0.5},
         "hovertemplate": tail,
         "meta": meta,
     }

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from raysweep.errors import SpecError
-from raysweep.report.figures.common import axis, empty, label, numbers
+from raysweep.report.figures.common import axis, empty, label, numbers, short
 from raysweep.report.parts import Figure, Plot, choices
 from raysweep.report.snapshot import Snapshot
 from raysweep.results.figures import seeds, style
@@ -63,10 +63,8 @@ def _caption(found: Sequence[SeedsFigure]) -> str:
 def _panel(what: SeedsFigure, panel: SeedsPanel) -> dict[str, Any]:
     if not panel.rows:
         return empty("nothing has ended")
-    data = [
-        trace for height, row in enumerate(panel.rows) for trace in _traces(row, float(height))
-    ]
-    names = [f"{label(row.estimator)}{_standing(row)}" for row in panel.rows]
+    data = [trace for height, row in enumerate(panel.rows) for trace in _traces(row, float(height))]
+    names = [f"{short(row.estimator)}{_standing(row)}" for row in panel.rows]
     y = {
         "tickvals": list(range(len(names))),
         "ticktext": names,
@@ -74,7 +72,10 @@ def _panel(what: SeedsFigure, panel: SeedsPanel) -> dict[str, Any]:
         "showgrid": False,
         "zeroline": False,
     }
-    return {"data": data, "layout": {"xaxis": axis(style.axis_label(what.metric, what.unit)), "yaxis": y}}
+    return {
+        "data": data,
+        "layout": {"xaxis": axis(style.axis_label(what.metric, what.unit)), "yaxis": y},
+    }
 
 
 def _standing(row: SeedsRow) -> str:
