@@ -12,10 +12,7 @@
   };
   let printing = false;
 
-  const theme = () =>
-    dark.matches && !printing
-      ? { ink: "#e6e8eb", soft: "#a5adb8", grid: "#333a44", box: "#1e2329", places: palette.dark, shades: palette.darkShades }
-      : { ink: "#1b1f24", soft: "#57606a", grid: "#dddddd", box: "#ffffff", places: palette.light, shades: palette.lightShades };
+  const theme = () => (dark.matches && !printing ? palette.dark : palette.light);
 
   const faint = (hex) =>
     `rgba(${[1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)).join(",")},0.2)`;
@@ -58,6 +55,22 @@
   const chosen = (section) =>
     [...section.querySelectorAll("[data-control]")].map((each) => each.value).join(" ");
 
+  // What WebGL draws is gone when the page is printed: a picture stands in for it on paper.
+  async function picture(plot, view) {
+    const data = view.data.map((trace) => coloured(trace, palette.light, new Set()));
+    const layout = laidOut(view.layout, palette.light, Number(plot.dataset.height), false);
+    const size = { format: "png", width: PRINTED, height: layout.height, scale: 2 };
+    const src = await Plotly.toImage({ data, layout }, size);
+    let image = plot.previousElementSibling;
+    if (image === null || image.tagName !== "IMG") {
+      image = document.createElement("img");
+      image.className = "printed";
+      image.alt = plot.getAttribute("aria-label");
+      plot.before(image);
+    }
+    image.src = src;
+  }
+
   function figure(section) {
     const views = JSON.parse(document.getElementById(`data-${section.dataset.figure}`).textContent);
     const hidden = new Set();
@@ -68,8 +81,8 @@
       const view = structuredClone(views[plot.id][chosen(section)]);
       const data = view.data.map((trace) => coloured(trace, look, hidden));
       const layout = laidOut(view.layout, look, Number(plot.dataset.height), log !== null && log.checked);
-      // What is laid out at a fixed width stays so unless it is drawn anew.
-      return Plotly.react(plot, data, layout, CONFIG);
+      Plotly.react(plot, data, layout, CONFIG);
+      if (section.dataset.webgl !== undefined && !printing) picture(plot, view);
     };
     for (const button of section.querySelectorAll("[data-place]")) {
       const place = Number(button.dataset.place);
@@ -83,11 +96,7 @@
   }
 
   function webgl() {
-    try {
-      return Boolean(document.createElement("canvas").getContext("webgl"));
-    } catch {
-      return false;
-    }
+    return document.createElement("canvas").getContext("webgl") !== null;
   }
 
   function swatches() {
@@ -116,10 +125,7 @@
     });
   }
 
-  const all = () => {
-    swatches();
-    drawings.forEach((draw) => draw());
-  };
+  const all = () => [swatches, ...drawings].forEach((draw) => draw());
   const printed = (now) => {
     printing = now;
     all();

@@ -26,6 +26,7 @@ class Page:
         summary: What was run, in one sentence.
         origin: Where the numbers come from.
         table: The result tables.
+        left_out: Metrics that the page has no room for.
         front: The Pareto fronts; None where one metric selects.
         figures: In their order.
         statistics: Arm by arm and over tasks.
@@ -38,6 +39,7 @@ class Page:
     summary: str
     origin: Origin
     table: Views
+    left_out: tuple[str, ...]
     front: Table | None
     figures: tuple[Figure, ...]
     statistics: Views
@@ -63,6 +65,7 @@ def page(results: Results, select: str | None = None) -> Page:
         _summary(snapshot),
         origin_section(snapshot),
         table_views(tables),
+        tables.left_out,
         front_table(tables.first),
         _figures(snapshot, tables),
         statistics_section(tables),

@@ -12,6 +12,7 @@ from raysweep.results.forms.parts import entry_text, front_rows, front_title, te
 from raysweep.results.select import Selection, selections
 from raysweep.results.table import Column, Entry, ResultTable, Style
 
+MOST_CELLS = 4000  # of all metrics together: each has a dozen numbers in the page
 STATISTICS = {
     "std": "mean ± standard deviation",
     "sem": "mean ± standard error",
@@ -27,10 +28,12 @@ class Tables:
     Args:
         by_metric: With the standard deviation, the metrics that select first, the rest by name;
             those of which no cell has a value are left out.
+        left_out: Metrics that the page has no room for.
         selections: What each arm's cell shows, arm by arm.
     """
 
     by_metric: Mapping[str, ResultTable]
+    left_out: tuple[str, ...]
     selections: Sequence[Selection]
 
     @property
@@ -72,7 +75,9 @@ def result_tables(results: Snapshot, select: str | None) -> Tables:
                 report_direction=about["direction"],
                 unit=about["unit"],
             )
-    return Tables(found, chosen)
+    most = max(len(leading), MOST_CELLS // max(1, len(chosen)))
+    kept = dict(list(found.items())[:most])
+    return Tables(kept, tuple(each for each in found if each not in kept), chosen)
 
 
 def table_views(tables: Tables) -> Views:

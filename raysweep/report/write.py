@@ -24,6 +24,8 @@ from raysweep.results.results import Results
 
 SIGNS = ("", "○", "▲", "■", "◆", "▼", "✚", "✖")  # of MARKERS, in a legend
 SHADES = 9
+LIGHT = {"ink": "#1b1f24", "soft": "#57606a", "grid": "#dddddd", "box": "#ffffff"}
+DARK = {"ink": "#e6e8eb", "soft": "#a5adb8", "grid": "#333a44", "box": "#1e2329"}
 BLACK, WHITE = "#000000", "#f2f2f2"  # black lines are lost on a dark page
 
 
@@ -82,19 +84,21 @@ def _drawings(figure: Figure) -> dict[str, Any]:
 
 
 def _palette() -> dict[str, Any]:
-    """Colours of estimators, and shades from worst to best, which stand out from the page."""
-    viridis = colormaps["viridis"]
+    """Colours on a light and on a dark page: of text, of estimators, of scores from worst to best.
 
-    def shades(low: float, high: float) -> list[list[Any]]:
-        ends = np.linspace(0, 1, SHADES)
-        return [[end, to_hex(viridis(low + end * (high - low)))] for end in ends.tolist()]
-
+    Shades leave out the end of viridis that the page would swallow.
+    """
+    dark = [WHITE if each == BLACK else each for each in COLOURS]
     return {
-        "light": list(COLOURS),
-        "dark": [WHITE if colour == BLACK else colour for colour in COLOURS],
-        "lightShades": shades(0, 0.92),
-        "darkShades": shades(0.3, 1),
+        "light": {**LIGHT, "places": list(COLOURS), "shades": _shades(0, 0.92)},
+        "dark": {**DARK, "places": dark, "shades": _shades(0.3, 1)},
     }
+
+
+def _shades(low: float, high: float) -> list[tuple[float, str]]:
+    viridis = colormaps["viridis"]
+    ends = np.linspace(0, 1, SHADES).tolist()
+    return [(end, to_hex(viridis(low + end * (high - low)))) for end in ends]
 
 
 def _json(data: Any) -> Markup:

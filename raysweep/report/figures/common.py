@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from raysweep.results.figures.style import MARKERS
 
-POINTS = 60_000  # of all lines of one figure together: some 3 MB
+POINTS = 40_000  # of all lines of one figure together: some 3 MB
 FEWEST = 40  # of a line, however many there are
 DIGITS = 8  # significant, of a number in a figure; hovering shows six or fewer
 WIDE, LINES = 18, 3  # letters of a line, and lines, of a label beside an axis

@@ -1,5 +1,6 @@
 """The report's lines of metrics: over steps, and over seconds of training."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from raysweep.errors import SpecError
 from raysweep.report.figures.common import (
+    FEWEST,
     HEIGHT,
     POINTS,
     axis,
@@ -43,14 +45,19 @@ def curves_figure(
     title = "Training curves"
     run_ids = [each for own in selections for each in own.cell(select).run_ids]
     known = curve_metrics(results, run_ids, list(metrics)) if run_ids else []
+    most = max(1, 2 * POINTS // (FEWEST * len(selections)))
     try:
-        what = curves.prepare(results, CurvesRequest(select=select, metric=known))
+        what = curves.prepare(results, CurvesRequest(select=select, metric=known[:most]))
     except SpecError as error:
         return Figure("curves", title, missing=str(error))
     steps = [[line.steps for line in panel.lines] for panel in what.panels]
     options = [style.axis_label(metric, unit) for metric, unit in what.units.items()]
     control = choices("curves-metric", "Metric", options)
-    return _figure("curves", title, what, steps, control)
+    figure = _figure("curves", title, what, steps, control)
+    if len(known) <= most:
+        return figure
+    left = f"{figure.caption}; {most} of {len(known)} metrics with curves"
+    return dataclasses.replace(figure, caption=left)
 
 
 def time_figure(results: Snapshot, select: str) -> Figure:

@@ -13,7 +13,8 @@ from raysweep.report.snapshot import Snapshot
 from raysweep.results.figures import seeds, style
 from raysweep.results.figures.seeds import SeedsFigure, SeedsPanel, SeedsRequest, SeedsRow
 
-MOST_SEEDS = 300  # dots of a row
+DOTS = 60_000  # of all rows together: some 2 MB
+FEWEST_DOTS = 20  # of a row
 SPREAD = 0.28  # of a row, that dots are moved up and down so that none hides another
 ROW = 42  # pixels
 
@@ -30,17 +31,19 @@ def seeds_figure(results: Snapshot, select: str, metrics: Sequence[str]) -> Figu
             problem = problem or str(error)
     if not found:
         return Figure(name, title, missing=problem)
+    rows = sum(len(panel.rows) for what in found for panel in what.panels)
+    most = max(FEWEST_DOTS, DOTS // max(1, rows))
     plots = []
     for place, panel in enumerate(found[0].panels):
-        views = {str(key): _panel(what, what.panels[place]) for key, what in enumerate(found)}
+        views = {str(key): _panel(what, what.panels[place], most) for key, what in enumerate(found)}
         plots.append(Plot(f"{name}-{place}", panel.task, 90 + ROW * len(panel.rows), views))
     control = choices(
         "seeds-metric", "Metric", [style.axis_label(each.metric, each.unit) for each in found]
     )
-    return Figure(name, title, _caption(found), tuple(plots), (control,))
+    return Figure(name, title, _caption(found, most), tuple(plots), (control,))
 
 
-def _caption(found: Sequence[SeedsFigure]) -> str:
+def _caption(found: Sequence[SeedsFigure], most: int) -> str:
     rows = [row for what in found for panel in what.panels for row in panel.rows]
     return style.sentence(
         [
@@ -53,17 +56,19 @@ def _caption(found: Sequence[SeedsFigure]) -> str:
             "hollow: provisional, seeds are missing"
             if any(row.status == "provisional" for row in rows)
             else "",
-            f"at most {MOST_SEEDS} dots a row"
-            if any(len(row.values) > MOST_SEEDS for row in rows)
-            else "",
+            f"at most {most:,} dots a row" if any(len(row.values) > most for row in rows) else "",
         ]
     )
 
 
-def _panel(what: SeedsFigure, panel: SeedsPanel) -> dict[str, Any]:
+def _panel(what: SeedsFigure, panel: SeedsPanel, most: int) -> dict[str, Any]:
     if not panel.rows:
         return empty("nothing has ended")
-    data = [trace for height, row in enumerate(panel.rows) for trace in _traces(row, float(height))]
+    data = [
+        trace
+        for height, row in enumerate(panel.rows)
+        for trace in _traces(row, float(height), most)
+    ]
     names = [f"{short(row.estimator)}{_standing(row)}" for row in panel.rows]
     y = {
         "tickvals": list(range(len(names))),
@@ -86,11 +91,11 @@ def _standing(row: SeedsRow) -> str:
     return f" ({'no value' if row.status == 'empty' else row.status})"
 
 
-def _traces(row: SeedsRow, height: float) -> list[dict[str, Any]]:
+def _traces(row: SeedsRow, height: float, most: int) -> list[dict[str, Any]]:
     if not len(row.values):
         return []
     hollow = "-open" if row.status == "provisional" else ""
-    traces = [_dots(row, height, hollow)]
+    traces = [_dots(row, height, hollow, most)]
     if row.box:
         traces.insert(0, _box(row, height))
     if math.isfinite(row.mean):
@@ -98,8 +103,8 @@ def _traces(row: SeedsRow, height: float) -> list[dict[str, Any]]:
     return traces
 
 
-def _dots(row: SeedsRow, height: float, hollow: str) -> dict[str, Any]:
-    count = min(len(row.values), MOST_SEEDS)
+def _dots(row: SeedsRow, height: float, hollow: str, most: int) -> dict[str, Any]:
+    count = min(len(row.values), most)
     order = np.argsort(row.values, kind="stable")
     shown = np.sort(order[np.linspace(0, len(order) - 1, count).round().astype(int)])
     moved = height + SPREAD * (np.arange(count) % 5 - 2) / 2
