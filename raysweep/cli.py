@@ -29,6 +29,7 @@ for _command in (
     reading.export,
     reading.importance,
     drawing.plot,
+    drawing.report,
 ):
     cli.add_command(_command)
 

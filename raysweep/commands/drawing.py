@@ -66,3 +66,20 @@ def plot(sweep: str, store: str | None, kind: str, out: str | None, **options: A
     given = {name: value for name, value in options.items() if value}
     click.echo(save(Results(store_of(store), sweep), kind, given, out))
     return 0
+
+
+@click.command()
+@SWEEP
+@STORE
+@click.option(
+    "--select",
+    metavar="M",
+    help="Metric that selects the configuration [default: the sweep file's].",
+)
+@click.option("--out", metavar="FILE", help="An .html file [default: SWEEP.html].")
+def report(sweep: str, store: str | None, select: str | None, out: str | None) -> int:
+    """Write everything about a sweep into one HTML file that needs no network."""
+    from raysweep.results.results import Results
+
+    click.echo(Results(store_of(store), sweep).report(out, select=select))
+    return 0

@@ -163,8 +163,15 @@ class EndedRuns:
 
     def of(self, arm: Arm) -> Places:
         """The configurations that are points of an arm, by place, in the order of appearance."""
-        found = self._programs.get((arm.task, arm.estimator))
-        return found.held_by(arm) if found is not None else np.zeros(0, np.int64)
+        if arm not in self._held:
+            found = self._programs.get((arm.task, arm.estimator))
+            held = found.held_by(arm) if found is not None else np.zeros(0, np.int64)
+            self._held[arm] = held
+        return self._held[arm]
+
+    @functools.cached_property
+    def _held(self) -> dict[Arm, Places]:
+        return {}
 
     @functools.cached_property
     def _programs(self) -> dict[tuple[str, str], "_Program"]:

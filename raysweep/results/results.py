@@ -194,6 +194,24 @@ class Results:
 
         return figure(self, kind, options)
 
+    def report(self, path: str | Path | None = None, *, select: str | None = None) -> Path:
+        """Writes tables, figures, statistics and provenance into one HTML file without a network.
+
+        Args:
+            path: The file, which ends in `.html`; None for `<sweep>.html` in the working directory.
+            select: The metric whose mean over seeds selects a configuration; the sweep file's if
+                None.
+
+        Returns:
+            The file.
+
+        Raises:
+            SpecError: If the sweep has no such metric, or the file cannot be written.
+        """
+        from raysweep.report.write import save
+
+        return save(self, path, select)
+
     def importance(
         self, metric: str | None = None, evaluator: str = "ped-anova"
     ) -> list[dict[str, Any]]:

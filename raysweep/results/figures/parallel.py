@@ -122,7 +122,7 @@ def _tried(scope: Scope, metric: str, arm: Arm, found: Sequence[Candidate]) -> _
     members, means = [], []
     for candidate in found:
         values = candidate.values(metric)
-        is_final = candidate.complete and len(values) == len(candidate.rows)
+        is_final = candidate.complete and len(values) == candidate.seeds
         may_be = provisional and not any(map(candidate.has, ("diverged", "failed", "stopped")))
         if values and (is_final or may_be):
             members.append(candidate)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from raysweep.errors import SpecError
@@ -156,14 +158,18 @@ def _ended_otherwise(candidate: Candidate) -> bool:
 
 def _start(candidate: Candidate) -> datetime.datetime:
     """When the first of its runs began."""
-    known = [row["started_at"] for row in candidate.rows if row.get("started_at") is not None]
-    return min(known, default=UNKNOWN)
+    planned = candidate.planned
+    if "started_at" not in planned.runs.table.column_names:
+        return UNKNOWN
+    rows = planned.own(candidate.place, planned.searched)
+    times = planned.runs.table["started_at"].take(pa.array(rows))
+    return pc.min(times).as_py() or UNKNOWN
 
 
 def _mean(candidate: Candidate, metric: str) -> float:
     """Over the seeds; NaN unless all planned ones ended well and have the metric."""
     values = candidate.values(metric)
-    if not candidate.complete or len(values) < len(candidate.rows):
+    if not candidate.complete or len(values) < candidate.seeds:
         return math.nan
     return math.fsum(values) / len(values)
 

@@ -1,0 +1,145 @@
+"use strict";
+// Shows what the controls choose. Every number is in the page already: nothing is computed here.
+(() => {
+  const PRINTED = 680; // pixels that a page of paper is wide
+  const palette = JSON.parse(document.getElementById("palette").textContent);
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const FONT = { family: "system-ui, -apple-system, 'Liberation Sans', sans-serif", size: 12 };
+  const CONFIG = {
+    displaylogo: false,
+    responsive: true,
+    modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
+  };
+  let printing = false;
+
+  const theme = () => (dark.matches && !printing ? palette.dark : palette.light);
+
+  const faint = (hex) =>
+    `rgba(${[1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)).join(",")},0.2)`;
+
+  function coloured(trace, look, hidden) {
+    const place = trace.meta && trace.meta.place;
+    if (trace.type === "parcoords") {
+      const font = { ...FONT, color: look.ink };
+      return { ...trace, labelfont: font, tickfont: font, rangefont: font, line: { ...trace.line, colorscale: look.shades } };
+    }
+    if (place === undefined) return trace;
+    const color = look.places[place % look.places.length];
+    const own = { ...trace, visible: !hidden.has(place), showlegend: false };
+    own.line = { ...trace.line, color };
+    own.marker = { ...trace.marker, color };
+    own.fillcolor = faint(color);
+    if (trace.error_x) own.error_x = { ...trace.error_x, color };
+    return own;
+  }
+
+  function laidOut(layout, look, height, log) {
+    const axis = { gridcolor: look.grid, zerolinecolor: look.grid, linecolor: look.grid, automargin: true };
+    return {
+      margin: { l: 60, r: 12, t: 30, b: 48 },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: look.soft, activecolor: look.ink },
+      hoverlabel: { bgcolor: look.box, bordercolor: look.ink, font: { ...FONT, color: look.ink }, namelength: -1 },
+      ...layout,
+      xaxis: { ...axis, ...layout.xaxis },
+      yaxis: { ...axis, ...layout.yaxis, ...(log ? { type: "log", range: undefined, autorange: true } : {}) },
+      font: { ...FONT, color: look.ink },
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      hovermode: "closest",
+      dragmode: "zoom",
+      height,
+      ...(printing ? { width: PRINTED, autosize: false } : { autosize: true }),
+    };
+  }
+
+  const chosen = (section) =>
+    [...section.querySelectorAll("[data-control]")].map((each) => each.value).join(" ");
+
+  // What WebGL draws is gone when the page is printed: a picture stands in for it on paper.
+  async function picture(plot, view) {
+    const data = view.data.map((trace) => coloured(trace, palette.light, new Set()));
+    const layout = laidOut(view.layout, palette.light, Number(plot.dataset.height), false);
+    const size = { format: "png", width: PRINTED, height: layout.height, scale: 2 };
+    const src = await Plotly.toImage({ data, layout }, size);
+    let image = plot.previousElementSibling;
+    if (image === null || image.tagName !== "IMG") {
+      image = document.createElement("img");
+      image.className = "printed";
+      image.alt = plot.getAttribute("aria-label");
+      plot.before(image);
+    }
+    image.src = src;
+  }
+
+  function figure(section) {
+    const views = JSON.parse(document.getElementById(`data-${section.dataset.figure}`).textContent);
+    const hidden = new Set();
+    const plots = [...section.querySelectorAll(".plot")];
+    const log = section.querySelector("[data-log]");
+    const draw = (plot) => {
+      const look = theme();
+      const view = structuredClone(views[plot.id][chosen(section)]);
+      const data = view.data.map((trace) => coloured(trace, look, hidden));
+      const layout = laidOut(view.layout, look, Number(plot.dataset.height), log !== null && log.checked);
+      Plotly.react(plot, data, layout, CONFIG);
+      if (section.dataset.webgl !== undefined && !printing) picture(plot, view);
+    };
+    for (const button of section.querySelectorAll("[data-place]")) {
+      const place = Number(button.dataset.place);
+      button.addEventListener("click", () => {
+        if (!hidden.delete(place)) hidden.add(place);
+        button.setAttribute("aria-pressed", String(!hidden.has(place)));
+        plots.forEach(draw);
+      });
+    }
+    return plots.map((plot) => () => draw(plot));
+  }
+
+  function webgl() {
+    return document.createElement("canvas").getContext("webgl") !== null;
+  }
+
+  function swatches() {
+    const { places } = theme();
+    for (const each of document.querySelectorAll("[data-colour]")) {
+      each.style.color = places[Number(each.dataset.colour)];
+    }
+  }
+
+  const drawings = [];
+  for (const section of document.querySelectorAll("[data-switch]")) {
+    let own = [];
+    if (section.dataset.webgl !== undefined && !webgl()) {
+      const note = document.createElement("p");
+      note.className = "missing";
+      note.textContent = "This figure needs WebGL, which this browser does not offer.";
+      section.querySelector(".plots").replaceChildren(note);
+    } else if (section.dataset.figure !== undefined) {
+      own = figure(section);
+    }
+    drawings.push(...own);
+    section.addEventListener("change", () => {
+      const key = chosen(section);
+      for (const each of section.querySelectorAll("[data-key]")) each.hidden = each.dataset.key !== key;
+      own.forEach((draw) => draw());
+    });
+  }
+
+  const all = () => [swatches, ...drawings].forEach((draw) => draw());
+  const printed = (now) => {
+    printing = now;
+    all();
+  };
+  addEventListener("beforeprint", () => printed(true));
+  addEventListener("afterprint", () => printed(false));
+  dark.addEventListener("change", all);
+  swatches();
+  // One at a time: the page answers meanwhile.
+  const next = (place) => {
+    if (place < drawings.length) {
+      drawings[place]();
+      setTimeout(next, 0, place + 1);
+    }
+  };
+  next(0);
+})();

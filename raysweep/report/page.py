@@ -1,0 +1,104 @@
+"""What is in a sweep's report, apart from how it looks."""
+
+import dataclasses
+
+from raysweep.report.configurations import configurations_section
+from raysweep.report.failures import failures_section
+from raysweep.report.figures.curves import curves_figure, time_figure
+from raysweep.report.figures.heatmaps import heatmap_figure, planes_figure
+from raysweep.report.figures.parallel import parallel_figure
+from raysweep.report.figures.search import search_figure
+from raysweep.report.figures.seeds import seeds_figure
+from raysweep.report.origin import Origin, origin_section
+from raysweep.report.parts import Figure, Table, Views
+from raysweep.report.snapshot import Snapshot
+from raysweep.report.statistics import statistics_section
+from raysweep.report.tables import Tables, front_table, result_tables, table_views
+from raysweep.results.results import Results
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """A report.
+
+    Args:
+        sweep: The sweep's name.
+        summary: What was run, in one sentence.
+        origin: Where the numbers come from.
+        table: The result tables.
+        left_out: Metrics that the page has no room for.
+        front: The Pareto fronts; None where one metric selects.
+        figures: In their order.
+        statistics: Arm by arm and over tasks.
+        configurations: Those selected.
+        failures: No tables where all went well.
+        file: The sweep file, as it was run.
+    """
+
+    sweep: str
+    summary: str
+    origin: Origin
+    table: Views
+    left_out: tuple[str, ...]
+    front: Table | None
+    figures: tuple[Figure, ...]
+    statistics: Views
+    configurations: Views
+    failures: tuple[Table, ...]
+    file: str
+
+
+def page(results: Results, select: str | None = None) -> Page:
+    """The report of a sweep.
+
+    Args:
+        results: Of the sweep.
+        select: The metric that selects configurations; the sweep file's if None.
+
+    Raises:
+        SpecError: If the sweep has no such metric.
+    """
+    snapshot = Snapshot(results)
+    tables = result_tables(snapshot, select)
+    return Page(
+        results.sweep,
+        _summary(snapshot),
+        origin_section(snapshot),
+        table_views(tables),
+        tables.left_out,
+        front_table(tables.first),
+        _figures(snapshot, tables),
+        statistics_section(tables),
+        configurations_section(tables),
+        tuple(failures_section(snapshot)),
+        (results.store.files.read("sweep.yaml") or b"").decode(errors="replace"),
+    )
+
+
+def _figures(results: Snapshot, tables: Tables) -> tuple[Figure, ...]:
+    select, metrics = tables.first.select, list(tables.by_metric)
+    known = [*metrics, *sorted(set(results.spec.metrics) - set(metrics))]
+    return (
+        curves_figure(results, select, known, tables.selections),
+        seeds_figure(results, select, metrics),
+        time_figure(results, select),
+        search_figure(results, select),
+        heatmap_figure(results, select),
+        planes_figure(results, select),
+        parallel_figure(results, select),
+    )
+
+
+def _summary(results: Snapshot) -> str:
+    spec = results.spec
+    fresh = f", reported on {len(spec.report_seeds)} fresh ones" if spec.report_seeds else ""
+    parts = [
+        _counted(len(spec.estimator_labels), "estimator"),
+        _counted(len(spec.task_labels), "task"),
+        _counted(len(spec.seeds), "seed"),
+    ]
+    return f"{parts[0]} on {parts[1]}, {parts[2]}{fresh}."
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -1,0 +1,34 @@
+"""A sweep's results as they are at one moment, read once."""
+
+import functools
+from collections.abc import Sequence
+
+from raysweep.results.ended import EndedRuns
+from raysweep.results.results import Results
+
+
+class Snapshot(Results):
+    """Results whose ended runs are read once, with every metric.
+
+    A report asks for the same runs a dozen times. Read each time, a store of a million runs
+    would take minutes, and the parts of a running sweep's report would not agree.
+
+    Args:
+        results: Of the sweep.
+    """
+
+    def __init__(self, results: Results) -> None:
+        self.store, self.sweep, self.spec = results.store, results.sweep, results.spec
+
+    @functools.cached_property
+    def runs_read(self) -> EndedRuns:
+        """Every ended run, with all metrics and the time at which it began."""
+        return Results.ended(self, *sorted(self.spec.metrics), about=("started_at",))
+
+    def ended(
+        self, *metrics: str, about: Sequence[str] = (), where: str | None = None
+    ) -> EndedRuns:
+        """Every ended run; a condition is asked of the store itself."""
+        if where is not None:
+            return super().ended(*metrics, about=about, where=where)
+        return self.runs_read
