@@ -47,7 +47,7 @@ def matching(runs: pads.Dataset, where: str) -> pa.ChunkedArray:
     groups = "".join(f", {found}" for name in GROUPS if (found := _group(name, runs.schema.names)))
     try:
         found = connection.sql(
-            f"with runs as (select *{groups} from stored) select run_id from runs where ({where})"
+            f"with runs as (select *{groups} from stored) select run_id from runs where ({where}\n)"
         ).to_arrow_table()
     except duckdb.Error as error:
         raise SpecError(

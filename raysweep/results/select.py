@@ -42,7 +42,7 @@ class Cell:
         settings: Of the configuration shown: those searched.
         configuration_id: Of the configuration shown.
         run_ids: Its runs that ended well, on the seeds that are reported.
-        values: The reported metric of each of these seeds.
+        values: The reported metric of each of these seeds, by rising seed.
     """
 
     task: str
@@ -279,7 +279,8 @@ class Selection:
         chosen: The configuration; None if none may be.
         status: As a cell's.
         counts: Configurations, and how many were lost to what.
-        rows: The chosen configuration's runs that ended well, on the seeds that are reported.
+        rows: The chosen configuration's runs that ended well, on the seeds that are reported, by
+            seed.
         fresh_diverged: How many of its fresh seeds diverged.
     """
 
@@ -352,6 +353,7 @@ def _selection(arm: Arm, planned: Planned, select: str, mode: str) -> Selection:
         fresh_diverged = int(runs.with_status("diverged")[fresh].sum())
         shown = _reported(planned, fresh, status)
     rows = planned.own(best.place, reported)
+    rows = rows[np.argsort(runs.seeds[rows], kind="stable")]
     return Selection(arm, best, shown, counts, tuple(rows.tolist()), fresh_diverged)
 
 

@@ -46,15 +46,24 @@ def under_way(files: Files) -> Merge | None:
 
 
 def names_of_rows(files: Files) -> list[str]:
-    """The files that hold every row of `runs` once, whatever is under way."""
-    present = files.names("runs", ".parquet")
+    """The files that hold every row of `runs` once, whatever is under way.
+
+    A merge that begins, goes on or ends while the files are listed would hide rows: what is under
+    way has to be the same before and after.
+    """
     merge = under_way(files)
+    while True:
+        present = files.names("runs", ".parquet")
+        waits = merge is not None and files.exists(ROWS)
+        before, merge = merge, under_way(files)
+        if merge == before:
+            break
     if merge is None:
         return present
-    if files.exists(ROWS):
-        gone = {*merge.sources, merge.target}
-        return sorted([*(name for name in present if name not in gone), ROWS])
-    return [name for name in present if name not in merge.sources]
+    gone = {*merge.sources, merge.target}
+    # Not waiting any more, the rows have been moved, maybe after the files were listed.
+    merged = ROWS if waits else merge.target
+    return sorted([*(each for each in present if each not in gone), merged])
 
 
 def end(files: Files) -> None:

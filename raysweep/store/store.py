@@ -196,7 +196,8 @@ class SweepStore:
 
     def _files_as(self, names: Sequence[str], *, encoded: bool = False) -> pads.Dataset:
         paths = [self.files.path(name) for name in names]
-        columns = self.files.read_schema(names[0])
+        with self._readable():
+            columns = self.files.read_schema(names[0])
         texts = schema.texts(columns) if encoded else []
         return pads.dataset(
             paths,
@@ -241,6 +242,11 @@ class SweepStore:
     def _readable(self) -> Iterator[None]:
         try:
             yield
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"cannot read the results in {self.uri}: a file went away meanwhile, as files do "
+                "that are merged; give the same command again"
+            ) from error
         except (pa.ArrowInvalid, OSError) as error:
             reason = str(error).splitlines()[0]
             raise StoreError(

@@ -15,6 +15,7 @@ import pytest
 from figure_helpers import spec_of, store_of
 from table_helpers import cell, table_of
 
+from raysweep.errors import SpecError
 from raysweep.results.forms import NAMES
 from raysweep.results.forms.latex import SPECIAL, escaped
 from raysweep.results.front import FrontPoint
@@ -359,3 +360,8 @@ def test_csv_and_json_have_the_same_p_values():
 def test_labels_are_in_every_form(form):
     text = labelled(["plain", "other"]).render(form)
     assert html.unescape(text).count("plain") >= 2
+
+
+def test_an_unknown_form_is_told(tmp_path):
+    with pytest.raises(SpecError, match=r"--format: expected text, .* or json, got 'tex'"):
+        store_of(tmp_path, spec_of(), lambda *_: 1.0).table().render("tex")

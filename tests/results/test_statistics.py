@@ -1,5 +1,6 @@
 """Statistics of each arm and over tasks, and what moving a setting does."""
 
+import dataclasses
 import json
 import statistics
 
@@ -9,6 +10,7 @@ from figure_helpers import loss, spec_of, store_of
 from scipy import stats
 
 from raysweep.results.forms.statistics import FORMATS
+from raysweep.results.statistics import statistics_of
 from raysweep.results.stats.bootstrap import mean_interval
 
 LOSSES = {
@@ -162,3 +164,26 @@ def test_an_empty_sweep_has_statistics_without_numbers(tmp_path):
 def test_losses_known_by_formula_have_no_seed_left_out(tmp_path):
     found = store_of(tmp_path, spec_of(), loss).statistics()
     assert {each.n for each in found.arms} == {3}
+
+
+def test_the_seeds_of_a_provisional_arm_are_marked(tmp_path):
+    def ended(task, estimator, place, seed):
+        lacks = (task, estimator) == ("B", "RF") and seed == 4
+        return None if lacks else known(task, estimator, place, seed)
+
+    found = store_of(tmp_path, spec_of(seeds=5), ended).statistics()
+    text = FORMATS["text"](found, [])
+    assert "over seeds at" in text
+    assert "? provisional: not all planned seeds have ended" in text
+    assert "  4 ?  " in next(line for line in text.splitlines() if line.startswith("RF · B"))
+
+
+def test_the_title_counts_fresh_seeds_though_arms_have_other_numbers(tmp_path):
+    table = store_of(tmp_path, spec_of(seeds=5), known).table()
+    cells = (dataclasses.replace(table.cells[0], n=3), *table.cells[1:])
+    table = dataclasses.replace(table, fresh_seeds=5, cells=cells)
+    assert "over 5 fresh seeds at" in FORMATS["text"](statistics_of(table), [])
+
+
+def test_a_single_task_is_named_as_one(results):
+    assert "Over 1 task: " in FORMATS["text"](results.statistics(columns="A"), [])

@@ -116,6 +116,10 @@ def test_a_seed_that_is_left_out_everywhere_is_not_waited_for(hand, where, n):
     assert {each[:2] for each in shown(hand.table(where=where)).values()} == {("selected", n)}
 
 
+def test_a_condition_may_end_in_a_comment(hand):
+    assert hand.table(where="seed < 3 -- the first").cells == hand.table(where="seed < 3").cells
+
+
 def test_a_seed_that_is_left_out_somewhere_is_waited_for(hand):
     found = shown(hand.table(where="seed < 2 or task = 'B'"))
     assert found["ST", "A"] == ("provisional", 2, 9.5)

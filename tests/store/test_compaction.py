@@ -9,10 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from raysweep.cli import main
+from raysweep.errors import StoreError
 from raysweep.identity import Run
 from raysweep.results.results import Results
 from raysweep.spec.read import read_spec
 from raysweep.store import compaction, schema
+from raysweep.store.files import Files
 from raysweep.store.lease import Lease
 from raysweep.store.store import SweepStore
 
@@ -101,6 +103,32 @@ def test_a_reader_sees_each_row_once_wherever_a_merge_is_cut_off(filled, changes
     assert max(globbed(store).values(), default=0) <= 1
 
 
+@pytest.mark.parametrize("changes", range(3, 12))  # the third puts down what is under way
+def test_a_merge_that_ends_while_files_are_listed_hides_no_row(filled, changes):
+    store = filled()
+    steps = compaction.merges(store.files)
+    for _ in range(changes):
+        next(steps, None)
+
+    class Slow(Files):
+        def names(self, folder, suffix=""):
+            listed = super().names(folder, suffix)
+            list(steps)
+            return listed
+
+    named = compaction.names_of_rows(Slow(store.files.uri))
+    assert len(named) == 1
+    assert store.files.read_table(named[0]).num_rows == 6
+
+
+def test_a_file_that_went_away_is_told_as_such(filled):
+    store = filled()
+    listed = store.dataset("runs")
+    store.compact()
+    with pytest.raises(StoreError, match=r"went away meanwhile.*give the same command again"):
+        store.read(listed)
+
+
 @pytest.mark.parametrize("changes", range(12))
 def test_the_next_driver_ends_what_was_cut_off(filled, changes):
     store = filled()
@@ -144,11 +172,12 @@ def test_what_is_written_afterwards_is_merged_the_next_time(filled):
     assert len(ids(store)) == 7
 
 
-def test_the_table_is_that_of_the_small_files(filled, tmp_path):
+@pytest.mark.parametrize("form", ["text", "csv", "json"])
+def test_the_table_is_that_of_the_small_files(filled, tmp_path, form):
     store = filled()
-    before = Results(str(tmp_path), SPEC.name).table().render("json")
+    before = Results(str(tmp_path), SPEC.name).table().render(form)
     store.compact()
-    assert Results(str(tmp_path), SPEC.name).table().render("json") == before
+    assert Results(str(tmp_path), SPEC.name).table().render(form) == before
 
 
 def test_the_command_tells_how_many_files_there_are(filled, tmp_path, capsys):

@@ -112,7 +112,7 @@ def prepare(results: "Results", request: SearchRequest) -> SearchFigure:
             lines[arm.task_label].append(progress)
     if not any(len(line.at) for own in lines.values() for line in own):
         raise SpecError(
-            f"--kind search: expected configurations that all seeds of ended well, got none in "
+            f"--kind search: expected configurations whose seeds all ended well, got none in "
             f"{results.sweep}; `raysweep status {results.sweep}` tells how far it is"
         )
     if request.log:

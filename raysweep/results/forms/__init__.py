@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from raysweep.errors import SpecError, nearest
 from raysweep.results.forms.data import as_csv, as_json
 from raysweep.results.forms.latex import as_latex
 from raysweep.results.forms.markup import as_html, as_markdown
@@ -20,5 +21,14 @@ NAMES: Sequence[str] = tuple(FORMATS)
 
 
 def render(table: ResultTable, form: str) -> str:
-    """The table as text, in one of `FORMATS`."""
+    """The table as text, in one of `FORMATS`.
+
+    Raises:
+        SpecError: If there is no such form.
+    """
+    if form not in FORMATS:
+        raise SpecError(
+            f"--format: expected {', '.join(NAMES[:-1])} or {NAMES[-1]}, got {form!r}"
+            f"{nearest(form, NAMES)}"
+        )
     return FORMATS[form](table)

@@ -10,11 +10,11 @@ from typing import Any
 from raysweep.results.captions import title
 from raysweep.results.forms.parts import number
 from raysweep.results.sensitivity import Sensitivity
-from raysweep.results.statistics import Statistics
+from raysweep.results.statistics import ArmStatistics, Statistics
 from raysweep.results.stats.summary import Interval
 
 SCORES = (
-    "Over {tasks} tasks: interquartile mean of scores with its 95 % interval (stratified "
+    "Over {tasks}: interquartile mean of scores with its 95 % interval (stratified "
     "bootstrap); on each task 0 is the worst estimator's mean, 1 the best one's"
 )
 IMPROVEMENT = (
@@ -23,8 +23,8 @@ IMPROVEMENT = (
 )
 SENSITIVITY = (
     "Sensitivity: how the mean {metric} over the seeds of the search changes as one setting moves; "
-    "held: all others as selected, free: the best tried there; * selected, with its mean, – not "
-    "tried"
+    "eligible: configurations there that may be selected, held: with all others as selected, free: "
+    "the best there; * selected, with its mean, – none eligible"
 )
 Section = tuple[str, list[list[str]]]
 
@@ -104,7 +104,7 @@ def _arms(found: Statistics) -> Section:
         rows.append(
             [
                 f"{each.estimator} · {each.task}",
-                str(each.n) if each.n else each.status,
+                _seeds(each),
                 mean,
                 std,
                 sem,
@@ -114,16 +114,27 @@ def _arms(found: Statistics) -> Section:
                 *map(str, (each.configurations, each.diverged, each.failed, each.stopped)),
             ]
         )
-    return title(found.table, counted=False).replace("None seeds", "seeds"), rows
+    counted = found.table.seeds is None  # each row tells its own
+    caption = title(found.table, counted=counted).replace(" (n)", "")
+    if any(each.status == "provisional" for each in found.arms):
+        caption += "; ? provisional: not all planned seeds have ended"
+    return caption, rows
+
+
+def _seeds(arm: ArmStatistics) -> str:
+    """How many there are, marked as in the table; what became of the cell where there are none."""
+    if not arm.n:
+        return arm.status
+    return f"{arm.n} ?" if arm.status == "provisional" else str(arm.n)
 
 
 def _over_tasks(found: Statistics) -> Section:
-    rows = [["estimator", "IQM", "95 % interval"]]
-    rows += [
-        [each.estimator, f"{each.iqm:.3f}", _interval(each.interval)] for each in found.over_tasks
-    ]
+    count, rows = len(found.tasks), [["estimator", "IQM", "95 % interval"]]
+    for each in found.over_tasks:
+        score = round(each.iqm, 3) + 0.0  # without the sign of zero
+        rows.append([each.estimator, f"{score:.3f}", _interval(each.interval)])
     rows += [[each, "–", ""] for each in found.left_out]
-    return SCORES.format(tasks=len(found.tasks)), rows
+    return SCORES.format(tasks=f"{count} task{'s' if count != 1 else ''}"), rows
 
 
 def _improvements(found: Statistics) -> Section:
@@ -147,7 +158,7 @@ def _improvements(found: Statistics) -> Section:
 
 
 def _sensitivity(found: Statistics, moves: Sequence[Sensitivity]) -> Section:
-    rows = [["estimator · task", "setting", "value", "tried", "held", "free"]]
+    rows = [["estimator · task", "setting", "value", "eligible", "held", "free"]]
     for each in moves:
         for place, moved in enumerate(each.moves):
             rows.append(

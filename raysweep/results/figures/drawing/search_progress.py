@@ -82,7 +82,7 @@ def _caption(what: SearchFigure) -> str:
         [
             f"{what.sweep}: {best} mean {what.metric} so far over {what.seeds} "
             f"seed{'' if what.seeds == 1 else 's'}, in the order in which configurations began",
-            "dots: those that all seeds of ended well",
+            "dots: those whose seeds all ended well",
             "y axes end at three times as far from the best as the median is" if cut else "",
         ]
     )
