@@ -15,6 +15,8 @@ sys.path.insert(0, str(TESTS.parent / "benchmarks" / "plugin"))  # in this proce
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(PLUGIN), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # there is another process for every core
 os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
 
