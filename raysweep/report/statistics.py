@@ -1,15 +1,9 @@
 """The report's statistics: arm by arm, and over tasks."""
 
-from collections.abc import Mapping
-
 from raysweep.report.parts import NONE, Table, Text, Views, row, shown
-from raysweep.report.tables import Tables, finite
-from raysweep.results.forms.data import records
-from raysweep.results.stats.bootstrap import iqm_interval, probability_of_improvement
-from raysweep.results.stats.summary import Interval, iqm, median, scores
-from raysweep.results.table import ResultTable
-
-Values = Mapping[str, Mapping[str, list[float]]]  # by estimator and task
+from raysweep.report.tables import Tables
+from raysweep.results.statistics import Improvement, Statistics, statistics_of
+from raysweep.results.stats.summary import Interval
 
 ARM_HEAD = (
     "estimator",
@@ -20,6 +14,7 @@ ARM_HEAD = (
     "std",
     "sem",
     "median",
+    "IQM",
     "95 % interval",
     "configurations",
     "diverged",
@@ -40,115 +35,93 @@ NORMALISED = (
 
 def statistics_section(tables: Tables) -> Views:
     """For every metric: its arms' statistics, and those over tasks."""
-    views = {
-        str(place): (_arms(table), *_over_tasks(table))
-        for place, table in enumerate(tables.by_metric.values())
-    }
+    views = {}
+    for place, table in enumerate(tables.by_metric.values()):
+        found = statistics_of(table)
+        views[str(place)] = (_arms(found), *_over_tasks(found))
     return Views((tables.control("statistics-metric"),), views)
 
 
-def _arms(table: ResultTable) -> Table:
-    rows = []
-    for record in records(table):
-        values = list(record["values"].values())
-        low, high = record["ci_low"], record["ci_high"]
-        interval = None if low is None or high is None else Interval(low, high)
-        numbers = [record["mean"], record["std"], record["sem"]]
-        rows.append(
-            row(
-                [
-                    record["estimator"],
-                    record["task"],
-                    record["status"],
-                    record["n"],
-                    *map(shown, numbers),
-                    shown(median(values) if values else None),
-                    _interval(interval),
-                    *(record[each] for each in ARM_HEAD[-4:]),
-                ]
-            )
+def _arms(found: Statistics) -> Table:
+    rows = [
+        row(
+            [
+                each.estimator,
+                each.task,
+                each.status,
+                each.n,
+                *map(shown, (each.mean, each.std, each.sem, each.median, each.iqm)),
+                _interval(each.interval),
+                each.configurations,
+                each.diverged,
+                each.failed,
+                each.stopped,
+            ]
         )
+        for each in found.arms
+    ]
+    table = found.table
     unit = f" [{table.unit}]" if table.unit else ""
     caption = f"{table.report}{unit} of every arm"
     return Table(caption, ARM_HEAD, tuple(rows), ARM_NOTES, frozenset(range(3, len(ARM_HEAD))))
 
 
-def _over_tasks(table: ResultTable) -> list[Table]:
+def _over_tasks(found: Statistics) -> list[Table]:
     """The interquartile mean of scores, and who improves on whom; none where nothing compares."""
-    values, notes = _compared(table)
-    if len(values) < 2:
+    if not found.improvements:
         return []
-    tasks = list(next(iter(values.values())))
-    return [*_iqm(table, values, tasks, notes), _improvement(table, values, tasks, notes)]
-
-
-def _compared(table: ResultTable) -> tuple[Values, list[str]]:
-    """Final values of the estimators that have some on every task with any, and who is left out."""
-    known = {
-        (cell.estimator, cell.task): found
-        for cell in table.cells
-        if cell.status == "selected" and (found := finite(cell.values))
-    }
-    tasks = [
-        task for task in table.tasks if any((each, task) in known for each in table.estimators)
-    ]
-    whole = [each for each in table.estimators if all((each, task) in known for task in tasks)]
-    values = {each: {task: known[each, task] for task in tasks} for each in whole}
     notes = []
-    if left := [each for each in table.estimators if each not in whole]:
-        notes.append(f"left out, without final values on every task: {', '.join(left)}")
-    if empty := [task for task in table.tasks if task not in tasks]:
+    if found.left_out:
+        left = ", ".join(found.left_out)
+        notes.append(f"left out, without final values on every task: {left}")
+    if empty := [task for task in found.table.tasks if task not in found.compared]:
         notes.append(f"tasks without values: {', '.join(empty)}")
-    return values if tasks else {}, notes
+    return [*_iqm(found, notes), _improvement(found, notes)]
 
 
-def _iqm(table: ResultTable, values: Values, tasks: list[str], notes: list[str]) -> list[Table]:
-    lower = table.report_direction == "min"
-    scored = {
-        task: scores({each: own[task] for each, own in values.items()}, lower) for task in tasks
-    }
-    known = {task: found for task, found in scored.items() if found is not None}
-    if not known:
+def _iqm(found: Statistics, notes: list[str]) -> list[Table]:
+    if not found.over_tasks:
         return []
-    rows = []
-    for estimator in values:
-        own = [found[estimator] for found in known.values()]
-        together = [score for task in own for score in task]
-        numbers = len(together), shown(iqm(together)), _interval(iqm_interval(own))
-        rows.append(row([estimator, len(own), *numbers]))
-    equal = [task for task, found in scored.items() if found is None]
+    tasks = len(found.tasks)
+    rows = [
+        row([each.estimator, tasks, shown(each.iqm), _interval(each.interval)])
+        for each in found.over_tasks
+    ]
+    equal = [task for task in found.compared if task not in found.tasks]
     below = [NORMALISED, "interval: stratified bootstrap over seeds; none with too few values"]
     below += [f"no scores, all means are equal: {', '.join(equal)}"] if equal else []
-    caption = f"Interquartile mean (IQM) over tasks of normalised {table.report}; higher is better"
-    head = ("estimator", "tasks", "values", "IQM of scores", "95 % interval")
-    return [Table(caption, head, tuple(rows), (*below, *notes), frozenset({1, 2, 3, 4}))]
+    metric = found.table.report
+    caption = f"Interquartile mean (IQM) over tasks of normalised {metric}; higher is better"
+    head = ("estimator", "tasks", "IQM of scores", "95 % interval")
+    return [Table(caption, head, tuple(rows), (*below, *notes), frozenset({1, 2, 3}))]
 
 
-def _improvement(table: ResultTable, values: Values, tasks: list[str], notes: list[str]) -> Table:
-    lower = table.report_direction == "min"
+def _improvement(found: Statistics, notes: list[str]) -> Table:
+    known = found.matrix
+    labels = [each for each in found.table.estimators if each not in found.left_out]
     rows = []
-    for first, own in values.items():
+    for first in labels:
         cells = [Text(first)]
-        for second, theirs in values.items():
-            if first == second:
-                cells.append(Text(""))
-                continue
-            chance, interval = probability_of_improvement(
-                [own[task] for task in tasks], [theirs[task] for task in tasks], lower
-            )
-            beside = f" [{interval.low:.2f}, {interval.high:.2f}]" if interval else ""
-            cells.append(Text(f"{chance:.2f}{beside}"))
+        for second in labels:
+            each = known.get((first, second))
+            cells.append(Text(_chance(each) if each else ""))
         rows.append(tuple(cells))
     caption = (
-        f"Probability of improvement in {table.report}: how likely a run of the row's estimator is "
-        "better than one of the column's, on average over tasks"
+        f"Probability of improvement in {found.table.report}: how likely a run of the row's "
+        "estimator is better than one of the column's, on average over tasks"
     )
     below = (
         "0.50 is no difference; in brackets the 95 % interval (Wilson's, with DeLong's variance), "
         "where there are enough values"
     )
-    head = ("row better than column", *values)
+    head = ("row better than column", *labels)
     return Table(caption, head, tuple(rows), (below, *notes), frozenset(range(1, len(head))))
+
+
+def _chance(each: Improvement) -> str:
+    interval = each.interval
+    beside = f" [{interval.low:.2f}, {interval.high:.2f}]" if interval else ""
+    return f"{each.probability:.2f}{beside}"
 
 
 def _interval(interval: Interval | None) -> str:

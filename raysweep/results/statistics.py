@@ -83,6 +83,13 @@ class Improvement:
     probability: float
     interval: Interval | None
 
+    @property
+    def turned(self) -> "Improvement":
+        """The second over the first."""
+        known = self.interval
+        interval = Interval(1 - known.high, 1 - known.low) if known else None
+        return Improvement(self.second, self.first, 1 - self.probability, interval)
+
 
 @dataclasses.dataclass(frozen=True)
 class Statistics:
@@ -91,7 +98,8 @@ class Statistics:
     Args:
         table: What they are of.
         arms: In the file's order, tasks first.
-        tasks: Tasks with a scale: at least two different means.
+        compared: Tasks on which some estimator has a final mean.
+        tasks: Those of them with a scale: at least two different means.
         over_tasks: Estimators that have a final mean on each of these tasks, in the file's order.
         left_out: The others.
         improvements: Each pair of these estimators, once.
@@ -99,10 +107,17 @@ class Statistics:
 
     table: ResultTable
     arms: tuple[ArmStatistics, ...]
+    compared: tuple[str, ...]
     tasks: tuple[str, ...]
     over_tasks: tuple[OverTasks, ...]
     left_out: tuple[str, ...]
     improvements: tuple[Improvement, ...]
+
+    @property
+    def matrix(self) -> dict[tuple[str, str], Improvement]:
+        """Every ordered pair of different estimators."""
+        both = [(each, each.turned) for each in self.improvements]
+        return {(each.first, each.second): each for pair in both for each in pair}
 
 
 def statistics_of(table: ResultTable) -> Statistics:
@@ -128,6 +143,7 @@ def statistics_of(table: ResultTable) -> Statistics:
     return Statistics(
         table,
         tuple(_arm(table, cell.estimator, cell.task) for cell in table.cells),
+        tuple(shared),
         tuple(scaled),
         over_tasks,
         left_out,

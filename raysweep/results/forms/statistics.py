@@ -138,21 +138,14 @@ def _over_tasks(found: Statistics) -> Section:
 
 
 def _improvements(found: Statistics) -> Section:
-    known = {(each.first, each.second): each for each in found.improvements}
-    labels = list(dict.fromkeys(each for pair in known for each in pair))
+    known = found.matrix
+    labels = [each for each in found.table.estimators if each not in found.left_out]
     rows = [["", *labels]]
     for first in labels:
         row = [first]
         for second in labels:
-            if (first, second) in known:
-                each = known[first, second]
-                row.append(_chance(each.probability, each.interval))
-            elif (second, first) in known:
-                each = known[second, first]
-                turned = each.interval and Interval(1 - each.interval.high, 1 - each.interval.low)
-                row.append(_chance(1 - each.probability, turned))
-            else:
-                row.append("–")
+            each = known.get((first, second))
+            row.append(_chance(each.probability, each.interval) if each else "–")
         rows.append(row)
     return IMPROVEMENT, rows
 
