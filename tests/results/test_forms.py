@@ -18,6 +18,7 @@ from table_helpers import cell, table_of
 from raysweep.errors import SpecError
 from raysweep.results.forms import NAMES
 from raysweep.results.forms.latex import SPECIAL, escaped
+from raysweep.results.forms.parts import number
 from raysweep.results.front import FrontPoint
 from raysweep.results.table import Style
 from raysweep.spec.options import Select
@@ -365,3 +366,7 @@ def test_labels_are_in_every_form(form):
 def test_an_unknown_form_is_told(tmp_path):
     with pytest.raises(SpecError, match=r"--format: expected text, .* or json, got 'tex'"):
         store_of(tmp_path, spec_of(), lambda *_: 1.0).table().render("tex")
+
+
+def test_a_spread_that_rounds_up_has_two_digits_too():
+    assert number(0.5, 0.0996) == ("0.50", "0.10")

@@ -12,7 +12,7 @@ def number(mean: float, spread: float | None) -> tuple[str, str]:
     """
     if spread is None or spread == 0 or not abs(mean) + spread < 1e15:
         return f"{mean:.5g}", "" if spread is None else f"{spread:.2g}"
-    digits = 2 - int(f"{spread:e}".partition("e")[2]) - 1
+    digits = 1 - int(f"{spread:.1e}".partition("e")[2])  # as rounded: .0996 is .10
     if digits > 10 or abs(mean) >= 1e6:
         return f"{mean:.5g}", f"{spread:.2g}"
     digits = max(0, digits)
