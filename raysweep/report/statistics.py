@@ -84,7 +84,7 @@ def _iqm(found: Statistics, notes: list[str]) -> list[Table]:
         return []
     tasks = len(found.tasks)
     rows = [
-        row([each.estimator, tasks, shown(each.iqm), _interval(each.interval)])
+        row([each.estimator, tasks, each.n, shown(each.iqm), _interval(each.interval)])
         for each in found.over_tasks
     ]
     equal = [task for task in found.compared if task not in found.tasks]
@@ -92,8 +92,8 @@ def _iqm(found: Statistics, notes: list[str]) -> list[Table]:
     below += [f"no scores, all means are equal: {', '.join(equal)}"] if equal else []
     metric = found.table.report
     caption = f"Interquartile mean (IQM) over tasks of normalised {metric}; higher is better"
-    head = ("estimator", "tasks", "IQM of scores", "95 % interval")
-    return [Table(caption, head, tuple(rows), (*below, *notes), frozenset({1, 2, 3}))]
+    head = ("estimator", "tasks", "values", "IQM of scores", "95 % interval")
+    return [Table(caption, head, tuple(rows), (*below, *notes), frozenset({1, 2, 3, 4}))]
 
 
 def _improvement(found: Statistics, notes: list[str]) -> Table:

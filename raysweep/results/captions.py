@@ -1,6 +1,6 @@
 """What has to be said beside a result table: its title, its marks, and what is missing."""
 
-from raysweep.results.table import ResultTable
+from raysweep.results.table import WITHOUT_VALUE, ResultTable
 
 SPREADS = {
     "std": "mean ± std",
@@ -64,6 +64,8 @@ def _standings(table: ResultTable) -> list[str]:
     if any(each.status == "provisional" for each in table.cells):
         fresh = ", or fresh ones are still to end" if table.fresh_seeds else ""
         found.append(f"? provisional: no configuration has all its seeds yet{fresh}")
+    if any(each.mean is None and each.status not in WITHOUT_VALUE for each in table.cells):
+        found.append(f"no value: no run of the selected configuration has {table.report}")
     if any(each.status == "unreported" for each in table.cells):
         found.append("unreported: no fresh seed of the selected configuration has ended yet")
     return found
@@ -111,7 +113,8 @@ def _statistics(table: ResultTable) -> list[str]:
         if cell.task == column.label
     ):
         found.append("no interval: fewer than five seeds")
-    if any(column.kind == "rank" for column in table.columns):
+    ranked = [column for column in table.columns if column.kind == "rank"]
+    if any(table.mean(each, column) is not None for column in ranked for each in table.estimators):
         found.append(
             "rank: mean over tasks, 1 the best, among estimators with a final mean on every task"
         )

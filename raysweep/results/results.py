@@ -109,7 +109,7 @@ class Results:
             tuple(fronts(spec, candidates(spec, runs))) if both else (),
             both,
             shown,
-            where or "",
+            _condition(where, spec, self.spec),
         )
 
     def _part(
@@ -132,16 +132,30 @@ class Results:
             report_seeds=runs.without_left_out(spec.report_seeds),
         )
 
-    def statistics(self, **options: Any) -> Statistics:
+    def statistics(
+        self,
+        *,
+        select: str | None = None,
+        report: str | None = None,
+        rows: str | Sequence[str] = (),
+        columns: str | Sequence[str] = (),
+        where: str | None = None,
+    ) -> Statistics:
         """Statistics of what a table shows, arm by arm and over tasks; see docs/statistics.md.
 
         Args:
-            options: As `table` takes them, without the style.
+            select: As `table` takes it, like the others.
+            report: The metric shown.
+            rows: Labels of estimators.
+            columns: Labels of tasks.
+            where: A condition on runs.
 
         Raises:
             SpecError: As `table` does.
         """
-        return statistics_of(self.table(**options))
+        return statistics_of(
+            self.table(select=select, report=report, rows=rows, columns=columns, where=where)
+        )
 
     def sensitivity(
         self,
@@ -355,6 +369,13 @@ class Results:
                 f"{nearest(name, self.spec.metrics)}"
             )
         return name
+
+
+def _condition(where: str | None, part: Spec, whole: Spec) -> str:
+    """The condition in the title, and what it does to fresh seeds."""
+    if where and whole.report_seeds and not part.report_seeds:
+        return f"{where} (which leaves no fresh seed: these seeds have selected)"
+    return where or ""
 
 
 def _need(module: str) -> None:

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from raysweep.results.figures.heatmaps import column_of, columns, value_at
+from raysweep.results.figures.heatmaps import ABSENT, Column, column_of, columns
 from raysweep.results.select import Candidate, Selection, choose
 from raysweep.space import same
 from raysweep.spec.model import Arm
@@ -16,7 +16,8 @@ class Moved:
     """The selected configuration with one setting moved.
 
     Args:
-        value: The setting's value, or an interval of a range, as text.
+        value: The setting's value, or an interval of a range, as text; `–` where the setting does
+            not apply.
         here: Whether the selected configuration is there.
         configurations: How many have been tried there and may be selected.
         held: The metric's mean over seeds with all other settings as selected; None if that has
@@ -86,36 +87,45 @@ def _moves(
 ) -> tuple[Moved, ...]:
     select, mode, _ = how
     shown = columns([arm], key)
-    groups: list[list[Candidate]] = [[] for _ in shown]
+    groups: dict[int | None, list[Candidate]] = {place: [] for place in range(len(shown))}
     for each in found:
-        place = column_of(value_at(arm, each, key), shown)
-        if place is not None and choose([each], select, mode) is not None:
-            groups[place].append(each)
-    own = column_of(value_at(arm, chosen, key), shown)
+        if choose([each], select, mode) is not None:
+            groups.setdefault(_place(key, each, shown), []).append(each)
+    own = _place(key, chosen, shown)
     return tuple(
         Moved(
-            column.label,
+            ABSENT if place is None else shown[place].label,
             place == own,
             len(members),
             _mean(_held(key, chosen, members, place == own), how),
             _mean(members, how),
         )
-        for place, (column, members) in enumerate(zip(shown, groups, strict=True))
+        for place, members in groups.items()
     )
 
 
+def _place(key: str, candidate: Candidate, shown: Sequence[Column]) -> int | None:
+    """The place of its value; None where the setting does not apply to it."""
+    return column_of(candidate.assignment[key], shown) if key in candidate.assignment else None
+
+
 def _held(key: str, chosen: Candidate, members: Sequence[Candidate], here: bool) -> list[Candidate]:
-    """Those that differ from the selected configuration in this setting alone."""
+    """Those that differ from the selected configuration in this setting alone.
+
+    What applies to one of the two only is as it has to be: it has its default in the other.
+    """
     if here:
         return [each for each in members if each.place == chosen.place]
-    return [
-        each
-        for each in members
-        if all(
-            other == key or (other in chosen.assignment and same(value, chosen.assignment[other]))
-            for other, value in each.assignment.items()
-        )
-    ]
+    return [each for each in members if _is_held(key, chosen, each)]
+
+
+def _is_held(key: str, chosen: Candidate, other: Candidate) -> bool:
+    own, moved = chosen.assignment, other.assignment
+    return all(
+        same(value, own[each] if each in own else other.arm.points.value(each, own))
+        for each, value in moved.items()
+        if each != key
+    )
 
 
 def _mean(members: Sequence[Candidate], how: tuple[str, str, str]) -> float | None:

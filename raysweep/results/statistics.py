@@ -57,12 +57,14 @@ class OverTasks:
 
     Args:
         estimator: Label.
+        n: Values of all tasks together.
         iqm: Interquartile mean of the scores of all tasks and seeds: on each task 0 is the worst
             estimator's mean and 1 the best one's.
         interval: Of it, 95 %, stratified bootstrap; None with too few seeds.
     """
 
     estimator: str
+    n: int
     iqm: float
     interval: Interval | None
 
@@ -190,7 +192,7 @@ def _arm(table: ResultTable, estimator: str, task: str) -> ArmStatistics:
 def _over_tasks(estimator: str, scaled: Sequence[Mapping[str, Sequence[float]]]) -> OverTasks:
     scores = [task[estimator] for task in scaled]
     together = [value for task in scores for value in task]
-    return OverTasks(estimator, summary.iqm(together), iqm_interval(scores))
+    return OverTasks(estimator, len(together), summary.iqm(together), iqm_interval(scores))
 
 
 def _improvement(table: ResultTable, first: str, second: str, tasks: Sequence[str]) -> Improvement:

@@ -66,13 +66,13 @@ Bold: {MARK}.
 
 {RANK}
 """
-LATEX = r"""\begin{table}[htbp]
+LATEX = r"""\begin{table*}[htbp]
   \centering
   \caption{hand: train\_loss, mean \ensuremath{\pm} std over 3 seeds at the configuration with the
 minimum mean train\_loss; lower is better. Bold: best of its column, or not significantly worse:
 two-sided paired t-test over shared seeds, Holm's correction over the rows,
 p \ensuremath{\geq} 0.05. ST on B: 1 of 2 configurations have a diverged seed and cannot be
-selected. rank: mean over tasks, 1 the best, among estimators with a final mean on every task.}
+selected. Rank: mean over tasks, 1 the best, among estimators with a final mean on every task.}
   \begin{tabular}{lrrrr}
     \toprule
     estimator & A & B & average & rank \\
@@ -83,7 +83,7 @@ selected. rank: mean over tasks, 1 the best, among estimators with a final mean 
  & {\boldmath\bfseries $2.00 \pm 0.50$} & {\boldmath\bfseries $1.5$} \\
     \bottomrule
   \end{tabular}
-\end{table}
+\end{table*}
 """
 CSV = """estimator,task,status,metric,mean,std,n,best,bold,configurations,diverged,settings,values
 ST,A,selected,train_loss,2.0,1.0,3,True,True,2,0,{"estimator.temperature": 1.0},1.0 2.0 3.0

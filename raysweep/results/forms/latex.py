@@ -62,6 +62,7 @@ INCHES = 0.083  # of a character, on the wide side
 WIDER = 0.11  # of a capital
 WIDEST = 0.145
 LEAST_WIDTH = 6.0
+PAPER_COLUMN = 3.3  # inches, of a paper with two
 GREEK = re.compile("GREEK (SMALL|CAPITAL) LETTER ([A-Z]+)")
 LATIN = {
     "ALPHA": "A",
@@ -92,10 +93,12 @@ def as_latex(table: ResultTable) -> str:
             bold = estimator in table.judgement(column).bold
             row.append(rf"{{\boldmath\bfseries {text}}}" if bold else text)
         rows.append(row)
-    parts = [_tabular(rows, "l" + "r" * len(table.columns), _caption(table))]
+    # Over both columns of a paper that has two; elsewhere the star changes nothing.
+    name = "table*" if _width(table) > PAPER_COLUMN else "table"
+    parts = [_tabular(rows, "l" + "r" * len(table.columns), _caption(table), name)]
     if table.front_metrics:
         found = [[escaped(each) for each in row] for row in front_rows(table)]
-        parts.append(_tabular(found, "l" * len(found[0]), [front_title(table)]))
+        parts.append(_tabular(found, "l" * len(found[0]), [front_title(table)], name))
     head = HEAD.replace("WIDTH", f"{max(LEAST_WIDTH, _width(table) + 1):.1f}")
     return head.replace("HEIGHT", f"{_height(table):.1f}") + "".join(parts) + FOOT
 
@@ -138,14 +141,17 @@ def _height(table: ResultTable) -> float:
     return 4 + 0.2 * (len(table.estimators) + 2 * len(notes(table)) + len(table.front))
 
 
-def _tabular(rows: Sequence[Sequence[str]], alignment: str, caption: Sequence[str]) -> str:
+def _tabular(
+    rows: Sequence[Sequence[str]], alignment: str, caption: Sequence[str], name: str
+) -> str:
     # After a rule, or the end of a row, these would be its argument.
     rows = [["{}" * row[0].startswith(("[", "*")) + row[0], *row[1:]] for row in rows]
     lines = [" & ".join(row) + r" \\" for row in rows]
-    text = ". ".join(_sentence(each) for each in caption)
+    first, *others = (each.removesuffix(".") for each in caption)
+    text = ". ".join([first, *(each[:1].upper() + each[1:] for each in others)])
     return "\n".join(
         [
-            r"\begin{table}[htbp]",
+            rf"\begin{{{name}}}[htbp]",
             r"  \centering",
             rf"  \caption{{{escaped(text)}.}}",
             rf"  \begin{{tabular}}{{{alignment}}}",
@@ -155,14 +161,10 @@ def _tabular(rows: Sequence[Sequence[str]], alignment: str, caption: Sequence[st
             *(f"    {line}" for line in lines[1:]),
             r"    \bottomrule",
             r"  \end{tabular}",
-            r"\end{table}",
+            rf"\end{{{name}}}",
             "",
         ]
     )
-
-
-def _sentence(text: str) -> str:
-    return text.removesuffix(".")
 
 
 def _entry(entry: Entry) -> str:

@@ -1,5 +1,6 @@
 """What several forms of a table share: numbers, entries, and the Pareto fronts' rows."""
 
+import math
 from typing import Any
 
 from raysweep.results.table import Column, Entry, ResultTable
@@ -10,13 +11,18 @@ def number(mean: float, spread: float | None) -> tuple[str, str]:
 
     Without a spread the second text is empty.
     """
-    if spread is None or spread == 0 or not abs(mean) + spread < 1e15:
+    if spread is None or spread == 0 or not math.isfinite(mean) or not math.isfinite(spread):
         return f"{mean:.5g}", "" if spread is None else f"{spread:.2g}"
-    digits = 1 - int(f"{spread:.1e}".partition("e")[2])  # as rounded: .0996 is .10
-    if digits > 10 or abs(mean) >= 1e6:
-        return f"{mean:.5g}", f"{spread:.2g}"
-    digits = max(0, digits)
-    return f"{mean:.{digits}f}", f"{spread:.{digits}f}"
+    last = _exponent(spread, 1) - 1  # power of ten of the last digit that means something
+    if last < -10 or abs(mean) >= 1e9:
+        digits = max(1, _exponent(mean, 4) - last) if mean else 1
+        return f"{mean:.{min(digits, 16)}e}", f"{spread:.1e}"
+    return f"{mean:.{max(0, -last)}f}", f"{spread:.{max(0, -last)}f}"
+
+
+def _exponent(value: float, digits: int) -> int:
+    """The power of ten of its first digit, as rounded: of .0996 with one more digit -1."""
+    return int(f"{value:.{digits}e}".partition("e")[2])
 
 
 def interval(entry: Entry) -> tuple[str, str, str]:

@@ -24,7 +24,7 @@ IMPROVEMENT = (
 SENSITIVITY = (
     "Sensitivity: how the mean {metric} over the seeds of the search changes as one setting moves; "
     "eligible: configurations there that may be selected, held: with all others as selected, free: "
-    "the best there; * selected, with its mean, – none eligible"
+    "the best there; * selected, with its mean, – none eligible, as a value: does not apply"
 )
 Section = tuple[str, list[list[str]]]
 
@@ -85,7 +85,7 @@ def as_json(found: Statistics, moves: Sequence[Sensitivity]) -> str:
 
 def _sections(found: Statistics, moves: Sequence[Sensitivity]) -> list[Section]:
     sections = [_arms(found)]
-    if found.over_tasks:
+    if found.over_tasks or found.compared:
         sections.append(_over_tasks(found))
     if found.improvements:
         sections.append(_improvements(found))
@@ -134,7 +134,16 @@ def _over_tasks(found: Statistics) -> Section:
         score = round(each.iqm, 3) + 0.0  # without the sign of zero
         rows.append([each.estimator, f"{score:.3f}", _interval(each.interval)])
     rows += [[each, "–", ""] for each in found.left_out]
-    return SCORES.format(tasks=f"{count} task{'s' if count != 1 else ''}"), rows
+    tasks = f"{count} task{'s' if count != 1 else ''}"
+    if count < len(found.table.tasks):
+        tasks += f" ({', '.join(found.tasks)})"
+    return SCORES.format(tasks=tasks) + _left_out(found), rows
+
+
+def _left_out(found: Statistics) -> str:
+    if not found.left_out:
+        return ""
+    return f"; left out, without a final mean on each: {', '.join(found.left_out)}"
 
 
 def _improvements(found: Statistics) -> Section:
@@ -147,13 +156,15 @@ def _improvements(found: Statistics) -> Section:
             each = known.get((first, second))
             row.append(_chance(each.probability, each.interval) if each else "–")
         rows.append(row)
-    return IMPROVEMENT, rows
+    return IMPROVEMENT + _left_out(found), rows
 
 
 def _sensitivity(found: Statistics, moves: Sequence[Sensitivity]) -> Section:
     rows = [["estimator · task", "setting", "value", "eligible", "held", "free"]]
     for each in moves:
-        for place, moved in enumerate(each.moves):
+        # A range has many intervals, in some of which nothing was tried.
+        tried = [moved for moved in each.moves if moved.configurations or moved.here]
+        for place, moved in enumerate(tried):
             rows.append(
                 [
                     "" if place else f"{each.estimator} · {each.task}",
