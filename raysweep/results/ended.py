@@ -279,9 +279,13 @@ class _Column:
             values = values.dictionary_encode(null_encoding="encode")
         known = values.dictionary.to_pylist()
         codes = _numbers(values.indices.fill_null(len(known))).astype(np.int64)
-        used, codes = np.unique(codes, return_inverse=True)
+        used = np.flatnonzero(np.bincount(codes, minlength=len(known) + 1))
+        places = np.zeros(len(known) + 1, np.int64)
+        places[used] = np.arange(len(used))
         stored = [None if code == len(known) else known[code] for code in used.tolist()]
-        return [schema.decode_json(each) if self.is_json else each for each in stored], codes
+        return [schema.decode_json(each) if self.is_json else each for each in stored], places[
+            codes
+        ]
 
     def inside(self, domain: Plain) -> Mask:
         """Where the value is one of the domain's."""

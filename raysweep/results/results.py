@@ -14,7 +14,6 @@ from raysweep.errors import SpecError, nearest
 from raysweep.results.ended import NEEDED, EndedRuns
 from raysweep.results.front import fronts
 from raysweep.results.labels import chosen
-from raysweep.results.query import ask, matching
 from raysweep.results.select import candidates, cells, selections
 from raysweep.results.sensitivity import Sensitivity, sensitivities
 from raysweep.results.statistics import Statistics, statistics_of
@@ -344,6 +343,8 @@ class Results:
         table = self.store.read(dataset, [name for name in names if name not in same])
         if where is None:
             return EndedRuns(table, same=one_row)
+        from raysweep.results.query import matching
+
         kept = table.filter(pc.is_in(table["run_id"], matching(dataset, where)))
         left_out: set[int] = set(pc.unique(table["seed"]).to_pylist())
         left_out -= set(pc.unique(kept["seed"]).to_pylist())
@@ -355,6 +356,8 @@ class Results:
         Raises:
             SpecError: If DuckDB refuses the query.
         """
+        from raysweep.results.query import ask
+
         return ask(query, self._tables)
 
     def metric(self, name: str, option: str) -> str:
