@@ -45,7 +45,7 @@ def search_figure(results: Snapshot, select: str) -> Figure:
             f"{what.sweep}: {best} mean {style.axis_label(what.metric, what.unit)} so far over "
             f"{what.seeds} seed{'' if what.seeds == 1 else 's'}, in the order in which "
             "configurations began",
-            "dots: those that all seeds of ended well",
+            "dots: those whose seeds all ended well",
             "y axes end at three times as far from the best as the median is"
             if any(panel.limits for panel in what.panels)
             else "",
