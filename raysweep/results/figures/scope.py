@@ -10,6 +10,7 @@ import pyarrow.dataset as pads
 from numpy.typing import NDArray
 
 from raysweep.errors import SpecError, nearest
+from raysweep.results.labels import chosen
 from raysweep.results.select import Candidate, Cell, candidates, cells
 from raysweep.spec.model import Arm
 
@@ -87,8 +88,8 @@ class Scope:
         """
         spec = results.spec
         select = results.metric(request.select or spec.select.metric, "--select")
-        tasks = _labels(request.tasks, spec.task_labels, "--tasks")
-        estimators = _labels(request.estimators, spec.estimator_labels, "--estimators")
+        tasks = chosen(request.tasks, spec.task_labels, "--tasks")
+        estimators = chosen(request.estimators, spec.estimator_labels, "--estimators")
         if not results.store.dataset("runs").count_rows():
             raise SpecError(
                 f"expected ended runs to draw, got none in {results.sweep} yet; "
@@ -237,16 +238,6 @@ def _finite(column: pa.ChunkedArray) -> Numbers:
     values = np.array(column.to_numpy(), np.float64)
     values[~np.isfinite(values)] = np.nan
     return values
-
-
-def _labels(wanted: str | Sequence[str], known: tuple[str, ...], option: str) -> tuple[str, ...]:
-    names = _each_once(wanted)
-    for name in names:
-        if name not in known:
-            raise SpecError(
-                f"{option}: expected a label of the sweep file, got {name!r}{nearest(name, known)}"
-            )
-    return tuple(label for label in known if label in names) if names else known
 
 
 def _each_once(names: str | Sequence[str]) -> tuple[str, ...]:
