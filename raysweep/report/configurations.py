@@ -2,7 +2,6 @@
 
 from raysweep.report.parts import NONE, Table, Views, row, shown
 from raysweep.report.tables import Tables
-from raysweep.results.forms.parts import setting_text
 from raysweep.results.select import Cell
 from raysweep.results.table import ResultTable
 
@@ -49,7 +48,8 @@ def _table(table: ResultTable, most: int) -> Table:
 def _settings(cell: Cell) -> str:
     if cell.configuration_id is None:
         return NONE
-    texts = [f"{key} = {setting_text(value)}" for key, value in cell.settings.items()]
+    # In full, so that the configuration can be run again.
+    texts = [f"{key} = {value}" for key, value in cell.settings.items()]
     return "\n".join(texts) or "nothing is searched"
 
 

@@ -4,6 +4,8 @@
   const PRINTED = 680; // pixels that a page of paper is wide
   const palette = JSON.parse(document.getElementById("palette").textContent);
   const dark = matchMedia("(prefers-color-scheme: dark)");
+  const touch = matchMedia("(pointer: coarse)"); // a finger on a figure scrolls the page
+  const PRINT_SCALE = 0.65; // of letters on paper against those on a screen
   const FONT = { family: "system-ui, -apple-system, 'Liberation Sans', sans-serif", size: 12 };
   const CONFIG = {
     displaylogo: false,
@@ -46,7 +48,7 @@
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       hovermode: "closest",
-      dragmode: "zoom",
+      dragmode: touch.matches ? false : "zoom",
       height,
       ...(printing ? { width: PRINTED, autosize: false } : { autosize: true }),
     };
@@ -56,19 +58,21 @@
     [...section.querySelectorAll("[data-control]")].map((each) => each.value).join(" ");
 
   // What WebGL draws is gone when the page is printed: a picture stands in for it on paper.
+  const turns = new WeakMap();
   async function picture(plot, view) {
+    const turn = (turns.get(plot) || 0) + 1;
+    turns.set(plot, turn);
+    if (plot.previousElementSibling !== null) plot.previousElementSibling.remove(); // not of this view
     const data = view.data.map((trace) => coloured(trace, palette.light, new Set()));
     const layout = laidOut(view.layout, palette.light, Number(plot.dataset.height), false);
     const size = { format: "png", width: PRINTED, height: layout.height, scale: 2 };
     const src = await Plotly.toImage({ data, layout }, size);
-    let image = plot.previousElementSibling;
-    if (image === null || image.tagName !== "IMG") {
-      image = document.createElement("img");
-      image.className = "printed";
-      image.alt = plot.getAttribute("aria-label");
-      plot.before(image);
-    }
+    if (turns.get(plot) !== turn) return;
+    const image = document.createElement("img");
+    image.className = "printed";
+    image.alt = plot.getAttribute("aria-label");
     image.src = src;
+    plot.before(image);
   }
 
   function figure(section) {
@@ -76,11 +80,22 @@
     const hidden = new Set();
     const plots = [...section.querySelectorAll(".plot")];
     const log = section.querySelector("[data-log]");
+    const now = (plot) => views[plot.id][chosen(section)];
+    const positive = (view) =>
+      view.data.every((trace) => !Array.isArray(trace.y) || trace.y.every((each) => each === null || each > 0));
+    const offer = () => {
+      if (log === null) return;
+      log.disabled = !plots.some((plot) => positive(now(plot)));
+      log.title = log.disabled ? "Values that are not positive have no place on a logarithmic axis." : "";
+    };
     const draw = (plot) => {
+      offer();
       const look = theme();
-      const view = structuredClone(views[plot.id][chosen(section)]);
+      const view = structuredClone(now(plot));
       const data = view.data.map((trace) => coloured(trace, look, hidden));
-      const layout = laidOut(view.layout, look, Number(plot.dataset.height), log !== null && log.checked);
+      const logarithmic = log !== null && log.checked && positive(view);
+      const layout = laidOut(view.layout, look, Number(plot.dataset.height), logarithmic);
+      layout.uirevision = `${chosen(section)} ${logarithmic}`; // keeps the zoom meanwhile
       Plotly.react(plot, data, layout, CONFIG);
       if (section.dataset.webgl !== undefined && !printing) picture(plot, view);
     };
@@ -128,11 +143,14 @@
   const all = () => [swatches, ...drawings].forEach((draw) => draw());
   const printed = (now) => {
     printing = now;
+    for (const each of document.querySelectorAll(".scroll table")) {
+      each.style.zoom = now ? Math.min(1, PRINTED / (each.scrollWidth * PRINT_SCALE)) : "";
+    }
     all();
   };
   addEventListener("beforeprint", () => printed(true));
   addEventListener("afterprint", () => printed(false));
-  dark.addEventListener("change", all);
+  for (const each of [dark, touch]) each.addEventListener("change", all);
   swatches();
   // One at a time: the page answers meanwhile.
   const next = (place) => {

@@ -1,7 +1,6 @@
 """The result table of every metric with every statistic: the cells of `raysweep table`."""
 
 import dataclasses
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 
@@ -147,8 +146,3 @@ def _table(
 ) -> Table:
     head = ("estimator", *(column.label for column in columns))
     return Table(caption, head, rows, tuple(below), frozenset(range(1, len(head))))
-
-
-def finite(values: Mapping[int, float]) -> list[float]:
-    """The values that statistics can be made of, in the order of their seeds."""
-    return [value for _, value in sorted(values.items()) if math.isfinite(value)]

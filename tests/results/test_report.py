@@ -230,7 +230,7 @@ def test_configurations_have_their_settings_and_values(page_of):
     table = view(section(page_of(), "configurations"), "0").first("table")
     head, first, *_ = rows(table)
     row = dict(zip(head, first, strict=True))
-    assert row["searched settings"] == "estimator.temperature = 2"
+    assert row["searched settings"] == "estimator.temperature = 2.0"
     assert row["values by seed"] == "0: 9, 1: 10, 2: 11"
 
 
@@ -276,7 +276,9 @@ def test_an_empty_sweep_says_so_and_shows_its_file(page_of):
 def test_a_sweep_that_diverged_tells_the_errors(page_of):
     root = page_of(ended=lambda *which: "diverged", about=lambda *which: {"error": "loss is nan"})
     table = section(root, "failures").first("table")
-    assert rows(table)[1] == ["18", "diverged", "loss is nan"]
+    *known, one_run, error = rows(table)[1]
+    assert (known, error) == (["18", "diverged", "RF, ST on A, B"], "loss is nan")
+    assert re.fullmatch(r"[0-9a-f]{16}", one_run)
 
 
 def test_a_running_sweep_marks_what_is_provisional(page_of):

@@ -1,6 +1,7 @@
 """What the report's figures share: numbers as JSON has them, labels as Plotly takes them."""
 
 import math
+import re
 import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -65,6 +66,11 @@ def short(text: str, width: int = WIDE) -> str:
     if len(lines) > LINES:
         lines = [*lines[: LINES - 1], f"{lines[LINES - 1][: width - 1]}…"]
     return "<br>".join(map(label, lines))
+
+
+def reason(error: Exception) -> str:
+    """Why a figure is left out; nobody gave the option that the message begins with."""
+    return re.sub(r"^--\w+( \w+)?: ", "", str(error))
 
 
 def symbol(mark: str) -> str:

@@ -17,6 +17,7 @@ from raysweep.report.figures.common import (
     label,
     limited,
     numbers,
+    reason,
     symbol,
     thinned,
 )
@@ -49,7 +50,7 @@ def curves_figure(
     try:
         what = curves.prepare(results, CurvesRequest(select=select, metric=known[:most]))
     except SpecError as error:
-        return Figure("curves", title, missing=str(error))
+        return Figure("curves", title, missing=reason(error))
     steps = [[line.steps for line in panel.lines] for panel in what.panels]
     options = [style.axis_label(metric, unit) for metric, unit in what.units.items()]
     control = choices("curves-metric", "Metric", options)
@@ -66,7 +67,7 @@ def time_figure(results: Snapshot, select: str) -> Figure:
     try:
         what = time.prepare(results, CurvesRequest(select=select))
     except SpecError as error:
-        return Figure("time", title, missing=str(error))
+        return Figure("time", title, missing=reason(error))
     (metric,) = what.curves.units
     control = choices("time-metric", "Metric", [metric])
     return _figure("time", title, what.curves, what.seconds, control)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from raysweep.errors import SpecError
-from raysweep.report.figures.common import axis, label, numbers, short
+from raysweep.report.figures.common import axis, label, numbers, reason, short
 from raysweep.report.parts import Figure, Plot, choices
 from raysweep.report.snapshot import Snapshot
 from raysweep.results.figures import heatmaps, planes
@@ -35,7 +35,7 @@ def heatmap_figure(results: Snapshot, select: str) -> Figure:
         for setting in settings[:MOST_SETTINGS] or (None,):
             found.append(heatmaps.prepare(results, HeatmapRequest(select=select, over=setting)))
     except SpecError as error:
-        return Figure(name, title, missing=str(error))
+        return Figure(name, title, missing=reason(error))
     plots = []
     for place, estimator in enumerate(panel.estimator for panel in found[0].panels):
         views = {str(key): _panel(what, what.panels[place]) for key, what in enumerate(found)}
@@ -69,7 +69,7 @@ def planes_figure(results: Snapshot, select: str) -> Figure:
             for pair in pairs[:most]
         ]
     except SpecError as error:
-        return Figure(name, title, missing=str(error))
+        return Figure(name, title, missing=reason(error))
     arms = [f"{panel.estimator} on {panel.task}" for panel in found[0].panels]
     views = {
         f"{key} {place}": _plane(panel, what.settings)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from raysweep.errors import SpecError
-from raysweep.report.figures.common import label, numbers
+from raysweep.report.figures.common import label, numbers, reason
 from raysweep.report.parts import Figure, Plot, choices
 from raysweep.report.snapshot import Snapshot
 from raysweep.results.figures import parallel
@@ -26,7 +26,7 @@ def parallel_figure(results: Snapshot, select: str) -> Figure:
     try:
         what = parallel.prepare(results, ParallelRequest(select=select))
     except SpecError as error:
-        return Figure(name, title, missing=str(error))
+        return Figure(name, title, missing=reason(error))
     widest = AXIS * max(len(panel.axes) for panel in what.panels)
     most = max(FEWEST_LINES, MOST_LINES // len(what.panels))
     views = {str(place): _panel(panel, most) for place, panel in enumerate(what.panels)}
@@ -71,7 +71,7 @@ def _panel(panel: ParallelPanel, most: int) -> dict[str, Any]:
     ]
     line = {"color": numbers(panel.scores[shown]), "cmin": 0, "cmax": 1}
     trace = {"type": "parcoords", "line": line, "dimensions": dimensions}
-    return {"data": [trace], "layout": {"margin": {"l": 70, "r": 70, "t": 60, "b": 30}}}
+    return {"data": [trace], "layout": {"margin": {"l": 70, "r": 70, "t": 80, "b": 30}}}
 
 
 def _dimension(axis: Axis, places: Numbers) -> dict[str, Any]:
@@ -82,5 +82,5 @@ def _dimension(axis: Axis, places: Numbers) -> dict[str, Any]:
         "values": numbers(np.where(np.isnan(places), NOWHERE, places)),
         "range": [NOWHERE if missing else 0, 1],
         "tickvals": numbers([place for place, _ in ticks]),
-        "ticktext": [label(text) for _, text in ticks],
+        "ticktext": [text for _, text in ticks],  # plain text, unlike labels
     }

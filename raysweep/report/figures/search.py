@@ -11,6 +11,7 @@ from raysweep.report.figures.common import (
     label,
     limited,
     numbers,
+    reason,
     thinned,
 )
 from raysweep.report.parts import Figure, Plot
@@ -32,7 +33,7 @@ def search_figure(results: Snapshot, select: str) -> Figure:
     try:
         what = search_progress.prepare(results, SearchRequest(select=select))
     except SpecError as error:
-        return Figure(name, title, missing=str(error))
+        return Figure(name, title, missing=reason(error))
     lines = [line for panel in what.panels for line in panel.lines]
     plots = tuple(
         Plot(f"{name}-{place}", panel.task, HEIGHT, {"": _panel(what, panel, len(lines))})
