@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from raysweep.search.export import Export
 
+TABLES = ("runs", "curves", "attempts", "decisions")
+WITHOUT_SPEC = {"attempts": schema.ATTEMPTS, "decisions": DECISIONS}  # the same in every sweep
+
 
 class Results:
     """A sweep in a store.
@@ -272,7 +275,7 @@ class Results:
             SpecError: If there is no such table, or pandas is not installed.
         """
         _need("pandas")
-        return self._tables[self._table(table)].to_table().to_pandas()
+        return self._table(table).to_table().to_pandas()
 
     def to_polars(self, table: str = "runs") -> "polars.DataFrame":
         """A table of the store as a Polars frame; the arguments are those of `to_pandas`.
@@ -283,7 +286,7 @@ class Results:
         _need("polars")
         import polars
 
-        return polars.DataFrame(polars.from_arrow(self._tables[self._table(table)].to_table()))
+        return polars.DataFrame(polars.from_arrow(self._table(table).to_table()))
 
     def export_csv(self, path: str | Path, table: str = "runs") -> int:
         """Writes a table of the store into a new CSV file; how many rows.
@@ -297,26 +300,20 @@ class Results:
         """
         from raysweep.results.csv_file import write_csv
 
-        return write_csv(self._tables[self._table(table)], Path(path))
+        return write_csv(self._table(table), Path(path))
 
-    @property
-    def _tables(self) -> dict[str, pads.Dataset]:
-        """The files of each table, listed now."""
-        return {
-            "runs": self.store.dataset("runs"),
-            "curves": self.store.dataset("curves"),
-            "attempts": self.store.dataset("attempts", schema.ATTEMPTS),
-            "decisions": self.store.dataset("decisions", DECISIONS),
-        }
+    def _table(self, name: str) -> pads.Dataset:
+        """The files of a table, listed now.
 
-    def _table(self, name: str) -> str:
-        known = ("runs", "curves", "attempts", "decisions")
-        if name not in known:
+        Raises:
+            SpecError: If there is no such table.
+        """
+        if name not in TABLES:
             raise SpecError(
-                f"--table: expected {', '.join(known[:-1])} or {known[-1]}, got {name!r}"
-                f"{nearest(name, known)}"
+                f"--table: expected {', '.join(TABLES[:-1])} or {TABLES[-1]}, got {name!r}"
+                f"{nearest(name, TABLES)}"
             )
-        return name
+        return self.store.dataset(name, WITHOUT_SPEC.get(name))
 
     def ended(
         self, *metrics: str, about: Sequence[str] = (), where: str | None = None
@@ -358,7 +355,7 @@ class Results:
         """
         from raysweep.results.query import ask
 
-        return ask(query, self._tables)
+        return ask(query, {name: self._table(name) for name in TABLES})
 
     def metric(self, name: str, option: str) -> str:
         """The metric's name, which the option gave.

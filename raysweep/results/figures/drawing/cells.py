@@ -8,6 +8,9 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 
+from raysweep.results.figures import style
+from raysweep.results.figures.heatmaps import HeatmapFigure
+from raysweep.results.figures.planes import PlanesFigure
 from raysweep.results.figures.scope import Numbers
 from raysweep.results.figures.sizes import LABEL, Size, plain
 
@@ -161,4 +164,26 @@ def label_columns(axes: Axes, labels: Sequence[str], *, turned: bool) -> None:
         rotation=45 if turned else 0,
         ha="right" if turned else "center",
         rotation_mode="anchor",
+    )
+
+
+def heatmap_caption(what: HeatmapFigure | PlanesFigure, at: str, more: str = "") -> str:
+    """What has to be known to read a heatmap.
+
+    Args:
+        what: The heatmap, over one setting or two.
+        at: These settings.
+        more: What else is marked in it; empty for nothing.
+    """
+    marks = any(flag for panel in what.panels for row in panel.provisional for flag in row)
+    chosen = f" by {what.select}" if what.select != what.metric else ""
+    shown = f"{what.metric} [{what.unit}]" if what.unit else what.metric
+    return style.sentence(
+        [
+            f"{what.sweep}: {shown}, mean over seeds of the best configuration{chosen} at each "
+            f"{at}",
+            "lighter is better, on a scale for each task",
+            more,
+            "?: provisional, seeds are missing" if marks else "",
+        ]
     )

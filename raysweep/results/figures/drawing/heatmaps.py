@@ -4,12 +4,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from raysweep.results.figures import style
 from raysweep.results.figures.drawing import panels
 from raysweep.results.figures.drawing.cells import (
     GAP,
     Cells,
     draw_cells,
+    heatmap_caption,
     label_columns,
 )
 from raysweep.results.figures.heatmaps import ABSENT, HeatmapFigure, HeatmapPanel
@@ -34,7 +34,7 @@ def draw_heatmap(what: HeatmapFigure, size: Size) -> Figure:
     width = size.width or max(3.6, labels + sum(cells.widths) * cells.width + GAP * cells.columns)
     deep = max(0.34, 0.06 + size.line * 0.72 * (1 + max(task.count("\n") for task in tasks)))
     height = rows * (deep * len(tasks) + (1.15 if cells.turned else 0.75))
-    caption = size.wrapped(_caption(what), width)
+    caption = size.wrapped(heatmap_caption(what, what.setting), width)
     height += 0.9 * size.line * (caption.count("\n") + 1) + 0.1
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(rows, cells.columns, squeeze=False, width_ratios=cells.widths)
@@ -57,17 +57,3 @@ def _panel(axes: Axes, panel: HeatmapPanel, tasks: list[str], cells: Cells) -> N
     draw_cells(axes, (panel.means, panel.provisional), panel.scores, cells)
     label_columns(axes, [column.label for column in panel.columns], turned=cells.turned)
     axes.set_yticks(np.arange(len(tasks)) + 0.5, tasks)
-
-
-def _caption(what: HeatmapFigure) -> str:
-    marks = any(flag for panel in what.panels for row in panel.provisional for flag in row)
-    chosen = f" by {what.select}" if what.select != what.metric else ""
-    shown = f"{what.metric} [{what.unit}]" if what.unit else what.metric
-    return style.sentence(
-        [
-            f"{what.sweep}: {shown}, mean over seeds of the best configuration{chosen} at each "
-            f"{what.setting}",
-            "lighter is better, on a scale for each task",
-            "?: provisional, seeds are missing" if marks else "",
-        ]
-    )

@@ -8,12 +8,12 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from raysweep.results.figures import style
 from raysweep.results.figures.drawing import panels
 from raysweep.results.figures.drawing.cells import (
     GAP,
     Cells,
     draw_cells,
+    heatmap_caption,
     label_columns,
 )
 from raysweep.results.figures.drawing.heatmaps import draw_heatmap
@@ -125,15 +125,5 @@ def _panel(axes: Axes, panel: Plane, cells: Cells, *, labelled: bool) -> None:
 
 
 def _caption(what: PlanesFigure) -> str:
-    marks = any(flag for panel in what.panels for row in panel.provisional for flag in row)
-    chosen = f" by {what.select}" if what.select != what.metric else ""
-    shown = f"{what.metric} [{what.unit}]" if what.unit else what.metric
-    return style.sentence(
-        [
-            f"{what.sweep}: {shown}, mean over seeds of the best configuration{chosen} at each "
-            f"{what.settings[0]} and {what.settings[1]}",
-            "lighter is better, on a scale for each task",
-            "outlined: selected" if any(panel.selected for panel in what.panels) else "",
-            "?: provisional, seeds are missing" if marks else "",
-        ]
-    )
+    outlined = "outlined: selected" if any(panel.selected for panel in what.panels) else ""
+    return heatmap_caption(what, " and ".join(what.settings), outlined)
