@@ -13,6 +13,7 @@ _ADVICE = {
     "spec.json": "run the sweep file again, which writes it anew",
     "search.json": f"{_ASIDE}continues the search from its results",
 }
+_BUFFER = "Could not open Parquet input source '<Buffer>': "  # of all files the same
 _ELSE = "restore the file from a copy, or run the sweep file again"
 
 
@@ -30,7 +31,7 @@ def damaged(path: str, name: str, reason: str) -> DamagedFile:
 
 def reason_of(error: BaseException) -> str:
     """One short line that says why content could not be read."""
-    lines = str(error).splitlines()
+    lines = str(error).removeprefix(_BUFFER).splitlines()
     text = lines[0] if lines and lines[0].strip() else type(error).__name__
     if isinstance(error, KeyError):
         text = f"no {text}"

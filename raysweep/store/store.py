@@ -273,4 +273,8 @@ class SweepStore:
 
 def list_sweeps(store: Files) -> list[str]:
     """The sweeps of a store."""
-    return [name for name in store.folders() if store.exists(f"{name}/spec.json")]
+    return [
+        name
+        for name in store.folders()
+        if NAME.fullmatch(name) and store.below(name).exists("spec.json")
+    ]
