@@ -3,8 +3,10 @@
 RaysweepError
 ├── SpecError        the sweep file, an option or a name is wrong
 ├── StoreError       the store cannot be read or written
-│   └── LeaseHeld    another driver runs this sweep
-└── ClusterError     Ray cannot give what the sweep asks for
+│   ├── LeaseHeld    another driver runs this sweep
+│   └── DamagedFile  a file of the store does not hold what raysweep wrote
+├── ClusterError     Ray cannot give what the sweep asks for
+└── TooManyFailures  more runs failed than the sweep file allows
 """
 
 import difflib
@@ -31,8 +33,25 @@ class LeaseHeld(StoreError):
     """Another live driver holds the sweep."""
 
 
+class DamagedFile(StoreError):
+    """A file of the store does not hold what raysweep wrote.
+
+    Args:
+        message: One line that names the file.
+        name: The file's name below the sweep's folder.
+    """
+
+    def __init__(self, message: str, name: str) -> None:
+        self.name = name
+        super().__init__(message)
+
+
 class ClusterError(RaysweepError):
     """Ray or its nodes cannot give what the sweep asks for."""
+
+
+class TooManyFailures(RaysweepError):
+    """More runs failed than the sweep file allows."""
 
 
 class Stopped(KeyboardInterrupt):
