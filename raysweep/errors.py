@@ -4,7 +4,8 @@ RaysweepError
 ├── SpecError        the sweep file, an option or a name is wrong
 ├── StoreError       the store cannot be read or written
 │   ├── LeaseHeld    another driver runs this sweep
-│   └── DamagedFile  a file of the store does not hold what raysweep wrote
+│   ├── DamagedFile  a file's content is not what raysweep wrote
+│   └── FormatTooNew a later raysweep wrote the sweep
 ├── ClusterError     Ray cannot give what the sweep asks for
 └── TooManyFailures  more runs failed than the sweep file allows
 """
@@ -34,16 +35,20 @@ class LeaseHeld(StoreError):
 
 
 class DamagedFile(StoreError):
-    """A file of the store does not hold what raysweep wrote.
+    """A file could be read, but holds something else than raysweep wrote.
 
     Args:
-        message: One line that names the file.
+        message: One line that names the file and says what to do.
         name: The file's name below the sweep's folder.
     """
 
-    def __init__(self, message: str, name: str) -> None:
-        self.name = name
+    def __init__(self, message: str, name: str = "") -> None:
         super().__init__(message)
+        self.name = name
+
+
+class FormatTooNew(StoreError):
+    """The sweep has a format that only a later raysweep reads."""
 
 
 class ClusterError(RaysweepError):

@@ -240,7 +240,7 @@ def test_a_broken_manifest_is_named(inline, toy, monkeypatch):
         part = inline(spec)
     (pack_id,) = part.store.files.folders("checkpoints")
     part.store.files.write(f"checkpoints/{pack_id}/manifest.json", b"{")
-    with pytest.raises(raysweep.StoreError, match="manifest.json: expected a manifest"):
+    with pytest.raises(raysweep.StoreError, match=r"manifest\.json: expected a manifest"):
         inline(spec)
 
 
