@@ -18,8 +18,8 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-from raysweep.errors import DamagedFile
-from raysweep.plan import Pack
+from raysweep.errors import DamagedFile, StoreError
+from raysweep.plan import Pack, PlannedRun
 from raysweep.store import json_file
 from raysweep.store.damage import reason_of
 from raysweep.store.files import Files
@@ -42,6 +42,8 @@ class Manifest:
         started_at: ISO time of the first start.
         machine: Columns of `runs` that tell where and with what it trains now; an older version
             wrote none.
+        state_runs: Runs that the state was saved with, in the order of the replica axis, where
+            they are others than the active ones: the pack is a part of the one that was saved.
         state_sha256: Digest of the state's file; None if there is no state, or an older version
             wrote it.
     """
@@ -54,12 +56,20 @@ class Manifest:
     seconds: float
     started_at: str
     machine: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    state_runs: tuple[PlannedRun, ...] = ()
     state_sha256: str | None = None
+
+    @property
+    def runs_of_state(self) -> tuple[PlannedRun, ...]:
+        """Every run that the state holds, in the order of the replica axis."""
+        runs = {run.run_id: run for run in self.pack.runs}
+        return self.state_runs or tuple(runs[run_id] for run_id in self.active)
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as plain data."""
         data = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {**data, "pack": self.pack.to_json(), "format": 2}
+        runs = [dataclasses.asdict(run) for run in self.state_runs]
+        return {**data, "pack": self.pack.to_json(), "state_runs": runs, "format": 2}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Manifest":
@@ -70,6 +80,7 @@ class Manifest:
             "pack": Pack.from_json(data["pack"]),
             "active": tuple(data["active"]),
             "ended": tuple(data["ended"]),
+            "state_runs": tuple(PlannedRun(**each) for each in data.get("state_runs", ())),
         }
         return cls(**known)
 
@@ -110,6 +121,16 @@ class Checkpoints:
         for name in self.files.names(self.folder, ".pt"):
             if name != named:
                 self.files.remove(name)
+
+    def copy_to(self, manifest: Manifest, source: Manifest) -> None:
+        """Writes a checkpoint of another pack that resumes from this one's state.
+
+        Args:
+            manifest: The other pack's.
+            source: This pack's.
+        """
+        other = Checkpoints(self.files, manifest.pack.pack_id)
+        other.write_bytes(manifest, self.state_bytes(source))
 
     def manifest(self) -> Manifest | None:
         """The present manifest, or None if the pack never started.
@@ -179,12 +200,23 @@ class Checkpoints:
         manifest = self.manifest()
         return max(noted, manifest.executed if manifest else 0)
 
+    def set_aside(self) -> int:
+        """Moves a checkpoint that cannot be restored below `damaged/`; steps executed, if known."""
+        try:
+            executed = self.executed()
+        except StoreError:
+            executed = 0
+        for name in self.files.names(self.folder):
+            self.files.move(name, f"damaged/{name}")
+        self.remove()
+        return executed
+
     def remove(self) -> None:
         """Removes the checkpoint: the pack has ended."""
         self.files.remove_folder(self.folder)
 
     def _state_name(self, manifest: Manifest) -> str:
-        return f"{self.folder}/state-{manifest.step}-{len(manifest.active)}.pt"
+        return f"{self.folder}/state-{manifest.step}-{len(manifest.runs_of_state)}.pt"
 
 
 def check_manifest(manifest: Manifest, pack_id: str) -> None:
@@ -198,8 +230,9 @@ def check_manifest(manifest: Manifest, pack_id: str) -> None:
     runs = [run.run_id for run in manifest.pack.runs]
     if odd := [each for each in runs if not PACK_ID.fullmatch(each)]:
         raise ValueError(f"run {odd[0]!r}")
+    ids = {*runs, *(run.run_id for run in manifest.state_runs)}
     named = [*manifest.active, *(row["run_id"] for row in manifest.ended)]
-    if odd := [each for each in named if each not in runs]:
+    if odd := [each for each in named if each not in ids]:
         raise ValueError(f"run {odd[0]!r}, which is not of the pack")
     counts = (manifest.step, manifest.executed)
     if any(type(each) is not int or each < 0 for each in counts):
