@@ -21,7 +21,7 @@ from typing import Any
 from raysweep.errors import DamagedFile, StoreError
 from raysweep.plan import Pack, PlannedRun
 from raysweep.store import json_file
-from raysweep.store.damage import reason_of
+from raysweep.store.damage import reason_of, set_aside
 from raysweep.store.files import Files
 
 PACK_ID = re.compile("[0-9a-f]{16}")  # a run's id, too
@@ -207,7 +207,7 @@ class Checkpoints:
         except StoreError:
             executed = 0
         for name in self.files.names(self.folder):
-            self.files.move(name, f"damaged/{name}")
+            set_aside(self.files, name)
         self.remove()
         return executed
 

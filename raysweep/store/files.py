@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import pyarrow as pa
 import pyarrow.fs as pafs
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from raysweep.errors import DamagedFile, SpecError, StoreError
 from raysweep.store import parquet
 from raysweep.store.damage import damaged, reason_of
+from raysweep.store.uri import has_credentials, single_put
 
 DEFAULT_STORE = "sweeps"
 # A part of a name that is empty, `.` or `..`, or a character that no name of a store has.
@@ -37,27 +38,6 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _has_credentials(uri: str) -> bool:
-    """Whether the URI holds a password, a key or a token."""
-    parts = urlsplit(uri)
-    user = parts.netloc.rpartition("@")[0]
-    secret = re.compile("secret|password|token|key|sas", re.IGNORECASE)
-    return (
-        ":" in user
-        or (parts.scheme == "s3" and bool(user))
-        or any(secret.search(name) for name in parse_qs(parts.query))
-    )
-
-
-def _single_put(uri: str) -> str:
-    """The URI, asking for small objects to be put by one request instead of three."""
-    parts = urlsplit(uri)
-    if parts.scheme != "s3" or "allow_delayed_open" in parts.query:
-        return uri
-    query = "&".join(each for each in (parts.query, "allow_delayed_open=true") if each)
-    return urlunsplit(parts._replace(query=query))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,14 +76,14 @@ class Files:
             self.uri = self.root = str(path.expanduser().absolute())
             self.filesystem: pafs.FileSystem = pafs.LocalFileSystem()
             return
-        if _has_credentials(text):
+        if has_credentials(text):
             raise SpecError(
                 "--store: expected a URI without credentials, got one with them; "
                 "give them by the environment or the provider's credential files"
             )
         self.uri = text.rstrip("/")
         try:
-            self.filesystem, path = pafs.FileSystem.from_uri(_single_put(self.uri))
+            self.filesystem, path = pafs.FileSystem.from_uri(single_put(self.uri))
             if not path:
                 raise ValueError("no bucket")
         except (pa.ArrowInvalid, OSError, ValueError) as error:
@@ -288,6 +268,24 @@ class Files:
         except (pa.ArrowException, OSError, ValueError, MemoryError):
             # The store's fault or the file's: the file alone, read first, says which.
             return self._parsed(name, self._present(name), parquet.schema_of)
+
+    def check_digest(self, name: str) -> bool:
+        """Whether the file has a digest, which then is its content's.
+
+        Raises:
+            DamagedFile: If it is another.
+            FileNotFoundError: If there is no such file.
+        """
+        return self._parsed(name, self._present(name), parquet.has_digest)
+
+    def check(self, name: str) -> pa.Schema:
+        """A Parquet file's schema, after its whole content was checked.
+
+        Raises:
+            DamagedFile: If it is not what was written.
+            FileNotFoundError: If there is none.
+        """
+        return self._parsed(name, self._present(name), parquet.checked)
 
     def _present(self, name: str) -> bytes:
         data = self.read(name)

@@ -47,25 +47,37 @@ def read_json(files: Files, name: str, build: Callable[[Any], T], what: str) -> 
         ) from error
 
 
-def with_digest(data: Mapping[str, Any]) -> bytes:
-    """The data as JSON with the digest of itself."""
-    return json.dumps({**data, "sha256": _digest(data)}).encode()
+def mapping(data: Any) -> dict[str, Any]:
+    """The data, if it is a mapping.
+
+    Raises:
+        TypeError: If it is not.
+    """
+    if not isinstance(data, dict):
+        raise TypeError(f"{type(data).__name__}, which is no mapping")
+    return data
 
 
-def check_digest(data: Mapping[str, Any], *, required: bool) -> None:
+def with_digest(data: Mapping[str, Any], key: str = "sha256") -> bytes:
+    """The data as JSON with the digest of itself under a key."""
+    return json.dumps({**data, key: _digest(data)}).encode()
+
+
+def check_digest(data: Mapping[str, Any], *, required: bool, key: str = "sha256") -> None:
     """Compares parsed data with the digest that it holds.
 
     Args:
         data: The data, parsed, with its digest.
         required: Whether it must hold one; older files do not.
+        key: Key of the digest.
 
     Raises:
         ValueError: If the digest is of other data, or is missing.
     """
-    found = data.get("sha256")
+    found = data.get(key)
     if found is None and not required:
         return
-    if found != _digest({key: value for key, value in data.items() if key != "sha256"}):
+    if found != _digest({name: value for name, value in data.items() if name != key}):
         raise ValueError("content whose digest is another")
 
 
