@@ -31,6 +31,7 @@ class PlannedRun:
         executed: Steps that earlier attempts executed.
         definition: Identity of the task's and the estimator's versions and defaults; None where
             an older version planned it.
+        code: Digests of the source of task and estimator; None where they are not known.
     """
 
     run_id: str
@@ -42,6 +43,7 @@ class PlannedRun:
     failures: int = 0
     executed: int = 0
     definition: str | None = None
+    code: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -155,6 +157,7 @@ class Member:
             dict(self.run.configuration.settings),
             failures,
             definition=self.arm.definition,
+            code=self.arm.code,
         )
 
     @property

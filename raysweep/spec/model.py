@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from raysweep import space
+from raysweep import sources, space
 from raysweep.identity import Configuration, digest
 from raysweep.space import Choice, Conditional, Domain, Fixed, Range, Value
 from raysweep.spec.options import NO_BUDGET, Budget, EarlyStopping, Resources, Search, Select
@@ -29,6 +29,8 @@ class Arm:
         space: What each setting may be, by key `section.name`.
         defaults: Each setting's declared default.
         per_replica: Keys in which the runs of one pack may differ.
+        task_module: The module that defines the task; empty where an older version wrote the arm.
+        estimator_module: The module that defines the estimator; likewise.
     """
 
     task_label: str
@@ -40,6 +42,8 @@ class Arm:
     space: Mapping[str, Domain]
     defaults: Mapping[str, Value]
     per_replica: frozenset[str]
+    task_module: str = ""
+    estimator_module: str = ""
 
     @property
     def name(self) -> str:
@@ -59,6 +63,11 @@ class Arm:
                 "defaults": dict(self.defaults),
             }
         )
+
+    @functools.cached_property
+    def code(self) -> str | None:
+        """Digests of the present source of task and estimator; None where it is not to be read."""
+        return sources.code(self.task_module, self.estimator_module)
 
     @functools.cached_property
     def points(self) -> Points:
