@@ -1,13 +1,12 @@
 """Planned runs that can never run: fresh seeds of arms without a configuration to select."""
 
 import collections
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from raysweep.results.unreported import ENDS, reason
 from raysweep.search.allowance import Allowance
 from raysweep.search.arm_search import ArmSearch
 from raysweep.spec.model import Spec
-
-ENDS = ("failed", "diverged", "stopped")
 
 
 def is_blocked(spec: Spec, search: ArmSearch, allowance: Allowance) -> bool:
@@ -27,32 +26,10 @@ def reasons(spec: Spec, searches: Sequence[ArmSearch], allowance: Allowance) -> 
     ]
 
 
-def reason(arm: str, configurations: int, ends: Mapping[str, int], fresh: int) -> str:
-    """Why an arm's fresh seeds cannot run.
-
-    Args:
-        arm: The arm's name.
-        configurations: How many of its configurations were tried.
-        ends: How many of them ended as what.
-        fresh: The number of its fresh seeds.
-    """
-    then = f"so its {fresh} report seeds cannot run"
-    if not configurations:
-        return f"{arm}: the budget has no room for any configuration, {then}; raise the budget"
-    told = [f"{ends[each]} {each}" for each in ENDS if ends.get(each)]
-    if other := configurations - sum(ends.get(each, 0) for each in ENDS):
-        told.append(f"{other} without a value")
-    what = f"none of its {configurations} configurations" if configurations > 1 else "its only one"
-    return (
-        f"{arm}: {what} finished all seeds ({', '.join(told)}), {then}; "
-        "change its settings, or leave it out of the file"
-    )
-
-
 def _ends(search: ArmSearch) -> collections.Counter[str]:
-    """How many closed configurations ended as what; the worst of their seeds counts."""
+    """The number of closed configurations by their end; the worst of their seeds counts."""
     counts: collections.Counter[str] = collections.Counter()
     for configuration_id in search.closed:
         statuses = {each.status for each in search.runs.of(search.members[configuration_id])}
-        counts.update(next(([each] for each in ENDS if each in statuses), []))
+        counts.update([each for each in ENDS if each in statuses][:1])
     return counts

@@ -16,6 +16,7 @@ from raysweep.space import Conditional, Domain, Value, plain
 from raysweep.spec.model import Arm
 
 MAX_TRIED = 4096  # combinations of old and new values for one configuration
+MAX_NULLS = 8  # settings without a stored value, of which it is found out whether they were null
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +58,8 @@ class Change:
     def condition(self) -> str:
         """The condition in SQL that holds for runs with the old value in a column of its type."""
         value = json.loads(self.old)
+        if value is None:
+            return f"param.{self.key} is null"
         if isinstance(value, bool | int | float):
             return f"param.{self.key} = {self.old}"
         text = value if isinstance(value, str) else json.dumps(value)
@@ -86,16 +89,21 @@ class Counterparts:
         self._defaults = {key: canonical_json(value) for key, value in arm.defaults.items()}
         task = canonical_json({"name": arm.task, "version": arm.task_version})
         estimator = canonical_json({"name": arm.estimator, "version": arm.estimator_version})
+        self._nulls: dict[tuple[str, str], list[str]] = {}
         self._head, self._tail = f'{{"estimator":{estimator},"settings":', f',"task":{task}}}'
 
-    def changed(self, configuration_id: str, settings: Mapping[str, Value]) -> list[str] | None:
+    def changed(
+        self, configuration_id: str, settings: Mapping[str, Value], definition: str | None = None
+    ) -> list[str] | None:
         """Keys in which a stored configuration differs from the arm's configuration of its id.
 
-        Values that are not stored are those of settings declared later: they had their defaults.
+        A null stands for the present default, as a setting declared later has none stored, unless
+        the definition proves that null was the default.
 
         Args:
             configuration_id: Its id.
             settings: Its stored settings by key `section.name`.
+            definition: Its stored definition, if it is known.
 
         Returns:
             No keys where it is that configuration; None if the arm has none of that id.
@@ -108,8 +116,38 @@ class Counterparts:
                 continue
             assignment = self.arm.assignment({key: each.value for key, each in chosen.items()})
             if assignment is not None:
-                return [key for key, each in chosen.items() if each.is_change]
+                keys = [key for key, each in chosen.items() if each.is_change]
+                return keys + self._former_nulls(settings, keys, definition)
         return None
+
+    def _former_nulls(
+        self, settings: Mapping[str, Value], changed: Sequence[str], definition: str | None
+    ) -> list[str]:
+        """Keys of settings whose default was null when the definition was made, and is not now."""
+        if definition is None:
+            return []
+        key = definition, canonical_json({key: settings[key] for key in changed})
+        if key not in self._nulls:
+            self._nulls[key] = self._found_nulls(settings, changed, definition)
+        return self._nulls[key]
+
+    def _found_nulls(
+        self, settings: Mapping[str, Value], changed: Sequence[str], definition: str
+    ) -> list[str]:
+        former = {**self.arm.defaults, **{key: settings[key] for key in changed}}
+        unknown = [
+            key
+            for key, default in self.arm.defaults.items()
+            if settings.get(key) is None and default is not None
+        ][:MAX_NULLS]
+        for count in range(len(unknown) + 1):
+            for absent in itertools.combinations(unknown, count):
+                known = {key: former[key] for key in former if key not in absent}
+                nulls = [key for key in unknown if key not in absent]
+                known |= dict.fromkeys(nulls)
+                if self.arm.definition_with(known) == definition:
+                    return nulls
+        return []
 
     def _options(self, settings: Mapping[str, Value]) -> dict[str, list["_Option"]] | None:
         """The values that each setting may have now; None if one may have none."""

@@ -93,8 +93,10 @@ def _installed() -> frozenset[str]:
 def module_path(name: str) -> Path | None:
     """The file of a module, found without importing it or its packages; None if it has none."""
     top, *rest = name.split(".")
+    if not all(part.isidentifier() for part in (top, *rest)):
+        return None
     try:
-        spec = importlib.util.find_spec(top) if top else None
+        spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):
         return None
     if spec is None:

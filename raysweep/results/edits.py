@@ -1,15 +1,15 @@
 """Stored runs after edits: those of other code, and those that the sweep file no longer plans."""
 
 import collections
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.defaults import counted, texts
+from raysweep.defaults import Change, counted, texts
 from raysweep.results.ended import EndedRuns, Mask
-from raysweep.results.outdated import without_outdated
+from raysweep.results.outdated import outdated, without_outdated
 from raysweep.results.reader import read_all
 from raysweep.sources import JOINT
 from raysweep.spec.model import Spec
@@ -19,10 +19,15 @@ MADE_BY = ("task_name", "estimator_name", "definition", "code")
 MAX_LABELS = 5  # arms that a line names
 
 
-def warnings(spec: Spec, store: SweepStore) -> list[str]:
+def warnings(spec: Spec, store: SweepStore, *, defaults: bool = True) -> list[str]:
     """A line for each default, task and estimator that changed since runs were stored.
 
     The rows are read whole only if the columns that tell what made them differ from the present.
+
+    Args:
+        spec: The sweep file as it is now.
+        store: The sweep's folder.
+        defaults: Whether changed defaults are wanted, besides changed code.
 
     Raises:
         StoreError: If the store cannot be read.
@@ -30,20 +35,30 @@ def warnings(spec: Spec, store: SweepStore) -> list[str]:
     if not _differs(spec, store):
         return []
     runs = without_outdated(spec, read_all(store, spec))
-    return [*texts(runs.outdated), *recoded(spec, runs)]
+    return [*(texts(runs.outdated) if defaults else ()), *recoded(spec, runs)]
 
 
-def changed_defaults(spec: Spec, store: SweepStore) -> EndedRuns | None:
-    """The runs less those with values of a default that has changed; None if there are no such.
+def changed_defaults(spec: Spec, store: SweepStore) -> Mapping[Change, int]:
+    """The number of planned runs that have a former default instead of the present one, by default.
 
     Raises:
         StoreError: If the store cannot be read.
     """
     if not _differs(spec, store, code=False):
-        return None
-    whole = read_all(store, spec)
-    kept = without_outdated(spec, whole)
-    return kept if kept.table.num_rows < whole.table.num_rows else None
+        return {}
+    return outdated(spec, read_all(store, spec)).counts
+
+
+def former_ids(spec: Spec, store: SweepStore) -> pa.Array:
+    """Ids of the stored runs with values of former defaults; see `changed_defaults`.
+
+    Raises:
+        StoreError: If the store cannot be read.
+    """
+    if not _differs(spec, store, code=False):
+        return pa.array([], pa.string())
+    runs = read_all(store, spec)
+    return runs.run_ids.filter(pa.array(outdated(spec, runs).rows))
 
 
 def _differs(spec: Spec, store: SweepStore, *, code: bool = True) -> bool:
@@ -70,11 +85,16 @@ def _codes(spec: Spec) -> dict[tuple[str, str], str]:
 
 
 def in_file(spec: Spec, runs: EndedRuns) -> Mask:
-    """The rows that the sweep file plans: configurations of its arms, on its seeds."""
-    held = np.zeros(runs.count, bool)
+    """The rows that are runs of the sweep file: configurations of its arms, on its seeds."""
+    old = outdated(spec, runs).rows
+    kept = runs.keep(~old)
+    held = np.zeros(kept.count, bool)
     for arm in spec.arms:
-        held[runs.of(arm)] = True
-    return held[runs.codes] & np.isin(runs.seeds, [*spec.seeds, *spec.report_seeds])
+        held[kept.of(arm)] = True
+    planned = np.isin(kept.seeds, [*spec.seeds, *spec.report_seeds])
+    found = ~old
+    found[~old] = held[kept.codes] & planned
+    return found
 
 
 def recoded(spec: Spec, runs: EndedRuns) -> list[str]:

@@ -62,6 +62,12 @@ class EndedRuns:
         self.codes: Places = codes
         self.seeds: NDArray[np.int64] = table["seed"].to_numpy()
 
+    def keep(self, rows: Mask) -> "EndedRuns":
+        """These rows alone; the same object where they are all."""
+        if rows.all():
+            return self
+        return EndedRuns(self.table.filter(pa.array(rows)), self.left_out, self.same)
+
     @property
     def count(self) -> int:
         """How many configurations there are."""

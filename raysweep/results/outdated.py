@@ -33,7 +33,7 @@ def without_outdated(spec: Spec, runs: EndedRuns) -> EndedRuns:
     found = outdated(spec, runs)
     if not found.rows.any():
         return runs
-    kept = EndedRuns(runs.table.filter(pa.array(~found.rows)), runs.left_out, runs.same)
+    kept = runs.keep(~found.rows)
     kept.outdated = found.counts
     return kept
 
@@ -150,7 +150,7 @@ def _changes(spec: Spec, runs: EndedRuns, firsts: Places) -> Iterator[tuple[int,
         tried[program] += 1
         configuration_id = runs.ids[runs.codes[firsts[variant]]]
         for counterparts in arms.get(program[:2], ()):
-            keys = counterparts.changed(configuration_id, settings[variant])
+            keys = counterparts.changed(configuration_id, settings[variant], program[2])
             if keys is None:
                 continue
             met.add(program)
