@@ -26,6 +26,7 @@ from raysweep.spec.read import read_spec
 from raysweep.store import schema
 from raysweep.store.files import store_uri
 from raysweep.store.lease import Lease
+from raysweep.store.retry import Patience
 from raysweep.store.store import SweepStore
 
 
@@ -128,6 +129,7 @@ def drive(
     """One session, from the lease to the last row."""
     sweep = SweepStore(store_uri(store), spec.name)
     with StopFlag() as flag, Lease(sweep.files) as lease:
+        sweep.files = sweep.files.with_patience(Patience(lease.check))
         sweep.prepare(spec)
         schedule = Schedule(spec, sweep, command_origin())
         schedule.save()
@@ -145,14 +147,13 @@ def drive(
             flag.train()
             with watch as tell:
                 train(schedule, job, lambda: bool(flag) or lease.lost.is_set(), tell)
+                if isinstance(schedule.fatal, StoreError):
+                    raise schedule.fatal  # the first error: saving would only raise the next
                 schedule.save()
                 if schedule.fatal is not None:
                     raise schedule.fatal
                 if lease.lost.is_set():
-                    raise StoreError(
-                        f"stopped: another driver took {sweep.uri} over; let it end, "
-                        "or stop it and run the same command again"
-                    )
+                    raise lease.error()
     return _session(schedule, flag)
 
 
