@@ -112,6 +112,7 @@ def local_workers(spec: Spec) -> int:
 def plan(spec: Spec, store: str | Path | None = None) -> Schedule:
     """What a session would do now; nothing is started or written."""
     sweep = SweepStore(store_uri(store), spec.name)
+    sweep.check_format()
     schedule = Schedule(spec, sweep)
     schedule.arrange(pack_size(spec, local_workers(spec)))
     return schedule
@@ -128,6 +129,7 @@ def drive(
 ) -> Session:
     """One session, from the lease to the last row."""
     sweep = SweepStore(store_uri(store), spec.name)
+    sweep.check_format()
     with StopFlag() as flag, Lease(sweep.files) as lease:
         sweep.files = sweep.files.with_patience(Patience(lease.check))
         sweep.prepare(spec)
