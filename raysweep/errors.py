@@ -7,7 +7,8 @@ RaysweepError
 │   └── LeaseLost    this driver may no longer write
 │   ├── DamagedFile  a file's content is not what raysweep wrote
 │   └── FormatTooNew a later raysweep wrote the sweep
-└── ClusterError     Ray cannot give what the sweep asks for
+├── ClusterError     Ray cannot give what the sweep asks for
+└── TooManyFailures  more runs failed than the sweep file allows
 """
 
 import difflib
@@ -57,6 +58,10 @@ class FormatTooNew(StoreError):
 
 class ClusterError(RaysweepError):
     """Ray or its nodes cannot give what the sweep asks for."""
+
+
+class TooManyFailures(RaysweepError):
+    """More runs failed than the sweep file allows."""
 
 
 class Stopped(KeyboardInterrupt):

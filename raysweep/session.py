@@ -38,7 +38,8 @@ class Session:
         results: The sweep's results.
         failed: Error of each run that failed and did not end well since, by run id.
         missing: Runs that have still to run.
-        exit_code: 0 all runs ended, 1 some failed, 128 and more: stopped by that signal.
+        exit_code: 0 all runs ended, 1 some failed or are missing, 128 and more: stopped by that
+            signal.
     """
 
     results: Results
@@ -57,6 +58,7 @@ def run(  # noqa: PLR0913 - the options of the command
     smoke: bool = False,
     changes: Sequence[str] = (),
     quiet: bool = True,
+    retry_failed: bool = False,
 ) -> Results:
     """Runs what is missing of a sweep, and returns its results.
 
@@ -69,6 +71,7 @@ def run(  # noqa: PLR0913 - the options of the command
         smoke: Run a few steps of one configuration per arm only.
         changes: `KEY=VALUE` texts that override dotted keys of the file.
         quiet: Show no progress.
+        retry_failed: Try runs again that failed as often as they may.
 
     Raises:
         SpecError: If the sweep file is wrong.
@@ -84,6 +87,7 @@ def run(  # noqa: PLR0913 - the options of the command
         address=address,
         inline=inline,
         progress=None if quiet else Progress(),
+        retry_failed=retry_failed,
     )
     if session.exit_code >= 128:
         raise KeyboardInterrupt
@@ -126,6 +130,7 @@ def drive(
     address: str | None,
     inline: bool,
     progress: Progress | None,
+    retry_failed: bool = False,
 ) -> Session:
     """One session, from the lease to the last row."""
     sweep = SweepStore(store_uri(store), spec.name)
@@ -133,7 +138,9 @@ def drive(
     with StopFlag() as flag, Lease(sweep.files) as lease:
         sweep.files = sweep.files.with_patience(Patience(lease.check))
         sweep.prepare(spec)
-        schedule = Schedule(spec, sweep, command_origin())
+        schedule = Schedule(spec, sweep, command_origin(), retry_failed=retry_failed)
+        schedule.still_mine = lease.still_mine
+        schedule.repair()
         schedule.save()
         if not schedule.missing:
             schedule.drop_ended_checkpoints()
@@ -191,7 +198,7 @@ def _session(schedule: Schedule, flag: StopFlag | None) -> Session:
         for run_id, ended in schedule.ended.items()
         if ended.status == "failed" and run_id in schedule.planned
     }
-    code = 1 if failed else 0
+    code = 1 if failed or schedule.missing else 0
     if flag:
         code = flag.exit_code
     results = Results(schedule.store.store.uri, schedule.spec.name)

@@ -1,8 +1,9 @@
 """Trains packs as Ray Tune trials."""
 
+import contextlib
 import logging
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from raysweep.engine.cluster import workers
@@ -141,6 +142,7 @@ class PackSearcher(_Unsaved, Searcher):
         schedule: Says what to train.
         job: Where and how.
         watch: Told the progress of packs.
+        stopping: Whether the session stops.
         judge: A handle of the `JudgeActor`, if there is one.
     """
 
@@ -149,15 +151,21 @@ class PackSearcher(_Unsaved, Searcher):
         schedule: "Schedule",
         job: Job,
         watch: Callable[[dict[str, Any]], None],
+        stopping: Callable[[], bool],
         judge: Any = None,
     ) -> None:
         super().__init__()
         self.schedule, self.job, self.watch, self.judge = schedule, job, watch, judge
+        self.stopping = stopping
         self.trials: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> Any:
         """The next pack, or word that all is done (final), or None while others train."""
-        pack = self.schedule.next_pack()
+        pack = None
+        if self.stopping():  # Tune asks nobody else while it waits for a pack
+            self.schedule.stopping = True
+        with self._fatal():
+            pack = self.schedule.next_pack()
         if pack is not None:
             self.trials[trial_id] = pack.pack_id
             return {"pack": pack.to_json(), "job": vars(self.job), "judge": self.judge}
@@ -169,12 +177,25 @@ class PackSearcher(_Unsaved, Searcher):
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Progress of a pack."""
         if progress := _below(result, "progress"):
-            self.watch(progress)
+            with self._fatal():
+                self.watch(progress)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """The end of a pack, good or bad."""
+        with self._fatal():
+            self._end(trial_id, result, error)
+
+    @contextlib.contextmanager
+    def _fatal(self) -> Iterator[None]:
+        """Ends the session with what is raised inside: Tune would only log it."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, the session must not go on
+            self.schedule.fatal = self.schedule.fatal or error
+
+    def _end(self, trial_id: str, result: dict[str, Any] | None, error: bool) -> None:
         pack_id = self.trials.pop(trial_id, None)
         if pack_id is None or pack_id not in self.schedule.in_flight:
             return
@@ -244,7 +265,7 @@ def run_tune(
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
-                search_alg=PackSearcher(schedule, job, watch, judge),
+                search_alg=PackSearcher(schedule, job, watch, stopping, judge),
                 num_samples=-1,
                 max_concurrent_trials=SPARE_TRIALS * workers(resources),
                 reuse_actors=True,

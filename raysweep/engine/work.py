@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from raysweep.engine.machine import device_of, machine
-from raysweep.engine.pack import Job, PackLoop
-from raysweep.errors import RaysweepError, StoreError
+from raysweep.engine.pack import CannotRestore, Job, PackLoop
+from raysweep.errors import DamagedFile, RaysweepError, StoreError
 from raysweep.plan import Pack
 from raysweep.store.rows import utc_now
 from raysweep.store.watch import DriverGone
@@ -63,7 +63,8 @@ class Worker:
             if self.loop is None:
                 self.loop = PackLoop(self.pack, self.job, self.judge)
             done = self.loop.run_for(SLICE_S)
-        except Exception as error:  # noqa: BLE001 - a run's own code may raise anything
+        # A run's own code may raise anything; an interrupt of the user only sets a flag.
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001
             kind = _kind(error)
             if self.loop is None and isinstance(error, FileNotFoundError):
                 kind = "setup"  # every run of the task would miss it: not this run's failure
@@ -94,7 +95,9 @@ class Worker:
             torch.cuda.empty_cache()
 
 
-def _kind(error: Exception) -> str:
+def _kind(error: BaseException) -> str:
+    if isinstance(error, CannotRestore | DamagedFile):
+        return "restore"
     if isinstance(error, DriverGone):
         return "orphan"
     if isinstance(error, StoreError):
@@ -106,7 +109,7 @@ def _kind(error: Exception) -> str:
     return "run"
 
 
-def _text(error: Exception) -> str:
+def _text(error: BaseException) -> str:
     if isinstance(error, RaysweepError | DriverGone | FileNotFoundError):
         return " ".join(str(error).split())
     where = traceback.extract_tb(error.__traceback__)[-1]

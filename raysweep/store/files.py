@@ -162,6 +162,8 @@ class Files:
     def move(self, name: str, to: str) -> None:
         """Gives a file another name; whatever had that is gone."""
         with self._explained("write", to):
+            if self.is_local:
+                Path(self.path(to)).parent.mkdir(parents=True, exist_ok=True)
             self.filesystem.move(self.path(name), self.path(to))
 
     @retried(writes=False)
