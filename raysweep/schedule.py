@@ -1,7 +1,7 @@
 """One session's view of a sweep: what is missing, what trains now, what has ended."""
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from raysweep import again
@@ -50,6 +50,7 @@ class Schedule:
         self.queue = PackQueue(self.in_flight)
         self.fatal: Exception | None = None
         self.stopping = False
+        self.still_mine: Callable[[], bool] | None = None  # asks the lease; of a driver's session
         self.judge: Verdicts | None = None
         self._recovery = Recovery(store.files)
         self._owners: dict[str, list[tuple[ArmSearch, str]]] = {}
@@ -202,6 +203,10 @@ class Schedule:
         """
         pack = self.in_flight.pop(pack_id)
         self.runs.begun.difference_update(run.run_id for run in pack.runs)
+        if kind == "orphan" and self.still_mine is not None:
+            if not self.still_mine():
+                return  # the lease says why the session ends
+            kind = "lost"  # the worker did not see its driver, which was suspended
         if kind in FATAL:
             self.fatal = SpecError(error) if kind == "setup" else StoreError(error)
             return

@@ -26,6 +26,7 @@ from raysweep.spec.read import read_spec
 from raysweep.store import schema
 from raysweep.store.files import store_uri
 from raysweep.store.lease import Lease
+from raysweep.store.retry import Patience
 from raysweep.store.store import SweepStore
 
 
@@ -143,9 +144,11 @@ def drive(  # noqa: PLR0913 - the options of the command
     sweep = SweepStore(store_uri(store), spec.name)
     sweep.check_format()
     with StopFlag() as flag, Lease(sweep.files) as lease:
+        sweep.files = sweep.files.with_patience(Patience(lease.check))
         sweep.prepare(spec)
         opening.begin(spec, sweep, again)
         schedule = Schedule(spec, sweep, command_origin(), retry_failed=retry_failed)
+        schedule.still_mine = lease.still_mine
         schedule.repair()
         if progress:
             progress.say(opening.notices(schedule))
@@ -164,14 +167,13 @@ def drive(  # noqa: PLR0913 - the options of the command
             flag.train()
             with watch as tell:
                 train(schedule, job, lambda: bool(flag) or lease.lost.is_set(), tell)
+                if isinstance(schedule.fatal, StoreError):
+                    raise schedule.fatal  # the first error: saving would only raise the next
                 schedule.save()
                 if schedule.fatal is not None:
                     raise schedule.fatal
                 if lease.lost.is_set():
-                    raise StoreError(
-                        f"stopped: another driver took {sweep.uri} over; let it end, "
-                        "or stop it and run the same command again"
-                    )
+                    raise lease.error()
     return _session(schedule, flag)
 
 

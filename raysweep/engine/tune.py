@@ -18,6 +18,7 @@ from raysweep.engine.pack import Job
 from raysweep.engine.work import Worker, prepare
 from raysweep.errors import StoreError
 from raysweep.plan import Pack
+from raysweep.store.watch import DriverGone
 
 if TYPE_CHECKING:  # a worker starts faster without the search and its libraries
     from raysweep.schedule import Schedule
@@ -83,6 +84,8 @@ class RemoteJudge:
             return ray.get(reference)
         except ray.exceptions.RayError as error:
             cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
+            if isinstance(cause, DriverGone):
+                raise DriverGone(*cause.args) from error
             raise StoreError(
                 "early stopping could not be decided: "
                 f"{' '.join(str(cause).split()) or type(cause).__name__}; the same command goes on"
