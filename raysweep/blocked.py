@@ -1,7 +1,7 @@
 """Planned runs that can never run: fresh seeds of arms without a configuration to select."""
 
 import collections
-from collections.abc import Sequence
+from typing import Protocol
 
 from raysweep.results.unreported import ENDS, reason
 from raysweep.search.allowance import Allowance
@@ -17,12 +17,21 @@ def is_blocked(spec: Spec, search: ArmSearch, allowance: Allowance) -> bool:
     return over and search.selected() is None
 
 
-def reasons(spec: Spec, searches: Sequence[ArmSearch], allowance: Allowance) -> list[str]:
-    """A line for each arm whose fresh seeds cannot run."""
+class Searches(Protocol):
+    """The searches of a sweep: a `Schedule`."""
+
+    spec: Spec
+    arms: list[ArmSearch]
+    allowance: Allowance
+
+
+def reasons(schedule: Searches) -> list[str]:
+    """A line for each arm whose fresh seeds can never run."""
+    spec = schedule.spec
     return [
         reason(search.arm.name, len(search.closed), _ends(search), len(spec.report_seeds))
-        for search in searches
-        if is_blocked(spec, search, allowance)
+        for search in schedule.arms
+        if is_blocked(spec, search, schedule.allowance)
     ]
 
 

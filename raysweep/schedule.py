@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from raysweep import again
-from raysweep.blocked import is_blocked, reasons
+from raysweep.blocked import is_blocked
 from raysweep.errors import SpecError, StoreError, TooManyFailures
 from raysweep.failures import FATAL, Failure, Recovery, RunFailed
 from raysweep.pack_queue import PackQueue
@@ -114,11 +114,6 @@ class Schedule:
         racing = sum(len(each.members) - each.count for each in list(search.open.values()))
         decided = search.reported or is_blocked(self.spec, search, self.allowance)
         return coming + racing + (0 if decided else len(self.spec.report_seeds))
-
-    @property
-    def blocked(self) -> list[str]:
-        """A line for each arm whose fresh seeds can never run."""
-        return reasons(self.spec, self.arms, self.allowance)
 
     @property
     def finished(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 import joblib
 
 from raysweep import opening, registry
+from raysweep.blocked import reasons as blocked_arms
 from raysweep.engine.stop import StopFlag
 from raysweep.errors import SpecError, StoreError
 from raysweep.origin import command_origin
@@ -209,7 +210,7 @@ def _session(schedule: Schedule, flag: StopFlag | None) -> Session:
         for run_id, ended in schedule.ended.items()
         if ended.status == "failed" and run_id in schedule.planned
     }
-    blocked = schedule.blocked
+    blocked = blocked_arms(schedule)
     code = 1 if failed or schedule.missing or blocked else 0
     if flag:
         code = flag.exit_code

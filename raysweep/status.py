@@ -35,6 +35,7 @@ def plan_text(schedule: Any) -> str:
     Args:
         schedule: A `Schedule`, arranged.
     """
+    from raysweep.blocked import reasons
     from raysweep.opening import notices
 
     rows = []
@@ -59,7 +60,7 @@ def plan_text(schedule: Any) -> str:
     )
     text += f" ({again} of them tried again)\n" if again else "\n"
     text += _plan_notes(schedule)
-    text += "".join(f"{line}\n" for line in (*schedule.blocked, *notices(schedule)))
+    text += "".join(f"{line}\n" for line in (*reasons(schedule), *notices(schedule)))
     packs = [
         [pack.pack_id, pack.task, pack.estimator, len(pack.runs)]
         for pack in list(schedule.queue)[:MAX_PACKS]
@@ -74,6 +75,8 @@ def plan_text(schedule: Any) -> str:
 
 def _plan_notes(schedule: Any) -> str:
     """What is to come, and what bounds it."""
+    from raysweep.blocked import is_blocked
+
     spec = schedule.spec
     lines = [
         f"{name}: {count} configurations of {spec.search.source} taken as prior observations"
@@ -93,7 +96,10 @@ def _plan_notes(schedule: Any) -> str:
                 if amount is not None
             ]
             lines.append(f"budget of {whose}: {' and '.join(limits)}")
-    waiting = sum(not state.reported for state in schedule.arms) - len(schedule.blocked)
+    waiting = sum(
+        not state.reported and not is_blocked(spec, state, schedule.allowance)
+        for state in schedule.arms
+    )
     if spec.report_seeds and waiting:
         lines.append(
             f"{waiting} arms will run their selected configuration on {len(spec.report_seeds)} "

@@ -63,9 +63,9 @@ def former_ids(spec: Spec, store: SweepStore) -> pa.Array:
 
 def _differs(spec: Spec, store: SweepStore, *, code: bool = True) -> bool:
     """Whether any row may be of another definition or of other code than the spec's arms are."""
-    rows = store.counted(MADE_BY[: 4 if code else 3])
-    if not rows.num_rows:
+    if not store.names_of_rows():
         return False
+    rows = store.counted(MADE_BY[: 4 if code else 3])
     names = rows.column_names
     found = rows.unify_dictionaries().group_by(names).aggregate([]).to_pylist()
     if any(row.get("definition") not in {arm.definition for arm in spec.arms} for row in found):

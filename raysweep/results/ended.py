@@ -51,6 +51,8 @@ class EndedRuns:
         left_out: frozenset[int] = frozenset(),
         same: pa.Table | None = None,
     ) -> None:
+        if table["configuration_id"].null_count:  # written by hand: nothing can be known of them
+            table = table.filter(pc.is_valid(table["configuration_id"]))
         self.table, self.left_out, self.outdated = table, left_out, {}
         self.same = pa.table({"": [0]}).select([]) if same is None else same
         ids = encoded(table["configuration_id"])
