@@ -1,7 +1,6 @@
 """Trains packs as Ray Tune trials."""
 
 import logging
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +13,10 @@ from ray.tune.search import Searcher  # isort: skip
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # isort: skip
 
 from raysweep.engine.pack import Job
+from raysweep.engine.scratch import scratch_folder
+from raysweep.engine.watchdog import RayGone
 from raysweep.engine.work import Worker, prepare
-from raysweep.errors import StoreError
+from raysweep.errors import ClusterError, StoreError
 from raysweep.plan import Pack
 
 if TYPE_CHECKING:  # a worker starts faster without the search and its libraries
@@ -202,10 +203,18 @@ class PackSearcher(_Unsaved, Searcher):
 
 
 class StopWith(_Unsaved, tune.Stopper):
-    """Stops every trial once the session stops."""
+    """Stops every trial once the session stops.
 
-    def __init__(self, schedule: "Schedule", stopping: Callable[[], bool]) -> None:
-        self.schedule, self.stopping = schedule, stopping
+    Args:
+        schedule: Learns that the session stops.
+        stopping: Whether it was told to.
+        check: Raises if Ray is gone.
+    """
+
+    def __init__(
+        self, schedule: "Schedule", stopping: Callable[[], bool], check: Callable[[], None]
+    ) -> None:
+        self.schedule, self.stopping, self.check = schedule, stopping, check
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """No trial is stopped for itself."""
@@ -215,6 +224,8 @@ class StopWith(_Unsaved, tune.Stopper):
         """Whether the session stops."""
         if self.stopping():
             self.schedule.stopping = True
+        else:
+            self.check()
         return self.schedule.stopping or self.schedule.fatal is not None
 
 
@@ -223,6 +234,7 @@ def run_tune(
     job: Job,
     stopping: Callable[[], bool],
     watch: Callable[[dict[str, Any]], None],
+    check: Callable[[], None] = _nothing,
 ) -> None:
     """Trains until nothing is missing, or until told to stop; needs `connect`.
 
@@ -231,13 +243,17 @@ def run_tune(
         job: Where and how.
         stopping: Asked at every event, at least every second.
         watch: Told the progress of packs.
+        check: Asked as often; raises `RayGone` if Ray is gone.
+
+    Raises:
+        ClusterError: If Ray is gone.
     """
     # What became of a trial reaches the user through the schedule, in one line.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     judge = _judge(schedule, job)
     resources = schedule.spec.resources
     trainable = tune.with_resources(PackTrainable, {"cpu": resources.cpu, "gpu": resources.gpu})
-    with tempfile.TemporaryDirectory(prefix="raysweep-") as scratch:
+    with scratch_folder() as scratch:
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
@@ -250,12 +266,15 @@ def run_tune(
                 name="sweep",
                 storage_path=scratch,
                 verbose=0,
-                stop=StopWith(schedule, stopping),
+                stop=StopWith(schedule, stopping, check),
                 failure_config=tune.FailureConfig(max_failures=0),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
-        tuner.fit()
+        try:
+            tuner.fit()
+        except RayGone as error:
+            raise ClusterError(str(error)) from error
 
 
 def _judge(schedule: "Schedule", job: Job) -> Any:
