@@ -3,8 +3,12 @@
 RaysweepError
 ├── SpecError        the sweep file, an option or a name is wrong
 ├── StoreError       the store cannot be read or written
-│   └── LeaseHeld    another driver runs this sweep
-└── ClusterError     Ray cannot give what the sweep asks for
+│   ├── LeaseHeld    another driver runs this sweep
+│   └── LeaseLost    this driver may no longer write
+│   ├── DamagedFile  a file's content is not what raysweep wrote
+│   └── FormatTooNew a later raysweep wrote the sweep
+├── ClusterError     Ray cannot give what the sweep asks for
+└── TooManyFailures  more runs failed than the sweep file allows
 """
 
 import difflib
@@ -31,8 +35,33 @@ class LeaseHeld(StoreError):
     """Another live driver holds the sweep."""
 
 
+class LeaseLost(StoreError):
+    """The sweep is no longer this driver's: taken over, deleted, or out of reach for too long."""
+
+
+class DamagedFile(StoreError):
+    """A file could be read, but holds something else than raysweep wrote.
+
+    Args:
+        message: One line that names the file and says what to do.
+        name: The file's name below the sweep's folder.
+    """
+
+    def __init__(self, message: str, name: str = "") -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class FormatTooNew(StoreError):
+    """The sweep has a format that only a later raysweep reads."""
+
+
 class ClusterError(RaysweepError):
     """Ray or its nodes cannot give what the sweep asks for."""
+
+
+class TooManyFailures(RaysweepError):
+    """More runs failed than the sweep file allows."""
 
 
 class Stopped(KeyboardInterrupt):

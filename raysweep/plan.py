@@ -1,11 +1,10 @@
 """Which runs go into which packs. Pure: a function of the runs and the number of workers."""
 
-import collections
 import dataclasses
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from raysweep.identity import Run, canonical_json, digest, pack_id
@@ -65,6 +64,16 @@ class Pack:
         """Labels of the arm that its first run belongs to."""
         return self.runs[0].task_label, self.runs[0].estimator_label
 
+    @property
+    def rows_name(self) -> str:
+        """Base name of the file of its rows.
+
+        The row of a run that failed has a file named after the run, which its next attempt
+        replaces, whatever pack that belongs to.
+        """
+        alone = len(self.runs) == 1 and self.runs[0].failures > 0
+        return self.runs[0].run_id if alone else self.pack_id
+
     def to_json(self) -> dict[str, Any]:
         """The pack as plain data."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
@@ -101,42 +110,6 @@ def make_pack(task: str, estimator: str, runs: Sequence[PlannedRun]) -> Pack:
     return Pack(pack_id(run.run_id for run in runs), task, estimator, tuple(runs))
 
 
-class PackQueue:
-    """Packs that wait; arms take turns.
-
-    Args:
-        in_flight: Packs that train now, by id; the arm that has the fewest of them comes next.
-    """
-
-    def __init__(self, in_flight: Mapping[str, Pack]) -> None:
-        self.in_flight = in_flight
-        self._by_arm: dict[tuple[str, str], collections.deque[Pack]] = {}
-
-    def __len__(self) -> int:
-        return sum(len(packs) for packs in self._by_arm.values())
-
-    def __iter__(self) -> Iterator[Pack]:
-        return itertools.chain.from_iterable(self._by_arm.values())
-
-    def put(self, packs: Iterable[Pack]) -> None:
-        """Takes packs in, behind those of their arm."""
-        for pack in packs:
-            self._by_arm.setdefault(pack.arm, collections.deque()).append(pack)
-
-    def put_first(self, packs: Iterable[Pack]) -> None:
-        """Takes packs in again, before the others of their arm."""
-        for pack in reversed(list(packs)):
-            self._by_arm.setdefault(pack.arm, collections.deque()).appendleft(pack)
-
-    def take(self) -> Pack | None:
-        """The next pack, or None if none waits."""
-        waiting = [arm for arm, packs in self._by_arm.items() if packs]
-        if not waiting:
-            return None
-        busy = collections.Counter(pack.arm for pack in self.in_flight.values())
-        return self._by_arm[min(waiting, key=lambda arm: busy[arm])].popleft()
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class Member:
     """A run of an arm."""
@@ -144,8 +117,13 @@ class Member:
     arm: Arm
     run: Run
 
-    def planned(self, failures: int = 0) -> PlannedRun:
-        """The run as a worker needs it."""
+    def planned(self, failures: int = 0, executed: int = 0) -> PlannedRun:
+        """The run as a worker needs it.
+
+        Args:
+            failures: Failed attempts so far.
+            executed: Steps that they executed.
+        """
         return PlannedRun(
             self.run.run_id,
             self.run.configuration.configuration_id,
@@ -154,6 +132,7 @@ class Member:
             self.arm.estimator_label,
             dict(self.run.configuration.settings),
             failures,
+            executed,
             definition=self.arm.definition,
         )
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from raysweep.plan import Member
@@ -33,14 +33,34 @@ class Ended:
             row["status"],
             tuple(row.get(f"metric.{name}") for name in metrics),
             row["steps"] or 0,
-            row["seconds"] or 0.0,
-            row["error"],
+            row.get("seconds") or 0.0,
+            row.get("error"),
         )
 
     @property
     def never_ran(self) -> bool:
         """Whether it was stopped before its first step."""
         return self.status == "stopped" and self.steps == 0
+
+
+def one_row_each(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows, one for each run: one that ended well before a failed one, then the later one.
+
+    Args:
+        rows: Rows of `runs`, with `run_id`, `status` and `attempts`.
+    """
+    kept: dict[str, Mapping[str, Any]] = {}
+    for row in rows:
+        other = kept.setdefault(row["run_id"], row)
+        if other is not row and standing(row) > standing(other):
+            kept[row["run_id"]] = row
+    return list(kept.values())
+
+
+def standing(row: Mapping[str, Any]) -> tuple[int, int]:
+    """The rank of a row among several of one run; the largest one holds."""
+    ranks = {"failed": 0, "stopped": 1, "diverged": 2, "done": 3}
+    return ranks[row["status"]], row["attempts"] or 0
 
 
 @dataclasses.dataclass(frozen=True)

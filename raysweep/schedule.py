@@ -1,25 +1,24 @@
 """One session's view of a sweep: what is missing, what trains now, what has ended."""
 
-import collections
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
-from raysweep.errors import RaysweepError, SpecError, StoreError
-from raysweep.plan import Member, Pack, PackQueue, PackSize, cut, make_pack
-from raysweep.runs import Ended, Runs
+from raysweep.errors import SpecError, StoreError, TooManyFailures
+from raysweep.failures import FATAL, Failure, Recovery, RunFailed
+from raysweep.pack_queue import PackQueue
+from raysweep.plan import Member, Pack, PackSize, cut, make_pack
+from raysweep.runs import Ended, Runs, one_row_each
 from raysweep.search.allowance import Allowance
 from raysweep.search.arm_search import ArmSearch, Began
 from raysweep.search.kept import Kept
 from raysweep.search.prior import learn
 from raysweep.spec.model import Spec
-from raysweep.store import checkpoints, schema
+from raysweep.store import checkpoints, handover, repair, schema
 from raysweep.store.checkpoints import Checkpoints
-from raysweep.store.rows import run_row, timed, utc_now
 from raysweep.store.store import SweepStore
+from raysweep.store.unfinished import UnfinishedRows
 from raysweep.verdicts import Verdicts
-
-Failure = Literal["run", "memory", "died", "store", "orphan", "setup"]
 
 
 class Schedule:
@@ -31,22 +30,34 @@ class Schedule:
         spec: The sweep.
         store: Its folder.
         origin: Columns of the rows that are written here: of runs that no worker could finish.
+        retry_failed: Whether runs that failed as often as they may are tried again.
     """
 
     def __init__(
-        self, spec: Spec, store: SweepStore, origin: Mapping[str, Any] | None = None
+        self,
+        spec: Spec,
+        store: SweepStore,
+        origin: Mapping[str, Any] | None = None,
+        *,
+        retry_failed: bool = False,
     ) -> None:
         self.spec, self.store, self.origin = spec, store, dict(origin or {})
+        self.retry_failed = retry_failed
         self.size: PackSize | None = None
         self.in_flight: dict[str, Pack] = {}
         self.queue = PackQueue(self.in_flight)
-        self.fatal: RaysweepError | None = None
+        self.fatal: Exception | None = None
         self.stopping = False
+        self.still_mine: Callable[[], bool] | None = None  # asks the lease; of a driver's session
         self.judge: Verdicts | None = None
-        self._deaths: collections.Counter[str] = collections.Counter()
+        self._recovery = Recovery(store.files)
         self._owners: dict[str, list[tuple[ArmSearch, str]]] = {}
         self._columns = schema.runs_schema(spec)
+        self._unfinished = UnfinishedRows(store, self._columns, self.origin)
         self.failures: dict[str, int] = {}
+        self.executed: dict[str, int] = {}  # steps that failed attempts executed, by run id
+        self._packs_of_rows: set[str] = set()
+        self._repeated = False  # whether a run has several rows
         self.runs = Runs()
         self.kept = Kept(store.files)
         rows = self._read()
@@ -129,8 +140,14 @@ class Schedule:
             self._cut([*self._open_one_more(), *self._fill()])
         return self.queue.take()
 
+    def repair(self) -> None:
+        """Mends rows of earlier sessions; for the driver, under its lease."""
+        if self._repeated:
+            repair.drop_repeated(self.store)
+        repair.separate_failed(self.store, self.failures)
+
     def save(self) -> None:
-        """Puts down what only this session knows: the samplers' notes, runs that never ran."""
+        """Writes what only this session knows: the samplers' notes, runs that never ran."""
         self.kept.save()
         unwritten, self.runs.unwritten = self.runs.unwritten, []
         files: dict[str, list[Member]] = {}
@@ -140,7 +157,9 @@ class Schedule:
             key = member.run.run_id if failed else member.run.configuration.configuration_id
             files.setdefault(key, []).append(member)
         for members in files.values():
-            self._write_never_ran(members)
+            first = members[0].run.configuration
+            runs = [each.planned(self.failures.get(each.run.run_id, 0)) for each in members]
+            self._unfinished.write_never_ran(make_pack(first.task, first.estimator, runs))
 
     def attach(self, judge: Verdicts) -> None:
         """Tells the judge of early stopping about every configuration, now and from here on."""
@@ -151,8 +170,8 @@ class Schedule:
 
     def pack_ended(self, pack_id: str) -> None:
         """A pack has put its rows down."""
-        self.in_flight.pop(pack_id)
-        rows = self.store.files.read_table(f"runs/{pack_id}.parquet").to_pylist()
+        name = self.in_flight.pop(pack_id).rows_name
+        rows = self.store.files.read_table(f"runs/{name}.parquet").to_pylist()
         self._note_ended(rows)
         fresh = self._settle([row["run_id"] for row in rows])
         self._cut([*fresh, *self._fill()])
@@ -174,70 +193,67 @@ class Schedule:
         """
         pack = self.in_flight.pop(pack_id)
         self.runs.begun.difference_update(run.run_id for run in pack.runs)
-        if kind in ("store", "orphan", "setup"):
+        if kind == "orphan" and self.still_mine is not None:
+            if not self.still_mine():
+                return  # the lease says why the session ends
+            kind = "lost"  # the worker did not see its driver, which was suspended
+        if kind in FATAL:
             self.fatal = SpecError(error) if kind == "setup" else StoreError(error)
             return
-        if kind == "died":
-            self._deaths[pack_id] += 1
-            if self._deaths[pack_id] == 1:
-                self.queue.put_first([pack])  # perhaps the machine's fault: go on from its state
-                return
-        checkpoint = Checkpoints(self.store.files, pack_id)
-        executed = checkpoint.executed()
-        runs = tuple(
-            dataclasses.replace(run, executed=max(run.executed, executed)) for run in pack.runs
-        )
-        pack = dataclasses.replace(pack, runs=runs)
-        known = {**_told(checkpoint.manifest()), **(about or {})}
-        self._forget(pack_id)
-        if len(pack.runs) > 1:
-            self.queue.put_first(pack.split())
+        found = self._recovery.recover(pack, kind, about)
+        if isinstance(found, RunFailed):
+            self._note_failure(found, error)
         else:
-            self._note_failure(pack, error, executed, known)
+            self.queue.put_first(found.packs, found.pause_s)
 
-    def _note_failure(
-        self, pack: Pack, error: str, executed: int, about: Mapping[str, Any]
-    ) -> None:
-        run = pack.runs[0]
-        attempt = run.failures + 1
-        self.failures[run.run_id] = attempt
-        self.store.write_attempt(run.run_id, attempt, error)
-        outcome = {
-            **about,
-            "status": "failed",
-            "steps": 0,
-            "steps_executed": executed,
-            "attempts": attempt,
-            "error": error,
-        }
-        self._write_ends(pack, outcome)
-        seconds = about.get("seconds", 0.0)
-        self.ended[run.run_id] = Ended("failed", seconds=seconds, error=error)
+    def _note_failure(self, failed: RunFailed, error: str) -> None:
+        run = failed.pack.runs[0]
+        row = self._unfinished.write_failed(failed.pack, error, failed.executed, failed.about)
+        self.failures[run.run_id] = row["attempts"]
+        self.executed[run.run_id] = failed.executed
+        self._note_ended([row])
         self._tell_lost([run.run_id])
+        self._check_share_of_failures()
         self._cut([*self._settle([run.run_id]), *self._fill()])
 
-    def _forget(self, pack_id: str) -> None:
-        """Removes what a pack leaves behind that will not go on."""
-        Checkpoints(self.store.files, pack_id).remove()
-        for name in self.store.files.names("curves", ".parquet"):
-            if name.startswith(f"curves/{pack_id}-"):
-                self.store.files.remove(name)
+    def _check_share_of_failures(self) -> None:
+        """Ends the session where more runs failed than the sweep file allows."""
+        most = self.spec.resources.max_failed_fraction
+        total = len(self.planned) + self.to_come
+        failed = sum(
+            1
+            for run_id, ended in self.ended.items()
+            if ended.status == "failed" and run_id in self.planned
+        )
+        if most is not None and failed > most * total:
+            self.fatal = TooManyFailures(
+                f"stopped: {failed} of {total} runs failed, more than "
+                f"resources.max_failed_fraction {most:g} allows; find the cause with 'raysweep "
+                f"status {self.spec.name} --failed' and run the same command again"
+            )
 
     def _read(self) -> list[Began]:
         """Notes what ended in earlier sessions; configurations, where the search learns of them."""
         dataset = self.store.dataset("runs", self._columns)
         metrics = [f"metric.{name}" for name in self._metrics]
-        narrow = ["run_id", "status", "attempts", "error", "steps", "seconds", *metrics]
-        rows = dataset.to_table(columns=narrow).to_pylist()
+        narrow = [
+            *("run_id", "status", "attempts", "error", "steps", "steps_executed", "seconds"),
+            *("pack_id", *metrics),
+        ]
+        stored = self.store.read(dataset, narrow).to_pylist()
+        rows = one_row_each(stored)
+        self._repeated = len(rows) < len(stored)
         self._note_ended(rows)
+        self._packs_of_rows = {row["pack_id"] for row in rows}
         for row in rows:
             if row["status"] == "failed":
                 self.failures[row["run_id"]] = row["attempts"]
-                if row["attempts"] < self.spec.resources.max_failures:
+                self.executed[row["run_id"]] = row["steps_executed"] or 0
+                if self.retry_failed or row["attempts"] < self.spec.resources.max_failures:
                     del self.ended[row["run_id"]]
         if self.spec.search.sampler == "grid":
             return []
-        table = dataset.to_table()
+        table = self.store.read(dataset)
         return [
             (row["configuration_id"], schema.decode_settings(row, table.schema))
             for row in table.sort_by("run_id").to_pylist()
@@ -323,30 +339,11 @@ class Schedule:
             if self.judge and self.failures.get(run_id, 0) >= self.spec.resources.max_failures:
                 self.judge.lost(run_id)
 
-    def _write_never_ran(self, members: Sequence[Member]) -> None:
-        first = members[0].run.configuration
-        pack = make_pack(first.task, first.estimator, [member.planned() for member in members])
-        outcome = {
-            "status": "stopped",
-            "steps": 0,
-            "steps_executed": 0,
-            "seconds": 0.0,
-            "attempts": 0,
-        }
-        self._write_ends(pack, outcome)
-
-    def _write_ends(self, pack: Pack, outcome: Mapping[str, Any]) -> None:
-        """Puts down a row for each run of a pack that ended so, now, without training."""
-        columns = self.store.schema("runs", self._columns)
-        moment = utc_now()
-        known = {**self.origin, "started_at": moment, "ended_at": moment, **outcome}
-        rows = [run_row(self.spec.name, pack, run, columns, known) for run in pack.runs]
-        self.store.write_runs(pack.pack_id, [timed(row) for row in rows], columns)
-
     def _adopt(self, manifests: list[checkpoints.Manifest]) -> set[str]:
         """Queues the packs of an earlier session, less what ended or left the plan."""
         adopted: set[str] = set()
-        for manifest in manifests:
+        # A pack that a killed driver was dividing comes after its halves, which have newer files.
+        for manifest in sorted(manifests, key=lambda each: len(each.pack.runs)):
             wanted = [
                 run.run_id
                 for run in manifest.pack.runs
@@ -356,15 +353,31 @@ class Schedule:
             ]
             adopted.update(wanted)
             if wanted:
-                self.queue.put([manifest.pack.only(wanted)])
+                self.queue.put([self._with_history(manifest.pack.only(wanted))])
         return adopted
 
     def drop_ended_checkpoints(self) -> None:
-        """Removes checkpoints that nothing will go on from; for the driver, under its lease."""
+        """Removes checkpoints that nothing will resume from; for the driver, under its lease."""
         queued = {pack.pack_id for pack in self.queue}
         for pack_id in self.store.files.folders("checkpoints"):
-            if pack_id not in queued:
+            if pack_id in queued:
+                continue
+            if pack_id in self._packs_of_rows:
                 Checkpoints(self.store.files, pack_id).remove()
+            else:  # its runs train in other packs, or not at all
+                handover.forget(self.store.files, pack_id)
+
+    def _with_history(self, pack: Pack) -> Pack:
+        """The pack, whose runs know of their failed attempts."""
+        runs = tuple(
+            dataclasses.replace(
+                run,
+                failures=self.failures.get(run.run_id, 0),
+                executed=max(run.executed, self.executed.get(run.run_id, 0)),
+            )
+            for run in pack.runs
+        )
+        return dataclasses.replace(pack, runs=runs)
 
     def _cut(self, members: Iterable[Member], leave_out: Collection[str] = ()) -> None:
         def missing(member: Member) -> bool:
@@ -374,12 +387,5 @@ class Schedule:
         if self.size is None:
             return
         unique = list({member.run.run_id: member for member in members}.values())
-        self.queue.put(cut(unique, missing, self.failures, self.size))
-
-
-def _told(manifest: checkpoints.Manifest | None) -> dict[str, Any]:
-    """What a pack's manifest tells of where it trained, as columns of `runs`."""
-    if manifest is None:
-        return {}
-    times = {"started_at": manifest.started_at, "seconds": manifest.seconds}
-    return {**manifest.machine, **times}
+        packs = cut(unique, missing, self.failures, self.size)
+        self.queue.put(self._with_history(pack) for pack in packs)

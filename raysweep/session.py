@@ -14,7 +14,7 @@ import joblib
 
 from raysweep import registry
 from raysweep.engine.stop import StopFlag
-from raysweep.errors import SpecError, StoreError
+from raysweep.errors import ClusterError, SpecError, StoreError
 from raysweep.origin import command_origin
 from raysweep.plan import Member, PackSize
 from raysweep.progress import Progress
@@ -26,6 +26,7 @@ from raysweep.spec.read import read_spec
 from raysweep.store import schema
 from raysweep.store.files import store_uri
 from raysweep.store.lease import Lease
+from raysweep.store.retry import Patience
 from raysweep.store.store import SweepStore
 
 
@@ -37,7 +38,8 @@ class Session:
         results: The sweep's results.
         failed: Error of each run that failed and did not end well since, by run id.
         missing: Runs that have still to run.
-        exit_code: 0 all runs ended, 1 some failed, 128 and more: stopped by that signal.
+        exit_code: 0 all runs ended, 1 some failed or are missing, 128 and more: stopped by that
+            signal.
     """
 
     results: Results
@@ -56,6 +58,7 @@ def run(  # noqa: PLR0913 - the options of the command
     smoke: bool = False,
     changes: Sequence[str] = (),
     quiet: bool = True,
+    retry_failed: bool = False,
 ) -> Results:
     """Runs what is missing of a sweep, and returns its results.
 
@@ -68,6 +71,7 @@ def run(  # noqa: PLR0913 - the options of the command
         smoke: Run a few steps of one configuration per arm only.
         changes: `KEY=VALUE` texts that override dotted keys of the file.
         quiet: Show no progress.
+        retry_failed: Try runs again that failed as often as they may.
 
     Raises:
         SpecError: If the sweep file is wrong.
@@ -83,6 +87,7 @@ def run(  # noqa: PLR0913 - the options of the command
         address=address,
         inline=inline,
         progress=None if quiet else Progress(),
+        retry_failed=retry_failed,
     )
     if session.exit_code >= 128:
         raise KeyboardInterrupt
@@ -111,6 +116,7 @@ def local_workers(spec: Spec) -> int:
 def plan(spec: Spec, store: str | Path | None = None) -> Schedule:
     """What a session would do now; nothing is started or written."""
     sweep = SweepStore(store_uri(store), spec.name)
+    sweep.check_format()
     schedule = Schedule(spec, sweep)
     schedule.arrange(pack_size(spec, local_workers(spec)))
     return schedule
@@ -124,12 +130,17 @@ def drive(
     address: str | None,
     inline: bool,
     progress: Progress | None,
+    retry_failed: bool = False,
 ) -> Session:
     """One session, from the lease to the last row."""
     sweep = SweepStore(store_uri(store), spec.name)
+    sweep.check_format()
     with StopFlag() as flag, Lease(sweep.files) as lease:
+        sweep.files = sweep.files.with_patience(Patience(lease.check))
         sweep.prepare(spec)
-        schedule = Schedule(spec, sweep, command_origin())
+        schedule = Schedule(spec, sweep, command_origin(), retry_failed=retry_failed)
+        schedule.still_mine = lease.still_mine
+        schedule.repair()
         schedule.save()
         if not schedule.missing:
             schedule.drop_ended_checkpoints()
@@ -145,14 +156,13 @@ def drive(
             flag.train()
             with watch as tell:
                 train(schedule, job, lambda: bool(flag) or lease.lost.is_set(), tell)
+                if isinstance(schedule.fatal, StoreError):
+                    raise schedule.fatal  # the first error: saving would only raise the next
                 schedule.save()
                 if schedule.fatal is not None:
                     raise schedule.fatal
                 if lease.lost.is_set():
-                    raise StoreError(
-                        f"stopped: another driver took {sweep.uri} over; let it end, "
-                        "or stop it and run the same command again"
-                    )
+                    raise lease.error()
     return _session(schedule, flag)
 
 
@@ -188,7 +198,7 @@ def _session(schedule: Schedule, flag: StopFlag | None) -> Session:
         for run_id, ended in schedule.ended.items()
         if ended.status == "failed" and run_id in schedule.planned
     }
-    code = 1 if failed else 0
+    code = 1 if failed or schedule.missing else 0
     if flag:
         code = flag.exit_code
     results = Results(schedule.store.store.uri, schedule.spec.name)
@@ -213,7 +223,7 @@ def _on_ray(
     imported = threading.Thread(target=importlib.import_module, args=("raysweep.engine.tune",))
     imported.start()
     with (
-        RayWatch(lambda: lease.__exit__(None, None, None)) as ray_watch,
+        RayWatch(lambda: lease.__exit__(ClusterError, None, None)) as ray_watch,
         cluster.connect(address, joblib.cpu_count()),
         ray_watch.asking(cluster.probe()),
     ):

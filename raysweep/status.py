@@ -255,12 +255,19 @@ def _planned(spec: Spec) -> int | None:
 
 
 def _driver(files: Files) -> str:
-    holder = lease.read(files)
+    try:
+        holder = lease.read(files)
+    except StoreError:
+        return "driver unknown, as the lease cannot be read"
     if holder is None:
         return "no driver"
-    if holder.is_dead(time.time()):
-        return f"driver {holder.pid} on {holder.host} is gone"
-    return f"driven by process {holder.pid} on {holder.host}"
+    life = holder.process.life()
+    if life == "alive":
+        return f"driven by {holder.name}"
+    if life == "dead":
+        return f"its driver, {holder.name}, is gone"
+    ago = max(0.0, time.time() - holder.heartbeat)
+    return f"{holder.name} drove it {ago:.0f} s ago, if its clock is right"
 
 
 def _value(value: Any) -> str:

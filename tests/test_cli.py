@@ -224,8 +224,7 @@ def test_an_unwritable_store_is_told(cli, tmp_path):
     (tmp_path / "file").write_text("")
     code, _, err = cli("run", "small.yaml", "--inline", "--store", tmp_path / "file")
     assert code == 1
-    assert "cannot write" in err
-    assert "Not a directory" in err or "File exists" in err
+    assert "Not a directory" in err
 
 
 def test_an_address_without_a_cluster_is_told_at_once(tmp_path):

@@ -19,14 +19,21 @@ from raysweep.commands.options import SET, SMOKE, SPEC, STORE, SWEEP, print_tabl
     "--address", metavar="ADDR", help="Ray cluster to join; a local one is started otherwise."
 )
 @click.option("--inline", is_flag=True, help="Train in this process, without Ray.")
+@click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="Also try runs again that failed resources.max_failures times.",
+)
 @SMOKE
 @SET
-def run(
+def run(  # noqa: PLR0913 - one for each option
     spec: Path,
+    *,
     store: str | None,
     data: str | None,
     address: str | None,
     inline: bool,
+    retry_failed: bool,
     smoke: bool,
     changes: tuple[str, ...],
 ) -> int:
@@ -36,7 +43,13 @@ def run(
 
     loaded = engine.load(spec, changes, smoke=smoke)
     session = engine.drive(
-        loaded, store=store, data=data, address=address, inline=inline, progress=Progress()
+        loaded,
+        store=store,
+        data=data,
+        address=address,
+        inline=inline,
+        progress=Progress(),
+        retry_failed=retry_failed,
     )
     print_table(session.results.table())
     where = session.results.store.uri

@@ -1,5 +1,6 @@
 """Trains packs one after another in this process: for debuggers and fast tests."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,8 @@ from raysweep.engine.pack import Job
 from raysweep.engine.work import Worker, prepared
 from raysweep.schedule import Schedule
 from raysweep.search.seat import SeatedJudge
+
+PAUSE_S = 0.2
 
 
 def run_inline(
@@ -48,7 +51,10 @@ def _train(
     while not stopping():
         pack = schedule.next_pack()
         if pack is None:
-            return
+            if schedule.finished or schedule.fatal is not None:
+                return
+            time.sleep(PAUSE_S)  # a pack waits for its next try
+            continue
         worker = Worker(job, pack, judge)
         while True:
             result = worker.step()

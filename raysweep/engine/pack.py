@@ -13,13 +13,14 @@ from raysweep import registry
 from raysweep.engine.curves import CurveWriter, Means
 from raysweep.engine.machine import device_of, machine
 from raysweep.engine.replicas import assemble
-from raysweep.errors import SpecError
+from raysweep.errors import SpecError, StoreError
 from raysweep.plan import Pack, PlannedRun
 from raysweep.spec.options import EarlyStopping
 from raysweep.store.checkpoints import Checkpoints, Manifest
-from raysweep.store.lease import DriverWatch
+from raysweep.store.retry import Patience
 from raysweep.store.rows import run_row, timed, utc_now
 from raysweep.store.store import SweepStore
+from raysweep.store.watch import DriverWatch
 from raysweep.verdicts import Verdicts
 
 PROGRESS_S = 1.0
@@ -58,8 +59,8 @@ class Job:
     stopping: Mapping[str, Any] | None = None
 
 
-class DriverGone(Exception):
-    """The driver that sent this pack no longer drives the sweep."""
+class CannotRestore(Exception):
+    """The checkpoint of a pack cannot be loaded."""
 
 
 class PackLoop:
@@ -81,6 +82,7 @@ class PackLoop:
         self.store = SweepStore(job.store, job.sweep)
         self.columns = pa.ipc.read_schema(pa.py_buffer(job.runs_schema))
         self.watch = DriverWatch(self.store.files, job.token)
+        self.store.files = self.store.files.with_patience(Patience(self.watch.guard))
         self.checkpoints = Checkpoints(self.store.files, pack.pack_id)
         self.device, self.device_name = device_of(job.gpu)
         self.grid = CUDA_STEPS if self.device.type == "cuda" else 1
@@ -97,16 +99,13 @@ class PackLoop:
     def _start(self) -> None:
         manifest = self.checkpoints.manifest()
         wanted = {run.run_id: run for run in self.pack.runs}
-        self.active = [
-            wanted[run_id]
-            for run_id in (manifest.active if manifest else wanted)
-            if run_id in wanted
-        ]
+        self.active = self._first(manifest)
+        first = len(self.active)
         if manifest is not None:
             self.ended = [dict(row) for row in manifest.ended if row["run_id"] in wanted]
             self.executed = max(self.executed, self.checkpoints.executed())
             self.seconds, self.started_at = manifest.seconds, manifest.started_at
-        settings, replicas, estimator = assemble(self.pack, self._first(manifest), self.device)
+        settings, replicas, estimator = assemble(self.pack, self.active, self.device)
         self.steps, self.report_every = settings.steps, settings.report_every
         task = registry.task(self.pack.task)
         self.training = task.start(settings, replicas, estimator, self.device)
@@ -117,28 +116,39 @@ class PackLoop:
             self._restore(manifest)
         if manifest is not None or any(run.failures for run in self.pack.runs):
             self.curves.go_on(self.training.step, set(wanted))
-        fewer = (
-            manifest is not None and manifest.step > 0 and len(self.active) < len(manifest.active)
-        )
+        fewer = len(self.active) < first
         self.checkpoints.write(self._manifest(), self._state() if fewer else None)
         self._saved = self._noted = time.monotonic()
 
     def _first(self, manifest: Manifest | None) -> list[PlannedRun]:
-        """The runs that the state to load was saved with; of a fresh pack, all."""
-        if manifest is None or manifest.step == 0:
-            return self.active
-        saved = {run.run_id: run for run in manifest.pack.runs}
-        return [saved[run_id] for run_id in manifest.active]
+        """The runs to begin with: those of the state to load, or of a pack without one its own."""
+        if manifest is not None and manifest.step > 0:
+            return list(manifest.runs_of_state)
+        wanted = {run.run_id: run for run in self.pack.runs}
+        return [
+            wanted[each] for each in (manifest.active if manifest else wanted) if each in wanted
+        ]
 
     def _restore(self, manifest: Manifest) -> None:
-        state = self.checkpoints.state(manifest, self.device)
-        self.training.load_state_dict(state["training"])
-        self.curve.load_state_dict(state["curve"])
-        self.final.load_state_dict(state["final"])
-        wanted = {run.run_id for run in self.pack.runs}
-        keep = [run_id in wanted for run_id in manifest.active]
-        if not all(keep):
-            self._select(torch.tensor(keep, device=self.device))
+        """Loads the state of the runs that it was saved with, then drops those that left.
+
+        Raises:
+            CannotRestore: If the state cannot be loaded; no run is to blame for that.
+        """
+        wanted = {run.run_id: run for run in self.pack.runs if run.run_id in manifest.active}
+        try:
+            state = self.checkpoints.state(manifest, self.device)
+            self.training.load_state_dict(state["training"])
+            self.curve.load_state_dict(state["curve"])
+            self.final.load_state_dict(state["final"])
+            keep = [run.run_id in wanted for run in self.active]
+            if not all(keep):
+                self._select(torch.tensor(keep, device=self.device))
+        except (StoreError, torch.OutOfMemoryError, MemoryError):
+            raise
+        except Exception as error:
+            raise CannotRestore(f"{type(error).__name__}: {error}") from error
+        self.active = [wanted[run.run_id] for run in self.active if run.run_id in wanted]
 
     @property
     def progress(self) -> dict[str, Any]:
@@ -151,8 +161,7 @@ class PackLoop:
         Raises:
             DriverGone: If the driver was replaced or has been silent for too long.
         """
-        if self.watch.gone():
-            raise DriverGone
+        self.watch.poll()
         began = last = time.monotonic()
         while self.active and self.training.step < self.steps:
             self._advance()
@@ -255,19 +264,17 @@ class PackLoop:
                 self.ended.append(
                     self._row(run, "diverged" if diverged else "done", {} if diverged else own)
                 )
-        if self.watch.gone_now():
-            raise DriverGone
+        self.store.files.patiently(self.watch.check)
         self.curves.flush()
         order = {run.run_id: place for place, run in enumerate(self.pack.runs)}
         rows = sorted(self.ended, key=lambda row: order[row["run_id"]])
-        self.store.write_runs(self.pack.pack_id, [timed(row) for row in rows], self.columns)
+        self.store.write_runs(self.pack.rows_name, [timed(row) for row in rows], self.columns)
         self.checkpoints.remove()
 
     def checkpoint(self) -> None:
         """Puts the pack's state down, so that another driver can go on from here."""
         began = time.monotonic()
-        if self.watch.gone_now():
-            raise DriverGone
+        self.store.files.patiently(self.watch.check)
         self.curves.flush()
         self.checkpoints.write(self._manifest(), self._state())
         self._saved = self._noted = time.monotonic()

@@ -1,7 +1,8 @@
 """Trains packs as Ray Tune trials."""
 
+import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from raysweep.engine.cluster import workers
@@ -18,6 +19,7 @@ from raysweep.engine.watchdog import RayGone
 from raysweep.engine.work import Worker, prepare
 from raysweep.errors import ClusterError, StoreError
 from raysweep.plan import Pack
+from raysweep.store.watch import DriverGone
 
 if TYPE_CHECKING:  # a worker starts faster without the search and its libraries
     from raysweep.schedule import Schedule
@@ -83,6 +85,8 @@ class RemoteJudge:
             return ray.get(reference)
         except ray.exceptions.RayError as error:
             cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
+            if isinstance(cause, DriverGone):
+                raise DriverGone(*cause.args) from error
             raise StoreError(
                 "early stopping could not be decided: "
                 f"{' '.join(str(cause).split()) or type(cause).__name__}; the same command goes on"
@@ -139,6 +143,7 @@ class PackSearcher(_Unsaved, Searcher):
         schedule: Says what to train.
         job: Where and how.
         watch: Told the progress of packs.
+        stop: Says whether the session stops.
         judge: A handle of the `JudgeActor`, if there is one.
     """
 
@@ -147,15 +152,20 @@ class PackSearcher(_Unsaved, Searcher):
         schedule: "Schedule",
         job: Job,
         watch: Callable[[dict[str, Any]], None],
+        stop: "StopWith",
         judge: Any = None,
     ) -> None:
         super().__init__()
         self.schedule, self.job, self.watch, self.judge = schedule, job, watch, judge
+        self.stop = stop
         self.trials: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> Any:
         """The next pack, or word that all is done (final), or None while others train."""
-        pack = self.schedule.next_pack()
+        pack = None
+        self.stop.stop_all()  # Tune asks nobody else while it waits for a pack
+        with self._fatal():
+            pack = self.schedule.next_pack()
         if pack is not None:
             self.trials[trial_id] = pack.pack_id
             return {"pack": pack.to_json(), "job": vars(self.job), "judge": self.judge}
@@ -167,12 +177,25 @@ class PackSearcher(_Unsaved, Searcher):
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Progress of a pack."""
         if progress := _below(result, "progress"):
-            self.watch(progress)
+            with self._fatal():
+                self.watch(progress)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """The end of a pack, good or bad."""
+        with self._fatal():
+            self._end(trial_id, result, error)
+
+    @contextlib.contextmanager
+    def _fatal(self) -> Iterator[None]:
+        """Ends the session with what is raised inside: Tune would only log it."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, the session must not go on
+            self.schedule.fatal = self.schedule.fatal or error
+
+    def _end(self, trial_id: str, result: dict[str, Any] | None, error: bool) -> None:
         pack_id = self.trials.pop(trial_id, None)
         if pack_id is None or pack_id not in self.schedule.in_flight:
             return
@@ -253,11 +276,12 @@ def run_tune(
     judge = _judge(schedule, job)
     resources = schedule.spec.resources
     trainable = tune.with_resources(PackTrainable, {"cpu": resources.cpu, "gpu": resources.gpu})
+    stop = StopWith(schedule, stopping, check)
     with scratch_folder() as scratch:
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
-                search_alg=PackSearcher(schedule, job, watch, judge),
+                search_alg=PackSearcher(schedule, job, watch, stop, judge),
                 num_samples=-1,
                 max_concurrent_trials=SPARE_TRIALS * workers(resources),
                 reuse_actors=True,
@@ -266,7 +290,7 @@ def run_tune(
                 name="sweep",
                 storage_path=scratch,
                 verbose=0,
-                stop=StopWith(schedule, stopping, check),
+                stop=stop,
                 failure_config=tune.FailureConfig(max_failures=0),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 PROBE_S = 5.0  # between two questions to Ray
 SILENCE_S = 30  # seconds; Ray itself ends the process after 60 s without its head node
 GRACE_S = 10.0  # for the session to end by itself before the process is ended
-RELEASE_S = 5.0
+RELEASE_S = 10.0
 CURSOR = "\x1b[?25h"  # shows it again: a live panel hides it
 
 

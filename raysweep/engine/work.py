@@ -9,10 +9,11 @@ from typing import Any
 import torch
 
 from raysweep.engine.machine import device_of, machine
-from raysweep.engine.pack import DriverGone, Job, PackLoop
-from raysweep.errors import RaysweepError, StoreError
+from raysweep.engine.pack import CannotRestore, Job, PackLoop
+from raysweep.errors import DamagedFile, RaysweepError, StoreError
 from raysweep.plan import Pack
 from raysweep.store.rows import utc_now
+from raysweep.store.watch import DriverGone
 from raysweep.verdicts import Verdicts
 
 SLICE_S = 1.0  # a stop must be obeyed within a second
@@ -62,7 +63,8 @@ class Worker:
             if self.loop is None:
                 self.loop = PackLoop(self.pack, self.job, self.judge)
             done = self.loop.run_for(SLICE_S)
-        except Exception as error:  # noqa: BLE001 - a run's own code may raise anything
+        # A run's own code may raise anything; an interrupt of the user only sets a flag.
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001
             kind = _kind(error)
             if self.loop is None and isinstance(error, FileNotFoundError):
                 kind = "setup"  # every run of the task would miss it: not this run's failure
@@ -93,7 +95,9 @@ class Worker:
             torch.cuda.empty_cache()
 
 
-def _kind(error: Exception) -> str:
+def _kind(error: BaseException) -> str:
+    if isinstance(error, CannotRestore | DamagedFile):
+        return "restore"
     if isinstance(error, DriverGone):
         return "orphan"
     if isinstance(error, StoreError):
@@ -105,10 +109,8 @@ def _kind(error: Exception) -> str:
     return "run"
 
 
-def _text(error: Exception) -> str:
-    if isinstance(error, DriverGone):
-        return "another driver took the sweep over; let that one end, or run the command again"
-    if isinstance(error, RaysweepError | FileNotFoundError):
+def _text(error: BaseException) -> str:
+    if isinstance(error, RaysweepError | DriverGone | FileNotFoundError):
         return " ".join(str(error).split())
     where = traceback.extract_tb(error.__traceback__)[-1]
     message = " ".join(str(error).split()) or "no message"

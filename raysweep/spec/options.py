@@ -193,6 +193,8 @@ class Resources:
         pack: Runs trained together, or `auto`.
         max_failures: Failed attempts after which a run is left alone.
         checkpoint_s: Seconds between two checkpoints of a pack.
+        max_failed_fraction: The share of the runs that may fail before the session ends; None
+            for any.
     """
 
     cpu: float = 1.0
@@ -200,6 +202,7 @@ class Resources:
     pack: int | Literal["auto"] = "auto"
     max_failures: int = 3
     checkpoint_s: float = 60.0
+    max_failed_fraction: float | None = None
 
 
 def _up(steps: float, grid: int) -> int:

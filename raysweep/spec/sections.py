@@ -270,13 +270,12 @@ class Sections:
             found[key] = (
                 self._at_least(given[key], declared, what, least) if key in given else default
             )
-        p_threshold = found.get("p_threshold")
-        if p_threshold is not None and p_threshold > 1:
-            self.problems.add(
-                given["p_threshold"].where,
-                f"expected p_threshold between 0 and 1, got {p_threshold}",
-            )
+        self._at_most_one(given, "p_threshold", found.get("p_threshold"))
         return found
+
+    def _at_most_one(self, given: Mapping[str, Node], key: str, value: float | None) -> None:
+        if value is not None and value > 1:
+            self.problems.add(given[key].where, f"expected {key} between 0 and 1, got {value:g}")
 
     def budgets(self) -> tuple[Budget, Budget]:
         """What the sweep may use, and what each of its arms."""
@@ -313,6 +312,7 @@ class Sections:
             "pack": (int | Literal["auto"], 1),
             "max_failures": (int, 1),
             "checkpoint_s": (float, 0),
+            "max_failed_fraction": (float | None, 0),
         }
         if node is None or not check_keys(node, declared, "resources", self.problems):
             return Resources()
@@ -321,6 +321,7 @@ class Sections:
             for key, (kind, least) in declared.items()
             if key in node.value
         }
+        self._at_most_one(node.value, "max_failed_fraction", found.get("max_failed_fraction"))
         return Resources(**{key: value for key, value in found.items() if value is not None})
 
     def _whole(self, given: Mapping[str, Node], key: str, least: int) -> int | None:

@@ -7,6 +7,7 @@
 The manifest is put down after its state, so it always names a whole one.
 """
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -14,8 +15,8 @@ import pickle
 from collections.abc import Mapping
 from typing import Any
 
-from raysweep.errors import StoreError
-from raysweep.plan import Pack
+from raysweep.errors import DamagedFile, StoreError
+from raysweep.plan import Pack, PlannedRun
 from raysweep.store.files import Files
 
 
@@ -33,6 +34,8 @@ class Manifest:
         started_at: ISO time of the first start.
         machine: Columns of `runs` that tell where and with what it trains now; an older version
             wrote none.
+        state_runs: Runs that the state was saved with, in the order of the replica axis, where
+            they are others than the active ones: the pack is a part of the one that was saved.
     """
 
     pack: Pack
@@ -43,11 +46,19 @@ class Manifest:
     seconds: float
     started_at: str
     machine: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    state_runs: tuple[PlannedRun, ...] = ()
+
+    @property
+    def runs_of_state(self) -> tuple[PlannedRun, ...]:
+        """Every run that the state holds, in the order of the replica axis."""
+        runs = {run.run_id: run for run in self.pack.runs}
+        return self.state_runs or tuple(runs[run_id] for run_id in self.active)
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as plain data."""
         data = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {**data, "pack": self.pack.to_json(), "format": 1}
+        runs = [dataclasses.asdict(run) for run in self.state_runs]
+        return {**data, "pack": self.pack.to_json(), "state_runs": runs, "format": 1}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Manifest":
@@ -58,6 +69,7 @@ class Manifest:
             "pack": Pack.from_json(data["pack"]),
             "active": tuple(data["active"]),
             "ended": tuple(data["ended"]),
+            "state_runs": tuple(PlannedRun(**each) for each in data.get("state_runs", ())),
         }
         return cls(**known)
 
@@ -88,6 +100,20 @@ class Checkpoints:
             if name != named:
                 self.files.remove(name)
 
+    def copy_to(self, manifest: Manifest, source: Manifest) -> None:
+        """Writes a checkpoint of another pack that resumes from this one's state.
+
+        Args:
+            manifest: The other pack's.
+            source: This pack's.
+        """
+        other = Checkpoints(self.files, manifest.pack.pack_id)
+        data = self.files.read(self._state_name(source))
+        if data is None:
+            raise self._missing_state(source)
+        self.files.write(other._state_name(manifest), data)
+        other.write(manifest, None)
+
     def manifest(self) -> Manifest | None:
         """The present manifest, or None if the pack never started."""
         name = f"{self.folder}/manifest.json"
@@ -95,7 +121,7 @@ class Checkpoints:
         try:
             return None if data is None else Manifest.from_json(json.loads(data))
         except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(self._broken(name, "a manifest")) from error
+            raise self._broken(name, "a manifest") from error
 
     def state(self, manifest: Manifest, device: Any) -> dict[str, Any]:
         """The state that this manifest goes on from."""
@@ -103,14 +129,11 @@ class Checkpoints:
 
         data = self.files.read(self._state_name(manifest))
         if data is None:
-            raise StoreError(
-                f"cannot read {self.files.path(self._state_name(manifest))}: it is "
-                f"missing; remove {self.folder} to train the pack anew"
-            )
+            raise self._missing_state(manifest)
         try:
             return torch.load(io.BytesIO(data), map_location=device, weights_only=True)
         except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise StoreError(self._broken(self._state_name(manifest), "a state")) from error
+            raise self._broken(self._state_name(manifest), "a state") from error
 
     def write_progress(self, executed: int) -> None:
         """Notes how many steps have been executed, between two checkpoints."""
@@ -119,27 +142,46 @@ class Checkpoints:
 
     def executed(self) -> int:
         """Steps executed as far as is known, repeats included."""
-        name = f"{self.folder}/progress.json"
-        data = self.files.read(name)
+        data = self.files.read(f"{self.folder}/progress.json")
         manifest = self.manifest()
-        try:
-            noted = json.loads(data)["executed"] if data else 0
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(self._broken(name, "a count of steps")) from error
+        noted = 0
+        # Only a count: where it is damaged, the manifest's, a little smaller, has to do.
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            noted = int(json.loads(data)["executed"]) if data else 0
         return max(noted, manifest.executed if manifest else 0)
+
+    def set_aside(self) -> int:
+        """Moves a checkpoint that cannot be restored below `damaged/`; steps executed, if known."""
+        try:
+            executed = self.executed()
+        except StoreError:
+            executed = 0
+        for name in self.files.names(self.folder):
+            self.files.move(name, f"damaged/{name}")
+        self.remove()
+        return executed
 
     def remove(self) -> None:
         """Removes the checkpoint: the pack has ended."""
         self.files.remove_folder(self.folder)
 
-    def _broken(self, name: str, what: str) -> str:
-        return (
-            f"cannot read {self.files.path(name)}: expected {what} written by raysweep; remove "
-            f"{self.files.path(self.folder)} to train the pack anew, and run the same command again"
+    def _missing_state(self, manifest: Manifest) -> DamagedFile:
+        name = self._state_name(manifest)
+        return DamagedFile(
+            f"cannot read {self.files.path(name)}: it is missing; run the sweep file again, which "
+            "trains the pack anew",
+            name,
+        )
+
+    def _broken(self, name: str, what: str) -> DamagedFile:
+        return DamagedFile(
+            f"cannot read {self.files.path(name)}: expected {what} written by raysweep; run the "
+            "sweep file again, which sets the checkpoint aside and trains the pack anew",
+            name,
         )
 
     def _state_name(self, manifest: Manifest) -> str:
-        return f"{self.folder}/state-{manifest.step}-{len(manifest.active)}.pt"
+        return f"{self.folder}/state-{manifest.step}-{len(manifest.runs_of_state)}.pt"
 
 
 def in_flight(files: Files) -> list[Manifest]:

@@ -14,6 +14,8 @@ from raysweep.spec.model import NAME, Spec
 from raysweep.store import compaction, schema
 from raysweep.store.constants import constants
 from raysweep.store.files import Files
+from raysweep.store.format import FORMAT, check_format
+from raysweep.store.json_file import WRONG, read_json
 
 FEW_FILES = 64  # that are opened without looking which are needed
 
@@ -47,7 +49,8 @@ class SweepStore:
         """Writes the spec and brings the files already there under its schema."""
         compaction.end(self.files)
         self.files.write("sweep.yaml", spec.text.encode())
-        self.files.write("spec.json", json.dumps(spec.to_json()).encode())
+        written = {"format": FORMAT, **spec.to_json()}
+        self.files.write("spec.json", json.dumps(written).encode())
         self._migrate("runs", schema.runs_schema(spec))
         self._migrate("curves", schema.curves_schema(spec))
 
@@ -56,21 +59,30 @@ class SweepStore:
 
         Raises:
             SpecError: If the store has no such sweep.
+            FormatTooNew: If a later raysweep wrote it.
         """
-        data = self.files.read("spec.json")
-        if data is None:
+        spec = read_json(self.files, "spec.json", self._spec_of, "a sweep's spec")
+        if spec is None:
             known = list_sweeps(self.store)
             raise SpecError(
                 f"expected a sweep in {self.store.uri}, got {self.sweep!r}"
                 f"{nearest(self.sweep, known) or '; the store is empty'}"
             )
-        try:
-            return Spec.from_json(json.loads(data))
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(
-                f"cannot read {self.files.path('spec.json')}: expected what raysweep wrote; "
-                "run the sweep file again, which writes it anew"
-            ) from error
+        return spec
+
+    def check_format(self) -> None:
+        """Refuses a sweep that a later raysweep wrote, before anything else is read or written.
+
+        Raises:
+            FormatTooNew: If it did; a damaged `spec.json`, which a session writes anew, passes.
+        """
+        data = self.files.read("spec.json")
+        with contextlib.suppress(*WRONG):
+            check_format(json.loads(data or b"{}"), self.uri)
+
+    def _spec_of(self, data: Any) -> Spec:
+        check_format(data, self.uri)
+        return Spec.from_json(data)
 
     def compact(self) -> tuple[int, int]:
         """Merges small files of rows; how many there were, and are. For one driver at a time."""

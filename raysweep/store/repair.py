@@ -1,0 +1,88 @@
+"""Keeps one row for each run, and the row of a failed run in a file of its own."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from raysweep.runs import one_row_each
+from raysweep.store.files import Files
+from raysweep.store.store import SweepStore
+
+log = logging.getLogger("raysweep")
+
+NAME, INDEX = "file", "index"  # of a row, besides its columns
+
+
+def separate_failed(store: SweepStore, run_ids: Iterable[str]) -> None:
+    """Moves rows of failed runs into files named after the run, which their next attempt replaces.
+
+    Earlier versions named the file after the pack. For the driver, under its lease.
+
+    Args:
+        store: The sweep's folder.
+        run_ids: Runs whose row says that they failed.
+    """
+    present = set(store.files.names("runs", ".parquet"))
+    lacking = {run_id for run_id in run_ids if _own_name(run_id) not in present}
+    if not lacking:
+        return
+    for row in _rows(store):
+        if row["run_id"] in lacking and row["status"] == "failed":
+            table = store.files.read_table(row[NAME])
+            if table.num_rows == 1:
+                store.files.move(row[NAME], _own_name(row["run_id"]))
+                continue
+            mine = pc.equal(table["run_id"], row["run_id"])
+            store.files.write_table(_own_name(row["run_id"]), table.filter(mine))
+            store.files.write_table(row[NAME], table.filter(pc.invert(mine)))
+
+
+def drop_repeated(store: SweepStore) -> int:
+    """Removes rows of runs that have several; how many.
+
+    A run that ended well keeps that row, any other its last attempt's. For the driver, under its
+    lease.
+    """
+    rows = _rows(store)
+    kept = {id(row) for row in one_row_each(rows)}
+    surplus: dict[str, list[int]] = {}
+    for row in rows:
+        if id(row) not in kept:
+            surplus.setdefault(row[NAME], []).append(row[INDEX])
+    for name, indices in surplus.items():
+        _remove_rows(store.files, name, indices)
+    count = sum(len(indices) for indices in surplus.values())
+    if count:
+        log.warning(
+            "%d runs had a second row, as an earlier version or a killed driver left them; the "
+            "row of the last good attempt is kept",
+            count,
+        )
+    return count
+
+
+def _remove_rows(files: Files, name: str, indices: Iterable[int]) -> None:
+    table = files.read_table(name)
+    gone = set(indices)
+    rest = table.filter(pa.array([index not in gone for index in range(table.num_rows)]))
+    if rest.num_rows:
+        files.write_table(name, rest)
+    else:
+        files.remove(name)
+
+
+def _rows(store: SweepStore) -> list[dict[str, Any]]:
+    """Identity and outcome of every row, with its file and its index in there."""
+    found = []
+    for name in store.names_of_rows():
+        table = store.files.read_table(name).select(["run_id", "status", "attempts"])
+        for index, row in enumerate(table.to_pylist()):
+            found.append({**row, NAME: name, INDEX: index})
+    return found
+
+
+def _own_name(run_id: str) -> str:
+    return f"runs/{run_id}.parquet"
