@@ -1,6 +1,7 @@
 """Whole files in a folder or a bucket, by one code: written aside, then put in place."""
 
 import contextlib
+import copy
 import dataclasses
 import hashlib
 import os
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 from raysweep.errors import DamagedFile, SpecError, StoreError
 from raysweep.store import parquet
 from raysweep.store.damage import damaged, reason_of
+from raysweep.store.retry import Patience, retried
 from raysweep.store.uri import has_credentials, single_put
 
 DEFAULT_STORE = "sweeps"
@@ -68,6 +70,8 @@ class Files:
         SpecError: If the URI holds credentials or is of an unknown kind.
     """
 
+    patience: Patience | None = None
+
     def __init__(self, root: str | Path) -> None:
         text = str(root)
         self.is_local = not re.match(r"[a-z][a-z0-9+.-]+://", text) or text.startswith("file://")
@@ -94,6 +98,17 @@ class Files:
                 f"got {scheme}://...: {reason}"
             ) from error
         self.root = path.rstrip("/")
+
+    def with_patience(self, patience: Patience | None) -> "Files":
+        """The same files; what fails for a while is retried as the patience says."""
+        patient = copy.copy(self)
+        patient.patience = patience
+        return patient
+
+    @retried(writes=False)
+    def patiently(self, action: Callable[[], None]) -> None:
+        """Does what uses these files in another way, retried likewise."""
+        action()
 
     def below(self, folder: str) -> "Files":
         """The files of a folder below this root."""
@@ -140,6 +155,7 @@ class Files:
         self.inside(name.rpartition("/")[0])
         return self.path(name)
 
+    @retried(writes=False)
     def names(self, folder: str, suffix: str = "") -> list[str]:
         """Names below the root of a folder's files, sorted; none if there is no such folder."""
         with self._explained("list", folder):
@@ -167,6 +183,7 @@ class Files:
         selector = pafs.FileSelector(self.inside(folder), allow_not_found=True)
         return self.filesystem.get_file_info(selector)
 
+    @retried(writes=False)
     def infos(self, folder: str, suffix: str = "") -> list["Info"]:
         """The files that `names` gives, with their sizes and ages."""
         with self._explained("list", folder):
@@ -186,18 +203,21 @@ class Files:
                 Path(target).parent.mkdir(parents=True, exist_ok=True)
             self.filesystem.move(self._changed(name), target)
 
+    @retried(writes=False)
     def folders(self, folder: str = "") -> list[str]:
         """Base names of a folder's folders, sorted."""
         with self._explained("list", folder):
             infos = self._selected(folder)
         return sorted(each.base_name for each in infos if each.type == pafs.FileType.Directory)
 
+    @retried(writes=False)
     def exists(self, name: str) -> bool:
         """Whether there is such a file."""
         with self._explained("read", name):
             found = self.filesystem.get_file_info(self.inside(name))
         return found.type == pafs.FileType.File
 
+    @retried(writes=False)
     def read(self, name: str) -> bytes | None:
         """A file's bytes, or None if there is none."""
         try:
@@ -209,6 +229,7 @@ class Files:
         except FileNotFoundError:
             return None
 
+    @retried(writes=True)
     def write(self, name: str, data: bytes) -> None:
         """Puts a whole file in place of whatever had the name."""
         with (
@@ -308,11 +329,13 @@ class Files:
         """
         return damaged(self.path(name), name, f"expected {reason}")
 
+    @retried(writes=True)
     def remove(self, name: str) -> None:
         """Removes a file, if it is there."""
         with self._explained("remove", name), contextlib.suppress(FileNotFoundError):
             self.filesystem.delete_file(self._changed(name))
 
+    @retried(writes=True)
     def remove_folder(self, folder: str) -> None:
         """Removes a folder with all it holds, if it is there."""
         with self._explained("remove", folder), contextlib.suppress(FileNotFoundError):

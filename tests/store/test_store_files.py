@@ -60,6 +60,7 @@ COLUMNS = [
     "python",
     "host",
     "ended_at",
+    "code",
 ]
 
 
