@@ -14,7 +14,7 @@ import joblib
 
 from raysweep import registry
 from raysweep.engine.stop import StopFlag
-from raysweep.errors import SpecError, StoreError
+from raysweep.errors import ClusterError, SpecError, StoreError
 from raysweep.origin import command_origin
 from raysweep.plan import Member, PackSize
 from raysweep.progress import Progress
@@ -147,7 +147,7 @@ def drive(
             return _session(schedule, None)
         if address is None:
             _prepare_data(spec, data)
-        executor = _inline(spec) if inline else _on_ray(spec, sweep, address)
+        executor = _inline(spec) if inline else _on_ray(spec, sweep, address, lease)
         with executor as (workers, train):
             schedule.arrange(pack_size(spec, workers))
             schedule.drop_ended_checkpoints()
@@ -214,19 +214,24 @@ def _inline(spec: Spec) -> Iterator[tuple[int, Callable[..., None]]]:
 
 @contextlib.contextmanager
 def _on_ray(
-    spec: Spec, sweep: SweepStore, address: str | None
+    spec: Spec, sweep: SweepStore, address: str | None, lease: Lease
 ) -> Iterator[tuple[int, Callable[..., None]]]:
     from raysweep.engine import cluster
+    from raysweep.engine.watchdog import RayWatch
 
     # Ray mostly waits while it starts: time enough to import Tune.
     imported = threading.Thread(target=importlib.import_module, args=("raysweep.engine.tune",))
     imported.start()
-    with cluster.connect(address, joblib.cpu_count()):
+    with (
+        RayWatch(lambda: lease.__exit__(ClusterError, None, None)) as ray_watch,
+        cluster.connect(address, joblib.cpu_count()),
+        ray_watch.asking(cluster.probe()),
+    ):
         cluster.check_store(sweep.files)
         imported.join()
         from raysweep.engine.tune import run_tune
 
-        yield cluster.workers(spec.resources), run_tune
+        yield cluster.workers(spec.resources), functools.partial(run_tune, check=ray_watch.check)
 
 
 @contextlib.contextmanager

@@ -105,8 +105,9 @@ def test_the_progress_within_a_pack_is_told_under_ray(shared_ray, tmp_path, toy,
 
     told, real = [], tune_engine.run_tune
 
-    def run(schedule, job, stopping, watch):
-        real(schedule, job, stopping, lambda progress: told.append(progress) or watch(progress))
+    def run(schedule, job, stopping, watch, **options):
+        note = lambda progress: told.append(progress) or watch(progress)  # noqa: E731
+        real(schedule, job, stopping, note, **options)
 
     monkeypatch.setattr(tune_engine, "run_tune", run)
     raysweep.run(toy(task={"delay_s": 0.2}), store=tmp_path)
