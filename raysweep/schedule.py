@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from raysweep import again
+from raysweep.blocked import is_blocked
 from raysweep.errors import SpecError, StoreError, TooManyFailures
 from raysweep.failures import FATAL, Failure, Recovery, RunFailed
 from raysweep.pack_queue import PackQueue
@@ -65,6 +67,7 @@ class Schedule:
         flying = [run for manifest in manifests for run in manifest.pack.runs]
         self.runs.begun = {run.run_id for run in flying}
         began = [*rows, *((run.configuration_id, run.settings) for run in flying)]
+        began += again.began_again(store.files)
         self.arms = [ArmSearch(arm, spec, self.runs, self.kept) for arm in spec.arms]
         for search in self.arms:
             search.siblings = self.arms
@@ -109,7 +112,8 @@ class Schedule:
         if self._goes_on(search) and search.study.wanted is not None:
             coming = max(0, search.study.wanted - started) * seeds
         racing = sum(len(each.members) - each.count for each in list(search.open.values()))
-        return coming + racing + (0 if search.reported else len(self.spec.report_seeds))
+        decided = search.reported or is_blocked(self.spec, search, self.allowance)
+        return coming + racing + (0 if decided else len(self.spec.report_seeds))
 
     @property
     def finished(self) -> bool:
@@ -159,7 +163,8 @@ class Schedule:
         for members in files.values():
             first = members[0].run.configuration
             runs = [each.planned(self.failures.get(each.run.run_id, 0)) for each in members]
-            self._unfinished.write_never_ran(make_pack(first.task, first.estimator, runs))
+            pack = make_pack(first.task, first.estimator, runs, members[0].arm.code)
+            self._unfinished.write_never_ran(pack)
 
     def attach(self, judge: Verdicts) -> None:
         """Tells the judge of early stopping about every configuration, now and from here on."""

@@ -12,7 +12,8 @@ from typing import Any
 
 import joblib
 
-from raysweep import registry
+from raysweep import opening, registry
+from raysweep.blocked import reasons as blocked_arms
 from raysweep.engine.stop import StopFlag
 from raysweep.errors import ClusterError, SpecError, StoreError
 from raysweep.origin import command_origin
@@ -38,14 +39,16 @@ class Session:
         results: The sweep's results.
         failed: Error of each run that failed and did not end well since, by run id.
         missing: Runs that have still to run.
-        exit_code: 0 all runs ended, 1 some failed or are missing, 128 and more: stopped by that
-            signal.
+        exit_code: 0 all runs ended, 1 some failed, are missing or can never run, 128 and more:
+            stopped by that signal.
+        blocked: A line for each arm with fresh seeds that can never run.
     """
 
     results: Results
     failed: Mapping[str, str]
     missing: int
     exit_code: int
+    blocked: Sequence[str] = ()
 
 
 def run(  # noqa: PLR0913 - the options of the command
@@ -59,6 +62,7 @@ def run(  # noqa: PLR0913 - the options of the command
     changes: Sequence[str] = (),
     quiet: bool = True,
     retry_failed: bool = False,
+    again: str | None = None,
 ) -> Results:
     """Runs what is missing of a sweep, and returns its results.
 
@@ -72,9 +76,11 @@ def run(  # noqa: PLR0913 - the options of the command
         changes: `KEY=VALUE` texts that override dotted keys of the file.
         quiet: Show no progress.
         retry_failed: Try runs again that failed as often as they may.
+        again: Condition in SQL over the columns of `runs`: planned runs that meet it lose their
+            results and are trained anew.
 
     Raises:
-        SpecError: If the sweep file is wrong.
+        SpecError: If the sweep file is wrong, or stored runs have values of former defaults.
         StoreError: If the store cannot be used, or another driver runs the sweep.
         ClusterError: If Ray cannot give what the sweep asks for.
         KeyboardInterrupt: If the session was stopped.
@@ -88,6 +94,7 @@ def run(  # noqa: PLR0913 - the options of the command
         inline=inline,
         progress=None if quiet else Progress(),
         retry_failed=retry_failed,
+        again=again,
     )
     if session.exit_code >= 128:
         raise KeyboardInterrupt
@@ -117,12 +124,13 @@ def plan(spec: Spec, store: str | Path | None = None) -> Schedule:
     """What a session would do now; nothing is started or written."""
     sweep = SweepStore(store_uri(store), spec.name)
     sweep.check_format()
+    opening.refuse_former_defaults(spec, sweep)
     schedule = Schedule(spec, sweep)
     schedule.arrange(pack_size(spec, local_workers(spec)))
     return schedule
 
 
-def drive(
+def drive(  # noqa: PLR0913 - the options of the command
     spec: Spec,
     *,
     store: str | Path | None,
@@ -131,6 +139,7 @@ def drive(
     inline: bool,
     progress: Progress | None,
     retry_failed: bool = False,
+    again: str | None = None,
 ) -> Session:
     """One session, from the lease to the last row."""
     sweep = SweepStore(store_uri(store), spec.name)
@@ -138,9 +147,12 @@ def drive(
     with StopFlag() as flag, Lease(sweep.files) as lease:
         sweep.files = sweep.files.with_patience(Patience(lease.check))
         sweep.prepare(spec)
+        opening.begin(spec, sweep, again)
         schedule = Schedule(spec, sweep, command_origin(), retry_failed=retry_failed)
         schedule.still_mine = lease.still_mine
         schedule.repair()
+        if progress:
+            progress.say(opening.notices(schedule))
         schedule.save()
         if not schedule.missing:
             schedule.drop_ended_checkpoints()
@@ -198,11 +210,12 @@ def _session(schedule: Schedule, flag: StopFlag | None) -> Session:
         for run_id, ended in schedule.ended.items()
         if ended.status == "failed" and run_id in schedule.planned
     }
-    code = 1 if failed or schedule.missing else 0
+    blocked = blocked_arms(schedule)
+    code = 1 if failed or schedule.missing or blocked else 0
     if flag:
         code = flag.exit_code
     results = Results(schedule.store.store.uri, schedule.spec.name)
-    return Session(results, failed, schedule.missing, code)
+    return Session(results, failed, schedule.missing, code, blocked)
 
 
 @contextlib.contextmanager
