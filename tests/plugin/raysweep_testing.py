@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -84,6 +85,10 @@ class Walk:
             raise RuntimeError("this seed is unlucky")
         if set(self.seeds) & set(told.get("die", ())):
             os._exit(3)
+        if set(self.seeds) & set(told.get("exit", ())):
+            sys.exit(0)
+        if set(self.seeds) & set(told.get("interrupt", ())):
+            raise KeyboardInterrupt
         for place, seed in enumerate(self.seeds):
             if seed in told.get("nan", ()):
                 self.x[place] = float("nan")
