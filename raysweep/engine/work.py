@@ -63,7 +63,7 @@ class Worker:
                 self.loop = PackLoop(self.pack, self.job, self.judge)
             done = self.loop.run_for(SLICE_S)
         # A run's own code may raise anything; an interrupt of the user only sets a flag.
-        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             if _is_a_signal(error):
                 raise
             kind = _kind(error)
