@@ -52,12 +52,15 @@ class Pack:
         task: Registry name.
         estimator: Registry name.
         runs: In the order of the replica axis.
+        code: Digests of the source of task and estimator that it began with; None where they are
+            not known.
     """
 
     pack_id: str
     task: str
     estimator: str
     runs: tuple[PlannedRun, ...]
+    code: str | None = None
 
     @property
     def arm(self) -> tuple[str, str]:
@@ -82,7 +85,7 @@ class Pack:
     def from_json(cls, data: Mapping[str, Any]) -> "Pack":
         """The pack that `to_json` wrote."""
         runs = tuple(PlannedRun(**each) for each in data["runs"])
-        return cls(data["pack_id"], data["task"], data["estimator"], runs)
+        return cls(data["pack_id"], data["task"], data["estimator"], runs, data.get("code"))
 
     def only(self, run_ids: Iterable[str]) -> "Pack":
         """The same pack without the other runs; it keeps its identity."""
@@ -100,14 +103,16 @@ class Pack:
         ]
         middle = min(edges, key=lambda place: abs(place - middle), default=middle)
         return tuple(
-            make_pack(self.task, self.estimator, part)
+            make_pack(self.task, self.estimator, part, self.code)
             for part in (self.runs[:middle], self.runs[middle:])
         )
 
 
-def make_pack(task: str, estimator: str, runs: Sequence[PlannedRun]) -> Pack:
+def make_pack(
+    task: str, estimator: str, runs: Sequence[PlannedRun], code: str | None = None
+) -> Pack:
     """A new pack of these runs."""
-    return Pack(pack_id(run.run_id for run in runs), task, estimator, tuple(runs))
+    return Pack(pack_id(run.run_id for run in runs), task, estimator, tuple(runs), code)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -215,7 +220,7 @@ def cut(
 def _pack(members: Sequence[Member], failures: Mapping[str, int]) -> Pack:
     first = members[0].run.configuration
     runs = [member.planned(failures.get(member.run.run_id, 0)) for member in members]
-    return make_pack(first.task, first.estimator, runs)
+    return make_pack(first.task, first.estimator, runs, members[0].arm.code)
 
 
 def _parts(group: Sequence[Member], size: PackSize) -> list[Sequence[Member]]:

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.console import Console, Group
@@ -27,6 +27,11 @@ class Progress:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
+
+    def say(self, lines: Iterable[str]) -> None:
+        """Shows lines that remain."""
+        for line in lines:
+            self._print(line)
 
     @contextlib.contextmanager
     def watching(self, schedule: Schedule) -> Iterator[Callable[[Mapping[str, Any]], None]]:
@@ -55,7 +60,10 @@ class Progress:
         self._line(view)
 
     def _line(self, view: "View") -> None:
-        self.console.print(view.line(), highlight=False, markup=False, soft_wrap=True)
+        self._print(view.line())
+
+    def _print(self, line: str) -> None:
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 class View:

@@ -1,9 +1,11 @@
 """One session's view of a sweep: what is missing, what trains now, what has ended."""
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from raysweep import again
+from raysweep.blocked import is_blocked
 from raysweep.errors import SpecError, StoreError, TooManyFailures
 from raysweep.failures import FATAL, Failure, Recovery, RunFailed
 from raysweep.pack_queue import PackQueue
@@ -48,6 +50,7 @@ class Schedule:
         self.queue = PackQueue(self.in_flight)
         self.fatal: Exception | None = None
         self.stopping = False
+        self.still_mine: Callable[[], bool] | None = None  # asks the lease; of a driver's session
         self.judge: Verdicts | None = None
         self._recovery = Recovery(store.files)
         self._owners: dict[str, list[tuple[ArmSearch, str]]] = {}
@@ -64,6 +67,7 @@ class Schedule:
         flying = [run for manifest in manifests for run in manifest.pack.runs]
         self.runs.begun = {run.run_id for run in flying}
         began = [*rows, *((run.configuration_id, run.settings) for run in flying)]
+        began += again.began_again(store.files)
         self.arms = [ArmSearch(arm, spec, self.runs, self.kept) for arm in spec.arms]
         for search in self.arms:
             search.siblings = self.arms
@@ -108,7 +112,8 @@ class Schedule:
         if self._goes_on(search) and search.study.wanted is not None:
             coming = max(0, search.study.wanted - started) * seeds
         racing = sum(len(each.members) - each.count for each in list(search.open.values()))
-        return coming + racing + (0 if search.reported else len(self.spec.report_seeds))
+        decided = search.reported or is_blocked(self.spec, search, self.allowance)
+        return coming + racing + (0 if decided else len(self.spec.report_seeds))
 
     @property
     def finished(self) -> bool:
@@ -158,7 +163,8 @@ class Schedule:
         for members in files.values():
             first = members[0].run.configuration
             runs = [each.planned(self.failures.get(each.run.run_id, 0)) for each in members]
-            self._unfinished.write_never_ran(make_pack(first.task, first.estimator, runs))
+            pack = make_pack(first.task, first.estimator, runs, members[0].arm.code)
+            self._unfinished.write_never_ran(pack)
 
     def attach(self, judge: Verdicts) -> None:
         """Tells the judge of early stopping about every configuration, now and from here on."""
@@ -192,6 +198,10 @@ class Schedule:
         """
         pack = self.in_flight.pop(pack_id)
         self.runs.begun.difference_update(run.run_id for run in pack.runs)
+        if kind == "orphan" and self.still_mine is not None:
+            if not self.still_mine():
+                return  # the lease says why the session ends
+            kind = "lost"  # the worker did not see its driver, which was suspended
         if kind in FATAL:
             self.fatal = SpecError(error) if kind == "setup" else StoreError(error)
             return

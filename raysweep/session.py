@@ -12,9 +12,10 @@ from typing import Any
 
 import joblib
 
-from raysweep import registry
+from raysweep import opening, registry
+from raysweep.blocked import reasons as blocked_arms
 from raysweep.engine.stop import StopFlag
-from raysweep.errors import SpecError, StoreError
+from raysweep.errors import ClusterError, SpecError, StoreError
 from raysweep.origin import command_origin
 from raysweep.plan import Member, PackSize
 from raysweep.progress import Progress
@@ -26,6 +27,7 @@ from raysweep.spec.read import read_spec
 from raysweep.store import schema
 from raysweep.store.files import store_uri
 from raysweep.store.lease import Lease
+from raysweep.store.retry import Patience
 from raysweep.store.store import SweepStore
 
 
@@ -37,14 +39,16 @@ class Session:
         results: The sweep's results.
         failed: Error of each run that failed and did not end well since, by run id.
         missing: Runs that have still to run.
-        exit_code: 0 all runs ended, 1 some failed or are missing, 128 and more: stopped by that
-            signal.
+        exit_code: 0 all runs ended, 1 some failed, are missing or can never run, 128 and more:
+            stopped by that signal.
+        blocked: A line for each arm with fresh seeds that can never run.
     """
 
     results: Results
     failed: Mapping[str, str]
     missing: int
     exit_code: int
+    blocked: Sequence[str] = ()
 
 
 def run(  # noqa: PLR0913 - the options of the command
@@ -58,6 +62,7 @@ def run(  # noqa: PLR0913 - the options of the command
     changes: Sequence[str] = (),
     quiet: bool = True,
     retry_failed: bool = False,
+    again: str | None = None,
 ) -> Results:
     """Runs what is missing of a sweep, and returns its results.
 
@@ -71,9 +76,11 @@ def run(  # noqa: PLR0913 - the options of the command
         changes: `KEY=VALUE` texts that override dotted keys of the file.
         quiet: Show no progress.
         retry_failed: Try runs again that failed as often as they may.
+        again: Condition in SQL over the columns of `runs`: planned runs that meet it lose their
+            results and are trained anew.
 
     Raises:
-        SpecError: If the sweep file is wrong.
+        SpecError: If the sweep file is wrong, or stored runs have values of former defaults.
         StoreError: If the store cannot be used, or another driver runs the sweep.
         ClusterError: If Ray cannot give what the sweep asks for.
         KeyboardInterrupt: If the session was stopped.
@@ -87,6 +94,7 @@ def run(  # noqa: PLR0913 - the options of the command
         inline=inline,
         progress=None if quiet else Progress(),
         retry_failed=retry_failed,
+        again=again,
     )
     if session.exit_code >= 128:
         raise KeyboardInterrupt
@@ -116,12 +124,13 @@ def plan(spec: Spec, store: str | Path | None = None) -> Schedule:
     """What a session would do now; nothing is started or written."""
     sweep = SweepStore(store_uri(store), spec.name)
     sweep.check_format()
+    opening.refuse_former_defaults(spec, sweep)
     schedule = Schedule(spec, sweep)
     schedule.arrange(pack_size(spec, local_workers(spec)))
     return schedule
 
 
-def drive(
+def drive(  # noqa: PLR0913 - the options of the command
     spec: Spec,
     *,
     store: str | Path | None,
@@ -130,21 +139,27 @@ def drive(
     inline: bool,
     progress: Progress | None,
     retry_failed: bool = False,
+    again: str | None = None,
 ) -> Session:
     """One session, from the lease to the last row."""
     sweep = SweepStore(store_uri(store), spec.name)
     sweep.check_format()
     with StopFlag() as flag, Lease(sweep.files) as lease:
+        sweep.files = sweep.files.with_patience(Patience(lease.check))
         sweep.prepare(spec)
+        opening.begin(spec, sweep, again)
         schedule = Schedule(spec, sweep, command_origin(), retry_failed=retry_failed)
+        schedule.still_mine = lease.still_mine
         schedule.repair()
+        if progress:
+            progress.say(opening.notices(schedule))
         schedule.save()
         if not schedule.missing:
             schedule.drop_ended_checkpoints()
             return _session(schedule, None)
         if address is None:
             _prepare_data(spec, data)
-        executor = _inline(spec) if inline else _on_ray(spec, sweep, address)
+        executor = _inline(spec) if inline else _on_ray(spec, sweep, address, lease)
         with executor as (workers, train):
             schedule.arrange(pack_size(spec, workers))
             schedule.drop_ended_checkpoints()
@@ -153,14 +168,13 @@ def drive(
             flag.train()
             with watch as tell:
                 train(schedule, job, lambda: bool(flag) or lease.lost.is_set(), tell)
+                if isinstance(schedule.fatal, StoreError):
+                    raise schedule.fatal  # the first error: saving would only raise the next
                 schedule.save()
                 if schedule.fatal is not None:
                     raise schedule.fatal
                 if lease.lost.is_set():
-                    raise StoreError(
-                        f"stopped: another driver took {sweep.uri} over; let it end, "
-                        "or stop it and run the same command again"
-                    )
+                    raise lease.error()
     return _session(schedule, flag)
 
 
@@ -196,11 +210,12 @@ def _session(schedule: Schedule, flag: StopFlag | None) -> Session:
         for run_id, ended in schedule.ended.items()
         if ended.status == "failed" and run_id in schedule.planned
     }
-    code = 1 if failed or schedule.missing else 0
+    blocked = blocked_arms(schedule)
+    code = 1 if failed or schedule.missing or blocked else 0
     if flag:
         code = flag.exit_code
     results = Results(schedule.store.store.uri, schedule.spec.name)
-    return Session(results, failed, schedule.missing, code)
+    return Session(results, failed, schedule.missing, code, blocked)
 
 
 @contextlib.contextmanager
@@ -212,19 +227,24 @@ def _inline(spec: Spec) -> Iterator[tuple[int, Callable[..., None]]]:
 
 @contextlib.contextmanager
 def _on_ray(
-    spec: Spec, sweep: SweepStore, address: str | None
+    spec: Spec, sweep: SweepStore, address: str | None, lease: Lease
 ) -> Iterator[tuple[int, Callable[..., None]]]:
     from raysweep.engine import cluster
+    from raysweep.engine.watchdog import RayWatch
 
     # Ray mostly waits while it starts: time enough to import Tune.
     imported = threading.Thread(target=importlib.import_module, args=("raysweep.engine.tune",))
     imported.start()
-    with cluster.connect(address, joblib.cpu_count()):
+    with (
+        RayWatch(lambda: lease.__exit__(ClusterError, None, None)) as ray_watch,
+        cluster.connect(address, joblib.cpu_count()),
+        ray_watch.asking(cluster.probe()),
+    ):
         cluster.check_store(sweep.files)
         imported.join()
         from raysweep.engine.tune import run_tune
 
-        yield cluster.workers(spec.resources), run_tune
+        yield cluster.workers(spec.resources), functools.partial(run_tune, check=ray_watch.check)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,9 @@ from rich.text import Text
 from raysweep.errors import StoreError
 from raysweep.failed_runs import next_attempt
 from raysweep.identity import Run
+from raysweep.results.edits import former_ids, warnings
 from raysweep.results.provenance import WARNED, provenance
+from raysweep.results.unreported import unreported
 from raysweep.spec.model import Spec
 from raysweep.store import checkpoints, lease
 from raysweep.store.files import Files
@@ -34,6 +36,9 @@ def plan_text(schedule: Any) -> str:
     Args:
         schedule: A `Schedule`, arranged.
     """
+    from raysweep.blocked import reasons
+    from raysweep.opening import notices
+
     rows = []
     for state in schedule.arms:
         begun = len(state.open) + len(state.closed)
@@ -56,6 +61,7 @@ def plan_text(schedule: Any) -> str:
     )
     text += f" ({again} of them tried again)\n" if again else "\n"
     text += _plan_notes(schedule)
+    text += "".join(f"{line}\n" for line in (*reasons(schedule), *notices(schedule)))
     packs = [
         [pack.pack_id, pack.task, pack.estimator, len(pack.runs)]
         for pack in list(schedule.queue)[:MAX_PACKS]
@@ -70,6 +76,8 @@ def plan_text(schedule: Any) -> str:
 
 def _plan_notes(schedule: Any) -> str:
     """What is to come, and what bounds it."""
+    from raysweep.blocked import is_blocked
+
     spec = schedule.spec
     lines = [
         f"{name}: {count} configurations of {spec.search.source} taken as prior observations"
@@ -89,7 +97,10 @@ def _plan_notes(schedule: Any) -> str:
                 if amount is not None
             ]
             lines.append(f"budget of {whose}: {' and '.join(limits)}")
-    waiting = sum(not state.reported for state in schedule.arms)
+    waiting = sum(
+        not state.reported and not is_blocked(spec, state, schedule.allowance)
+        for state in schedule.arms
+    )
     if spec.report_seeds and waiting:
         lines.append(
             f"{waiting} arms will run their selected configuration on {len(spec.report_seeds)} "
@@ -112,8 +123,11 @@ def status_text(store: str, sweep: str) -> str:
     """
     own = SweepStore(store, sweep)
     spec = own.spec()
-    rows = own.counted(["task", "estimator", "status", *WARNED])
-    ended = _ended(own, spec, rows)
+    former = former_ids(spec, own)
+    rows = own.counted(["run_id", "task", "estimator", "status", *WARNED][not len(former) :])
+    if len(former):
+        rows = rows.filter(pc.invert(pc.is_in(rows["run_id"], former)))
+    ended = _ended(own, spec, rows, former)
     text = f"{sweep} in {own.uri}\n{ended.told}; {_driver(own.files)}\n"
     text += _flying(own.files) + "\n"
     text += _grid(
@@ -125,7 +139,8 @@ def status_text(store: str, sweep: str) -> str:
 
         text += "\n" + front_text(Results(store, sweep).table())
     found = provenance(rows)
-    text += "".join(f"{warning}\n" for warning in found.warnings)
+    more = [*warnings(spec, own), *unreported(spec, own)]
+    text += "".join(f"{warning}\n" for warning in (*found.warnings, *more))
     return text + _failed(own, spec, found.statuses.get("failed", 0))
 
 
@@ -137,12 +152,18 @@ class _Ended:
     arms: Sequence[tuple[str, Counter[str]]]
 
 
-def _ended(store: SweepStore, spec: Spec, rows: pa.Table) -> _Ended:
+def _ended(store: SweepStore, spec: Spec, rows: pa.Table, former: pa.Array) -> _Ended:
     """Runs that ended.
 
     Where the plan is a grid of at most `MAX_NAMED` runs, they are looked up by their ids: so each
     arm has its own, those it shares with another arm too. Else rows are counted by the labels that
     they ended with, and whether the file still plans them stays open.
+
+    Args:
+        store: The sweep's folder.
+        spec: The sweep file as last run.
+        rows: The rows to count.
+        former: Ids of runs with values of former defaults, which do not count.
     """
     planned = _planned(spec)
     if spec.search.sampler != "grid" or spec.report_seeds or (planned or MAX_NAMED + 1) > MAX_NAMED:
@@ -160,6 +181,7 @@ def _ended(store: SweepStore, spec: Spec, rows: pa.Table) -> _Ended:
     }
     ids = set().union(*by_arm.values())
     identified = store.runs(["run_id", "task", "estimator", "status"])
+    identified = identified.filter(pc.invert(pc.is_in(identified["run_id"], former)))
     known = pc.is_in(identified["run_id"], pa.array(ids, pa.string()))
     inside = identified.filter(known)
     status = dict(zip(*(inside[name].to_pylist() for name in ("run_id", "status")), strict=True))
@@ -257,12 +279,19 @@ def _planned(spec: Spec) -> int | None:
 
 
 def _driver(files: Files) -> str:
-    holder = lease.read(files)
+    try:
+        holder = lease.read(files)
+    except StoreError:
+        return "driver unknown, as the lease cannot be read"
     if holder is None:
         return "no driver"
-    if holder.is_dead(time.time()):
-        return f"driver {holder.pid} on {holder.host} is gone"
-    return f"driven by process {holder.pid} on {holder.host}"
+    life = holder.process.life()
+    if life == "alive":
+        return f"driven by {holder.name}"
+    if life == "dead":
+        return f"its driver, {holder.name}, is gone"
+    ago = max(0.0, time.time() - holder.heartbeat)
+    return f"{holder.name} drove it {ago:.0f} s ago, if its clock is right"
 
 
 def _value(value: Any) -> str:

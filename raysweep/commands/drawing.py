@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from raysweep.commands.options import STORE, SWEEP, store_of
+from raysweep.commands.options import STORE, SWEEP, store_of, warn
 
 
 @click.command()
@@ -64,7 +64,9 @@ def plot(sweep: str, store: str | None, kind: str, out: str | None, **options: A
     from raysweep.results.results import Results
 
     given = {name: value for name, value in options.items() if value}
-    click.echo(save(Results(store_of(store), sweep), kind, given, out))
+    results = Results(store_of(store), sweep)
+    warn(results)
+    click.echo(save(results, kind, given, out))
     return 0
 
 
@@ -81,5 +83,7 @@ def report(sweep: str, store: str | None, select: str | None, out: str | None) -
     """Write everything about a sweep into one HTML file that needs no network."""
     from raysweep.results.results import Results
 
-    click.echo(Results(store_of(store), sweep).report(out, select=select))
+    results = Results(store_of(store), sweep)
+    warn(results)
+    click.echo(results.report(out, select=select))
     return 0

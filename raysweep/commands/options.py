@@ -45,6 +45,19 @@ def hint(store: Any) -> None:
         )
 
 
+def warn(results: Any, *, defaults: bool = True) -> None:
+    """Says so where defaults or code have changed since runs were stored.
+
+    Args:
+        results: Results of the sweep.
+        defaults: Whether to speak of defaults; a table does so itself.
+    """
+    from raysweep.results.edits import warnings
+
+    for line in warnings(results.spec, results.store, defaults=defaults):
+        click.echo(line, err=True)
+
+
 def print_table(found: Any) -> None:
     """Prints a result table as the console takes it."""
     from rich.console import Console

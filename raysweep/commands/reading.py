@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from raysweep.commands.options import STORE, SWEEP, hint, print_table, store_of
+from raysweep.commands.options import STORE, SWEEP, hint, print_table, store_of, warn
 
 
 @click.command()
@@ -96,6 +96,7 @@ def table(sweep: str, store: str | None, form: str, **options: Any) -> int:
 
     results = Results(store_of(store), sweep)
     hint(results.store)
+    warn(results, defaults=form == "csv")
     found = results.table(**options)
     if form == "text":
         print_table(found)
@@ -127,6 +128,7 @@ def stats(sweep: str, store: str | None, form: str, **options: Any) -> int:
 
     results = Results(store_of(store), sweep)
     hint(results.store)
+    warn(results)
     found = results.statistics(**options)
     click.echo(FORMATS[form](found, results.sensitivity(**options)), nl=False)
     return 0
@@ -192,6 +194,7 @@ def export(
     if (table and optuna) or (metric and csv):
         raise click.UsageError("expected --metric with --optuna, or --table with --csv")
     results = Results(store_of(store), sweep)
+    warn(results)
     if csv is not None:
         rows = results.export_csv(csv, table or "runs")
         click.echo(f"{csv}: {rows} rows of {table or 'runs'}")
@@ -224,6 +227,7 @@ def importance(sweep: str, store: str | None, metric: str | None, evaluator: str
     from raysweep.results.results import Results
 
     results = Results(store_of(store), sweep)
+    warn(results)
     found = results.importance(metric, evaluator)
     from raysweep.search.importance import render
 

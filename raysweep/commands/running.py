@@ -1,6 +1,7 @@
 """Commands that change a store: run, plan what would run, delete."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -24,6 +25,12 @@ from raysweep.commands.options import SET, SMOKE, SPEC, STORE, SWEEP, print_tabl
     is_flag=True,
     help="Also try runs again that failed resources.max_failures times.",
 )
+@click.option(
+    "--again",
+    metavar="SQL",
+    help="Remove the results of the file's runs like this and train them anew, e.g. "
+    "\"task_name = 'toy'\".",
+)
 @SMOKE
 @SET
 def run(  # noqa: PLR0913 - one for each option
@@ -34,6 +41,7 @@ def run(  # noqa: PLR0913 - one for each option
     address: str | None,
     inline: bool,
     retry_failed: bool,
+    again: str | None,
     smoke: bool,
     changes: tuple[str, ...],
 ) -> int:
@@ -50,6 +58,7 @@ def run(  # noqa: PLR0913 - one for each option
         inline=inline,
         progress=Progress(),
         retry_failed=retry_failed,
+        again=again,
     )
     print_table(session.results.table())
     where = session.results.store.uri
@@ -64,11 +73,13 @@ def run(  # noqa: PLR0913 - one for each option
             err=True,
         )
     if session.missing:
+        same = "the same command without --again" if again else "the same command"
         click.echo(
-            f"stopped with {session.missing} runs to go; the same command goes on from "
-            "the checkpoints",
+            f"stopped with {session.missing} runs to go; {same} goes on from the checkpoints",
             err=True,
         )
+    for line in session.blocked:
+        click.echo(line, err=True)
     click.echo(f"results: {where}")
     return session.exit_code
 
@@ -106,13 +117,16 @@ def compact(sweep: str, store: str | None) -> int:
 @click.command()
 @SWEEP
 @STORE
+@click.option("--where", metavar="SQL", help="Only runs like this, e.g. 'seed > 4'.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def rm(sweep: str, store: str | None, yes: bool) -> int:
-    """Delete a sweep with all its results."""
+def rm(sweep: str, store: str | None, where: str | None, yes: bool) -> int:
+    """Delete a sweep with all its results, or some of its runs."""
     from raysweep.results.results import Results
     from raysweep.store.lease import Lease
 
     found = Results(store_of(store), sweep)
+    if where is not None:
+        return _rm_runs(found, where, yes)
     runs = found.store.dataset("runs").count_rows()
     if not yes and not click.confirm(f"Delete {runs} runs of {sweep} in {found.store.uri}?"):
         click.echo("nothing deleted", err=True)
@@ -120,4 +134,23 @@ def rm(sweep: str, store: str | None, yes: bool) -> int:
     with Lease(found.store.files):
         found.store.remove()
     click.echo(f"deleted {found.store.uri}")
+    return 0
+
+
+def _rm_runs(results: Any, where: str, yes: bool) -> int:
+    """Deletes the runs that meet a condition."""
+    from raysweep.again import remove_for_good
+    from raysweep.results.query import matching
+    from raysweep.store.lease import Lease
+
+    store = results.store
+    dataset = store.dataset("runs")
+    met = matching(dataset, where).to_pylist()
+    which = f"{len(met)} of {dataset.count_rows()} runs of {store.sweep} in {store.uri}"
+    if not yes and not click.confirm(f"Delete {which}?"):
+        click.echo("nothing deleted", err=True)
+        return 1
+    with Lease(store.files):
+        remove_for_good(store, met)
+    click.echo(f"deleted {which}")
     return 0

@@ -5,12 +5,13 @@ Tune is still being imported.
 """
 
 import contextlib
+import logging
 import math
 import os
 import secrets
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from raysweep.engine.scratch import scratch_folder
 from raysweep.errors import ClusterError, Stopped
 from raysweep.spec.options import Resources
 from raysweep.store.files import Files
@@ -44,23 +46,35 @@ def connect(address: str | None, cpus: int) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
+    if address is not None:
+        with _connected(address, address=address):
+            yield
+        return
+    _own_token()
+    own = {
+        "address": "local",  # whatever RAY_ADDRESS says
+        "num_cpus": cpus,
+        "include_dashboard": False,
+        "object_store_memory": OBJECT_STORE_BYTES,
+    }
+    with (
+        scratch_folder() as folder,
+        _connected(None, **own, _temp_dir=folder),
+        _secrets_not_copied(),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _connected(cluster: str | None, **options: Any) -> Iterator[None]:
     try:
-        if address is not None:
-            _reach(address)
-            ray.init(address=address, **quiet)
-        else:
-            _own_token()
-            ray.init(
-                address="local",  # whatever RAY_ADDRESS says
-                num_cpus=cpus,
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
-                **quiet,
-            )
+        if cluster is not None:
+            _reach(cluster)
+        ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
+        _silence()
     except (ConnectionError, ValueError, RuntimeError, TimeoutError, OSError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        where = f"at {address}" if address else "on this machine"
+        where = f"at {cluster}" if cluster else "on this machine"
         raise ClusterError(
             f"--address: expected a Ray cluster {where}, got: {reason}; start one "
             "with 'ray start --head', or use --inline"
@@ -74,6 +88,32 @@ def connect(address: str | None, cpus: int) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _silence() -> None:
+    """Keep Ray from printing pages of its logs to stdout, from a thread, when something dies.
+
+    What a user has to know is said by this package, in a line.
+    """
+    if hasattr(ray._private.worker, "print_to_stdstream"):
+        ray._private.worker.print_to_stdstream = lambda *_, **__: None
+
+
+@contextlib.contextmanager
+def _secrets_not_copied() -> Iterator[None]:
+    """Keep Tune from copying AWS keys into runtime environments, which Ray writes to its logs.
+
+    Workers of a local Ray inherit the environment of this process anyway.
+    """
+    from ray.tune.execution import class_cache  # noqa: PLC0415 - imported while Ray starts
+
+    copied = class_cache.ENV_VARS_TO_PROPAGATE
+    secret = {name for name in copied if name.startswith("AWS_")}
+    copied -= secret
+    try:
+        yield
+    finally:
+        copied |= secret
 
 
 def _reach(address: str) -> None:
@@ -104,6 +144,24 @@ def _own_token() -> None:
         aside.replace(path)
     path.chmod(0o600)
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
+
+
+def probe() -> Callable[[], bool]:
+    """A question to Ray: whether the node that this process is connected to is alive.
+
+    It raises `OSError` if the cluster's head does not answer, and may block.
+    """
+    context = ray.get_runtime_context()
+    node_id, head = context.get_node_id(), context.gcs_address
+
+    def is_alive() -> bool:
+        _reach(head)  # Ray's own call would keep a CPU busy while it tries again for a minute
+        try:
+            return any(node["NodeID"] == node_id and node["Alive"] for node in ray.nodes())
+        except (ray.exceptions.RayError, RuntimeError) as error:
+            raise ConnectionError(str(error)) from error
+
+    return is_alive
 
 
 def workers(resources: Resources) -> int:

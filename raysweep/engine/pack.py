@@ -17,9 +17,10 @@ from raysweep.errors import SpecError, StoreError
 from raysweep.plan import Pack, PlannedRun
 from raysweep.spec.options import EarlyStopping
 from raysweep.store.checkpoints import Checkpoints, Manifest
-from raysweep.store.lease import DriverWatch
+from raysweep.store.retry import Patience
 from raysweep.store.rows import run_row, timed, utc_now
 from raysweep.store.store import SweepStore
+from raysweep.store.watch import DriverWatch
 from raysweep.verdicts import Verdicts
 
 PROGRESS_S = 1.0
@@ -58,10 +59,6 @@ class Job:
     stopping: Mapping[str, Any] | None = None
 
 
-class DriverGone(Exception):
-    """The driver that sent this pack no longer drives the sweep."""
-
-
 class CannotRestore(Exception):
     """The checkpoint of a pack cannot be loaded."""
 
@@ -85,6 +82,7 @@ class PackLoop:
         self.store = SweepStore(job.store, job.sweep)
         self.columns = pa.ipc.read_schema(pa.py_buffer(job.runs_schema))
         self.watch = DriverWatch(self.store.files, job.token)
+        self.store.files = self.store.files.with_patience(Patience(self.watch.guard))
         self.checkpoints = Checkpoints(self.store.files, pack.pack_id)
         self.device, self.device_name = device_of(job.gpu)
         self.grid = CUDA_STEPS if self.device.type == "cuda" else 1
@@ -163,8 +161,7 @@ class PackLoop:
         Raises:
             DriverGone: If the driver was replaced or has been silent for too long.
         """
-        if self.watch.gone():
-            raise DriverGone
+        self.watch.poll()
         began = last = time.monotonic()
         while self.active and self.training.step < self.steps:
             self._advance()
@@ -267,8 +264,7 @@ class PackLoop:
                 self.ended.append(
                     self._row(run, "diverged" if diverged else "done", {} if diverged else own)
                 )
-        if self.watch.gone_now():
-            raise DriverGone
+        self.store.files.patiently(self.watch.check)
         self.curves.flush()
         order = {run.run_id: place for place, run in enumerate(self.pack.runs)}
         rows = sorted(self.ended, key=lambda row: order[row["run_id"]])
@@ -278,8 +274,7 @@ class PackLoop:
     def checkpoint(self) -> None:
         """Puts the pack's state down, so that another driver can go on from here."""
         began = time.monotonic()
-        if self.watch.gone_now():
-            raise DriverGone
+        self.store.files.patiently(self.watch.check)
         self.curves.flush()
         self.checkpoints.write(self._manifest(), self._state())
         self._saved = self._noted = time.monotonic()

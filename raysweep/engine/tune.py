@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,12 @@ from ray.tune.search import Searcher  # isort: skip
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # isort: skip
 
 from raysweep.engine.pack import Job
+from raysweep.engine.scratch import scratch_folder
+from raysweep.engine.watchdog import RayGone
 from raysweep.engine.work import Worker, prepare
-from raysweep.errors import StoreError
+from raysweep.errors import ClusterError, StoreError
 from raysweep.plan import Pack
+from raysweep.store.watch import DriverGone
 
 if TYPE_CHECKING:  # a worker starts faster without the search and its libraries
     from raysweep.schedule import Schedule
@@ -83,6 +85,8 @@ class RemoteJudge:
             return ray.get(reference)
         except ray.exceptions.RayError as error:
             cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
+            if isinstance(cause, DriverGone):
+                raise DriverGone(*cause.args) from error
             raise StoreError(
                 "early stopping could not be decided: "
                 f"{' '.join(str(cause).split()) or type(cause).__name__}; the same command goes on"
@@ -139,7 +143,7 @@ class PackSearcher(_Unsaved, Searcher):
         schedule: Says what to train.
         job: Where and how.
         watch: Told the progress of packs.
-        stopping: Whether the session stops.
+        stop: Says whether the session stops.
         judge: A handle of the `JudgeActor`, if there is one.
     """
 
@@ -148,19 +152,18 @@ class PackSearcher(_Unsaved, Searcher):
         schedule: "Schedule",
         job: Job,
         watch: Callable[[dict[str, Any]], None],
-        stopping: Callable[[], bool],
+        stop: "StopWith",
         judge: Any = None,
     ) -> None:
         super().__init__()
         self.schedule, self.job, self.watch, self.judge = schedule, job, watch, judge
-        self.stopping = stopping
+        self.stop = stop
         self.trials: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> Any:
         """The next pack, or word that all is done (final), or None while others train."""
         pack = None
-        if self.stopping():  # Tune asks nobody else while it waits for a pack
-            self.schedule.stopping = True
+        self.stop.stop_all()  # Tune asks nobody else while it waits for a pack
         with self._fatal():
             pack = self.schedule.next_pack()
         if pack is not None:
@@ -223,10 +226,18 @@ class PackSearcher(_Unsaved, Searcher):
 
 
 class StopWith(_Unsaved, tune.Stopper):
-    """Stops every trial once the session stops."""
+    """Stops every trial once the session stops.
 
-    def __init__(self, schedule: "Schedule", stopping: Callable[[], bool]) -> None:
-        self.schedule, self.stopping = schedule, stopping
+    Args:
+        schedule: Learns that the session stops.
+        stopping: Whether it was told to.
+        check: Raises if Ray is gone.
+    """
+
+    def __init__(
+        self, schedule: "Schedule", stopping: Callable[[], bool], check: Callable[[], None]
+    ) -> None:
+        self.schedule, self.stopping, self.check = schedule, stopping, check
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """No trial is stopped for itself."""
@@ -236,6 +247,8 @@ class StopWith(_Unsaved, tune.Stopper):
         """Whether the session stops."""
         if self.stopping():
             self.schedule.stopping = True
+        else:
+            self.check()
         return self.schedule.stopping or self.schedule.fatal is not None
 
 
@@ -244,6 +257,7 @@ def run_tune(
     job: Job,
     stopping: Callable[[], bool],
     watch: Callable[[dict[str, Any]], None],
+    check: Callable[[], None] = _nothing,
 ) -> None:
     """Trains until nothing is missing, or until told to stop; needs `connect`.
 
@@ -252,17 +266,22 @@ def run_tune(
         job: Where and how.
         stopping: Asked at every event, at least every second.
         watch: Told the progress of packs.
+        check: Asked as often; raises `RayGone` if Ray is gone.
+
+    Raises:
+        ClusterError: If Ray is gone.
     """
     # What became of a trial reaches the user through the schedule, in one line.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     judge = _judge(schedule, job)
     resources = schedule.spec.resources
     trainable = tune.with_resources(PackTrainable, {"cpu": resources.cpu, "gpu": resources.gpu})
-    with tempfile.TemporaryDirectory(prefix="raysweep-") as scratch:
+    stop = StopWith(schedule, stopping, check)
+    with scratch_folder() as scratch:
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
-                search_alg=PackSearcher(schedule, job, watch, stopping, judge),
+                search_alg=PackSearcher(schedule, job, watch, stop, judge),
                 num_samples=-1,
                 max_concurrent_trials=SPARE_TRIALS * workers(resources),
                 reuse_actors=True,
@@ -271,12 +290,15 @@ def run_tune(
                 name="sweep",
                 storage_path=scratch,
                 verbose=0,
-                stop=StopWith(schedule, stopping),
+                stop=stop,
                 failure_config=tune.FailureConfig(max_failures=0),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         )
-        tuner.fit()
+        try:
+            tuner.fit()
+        except RayGone as error:
+            raise ClusterError(str(error)) from error
 
 
 def _judge(schedule: "Schedule", job: Job) -> Any:

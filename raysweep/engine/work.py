@@ -9,10 +9,11 @@ from typing import Any
 import torch
 
 from raysweep.engine.machine import device_of, machine
-from raysweep.engine.pack import CannotRestore, DriverGone, Job, PackLoop
+from raysweep.engine.pack import CannotRestore, Job, PackLoop
 from raysweep.errors import DamagedFile, RaysweepError, StoreError
 from raysweep.plan import Pack
 from raysweep.store.rows import utc_now
+from raysweep.store.watch import DriverGone
 from raysweep.verdicts import Verdicts
 
 SLICE_S = 1.0  # a stop must be obeyed within a second
@@ -119,9 +120,7 @@ def _kind(error: BaseException) -> str:
 
 
 def _text(error: BaseException) -> str:
-    if isinstance(error, DriverGone):
-        return "another driver took the sweep over; let that one end, or run the command again"
-    if isinstance(error, RaysweepError | FileNotFoundError):
+    if isinstance(error, RaysweepError | DriverGone | FileNotFoundError):
         return " ".join(str(error).split())
     where = traceback.extract_tb(error.__traceback__)[-1]
     message = " ".join(str(error).split()) or "no message"

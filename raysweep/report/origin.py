@@ -7,6 +7,7 @@ from typing import Any
 
 from raysweep.report.parts import NONE, Table, row
 from raysweep.report.snapshot import Snapshot
+from raysweep.results.edits import warnings
 from raysweep.results.provenance import COLUMNS, Provenance, provenance
 
 NAMES: Mapping[str, str] = {
@@ -48,7 +49,8 @@ def origin_section(results: Snapshot) -> Origin:
         ("Last end", _time(found.last_end)),
         ("Hours of workers", f"{found.hours:.4g}"),
     )
-    return Origin(facts, _made_with(found), tuple(found.warnings), found.runs)
+    told = (*found.warnings, *warnings(results.spec, results.store))
+    return Origin(facts, _made_with(found), told, found.runs)
 
 
 def _made_with(found: Provenance) -> Table | None:

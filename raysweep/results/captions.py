@@ -56,7 +56,8 @@ def mark(table: ResultTable) -> str:
 
 def notes(table: ResultTable) -> list[str]:
     """What has to be known to read the table."""
-    return [*_standings(table), *_lost(table), *_statistics(table)]
+    outdated = [f"left out: {line}" for line in table.outdated]
+    return [*outdated, *_standings(table), *_lost(table), *_statistics(table)]
 
 
 def _standings(table: ResultTable) -> list[str]:

@@ -4,7 +4,7 @@ A store may hold a million runs: nothing here makes an object of each.
 """
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from raysweep.defaults import Change
 from raysweep.identity import canonical_json
 from raysweep.space import Conditional, Domain, Fixed, Plain, Range, Value, plain, same
 from raysweep.spec.model import Arm
@@ -28,6 +29,7 @@ NEEDED = (
     "estimator_name",
     "configuration_id",
     "definition",
+    "code",
 )
 
 
@@ -36,10 +38,12 @@ class EndedRuns:
 
     Args:
         table: With the columns `NEEDED`, settings, and what else will be asked for. Stores of
-            earlier versions lack `definition`.
+            earlier versions lack `definition` and `code`.
         left_out: Seeds of which a condition left no run.
         same: Settings that every row has, in one row, instead of columns of the table.
     """
+
+    outdated: Mapping[Change, int]  # defaults that runs, which are not among these, had
 
     def __init__(
         self,
@@ -47,16 +51,24 @@ class EndedRuns:
         left_out: frozenset[int] = frozenset(),
         same: pa.Table | None = None,
     ) -> None:
-        self.table, self.left_out = table, left_out
+        if table["configuration_id"].null_count:  # written by hand: nothing can be known of them
+            table = table.filter(pc.is_valid(table["configuration_id"]))
+        self.table, self.left_out, self.outdated = table, left_out, {}
         self.same = pa.table({"": [0]}).select([]) if same is None else same
-        ids = _encoded(table["configuration_id"])
-        known, codes = ids.dictionary, _numbers(ids.indices).astype(np.int64)
+        ids = encoded(table["configuration_id"])
+        known, codes = ids.dictionary, numbers(ids.indices).astype(np.int64)
         used = np.bincount(codes, minlength=len(known)) > 0
         if not used.all():  # a condition left out all rows of some
             known, codes = known.filter(pa.array(used)), (np.cumsum(used) - 1)[codes]
         self.ids: list[str] = known.to_pylist()
         self.codes: Places = codes
         self.seeds: NDArray[np.int64] = table["seed"].to_numpy()
+
+    def keep(self, rows: Mask) -> "EndedRuns":
+        """These rows alone; the same object where they are all."""
+        if rows.all():
+            return self
+        return EndedRuns(self.table.filter(pa.array(rows)), self.left_out, self.same)
 
     @property
     def count(self) -> int:
@@ -92,8 +104,8 @@ class EndedRuns:
 
     @functools.cached_property
     def _statuses(self) -> tuple[list[str], Places]:
-        found = _encoded(self.table["status"])
-        return found.dictionary.to_pylist(), _numbers(found.indices)
+        found = encoded(self.table["status"])
+        return found.dictionary.to_pylist(), numbers(found.indices)
 
     @functools.cached_property
     def done(self) -> Mask:
@@ -121,11 +133,19 @@ class EndedRuns:
     def records(self, rows: Sequence[int] | Places) -> list[dict[str, Any]]:
         """Rows as mappings, in that order, each with its decoded `settings`."""
         found = self.table.take(pa.array(rows, pa.int64())).to_pylist()
+        settings = self.settings_of(rows)
+        return [{**row, "settings": own} for row, own in zip(found, settings, strict=True)]
+
+    def settings_of(self, rows: Sequence[int] | Places) -> list[dict[str, Any]]:
+        """The decoded settings of rows, in that order, by `section.name`."""
+        names = [name for name in self.table.column_names if name.startswith("param.")]
+        found = self.table.select(names).take(pa.array(rows, pa.int64()))
         (same,) = self.same.to_pylist() or [{}]
         settings = schema.decode_settings(same, self.same.schema)
+        if not names:
+            return [dict(settings) for _ in rows]
         return [
-            {**row, "settings": {**settings, **schema.decode_settings(row, self.table.schema)}}
-            for row in found
+            {**settings, **schema.decode_settings(row, found.schema)} for row in found.to_pylist()
         ]
 
     @functools.cached_property
@@ -176,9 +196,9 @@ class EndedRuns:
     @functools.cached_property
     def _programs(self) -> dict[tuple[str, str], "_Program"]:
         names = ("task_name", "estimator_name")
-        tasks, estimators = (_encoded(self.configurations[name]) for name in names)
-        pair = _numbers(tasks.indices).astype(np.int64) * len(estimators.dictionary)
-        pair += _numbers(estimators.indices)
+        tasks, estimators = (encoded(self.configurations[name]) for name in names)
+        pair = numbers(tasks.indices).astype(np.int64) * len(estimators.dictionary)
+        pair += numbers(estimators.indices)
         found = {}
         for code in np.unique(pair).tolist():
             task, estimator = divmod(code, len(estimators.dictionary))
@@ -278,7 +298,7 @@ class _Column:
         if not pa.types.is_dictionary(values.type):
             values = values.dictionary_encode(null_encoding="encode")
         known = values.dictionary.to_pylist()
-        codes = _numbers(values.indices.fill_null(len(known))).astype(np.int64)
+        codes = numbers(values.indices.fill_null(len(known))).astype(np.int64)
         used = np.flatnonzero(np.bincount(codes, minlength=len(known) + 1))
         places = np.zeros(len(known) + 1, np.int64)
         places[used] = np.arange(len(used))
@@ -314,7 +334,7 @@ def _spread(holds: Sequence[bool], places: Places) -> Mask:
     return np.array(holds[0] if len(set(holds)) == 1 else np.array(holds, bool)[places])
 
 
-def _encoded(column: pa.ChunkedArray | pa.Array) -> pa.DictionaryArray:
+def encoded(column: pa.ChunkedArray | pa.Array) -> pa.DictionaryArray:
     """A column of text as codes into one dictionary."""
     if not pa.types.is_dictionary(column.type):
         column = pc.dictionary_encode(column)
@@ -323,5 +343,6 @@ def _encoded(column: pa.ChunkedArray | pa.Array) -> pa.DictionaryArray:
     return column.unify_dictionaries().combine_chunks()
 
 
-def _numbers(column: pa.Array) -> NDArray[Any]:
+def numbers(column: pa.Array) -> NDArray[Any]:
+    """A column without nulls as an array."""
     return column.to_numpy(zero_copy_only=False)

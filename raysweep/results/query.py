@@ -42,6 +42,18 @@ def matching(runs: pads.Dataset, where: str) -> pa.ChunkedArray:
     Raises:
         SpecError: If DuckDB refuses the condition, or no run meets it.
     """
+    found = meeting(runs, where, "--where")
+    if not len(found):
+        raise SpecError(f"--where: expected a condition that some run meets, got {where!r}")
+    return found
+
+
+def meeting(runs: pads.Dataset | pa.Table, where: str, option: str) -> pa.ChunkedArray:
+    """Ids of the runs that meet a condition in SQL, which the option gave; as `matching`.
+
+    Raises:
+        SpecError: If DuckDB refuses the condition.
+    """
     connection = duckdb.connect()
     connection.register("stored", runs)
     groups = "".join(f", {found}" for name in GROUPS if (found := _group(name, runs.schema.names)))
@@ -51,11 +63,9 @@ def matching(runs: pads.Dataset, where: str) -> pa.ChunkedArray:
         ).to_arrow_table()
     except duckdb.Error as error:
         raise SpecError(
-            "--where: expected a condition in SQL over the columns of runs, such as "
+            f"{option}: expected a condition in SQL over the columns of runs, such as "
             f"'param.training.lr < 0.01', got {where!r}: {_reason(error)}"
         ) from error
-    if not found.num_rows:
-        raise SpecError(f"--where: expected a condition that some run meets, got {where!r}")
     return found["run_id"]
 
 

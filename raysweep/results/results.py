@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
+from raysweep import defaults
 from raysweep.errors import SpecError, nearest
-from raysweep.results.ended import NEEDED, EndedRuns
+from raysweep.results.ended import EndedRuns
 from raysweep.results.front import fronts
 from raysweep.results.labels import chosen
+from raysweep.results.reader import read_ended
 from raysweep.results.select import candidates, cells, selections
 from raysweep.results.sensitivity import Sensitivity, sensitivities
 from raysweep.results.statistics import Statistics, statistics_of
@@ -112,6 +113,7 @@ class Results:
             both,
             shown,
             _condition(where, spec, self.spec),
+            tuple(defaults.texts(runs.outdated)),
         )
 
     def _part(
@@ -320,6 +322,8 @@ class Results:
     ) -> EndedRuns:
         """Every ended run with these final metrics, for selection.
 
+        Runs with values of a default that has changed since are left out, and counted.
+
         Args:
             metrics: Their names.
             about: Other columns of `runs` to have.
@@ -328,24 +332,7 @@ class Results:
         Raises:
             SpecError: If no run meets the condition, or it is none.
         """
-        dataset = self.store.dataset("runs", encoded=True)
-        wanted = {*NEEDED, *about, *(f"metric.{each}" for each in metrics)}
-        names = [
-            name for name in dataset.schema.names if name in wanted or name.startswith("param.")
-        ]
-        same = self.store.constants(dataset, names)
-        fields = [dataset.schema.field(name) for name in same]
-        fields = [field.with_type(same[field.name].type) for field in fields]
-        one_row = pa.table([[each] for each in same.values()], schema=pa.schema(fields))
-        table = self.store.read(dataset, [name for name in names if name not in same])
-        if where is None:
-            return EndedRuns(table, same=one_row)
-        from raysweep.results.query import matching
-
-        kept = table.filter(pc.is_in(table["run_id"], matching(dataset, where)))
-        left_out: set[int] = set(pc.unique(table["seed"]).to_pylist())
-        left_out -= set(pc.unique(kept["seed"]).to_pylist())
-        return EndedRuns(kept, frozenset(left_out), one_row)
+        return read_ended(self.store, self.spec, metrics, about, where)
 
     def sql(self, query: str) -> pa.Table:
         """DuckDB's answer to a query over `runs`, `curves`, `attempts` and `decisions`.

@@ -125,6 +125,7 @@ class ResultTable:
         front_metrics: Those two.
         style: How it is shown and judged.
         where: The condition on runs that the table is restricted to; empty if none.
+        outdated: A line for each default that changed since runs were stored, which are left out.
     """
 
     sweep: str
@@ -141,6 +142,7 @@ class ResultTable:
     front_metrics: tuple[Select, ...] = ()
     style: Style = Style()
     where: str = ""
+    outdated: tuple[str, ...] = ()
 
     @functools.cached_property
     def _by_labels(self) -> dict[tuple[str, str], Cell]:

@@ -4,7 +4,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pyarrow.compute as pc
+
 from raysweep.errors import SpecError
+from raysweep.results.edits import former_ids
 from raysweep.runs import Outcome
 from raysweep.search.arm_search import ArmSearch
 from raysweep.spec.model import Spec
@@ -16,7 +19,8 @@ def learn(spec: Spec, store: SweepStore, searches: Sequence[ArmSearch]) -> dict[
     """Tells each arm's study the other sweep's results of the same task and estimator.
 
     A configuration counts if it lies inside the arm's space, so that fixed settings agree, and all
-    its seeds in the other sweep ended well; its value is their mean.
+    its seeds in the other sweep ended well; its value is their mean. Runs with values of former
+    defaults do not count.
 
     Returns:
         How many configurations each arm learnt of, by its name; empty without another sweep.
@@ -39,6 +43,8 @@ def learn(spec: Spec, store: SweepStore, searches: Sequence[ArmSearch]) -> dict[
             f"search.from: expected a sweep with {lacking[0]}, got {other.sweep!r}, whose tasks "
             "have no such metric"
         )
+    former = pc.is_in(table["run_id"], former_ids(spec, other))
+    table = table.filter(pc.invert(former))
     found: dict[str, list[Mapping[str, Any]]] = {}
     for row in table.sort_by("run_id").to_pylist():
         if row["seed"] in their_seeds:

@@ -6,12 +6,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.errors import StoreError
 from raysweep.search.judge import Judge
 from raysweep.spec.options import EarlyStopping
 from raysweep.store.decisions import DECISIONS, Decisions, sittings
-from raysweep.store.lease import DriverWatch
+from raysweep.store.retry import Patience
 from raysweep.store.store import SweepStore
+from raysweep.store.watch import DriverWatch
 from raysweep.verdicts import Decision
 
 
@@ -28,6 +28,7 @@ class SeatedJudge:
     def __init__(self, store: str, sweep: str, token: str, stopping: Mapping[str, Any]) -> None:
         self.store = SweepStore(store, sweep)
         self.watch = DriverWatch(self.store.files, token)
+        self.store.files = self.store.files.with_patience(Patience(self.watch.guard))
         self.stopping = EarlyStopping(**stopping)
         self.decisions = Decisions(self.store.files)
         self.judge = Judge(self.stopping, self._record)
@@ -66,10 +67,7 @@ class SeatedJudge:
             self.judge.restore([sitting])
 
     def _record(self, decisions: Sequence[Decision]) -> None:
-        if self.watch.gone_now():
-            raise StoreError(
-                "another driver took the sweep over; let that one end, or run the command again"
-            )
+        self.store.files.patiently(self.watch.check)
         self.decisions.write(decisions, self.stopping.metric)
 
     def _from_curves(self, judged: set[str]) -> Iterator[list[Decision]]:

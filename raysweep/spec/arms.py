@@ -161,6 +161,8 @@ class _ArmBuilder:
             space,
             self.defaults,
             frozenset(key for key, setting in self.declared.items() if setting.per_replica),
+            type(task).__module__,
+            cls.__module__,
         )
         for where, message in self.mistakes(arm):
             self.problems.add(where, message)

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from raysweep import space
+from raysweep import sources, space
 from raysweep.identity import Configuration, digest
 from raysweep.space import Choice, Conditional, Domain, Fixed, Range, Value
 from raysweep.spec.options import NO_BUDGET, Budget, EarlyStopping, Resources, Search, Select
 from raysweep.spec.points import Points
 
+MODULES = ("task_module", "estimator_module")
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,69}")  # a name of 64, and "-smoke"
 
 
@@ -29,6 +30,8 @@ class Arm:
         space: What each setting may be, by key `section.name`.
         defaults: Each setting's declared default.
         per_replica: Keys in which the runs of one pack may differ.
+        task_module: The module that defines the task; empty where an older version wrote the arm.
+        estimator_module: The module that defines the estimator; likewise.
     """
 
     task_label: str
@@ -40,6 +43,8 @@ class Arm:
     space: Mapping[str, Domain]
     defaults: Mapping[str, Value]
     per_replica: frozenset[str]
+    task_module: str = ""
+    estimator_module: str = ""
 
     @property
     def name(self) -> str:
@@ -52,13 +57,22 @@ class Arm:
 
         Of two runs with the same definition and the same settings the ids are the same, too.
         """
+        return self.definition_with(self.defaults)
+
+    def definition_with(self, defaults: Mapping[str, Value]) -> str:
+        """The definition that the arm would have with these defaults."""
         return digest(
             {
                 "task": [self.task, self.task_version],
                 "estimator": [self.estimator, self.estimator_version],
-                "defaults": dict(self.defaults),
+                "defaults": dict(defaults),
             }
         )
+
+    @functools.cached_property
+    def code(self) -> str | None:
+        """Digests of the present source of task and estimator; None where it is not to be read."""
+        return sources.code(self.task_module, self.estimator_module)
 
     @functools.cached_property
     def points(self) -> Points:
@@ -172,6 +186,8 @@ class Arm:
     def to_json(self) -> dict[str, Any]:
         """The arm as plain data."""
         data = dataclasses.asdict(dataclasses.replace(self, space={}, defaults={}))
+        for name in MODULES:  # earlier versions know no such keys
+            del data[name]
         data["space"] = {key: space.to_json(domain) for key, domain in self.space.items()}
         data["defaults"] = dict(self.defaults)
         data["per_replica"] = sorted(self.per_replica)
@@ -229,6 +245,7 @@ class Spec:
         return {
             "name": self.name,
             "arms": [arm.to_json() for arm in self.arms],
+            "modules": [[getattr(arm, name) for name in MODULES] for arm in self.arms],
             "task_labels": list(self.task_labels),
             "estimator_labels": list(self.estimator_labels),
             "seeds": list(self.seeds),
@@ -247,9 +264,13 @@ class Spec:
     def from_json(cls, data: Mapping[str, Any]) -> "Spec":
         """The spec that `to_json` wrote; an older version wrote fewer keys."""
         stopping = data.get("early_stopping")
+        modules = data.get("modules") or [("", "")] * len(data["arms"])
         return cls(
             name=data["name"],
-            arms=tuple(Arm.from_json(each) for each in data["arms"]),
+            arms=tuple(
+                Arm.from_json({**each, **dict(zip(MODULES, own, strict=True))})
+                for each, own in zip(data["arms"], modules, strict=True)
+            ),
             task_labels=tuple(data["task_labels"]),
             estimator_labels=tuple(data["estimator_labels"]),
             seeds=tuple(data["seeds"]),

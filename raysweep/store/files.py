@@ -1,11 +1,12 @@
 """Whole files in a folder or a bucket, by one code: written aside, then put in place."""
 
 import contextlib
+import copy
 import dataclasses
 import os
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
@@ -14,6 +15,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from raysweep.errors import SpecError, StoreError
+from raysweep.store.retry import Patience, retried
 
 DEFAULT_STORE = "sweeps"
 
@@ -81,6 +83,8 @@ class Files:
         SpecError: If the URI holds credentials or is of an unknown kind.
     """
 
+    patience: Patience | None = None
+
     def __init__(self, root: str | Path) -> None:
         text = str(root)
         self.is_local = not re.match(r"[a-z][a-z0-9+.-]+://", text) or text.startswith("file://")
@@ -108,6 +112,17 @@ class Files:
             ) from error
         self.root = path.rstrip("/")
 
+    def with_patience(self, patience: Patience | None) -> "Files":
+        """The same files; what fails for a while is retried as the patience says."""
+        patient = copy.copy(self)
+        patient.patience = patience
+        return patient
+
+    @retried(writes=False)
+    def patiently(self, action: Callable[[], None]) -> None:
+        """Does what uses these files in another way, retried likewise."""
+        action()
+
     def below(self, folder: str) -> "Files":
         """The files of a folder below this root."""
         parts = urlsplit(self.uri)
@@ -119,6 +134,7 @@ class Files:
         """The full path of a name below the root."""
         return f"{self.root}/{name}" if name else self.root
 
+    @retried(writes=False)
     def names(self, folder: str, suffix: str = "") -> list[str]:
         """Names below the root of a folder's files, sorted; none if there is no such folder."""
         with self._explained("list", folder):
@@ -130,6 +146,7 @@ class Files:
             prefix + name for name in names if name.endswith(suffix) and not name.startswith(".")
         )
 
+    @retried(writes=False)
     def infos(self, folder: str, suffix: str = "") -> list["Info"]:
         """The files that `names` gives, with their sizes and ages."""
         with self._explained("list", folder):
@@ -149,6 +166,7 @@ class Files:
                 Path(self.path(to)).parent.mkdir(parents=True, exist_ok=True)
             self.filesystem.move(self.path(name), self.path(to))
 
+    @retried(writes=False)
     def folders(self, folder: str = "") -> list[str]:
         """Base names of a folder's folders, sorted."""
         with self._explained("list", folder):
@@ -156,11 +174,13 @@ class Files:
             infos = self.filesystem.get_file_info(selector)
         return sorted(each.base_name for each in infos if each.type == pafs.FileType.Directory)
 
+    @retried(writes=False)
     def exists(self, name: str) -> bool:
         """Whether there is such a file."""
         with self._explained("read", name):
             return self.filesystem.get_file_info(self.path(name)).type == pafs.FileType.File
 
+    @retried(writes=False)
     def read(self, name: str) -> bytes | None:
         """A file's bytes, or None if there is none."""
         try:
@@ -172,6 +192,7 @@ class Files:
         except FileNotFoundError:
             return None
 
+    @retried(writes=True)
     def write(self, name: str, data: bytes) -> None:
         """Puts a whole file in place of whatever had the name."""
         with (
@@ -202,26 +223,31 @@ class Files:
                 aside.unlink()
         return True
 
+    @retried(writes=True)
     def write_table(self, name: str, table: pa.Table) -> None:
         """Puts a whole Parquet file in place of whatever had the name."""
         with self._explained("write", name), self._aside(name) as path:
             pq.write_table(table, path, filesystem=self.filesystem, compression="zstd")
 
+    @retried(writes=False)
     def read_table(self, name: str) -> pa.Table:
         """A Parquet file."""
         with self._explained("read", name):
             return pq.read_table(self.path(name), filesystem=self.filesystem)
 
+    @retried(writes=False)
     def read_schema(self, name: str) -> pa.Schema:
         """A Parquet file's schema."""
         with self._explained("read", name):
             return pq.read_schema(self.path(name), filesystem=self.filesystem)
 
+    @retried(writes=True)
     def remove(self, name: str) -> None:
         """Removes a file, if it is there."""
         with self._explained("remove", name), contextlib.suppress(FileNotFoundError):
             self.filesystem.delete_file(self.path(name))
 
+    @retried(writes=True)
     def remove_folder(self, folder: str) -> None:
         """Removes a folder with all it holds, if it is there."""
         with self._explained("remove", folder), contextlib.suppress(FileNotFoundError):

@@ -37,6 +37,7 @@ def run_row(
         "estimator_name": pack.estimator,
         "configuration_id": run.configuration_id,
         "definition": run.definition,
+        "code": pack.code,
         "seed": run.seed,
         "attempts": run.failures + 1,
         "pack_id": pack.pack_id,

@@ -44,6 +44,7 @@ IDENTITY = (
     ("python", pa.string()),
     ("host", pa.string()),
     ("ended_at", _TIME),
+    ("code", pa.string()),
 )
 ATTEMPTS = pa.schema(
     [

@@ -1,10 +1,15 @@
 """A small sweep of the troublesome task, and ways to run it."""
 
+import dataclasses
 import json
 
 import pytest
+from raysweep_testing import Toy, ToySettings
 
 import raysweep
+from estimators.straight_through import StraightThrough
+from raysweep import registry, sources
+from tasks.base import setting
 
 
 @pytest.fixture
@@ -59,3 +64,43 @@ def trouble(tmp_path):
             self.path.unlink()
 
     return Trouble()
+
+
+@pytest.fixture
+def declare(monkeypatch):
+    """Declares other defaults of the toy task, or of `straight_through`'s temperature."""
+
+    def read_anew():
+        for each in (registry.task, registry.task_settings, registry.estimator_settings):
+            each.cache_clear()
+
+    def change(temperature=None, **defaults):
+        types = {field.name: field.type for field in dataclasses.fields(ToySettings)}
+        fields = [
+            (name, types.get(name, int), setting(value, "")) for name, value in defaults.items()
+        ]
+        made = dataclasses.make_dataclass(
+            "Declared", fields, bases=(ToySettings,), frozen=True, kw_only=True
+        )
+        monkeypatch.setattr(Toy, "settings", made)
+        if temperature is not None:
+            declared = StraightThrough.__init__.__kwdefaults__
+            monkeypatch.setitem(declared, "temperature", temperature)
+        read_anew()
+
+    yield change
+    monkeypatch.undo()
+    read_anew()
+
+
+@pytest.fixture
+def edit(monkeypatch):
+    """Gives a module another source."""
+    real = sources.source_digest
+
+    def change(module="raysweep_testing", digest="0123456789ab"):
+        monkeypatch.setattr(
+            sources, "source_digest", lambda name: digest if name == module else real(name)
+        )
+
+    return change

@@ -62,6 +62,7 @@ COLUMNS = [
     "python",
     "host",
     "ended_at",
+    "code",
 ]
 
 

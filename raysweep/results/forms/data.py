@@ -70,6 +70,7 @@ def as_json(table: ResultTable) -> str:
         "unit": table.unit,
         "fresh_seeds": table.fresh_seeds,
         "where": table.where,
+        "outdated": list(table.outdated),
         "test": table.style.test,
         "level": table.style.level,
         "tests": sorted({each for column in table.columns for each in _tests(table, column)}),

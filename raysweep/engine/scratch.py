@@ -1,0 +1,59 @@
+"""A private temporary folder for the files of a local Ray: its logs, sockets and sessions."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+PREFIX = "raysweep-"
+LOCK = "lock"
+LONGEST = 43  # bytes: Ray adds up to 64 for its sockets, whose paths may have 107
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[str]:
+    """Create a folder that only this user can enter, and remove it at the end.
+
+    Ray makes its own folder readable and writable by everyone, so it gets one inside. Folders of
+    drivers that were killed are removed, too: a driver holds a lock as long as it lives.
+    """
+    base = _base()
+    _remove_abandoned(base)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))  # mode 0700
+    with (folder / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield str(folder / "ray")
+        finally:
+            _remove(folder)
+
+
+def _base() -> str:
+    """Where temporary folders go, unless paths of sockets would become too long there."""
+    name = len(f"/{PREFIX}12345678/ray")
+    for base in (os.environ.get("RAY_TMPDIR"), tempfile.gettempdir()):
+        if base and len(os.fsencode(base)) + name <= LONGEST and os.access(base, os.W_OK):
+            return base
+    return "/tmp"
+
+
+def _remove_abandoned(base: str) -> None:
+    for folder in Path(base).glob(f"{PREFIX}????????"):
+        with contextlib.suppress(OSError):  # of another user, in use, or just removed by another
+            status = folder.lstat()
+            if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+                continue
+            with (folder / LOCK).open("r+") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, its lock last: what a dying process still writes is removed later."""
+    shutil.rmtree(folder / "ray", ignore_errors=True)
+    if not (folder / "ray").exists():
+        shutil.rmtree(folder, ignore_errors=True)

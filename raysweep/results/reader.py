@@ -1,0 +1,60 @@
+"""The ended runs of a store as arrays, for selection."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from raysweep.results.ended import NEEDED, EndedRuns
+from raysweep.results.outdated import without_outdated
+from raysweep.spec.model import Spec
+from raysweep.store import schema
+from raysweep.store.store import SweepStore
+
+
+def read_ended(
+    store: SweepStore,
+    spec: Spec,
+    metrics: Sequence[str] = (),
+    about: Sequence[str] = (),
+    where: str | None = None,
+) -> EndedRuns:
+    """Every ended run with these final metrics, less those of defaults that have changed.
+
+    Args:
+        store: The sweep's folder.
+        spec: The sweep as it is now.
+        metrics: Names of final metrics.
+        about: Other columns of `runs` to have.
+        where: A condition in SQL that the runs meet.
+
+    Raises:
+        SpecError: If no run meets the condition, or it is none.
+    """
+    return without_outdated(spec, read_all(store, spec, metrics, about, where))
+
+
+def read_all(
+    store: SweepStore,
+    spec: Spec,
+    metrics: Sequence[str] = (),
+    about: Sequence[str] = (),
+    where: str | None = None,
+) -> EndedRuns:
+    """Every ended run, those of defaults that have changed among them; as `read_ended`."""
+    dataset = store.dataset("runs", schema.runs_schema(spec), encoded=True)
+    wanted = {*NEEDED, *about, *(f"metric.{each}" for each in metrics)}
+    names = [name for name in dataset.schema.names if name in wanted or name.startswith("param.")]
+    same = store.constants(dataset, names)
+    fields = [dataset.schema.field(name) for name in same]
+    fields = [field.with_type(same[field.name].type) for field in fields]
+    one_row = pa.table([[each] for each in same.values()], schema=pa.schema(fields))
+    table = store.read(dataset, [name for name in names if name not in same])
+    if where is None:
+        return EndedRuns(table, same=one_row)
+    from raysweep.results.query import matching
+
+    kept = table.filter(pc.is_in(table["run_id"], matching(dataset, where)))
+    left_out: set[int] = set(pc.unique(table["seed"]).to_pylist())
+    left_out -= set(pc.unique(kept["seed"]).to_pylist())
+    return EndedRuns(kept, frozenset(left_out), one_row)
