@@ -13,7 +13,7 @@ FORBIDDEN = {
     "tasks": {"raysweep", "ray", "optuna", "pyarrow"},
 }
 ONLY = {
-    "ray": {"raysweep/engine/cluster.py", "raysweep/engine/tune.py"},
+    "ray": {f"raysweep/engine/{name}.py" for name in ("cluster", "deaths", "tune")},
     "optuna": SEARCH,
 }
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))

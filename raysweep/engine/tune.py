@@ -1,7 +1,10 @@
 """Trains packs as Ray Tune trials."""
 
 import contextlib
+import dataclasses
 import logging
+import os
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +16,15 @@ from ray import tune  # isort: skip
 from ray.tune.search import Searcher  # isort: skip
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # isort: skip
 
+from raysweep.engine.deaths import Deaths, classify, survived
+from raysweep.engine.hangs import HangWatch
 from raysweep.engine.pack import Job
 from raysweep.engine.scratch import scratch_folder
 from raysweep.engine.watchdog import RayGone
 from raysweep.engine.work import Worker, prepare
 from raysweep.errors import ClusterError, StoreError
 from raysweep.plan import Pack
+from raysweep.store.process import Process, own_process
 from raysweep.store.watch import DriverGone
 
 if TYPE_CHECKING:  # a worker starts faster without the search and its libraries
@@ -102,6 +108,7 @@ class PackTrainable(tune.Trainable):
         prepare(job)
         judge = RemoteJudge(config["judge"]) if config["judge"] is not None else None
         self._worker = Worker(job, Pack.from_json(config["pack"]), judge)
+        self._announced = False
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Takes the next pack up in the same process."""
@@ -109,8 +116,12 @@ class PackTrainable(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Trains for a second."""
-        return self._worker.step()
+        """Trains for a second; says where before anything can hang."""
+        if self._announced:
+            return self._worker.step()
+        self._announced = True
+        node = ray.get_runtime_context().get_node_id()
+        return {"process": dataclasses.asdict(own_process()) | {"node": node}}
 
     def cleanup(self) -> None:
         """Puts the state down if the pack was stopped before its end."""
@@ -144,6 +155,8 @@ class PackSearcher(_Unsaved, Searcher):
         job: Where and how.
         watch: Told the progress of packs.
         stop: Says whether the session stops.
+        hangs: Follows the steps of packs.
+        deaths: Knows why a worker died.
         judge: A handle of the `JudgeActor`, if there is one.
     """
 
@@ -153,11 +166,13 @@ class PackSearcher(_Unsaved, Searcher):
         job: Job,
         watch: Callable[[dict[str, Any]], None],
         stop: "StopWith",
+        hangs: HangWatch,
+        deaths: Deaths,
         judge: Any = None,
     ) -> None:
         super().__init__()
         self.schedule, self.job, self.watch, self.judge = schedule, job, watch, judge
-        self.stop = stop
+        self.stop, self.hangs, self.deaths = stop, hangs, deaths
         self.trials: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> Any:
@@ -176,7 +191,10 @@ class PackSearcher(_Unsaved, Searcher):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Progress of a pack."""
+        if process := _below(result, "process"):
+            self.hangs.began(self.trials[trial_id], process)
         if progress := _below(result, "progress"):
+            self.hangs.stepped(progress["pack_id"], progress["step"])
             with self._fatal():
                 self.watch(progress)
 
@@ -200,12 +218,12 @@ class PackSearcher(_Unsaved, Searcher):
         if pack_id is None or pack_id not in self.schedule.in_flight:
             return
         result = result or {}
-        if error:
-            self.schedule.pack_failed(
-                pack_id,
-                "died",
-                "the worker process died; the machine may be out of memory, or the node was lost",
-            )
+        pid, hung = self.hangs.pid(pack_id), self.hangs.left(pack_id)
+        if error and hung:
+            told = f"no step for {self.hangs.patience_s:g} s (resources.patience_s); worker ended"
+            self.schedule.pack_failed(pack_id, "hung", told)
+        elif error:
+            self.schedule.pack_failed(pack_id, *classify(self.deaths.error, pid))
         elif "failure" in result:
             about = _below(result, "about")
             self.schedule.pack_failed(pack_id, result["failure"], result["error"], about)
@@ -231,13 +249,13 @@ class StopWith(_Unsaved, tune.Stopper):
     Args:
         schedule: Learns that the session stops.
         stopping: Whether it was told to.
-        check: Raises if Ray is gone.
+        checks: Called as long as the session does not stop; they may raise.
     """
 
     def __init__(
-        self, schedule: "Schedule", stopping: Callable[[], bool], check: Callable[[], None]
+        self, schedule: "Schedule", stopping: Callable[[], bool], *checks: Callable[[], None]
     ) -> None:
-        self.schedule, self.stopping, self.check = schedule, stopping, check
+        self.schedule, self.stopping, self.checks = schedule, stopping, checks
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """No trial is stopped for itself."""
@@ -248,7 +266,8 @@ class StopWith(_Unsaved, tune.Stopper):
         if self.stopping():
             self.schedule.stopping = True
         else:
-            self.check()
+            for check in self.checks:
+                check()
         return self.schedule.stopping or self.schedule.fatal is not None
 
 
@@ -276,12 +295,13 @@ def run_tune(
     judge = _judge(schedule, job)
     resources = schedule.spec.resources
     trainable = tune.with_resources(PackTrainable, {"cpu": resources.cpu, "gpu": resources.gpu})
-    stop = StopWith(schedule, stopping, check)
-    with scratch_folder() as scratch:
+    hangs = HangWatch(resources.patience_s, _end_worker)
+    stop = StopWith(schedule, stopping, check, hangs.check)
+    with scratch_folder() as scratch, survived() as deaths:
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
-                search_alg=PackSearcher(schedule, job, watch, stop, judge),
+                search_alg=PackSearcher(schedule, job, watch, stop, hangs, deaths, judge),
                 num_samples=-1,
                 max_concurrent_trials=SPARE_TRIALS * workers(resources),
                 reuse_actors=True,
@@ -299,6 +319,19 @@ def run_tune(
             tuner.fit()
         except RayGone as error:
             raise ClusterError(str(error)) from error
+
+
+def _end_worker(process: Mapping[str, Any]) -> None:
+    """Ends a worker that hangs, by a task on its node; does not wait."""
+    told = dict(process)
+    where = NodeAffinitySchedulingStrategy(told.pop("node"), soft=False)
+    ray.remote(_kill).options(num_cpus=0, scheduling_strategy=where).remote(Process(**told))
+
+
+def _kill(process: Process) -> None:
+    if process.life() != "dead":
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
 
 
 def _judge(schedule: "Schedule", job: Job) -> Any:

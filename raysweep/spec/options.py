@@ -195,6 +195,8 @@ class Resources:
         checkpoint_s: Seconds between two checkpoints of a pack.
         max_failed_fraction: The share of the runs that may fail before the session ends; None
             for any.
+        patience_s: Seconds without a step after which the worker of a pack is ended; None for
+            never.
     """
 
     cpu: float = 1.0
@@ -203,6 +205,7 @@ class Resources:
     max_failures: int = 3
     checkpoint_s: float = 60.0
     max_failed_fraction: float | None = None
+    patience_s: float | None = None
 
 
 def _up(steps: float, grid: int) -> int:

@@ -313,6 +313,7 @@ class Sections:
             "max_failures": (int, 1),
             "checkpoint_s": (float, 0),
             "max_failed_fraction": (float | None, 0),
+            "patience_s": (float | None, 1),
         }
         if node is None or not check_keys(node, declared, "resources", self.problems):
             return Resources()
