@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from raysweep.commands.options import SET, SMOKE, SPEC, STORE, SWEEP, print_table, store_of
+from raysweep.errors import DamagedFile
 
 
 @click.command()
@@ -127,7 +128,7 @@ def rm(sweep: str, store: str | None, where: str | None, yes: bool) -> int:
     found = Results(store_of(store), sweep)
     if where is not None:
         return _rm_runs(found, where, yes)
-    runs = found.store.dataset("runs").count_rows()
+    runs = _count(found.store)
     if not yes and not click.confirm(f"Delete {runs} runs of {sweep} in {found.store.uri}?"):
         click.echo("nothing deleted", err=True)
         return 1
@@ -135,6 +136,14 @@ def rm(sweep: str, store: str | None, where: str | None, yes: bool) -> int:
         found.store.remove()
     click.echo(f"deleted {found.store.uri}")
     return 0
+
+
+def _count(store: Any) -> int | str:
+    """Ended runs, as far as they can be counted: damage must not keep a sweep from removal."""
+    try:
+        return store.count("runs")
+    except DamagedFile:
+        return "all"
 
 
 def _rm_runs(results: Any, where: str, yes: bool) -> int:
@@ -146,7 +155,7 @@ def _rm_runs(results: Any, where: str, yes: bool) -> int:
     store = results.store
     dataset = store.dataset("runs")
     met = matching(dataset, where).to_pylist()
-    which = f"{len(met)} of {dataset.count_rows()} runs of {store.sweep} in {store.uri}"
+    which = f"{len(met)} of {store.count('runs')} runs of {store.sweep} in {store.uri}"
     if not yes and not click.confirm(f"Delete {which}?"):
         click.echo("nothing deleted", err=True)
         return 1
