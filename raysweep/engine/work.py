@@ -83,7 +83,12 @@ class Worker:
         known: dict[str, Any] = {**machine(), "device": device_of(self.job.gpu)[1]}
         if self.loop is None:
             return {**known, "started_at": self.began}
-        return {**known, "started_at": self.loop.started_at, "seconds": self.loop.seconds}
+        return {
+            **known,
+            "started_at": self.loop.started_at,
+            "seconds": self.loop.seconds,
+            "steps_executed": self.loop.executed,
+        }
 
     def stop(self) -> None:
         """Puts the pack's state down and lets go of it."""
