@@ -11,6 +11,7 @@ import torch
 from raysweep.engine.machine import device_of, machine
 from raysweep.engine.pack import CannotRestore, Job, PackLoop
 from raysweep.errors import DamagedFile, RaysweepError, StoreError
+from raysweep.foreign_text import MAX_ERROR, recorded
 from raysweep.plan import Pack
 from raysweep.store.rows import utc_now
 from raysweep.store.watch import DriverGone
@@ -82,7 +83,12 @@ class Worker:
         known: dict[str, Any] = {**machine(), "device": device_of(self.job.gpu)[1]}
         if self.loop is None:
             return {**known, "started_at": self.began}
-        return {**known, "started_at": self.loop.started_at, "seconds": self.loop.seconds}
+        return {
+            **known,
+            "started_at": self.loop.started_at,
+            "seconds": self.loop.seconds,
+            "steps_executed": self.loop.executed,
+        }
 
     def stop(self) -> None:
         """Puts the pack's state down and lets go of it."""
@@ -120,8 +126,14 @@ def _kind(error: BaseException) -> str:
 
 
 def _text(error: BaseException) -> str:
+    try:
+        message = str(error)
+    except Exception as broken:  # noqa: BLE001 - a run's own error may raise while it is asked
+        message = f"its text cannot be had, {type(broken).__name__}"
     if isinstance(error, RaysweepError | DriverGone | FileNotFoundError):
-        return " ".join(str(error).split())
+        return recorded(message)
     where = traceback.extract_tb(error.__traceback__)[-1]
-    message = " ".join(str(error).split()) or "no message"
-    return f"{type(error).__name__}: {message} ({os.path.basename(where.filename)}:{where.lineno})"
+    name = recorded(type(error).__name__, 200)
+    place = recorded(f"({os.path.basename(where.filename)}:{where.lineno})", 300)
+    room = MAX_ERROR - len(name) - len(place) - 3
+    return f"{name}: {recorded(message, room) or 'no message'} {place}"
