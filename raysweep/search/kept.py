@@ -48,8 +48,8 @@ class Kept:
         except _WRONG as error:
             raise DamagedFile(
                 f"cannot read {files.path(NAME)}: expected what raysweep wrote, got: "
-                f"{_line(error)}; run the sweep file again: it sets the file aside, and the sampler "
-                "resumes from the results",
+                f"{_line(error)}; run the sweep file again: it sets the file aside, and the "
+                "sampler resumes from the results",
                 NAME,
             ) from error
         if dropped:

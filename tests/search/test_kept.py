@@ -154,9 +154,7 @@ def state(tmp_path_factory):
 @pytest.mark.parametrize("bad", BAD)
 def test_an_odd_number_in_an_optimizers_state_is_told_in_one_line(files, state, bad):
     files.write(NAME, json.dumps({"c": {"cma:optimizer": changed(state, *BAD[bad])}}).encode())
-    with pytest.raises(
-        StoreError, match=r"cannot read .*search.json: expected what .*; run the sweep file again"
-    ):
+    with pytest.raises(StoreError, match=r"cannot read .*search.json: expected what .*; run the"):
         Kept(files)
 
 
