@@ -27,6 +27,7 @@ from typing import Any
 import click
 
 import raysweep
+from benchmarks.chaos_report import CHECKPOINT_S, PACK, Report, outcome
 from benchmarks.places import Bucket, Nodes, StoreFiles, bucket
 
 SWEEP = """
@@ -37,12 +38,10 @@ estimators:
   ReinMax: {{estimator: reinmax, temperature: [1.0, 1.3, 1.5]}}
 training: {{lr: [0.003, 0.001]}}
 seeds: {seeds}
-resources: {{checkpoint_s: {checkpoint_s}, pack: 10, max_failures: 3}}
+resources: {{checkpoint_s: {checkpoint_s}, pack: {pack}, max_failures: 3}}
 """
 CONFIGURATIONS = 10
-CHECKPOINT_S = 1.0
 LONGEST_S = 3600.0
-ROWS = ["run_id", "seed", "status", "steps", "metric.train_loss", "metric.expected_loss"]
 
 
 @dataclasses.dataclass
@@ -236,44 +235,6 @@ class Chaos:
         return True
 
 
-@dataclasses.dataclass
-class Outcome:
-    """What a sweep left.
-
-    Args:
-        rows: One for each run, sorted, without what may differ between two trainings of it.
-        curves: Rows of curves, sorted.
-        repeated: Steps executed beyond those of the runs, all runs together.
-        rows_of_runs: Rows of `runs` as stored.
-        steps_per_s: Of the fastest pack, all its runs together.
-    """
-
-    rows: list[dict[str, Any]]
-    curves: list[dict[str, Any]]
-    repeated: int
-    rows_of_runs: int
-    steps_per_s: float
-
-
-def outcome(store: str) -> Outcome:
-    """Reads a store."""
-    results = raysweep.open(store, "chaos")
-    runs = results.runs()
-    rows = sorted(runs.select(ROWS).to_pylist(), key=lambda row: row["run_id"])
-    curves = results.curves().drop_columns(["seconds"]).to_pylist()
-    told = results.sql(
-        "select sum(steps_executed - steps) as repeated, "
-        "max(replicas * steps / nullif(seconds * replicas, 0)) as speed from runs"
-    ).to_pylist()[0]
-    return Outcome(
-        rows,
-        sorted(curves, key=lambda row: (row["run_id"], row["step"])),
-        int(told["repeated"]),
-        runs.num_rows,
-        float(told["speed"]),
-    )
-
-
 def mend(place: Place, driver: Driver) -> int:
     """`raysweep doctor --fix`, and a new training of runs whose curves are lost; how many."""
     doctor = place.command("doctor", "chaos", "--fix", "--store", place.direct)
@@ -291,55 +252,6 @@ def mend(place: Place, driver: Driver) -> int:
         driver.finish()
         place.options = again
     return len(steps)
-
-
-@dataclasses.dataclass
-class Report:
-    """A disturbed sweep beside an undisturbed one.
-
-    Args:
-        faults: How often each was done.
-        exits: How often the driver ended with each code.
-        retrained: Runs trained anew as their curves were damaged.
-        seconds: Time of the disturbed and of the undisturbed sweep.
-        disturbed: What the disturbed sweep left.
-        alone: What the undisturbed one left.
-    """
-
-    faults: Counter[str]
-    exits: Counter[int]
-    retrained: int
-    seconds: tuple[float, float]
-    disturbed: Outcome
-    alone: Outcome
-
-    @property
-    def differences(self) -> list[str]:
-        """What is not as it must be; nothing, if all is well."""
-        found = []
-        if self.disturbed.rows != self.alone.rows:
-            found.append("rows of runs differ")
-        if self.disturbed.curves != self.alone.curves:
-            found.append("curves differ")
-        if self.disturbed.rows_of_runs != len({row["run_id"] for row in self.disturbed.rows}):
-            found.append("a run has several rows")
-        return found
-
-    def text(self) -> str:
-        """The figures, a line each."""
-        disturbed_s, alone_s = self.seconds
-        total = sum(row["steps"] for row in self.alone.rows)
-        lines = [
-            f"{len(self.alone.rows)} runs, {total} steps",
-            f"faults: {dict(sorted(self.faults.items()))}",
-            f"exit codes of the driver: {dict(sorted(self.exits.items()))}",
-            f"steps repeated: {self.disturbed.repeated} ({self.disturbed.repeated / total:.1%})",
-            f"runs trained anew for damaged curves: {self.retrained}",
-            f"time: {disturbed_s:.0f} s, undisturbed {alone_s:.0f} s "
-            f"(ratio {disturbed_s / alone_s:.1f})",
-            f"differences: {', '.join(self.differences) or 'none'}",
-        ]
-        return "\n".join(lines)
 
 
 def compare(place: Callable[[str], Place], folder: Path, faults: int, seed: int) -> Report:
@@ -399,7 +311,7 @@ def cluster_place(folder: Path, runs: int, steps: int) -> Any:
 def _spec(folder: Path, runs: int, steps: int) -> Path:
     path = folder / "chaos.yaml"
     seeds = max(1, runs // CONFIGURATIONS)
-    path.write_text(SWEEP.format(seeds=seeds, steps=steps, checkpoint_s=CHECKPOINT_S))
+    path.write_text(SWEEP.format(seeds=seeds, steps=steps, checkpoint_s=CHECKPOINT_S, pack=PACK))
     return path
 
 

@@ -19,7 +19,7 @@ _CONTROL = re.compile(
 _LINE = re.compile("[\t\n]")
 FORMULA = r"^[=+\-@\t\r]"  # as spreadsheets, and Arrow's regular expressions, take it
 NUMBER = r"^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+|inf|nan)([eE][+-]?[0-9]+)?$"
-_MARKUP = re.compile(r"([\\`*<\[\]|])")
+_MARKUP = re.compile(r"([\\`*\[\]|]|<(?=[A-Za-z/!?]))")  # of <, tags but no comparisons
 _STAND_INS = {
     "±": "+/-",
     "≥": ">=",

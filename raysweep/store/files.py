@@ -91,7 +91,7 @@ class Files:
             if not path:
                 raise ValueError("no bucket")
         except (pa.ArrowInvalid, OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+            reason = re.sub(r"\?\S*", "?…", str(error).splitlines()[0])  # may hold a signature
             scheme = urlsplit(text).scheme
             raise SpecError(
                 f"--store: expected a path or a URI such as s3://bucket/folder, "

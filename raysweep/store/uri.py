@@ -8,7 +8,7 @@ def has_credentials(uri: str) -> bool:
     """Whether the URI holds a password, a key or a token."""
     parts = urlsplit(uri)
     user = parts.netloc.rpartition("@")[0]
-    secret = re.compile("secret|password|token|key|sas", re.IGNORECASE)
+    secret = re.compile("secret|password|token|key|sas|sig|credential", re.IGNORECASE)
     return (
         ":" in user
         or (parts.scheme == "s3" and bool(user))
