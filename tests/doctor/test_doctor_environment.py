@@ -51,7 +51,7 @@ def test_every_sweep_of_the_store_is_mended(cut, doctor, data):
 def test_data_sets_that_are_not_at_hand_are_said_and_not_downloaded(tmp_path, data):
     facts = examine(tmp_path / "store", data).facts
     assert any(
-        "digits (downloaded by the first sweep that needs it: mnist" in each for each in facts
+        "digits; downloaded by the first sweep that needs one: mnist" in each for each in facts
     )
     assert not list(data.iterdir())
 
