@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from raysweep.errors import StoreError
+from raysweep.failed_runs import next_attempt
 from raysweep.identity import Run
 from raysweep.pauses import duration, is_long
 from raysweep.results.edits import former_ids, warnings
@@ -248,14 +249,15 @@ def _failed(store: SweepStore, spec: Spec, count: int) -> str:
     rows = dataset.head(MAX_ERRORS, columns=columns, filter=pc.field("status") == "failed")
     text = ""
     for row in rows.to_pylist():
-        left = spec.resources.max_failures - row["attempts"]
-        then = f"tried again by the next run, {left} left" if left > 0 else "quarantined"
         text += (
             f"failed {row['run_id']} ({row['estimator']} · {row['task']}), "
-            f"{row['attempts']} attempts, {then}: {row['error']}\n"
+            f"{next_attempt(spec, row['attempts'])}: {row['error']}\n"
         )
     if count > MAX_ERRORS:
-        text += f"and {count - MAX_ERRORS} more failed runs\n"
+        text += (
+            f"and {count - MAX_ERRORS} more failed runs; 'raysweep status {spec.name} --failed' "
+            "shows all\n"
+        )
     return text
 
 

@@ -217,7 +217,7 @@ def test_a_failed_run_exits_with_1_and_still_prints_the_table(cli, tmp_path):
     assert code == 1
     assert "mean ± std" in out
     assert "RuntimeError: this seed is unlucky" in err
-    assert "3 runs failed; the same command tries them again, up to 3 times each; resources." in err
+    assert "3 runs failed; the same command tries them again until each has failed 3 times" in err
 
 
 def test_an_unwritable_store_is_told(cli, tmp_path):

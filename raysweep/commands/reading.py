@@ -11,10 +11,18 @@ from raysweep.commands.options import STORE, SWEEP, hint, print_table, store_of,
 @click.command()
 @click.argument("sweep", required=False)
 @STORE
-def status(sweep: str | None, store: str | None) -> int:
+@click.option("--failed", is_flag=True, help="Show every failed run with all its attempts.")
+def status(sweep: str | None, store: str | None, failed: bool) -> int:
     """Show the progress of a sweep, or of all sweeps in the store."""
     if sweep is None:
+        if failed:
+            raise click.UsageError("--failed: expected the name of a sweep before it, got none")
         return _list(store)
+    if failed:
+        from raysweep.failed_runs import failed_text
+
+        click.echo(failed_text(store_of(store), sweep), nl=False)
+        return 0
     from raysweep.status import status_text
     from raysweep.store.store import SweepStore
 

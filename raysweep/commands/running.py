@@ -67,9 +67,9 @@ def run(  # noqa: PLR0913 - one for each option
     if session.failed:
         most = loaded.resources.max_failures
         click.echo(
-            f"{len(session.failed)} runs failed; the same command tries them again, up to "
-            f"{most} times each; resources.max_failures allows more "
-            f"(raysweep status {loaded.name})",
+            f"{len(session.failed)} runs failed; the same command tries them again until each has "
+            f"failed {most} times (resources.max_failures), --retry-failed beyond that; "
+            f"'raysweep status {loaded.name} --failed' shows every attempt",
             err=True,
         )
     if session.missing:

@@ -64,7 +64,9 @@ class Worker:
                 self.loop = PackLoop(self.pack, self.job, self.judge)
             done = self.loop.run_for(SLICE_S)
         # A run's own code may raise anything; an interrupt of the user only sets a flag.
-        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            if _is_a_signal(error):
+                raise
             kind = _kind(error)
             if self.loop is None and isinstance(error, FileNotFoundError):
                 kind = "setup"  # every run of the task would miss it: not this run's failure
@@ -93,6 +95,14 @@ class Worker:
         self.loop = None
         if self.job.gpu > 0 and torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def _is_a_signal(error: BaseException) -> bool:
+    """Whether Ray raised it where the run happened to be, as its answer to SIGTERM."""
+    if not isinstance(error, SystemExit):
+        return False
+    where = traceback.extract_tb(error.__traceback__)[-1].filename
+    return f"{os.sep}ray{os.sep}" in where
 
 
 def _kind(error: BaseException) -> str:

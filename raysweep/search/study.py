@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from raysweep.identity import canonical_json, digest
 from raysweep.runs import Outcome
 from raysweep.search.distributions import DIRECTIONS, corner, distribution, suggest, to_optuna
+from raysweep.search.kept import MARK
 from raysweep.search.samplers import ADAPTIVE, BRED, KEEPS_ATTRIBUTES, make_sampler
 from raysweep.space import Value, same, to_json
 from raysweep.spec.model import Arm
@@ -21,7 +22,6 @@ from raysweep.spec.options import Search, Select
 
 MAX_REPEATS = 100
 FEW_REPEATS = 20  # of a sampler that learns: it would insist, and `gp` takes its time
-MARK = "raysweep:search"  # attributes are of use to the sampler, in the space, that noted them
 Attributes = Mapping[str, Any]
 
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -244,3 +246,21 @@ def test_no_signal_lets_packs_train():
     with StopFlag() as flag:
         flag.train()
     assert not flag
+
+
+HANGS = """
+import os, signal, threading
+from raysweep.engine import stop
+stop.WATCHDOG_S = 0.3
+with stop.StopFlag():
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait(60)
+"""
+
+
+def test_a_session_that_hangs_after_a_swallowed_signal_ends_all_the_same():
+    command = [sys.executable, "-c", HANGS]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 143
+    assert "run the same command again" in done.stderr

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -55,6 +56,23 @@ class Toy:
         return Walk(settings, replicas, device)
 
 
+def _unlucky():
+    raise RuntimeError("this seed is unlucky")
+
+
+def _interrupted():
+    raise KeyboardInterrupt
+
+
+ENDS = {
+    "raise": _unlucky,
+    "die": lambda: os._exit(3),
+    "exit": lambda: sys.exit(0),
+    "interrupt": _interrupted,
+    "hang": lambda: time.sleep(3600),
+}
+
+
 class Walk:
     """A pack of walks."""
 
@@ -82,12 +100,9 @@ class Walk:
             raise torch.OutOfMemoryError("too many replicas")
         if self.step < told.get("at", 0):
             return
-        if set(self.seeds) & set(told.get("raise", ())):
-            raise RuntimeError("this seed is unlucky")
-        if set(self.seeds) & set(told.get("die", ())):
-            os._exit(3)
-        if set(self.seeds) & set(told.get("hang", ())):
-            time.sleep(3600)
+        for name, end in ENDS.items():
+            if set(self.seeds) & set(told.get(name, ())):
+                end()
         for place, seed in enumerate(self.seeds):
             if seed in told.get("nan", ()):
                 self.x[place] = float("nan")
