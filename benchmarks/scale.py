@@ -182,6 +182,7 @@ def _row(record: dict[str, Any], spec: Spec, columns: pa.Schema) -> dict[str, An
         "task_name": arm.task,
         "estimator_name": arm.estimator,
         "definition": arm.definition,
+        "code": arm.code,
         "steps": STEPS,
         "steps_executed": STEPS,
         "attempts": 1,

@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from raysweep.foreign_text import one_line
 from raysweep.pauses import Pauses, duration
 from raysweep.schedule import Schedule
 from raysweep.search.arm_search import ArmSearch
@@ -68,7 +69,7 @@ class Progress:
         self._print(view.line())
 
     def _print(self, line: str) -> None:
-        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(one_line(line), highlight=False, markup=False, soft_wrap=True)
 
 
 class View:
@@ -147,7 +148,7 @@ class View:
         for title in ("arm", "configurations", f"best {metric}"):
             table.add_column(title, no_wrap=True)
         for state in self.schedule.arms[:MAX_ARMS]:
-            table.add_row(*(Text(each) for each in self._arm(state)))
+            table.add_row(*(Text(one_line(each)) for each in self._arm(state)))
         more = len(self.schedule.arms) - MAX_ARMS
         rest = [Text(f"and {more} more arms", style="dim")] if more > 0 else []
         return Group(Text(self.line(), style="bold"), bar, table, *rest)

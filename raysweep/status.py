@@ -14,6 +14,7 @@ from rich.text import Text
 
 from raysweep.errors import StoreError
 from raysweep.failed_runs import next_attempt
+from raysweep.foreign_text import one_line, shown_error
 from raysweep.identity import Run
 from raysweep.pauses import duration, is_long
 from raysweep.results.edits import former_ids, warnings
@@ -250,8 +251,8 @@ def _failed(store: SweepStore, spec: Spec, count: int) -> str:
     text = ""
     for row in rows.to_pylist():
         text += (
-            f"failed {row['run_id']} ({row['estimator']} · {row['task']}), "
-            f"{next_attempt(spec, row['attempts'])}: {row['error']}\n"
+            f"failed {row['run_id']} ({one_line(row['estimator'])} · {one_line(row['task'])}), "
+            f"{next_attempt(spec, row['attempts'])}: {shown_error(row['error'])}\n"
         )
     if count > MAX_ERRORS:
         text += (
@@ -326,9 +327,11 @@ def _grid(titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     table = Table(box=None, pad_edge=False, header_style="")
     for place, title in enumerate(titles):
         numeric = bool(rows) and all(isinstance(row[place], int) for row in rows)
-        table.add_column(Text(title), justify="right" if numeric else "left", no_wrap=True)
+        table.add_column(
+            Text(one_line(title)), justify="right" if numeric else "left", no_wrap=True
+        )
     for row in rows:
-        table.add_row(*(Text(str(each)) for each in row))
+        table.add_row(*(Text(one_line(str(each))) for each in row))
     console = Console(width=10_000, color_system=None, force_terminal=False)
     with console.capture() as capture:
         console.print(table)

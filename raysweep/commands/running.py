@@ -6,6 +6,8 @@ from typing import Any
 import click
 
 from raysweep.commands.options import SET, SMOKE, SPEC, STORE, SWEEP, print_table, store_of
+from raysweep.commands.output import show
+from raysweep.foreign_text import shown_error
 
 
 @click.command()
@@ -63,10 +65,10 @@ def run(  # noqa: PLR0913 - one for each option
     print_table(session.results.table())
     where = session.results.store.uri
     for run_id, error in list(session.failed.items())[:20]:
-        click.echo(f"run {run_id} failed: {error}", err=True)
+        show(f"run {run_id} failed: {shown_error(error)}", err=True)
     if session.failed:
         most = loaded.resources.max_failures
-        click.echo(
+        show(
             f"{len(session.failed)} runs failed; the same command tries them again until each has "
             f"failed {most} times (resources.max_failures), --retry-failed beyond that; "
             f"'raysweep status {loaded.name} --failed' shows every attempt",
@@ -74,13 +76,13 @@ def run(  # noqa: PLR0913 - one for each option
         )
     if session.missing:
         same = "the same command without --again" if again else "the same command"
-        click.echo(
+        show(
             f"stopped with {session.missing} runs to go; {same} goes on from the checkpoints",
             err=True,
         )
     for line in session.blocked:
-        click.echo(line, err=True)
-    click.echo(f"results: {where}")
+        show(line, err=True)
+    show(f"results: {where}")
     return session.exit_code
 
 
@@ -95,7 +97,7 @@ def plan(spec: Path, store: str | None, smoke: bool, changes: tuple[str, ...]) -
     from raysweep.status import plan_text
 
     loaded = engine.load(spec, changes, smoke=smoke)
-    click.echo(plan_text(engine.plan(loaded, store)), nl=False)
+    show(plan_text(engine.plan(loaded, store)), nl=False)
     return 0
 
 
@@ -110,7 +112,7 @@ def compact(sweep: str, store: str | None) -> int:
     found = Results(store_of(store), sweep).store
     with Lease(found.files):
         before, after = found.compact()
-    click.echo(f"{before} files of rows, now {after}, in {found.uri}")
+    show(f"{before} files of rows, now {after}, in {found.uri}")
     return 0
 
 
@@ -129,11 +131,11 @@ def rm(sweep: str, store: str | None, where: str | None, yes: bool) -> int:
         return _rm_runs(found, where, yes)
     runs = found.store.dataset("runs").count_rows()
     if not yes and not click.confirm(f"Delete {runs} runs of {sweep} in {found.store.uri}?"):
-        click.echo("nothing deleted", err=True)
+        show("nothing deleted", err=True)
         return 1
     with Lease(found.store.files):
         found.store.remove()
-    click.echo(f"deleted {found.store.uri}")
+    show(f"deleted {found.store.uri}")
     return 0
 
 
@@ -148,9 +150,9 @@ def _rm_runs(results: Any, where: str, yes: bool) -> int:
     met = matching(dataset, where).to_pylist()
     which = f"{len(met)} of {dataset.count_rows()} runs of {store.sweep} in {store.uri}"
     if not yes and not click.confirm(f"Delete {which}?"):
-        click.echo("nothing deleted", err=True)
+        show("nothing deleted", err=True)
         return 1
     with Lease(store.files):
         remove_for_good(store, met)
-    click.echo(f"deleted {which}")
+    show(f"deleted {which}")
     return 0

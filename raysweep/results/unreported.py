@@ -27,10 +27,13 @@ def reason(arm: str, configurations: int, ends: Mapping[str, int], fresh: int) -
     told = [f"{ends[each]} {each}" for each in ENDS if ends.get(each)]
     if other := configurations - sum(ends.get(each, 0) for each in ENDS):
         told.append(f"{other} without a value")
-    what = f"none of its {configurations} configurations" if configurations > 1 else "its only one"
+    what = f"none of its {configurations} configurations finished all seeds"
+    if configurations == 1:
+        what = "its only configuration did not finish all seeds"
+        told = [told[0].removeprefix("1 ")]
     return (
-        f"{arm}: {what} finished all seeds ({', '.join(told)}), {then}; "
-        "change its settings, or leave it out of the file"
+        f"{arm}: {what} ({', '.join(told)}), {then}; change its settings, or leave it out of the "
+        "file"
     )
 
 

@@ -6,9 +6,10 @@ from engine_helpers import by_run, files_of, statuses
 
 from raysweep import again, session
 from raysweep.cli import main
+from raysweep.engine import inline as inline_engine
 from raysweep.errors import SpecError
 from raysweep.status import plan_text, status_text
-from raysweep.store import removal
+from raysweep.store import checkpoints, removal
 
 CODE = (
     "the code of task toy changed since 6 runs; raysweep run FILE --again \"task_name = 'toy' and "
@@ -48,6 +49,17 @@ def ids(results, column="pack_id"):
 def curve_rows(results):
     found = results.sql("select run_id, count(*) as n from curves group by run_id")
     return {row["run_id"]: row["n"] for row in found.to_pylist()}
+
+
+def stopped_after(patch, polls):
+    """Makes the next inline session stop by itself after so many looks at the flag."""
+    left = iter(range(polls))
+    real = inline_engine.run_inline
+
+    def run(schedule, job, stopping, watch):
+        real(schedule, job, lambda: next(left, None) is None, watch)
+
+    patch.setattr(inline_engine, "run_inline", run)
 
 
 @pytest.mark.ray
@@ -151,6 +163,29 @@ def test_a_search_trains_the_same_configurations_anew(inline, toy, monkeypatch):
         with pytest.raises(TypeError):
             inline(spec, again="true")
     assert by_run(inline(spec)) == before
+
+
+def test_decisions_on_what_is_trained_anew_are_made_anew(inline, toy):
+    asha = {"pruner": "asha", "grace": 5, "reduction": 2}
+    spec = toy(training={"lr": [0.01, 0.02, 0.1, 0.3]}, early_stopping=asha)
+    first = inline(spec)
+    before, ends, decided = by_run(first), statuses(first), len(first.sql("from decisions"))
+    assert set(ends.values()) == {"done", "stopped"}
+    again_ = inline(spec, again="true")
+    assert (by_run(again_), statuses(again_)) == (before, ends)
+    assert len(again_.sql("from decisions")) == decided
+
+
+def test_packs_in_flight_begin_anew(inline, toy, monkeypatch):
+    spec = toy(task={"delay_s": 0.2})
+    with monkeypatch.context() as patch:
+        stopped_after(patch, 2)
+        (manifest,) = checkpoints.in_flight(inline(spec).store.files)
+    assert manifest.step > 0
+    results = inline(spec, again="seed = 1")
+    assert set(ids(results, "started_at").values()).isdisjoint({manifest.started_at})
+    assert set(ids(results, "steps_executed").values()) == {20}
+    assert set(curve_rows(results).values()) == {4}
 
 
 @pytest.mark.parametrize("cut", range(8))
