@@ -98,7 +98,7 @@ class Schedule:
     @property
     def missing(self) -> int:
         """Planned runs that have not ended."""
-        return sum(1 for run_id in self.planned if run_id not in self.ended)
+        return sum(1 for run_id in list(self.planned) if run_id not in self.ended)
 
     @property
     def to_come(self) -> int:
