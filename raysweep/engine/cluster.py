@@ -13,7 +13,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 # Read when Ray is imported, or by the processes that it starts.
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
@@ -33,7 +33,10 @@ from raysweep.spec.options import Resources
 from raysweep.store.files import Files
 
 REACH_S = 10.0
+ANSWER_S = 60.0
 OBJECT_STORE_BYTES = 200 * 2**20  # packs travel as a few kilobytes
+
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -229,3 +232,27 @@ def check_store(files: Files) -> None:
 @ray.remote
 def _sees(path: str) -> bool:
     return os.path.exists(path)
+
+
+def ask_nodes(question: Callable[[], T]) -> dict[str, T | str]:
+    """What a function of the package returns on each node that is alive, or why it did not.
+
+    Args:
+        question: Function that every node can import.
+
+    Returns:
+        The answers, or the reasons, by the nodes' addresses.
+    """
+    asked = {}
+    for node in ray.nodes():
+        if node["Alive"]:
+            strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            task = ray.remote(question).options(num_cpus=0, scheduling_strategy=strategy)
+            asked[node["NodeManagerAddress"]] = task.remote()
+    found: dict[str, T | str] = {}
+    for name, answer in asked.items():
+        try:
+            found[name] = ray.get(answer, timeout=ANSWER_S)
+        except ray.exceptions.RayError as error:
+            found[name] = str(error).strip().splitlines()[-1]
+    return found
