@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from raysweep import crash
 from raysweep.commands import doctoring, drawing, reading, running
 from raysweep.commands.output import prepare_output, show
 from raysweep.errors import RaysweepError, SpecError, Stopped
@@ -53,6 +54,8 @@ def _guarded(command: Callable[[], Any]) -> int:
         return 141
     except (RaysweepError, click.ClickException, click.Abort, KeyboardInterrupt) as error:
         return _say(*_explain(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, a user gets one line
+        return _say([crash.report(error)], 1)
 
 
 def _explain(error: BaseException) -> tuple[list[str], int]:

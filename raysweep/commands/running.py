@@ -7,6 +7,7 @@ import click
 
 from raysweep.commands.options import SET, SMOKE, SPEC, STORE, SWEEP, print_table, store_of
 from raysweep.commands.output import show
+from raysweep.errors import DamagedFile
 from raysweep.foreign_text import shown_error
 
 
@@ -129,7 +130,7 @@ def rm(sweep: str, store: str | None, where: str | None, yes: bool) -> int:
     found = Results(store_of(store), sweep)
     if where is not None:
         return _rm_runs(found, where, yes)
-    runs = found.store.dataset("runs").count_rows()
+    runs = _count(found.store)
     if not yes and not click.confirm(f"Delete {runs} runs of {sweep} in {found.store.uri}?"):
         show("nothing deleted", err=True)
         return 1
@@ -137,6 +138,14 @@ def rm(sweep: str, store: str | None, where: str | None, yes: bool) -> int:
         found.store.remove()
     show(f"deleted {found.store.uri}")
     return 0
+
+
+def _count(store: Any) -> int | str:
+    """Ended runs, as far as they can be counted: damage must not keep a sweep from removal."""
+    try:
+        return store.count("runs")
+    except DamagedFile:
+        return "all"
 
 
 def _rm_runs(results: Any, where: str, yes: bool) -> int:
@@ -148,7 +157,7 @@ def _rm_runs(results: Any, where: str, yes: bool) -> int:
     store = results.store
     dataset = store.dataset("runs")
     met = matching(dataset, where).to_pylist()
-    which = f"{len(met)} of {dataset.count_rows()} runs of {store.sweep} in {store.uri}"
+    which = f"{len(met)} of {store.count('runs')} runs of {store.sweep} in {store.uri}"
     if not yes and not click.confirm(f"Delete {which}?"):
         show("nothing deleted", err=True)
         return 1

@@ -84,8 +84,8 @@ def orphans(files: Files) -> Iterator[Finding]:
 
     yield Finding(
         "curves",
-        f"{counted(found, 'file')} of packs that have neither rows nor a checkpoint; "
-        f"runs that train again would have their curves twice: {named(found)}",
+        f"{counted(found, 'file')} of packs that have neither rows nor a checkpoint, so that runs "
+        f"that train again would have their curves twice: {named(found)}",
         fixed="they are set aside, below damaged/",
         fix=mend,
     )

@@ -74,7 +74,6 @@ def _connected(cluster: str | None, **options: Any) -> Iterator[None]:
         if cluster is not None:
             _reach(cluster)
         ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
-        _silence()
     except (ConnectionError, ValueError, RuntimeError, TimeoutError, OSError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         where = f"at {cluster}" if cluster else "on this machine"
@@ -87,19 +86,26 @@ def _connected(cluster: str | None, **options: Any) -> Iterator[None]:
         if isinstance(error, SystemExit) and error.code == signal.SIGTERM:
             raise Stopped(128 + signal.SIGTERM) from error  # Ray's handler, installed meanwhile
         raise
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    with _silence():
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
-def _silence() -> None:
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
     """Keep Ray from printing pages of its logs to stdout, from a thread, when something dies.
 
     What a user has to know is said by this package, in a line.
     """
-    if hasattr(ray._private.worker, "print_to_stdstream"):
-        ray._private.worker.print_to_stdstream = lambda *_, **__: None
+    worker: Any = ray._private.worker
+    original = getattr(worker, "print_to_stdstream", None)  # another version may have none
+    worker.print_to_stdstream = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = original
 
 
 @contextlib.contextmanager
@@ -127,7 +133,7 @@ def _reach(address: str) -> None:
     """
     host, _, port = address.rpartition(":")
     if host and port.isdigit() and "/" not in host:
-        socket.create_connection((host, int(port)), timeout=REACH_S).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S).close()
 
 
 def _own_token() -> None:

@@ -15,6 +15,7 @@ _ADVICE = {
     "decisions": f"{_ASIDE}goes on without it",
     "checkpoints": f"{_ASIDE}trains the pack anew",
     "merging": f"{_ASIDE}keeps every row that another file holds",
+    "removing": f"{_ASIDE}keeps the runs that are still there",
     "spec.json": "run the sweep file again, which writes it anew",
     "search.json": f"{_ASIDE}continues the search from its results",
 }

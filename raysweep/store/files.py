@@ -117,6 +117,20 @@ class Files:
             return Files(f"{self.root}/{folder}")
         return Files(urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{folder}")))
 
+    def check_bucket(self) -> None:
+        """Says so where there is no such bucket: its listing is as empty as that of a new store.
+
+        Raises:
+            StoreError: If there is none, or it cannot be reached.
+        """
+        bucket = self.root.partition("/")[0]
+        if self.is_local or not bucket:
+            return
+        with self._explained("list", ""):
+            found = self.filesystem.get_file_info(bucket)
+        if found.type == pafs.FileType.NotFound:
+            raise self._unusable("list", "", f"no such bucket: {bucket}")
+
     def path(self, name: str) -> str:
         """The full path of a name below the root; the one place where names are checked.
 
@@ -275,7 +289,6 @@ class Files:
         """
         return self._parsed(name, self._present(name), parquet.table_of)
 
-    @retried(writes=False)
     def read_schema(self, name: str) -> pa.Schema:
         """A Parquet file's schema, without looking at its rows.
 

@@ -25,6 +25,7 @@ KINDS = {
     "decisions": "decisions of early stopping",
     "checkpoints": "the checkpoint of a pack",
     "merging": "a merge of rows",
+    "removing": "a removal of runs",
     "spec.json": "the sweep's spec",
     "search.json": "what a sampler noted",
 }
@@ -35,6 +36,7 @@ _AFTER = {
     "attempts": "the error and time of that attempt are lost",
     "checkpoints": "the pack trains anew",
     "decisions": "early stopping continues from the curves and the other decisions",
+    "removing": "runs that it has not removed yet stay",
     "search.json": "the search continues from its results",
 }
 

@@ -19,7 +19,7 @@ from raysweep.store.damage import reason_of
 if TYPE_CHECKING:
     from raysweep.store.files import Files
 
-FOLDERS = ("runs", "curves", "attempts", "decisions")  # of a sweep, with Parquet files
+FOLDERS = ("runs", "curves", "attempts", "decisions", "removing")  # of a sweep, with Parquet files
 KEY = b"raysweep.sha256"
 _ZEROS = b"0" * 64
 _MARK = KEY + b"\x18\x40"  # then comes a text of 64 bytes, as Thrift's compact protocol writes it

@@ -297,9 +297,21 @@ class SweepStore:
 
 
 def list_sweeps(store: Files) -> list[str]:
-    """The sweeps of a store."""
-    return [
-        name
-        for name in store.folders()
-        if NAME.fullmatch(name) and store.below(name).exists("spec.json")
-    ]
+    """The sweeps of a store.
+
+    Raises:
+        StoreError: If the store cannot be reached.
+    """
+    return [name for name in list_folders(store) if NAME.fullmatch(name)]
+
+
+def list_folders(store: Files) -> list[str]:
+    """The folders of a store that hold a sweep, whatever their names are.
+
+    Raises:
+        StoreError: If the store cannot be reached.
+    """
+    folders = store.folders()
+    if not folders:
+        store.check_bucket()
+    return [name for name in folders if store.below(name).exists("spec.json")]
