@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from raysweep import crash
-from raysweep.commands import drawing, reading, running
+from raysweep.commands import doctoring, drawing, reading, running
 from raysweep.commands.output import prepare_output, show
 from raysweep.errors import RaysweepError, SpecError, Stopped
 from raysweep.foreign_text import one_line
@@ -33,6 +33,7 @@ for _command in (
     reading.importance,
     drawing.plot,
     drawing.report,
+    doctoring.doctor,
 ):
     cli.add_command(_command)
 

@@ -16,6 +16,7 @@ from raysweep.errors import DamagedFile, FormatTooNew, SpecError, StoreError
 from raysweep.failed_runs import next_attempt
 from raysweep.foreign_text import one_line, shown_error
 from raysweep.identity import Run
+from raysweep.pauses import duration, is_long
 from raysweep.results.edits import former_ids, warnings
 from raysweep.results.provenance import WARNED, provenance
 from raysweep.results.unreported import unreported
@@ -217,7 +218,27 @@ def _flying(files: Files) -> str:
     told = ", ".join(
         f"{each.pack.pack_id} ({len(each.active)} runs, step {each.step})" for each in flying[:5]
     )
-    return f"{len(flying)} packs in flight: {told}{', …' if len(flying) > 5 else ''}\n"
+    text = f"{len(flying)} packs in flight: {told}{', …' if len(flying) > 5 else ''}\n"
+    return text + _silent(files, [each.pack.pack_id for each in flying])
+
+
+def _silent(files: Files, pack_ids: Sequence[str]) -> str:
+    """The packs that the present driver trains and that may hang."""
+    try:
+        holder = lease.read(files)
+    except StoreError:
+        return ""  # said beside the driver
+    if holder is None or holder.process.life() == "dead":
+        return ""
+    text, now = "", time.time()
+    for pack_id in pack_ids:
+        pace = checkpoints.Checkpoints(files, pack_id).pace()
+        if pace is None or pace.token != holder.token:
+            continue  # of an earlier driver: the pack waits
+        silent_s = now - pace.stepped_at
+        if is_long(silent_s, pace.longest_pause_s):
+            text += f"pack {pack_id}: no step for {duration(silent_s)}; it may hang\n"
+    return text
 
 
 def _failed(store: SweepStore, spec: Spec, count: int) -> str:

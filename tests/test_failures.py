@@ -134,6 +134,18 @@ def test_a_kill_while_a_pack_is_halved_leaves_each_run_a_state_and_its_curves(
         assert {5, 10} <= set(steps)
 
 
+@pytest.mark.parametrize("changes", range(4))
+def test_a_kill_while_a_pack_is_forgotten_leaves_no_manifest_without_curves(files, train, changes):
+    pack = train(pack_of(IDS), 10)
+    before = curve_rows(files)
+    cut = CutFiles(files.root)
+    cut.left = changes
+    with contextlib.suppress(Cut):
+        handover.forget(cut, pack.pack_id)
+    assert not checkpoints.in_flight(files) or curve_rows(files) == before
+    assert not curve_rows(files) or files.folders("checkpoints") == [pack.pack_id]
+
+
 def test_a_run_alone_fails_and_starts_over(files, train):
     pack = train(pack_of(IDS[:1]), 10, executed=17)
     found = Recovery(files).recover(pack, "run", {"device": "cpu"})

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -105,10 +106,11 @@ class Worker:
 
 def _is_a_signal(error: BaseException) -> bool:
     """Whether Ray raised it where the run happened to be, as its answer to SIGTERM."""
-    if not isinstance(error, SystemExit):
+    ray = sys.modules.get("ray")
+    if not isinstance(error, SystemExit) or ray is None or ray.__file__ is None:
         return False
     where = traceback.extract_tb(error.__traceback__)[-1].filename
-    return f"{os.sep}ray{os.sep}" in where
+    return where.startswith(os.path.dirname(ray.__file__) + os.sep)
 
 
 def _kind(error: BaseException) -> str:

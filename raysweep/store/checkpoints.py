@@ -85,6 +85,28 @@ class Manifest:
         return cls(**known)
 
 
+@dataclasses.dataclass(frozen=True)
+class Pace:
+    """When a pack made its last step.
+
+    Args:
+        token: Lease token of the driver that trains it.
+        stepped_at: Seconds since the epoch, on the clock of the worker.
+        longest_pause_s: Longest pause between two steps before; None if there was none.
+    """
+
+    token: str
+    stepped_at: float
+    longest_pause_s: float | None
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Pace":
+        """The pace that was written as plain data."""
+        longest = data["longest_pause_s"]
+        longest = None if longest is None else float(longest)
+        return cls(str(data["token"]), float(data["stepped_at"]), longest)
+
+
 class Checkpoints:
     """The checkpoint of one pack.
 
@@ -186,10 +208,18 @@ class Checkpoints:
             raise self.files.damaged(self._state_name(manifest), reason) from error
         return state
 
-    def write_progress(self, executed: int) -> None:
-        """Notes how many steps have been executed, between two checkpoints."""
-        data = json.dumps({"executed": executed}).encode()
+    def write_progress(self, executed: int, pace: Pace) -> None:
+        """Writes how many steps have been executed, and when the last one was."""
+        data = json.dumps({"executed": executed, **dataclasses.asdict(pace)}).encode()
         self.files.write(f"{self.folder}/progress.json", data)
+
+    def pace(self) -> Pace | None:
+        """When the pack made its last step; None if that is not known."""
+        data = self.files.read(f"{self.folder}/progress.json")
+        # Only shown: an older version wrote none, and a damaged one is written anew in a second.
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            return Pace.from_json(json.loads(data)) if data else None
+        return None
 
     def executed(self) -> int:
         """Steps executed as far as is known, repeats included."""

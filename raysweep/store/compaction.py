@@ -34,6 +34,10 @@ _FILE = re.compile(r"runs/[0-9a-f]{16}\.parquet")
 log = logging.getLogger("raysweep")
 
 
+class IncompleteMerge(StoreError):
+    """A merge was cut off, and neither the merged file nor all its sources are there."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Merge:
     """Files that become one.
@@ -78,7 +82,8 @@ def names_of_rows(files: Files) -> list[str]:
     way has to be the same before and after.
 
     Raises:
-        StoreError: If a merge was cut off, and neither the merged file nor all sources are there.
+        IncompleteMerge: If a merge was cut off, and neither the merged file nor all sources are
+            there.
     """
     merge = under_way(files)
     while True:
@@ -124,11 +129,11 @@ def _holds(held: pa.Array, table: pa.Table) -> bool:
     return table.num_rows == 0 or pc.all(pc.is_in(table["run_id"], held)).as_py()
 
 
-def _incomplete(files: Files, merge: Merge, present: Collection[str]) -> StoreError:
+def _incomplete(files: Files, merge: Merge, present: Collection[str]) -> IncompleteMerge:
     missing = [each for each in merge.sources if each not in present]
     named = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
     count = "all rows" if merge.rows is None else f"{merge.rows} rows"
-    return StoreError(
+    return IncompleteMerge(
         f"cannot end the merge in {files.uri}: expected {ROWS} with {count}, or all files that "
         f"they came from, got neither: missing {named}; restore either from a copy, or have "
         "`raysweep doctor --fix` give the merge up, after which the runs in those files train anew"
@@ -140,7 +145,7 @@ def end(files: Files) -> None:
 
     Raises:
         DamagedFile: If its plan is not what was written.
-        StoreError: If neither the merged file nor all its sources are there.
+        IncompleteMerge: If neither the merged file nor all its sources are there.
     """
     merge = under_way(files)
     if merge is None:

@@ -32,7 +32,7 @@ def damaged(path: str, name: str, reason: str) -> DamagedFile:
         reason: Sentence that says what was expected, and what was found.
     """
     advice = _ADVICE.get(name.partition("/")[0], _ELSE)
-    return DamagedFile(f"cannot read {path}: {reason}; {advice}", name)
+    return DamagedFile(f"cannot read {path}: {reason}; {advice}", name, reason)
 
 
 def reason_of(error: BaseException) -> str:

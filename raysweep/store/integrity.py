@@ -52,11 +52,13 @@ class Damage:
         name: Name below the sweep's folder.
         kind: What the file should hold, one of `KINDS`.
         reason: One line that names the file, says what was expected and found, and what to do.
+        problem: The part of it that says what was expected and found.
     """
 
     name: str
     kind: str
     reason: str
+    problem: str
 
 
 def verify(files: Files) -> list[Damage]:
@@ -67,15 +69,15 @@ def verify(files: Files) -> list[Damage]:
     """
     found = [each for folder in parquet.FOLDERS for each in _scan(files, folder)[1]]
     for pack_id in files.folders("checkpoints"):
-        found += _raised(_read_checkpoint, files, pack_id, True)
-    found += _raised(compaction.names_of_rows, files)
+        found += _raised(read_checkpoint, files, pack_id, True)
+    found += _raised(compaction.under_way, files)
     if files.exists(compaction.ROWS):
         found += _raised(files.read_table, compaction.ROWS)
     for name in ("spec.json", "search.json"):
         found += _raised(json_file.read_json, files, name, json_file.mapping, "a mapping")
     damages = {each.name: each for each in found}
     return [
-        Damage(name, KINDS.get(name.partition("/")[0], "a file"), str(each))
+        Damage(name, KINDS.get(name.partition("/")[0], "a file"), str(each), each.reason)
         for name, each in sorted(damages.items())
     ]
 
@@ -106,7 +108,7 @@ def mend(files: Files) -> dict[str, Mapping[str, pa.Schema]]:
     """
     for error in _raised(json_file.read_json, files, "search.json", json_file.mapping, "a mapping"):
         _note(files, error.name)
-    _end_merge(files)
+    end_merge(files)
     schemas: dict[str, Mapping[str, pa.Schema]] = {}
     for folder in parquet.FOLDERS:
         most = MOST_BYTES if folder == "curves" else None
@@ -116,13 +118,18 @@ def mend(files: Files) -> dict[str, Mapping[str, pa.Schema]]:
         if folder == "curves":
             _note_curves(files, [each.name for each in damages])
     for pack_id in files.folders("checkpoints"):
-        for error in _raised(_read_checkpoint, files, pack_id, False):
+        for error in _raised(read_checkpoint, files, pack_id, False):
             _note(files, error.name)
     return schemas
 
 
-def _end_merge(files: Files) -> None:
-    """Ends a merge that was cut off; what of it is damaged is set aside first."""
+def end_merge(files: Files) -> None:
+    """Ends a merge that was cut off; what of it is damaged is set aside first.
+
+    Raises:
+        IncompleteMerge: If neither the merged file nor all its sources are there.
+        StoreError: If a file cannot be reached.
+    """
     while True:
         try:
             compaction.end(files)
@@ -183,7 +190,17 @@ def _scan(
     return {name: each for name, each in found.items() if isinstance(each, pa.Schema)}, damages
 
 
-def _read_checkpoint(files: Files, pack_id: str, states: bool) -> None:
+def read_checkpoint(files: Files, pack_id: str, states: bool) -> None:
+    """Reads the checkpoint of a pack.
+
+    Args:
+        files: The sweep's folder.
+        pack_id: Id of the pack.
+        states: Whether to read the state besides the manifest.
+
+    Raises:
+        DamagedFile: If it is not what was written.
+    """
     checkpoint = Checkpoints(files, pack_id)
     manifest = checkpoint.manifest()
     if states and manifest is not None and manifest.step > 0:
