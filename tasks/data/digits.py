@@ -31,5 +31,4 @@ DIGITS = Source(
     white=16,
     read=_read,
     fetch=_fetch,
-    at_hand=lambda root: True,
 )
