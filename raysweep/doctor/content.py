@@ -23,8 +23,9 @@ _REMEDY = {
 
 
 def damaged(damages: Iterable[Damage]) -> dict[str, Damage]:
-    """Damaged files by name, without those of a merge, which `merge` looks at."""
-    return {each.name: each for each in damages if not each.name.startswith("merging/")}
+    """Damaged files by name, without those that `merge` and `removing` look at."""
+    others = ("merging/", "removing/")
+    return {each.name: each for each in damages if not each.name.startswith(others)}
 
 
 def still_damaged(files: Files, damages: Iterable[Damage]) -> list[Damage]:
