@@ -93,7 +93,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if not key:
             self.answer(200, self.listing(query).encode(), Content_Type="application/xml")
         elif key not in self.server.objects:
-            error = f"{XML}<Error><Code>NoSuchKey</Code><Message>none</Message></Error>"
+            missing = "NoSuchBucket" if "list-type" in query else "NoSuchKey"
+            error = f"{XML}<Error><Code>{missing}</Code><Message>none</Message></Error>"
             self.answer(404, error.encode(), Content_Type="application/xml")
         else:
             data = self.server.objects[key]

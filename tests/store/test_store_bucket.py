@@ -4,6 +4,8 @@ import pytest
 from bucket_server import Bucket
 
 import raysweep
+from raysweep.errors import StoreError
+from raysweep.status import list_text
 from raysweep.store import lease
 from raysweep.store.files import Files
 
@@ -56,3 +58,13 @@ def test_a_sweep_in_a_bucket_can_be_removed(bucket):
     results = raysweep.run(SWEEP, store=bucket.uri, inline=True)
     results.store.remove()
     assert not [key for key in bucket.objects if not key.endswith("/")]
+
+
+@pytest.mark.parametrize("ask", [lambda uri: raysweep.open(uri, "away"), list_text])
+def test_a_bucket_that_is_missing_is_said_to_be(bucket, ask):
+    with pytest.raises(StoreError, match=r"cannot list .*: no such bucket: other"):
+        ask(bucket.uri.replace("//lab/", "//other/"))
+
+
+def test_a_bucket_without_sweeps_is_an_empty_store(bucket):
+    assert list_text(bucket.uri).startswith("no sweeps in s3://lab/sweeps")

@@ -107,6 +107,8 @@ class CurvesFigure:
         selection: How configurations were selected, in words.
         log: Whether the y axes are logarithmic.
         band: What the bands are: `sem`, `std` or `ci`.
+        runs: Number of runs that the lines should be over.
+        lacking: Number of those that have no curves, as their files were lost.
     """
 
     sweep: str
@@ -116,6 +118,8 @@ class CurvesFigure:
     selection: str
     log: bool
     band: str
+    runs: int
+    lacking: int
 
     @property
     def cropped(self) -> bool:
@@ -188,7 +192,15 @@ def prepare(results: "Results", request: CurvesRequest) -> CurvesFigure:
         _check_positive(panels)
     units = {metric: results.spec.metrics[metric]["unit"] for metric in metrics}
     return CurvesFigure(
-        results.sweep, panels, len(scope.tasks), units, scope.selection, request.log, band
+        results.sweep,
+        panels,
+        len(scope.tasks),
+        units,
+        scope.selection,
+        request.log,
+        band,
+        runs=len(set(run_ids)),
+        lacking=len(set(run_ids) - curves.keys()),
     )
 
 
