@@ -6,8 +6,11 @@ from typing import Any
 
 import click
 
-from raysweep.commands import drawing, reading, running
+from raysweep import crash
+from raysweep.commands import doctoring, drawing, reading, running
+from raysweep.commands.output import prepare_output, show
 from raysweep.errors import RaysweepError, SpecError, Stopped
+from raysweep.foreign_text import one_line
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -30,12 +33,14 @@ for _command in (
     reading.importance,
     drawing.plot,
     drawing.report,
+    doctoring.doctor,
 ):
     cli.add_command(_command)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """The program: prints errors as one line each, and exits with the contract's codes."""
+    prepare_output()
     sys.exit(_guarded(lambda: cli.main(arguments, standalone_mode=False)))
 
 
@@ -49,14 +54,16 @@ def _guarded(command: Callable[[], Any]) -> int:
         return 141
     except (RaysweepError, click.ClickException, click.Abort, KeyboardInterrupt) as error:
         return _say(*_explain(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, a user gets one line
+        return _say([crash.report(error)], 1)
 
 
 def _explain(error: BaseException) -> tuple[list[str], int]:
     """What to say of an error, a line each, and the exit code."""
     if isinstance(error, SpecError):
-        return error.problems, 2
+        return [one_line(each) for each in error.problems], 2
     if isinstance(error, RaysweepError):
-        return [str(error)], 1
+        return [one_line(str(error))], 1
     if isinstance(error, click.ClickException):
         return [error.format_message()], 2
     stopped = error.__cause__ if isinstance(error, click.Abort) else error
@@ -66,7 +73,7 @@ def _explain(error: BaseException) -> tuple[list[str], int]:
 
 def _say(lines: list[str], code: int) -> int:
     for line in lines:
-        click.echo(f"raysweep: {line}" if not line.startswith("raysweep") else line, err=True)
+        show(f"raysweep: {line}" if not line.startswith("raysweep") else line, err=True)
     return code
 
 

@@ -45,11 +45,12 @@ class DamagedFile(StoreError):
     Args:
         message: One line that names the file and says what to do.
         name: The file's name below the sweep's folder.
+        reason: What was expected and found, as it stands in the message.
     """
 
-    def __init__(self, message: str, name: str = "") -> None:
+    def __init__(self, message: str, name: str = "", reason: str = "") -> None:
         super().__init__(message)
-        self.name = name
+        self.name, self.reason = name, reason or message
 
 
 class FormatTooNew(StoreError):

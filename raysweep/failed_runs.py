@@ -2,6 +2,7 @@
 
 import pyarrow.compute as pc
 
+from raysweep.foreign_text import one_line, shown_error
 from raysweep.spec.model import Spec
 from raysweep.store.store import SweepStore
 
@@ -29,15 +30,16 @@ def failed_text(store: str, sweep: str) -> str:
         own.attempts().sort_by([("run_id", "ascending"), ("time", "ascending")]).to_pylist()
     ):
         moment = f"{each['time']:%Y-%m-%d %H:%M:%S} UTC"
-        line = f"  attempt {each['attempt']}, {moment}: {each['error']}\n"
+        line = f"  attempt {each['attempt']}, {moment}: {shown_error(each['error'])}\n"
         attempts.setdefault(each["run_id"], []).append(line)
     text = ""
     for row in rows:
+        arm = one_line(f"{row['estimator']} · {row['task']}")
         text += (
-            f"failed {row['run_id']} ({row['estimator']} · {row['task']}, seed {row['seed']}), "
+            f"failed {row['run_id']} ({arm}, seed {row['seed']}), "
             f"{next_attempt(spec, row['attempts'])}\n"
         )
-        text += "".join(attempts.get(row["run_id"], [f"  {row['error']}\n"]))
+        text += "".join(attempts.get(row["run_id"], [f"  {shown_error(row['error'])}\n"]))
     return text + _summary(spec, [row["attempts"] for row in rows])
 
 

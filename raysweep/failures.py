@@ -126,7 +126,7 @@ class Recovery:
             pause_s = self._pause(pack.pack_id, kind, manifest.step if manifest else 0)
             if pause_s is not None:
                 return Retry((pack,), pause_s)
-        executed = checkpoint.executed()
+        executed = max(checkpoint.executed(), (about or {}).get("steps_executed", 0))
         pack = executed_in_all(pack, executed)
         if len(pack.runs) > 1:
             halves = pack.split()

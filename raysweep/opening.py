@@ -9,6 +9,7 @@ from raysweep.defaults import Change, Counterparts, texts
 from raysweep.errors import SpecError
 from raysweep.results.edits import changed_defaults, hidden, warnings
 from raysweep.results.reader import read_all
+from raysweep.search import kept
 from raysweep.spec.model import Spec
 from raysweep.store import checkpoints, removal
 from raysweep.store.store import SweepStore
@@ -45,6 +46,7 @@ def begin(spec: Spec, store: SweepStore, again: str | None) -> None:
         StoreError: If the store cannot be read or written.
     """
     removal.end(store.files)
+    kept.set_aside_if_damaged(store.files)
     if again is not None:
         train_again(spec, store, again)
     refuse_former_defaults(spec, store)

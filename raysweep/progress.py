@@ -1,6 +1,7 @@
 """Live progress of a session: a panel in a terminal, plain lines elsewhere."""
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -11,6 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from raysweep.foreign_text import one_line
+from raysweep.pauses import Pauses, duration
 from raysweep.schedule import Schedule
 from raysweep.search.arm_search import ArmSearch
 
@@ -47,40 +50,50 @@ class Progress:
                 yield view.note
             return
         self._line(view)
-        last = time.monotonic()
+        ended = threading.Event()
 
-        def note(progress: Mapping[str, Any]) -> None:
-            nonlocal last
-            view.note(progress)
-            if time.monotonic() - last >= LINE_S:
-                last = time.monotonic()
+        def lines() -> None:
+            while not ended.wait(LINE_S):  # by the clock: a pack that hangs reports nothing
                 self._line(view)
 
-        yield note
+        writer = threading.Thread(target=lines, name="raysweep-progress", daemon=True)
+        writer.start()
+        try:
+            yield view.note
+        finally:
+            ended.set()
+            writer.join()
         self._line(view)
 
     def _line(self, view: "View") -> None:
         self._print(view.line())
 
     def _print(self, line: str) -> None:
-        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self.console.print(one_line(line), highlight=False, markup=False, soft_wrap=True)
 
 
 class View:
     """What there is to show.
 
     Args:
-        schedule: Of the session.
+        schedule: The schedule of the session.
+        clock: Seconds that only grow.
     """
 
-    def __init__(self, schedule: Schedule) -> None:
-        self.schedule = schedule
-        self.began = time.monotonic()
+    def __init__(self, schedule: Schedule, clock: Callable[[], float] = time.monotonic) -> None:
+        self.schedule, self.clock = schedule, clock
+        self.pauses: dict[str, Pauses] = {}
+        self.began = clock()
         self.before = self._ended()
         self.packs: dict[str, float] = {}
 
     def note(self, progress: Mapping[str, Any]) -> None:
-        """Takes in how far a pack has come."""
+        """Takes in that a pack began, or how far it has come."""
+        pack_id, now = progress["pack_id"], self.clock()
+        if "began" in progress:
+            self.pauses[pack_id] = Pauses(now)
+            return
+        self.pauses.setdefault(pack_id, Pauses(now)).note(progress["step"], now)
         self.packs[progress["pack_id"]] = progress["step"] / max(1, progress["steps"])
 
     @property
@@ -93,16 +106,34 @@ class View:
         ended = self._ended()
         workers = self.schedule.size.workers if self.schedule.size else 0
         training = min(len(self.schedule.in_flight), workers)
-        failed = sum(1 for run_id in self.schedule.planned if self._status(run_id) == "failed")
+        failed = sum(
+            1 for run_id in list(self.schedule.planned) if self._status(run_id) == "failed"
+        )
         text = f"{ended}/{self.total} runs, {training} packs in training"
         if failed:
             text += f", {failed} failed"
+        text += self._silent()
         rate = self._rate()
         if rate > 0:
             text += f", {60 * rate:.0f} runs/min"
             if ended < self.total:
-                text += f", {_duration(self._left(rate))} left"
+                text += f", {duration(self._left(rate))} left"
         return text
+
+    def _silent(self) -> str:
+        """The packs that may hang: the one that does for longest, and how many more."""
+        now = self.clock()
+        silent = [
+            (seconds, pack_id)
+            for pack_id in list(self.schedule.in_flight)
+            if pack_id in self.pauses
+            and (seconds := self.pauses[pack_id].silent_s(now)) is not None
+        ]
+        if not silent:
+            return ""
+        seconds, pack_id = max(silent)
+        more = f" (and of {len(silent) - 1} more)" if len(silent) > 1 else ""
+        return f", no step of pack {pack_id} for {duration(seconds)}{more}"
 
     def panel(self) -> Group:
         """The line, a bar, and the best value so far of each arm."""
@@ -117,7 +148,7 @@ class View:
         for title in ("arm", "configurations", f"best {metric}"):
             table.add_column(title, no_wrap=True)
         for state in self.schedule.arms[:MAX_ARMS]:
-            table.add_row(*(Text(each) for each in self._arm(state)))
+            table.add_row(*(Text(one_line(each)) for each in self._arm(state)))
         more = len(self.schedule.arms) - MAX_ARMS
         rest = [Text(f"and {more} more arms", style="dim")] if more > 0 else []
         return Group(Text(self.line(), style="bold"), bar, table, *rest)
@@ -148,15 +179,7 @@ class View:
     def _rate(self) -> float:
         """Runs per second of this session, packs in flight counted by their steps."""
         worked = self._ended() - self.before + self._partial()
-        return worked / max(1e-9, time.monotonic() - self.began)
+        return worked / max(1e-9, self.clock() - self.began)
 
     def _left(self, rate: float) -> float:
         return max(0.0, self.total - self._ended() - self._partial()) / rate
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -98,7 +98,7 @@ class Schedule:
     @property
     def missing(self) -> int:
         """Planned runs that have not ended."""
-        return sum(1 for run_id in self.planned if run_id not in self.ended)
+        return sum(1 for run_id in list(self.planned) if run_id not in self.ended)
 
     @property
     def to_come(self) -> int:
@@ -363,9 +363,10 @@ class Schedule:
 
     def drop_ended_checkpoints(self) -> None:
         """Removes checkpoints that nothing will resume from; for the driver, under its lease."""
-        queued = {pack.pack_id for pack in self.queue}
+        begun = {manifest.pack.pack_id for manifest in self._manifests}
+        resuming = begun & {pack.pack_id for pack in self.queue}
         for pack_id in self.store.files.folders("checkpoints"):
-            if pack_id in queued:
+            if pack_id in resuming:
                 continue
             if pack_id in self._packs_of_rows:
                 Checkpoints(self.store.files, pack_id).remove()

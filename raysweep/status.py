@@ -12,16 +12,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from raysweep.errors import StoreError
+from raysweep.errors import DamagedFile, FormatTooNew, SpecError, StoreError
 from raysweep.failed_runs import next_attempt
+from raysweep.foreign_text import one_line, shown_error
 from raysweep.identity import Run
+from raysweep.pauses import duration, is_long
 from raysweep.results.edits import former_ids, warnings
 from raysweep.results.provenance import WARNED, provenance
 from raysweep.results.unreported import unreported
 from raysweep.spec.model import Spec
 from raysweep.store import checkpoints, lease
 from raysweep.store.files import Files
-from raysweep.store.store import SweepStore, list_sweeps
+from raysweep.store.store import SweepStore, list_folders
 
 MAX_PACKS = 30
 MAX_ERRORS = 20
@@ -216,7 +218,27 @@ def _flying(files: Files) -> str:
     told = ", ".join(
         f"{each.pack.pack_id} ({len(each.active)} runs, step {each.step})" for each in flying[:5]
     )
-    return f"{len(flying)} packs in flight: {told}{', …' if len(flying) > 5 else ''}\n"
+    text = f"{len(flying)} packs in flight: {told}{', …' if len(flying) > 5 else ''}\n"
+    return text + _silent(files, [each.pack.pack_id for each in flying])
+
+
+def _silent(files: Files, pack_ids: Sequence[str]) -> str:
+    """The packs that the present driver trains and that may hang."""
+    try:
+        holder = lease.read(files)
+    except StoreError:
+        return ""  # said beside the driver
+    if holder is None or holder.process.life() == "dead":
+        return ""
+    text, now = "", time.time()
+    for pack_id in pack_ids:
+        pace = checkpoints.Checkpoints(files, pack_id).pace()
+        if pace is None or pace.token != holder.token:
+            continue  # of an earlier driver: the pack waits
+        silent_s = now - pace.stepped_at
+        if is_long(silent_s, pace.longest_pause_s):
+            text += f"pack {pack_id}: no step for {duration(silent_s)}; it may hang\n"
+    return text
 
 
 def _failed(store: SweepStore, spec: Spec, count: int) -> str:
@@ -225,12 +247,13 @@ def _failed(store: SweepStore, spec: Spec, count: int) -> str:
         return ""
     columns = ["run_id", "task", "estimator", "attempts", "error"]
     dataset = store.encoded(("task", "estimator", "status"))
-    rows = dataset.head(MAX_ERRORS, columns=columns, filter=pc.field("status") == "failed")
+    failed = pc.field("status") == "failed"
+    rows = store.head(dataset, MAX_ERRORS, columns=columns, filter=failed)
     text = ""
     for row in rows.to_pylist():
         text += (
-            f"failed {row['run_id']} ({row['estimator']} · {row['task']}), "
-            f"{next_attempt(spec, row['attempts'])}: {row['error']}\n"
+            f"failed {row['run_id']} ({one_line(row['estimator'])} · {one_line(row['task'])}), "
+            f"{next_attempt(spec, row['attempts'])}: {shown_error(row['error'])}\n"
         )
     if count > MAX_ERRORS:
         text += (
@@ -245,18 +268,34 @@ def _runs(count: int, kind: str = "") -> str:
 
 
 def list_text(store: str) -> str:
-    """The sweeps of a store, one line each."""
+    """The sweeps of a store, one line each; what is no sweep, or not to be read, is said so."""
     files = Files(store)
     rows = []
-    for name in list_sweeps(files):
-        sweep = SweepStore(store, name)
+    for name in list_folders(files):
         try:
-            rows.append([name, sweep.dataset("runs").count_rows(), _driver(sweep.files)])
-        except (StoreError, pa.ArrowInvalid):
-            rows.append([name, "unreadable", _driver(sweep.files)])
+            rows.append([name, *_listed(store, name)])
+        except FormatTooNew:
+            rows.append([name, "written by a later raysweep", ""])
+        except (StoreError, SpecError) as error:
+            reason = "not a sweep's name" if isinstance(error, SpecError) else "unreadable"
+            rows.append([name, reason, ""])
     if not rows:
         return f"no sweeps in {files.uri}\n"
     return _grid(["sweep", "runs ended", "driver"], rows)
+
+
+def _listed(store: str, name: str) -> tuple[int | str, str]:
+    """The number of a sweep's ended runs and its driver, as far as they can be read."""
+    sweep = SweepStore(store, name)
+    try:
+        driver = _driver(sweep.files)
+    except StoreError:
+        driver = "unreadable lease"
+    try:
+        sweep.spec()
+        return sweep.count("runs"), driver
+    except DamagedFile:
+        return "damaged", driver
 
 
 def arrow_text(found: pa.Table) -> str:
@@ -305,9 +344,11 @@ def _grid(titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     table = Table(box=None, pad_edge=False, header_style="")
     for place, title in enumerate(titles):
         numeric = bool(rows) and all(isinstance(row[place], int) for row in rows)
-        table.add_column(Text(title), justify="right" if numeric else "left", no_wrap=True)
+        table.add_column(
+            Text(one_line(title)), justify="right" if numeric else "left", no_wrap=True
+        )
     for row in rows:
-        table.add_row(*(Text(str(each)) for each in row))
+        table.add_row(*(Text(one_line(str(each))) for each in row))
     console = Console(width=10_000, color_system=None, force_terminal=False)
     with console.capture() as capture:
         console.print(table)

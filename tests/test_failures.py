@@ -21,6 +21,10 @@ def pack_of(ids):
     return make_pack("toy", "straight_through", runs)
 
 
+def state_at(step):
+    return {"training": {"step": step}, "curve": {}, "final": {}}
+
+
 @pytest.fixture
 def files(tmp_path):
     return Files(tmp_path / "sweep")
@@ -33,7 +37,7 @@ def train(files):
     def run(pack, step, executed=None):
         active = tuple(each.run_id for each in pack.runs)
         manifest = Manifest(pack, step, active, (), executed or step, 1.0, "2026-01-01")
-        Checkpoints(files, pack.pack_id).write(manifest, {"step": step})
+        Checkpoints(files, pack.pack_id).write(manifest, state_at(step))
         for first in range(5, step + 10, 5):
             rows = {"run_id": list(active), "step": [first] * len(active)}
             files.write_table(f"curves/{pack.pack_id}-{first}.parquet", pa.table(rows))
@@ -60,7 +64,7 @@ def test_halves_have_the_state_and_the_curves_up_to_it(files, train):
     for half in halves:
         manifest = Checkpoints(files, half.pack_id).manifest()
         assert [run.run_id for run in manifest.runs_of_state] == IDS
-        assert Checkpoints(files, half.pack_id).state(manifest, "cpu") == {"step": 10}
+        assert Checkpoints(files, half.pack_id).state(manifest, "cpu") == state_at(10)
     assert curve_rows(files) == sorted(itertools.product(IDS, (5, 10)))
     assert files.folders("checkpoints") == sorted(half.pack_id for half in halves)
 
@@ -120,7 +124,7 @@ def test_a_kill_while_a_pack_is_halved_leaves_each_run_a_state_and_its_curves(
         handover.divide(cut, pack.pack_id, manifest, pack.split())
     adopted = {}
     for each in sorted(checkpoints.in_flight(files), key=lambda found: len(found.pack.runs)):
-        assert Checkpoints(files, each.pack.pack_id).state(each, "cpu") == {"step": 10}
+        assert Checkpoints(files, each.pack.pack_id).state(each, "cpu") == state_at(10)
         for run in each.pack.runs:
             adopted.setdefault(run.run_id, each.pack.pack_id)
     assert set(adopted) == set(IDS)
@@ -128,6 +132,18 @@ def test_a_kill_while_a_pack_is_halved_leaves_each_run_a_state_and_its_curves(
         own = [files.read_table(name).to_pylist() for name in handover.curve_names(files, pack_id)]
         steps = [row["step"] for row in itertools.chain(*own) if row["run_id"] == run_id]
         assert {5, 10} <= set(steps)
+
+
+@pytest.mark.parametrize("changes", range(4))
+def test_a_kill_while_a_pack_is_forgotten_leaves_no_manifest_without_curves(files, train, changes):
+    pack = train(pack_of(IDS), 10)
+    before = curve_rows(files)
+    cut = CutFiles(files.root)
+    cut.left = changes
+    with contextlib.suppress(Cut):
+        handover.forget(cut, pack.pack_id)
+    assert not checkpoints.in_flight(files) or curve_rows(files) == before
+    assert not curve_rows(files) or files.folders("checkpoints") == [pack.pack_id]
 
 
 def test_a_run_alone_fails_and_starts_over(files, train):

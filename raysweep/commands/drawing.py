@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from raysweep.commands.options import STORE, SWEEP, store_of, warn
+from raysweep.commands.output import show
 
 
 @click.command()
@@ -66,7 +67,7 @@ def plot(sweep: str, store: str | None, kind: str, out: str | None, **options: A
     given = {name: value for name, value in options.items() if value}
     results = Results(store_of(store), sweep)
     warn(results)
-    click.echo(save(results, kind, given, out))
+    show(str(save(results, kind, given, out)))
     return 0
 
 
@@ -85,5 +86,5 @@ def report(sweep: str, store: str | None, select: str | None, out: str | None) -
 
     results = Results(store_of(store), sweep)
     warn(results)
-    click.echo(results.report(out, select=select))
+    show(str(results.report(out, select=select)))
     return 0

@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from raysweep.commands.output import show
+
 MANY_FILES = 2000  # of which reading takes seconds
 STORE = click.option(
     "--store",
@@ -38,7 +40,7 @@ def hint(store: Any) -> None:
     """Says so where a sweep's rows lie in so many files that reading them takes long."""
     count = len(store.names_of_rows())
     if count > MANY_FILES:
-        click.echo(
+        show(
             f"{store.sweep}: {count} files of rows; `raysweep compact {store.sweep}` merges them, "
             "and reading takes seconds",
             err=True,
@@ -55,7 +57,7 @@ def warn(results: Any, *, defaults: bool = True) -> None:
     from raysweep.results.edits import warnings
 
     for line in warnings(results.spec, results.store, defaults=defaults):
-        click.echo(line, err=True)
+        show(line, err=True)
 
 
 def print_table(found: Any) -> None:

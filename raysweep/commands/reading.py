@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from raysweep.commands.options import STORE, SWEEP, hint, print_table, store_of, warn
+from raysweep.commands.output import show
 
 
 @click.command()
@@ -21,13 +22,13 @@ def status(sweep: str | None, store: str | None, failed: bool) -> int:
     if failed:
         from raysweep.failed_runs import failed_text
 
-        click.echo(failed_text(store_of(store), sweep), nl=False)
+        show(failed_text(store_of(store), sweep), nl=False)
         return 0
     from raysweep.status import status_text
     from raysweep.store.store import SweepStore
 
     hint(SweepStore(store_of(store), sweep))
-    click.echo(status_text(store_of(store), sweep), nl=False)
+    show(status_text(store_of(store), sweep), nl=False)
     return 0
 
 
@@ -101,7 +102,7 @@ def table(sweep: str, store: str | None, form: str, **options: Any) -> int:
     if form == "text":
         print_table(found)
     else:
-        click.echo(found.render(form), nl=False)
+        show(found.render(form), nl=False)
     return 0
 
 
@@ -130,7 +131,7 @@ def stats(sweep: str, store: str | None, form: str, **options: Any) -> int:
     hint(results.store)
     warn(results)
     found = results.statistics(**options)
-    click.echo(FORMATS[form](found, results.sensitivity(**options)), nl=False)
+    show(FORMATS[form](found, results.sensitivity(**options)), nl=False)
     return 0
 
 
@@ -154,14 +155,16 @@ def sql(sweep: str, query: str, store: str | None, form: str) -> int:
     found = Results(store_of(store), sweep).sql(query)
     if form == "json":
         for row in found.to_pylist():
-            click.echo(json.dumps(row, default=str))
+            show(json.dumps(row, default=str))
     elif form == "csv":
         import pyarrow.csv as pacsv
 
+        from raysweep.results.csv_file import csv_table
+
         with click.open_file("-", "wb") as out:
-            pacsv.write_csv(found, out)
+            pacsv.write_csv(csv_table(found), out)
     else:
-        click.echo(arrow_text(found), nl=False)
+        show(arrow_text(found), nl=False)
     return 0
 
 
@@ -197,9 +200,9 @@ def export(
     warn(results)
     if csv is not None:
         rows = results.export_csv(csv, table or "runs")
-        click.echo(f"{csv}: {rows} rows of {table or 'runs'}")
+        show(f"{csv}: {rows} rows of {table or 'runs'}")
     elif optuna is not None:
-        click.echo(results.export_optuna(optuna, metric).text)
+        show(results.export_optuna(optuna, metric).text)
     return 0
 
 
@@ -231,12 +234,12 @@ def importance(sweep: str, store: str | None, metric: str | None, evaluator: str
     found = results.importance(metric, evaluator)
     from raysweep.search.importance import render
 
-    click.echo(render(sweep, found, form), nl=False)
+    show(render(sweep, found, form), nl=False)
     return 0
 
 
 def _list(store: str | None) -> int:
     from raysweep.status import list_text
 
-    click.echo(list_text(store_of(store)), nl=False)
+    show(list_text(store_of(store)), nl=False)
     return 0

@@ -6,6 +6,9 @@ from typing import Any
 import click
 
 from raysweep.commands.options import SET, SMOKE, SPEC, STORE, SWEEP, print_table, store_of
+from raysweep.commands.output import show
+from raysweep.errors import DamagedFile
+from raysweep.foreign_text import shown_error
 
 
 @click.command()
@@ -63,10 +66,10 @@ def run(  # noqa: PLR0913 - one for each option
     print_table(session.results.table())
     where = session.results.store.uri
     for run_id, error in list(session.failed.items())[:20]:
-        click.echo(f"run {run_id} failed: {error}", err=True)
+        show(f"run {run_id} failed: {shown_error(error)}", err=True)
     if session.failed:
         most = loaded.resources.max_failures
-        click.echo(
+        show(
             f"{len(session.failed)} runs failed; the same command tries them again until each has "
             f"failed {most} times (resources.max_failures), --retry-failed beyond that; "
             f"'raysweep status {loaded.name} --failed' shows every attempt",
@@ -74,13 +77,13 @@ def run(  # noqa: PLR0913 - one for each option
         )
     if session.missing:
         same = "the same command without --again" if again else "the same command"
-        click.echo(
+        show(
             f"stopped with {session.missing} runs to go; {same} goes on from the checkpoints",
             err=True,
         )
     for line in session.blocked:
-        click.echo(line, err=True)
-    click.echo(f"results: {where}")
+        show(line, err=True)
+    show(f"results: {where}")
     return session.exit_code
 
 
@@ -95,7 +98,7 @@ def plan(spec: Path, store: str | None, smoke: bool, changes: tuple[str, ...]) -
     from raysweep.status import plan_text
 
     loaded = engine.load(spec, changes, smoke=smoke)
-    click.echo(plan_text(engine.plan(loaded, store)), nl=False)
+    show(plan_text(engine.plan(loaded, store)), nl=False)
     return 0
 
 
@@ -110,7 +113,7 @@ def compact(sweep: str, store: str | None) -> int:
     found = Results(store_of(store), sweep).store
     with Lease(found.files):
         before, after = found.compact()
-    click.echo(f"{before} files of rows, now {after}, in {found.uri}")
+    show(f"{before} files of rows, now {after}, in {found.uri}")
     return 0
 
 
@@ -127,14 +130,22 @@ def rm(sweep: str, store: str | None, where: str | None, yes: bool) -> int:
     found = Results(store_of(store), sweep)
     if where is not None:
         return _rm_runs(found, where, yes)
-    runs = found.store.dataset("runs").count_rows()
+    runs = _count(found.store)
     if not yes and not click.confirm(f"Delete {runs} runs of {sweep} in {found.store.uri}?"):
-        click.echo("nothing deleted", err=True)
+        show("nothing deleted", err=True)
         return 1
     with Lease(found.store.files):
         found.store.remove()
-    click.echo(f"deleted {found.store.uri}")
+    show(f"deleted {found.store.uri}")
     return 0
+
+
+def _count(store: Any) -> int | str:
+    """Ended runs, as far as they can be counted: damage must not keep a sweep from removal."""
+    try:
+        return store.count("runs")
+    except DamagedFile:
+        return "all"
 
 
 def _rm_runs(results: Any, where: str, yes: bool) -> int:
@@ -146,11 +157,11 @@ def _rm_runs(results: Any, where: str, yes: bool) -> int:
     store = results.store
     dataset = store.dataset("runs")
     met = matching(dataset, where).to_pylist()
-    which = f"{len(met)} of {dataset.count_rows()} runs of {store.sweep} in {store.uri}"
+    which = f"{len(met)} of {store.count('runs')} runs of {store.sweep} in {store.uri}"
     if not yes and not click.confirm(f"Delete {which}?"):
-        click.echo("nothing deleted", err=True)
+        show("nothing deleted", err=True)
         return 1
     with Lease(store.files):
         remove_for_good(store, met)
-    click.echo(f"deleted {which}")
+    show(f"deleted {which}")
     return 0

@@ -13,7 +13,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 # Read when Ray is imported, or by the processes that it starts.
 os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
@@ -33,7 +33,10 @@ from raysweep.spec.options import Resources
 from raysweep.store.files import Files
 
 REACH_S = 10.0
+ANSWER_S = 60.0
 OBJECT_STORE_BYTES = 200 * 2**20  # packs travel as a few kilobytes
+
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -71,7 +74,6 @@ def _connected(cluster: str | None, **options: Any) -> Iterator[None]:
         if cluster is not None:
             _reach(cluster)
         ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
-        _silence()
     except (ConnectionError, ValueError, RuntimeError, TimeoutError, OSError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         where = f"at {cluster}" if cluster else "on this machine"
@@ -84,19 +86,26 @@ def _connected(cluster: str | None, **options: Any) -> Iterator[None]:
         if isinstance(error, SystemExit) and error.code == signal.SIGTERM:
             raise Stopped(128 + signal.SIGTERM) from error  # Ray's handler, installed meanwhile
         raise
-    try:
-        yield
-    finally:
-        ray.shutdown()
+    with _silence():
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
-def _silence() -> None:
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
     """Keep Ray from printing pages of its logs to stdout, from a thread, when something dies.
 
     What a user has to know is said by this package, in a line.
     """
-    if hasattr(ray._private.worker, "print_to_stdstream"):
-        ray._private.worker.print_to_stdstream = lambda *_, **__: None
+    worker: Any = ray._private.worker
+    original = getattr(worker, "print_to_stdstream", None)  # another version may have none
+    worker.print_to_stdstream = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = original
 
 
 @contextlib.contextmanager
@@ -124,7 +133,7 @@ def _reach(address: str) -> None:
     """
     host, _, port = address.rpartition(":")
     if host and port.isdigit() and "/" not in host:
-        socket.create_connection((host, int(port)), timeout=REACH_S).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S).close()
 
 
 def _own_token() -> None:
@@ -223,3 +232,27 @@ def check_store(files: Files) -> None:
 @ray.remote
 def _sees(path: str) -> bool:
     return os.path.exists(path)
+
+
+def ask_nodes(question: Callable[[], T]) -> dict[str, T | str]:
+    """What a function of the package returns on each node that is alive, or why it did not.
+
+    Args:
+        question: Function that every node can import.
+
+    Returns:
+        The answers, or the reasons, by the nodes' addresses.
+    """
+    asked = {}
+    for node in ray.nodes():
+        if node["Alive"]:
+            strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            task = ray.remote(question).options(num_cpus=0, scheduling_strategy=strategy)
+            asked[node["NodeManagerAddress"]] = task.remote()
+    found: dict[str, T | str] = {}
+    for name, answer in asked.items():
+        try:
+            found[name] = ray.get(answer, timeout=ANSWER_S)
+        except ray.exceptions.RayError as error:
+            found[name] = str(error).strip().splitlines()[-1]
+    return found

@@ -56,6 +56,7 @@ def _train(
             time.sleep(PAUSE_S)  # a pack waits for its next try
             continue
         worker = Worker(job, pack, judge)
+        watch({"pack_id": pack.pack_id, "began": True})
         while True:
             result = worker.step()
             if result["done"]:

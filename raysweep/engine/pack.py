@@ -14,9 +14,10 @@ from raysweep.engine.curves import CurveWriter, Means
 from raysweep.engine.machine import device_of, machine
 from raysweep.engine.replicas import assemble
 from raysweep.errors import SpecError, StoreError
+from raysweep.pauses import Pauses
 from raysweep.plan import Pack, PlannedRun
 from raysweep.spec.options import EarlyStopping
-from raysweep.store.checkpoints import Checkpoints, Manifest
+from raysweep.store.checkpoints import Checkpoints, Manifest, Pace
 from raysweep.store.retry import Patience
 from raysweep.store.rows import run_row, timed, utc_now
 from raysweep.store.store import SweepStore
@@ -118,7 +119,9 @@ class PackLoop:
             self.curves.go_on(self.training.step, set(wanted))
         fewer = len(self.active) < first
         self.checkpoints.write(self._manifest(), self._state() if fewer else None)
-        self._saved = self._noted = time.monotonic()
+        self._saved = time.monotonic()
+        self.pauses = Pauses(self._saved)
+        self._note()
 
     def _first(self, manifest: Manifest | None) -> list[PlannedRun]:
         """The runs to begin with: those of the state to load, or of a pack without one its own."""
@@ -176,10 +179,16 @@ class PackLoop:
         now = time.monotonic()
         if now - self._saved >= max(self.job.checkpoint_s, CHECKPOINT_SHARE * self.checkpoint_cost):
             self.checkpoint()
-        elif now - self._noted >= PROGRESS_S:
-            self.checkpoints.write_progress(self.executed)
-            self._noted = now
+        if now - self._noted >= PROGRESS_S:
+            self._note()
         return False
+
+    def _note(self) -> None:
+        """Writes how far the pack has come, for the next attempt and for `raysweep status`."""
+        self._noted = time.monotonic()
+        stepped_at = time.time() - (self._noted - self.pauses.since)
+        pace = Pace(self.job.token, stepped_at, self.pauses.longest_s)
+        self.checkpoints.write_progress(self.executed, pace)
 
     def _advance(self) -> None:
         step = self.training.step
@@ -189,6 +198,7 @@ class PackLoop:
         count = min(min(ahead) - step, self.grid - step % self.grid)
         metrics = self.training.advance(count)
         self.executed += count
+        self.pauses.note(self.training.step, time.monotonic())
         self.curve.add(metrics, count)
         if step >= self.window_start:
             self.final.add(metrics, count)
@@ -277,7 +287,7 @@ class PackLoop:
         self.store.files.patiently(self.watch.check)
         self.curves.flush()
         self.checkpoints.write(self._manifest(), self._state())
-        self._saved = self._noted = time.monotonic()
+        self._saved = time.monotonic()
         self.checkpoint_cost = self._saved - began
 
     def _manifest(self) -> Manifest:

@@ -193,6 +193,8 @@ class PackSearcher(_Unsaved, Searcher):
         """Progress of a pack."""
         if process := _below(result, "process"):
             self.hangs.began(self.trials[trial_id], process)
+            with self._fatal():
+                self.watch({"pack_id": self.trials[trial_id], "began": True})
         if progress := _below(result, "progress"):
             self.hangs.stepped(progress["pack_id"], progress["step"])
             with self._fatal():

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from raysweep.engine.machine import device_of, machine
 from raysweep.engine.pack import CannotRestore, Job, PackLoop
 from raysweep.errors import DamagedFile, RaysweepError, StoreError
+from raysweep.foreign_text import MAX_ERROR, recorded
 from raysweep.plan import Pack
 from raysweep.store.rows import utc_now
 from raysweep.store.watch import DriverGone
@@ -82,7 +84,12 @@ class Worker:
         known: dict[str, Any] = {**machine(), "device": device_of(self.job.gpu)[1]}
         if self.loop is None:
             return {**known, "started_at": self.began}
-        return {**known, "started_at": self.loop.started_at, "seconds": self.loop.seconds}
+        return {
+            **known,
+            "started_at": self.loop.started_at,
+            "seconds": self.loop.seconds,
+            "steps_executed": self.loop.executed,
+        }
 
     def stop(self) -> None:
         """Puts the pack's state down and lets go of it."""
@@ -99,10 +106,11 @@ class Worker:
 
 def _is_a_signal(error: BaseException) -> bool:
     """Whether Ray raised it where the run happened to be, as its answer to SIGTERM."""
-    if not isinstance(error, SystemExit):
+    ray = sys.modules.get("ray")
+    if not isinstance(error, SystemExit) or ray is None or ray.__file__ is None:
         return False
     where = traceback.extract_tb(error.__traceback__)[-1].filename
-    return f"{os.sep}ray{os.sep}" in where
+    return where.startswith(os.path.dirname(ray.__file__) + os.sep)
 
 
 def _kind(error: BaseException) -> str:
@@ -120,8 +128,14 @@ def _kind(error: BaseException) -> str:
 
 
 def _text(error: BaseException) -> str:
+    try:
+        message = str(error)
+    except Exception as broken:  # noqa: BLE001 - a run's own error may raise while it is asked
+        message = f"its text cannot be had, {type(broken).__name__}"
     if isinstance(error, RaysweepError | DriverGone | FileNotFoundError):
-        return " ".join(str(error).split())
+        return recorded(message)
     where = traceback.extract_tb(error.__traceback__)[-1]
-    message = " ".join(str(error).split()) or "no message"
-    return f"{type(error).__name__}: {message} ({os.path.basename(where.filename)}:{where.lineno})"
+    name = recorded(type(error).__name__, 200)
+    place = recorded(f"({os.path.basename(where.filename)}:{where.lineno})", 300)
+    room = MAX_ERROR - len(name) - len(place) - 3
+    return f"{name}: {recorded(message, room) or 'no message'} {place}"

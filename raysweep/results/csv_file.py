@@ -3,10 +3,27 @@
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.dataset as pads
 
 from raysweep.errors import SpecError
+from raysweep.foreign_text import FORMULA, NUMBER
+
+
+def csv_table(table: pa.Table) -> pa.Table:
+    """The table with texts that no spreadsheet takes for formulas; numbers stay what they are."""
+    for place, field in enumerate(table.schema):
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            column = table.column(place).cast(kind)
+            risky = pc.and_(
+                pc.match_substring_regex(column, FORMULA),
+                pc.invert(pc.match_substring_regex(column, NUMBER)),
+            )
+            safe = pc.if_else(risky, pc.binary_join_element_wise("'", column, ""), column)
+            table = table.set_column(place, field.with_type(kind), safe)
+    return table
 
 
 def write_csv(dataset: pads.Dataset, path: Path) -> int:
@@ -27,7 +44,7 @@ def write_csv(dataset: pads.Dataset, path: Path) -> int:
     try:
         with pacsv.CSVWriter(aside, dataset.schema) as out:
             for batch in dataset.to_batches():
-                out.write_batch(batch)
+                out.write_table(csv_table(pa.Table.from_batches([batch])))
                 rows += batch.num_rows
         aside.rename(path)
     except (OSError, pa.ArrowInvalid) as error:

@@ -277,7 +277,7 @@ class Results:
             SpecError: If there is no such table, or pandas is not installed.
         """
         _need("pandas")
-        return self._table(table).to_table().to_pandas()
+        return self.store.read(self._table(table)).to_pandas()
 
     def to_polars(self, table: str = "runs") -> "polars.DataFrame":
         """A table of the store as a Polars frame; the arguments are those of `to_pandas`.
@@ -288,7 +288,7 @@ class Results:
         _need("polars")
         import polars
 
-        return polars.DataFrame(polars.from_arrow(self._table(table).to_table()))
+        return polars.DataFrame(polars.from_arrow(self.store.read(self._table(table))))
 
     def export_csv(self, path: str | Path, table: str = "runs") -> int:
         """Writes a table of the store into a new CSV file; how many rows.

@@ -13,8 +13,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from raysweep.errors import StoreError
+from raysweep.errors import DamagedFile
 from raysweep.search import optimizer_state
+from raysweep.store import damage
 from raysweep.store.files import Files
 
 NAME = "search.json"
@@ -45,9 +46,11 @@ class Kept:
             dropped = sum([_drop_pickles(each) for each in self._by_id.values()])
             _check_all(self._by_id.values())
         except _WRONG as error:
-            raise StoreError(
+            raise DamagedFile(
                 f"cannot read {files.path(NAME)}: expected what raysweep wrote, got: "
-                f"{_line(error)}; remove it, and the sampler starts anew from the results"
+                f"{_line(error)}; run the sweep file again: it sets the file aside, and the "
+                "sampler resumes from the results",
+                NAME,
             ) from error
         if dropped:
             self._changed = True
@@ -81,6 +84,18 @@ class Kept:
         if self._changed:
             self.files.write(NAME, json.dumps(self._by_id).encode())
             self._changed = False
+
+
+def set_aside_if_damaged(files: Files) -> None:
+    """Moves what samplers noted below `damaged/` if it cannot be read; for the driver."""
+    try:
+        Kept(files)
+    except DamagedFile as error:
+        log.warning(
+            "%s; it is kept as %s, and the sampler resumes from the results",
+            str(error).partition("; run the sweep")[0],
+            damage.set_aside(files, NAME),
+        )
 
 
 def _from_optuna(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class SeatedJudge:
 
     def _from_curves(self, judged: set[str]) -> Iterator[list[Decision]]:
         """What would have been put down of configurations that ended unjudged, step by step."""
-        rows = self.store.dataset("runs").to_table(columns=["run_id", "status", "steps"])
+        rows = self.store.read(self.store.dataset("runs"), ["run_id", "status", "steps"])
         ends = {
             row["run_id"]: (row["steps"], row["status"])
             for row in rows.to_pylist()

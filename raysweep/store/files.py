@@ -3,21 +3,29 @@
 import contextlib
 import copy
 import dataclasses
+import hashlib
 import os
 import re
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+from typing import TypeVar
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from raysweep.errors import SpecError, StoreError
+from raysweep.errors import DamagedFile, SpecError, StoreError
+from raysweep.store import parquet
+from raysweep.store.damage import damaged, reason_of
 from raysweep.store.retry import Patience, retried
+from raysweep.store.uri import has_credentials, single_put
 
 DEFAULT_STORE = "sweeps"
+# A part of a name that is empty, `.` or `..`, or a character that no name of a store has.
+_UNSAFE = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\\\x00-\x1f\x7f]")
+T = TypeVar("T")
 
 
 def store_uri(store: str | Path | None) -> str:
@@ -32,27 +40,6 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _has_credentials(uri: str) -> bool:
-    """Whether the URI holds a password, a key or a token."""
-    parts = urlsplit(uri)
-    user = parts.netloc.rpartition("@")[0]
-    secret = re.compile("secret|password|token|key|sas", re.IGNORECASE)
-    return (
-        ":" in user
-        or (parts.scheme == "s3" and bool(user))
-        or any(secret.search(name) for name in parse_qs(parts.query))
-    )
-
-
-def _single_put(uri: str) -> str:
-    """The URI, asking for small objects to be put by one request instead of three."""
-    parts = urlsplit(uri)
-    if parts.scheme != "s3" or "allow_delayed_open" in parts.query:
-        return uri
-    query = "&".join(each for each in (parts.query, "allow_delayed_open=true") if each)
-    return urlunsplit(parts._replace(query=query))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,18 +80,18 @@ class Files:
             self.uri = self.root = str(path.expanduser().absolute())
             self.filesystem: pafs.FileSystem = pafs.LocalFileSystem()
             return
-        if _has_credentials(text):
+        if has_credentials(text):
             raise SpecError(
                 "--store: expected a URI without credentials, got one with them; "
                 "give them by the environment or the provider's credential files"
             )
         self.uri = text.rstrip("/")
         try:
-            self.filesystem, path = pafs.FileSystem.from_uri(_single_put(self.uri))
+            self.filesystem, path = pafs.FileSystem.from_uri(single_put(self.uri))
             if not path:
                 raise ValueError("no bucket")
         except (pa.ArrowInvalid, OSError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+            reason = re.sub(r"\?\S*", "?…", str(error).splitlines()[0])  # may hold a signature
             scheme = urlsplit(text).scheme
             raise SpecError(
                 f"--store: expected a path or a URI such as s3://bucket/folder, "
@@ -130,29 +117,92 @@ class Files:
             return Files(f"{self.root}/{folder}")
         return Files(urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{folder}")))
 
+    def check_bucket(self) -> None:
+        """Says so where there is no such bucket: its listing is as empty as that of a new store.
+
+        Raises:
+            StoreError: If there is none, or it cannot be reached.
+        """
+        bucket = self.root.partition("/")[0]
+        if self.is_local or not bucket:
+            return
+        with self._explained("list", ""):
+            found = self.filesystem.get_file_info(bucket)
+        if found.type == pafs.FileType.NotFound:
+            raise self._unusable("list", "", f"no such bucket: {bucket}")
+
     def path(self, name: str) -> str:
-        """The full path of a name below the root."""
-        return f"{self.root}/{name}" if name else self.root
+        """The full path of a name below the root; the one place where names are checked.
+
+        Names come from the store, too, which others may have written: none may lead out of it.
+
+        Raises:
+            StoreError: If the name is not one of a file or folder below the root.
+        """
+        if not name:
+            return self.root
+        if _UNSAFE.search(name):
+            raise StoreError(
+                f"expected names of files below {self.uri}, got {name!r}; the store was not "
+                "written by raysweep alone: restore it from a copy"
+            )
+        return f"{self.root}/{name}"
+
+    def inside(self, name: str) -> str:
+        """The path of a name that no symbolic link leads out of the root, which may be a link.
+
+        Raises:
+            StoreError: If one does.
+        """
+        path = self.path(name)
+        if self.is_local and name:
+            root, real = os.path.realpath(self.root), os.path.realpath(path)
+            if real != root and not real.startswith(root.rstrip("/") + "/"):
+                raise StoreError(
+                    f"expected files below {self.uri}, got {name}, a link that leads to {real}; "
+                    "put the files themselves in place of the link"
+                )
+        return path
+
+    def _changed(self, name: str) -> str:
+        """The path of a name that is written or removed: a link there is replaced, not followed."""
+        self.inside(name.rpartition("/")[0])
+        return self.path(name)
 
     @retried(writes=False)
     def names(self, folder: str, suffix: str = "") -> list[str]:
         """Names below the root of a folder's files, sorted; none if there is no such folder."""
         with self._explained("list", folder):
-            selector = pafs.FileSelector(self.path(folder), allow_not_found=True)
-            infos = self.filesystem.get_file_info(selector)
-        names = [each.base_name for each in infos if each.type == pafs.FileType.File]
+            names = self._local_names(folder) if self.is_local else self._remote_names(folder)
         prefix = f"{folder}/" if folder else ""
-        return sorted(
+        found = sorted(
             prefix + name for name in names if name.endswith(suffix) and not name.startswith(".")
         )
+        for name in found:
+            if names[name.removeprefix(prefix)]:
+                self.inside(name)
+        return found
+
+    def _local_names(self, folder: str) -> dict[str, bool]:
+        """A folder's files, and whether they are links, without looking at each."""
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.inside(folder)) as entries:
+            return {each.name: each.is_symlink() for each in entries if each.is_file()}
+        return {}
+
+    def _remote_names(self, folder: str) -> dict[str, bool]:
+        found = self._selected(folder)
+        return {each.base_name: False for each in found if each.type == pafs.FileType.File}
+
+    def _selected(self, folder: str) -> list[pafs.FileInfo]:
+        selector = pafs.FileSelector(self.inside(folder), allow_not_found=True)
+        return self.filesystem.get_file_info(selector)
 
     @retried(writes=False)
     def infos(self, folder: str, suffix: str = "") -> list["Info"]:
         """The files that `names` gives, with their sizes and ages."""
         with self._explained("list", folder):
-            infos = self.filesystem.get_file_info(
-                [self.path(name) for name in self.names(folder, suffix)]
-            )
+            names = self.names(folder, suffix)
+            infos = self.filesystem.get_file_info([self.path(name) for name in names])
         return [
             Info(each.path.removeprefix(f"{self.root}/"), each.size, each.mtime_ns / 1e9)
             for each in infos
@@ -162,23 +212,24 @@ class Files:
     def move(self, name: str, to: str) -> None:
         """Gives a file another name; whatever had that is gone."""
         with self._explained("write", to):
+            target = self._changed(to)
             if self.is_local:
-                Path(self.path(to)).parent.mkdir(parents=True, exist_ok=True)
-            self.filesystem.move(self.path(name), self.path(to))
+                Path(target).parent.mkdir(parents=True, exist_ok=True)
+            self.filesystem.move(self._changed(name), target)
 
     @retried(writes=False)
     def folders(self, folder: str = "") -> list[str]:
         """Base names of a folder's folders, sorted."""
         with self._explained("list", folder):
-            selector = pafs.FileSelector(self.path(folder), allow_not_found=True)
-            infos = self.filesystem.get_file_info(selector)
+            infos = self._selected(folder)
         return sorted(each.base_name for each in infos if each.type == pafs.FileType.Directory)
 
     @retried(writes=False)
     def exists(self, name: str) -> bool:
         """Whether there is such a file."""
         with self._explained("read", name):
-            return self.filesystem.get_file_info(self.path(name)).type == pafs.FileType.File
+            found = self.filesystem.get_file_info(self.inside(name))
+        return found.type == pafs.FileType.File
 
     @retried(writes=False)
     def read(self, name: str) -> bytes | None:
@@ -186,7 +237,7 @@ class Files:
         try:
             with (
                 self._explained("read", name),
-                self.filesystem.open_input_stream(self.path(name)) as stream,
+                self.filesystem.open_input_stream(self.inside(name)) as stream,
             ):
                 return stream.read()
         except FileNotFoundError:
@@ -210,8 +261,8 @@ class Files:
                 return False
             self.write(name, data)
             return True
-        path = Path(self.path(name))
         with self._explained("write", name):
+            path = Path(self._changed(name))
             path.parent.mkdir(parents=True, exist_ok=True)
             aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
             aside.write_bytes(data)
@@ -223,39 +274,90 @@ class Files:
                 aside.unlink()
         return True
 
-    @retried(writes=True)
-    def write_table(self, name: str, table: pa.Table) -> None:
-        """Puts a whole Parquet file in place of whatever had the name."""
-        with self._explained("write", name), self._aside(name) as path:
-            pq.write_table(table, path, filesystem=self.filesystem, compression="zstd")
+    def write_table(self, name: str, table: pa.Table) -> str:
+        """Puts a whole Parquet file in place of whatever had the name; the SHA-256 of the file."""
+        data = parquet.to_bytes(table)
+        self.write(name, data)
+        return hashlib.sha256(data).hexdigest()
 
-    @retried(writes=False)
     def read_table(self, name: str) -> pa.Table:
-        """A Parquet file."""
-        with self._explained("read", name):
-            return pq.read_table(self.path(name), filesystem=self.filesystem)
+        """A Parquet file, its digest checked.
 
-    @retried(writes=False)
+        Raises:
+            DamagedFile: If it is not what was written.
+            FileNotFoundError: If there is none.
+        """
+        return self._parsed(name, self._present(name), parquet.table_of)
+
     def read_schema(self, name: str) -> pa.Schema:
-        """A Parquet file's schema."""
-        with self._explained("read", name):
-            return pq.read_schema(self.path(name), filesystem=self.filesystem)
+        """A Parquet file's schema, without looking at its rows.
+
+        Raises:
+            DamagedFile: If it is not a whole Parquet file.
+            FileNotFoundError: If there is none.
+        """
+        try:
+            return parquet.plain(pq.read_schema(self.inside(name), filesystem=self.filesystem))
+        except FileNotFoundError:
+            raise
+        except (pa.ArrowException, OSError, ValueError, MemoryError):
+            # The store's fault or the file's: the file alone, read first, says which.
+            return self._parsed(name, self._present(name), parquet.schema_of)
+
+    def check_digest(self, name: str) -> bool:
+        """Whether the file has a digest, which then is its content's.
+
+        Raises:
+            DamagedFile: If it is another.
+            FileNotFoundError: If there is no such file.
+        """
+        return self._parsed(name, self._present(name), parquet.has_digest)
+
+    def check(self, name: str) -> pa.Schema:
+        """A Parquet file's schema, after its whole content was checked.
+
+        Raises:
+            DamagedFile: If it is not what was written.
+            FileNotFoundError: If there is none.
+        """
+        return self._parsed(name, self._present(name), parquet.checked)
+
+    def _present(self, name: str) -> bytes:
+        data = self.read(name)
+        if data is None:
+            raise FileNotFoundError(2, "No such file or directory", self.path(name))
+        return data
+
+    def _parsed(self, name: str, data: bytes, parse: Callable[[bytes], T]) -> T:
+        try:
+            return parse(data)
+        except Exception as error:  # damaged bytes may raise anything
+            raise self.damaged(name, f"a whole Parquet file, got: {reason_of(error)}") from error
+
+    def damaged(self, name: str, reason: str) -> DamagedFile:
+        """The error for a file whose content is wrong.
+
+        Args:
+            name: Name of the file below the root.
+            reason: What was expected, and what was found: "a manifest, got: …".
+        """
+        return damaged(self.path(name), name, f"expected {reason}")
 
     @retried(writes=True)
     def remove(self, name: str) -> None:
         """Removes a file, if it is there."""
         with self._explained("remove", name), contextlib.suppress(FileNotFoundError):
-            self.filesystem.delete_file(self.path(name))
+            self.filesystem.delete_file(self._changed(name))
 
     @retried(writes=True)
     def remove_folder(self, folder: str) -> None:
         """Removes a folder with all it holds, if it is there."""
         with self._explained("remove", folder), contextlib.suppress(FileNotFoundError):
-            self.filesystem.delete_dir(self.path(folder))
+            self.filesystem.delete_dir(self._changed(folder))
 
     @contextlib.contextmanager
     def _aside(self, name: str) -> Iterator[str]:
-        path = self.path(name)
+        path = self._changed(name)
         if not self.is_local:
             yield path
             return
@@ -273,17 +375,17 @@ class Files:
     def _explained(self, verb: str, name: str) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError:
-            raise
-        except pa.ArrowInvalid as error:
-            raise StoreError(
-                f"cannot {verb} {self.path(name)}: expected a whole Parquet file, "
-                f"got: {str(error).splitlines()[0]}; remove it and run the same "
-                "command again"
-            ) from error
-        except OSError as error:
-            reason = error.strerror or str(error).splitlines()[0]
-            raise StoreError(
-                f"cannot {verb} {self.path(name)}: {reason}; make the store "
-                "usable and run the same command again"
-            ) from error
+        except FileNotFoundError as error:
+            if verb in ("read", "remove"):
+                raise  # the caller knows what that means
+            raise self._unusable(verb, name, "No such file or directory") from error
+        except (OSError, pa.ArrowException) as error:
+            number = getattr(error, "errno", None)
+            reason = os.strerror(number) if number else reason_of(error)
+            raise self._unusable(verb, name, reason) from error
+
+    def _unusable(self, verb: str, name: str, reason: str) -> StoreError:
+        return StoreError(
+            f"cannot {verb} {self.path(name)}: {reason}; make the store usable and run the same "
+            "command again"
+        )

@@ -32,7 +32,12 @@ def divide(files: Files, pack_id: str, manifest: Manifest | None, halves: Sequen
 
 
 def forget(files: Files, pack_id: str) -> None:
-    """Removes the checkpoint and the curves of a pack that will not resume."""
+    """Removes the checkpoint and the curves of a pack that will not resume.
+
+    The manifest is removed first, as a pack that still had one would resume without its curves;
+    the rest of the checkpoint last, as it shows the next driver that curves may be left.
+    """
+    files.remove(f"{Checkpoints(files, pack_id).folder}/manifest.json")
     for name in curve_names(files, pack_id):
         files.remove(name)
     Checkpoints(files, pack_id).remove()

@@ -1,10 +1,11 @@
 """The one reader of the JSON files in a store: whatever they hold, an error names the file."""
 
+import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from raysweep.store.damage import damaged, reason_of
+from raysweep.store.damage import reason_of
 from raysweep.store.files import Files
 
 T = TypeVar("T")
@@ -41,5 +42,45 @@ def read_json(files: Files, name: str, build: Callable[[Any], T], what: str) -> 
     try:
         return build(json.loads(data))
     except WRONG as error:
-        reason = f"expected {what} that raysweep wrote, got: {reason_of(error)}"
-        raise damaged(files.path(name), name, reason) from error
+        raise files.damaged(
+            name, f"{what} as raysweep writes it, got: {reason_of(error)}"
+        ) from error
+
+
+def mapping(data: Any) -> dict[str, Any]:
+    """The data, if it is a mapping.
+
+    Raises:
+        TypeError: If it is not.
+    """
+    if not isinstance(data, dict):
+        raise TypeError(f"{type(data).__name__}, which is no mapping")
+    return data
+
+
+def with_digest(data: Mapping[str, Any], key: str = "sha256") -> bytes:
+    """The data as JSON with the digest of itself under a key."""
+    return json.dumps({**data, key: _digest(data)}).encode()
+
+
+def check_digest(data: Mapping[str, Any], *, required: bool, key: str = "sha256") -> None:
+    """Compares parsed data with the digest that it holds.
+
+    Args:
+        data: The data, parsed, with its digest.
+        required: Whether it must hold one; older files do not.
+        key: Key of the digest.
+
+    Raises:
+        ValueError: If the digest is of other data, or is missing.
+    """
+    found = data.get(key)
+    if found is None and not required:
+        return
+    if found != _digest({name: value for name, value in data.items() if name != key}):
+        raise ValueError("content whose digest is another")
+
+
+def _digest(data: Mapping[str, Any]) -> str:
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from raysweep.errors import LeaseHeld, LeaseLost, StoreError
+from raysweep.foreign_text import one_line
 from raysweep.store.files import Files
 from raysweep.store.process import Life, Process, own_process
 from raysweep.store.retry import PassingError
@@ -144,7 +145,7 @@ class Timing:
 
 def say(text: str) -> None:
     """Writes a line on stderr."""
-    sys.stderr.write(f"raysweep: {text}\n")
+    sys.stderr.write(f"raysweep: {one_line(text)}\n")
     sys.stderr.flush()
 
 

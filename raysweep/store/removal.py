@@ -87,6 +87,15 @@ def end(files: Files) -> None:
     files.remove_folder("removing")
 
 
+def check(files: Files) -> None:
+    """Reads the plan of a removal that was begun.
+
+    Raises:
+        DamagedFile: If it is not what was written.
+    """
+    _read(files)
+
+
 def _keep_others(files: Files, names: Iterable[str], column: str, plan: Removal) -> None:
     """Writes files anew without the rows that go, and removes those that have no others."""
     ids = plan.runs if column == "run_id" else plan.configurations

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from raysweep.errors import StoreError
+from raysweep.errors import DamagedFile, StoreError
 
 PATIENCE_S = 60.0
 FIRST_PAUSE_S = 0.5
@@ -39,6 +39,8 @@ def is_transient(error: StoreError, *, is_local: bool) -> bool:
     """
     if isinstance(error, PassingError):
         return True
+    if isinstance(error, DamagedFile):
+        return False
     cause = error.__cause__
     if not isinstance(cause, OSError) or isinstance(cause, FileNotFoundError | PermissionError):
         return False

@@ -9,10 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from raysweep.errors import SpecError, StoreError, nearest
+from raysweep.errors import SpecError, nearest
 from raysweep.spec.model import NAME, Spec
-from raysweep.store import compaction, schema
+from raysweep.store import compaction, integrity, parquet, schema
 from raysweep.store.constants import constants
+from raysweep.store.curve_files import remove_orphans
+from raysweep.store.digest_check import DigestCheck
 from raysweep.store.files import Files
 from raysweep.store.format import FORMAT, check_format
 from raysweep.store.json_file import WRONG, read_json
@@ -39,6 +41,7 @@ class SweepStore:
         self.store = Files(store)
         self.sweep = sweep
         self.files = self.store.below(sweep)
+        self._digests = DigestCheck(self.files)
 
     @property
     def uri(self) -> str:
@@ -46,13 +49,20 @@ class SweepStore:
         return self.files.uri
 
     def prepare(self, spec: Spec) -> None:
-        """Writes the spec and brings the files already there under its schema."""
-        compaction.end(self.files)
+        """Sets damaged files aside, writes the spec, and brings the other files under its schema.
+
+        For the driver, under its lease.
+
+        Raises:
+            StoreError: If a file cannot be reached, or a merge of rows that was cut off lacks some.
+        """
+        present = integrity.mend(self.files)
         self.files.write("sweep.yaml", spec.text.encode())
         written = {"format": FORMAT, **spec.to_json()}
         self.files.write("spec.json", json.dumps(written).encode())
-        self._migrate("runs", schema.runs_schema(spec))
-        self._migrate("curves", schema.curves_schema(spec))
+        self._migrate(present["runs"], schema.runs_schema(spec))
+        self._migrate(present["curves"], schema.curves_schema(spec))
+        remove_orphans(self.files)
 
     def spec(self) -> Spec:
         """The spec as last run.
@@ -101,10 +111,13 @@ class SweepStore:
             return self.names_of_rows()
         return self.files.names(folder, ".parquet")
 
-    def _migrate(self, folder: str, wanted: pa.Schema) -> None:
-        """Rewrites a folder's files if the sweep has grown columns that they lack."""
-        names = self.files.names(folder, ".parquet")
-        present = {name: self.files.read_schema(name) for name in names}
+    def _migrate(self, present: Mapping[str, pa.Schema], wanted: pa.Schema) -> None:
+        """Rewrites files if the sweep has grown columns that they lack.
+
+        Args:
+            present: Schema of each file, by name.
+            wanted: Schema that the spec asks for.
+        """
         merged = wanted
         for each in present.values():
             merged = schema.merge(merged, each)
@@ -158,7 +171,8 @@ class SweepStore:
             plain.files,
             schema=pa.schema(fields),
             format=pads.ParquetFileFormat(
-                dictionary_columns=[field.name for field in fields if field.type == _CODED]
+                dictionary_columns=[field.name for field in fields if field.type == _CODED],
+                default_fragment_scan_options=parquet.scan_options(self.files),
             ),
             filesystem=self.files.filesystem,
         )
@@ -208,18 +222,15 @@ class SweepStore:
 
     def _files_as(self, names: Sequence[str], *, encoded: bool = False) -> pads.Dataset:
         paths = [self.files.path(name) for name in names]
-        with self._readable():
-            columns = self.files.read_schema(names[0])
+        with self._readable(names):
+            columns = self._digests.check(names) or self.files.read_schema(names[0])
         texts = schema.texts(columns) if encoded else []
         return pads.dataset(
             paths,
             schema=schema.encoded(columns, texts),
             format=pads.ParquetFileFormat(
                 dictionary_columns=texts,
-                # Reading ahead hides a bucket's latency; of a local disk it costs memory and time.
-                default_fragment_scan_options=pads.ParquetFragmentScanOptions(
-                    pre_buffer=not self.files.is_local
-                ),
+                default_fragment_scan_options=parquet.scan_options(self.files),
             ),
             filesystem=self.files.filesystem,
         )
@@ -238,7 +249,7 @@ class SweepStore:
         Raises:
             StoreError: If one of its files cannot be read.
         """
-        with self._readable():
+        with self._readable(self._names_in(dataset)):
             return dataset.to_table(columns=columns, filter=where)
 
     def constants(self, dataset: pads.Dataset, names: Iterable[str]) -> dict[str, pa.Scalar]:
@@ -247,24 +258,38 @@ class SweepStore:
         Raises:
             StoreError: If one of its files cannot be read.
         """
-        with self._readable():
+        with self._readable(self._names_in(dataset)):
             return constants(dataset, names)
 
+    def count(self, folder: str) -> int:
+        """Rows in a folder.
+
+        Raises:
+            StoreError: If one of its files cannot be read.
+        """
+        dataset = self.dataset(folder)
+        with self._readable(self._names_in(dataset)):
+            return dataset.count_rows()
+
+    def head(self, dataset: pads.Dataset, count: int, **options: Any) -> pa.Table:
+        """The first rows of a dataset; the options are those of `Dataset.head`.
+
+        Raises:
+            StoreError: If one of its files cannot be read.
+        """
+        with self._readable(self._names_in(dataset)):
+            return dataset.head(count, **options)
+
+    def _names_in(self, dataset: pads.Dataset) -> list[str]:
+        paths = dataset.files if isinstance(dataset, pads.FileSystemDataset) else []
+        return [path.removeprefix(f"{self.files.root}/") for path in paths]
+
     @contextlib.contextmanager
-    def _readable(self) -> Iterator[None]:
+    def _readable(self, names: Sequence[str]) -> Iterator[None]:
         try:
             yield
-        except FileNotFoundError as error:
-            raise StoreError(
-                f"cannot read the results in {self.uri}: a file went away meanwhile, as files do "
-                "that are merged; give the same command again"
-            ) from error
-        except (pa.ArrowInvalid, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise StoreError(
-                f"cannot read the results in {self.uri}: {reason}; remove the file that is named "
-                "and run the sweep again"
-            ) from error
+        except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+            raise parquet.at_fault(self.files, names, error) from error
 
     def remove(self) -> None:
         """Deletes the sweep with all its results."""
@@ -272,5 +297,21 @@ class SweepStore:
 
 
 def list_sweeps(store: Files) -> list[str]:
-    """The sweeps of a store."""
-    return [name for name in store.folders() if store.exists(f"{name}/spec.json")]
+    """The sweeps of a store.
+
+    Raises:
+        StoreError: If the store cannot be reached.
+    """
+    return [name for name in list_folders(store) if NAME.fullmatch(name)]
+
+
+def list_folders(store: Files) -> list[str]:
+    """The folders of a store that hold a sweep, whatever their names are.
+
+    Raises:
+        StoreError: If the store cannot be reached.
+    """
+    folders = store.folders()
+    if not folders:
+        store.check_bucket()
+    return [name for name in folders if store.below(name).exists("spec.json")]

@@ -36,6 +36,8 @@ class Source:
         white: The largest grey value as stored.
         read: From the data folder to stored grey values: `N D`, `V D` if there are any, `M D`.
         fetch: Downloads into the data folder what `read` needs, unless it is there.
+        at_hand: Whether the data folder has all that `read` needs; of a source that needs none, it
+            always has.
         valid: Number of the data set's own validation examples.
     """
 
@@ -46,6 +48,7 @@ class Source:
     white: int
     read: Callable[[Path], tuple[Real[Tensor, "_ D"], ...]]
     fetch: Callable[[Path], None]
+    at_hand: Callable[[Path], bool] = lambda root: True
     valid: int = 0
 
 

@@ -47,11 +47,14 @@ def _read(root: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
 
 
 def _fetch(root: Path) -> None:
+    if not _at_hand(root):
+        _download(root / FOLDER)
+
+
+def _at_hand(root: Path) -> bool:
     folder = root / FOLDER
-    if (folder / PACKED).is_file():
-        return
-    if not all((folder / _published(part)).is_file() for part in DIGESTS):
-        _download(folder)
+    published = (folder / _published(part) for part in DIGESTS)
+    return (folder / PACKED).is_file() or all(each.is_file() for each in published)
 
 
 def _published(part: str) -> str:
@@ -98,5 +101,6 @@ BINARIZED_MNIST = Source(
     white=1,
     read=_read,
     fetch=_fetch,
+    at_hand=_at_hand,
     valid=10_000,
 )

@@ -23,4 +23,12 @@ def _fetch(root: Path) -> None:
     """Scikit-learn has brought it."""
 
 
-DIGITS = Source("digits", train=TRAIN, test=297, features=64, white=16, read=_read, fetch=_fetch)
+DIGITS = Source(
+    "digits",
+    train=TRAIN,
+    test=297,
+    features=64,
+    white=16,
+    read=_read,
+    fetch=_fetch,
+)

@@ -40,11 +40,16 @@ def _read(dataset: str, root: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
 def _fetch(dataset: str, root: Path) -> None:
     """And checks what is there: torchvision would replace a packed file that fails."""
     raw = root / dataset / "raw"
-    if not _extracted(raw) and not all((raw / f"{file}.gz").is_file() for file in FILES):
+    if not _at_hand(dataset, root):
         _download(dataset, root)
     extracted = DIGESTS[dataset].items()
     for file, checksum in extracted if _extracted(raw) else _class(dataset).resources:
         _check(raw / file, checksum)
+
+
+def _at_hand(dataset: str, root: Path) -> bool:
+    raw = root / dataset / "raw"
+    return _extracted(raw) or all((raw / f"{file}.gz").is_file() for file in FILES)
 
 
 def _extracted(raw: Path) -> bool:
@@ -103,6 +108,7 @@ MNIST, FASHION_MNIST = (
         white=255,
         read=partial(_read, dataset),
         fetch=partial(_fetch, dataset),
+        at_hand=partial(_at_hand, dataset),
     )
     for name, dataset in (("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST"))
 )

@@ -45,10 +45,13 @@ def _read(root: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
 
 
 def _fetch(root: Path) -> None:
-    if (root / PACKED).is_file():
-        return
-    if not all((root / "omniglot-py" / folder).is_dir() for folder in PARTS.values()):
+    if not _at_hand(root):
         _download(root)
+
+
+def _at_hand(root: Path) -> bool:
+    extracted = root / "omniglot-py"
+    return (root / PACKED).is_file() or all((extracted / each).is_dir() for each in PARTS.values())
 
 
 def _packed(path: Path) -> Iterator[tuple[str, np.ndarray]]:
@@ -128,7 +131,14 @@ def _fetch_burda(root: Path) -> None:
 
 
 OMNIGLOT = Source(
-    "omniglot", train=19_280, test=13_180, features=SMALL**2, white=255, read=_read, fetch=_fetch
+    "omniglot",
+    train=19_280,
+    test=13_180,
+    features=SMALL**2,
+    white=255,
+    read=_read,
+    fetch=_fetch,
+    at_hand=_at_hand,
 )
 OMNIGLOT_BURDA = Source(
     "omniglot_burda",
@@ -138,4 +148,5 @@ OMNIGLOT_BURDA = Source(
     white=1,
     read=_read_burda,
     fetch=_fetch_burda,
+    at_hand=lambda root: (root / BURDA).is_file(),
 )

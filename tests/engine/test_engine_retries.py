@@ -6,6 +6,7 @@ from test_engine_trouble import outcome
 
 import raysweep
 from raysweep.cli import cli
+from raysweep.engine.work import _is_a_signal
 from raysweep.errors import TooManyFailures
 from raysweep.store.store import SweepStore
 
@@ -91,6 +92,14 @@ def test_a_run_that_ends_its_process_by_an_exception_fails(inline, toy, trouble,
     trouble.make(**{how: [1], "at": 3})
     results = inline(toy(task=trouble.task, training={"lr": 0.1}))
     assert outcome(results) == {0: "done", 1: "failed", 2: "done"}
+
+
+def test_an_exit_below_a_folder_named_ray_is_the_run_s_own(tmp_path):
+    pytest.importorskip("ray")
+    code = compile("raise SystemExit(0)", str(tmp_path / "ray" / "task.py"), "exec")
+    with pytest.raises(SystemExit) as raised:
+        exec(code)
+    assert not _is_a_signal(raised.value)
 
 
 @pytest.mark.ray

@@ -13,6 +13,7 @@ import raysweep
 from raysweep import session
 from raysweep.engine import inline as inline_engine
 from raysweep.engine.stop import StopFlag
+from raysweep.spec.read import read_spec
 from raysweep.store import checkpoints, lease
 
 
@@ -113,8 +114,9 @@ def test_the_progress_within_a_pack_is_told_under_ray(shared_ray, tmp_path, toy,
 
     monkeypatch.setattr(tune_engine, "run_tune", run)
     raysweep.run(toy(task={"delay_s": 0.2}), store=tmp_path)
-    assert {each["steps"] for each in told} == {20}
-    assert any(0 < each["step"] < 20 for each in told)
+    steps = [each for each in told if "began" not in each]
+    assert {each["steps"] for each in steps} == {20}
+    assert any(0 < each["step"] < 20 for each in steps)
 
 
 def stopped_after(monkeypatch, polls):
@@ -184,15 +186,21 @@ def test_a_failed_configuration_does_not_end_a_search_early(inline, toy, trouble
     assert set(statuses(results).values()) == {"failed"}
 
 
-def test_a_broken_manifest_is_named(inline, toy, monkeypatch):
+def test_a_pack_whose_manifest_is_broken_is_named_and_starts_over(inline, toy, monkeypatch, caplog):
     spec = toy(task={"delay_s": 0.2})
+    whole = by_run(inline(spec, store="whole"))
     with monkeypatch.context() as patch:
         stopped_after(patch, 2)
         part = inline(spec)
     (pack_id,) = part.store.files.folders("checkpoints")
-    part.store.files.write(f"checkpoints/{pack_id}/manifest.json", b"{")
+    name = f"checkpoints/{pack_id}/manifest.json"
+    part.store.files.write(name, b"{")
     with pytest.raises(raysweep.StoreError, match=r"manifest\.json: expected a manifest"):
-        inline(spec)
+        session.plan(read_spec(spec), part.store.store.uri)
+    results = inline(spec)
+    assert by_run(results) == whole
+    assert f"{name} is damaged and is kept as damaged/checkpoints/{pack_id}" in caplog.text
+    assert results.curves().num_rows == 6 * 4
 
 
 def test_a_broken_count_of_steps_costs_nothing(inline, toy, monkeypatch):

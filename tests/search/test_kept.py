@@ -12,7 +12,7 @@ from search_helpers import TWO, Driver, bowl
 
 from raysweep.errors import StoreError
 from raysweep.search import optimizer_state
-from raysweep.search.kept import MAX_OPTIMIZERS, NAME, Kept
+from raysweep.search.kept import MAX_OPTIMIZERS, NAME, Kept, set_aside_if_damaged
 from raysweep.store.store import SweepStore
 
 CMAES = {"sampler": "cmaes", "configurations": 20, "n_startup_trials": 1, "popsize": 4}
@@ -154,7 +154,7 @@ def state(tmp_path_factory):
 @pytest.mark.parametrize("bad", BAD)
 def test_an_odd_number_in_an_optimizers_state_is_told_in_one_line(files, state, bad):
     files.write(NAME, json.dumps({"c": {"cma:optimizer": changed(state, *BAD[bad])}}).encode())
-    with pytest.raises(StoreError, match=r"cannot read .*search.json: expected what .*; remove it"):
+    with pytest.raises(StoreError, match=r"cannot read .*search.json: expected what .*; run the"):
         Kept(files)
 
 
@@ -231,3 +231,11 @@ def test_a_search_goes_on_from_its_results_where_the_file_was_removed(tmp_path):
     driver.store.files.remove(NAME)
     rest = Driver(tmp_path, spec).run()
     assert len({row["configuration_id"] for row in rest.rows}) == 12
+
+
+def test_a_session_sets_unreadable_notes_aside_and_searches_on(files, caplog):
+    files.write(NAME, b'{"0123456789abcdef": 7}')
+    set_aside_if_damaged(files)
+    assert files.exists(f"damaged/{NAME}")
+    assert Kept(files).of("0123456789abcdef") is None
+    assert "the sampler resumes from the results" in caplog.text

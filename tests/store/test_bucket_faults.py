@@ -9,9 +9,9 @@ import time
 
 import pyarrow.fs as pafs
 import pytest
-from proxy import Proxy
 
 import raysweep
+from benchmarks.proxy import Proxy
 from raysweep.store.lease import Lease
 from raysweep.store.store import SweepStore
 

@@ -1,80 +1,26 @@
 """Small files of rows become one, and no moment shows a row twice or not at all."""
 
 import collections
-import os
-import time
+import functools
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from store_helpers import SPEC, aged, fill, ids, row
 
 from raysweep.cli import main
 from raysweep.errors import StoreError
 from raysweep.identity import Run
 from raysweep.results.results import Results
-from raysweep.spec.read import read_spec
 from raysweep.store import compaction, schema
 from raysweep.store.files import Files
 from raysweep.store.lease import Lease
-from raysweep.store.store import SweepStore
-
-SPEC = read_spec(
-    {
-        "name": "small",
-        "tasks": {"walk": {"task": "toy"}},
-        "estimators": {"ST": {"estimator": "straight_through", "temperature": [1.0, 2.0]}},
-        "seeds": 3,
-    }
-)
-
-
-def row(arm, run, status):
-    columns = schema.runs_schema(SPEC)
-    return {
-        "run_id": run.run_id,
-        "status": status,
-        "seed": run.seed,
-        "task_name": arm.task,
-        "estimator_name": arm.estimator,
-        "configuration_id": run.configuration.configuration_id,
-        "definition": arm.definition,
-        "attempts": 1,
-        "metric.train_loss": float(run.seed),
-        **schema.encode_settings(run.configuration.settings, columns),
-    }
-
-
-def aged(store, seconds=2 * compaction.SETTLED_S):
-    """As if the files had been written before."""
-    then = time.time() - seconds
-    for name in store.files.names("runs"):
-        os.utime(store.files.path(name), (then, then))
-
-
-def statuses_of(run):
-    return "done"
 
 
 @pytest.fixture
 def filled(tmp_path):
     """A store with a file for each of six runs."""
-
-    def fill(status=statuses_of):
-        store = SweepStore(str(tmp_path), SPEC.name)
-        store.prepare(SPEC)
-        (arm,) = SPEC.arms
-        for cell in arm.cells():
-            for seed in SPEC.seeds:
-                run = Run(arm.configuration(cell), seed)
-                store.write_runs(run.run_id, [row(arm, run, status(run))], schema.runs_schema(SPEC))
-        aged(store)
-        return store
-
-    return fill
-
-
-def ids(store):
-    return sorted(store.runs()["run_id"].to_pylist())
+    return functools.partial(fill, tmp_path)
 
 
 def globbed(store):
@@ -166,7 +112,7 @@ def test_what_is_written_afterwards_is_merged_the_next_time(filled):
     store.compact()
     (arm,) = SPEC.arms
     run = Run(arm.configuration(next(arm.cells())), 99)
-    store.write_runs("late", [row(arm, run, "done")], schema.runs_schema(SPEC))
+    store.write_runs("0123456789abcdef", [row(arm, run)], schema.runs_schema(SPEC))
     aged(store)
     assert store.compact() == (2, 1)
     assert len(ids(store)) == 7

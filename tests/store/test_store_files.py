@@ -2,13 +2,11 @@
 
 import json
 import os
-from pathlib import Path
 
 import duckdb
 import pandas
 import polars
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 import raysweep
@@ -131,11 +129,10 @@ def test_a_write_that_breaks_leaves_the_old_file(tmp_path, monkeypatch):
     files = Files(tmp_path)
     files.write_table("runs/a.parquet", pa.table({"x": [1]}))
 
-    def half(table, path, **_):
-        Path(path).write_bytes(b"PAR1")
+    def full(handle):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pq, "write_table", half)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StoreError, match="No space left on device"):
         files.write_table("runs/a.parquet", pa.table({"x": [2]}))
     assert files.read_table("runs/a.parquet").to_pydict() == {"x": [1]}
@@ -145,7 +142,7 @@ def test_a_write_that_breaks_leaves_the_old_file(tmp_path, monkeypatch):
 def test_a_torn_file_is_named_with_what_to_do(tmp_path):
     files = Files(tmp_path)
     files.write("runs/a.parquet", b"PAR1torn")
-    with pytest.raises(StoreError, match=r"cannot read .*a.parquet: .*remove it and run"):
+    with pytest.raises(StoreError, match=r"cannot read .*a.parquet: .*sets the file aside"):
         files.read_table("runs/a.parquet")
 
 

@@ -90,7 +90,7 @@ class Scope:
         select = results.metric(request.select or spec.select.metric, "--select")
         tasks = chosen(request.tasks, spec.task_labels, "--tasks")
         estimators = chosen(request.estimators, spec.estimator_labels, "--estimators")
-        if not results.store.dataset("runs").count_rows():
+        if not results.store.count("runs"):
             raise SpecError(
                 f"expected ended runs to draw, got none in {results.sweep} yet; "
                 f"`raysweep status {results.sweep}` tells how far it is, and "

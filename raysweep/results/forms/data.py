@@ -6,6 +6,7 @@ import io
 import json
 from typing import Any
 
+from raysweep.foreign_text import csv_row
 from raysweep.results.stats.bootstrap import mean_interval
 from raysweep.results.stats.summary import sem
 from raysweep.results.table import Column, ResultTable
@@ -54,7 +55,7 @@ def as_csv(table: ResultTable) -> str:
     writer.writeheader()
     for record in found:
         encoded = {key: json.dumps(record[key]) for key in ("settings", "values")}
-        writer.writerow({**record, **encoded})
+        writer.writerow(csv_row({**record, **encoded}))
     return out.getvalue()
 
 

@@ -3,6 +3,7 @@
 import html
 from collections.abc import Sequence
 
+from raysweep.foreign_text import markdown_text
 from raysweep.results.captions import mark, notes, title
 from raysweep.results.forms.parts import front_rows, front_title, texts
 from raysweep.results.table import ResultTable
@@ -11,19 +12,19 @@ from raysweep.results.table import ResultTable
 def as_markdown(table: ResultTable) -> str:
     """A pipe table, the best and what is not significantly worse in bold."""
     found = texts(table)
-    rows = [["estimator", *(column.label for column in table.columns)]]
+    rows = [["estimator", *(markdown_text(column.label) for column in table.columns)]]
     for estimator in table.estimators:
-        row = [estimator]
+        row = [markdown_text(estimator)]
         for column in table.columns:
-            text = found[estimator, column]
+            text = markdown_text(found[estimator, column])
             row.append(f"**{text}**" if estimator in table.judgement(column).bold else text)
         rows.append(row)
     rule = "| --- |" + " ---: |" * len(table.columns)
-    below = "".join(f"\n{note}\n" for note in _notes(table))
-    text = f"{title(table)}\n\n" + _rows(rows, rule) + below
+    below = "".join(f"\n{markdown_text(note)}\n" for note in _notes(table))
+    text = f"{markdown_text(title(table))}\n\n" + _rows(rows, rule) + below
     if table.front_metrics:
-        listed = front_rows(table)
-        text += f"\n{front_title(table)}\n\n"
+        listed = [[markdown_text(each) for each in row] for row in front_rows(table)]
+        text += f"\n{markdown_text(front_title(table))}\n\n"
         text += _rows(listed, "|" + " --- |" * len(listed[0]))
     return text
 
@@ -34,12 +35,8 @@ def _notes(table: ResultTable) -> list[str]:
 
 
 def _rows(rows: Sequence[Sequence[str]], rule: str) -> str:
-    lines = ["| " + " | ".join(_in_a_cell(each) for each in row) + " |" for row in rows]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([lines[0], rule, *lines[1:]]) + "\n"
-
-
-def _in_a_cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
 
 
 def as_html(table: ResultTable) -> str:

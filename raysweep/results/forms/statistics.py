@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from raysweep.foreign_text import csv_row, markdown_text, one_line
 from raysweep.results.captions import title
 from raysweep.results.forms.parts import number
 from raysweep.results.sensitivity import Sensitivity
@@ -32,7 +33,8 @@ Section = tuple[str, list[list[str]]]
 def as_text(found: Statistics, moves: Sequence[Sensitivity]) -> str:
     """Aligned tables, one below the other."""
     parts = []
-    for caption, rows in _sections(found, moves):
+    for caption, cells in _sections(found, moves):
+        rows = [[one_line(each) for each in row] for row in cells]
         widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
         lines = [
             "  ".join(
@@ -43,7 +45,7 @@ def as_text(found: Statistics, moves: Sequence[Sensitivity]) -> str:
             ).rstrip()
             for row in rows
         ]
-        parts.append("\n".join([caption, "", *lines]) + "\n")
+        parts.append("\n".join([one_line(caption), "", *lines]) + "\n")
     return "\n".join(parts)
 
 
@@ -52,7 +54,7 @@ def as_markdown(found: Statistics, moves: Sequence[Sensitivity]) -> str:
     parts = []
     for caption, (head, *rows) in _sections(found, moves):
         lines = [_row(head), "| --- |" + " ---: |" * (len(head) - 1), *map(_row, rows)]
-        parts.append("\n".join([caption, "", *lines]) + "\n")
+        parts.append("\n".join([markdown_text(caption), "", *lines]) + "\n")
     return "\n".join(parts)
 
 
@@ -63,7 +65,7 @@ def as_csv(found: Statistics, moves: Sequence[Sensitivity]) -> str:
     names = list(records[0]) if records else ["estimator", "task"]
     writer = csv.DictWriter(out, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows(map(csv_row, records))
     return out.getvalue()
 
 
@@ -199,7 +201,7 @@ def _short(value: float | None, spread: float | None) -> str:
 
 
 def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(each.replace("|", "\\|") for each in cells) + " |"
+    return "| " + " | ".join(map(markdown_text, cells)) + " |"
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:

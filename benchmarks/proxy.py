@@ -4,6 +4,8 @@ import http.client
 import http.server
 import threading
 import time
+from collections.abc import Iterable
+from typing import Any
 
 ERROR = '<?xml version="1.0"?><Error><Code>{code}</Code><Message>as told</Message></Error>'
 FAULTS = {"slow down": (503, "SlowDown"), "expired": (403, "ExpiredToken")}
@@ -20,21 +22,21 @@ class Proxy(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 200
 
-    def __init__(self, port):
+    def __init__(self, port: int) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.behind = port
-        self.fault = None
+        self.fault: str | None = None
         self.disturbed = 0
 
-    def __enter__(self):
+    def __enter__(self) -> "Proxy":
         threading.Thread(target=self.serve_forever, daemon=True).start()
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         self.shutdown()
         self.server_close()
 
-    def handle_error(self, request, client_address):
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """Keeps quiet: clients that were killed leave connections behind."""
 
 
@@ -43,10 +45,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def log_message(self, *arguments):
+    def log_message(self, *arguments: object) -> None:
         """Keeps quiet."""
 
-    def body(self):
+    def body(self) -> bytes:
+        """The request's body."""
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
             return self.rfile.read(int(self.headers.get("Content-Length", 0)))
         parts = []
@@ -57,7 +60,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             pass
         return b"".join(parts)
 
-    def answer(self, status, headers, body):
+    def answer(self, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> None:
+        """Answers the request."""
         self.send_response(status)
         for name, value in headers:
             self.send_header(name, value)
@@ -65,7 +69,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def handle_any(self):
+    def handle_any(self) -> None:
+        """Disturbs the request if there is a fault, and forwards it otherwise."""
         body, fault = self.body(), self.server.fault
         self.server.disturbed += fault is not None
         if fault == "drop":
@@ -81,7 +86,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(1)
         self.forward(body)
 
-    def forward(self, body):
+    def forward(self, body: bytes) -> None:
+        """Answers with the server's answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.server.behind, timeout=60)
         headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP}
         connection.request(self.command, self.path, body, headers)

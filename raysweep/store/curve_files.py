@@ -1,0 +1,50 @@
+"""The files of curves: `curves/<pack_id>-<first step>.parquet`, and those that nothing owns."""
+
+import re
+
+from raysweep.store import compaction, parquet
+from raysweep.store.files import Files
+
+_NAME = re.compile(r"curves/([0-9a-f]{16})-\d+\.parquet")
+
+
+def remove_orphans(files: Files) -> int:
+    """Removes the curves of packs that have neither rows nor a checkpoint; how many files.
+
+    For the driver, under its lease.
+
+    Args:
+        files: The sweep's folder.
+    """
+    found = orphans(files)
+    for name in found:
+        files.remove(name)
+    return len(found)
+
+
+def orphans(files: Files) -> list[str]:
+    """The curves of packs that have neither rows nor a checkpoint.
+
+    They are left where a pack was killed while it was split, or where its rows were lost: its runs
+    train again, and would have every row of their curves twice.
+
+    Args:
+        files: The sweep's folder.
+    """
+    packs: dict[str, list[str]] = {}
+    for name in files.names("curves", ".parquet"):
+        if found := _NAME.fullmatch(name):
+            packs.setdefault(found[1], []).append(name)
+    lacking = packs.keys() - files.folders("checkpoints") if packs else set()
+    if not lacking:
+        return []
+    rows = compaction.names_of_rows(files)
+    # A pack's file of rows has its name; only other files, which are merged or of single runs,
+    # have to be opened.
+    named = {name: name.removeprefix("runs/").removesuffix(".parquet") for name in rows}
+    lacking -= set(named.values())
+    if not lacking:
+        return []
+    others = [name for name in rows if named[name] not in packs]
+    lacking -= set(parquet.columns(files, others, ["pack_id"])["pack_id"].unique().to_pylist())
+    return [name for pack_id in sorted(lacking) for name in packs[pack_id]]

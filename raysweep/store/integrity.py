@@ -1,0 +1,216 @@
+"""Finds the files of a sweep that are not what raysweep wrote, and sets them aside.
+
+What is found is moved below `damaged/`, never removed: somebody may have a copy, or a use for
+what is left. For the driver, under its lease, before it plans; and for `raysweep doctor`.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from raysweep.errors import DamagedFile
+from raysweep.store import compaction, damage, json_file, parquet
+from raysweep.store.checkpoints import Checkpoints
+from raysweep.store.files import Files
+
+KINDS = {
+    "runs": "rows of ended runs",
+    "curves": "curves",
+    "attempts": "a failed attempt",
+    "decisions": "decisions of early stopping",
+    "checkpoints": "the checkpoint of a pack",
+    "merging": "a merge of rows",
+    "removing": "a removal of runs",
+    "spec.json": "the sweep's spec",
+    "search.json": "what a sampler noted",
+}
+MOST_BYTES = 256 * 2**20  # of curves that a driver reads whole before it plans
+REQUESTS = 16  # to a bucket at the same time
+_AFTER = {
+    "runs": "the runs in it are planned again",
+    "attempts": "the error and time of that attempt are lost",
+    "checkpoints": "the pack trains anew",
+    "decisions": "early stopping continues from the curves and the other decisions",
+    "removing": "runs that it has not removed yet stay",
+    "search.json": "the search continues from its results",
+}
+
+log = logging.getLogger("raysweep")
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Damage:
+    """A file that is not what raysweep wrote.
+
+    Args:
+        name: Name below the sweep's folder.
+        kind: What the file should hold, one of `KINDS`.
+        reason: One line that names the file, says what was expected and found, and what to do.
+        problem: The part of it that says what was expected and found.
+    """
+
+    name: str
+    kind: str
+    reason: str
+    problem: str
+
+
+def verify(files: Files) -> list[Damage]:
+    """Every damaged file of a sweep; each file is read to its last byte.
+
+    Raises:
+        StoreError: If a file cannot be reached.
+    """
+    found = [each for folder in parquet.FOLDERS for each in _scan(files, folder)[1]]
+    for pack_id in files.folders("checkpoints"):
+        found += _raised(read_checkpoint, files, pack_id, True)
+    found += _raised(compaction.under_way, files)
+    if files.exists(compaction.ROWS):
+        found += _raised(files.read_table, compaction.ROWS)
+    for name in ("spec.json", "search.json"):
+        found += _raised(json_file.read_json, files, name, json_file.mapping, "a mapping")
+    damages = {each.name: each for each in found}
+    return [
+        Damage(name, KINDS.get(name.partition("/")[0], "a file"), str(each), each.reason)
+        for name, each in sorted(damages.items())
+    ]
+
+
+def set_aside(files: Files, name: str) -> str:
+    """Moves a damaged file below `damaged/`, the whole checkpoint where it is part of one.
+
+    Args:
+        files: The sweep's folder.
+        name: Name of the file below it.
+
+    Returns:
+        The new name of the file, or of the checkpoint's folder.
+    """
+    folder, _, rest = name.partition("/")
+    if folder != "checkpoints":
+        return damage.set_aside(files, name)
+    pack_id = rest.partition("/")[0]
+    Checkpoints(files, pack_id).set_aside()
+    return f"damaged/checkpoints/{pack_id}"
+
+
+def mend(files: Files) -> dict[str, Mapping[str, pa.Schema]]:
+    """Sets aside what is damaged, and says so; the schema of each file of `runs` and `curves`.
+
+    Rows are always read whole, and so are curves unless there are very many. States are left to
+    the workers, which read them anyway.
+    """
+    for error in _raised(json_file.read_json, files, "search.json", json_file.mapping, "a mapping"):
+        _note(files, error.name)
+    end_merge(files)
+    schemas: dict[str, Mapping[str, pa.Schema]] = {}
+    for folder in parquet.FOLDERS:
+        most = MOST_BYTES if folder == "curves" else None
+        schemas[folder], damages = _scan(files, folder, most)
+        for each in damages:
+            _note(files, each.name)
+        if folder == "curves":
+            _note_curves(files, [each.name for each in damages])
+    for pack_id in files.folders("checkpoints"):
+        for error in _raised(read_checkpoint, files, pack_id, False):
+            _note(files, error.name)
+    return schemas
+
+
+def end_merge(files: Files) -> None:
+    """Ends a merge that was cut off; what of it is damaged is set aside first.
+
+    Raises:
+        IncompleteMerge: If neither the merged file nor all its sources are there.
+        StoreError: If a file cannot be reached.
+    """
+    while True:
+        try:
+            compaction.end(files)
+        except DamagedFile as error:
+            _note(files, error.name)
+        else:
+            return
+
+
+def _note(files: Files, name: str) -> None:
+    aside = set_aside(files, name)
+    after = _AFTER.get(name.partition("/")[0])
+    log.warning(
+        "%s is damaged and is kept as %s%s", files.path(name), aside, f"; {after}" if after else ""
+    )
+
+
+def _note_curves(files: Files, names: Iterable[str]) -> None:
+    """Says how many runs have no whole curve any more, and how to train them anew."""
+    packs = {name.removeprefix("curves/").rpartition("-")[0] for name in names}
+    if not packs:
+        return
+    rows = parquet.columns(files, compaction.names_of_rows(files), ["run_id", "pack_id"])
+    inside = rows.filter(pc.is_in(rows["pack_id"], pa.array(sorted(packs), pa.string())))
+    listed = ", ".join(f"'{each}'" for each in sorted(packs))
+    log.warning(
+        "the curves of %d runs that ended are lost, in part or whole; to train them anew: "
+        'raysweep run FILE --again "pack_id in (%s)"',
+        *(inside.num_rows, listed),
+    )
+
+
+def _scan(
+    files: Files, folder: str, most_bytes: int | None = None
+) -> tuple[dict[str, pa.Schema], list[DamagedFile]]:
+    """Reads the Parquet files of a folder: schema of each that is whole, error of each other one.
+
+    Args:
+        files: The sweep's folder.
+        folder: Name of the folder below it.
+        most_bytes: Size of all files above which only their footers are read.
+    """
+    infos = files.infos(folder, ".parquet")
+    whole = most_bytes is None or sum(each.size for each in infos) <= most_bytes
+
+    def read(name: str) -> pa.Schema | DamagedFile | None:
+        try:
+            return files.check(name) if whole else files.read_schema(name)
+        except DamagedFile as error:
+            return error
+        except FileNotFoundError:
+            return None  # merged, or replaced, meanwhile
+
+    names = [each.name for each in infos]
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        found = dict(zip(names, pool.map(read, names), strict=True))
+    damages = [each for each in found.values() if isinstance(each, DamagedFile)]
+    return {name: each for name, each in found.items() if isinstance(each, pa.Schema)}, damages
+
+
+def read_checkpoint(files: Files, pack_id: str, states: bool) -> None:
+    """Reads the checkpoint of a pack.
+
+    Args:
+        files: The sweep's folder.
+        pack_id: Id of the pack.
+        states: Whether to read the state besides the manifest.
+
+    Raises:
+        DamagedFile: If it is not what was written.
+    """
+    checkpoint = Checkpoints(files, pack_id)
+    manifest = checkpoint.manifest()
+    if states and manifest is not None and manifest.step > 0:
+        checkpoint.state_bytes(manifest)
+
+
+def _raised(action: Callable[..., Any], *arguments: Any) -> list[DamagedFile]:
+    """The error of a file that is damaged, if the action ends with one."""
+    try:
+        action(*arguments)
+    except DamagedFile as error:
+        return [error]
+    return []

@@ -1,0 +1,179 @@
+"""Damaged results are set aside and named, and their runs are trained anew; nothing is removed."""
+
+from pathlib import Path
+
+import pytest
+from store_helpers import flipped
+
+import raysweep
+from raysweep.cli import main
+from raysweep.errors import DamagedFile
+from raysweep.spec.read import read_spec
+from raysweep.store import curve_files
+from raysweep.store.store import SweepStore
+
+SWEEP = {
+    "name": "harmed",
+    "tasks": {"walk": {"task": "toy"}},
+    "estimators": {"ST": {"estimator": "straight_through"}},
+    "training": {"lr": [0.1, 0.3]},
+    "seeds": 3,
+    "resources": {"pack": 2},
+}
+ADVICE = "run the sweep file again: it sets the file aside"
+
+
+def run(folder):
+    return raysweep.run(SWEEP, store=folder, inline=True)
+
+
+@pytest.fixture
+def ran(tmp_path):
+    """A finished sweep's store: six runs in three packs."""
+    return run(tmp_path).store
+
+
+def values(store):
+    return {row["run_id"]: row["metric.train_loss"] for row in store.runs().to_pylist()}
+
+
+def damage(store, folder):
+    """Flips a bit in a file of a folder; its name."""
+    name = store.files.names(folder, ".parquet")[0]
+    Path(store.files.path(name)).write_bytes(flipped(store.files.read(name), 8000))
+    return name
+
+
+def test_rows_that_are_damaged_are_set_aside_and_their_runs_train_anew(ran, tmp_path, caplog):
+    whole, name = values(ran), damage(ran, "runs")
+    assert values(run(tmp_path).store) == whole
+    assert ran.files.names("damaged/runs") == [f"damaged/{name}"]
+    assert f"{name} is damaged and is kept as damaged/{name}; the runs in it" in caplog.text
+
+
+def test_runs_that_train_anew_have_each_row_of_their_curves_once(ran, tmp_path):
+    before = ran.curves().num_rows
+    damage(ran, "runs")
+    assert run(tmp_path).store.curves().num_rows == before
+
+
+def test_a_file_that_is_damaged_twice_is_kept_twice(ran, tmp_path):
+    for _ in range(2):
+        damage(ran, "runs")
+        run(tmp_path)
+    assert len(ran.files.names("damaged/runs")) == 2
+
+
+def test_curves_that_are_damaged_are_set_aside_and_the_way_to_train_anew_is_said(
+    ran, tmp_path, caplog
+):
+    whole, name = values(ran), damage(ran, "curves")
+    pack_id = name.removeprefix("curves/").partition("-")[0]
+    results = run(tmp_path)
+    assert values(results.store) == whole
+    assert ran.files.exists(f"damaged/{name}")
+    assert "the curves of 2 runs that ended are lost" in caplog.text
+    assert f"raysweep run FILE --again \"pack_id in ('{pack_id}')\"" in caplog.text
+    assert len(set(results.curves()["run_id"].to_pylist())) == 4
+
+
+@pytest.mark.parametrize("command", ["status", "table", "sql", "plan"])
+def test_reading_commands_name_the_file_in_one_line_and_change_nothing(
+    ran, tmp_path, command, capsys
+):
+    name = damage(ran, "runs")
+    spec = tmp_path / "harmed.yaml"
+    spec.write_bytes(ran.files.read("sweep.yaml"))
+    words = [command, str(spec) if command == "plan" else "harmed"]
+    words += ["select * from runs"] if command == "sql" else []
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--store", str(tmp_path)])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 1
+    assert name in line
+    assert ADVICE in line
+    assert ran.files.exists(name)
+
+
+def test_a_damaged_sweep_can_be_removed(ran, tmp_path, capsys):
+    damage(ran, "runs")
+    with pytest.raises(SystemExit) as ended:
+        main(["rm", "harmed", "--yes", "--store", str(tmp_path)])
+    assert ended.value.code == 0
+    assert not Path(ran.files.root).exists()
+
+
+@pytest.mark.parametrize("folder", ["attempts", "decisions"])
+def test_other_tables_that_are_damaged_are_set_aside(ran, tmp_path, folder):
+    ran.files.write(f"{folder}/00000000.parquet", b"PAR1 and no more")
+    run(tmp_path)
+    assert ran.files.names(f"damaged/{folder}") == [f"damaged/{folder}/00000000.parquet"]
+
+
+@pytest.mark.parametrize("data", [b"", b"null", b"[]", b"3", b"[" * 100_000, b"\xff", b"{}"])
+@pytest.mark.parametrize("name", ["spec.json", "merging/plan.json"])
+def test_json_of_another_shape_is_named_in_one_line_and_mended(ran, tmp_path, name, data):
+    ran.files.write(name, data)
+    with pytest.raises(DamagedFile, match=f"{name}: expected .* as raysweep writes it, got: "):
+        raysweep.open(tmp_path, "harmed").runs()
+    assert len(values(run(tmp_path).store)) == 6
+
+
+@pytest.mark.parametrize("data", [b"", b"null", b"[]", b"[" * 100_000, b"{}"])
+def test_a_manifest_of_another_shape_is_set_aside(ran, tmp_path, data):
+    ran.files.write("checkpoints/0123456789abcdef/manifest.json", data)
+    run(tmp_path)
+    assert ran.files.exists("damaged/checkpoints/0123456789abcdef/manifest.json")
+    assert ran.files.folders("checkpoints") == []
+
+
+# Curves that nothing owns.
+
+
+def orphan(store, pack_id):
+    """Copies curves to a pack that is not in the store."""
+    name = store.files.names("curves", ".parquet")[0]
+    copy = f"curves/{pack_id}-5.parquet"
+    store.files.write(copy, store.files.read(name))
+    return copy
+
+
+def test_curves_of_a_pack_without_rows_or_checkpoint_are_removed(ran):
+    names = ran.files.names("curves", ".parquet")
+    orphan(ran, "0123456789abcdef")
+    assert curve_files.remove_orphans(ran.files) == 1
+    assert ran.files.names("curves", ".parquet") == names
+
+
+def test_curves_of_a_pack_in_flight_stay(ran):
+    name = orphan(ran, "0123456789abcdef")
+    ran.files.write("checkpoints/0123456789abcdef/manifest.json", b"{}")
+    assert curve_files.remove_orphans(ran.files) == 0
+    assert ran.files.exists(name)
+
+
+def test_curves_of_packs_whose_rows_were_merged_stay(ran):
+    rows = ran.runs()
+    for name in ran.files.names("runs", ".parquet"):
+        ran.files.remove(name)
+    ran.files.write_table("runs/0123456789abcdef.parquet", rows)
+    assert curve_files.remove_orphans(ran.files) == 0
+
+
+def test_files_of_curves_with_other_names_stay(ran):
+    ran.files.write("curves/mine.parquet", ran.files.read(ran.files.names("curves")[0]))
+    assert curve_files.remove_orphans(ran.files) == 0
+
+
+def test_an_older_file_is_read_whole_before_a_session(tmp_path):
+    store = SweepStore(str(tmp_path), "harmed")
+    store.prepare(read_spec(SWEEP))
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    Path(store.files.path("runs")).mkdir()
+    path = Path(store.files.path("runs/0123456789abcdef.parquet"))
+    pq.write_table(pa.table({"run_id": ["a" * 16] * 1000}), path, compression="zstd")
+    path.write_bytes(path.read_bytes()[:8] + b"\xff" * 8 + path.read_bytes()[16:])
+    store.prepare(read_spec(SWEEP))
+    assert store.files.exists("damaged/runs/0123456789abcdef.parquet")
