@@ -7,6 +7,7 @@ killed process began. So a run is there with its row, or it is gone, and never h
 import dataclasses
 import re
 from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,7 +15,9 @@ import pyarrow.compute as pc
 from raysweep.store import compaction, handover
 from raysweep.store.damage import damaged
 from raysweep.store.files import Files
-from raysweep.store.store import SweepStore
+
+if TYPE_CHECKING:
+    from raysweep.store.store import SweepStore
 
 PLAN = "removing/plan.parquet"
 COLUMNS = pa.schema([("kind", pa.string()), ("id", pa.string())])
@@ -37,7 +40,7 @@ class Removal:
 
 
 def remove_runs(
-    store: SweepStore, run_ids: Collection[str], packs: Collection[str] = ()
+    store: "SweepStore", run_ids: Collection[str], packs: Collection[str] = ()
 ) -> Removal:
     """Removes ended runs, and whole packs in flight; for one driver at a time, under its lease.
 
@@ -75,6 +78,7 @@ def end(files: Files) -> None:
     if not files.exists(PLAN):
         return
     plan = _read(files)
+    compaction.end(files)  # merged rows that wait would bring those back that go
     for pack_id in sorted(plan.packs):
         handover.forget(files, pack_id)
     for name in files.names("attempts", ".parquet"):

@@ -11,7 +11,7 @@ import pyarrow.dataset as pads
 
 from raysweep.errors import SpecError, nearest
 from raysweep.spec.model import NAME, Spec
-from raysweep.store import compaction, integrity, parquet, schema
+from raysweep.store import compaction, integrity, parquet, removal, schema
 from raysweep.store.constants import constants
 from raysweep.store.curve_files import remove_orphans
 from raysweep.store.digest_check import DigestCheck
@@ -95,7 +95,12 @@ class SweepStore:
         return Spec.from_json(data)
 
     def compact(self) -> tuple[int, int]:
-        """Merges small files of rows; how many there were, and are. For one driver at a time."""
+        """Merges small files of rows; how many there were, and are. For one driver at a time.
+
+        Raises:
+            StoreError: If a file cannot be read or written, or is damaged.
+        """
+        removal.end(self.files)
         before = len(self._names("runs"))
         for _ in compaction.merges(self.files):
             pass
