@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.store import compaction, handover
+from raysweep.store.checkpoints import Checkpoints
 from raysweep.store.damage import damaged
 from raysweep.store.files import Files
 
@@ -63,6 +64,9 @@ def remove_runs(
     left, right = (
         set(rows.filter(each)["configuration_id"].to_pylist()) for each in (gone, pc.invert(gone))
     )
+    for pack_id in packs:
+        manifest = Checkpoints(store.files, pack_id).manifest()
+        left |= {run.configuration_id for run in manifest.pack.runs} if manifest else set()
     plan = Removal(runs, frozenset(packs), frozenset(left - right - {None}))
     store.files.write_table(PLAN, _table(plan))
     end(store.files)

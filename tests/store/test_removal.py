@@ -3,7 +3,11 @@
 import pytest
 from store_helpers import aged, cut_merge, fill, ids
 
+from raysweep.plan import PlannedRun, make_pack
 from raysweep.store import compaction, removal
+from raysweep.store.checkpoints import Checkpoints, Manifest
+from raysweep.store.decisions import Decisions
+from raysweep.verdicts import Decision
 
 
 @pytest.fixture
@@ -35,3 +39,17 @@ def test_a_compaction_first_ends_a_removal(store):
     assert store.compact() == (5, 1)
     assert ids(store) == left
     assert not store.files.exists(removal.PLAN)
+
+
+def test_decisions_of_configurations_in_flight_alone_go_with_their_pack(store):
+    ended = store.runs()["configuration_id"][0].as_py()
+    ids_in_flight = {"a" * 16: "b" * 16, "c" * 16: ended}
+    planned = [PlannedRun(run, own, 0, "t", "e", {}) for run, own in ids_in_flight.items()]
+    pack = make_pack("toy", "straight_through", planned)
+    manifest = Manifest(pack, 0, tuple(ids_in_flight), (), 0, 0.0, "2026-01-01")
+    Checkpoints(store.files, pack.pack_id).write(manifest, None)
+    judged = [Decision(own, 5, 1.0, False, False) for own in ids_in_flight.values()]
+    Decisions(store.files).write(judged, "train_loss")
+    removal.remove_runs(store, [], [pack.pack_id])
+    (name,) = store.files.names("decisions")
+    assert store.files.read_table(name)["configuration_id"].to_pylist() == [ended]
