@@ -151,6 +151,9 @@ class Counterparts:
 
     def _options(self, settings: Mapping[str, Value]) -> dict[str, list["_Option"]] | None:
         """The values that each setting may have now; None if one may have none."""
+        decisive = self.arm.decisive
+        if not all(domain.contains(settings.get(key)) for key, domain in decisive.items()):
+            return None
         found = {}
         for key, domain in self.arm.space.items():
             value, default = settings.get(key), self.arm.defaults[key]

@@ -65,6 +65,16 @@ class TooManyFailures(RaysweepError):
     """More runs failed than the sweep file allows."""
 
 
+MEMORY_TEXTS = ("out of memory", "can't allocate memory", "cannot allocate memory")
+
+
+def is_memory_error(error: BaseException) -> bool:
+    """Whether memory ran out: Python's, the machine's or a device's, as torch reports it."""
+    return isinstance(error, MemoryError) or any(
+        text in str(error).lower() for text in MEMORY_TEXTS
+    )
+
+
 class Stopped(KeyboardInterrupt):
     """A signal ended the session before anything trained."""
 

@@ -9,15 +9,14 @@ from raysweep.blocked import is_blocked
 from raysweep.errors import SpecError, StoreError, TooManyFailures
 from raysweep.failures import FATAL, Failure, Recovery, RunFailed
 from raysweep.pack_queue import PackQueue
-from raysweep.plan import Member, Pack, PackSize, cut, make_pack
+from raysweep.plan import Member, Pack, PackSize, PlannedRun, cut, make_pack
 from raysweep.runs import Ended, Runs, one_row_each
 from raysweep.search.allowance import Allowance
 from raysweep.search.arm_search import ArmSearch, Began
 from raysweep.search.kept import Kept
 from raysweep.search.prior import learn
 from raysweep.spec.model import Spec
-from raysweep.store import checkpoints, handover, repair, schema
-from raysweep.store.checkpoints import Checkpoints
+from raysweep.store import checkpoints, leftovers, repair, schema
 from raysweep.store.store import SweepStore
 from raysweep.store.unfinished import UnfinishedRows
 from raysweep.verdicts import Verdicts
@@ -203,7 +202,8 @@ class Schedule:
                 return  # the lease says why the session ends
             kind = "lost"  # the worker did not see its driver, which was suspended
         if kind in FATAL:
-            self.fatal = SpecError(error) if kind == "setup" else StoreError(error)
+            found_fault = SpecError(error) if kind == "setup" else StoreError(error)
+            self.fatal = self.fatal or found_fault
             return
         found = self._recovery.recover(pack, kind, about)
         if isinstance(found, RunFailed):
@@ -231,7 +231,7 @@ class Schedule:
             if ended.status == "failed" and run_id in self.planned
         )
         if most is not None and failed > most * total:
-            self.fatal = TooManyFailures(
+            self.fatal = self.fatal or TooManyFailures(
                 f"stopped: {failed} of {total} runs failed, more than "
                 f"resources.max_failed_fraction {most:g} allows; find the cause with 'raysweep "
                 f"status {self.spec.name} --failed' and run the same command again"
@@ -243,18 +243,21 @@ class Schedule:
         metrics = [f"metric.{name}" for name in self._metrics]
         narrow = [
             *("run_id", "status", "attempts", "error", "steps", "steps_executed", "seconds"),
-            *("pack_id", *metrics),
+            *("pack_id", "configuration_id", *metrics),
         ]
         stored = self.store.read(dataset, narrow).to_pylist()
         rows = one_row_each(stored)
         self._repeated = len(rows) < len(stored)
         self._note_ended(rows)
         self._packs_of_rows = {row["pack_id"] for row in rows}
+        stopped = {row["configuration_id"] for row in rows if row["status"] == "stopped"}
         for row in rows:
             if row["status"] == "failed":
                 self.failures[row["run_id"]] = row["attempts"]
                 self.executed[row["run_id"]] = row["steps_executed"] or 0
-                if self.retry_failed or row["attempts"] < self.spec.resources.max_failures:
+                # With a seed that was stopped its configuration is closed: nothing would try it.
+                retry = self.retry_failed and row["configuration_id"] not in stopped
+                if retry or row["attempts"] < self.spec.resources.max_failures:
                     del self.ended[row["run_id"]]
         if self.spec.search.sampler == "grid":
             return []
@@ -341,7 +344,8 @@ class Schedule:
     def _tell_lost(self, run_ids: Sequence[str]) -> None:
         """Tells the judge of runs that failed for good: nothing can come of their siblings."""
         for run_id in run_ids:
-            if self.judge and self.failures.get(run_id, 0) >= self.spec.resources.max_failures:
+            lost = self.failures.get(run_id, 0) >= self.spec.resources.max_failures
+            if self.judge and lost and run_id in self.ended:  # else it is tried again
                 self.judge.lost(run_id)
 
     def _adopt(self, manifests: list[checkpoints.Manifest]) -> set[str]:
@@ -363,27 +367,18 @@ class Schedule:
 
     def drop_ended_checkpoints(self) -> None:
         """Removes checkpoints that nothing will resume from; for the driver, under its lease."""
-        begun = {manifest.pack.pack_id for manifest in self._manifests}
-        resuming = begun & {pack.pack_id for pack in self.queue}
-        for pack_id in self.store.files.folders("checkpoints"):
-            if pack_id in resuming:
-                continue
-            if pack_id in self._packs_of_rows:
-                Checkpoints(self.store.files, pack_id).remove()
-            else:  # its runs train in other packs, or not at all
-                handover.forget(self.store.files, pack_id)
+        packs = list(self.queue)
+        leftovers.drop(self.store.files, self._manifests, packs, self.ended, self._packs_of_rows)
 
     def _with_history(self, pack: Pack) -> Pack:
-        """The pack, whose runs know of their failed attempts."""
-        runs = tuple(
-            dataclasses.replace(
-                run,
-                failures=self.failures.get(run.run_id, 0),
-                executed=max(run.executed, self.executed.get(run.run_id, 0)),
-            )
-            for run in pack.runs
-        )
-        return dataclasses.replace(pack, runs=runs)
+        """The pack as the sweep file has its runs now, which know of their failed attempts."""
+        runs = (self._planned_run(run) for run in pack.runs)
+        return dataclasses.replace(pack, runs=tuple(runs))
+
+    def _planned_run(self, run: PlannedRun) -> PlannedRun:
+        failures = self.failures.get(run.run_id, 0)
+        executed = max(run.executed, self.executed.get(run.run_id, 0))
+        return self.planned[run.run_id].planned(failures, executed)
 
     def _cut(self, members: Iterable[Member], leave_out: Collection[str] = ()) -> None:
         def missing(member: Member) -> bool:

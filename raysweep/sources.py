@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 OWN = ("estimators", "tasks")
+_Stamp = tuple[int, int]  # time of the last change, and size
 JOINT = "+"  # between the task's digest and the estimator's
 _UNREADABLE = (OSError, SyntaxError, ValueError, tokenize.TokenError)
 
@@ -36,29 +37,61 @@ def code(task_module: str, estimator_module: str) -> str | None:
 
 def source_digest(module: str) -> str | None:
     """The first 12 hexadecimal digits of the SHA-256 of a module's source and what it imports."""
-    try:
-        sources = _sources(module)
-    except _UNREADABLE:
-        return None
-    if module not in sources:
-        return None
-    text = "".join(f"{name}\n{sources[name]}\n" for name in sorted(sources))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    known = _known(module)
+    if not known.is_current:
+        _known.cache_clear()
+        known = _known(module)
+    return known.digest
 
 
-def _sources(module: str) -> dict[str, str]:
-    """The normalised text of the module and of those that it imports, by name."""
-    followed = _Followed(module)
-    found: dict[str, str] = {}
-    waiting = [module]
-    while waiting:
-        name = waiting.pop()
-        path = module_path(name) if name not in found and followed.has(name) else None
-        if path is not None:
-            parsed = _parsed(path)
-            found[name] = parsed.text
-            waiting += parsed.imports(name, followed)
-    return found
+@functools.cache
+def _known(module: str) -> "_Digest":
+    return _Digest(module)
+
+
+class _Digest:
+    """A digest, and the files that it was made of.
+
+    Args:
+        module: The module that defines the class.
+    """
+
+    def __init__(self, module: str) -> None:
+        self.module, self.path = module, module_path(module)
+        self.files: dict[Path, _Stamp] = {}
+        try:
+            sources = self._sources(module)
+        except _UNREADABLE:
+            sources = {}
+        self.digest = None
+        if module in sources:
+            text = "".join(f"{name}\n{sources[name]}\n" for name in sorted(sources))
+            self.digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the module is still that file, and no file has changed since."""
+        try:
+            return module_path(self.module) == self.path and all(
+                _stamp(path) == stamp for path, stamp in self.files.items()
+            )
+        except OSError:
+            return False
+
+    def _sources(self, module: str) -> dict[str, str]:
+        """The normalised text of the module and of those that it imports, by name."""
+        followed = _Followed(module)
+        found: dict[str, str] = {}
+        waiting = [module]
+        while waiting:
+            name = waiting.pop()
+            path = module_path(name) if name not in found and followed.has(name) else None
+            if path is not None:
+                self.files[path] = _stamp(path)
+                parsed = _parse(path, self.files[path])
+                found[name] = parsed.text
+                waiting += parsed.imports(name, followed)
+        return found
 
 
 class _Followed:
@@ -111,13 +144,13 @@ def module_path(name: str) -> Path | None:
     return None
 
 
-def _parsed(path: Path) -> "_Parsed":
+def _stamp(path: Path) -> _Stamp:
     about = path.stat()
-    return _parse(path, about.st_mtime_ns, about.st_size)
+    return about.st_mtime_ns, about.st_size
 
 
 @functools.lru_cache(maxsize=1024)
-def _parse(path: Path, _changed: int, _size: int) -> "_Parsed":
+def _parse(path: Path, _changed: _Stamp) -> "_Parsed":
     return _Parsed(path)
 
 
@@ -178,7 +211,7 @@ def _defining(module: str, wanted: str) -> str:
         path = module_path(module)
         if path is None or path.name != "__init__.py":
             return module
-        source = _parsed(path).source_of(module, wanted)
+        source = _parse(path, _stamp(path)).source_of(module, wanted)
         if source is None:
             return module
         module, wanted = source

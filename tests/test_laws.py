@@ -142,5 +142,4 @@ def test_any_edits_between_sittings_end_in_the_rows_of_an_undisturbed_sweep(one,
         for rows, width in ((metrics(found), 1), (curves(found), 2)):
             keys = [row[:width] for row in rows]
             assert len(keys) == len(set(keys))
-        assert found.store.files.folders("checkpoints") == []
         assert missing(here, one) == set()

@@ -1,5 +1,7 @@
 """Commands that change a store: run, plan what would run, delete."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -108,10 +110,9 @@ def plan(spec: Path, store: str | None, smoke: bool, changes: tuple[str, ...]) -
 def compact(sweep: str, store: str | None) -> int:
     """Merge the many small files of rows that a large sweep leaves into few."""
     from raysweep.results.results import Results
-    from raysweep.store.lease import Lease
 
     found = Results(store_of(store), sweep).store
-    with Lease(found.files):
+    with held(found):
         before, after = found.compact()
     show(f"{before} files of rows, now {after}, in {found.uri}")
     return 0
@@ -125,7 +126,6 @@ def compact(sweep: str, store: str | None) -> int:
 def rm(sweep: str, store: str | None, where: str | None, yes: bool) -> int:
     """Delete a sweep with all its results, or some of its runs."""
     from raysweep.results.results import Results
-    from raysweep.store.lease import Lease
 
     found = Results(store_of(store), sweep)
     if where is not None:
@@ -134,10 +134,21 @@ def rm(sweep: str, store: str | None, where: str | None, yes: bool) -> int:
     if not yes and not click.confirm(f"Delete {runs} runs of {sweep} in {found.store.uri}?"):
         show("nothing deleted", err=True)
         return 1
-    with Lease(found.store.files):
+    with held(found.store):
         found.store.remove()
     show(f"deleted {found.store.uri}")
     return 0
+
+
+@contextlib.contextmanager
+def held(store: Any) -> Iterator[None]:
+    """Holds a sweep for a command that changes it: the lease is looked at before each write."""
+    from raysweep.store.lease import Lease
+    from raysweep.store.retry import Patience
+
+    with Lease(store.files) as lease:
+        store.files = store.files.with_patience(Patience(lease.check))
+        yield
 
 
 def _count(store: Any) -> int | str:
@@ -152,7 +163,6 @@ def _rm_runs(results: Any, where: str, yes: bool) -> int:
     """Deletes the runs that meet a condition."""
     from raysweep.again import remove_for_good
     from raysweep.results.query import matching
-    from raysweep.store.lease import Lease
 
     store = results.store
     dataset = store.dataset("runs")
@@ -161,7 +171,7 @@ def _rm_runs(results: Any, where: str, yes: bool) -> int:
     if not yes and not click.confirm(f"Delete {which}?"):
         show("nothing deleted", err=True)
         return 1
-    with Lease(store.files):
+    with held(store):
         remove_for_good(store, met)
     show(f"deleted {which}")
     return 0

@@ -13,9 +13,10 @@ from raysweep import registry
 from raysweep.engine.curves import CurveWriter, Means
 from raysweep.engine.machine import device_of, machine
 from raysweep.engine.replicas import assemble
-from raysweep.errors import SpecError, StoreError
+from raysweep.errors import SpecError, StoreError, is_memory_error
 from raysweep.pauses import Pauses
 from raysweep.plan import Pack, PlannedRun
+from raysweep.space import coerce
 from raysweep.spec.options import EarlyStopping
 from raysweep.store.checkpoints import Checkpoints, Manifest, Pace
 from raysweep.store.retry import Patience
@@ -126,11 +127,27 @@ class PackLoop:
     def _first(self, manifest: Manifest | None) -> list[PlannedRun]:
         """The runs to begin with: those of the state to load, or of a pack without one its own."""
         if manifest is not None and manifest.step > 0:
-            return list(manifest.runs_of_state)
+            return [self._with_present_settings(run) for run in manifest.runs_of_state]
         wanted = {run.run_id: run for run in self.pack.runs}
         return [
             wanted[each] for each in (manifest.active if manifest else wanted) if each in wanted
         ]
+
+    def _with_present_settings(self, run: PlannedRun) -> PlannedRun:
+        """A run as it was saved, with the settings that are declared now.
+
+        Its identity leaves out settings at their defaults, which may have come or gone since.
+        """
+        family = registry.task(self.pack.task).family
+        declared = {
+            **registry.task_settings(self.pack.task),
+            **registry.estimator_settings(family, self.pack.estimator),
+        }
+        settings = {
+            key: run.settings.get(key, coerce(setting.default, setting.type))
+            for key, setting in declared.items()
+        }
+        return dataclasses.replace(run, settings=settings)
 
     def _restore(self, manifest: Manifest) -> None:
         """Loads the state of the runs that it was saved with, then drops those that left.
@@ -147,9 +164,11 @@ class PackLoop:
             keep = [run.run_id in wanted for run in self.active]
             if not all(keep):
                 self._select(torch.tensor(keep, device=self.device))
-        except (StoreError, torch.OutOfMemoryError, MemoryError):
+        except StoreError:
             raise
         except Exception as error:
+            if is_memory_error(error) or "CUDA error" in str(error):
+                raise  # the machine's fault: the checkpoint is good
             raise CannotRestore(f"{type(error).__name__}: {error}") from error
         self.active = [wanted[run.run_id] for run in self.active if run.run_id in wanted]
 

@@ -81,7 +81,7 @@ class RayWatch:
         while not self._quiet.is_set():
             try:
                 alive = probe()
-            except OSError:
+            except Exception:  # noqa: BLE001 - no answer, whatever the reason
                 alive = None
             if self._quiet.is_set():
                 return

@@ -11,7 +11,7 @@ import torch
 
 from raysweep.engine.machine import device_of, machine
 from raysweep.engine.pack import CannotRestore, Job, PackLoop
-from raysweep.errors import DamagedFile, RaysweepError, StoreError
+from raysweep.errors import DamagedFile, RaysweepError, StoreError, is_memory_error
 from raysweep.foreign_text import MAX_ERROR, recorded
 from raysweep.plan import Pack
 from raysweep.store.rows import utc_now
@@ -122,7 +122,7 @@ def _kind(error: BaseException) -> str:
         return "store"
     if isinstance(error, RaysweepError):
         return "setup"
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    if is_memory_error(error):
         return "memory"
     return "run"
 

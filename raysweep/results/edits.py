@@ -68,10 +68,12 @@ def _differs(spec: Spec, store: SweepStore, *, code: bool = True) -> bool:
     rows = store.counted(MADE_BY[: 4 if code else 3])
     names = rows.column_names
     found = rows.unify_dictionaries().group_by(names).aggregate([]).to_pylist()
-    if any(row.get("definition") not in {arm.definition for arm in spec.arms} for row in found):
+    definitions = {arm.definition for arm in spec.arms}
+    if any(row.get("definition") not in definitions for row in found):
         return True
     codes = [row for row in found if row.get("code") is not None]
-    return bool(codes) and any(row["code"] != _codes(spec).get(_program(row)) for row in codes)
+    present = _codes(spec) if codes else {}
+    return any(row["code"] != present.get(_program(row)) for row in codes)
 
 
 def _program(row: dict[str, str]) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from raysweep.defaults import Change
 from raysweep.identity import canonical_json
 from raysweep.space import Conditional, Domain, Fixed, Plain, Range, Value, plain, same
-from raysweep.spec.model import Arm
+from raysweep.spec.model import Arm, Spec
 from raysweep.store import schema
 
 Places = NDArray[np.int64]
@@ -44,6 +44,7 @@ class EndedRuns:
     """
 
     outdated: Mapping[Change, int]  # defaults that runs, which are not among these, had
+    compared_with: Spec | None = None  # whose former defaults no row has
 
     def __init__(
         self,
@@ -218,6 +219,7 @@ class _Program:
     def __init__(self, runs: EndedRuns, places: Places) -> None:
         self.runs, self.places = runs, places
         self._columns: dict[str, _Column] = {}
+        self._known: dict[str | None, list[dict[str, Any]]] = {}
 
     @functools.cached_property
     def _definitions(self) -> dict[str | None, Mask]:
@@ -238,11 +240,19 @@ class _Program:
             if definition == arm.definition:
                 held |= own & self._in_space(arm)
             else:
-                for at in np.flatnonzero(own).tolist():
+                for at, settings in zip(
+                    np.flatnonzero(own).tolist(), self._settings(definition), strict=True
+                ):
                     place = int(self.places[at])
-                    settings = self.runs.settings(place)
                     held[at] = arm.locate(self.runs.ids[place], settings) is not None
         return self.places[held]
+
+    def _settings(self, definition: str | None) -> list[dict[str, Any]]:
+        """The settings of the configurations of a definition, which every arm asks for."""
+        if definition not in self._known:
+            own = self.places[self._definitions[definition]]
+            self._known[definition] = self.runs.settings_of(self.runs.first[own])
+        return self._known[definition]
 
     def _in_space(self, arm: Arm) -> Mask:
         inside = np.ones(len(self.places), bool)

@@ -31,10 +31,10 @@ class Outdated:
 def without_outdated(spec: Spec, runs: EndedRuns) -> EndedRuns:
     """The runs less those that are outdated, which its `outdated` counts."""
     found = outdated(spec, runs)
-    if not found.rows.any():
-        return runs
     kept = runs.keep(~found.rows)
-    kept.outdated = found.counts
+    if kept is not runs:
+        kept.outdated = found.counts
+    kept.compared_with = spec
     return kept
 
 
@@ -45,6 +45,8 @@ def outdated(spec: Spec, runs: EndedRuns) -> Outdated:
     the others each configuration is looked at once.
     """
     rows = np.zeros(len(runs.codes), bool)
+    if runs.compared_with is spec:
+        return Outdated(rows, {})
     counts: collections.Counter[Change] = collections.Counter()
     strange = np.flatnonzero(_strange(spec, runs))
     if not len(strange):

@@ -79,6 +79,15 @@ class Arm:
         """The points of the space."""
         return Points(self.space)
 
+    @functools.cached_property
+    def decisive(self) -> Mapping[str, Fixed]:
+        """The settings that have one value, which is not their default: most others lack one."""
+        return {
+            key: domain
+            for key, domain in self.space.items()
+            if isinstance(domain, Fixed) and not space.same(domain.value, self.defaults[key])
+        }
+
     @property
     def searched(self) -> Mapping[str, Choice | Range]:
         """The settings with more than one value where they apply, after those that decide it."""
@@ -171,6 +180,8 @@ class Arm:
 
         A setting that was declared after the configuration ran has no value: it had its default.
         """
+        if not all(domain.contains(settings.get(key)) for key, domain in self.decisive.items()):
+            return None
         given = {key: settings.get(key) for key in self.space}
         filled = {
             key: self.defaults[key] if value is None else value for key, value in given.items()

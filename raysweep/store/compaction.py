@@ -152,7 +152,10 @@ def end(files: Files) -> None:
         _end_unplanned(files)
         return
     present = files.names("runs", ".parquet")
-    if _is_whole(files, merge, ROWS, present) or _is_whole(files, merge, merge.target, present):
+    waits = _is_whole(files, merge, ROWS, present)
+    if waits or _is_whole(files, merge, merge.target, present):
+        if not waits and files.exists(ROWS):  # a copy that was cut off once the target was whole
+            set_aside(files, ROWS)
         for _ in _move(files, merge):
             pass
     elif {*merge.sources} <= {*present}:
@@ -235,7 +238,7 @@ def _merge(files: Files, rows: Sequence[pa.Table], sources: Sequence[str]) -> It
 
 
 def _move(files: Files, merge: Merge) -> Iterator[None]:
-    """Puts the merged rows, which are whole, in place of their sources."""
+    """Puts the merged rows in place of their sources: they wait and are whole, or were moved."""
     for name in merge.sources:
         files.remove(name)
         yield

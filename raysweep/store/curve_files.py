@@ -1,24 +1,37 @@
 """The files of curves: `curves/<pack_id>-<first step>.parquet`, and those that nothing owns."""
 
+import logging
 import re
 
 from raysweep.store import compaction, parquet
+from raysweep.store.damage import set_aside
 from raysweep.store.files import Files
 
 _NAME = re.compile(r"curves/([0-9a-f]{16})-\d+\.parquet")
 
+log = logging.getLogger("raysweep")
 
-def remove_orphans(files: Files) -> int:
-    """Removes the curves of packs that have neither rows nor a checkpoint; how many files.
 
-    For the driver, under its lease.
+def set_orphans_aside(files: Files) -> int:
+    """Moves the curves of packs that have neither rows nor a checkpoint below `damaged/`.
+
+    Rows that were set aside, or are not seen yet, may come back. For the driver, under its lease.
 
     Args:
         files: The sweep's folder.
+
+    Returns:
+        The number of files.
     """
     found = orphans(files)
     for name in found:
-        files.remove(name)
+        set_aside(files, name)
+    if found:
+        log.warning(
+            "%d files of curves belong to packs that have neither rows nor a checkpoint; they are "
+            "kept in %s",
+            *(len(found), files.path("damaged/curves")),
+        )
     return len(found)
 
 

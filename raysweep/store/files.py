@@ -332,6 +332,12 @@ class Files:
         try:
             return parse(data)
         except Exception as error:  # damaged bytes may raise anything
+            if isinstance(error, MemoryError) and parquet.is_whole(data):
+                raise StoreError(
+                    f"cannot read {self.path(name)}: expected memory for its "
+                    f"{len(data) / 2**20:.0f} MiB, got: out of memory; free some and run the same "
+                    "command again"
+                ) from error
             raise self.damaged(name, f"a whole Parquet file, got: {reason_of(error)}") from error
 
     def damaged(self, name: str, reason: str) -> DamagedFile:

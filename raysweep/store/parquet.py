@@ -62,6 +62,14 @@ def has_digest(data: bytes) -> bool:
     return True
 
 
+def is_whole(data: bytes) -> bool:
+    """Whether the content has a digest, which is its own: whatever fails then, it is no damage."""
+    try:
+        return has_digest(data)
+    except Exception:  # noqa: BLE001 - damaged bytes may raise anything
+        return False
+
+
 def table_of(data: bytes) -> pa.Table:
     """The table in a file's content, its digest checked.
 

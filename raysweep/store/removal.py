@@ -7,14 +7,18 @@ killed process began. So a run is there with its row, or it is gone, and never h
 import dataclasses
 import re
 from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.store import compaction, handover
+from raysweep.store.checkpoints import Checkpoints
 from raysweep.store.damage import damaged
 from raysweep.store.files import Files
-from raysweep.store.store import SweepStore
+
+if TYPE_CHECKING:
+    from raysweep.store.store import SweepStore
 
 PLAN = "removing/plan.parquet"
 COLUMNS = pa.schema([("kind", pa.string()), ("id", pa.string())])
@@ -37,7 +41,7 @@ class Removal:
 
 
 def remove_runs(
-    store: SweepStore, run_ids: Collection[str], packs: Collection[str] = ()
+    store: "SweepStore", run_ids: Collection[str], packs: Collection[str] = ()
 ) -> Removal:
     """Removes ended runs, and whole packs in flight; for one driver at a time, under its lease.
 
@@ -60,6 +64,9 @@ def remove_runs(
     left, right = (
         set(rows.filter(each)["configuration_id"].to_pylist()) for each in (gone, pc.invert(gone))
     )
+    for pack_id in packs:
+        manifest = Checkpoints(store.files, pack_id).manifest()
+        left |= {run.configuration_id for run in manifest.pack.runs} if manifest else set()
     plan = Removal(runs, frozenset(packs), frozenset(left - right - {None}))
     store.files.write_table(PLAN, _table(plan))
     end(store.files)
@@ -75,6 +82,7 @@ def end(files: Files) -> None:
     if not files.exists(PLAN):
         return
     plan = _read(files)
+    compaction.end(files)  # merged rows that wait would bring those back that go
     for pack_id in sorted(plan.packs):
         handover.forget(files, pack_id)
     for name in files.names("attempts", ".parquet"):

@@ -11,9 +11,9 @@ import pyarrow.dataset as pads
 
 from raysweep.errors import SpecError, nearest
 from raysweep.spec.model import NAME, Spec
-from raysweep.store import compaction, integrity, parquet, schema
+from raysweep.store import compaction, integrity, parquet, removal, schema
 from raysweep.store.constants import constants
-from raysweep.store.curve_files import remove_orphans
+from raysweep.store.curve_files import set_orphans_aside
 from raysweep.store.digest_check import DigestCheck
 from raysweep.store.files import Files
 from raysweep.store.format import FORMAT, check_format
@@ -62,7 +62,7 @@ class SweepStore:
         self.files.write("spec.json", json.dumps(written).encode())
         self._migrate(present["runs"], schema.runs_schema(spec))
         self._migrate(present["curves"], schema.curves_schema(spec))
-        remove_orphans(self.files)
+        set_orphans_aside(self.files)
 
     def spec(self) -> Spec:
         """The spec as last run.
@@ -95,7 +95,12 @@ class SweepStore:
         return Spec.from_json(data)
 
     def compact(self) -> tuple[int, int]:
-        """Merges small files of rows; how many there were, and are. For one driver at a time."""
+        """Merges small files of rows; how many there were, and are. For one driver at a time.
+
+        Raises:
+            StoreError: If a file cannot be read or written, or is damaged.
+        """
+        removal.end(self.files)
         before = len(self._names("runs"))
         for _ in compaction.merges(self.files):
             pass

@@ -150,3 +150,11 @@ def test_a_failed_row_in_a_file_of_an_earlier_version_is_replaced(inline, toy, t
     results = inline(spec)
     assert outcome(results) == dict.fromkeys(range(3), "done")
     assert results.runs().num_rows == 3
+
+
+@pytest.mark.slow
+def test_a_stopped_pack_that_leaves_the_file_for_a_session_resumes(inline, toy, trouble, narrowed):
+    narrowed([7])
+    results = inline(late(toy, trouble, seeds=[0, 1, 2, 3]))
+    assert set(executed(results).values()) == {STEPS}
+    assert set(curve_steps(results)) == {1}

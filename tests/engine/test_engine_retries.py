@@ -7,7 +7,7 @@ from test_engine_trouble import outcome
 import raysweep
 from raysweep.cli import cli
 from raysweep.engine.work import _is_a_signal
-from raysweep.errors import TooManyFailures
+from raysweep.errors import TooManyFailures, is_memory_error
 from raysweep.store.store import SweepStore
 
 
@@ -118,3 +118,11 @@ def test_an_attempt_that_cannot_be_written_ends_the_session(
     monkeypatch.setattr(SweepStore, "write_attempt", refuse)
     with pytest.raises(raysweep.StoreError, match="cannot write attempts"):
         raysweep.run(failing(), store=tmp_path, **executor)
+
+
+ALLOCATOR = "[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory"
+
+
+@pytest.mark.parametrize("error", [RuntimeError(ALLOCATOR), MemoryError(), OSError("disk")])
+def test_memory_that_ran_out_is_told_from_other_errors(error):
+    assert is_memory_error(error) is not isinstance(error, OSError)

@@ -108,6 +108,24 @@ def test_rows_that_appear_late_end_the_merge_as_planned(store, cut):
     assert len(store.files.names("runs", ".parquet")) == 1
 
 
+@pytest.mark.parametrize("damage", [truncated, flipped_rows, fewer])
+@pytest.mark.parametrize("end", ["prepare", "compact"])
+@pytest.mark.parametrize("cut", [4, 9])
+def test_merged_rows_that_were_moved_stay_where_a_damaged_copy_is_left(store, damage, end, cut):
+    before = ids(store)
+    cut_merge(store, cut)
+    target = compaction.under_way(store.files).target
+    data = store.files.read(ROWS) or store.files.read(target)
+    for name in (ROWS, target):
+        store.files.write(name, data)
+    damage(store)
+    assert ids(store) == before
+    store.prepare(SPEC) if end == "prepare" else store.compact()
+    assert ids(store) == before
+    assert store.files.names("runs", ".parquet") == [target]
+    assert store.files.exists("damaged/merging/rows.parquet")
+
+
 def test_a_merge_that_is_given_up_keeps_what_is_left_and_its_plan(store):
     cut_merge(store, 4)
     missing(store)

@@ -138,17 +138,27 @@ def orphan(store, pack_id):
     return copy
 
 
-def test_curves_of_a_pack_without_rows_or_checkpoint_are_removed(ran):
+def test_curves_of_a_pack_without_rows_or_checkpoint_are_set_aside(ran, caplog):
     names = ran.files.names("curves", ".parquet")
-    orphan(ran, "0123456789abcdef")
-    assert curve_files.remove_orphans(ran.files) == 1
+    name = orphan(ran, "0123456789abcdef")
+    assert curve_files.set_orphans_aside(ran.files) == 1
     assert ran.files.names("curves", ".parquet") == names
+    assert ran.files.exists(f"damaged/{name}")
+    assert "1 files of curves belong to packs that have neither rows nor" in caplog.text
+
+
+def test_curves_of_rows_that_are_damaged_are_kept_with_them(ran, tmp_path):
+    pack_id = damage(ran, "runs").removeprefix("runs/").removesuffix(".parquet")
+    kept = [name for name in ran.files.names("curves", ".parquet") if pack_id in name]
+    run(tmp_path)
+    assert kept
+    assert ran.files.names("damaged/curves") == [f"damaged/{name}" for name in kept]
 
 
 def test_curves_of_a_pack_in_flight_stay(ran):
     name = orphan(ran, "0123456789abcdef")
     ran.files.write("checkpoints/0123456789abcdef/manifest.json", b"{}")
-    assert curve_files.remove_orphans(ran.files) == 0
+    assert curve_files.set_orphans_aside(ran.files) == 0
     assert ran.files.exists(name)
 
 
@@ -157,12 +167,12 @@ def test_curves_of_packs_whose_rows_were_merged_stay(ran):
     for name in ran.files.names("runs", ".parquet"):
         ran.files.remove(name)
     ran.files.write_table("runs/0123456789abcdef.parquet", rows)
-    assert curve_files.remove_orphans(ran.files) == 0
+    assert curve_files.set_orphans_aside(ran.files) == 0
 
 
 def test_files_of_curves_with_other_names_stay(ran):
     ran.files.write("curves/mine.parquet", ran.files.read(ran.files.names("curves")[0]))
-    assert curve_files.remove_orphans(ran.files) == 0
+    assert curve_files.set_orphans_aside(ran.files) == 0
 
 
 def test_an_older_file_is_read_whole_before_a_session(tmp_path):
