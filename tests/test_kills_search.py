@@ -64,7 +64,7 @@ def wait_for_work(sweep, process):
         each.stat().st_mtime > began for each in sweep.glob("checkpoints/*/manifest.json")
     ):
         assert process.poll() is None, "the driver ended before its packs trained"
-        assert time.time() < began + 60
+        assert time.time() < began + 180  # Ray starts slowly on a busy machine
         time.sleep(0.01)
 
 
