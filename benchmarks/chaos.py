@@ -41,6 +41,7 @@ seeds: {seeds}
 resources: {{checkpoint_s: {checkpoint_s}, pack: {pack}, max_failures: 3}}
 """
 CONFIGURATIONS = 10
+DAMAGES = ("bit flipped", "file truncated")
 LONGEST_S = 3600.0
 
 
@@ -141,8 +142,7 @@ class Chaos:
         found: dict[str, Callable[[], bool]] = {
             "driver killed": self.kill_driver,
             "driver suspended": self.suspend_driver,
-            "bit flipped": self.flip_bit,
-            "file truncated": self.truncate,
+            **dict(zip(DAMAGES, (self.flip_bit, self.truncate), strict=True)),
         }
         if self.place.bucket is not None:
             found["bucket failed"] = self.break_bucket
@@ -160,10 +160,11 @@ class Chaos:
         while sum(self.done.values()) < faults:
             if not waiting:
                 waiting = self.rng.sample(sorted(kinds), len(kinds))
-            if not self._trains():
-                return
-            time.sleep(self.rng.uniform(*pause_s))
-            kind = waiting.pop()
+            if self._trains():
+                time.sleep(self.rng.uniform(*pause_s))
+                kind = waiting.pop()
+            else:  # nothing is left to kill, but what was written can still be damaged
+                kind = self.rng.choice(DAMAGES)
             if kinds[kind]():
                 self.done[kind] += 1
                 click.echo(f"{sum(self.done.values())}. {kind}", err=True)

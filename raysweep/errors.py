@@ -4,7 +4,7 @@ RaysweepError
 ├── SpecError        the sweep file, an option or a name is wrong
 ├── StoreError       the store cannot be read or written
 │   ├── LeaseHeld    another driver runs this sweep
-│   └── LeaseLost    this driver may no longer write
+│   ├── LeaseLost    this driver may no longer write
 │   ├── DamagedFile  a file's content is not what raysweep wrote
 │   └── FormatTooNew a later raysweep wrote the sweep
 ├── ClusterError     Ray cannot give what the sweep asks for

@@ -2,6 +2,7 @@
 
 import pyarrow.compute as pc
 
+from raysweep.defaults import counted
 from raysweep.foreign_text import one_line, shown_error
 from raysweep.spec.model import Spec
 from raysweep.store.store import SweepStore
@@ -53,7 +54,7 @@ def next_attempt(spec: Spec, attempts: int) -> str:
 
 def _summary(spec: Spec, attempts: list[int]) -> str:
     quarantined = sum(each >= spec.resources.max_failures for each in attempts)
-    text = f"{len(attempts)} failed runs, {quarantined} of them quarantined"
+    text = f"{counted(len(attempts), 'failed ')}, {quarantined} of them quarantined"
     if quarantined:
         text += "; 'raysweep run FILE --retry-failed' tries those again, too"
     return text + "\n"

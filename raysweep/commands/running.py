@@ -52,6 +52,7 @@ def run(  # noqa: PLR0913 - one for each option
 ) -> int:
     """Run a sweep, or what is missing of it."""
     from raysweep import session as engine
+    from raysweep.defaults import counted
     from raysweep.progress import Progress
 
     loaded = engine.load(spec, changes, smoke=smoke)
@@ -72,8 +73,9 @@ def run(  # noqa: PLR0913 - one for each option
     if session.failed:
         most = loaded.resources.max_failures
         show(
-            f"{len(session.failed)} runs failed; the same command tries them again until each has "
-            f"failed {most} times (resources.max_failures), --retry-failed beyond that; "
+            f"{counted(len(session.failed))} failed; the same command tries them again until each "
+            f"has failed {most} times (resources.max_failures); "
+            "add --retry-failed to try them beyond that; "
             f"'raysweep status {loaded.name} --failed' shows every attempt",
             err=True,
         )

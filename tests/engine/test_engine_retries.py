@@ -53,7 +53,7 @@ def test_status_shows_every_attempt_of_a_failed_run(inline, failing, tmp_path):
     text = status(tmp_path, "--failed")
     assert "(ST · walk, seed 1), 2 of 2 attempts, quarantined" in text
     assert text.count("RuntimeError: this seed is unlucky") == 2
-    assert "1 failed runs, 1 of them quarantined; 'raysweep run FILE --retry-failed'" in text
+    assert "1 failed run, 1 of them quarantined; 'raysweep run FILE --retry-failed'" in text
 
 
 def test_status_says_that_no_run_failed(inline, toy, tmp_path):
