@@ -41,6 +41,12 @@ seeds: {seeds}
 resources: {{checkpoint_s: {checkpoint_s}, pack: {pack}, max_failures: 3}}
 """
 CONFIGURATIONS = 10
+WITH_LOST_CURVES = """
+with lengths as (
+  select run_id, count(step) as points from runs left join curves using (run_id) group by run_id
+)
+select run_id from lengths where points < (select max(points) from lengths)
+"""
 DAMAGES = ("bit flipped", "file truncated")
 LONGEST_S = 3600.0
 
@@ -243,16 +249,14 @@ def mend(place: Place, driver: Driver) -> int:
         subprocess.run(doctor, stdout=log, stderr=log, check=False)
     driver.finish()
     results = raysweep.open(place.direct, "chaos")
-    steps = results.sql("select run_id from runs anti join curves using (run_id)")[
-        "run_id"
-    ].to_pylist()
-    if steps:
-        listed = ", ".join(f"'{run_id}'" for run_id in steps)
+    lost = results.sql(WITH_LOST_CURVES)["run_id"].to_pylist()
+    if lost:
+        listed = ", ".join(f"'{run_id}'" for run_id in lost)
         again = place.options
         place.options = (*again, "--again", f"run_id in ({listed})")
         driver.finish()
         place.options = again
-    return len(steps)
+    return len(lost)
 
 
 def compare(place: Callable[[str], Place], folder: Path, faults: int, seed: int) -> Report:
@@ -322,12 +326,13 @@ def _spec(folder: Path, runs: int, steps: int) -> Path:
 @click.option("--steps", default=2000, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 @click.option("--local", is_flag=True, help="In a folder and without Ray.")
-def main(faults: int, runs: int, steps: int, seed: int, local: bool) -> None:
+@click.option("--logs", type=click.Path(path_type=Path), help="Keep the drivers' output here.")
+def main(faults: int, runs: int, steps: int, seed: int, local: bool, logs: Path | None) -> None:
     """Prints the figures; exit code 1 where the two stores differ."""
     with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:
         folder = Path(scratch)
         with (local_place if local else cluster_place)(folder, runs, steps) as place:
-            report = compare(place, folder, faults, seed)
+            report = compare(place, logs or folder, faults, seed)
     click.echo(report.text())
     sys.exit(1 if report.differences else 0)
 

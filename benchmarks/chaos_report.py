@@ -89,10 +89,8 @@ class Report:
     def differences(self) -> list[str]:
         """What is not as it must be; nothing, if all is well."""
         found = []
-        if self.disturbed.rows != self.alone.rows:
-            found.append("rows of runs differ")
-        if self.disturbed.curves != self.alone.curves:
-            found.append("curves differ")
+        found += _unequal("rows of runs", self.disturbed.rows, self.alone.rows)
+        found += _unequal("curves", self.disturbed.curves, self.alone.curves)
         if self.disturbed.rows_of_runs != len({row["run_id"] for row in self.disturbed.rows}):
             found.append("a run has several rows")
         if self.disturbed.repeated > self.allowed:
@@ -114,3 +112,17 @@ class Report:
             f"differences: {', '.join(self.differences) or 'none'}",
         ]
         return "\n".join(lines)
+
+
+def _unequal(what: str, disturbed: list[dict[str, Any]], alone: list[dict[str, Any]]) -> list[str]:
+    """How many rows stand on one side alone, and the first of each side; nothing, if none do."""
+    sides = [Counter(map(repr, rows)) for rows in (disturbed, alone)]
+    extra, missing = sides[0] - sides[1], sides[1] - sides[0]
+    if not extra and not missing:
+        return []
+    example = "; ".join(
+        f"{name} {next(iter(side))}"
+        for name, side in (("first too many:", extra), ("first missing:", missing))
+        if side
+    )
+    return [f"{what} differ: {extra.total()} too many, {missing.total()} missing ({example})"]
