@@ -174,6 +174,8 @@ class Chaos:
             if kinds[kind]():
                 self.done[kind] += 1
                 click.echo(f"{sum(self.done.values())}. {kind}", err=True)
+            elif kind not in DAMAGES:
+                waiting.insert(0, kind)  # nothing to kill at this moment
 
     def _trains(self) -> bool:
         """Waits until the driver's packs train; False if the sweep ended before."""

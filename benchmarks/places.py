@@ -150,7 +150,9 @@ class Nodes:
     def kill_worker(self, rng: random.Random) -> bool:
         """Kills a process that trains; whether there was one."""
         raylets = {self._raylet(node) for node in self._workers}
-        found = [pid for pid, parent, name in _processes() if parent in raylets and "Pack" in name]
+        found = [
+            pid for pid, parent, name in _processes() if parent in raylets and "Trainable" in name
+        ]
         if found:
             os.kill(rng.choice(found), signal.SIGKILL)
         return bool(found)

@@ -1,7 +1,6 @@
 """Training runs anew: the planned runs that meet a condition lose their rows, and are planned."""
 
 import dataclasses
-import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -14,14 +13,12 @@ from raysweep.results.outdated import outdated
 from raysweep.results.query import meeting
 from raysweep.results.reader import read_all
 from raysweep.spec.model import Spec
-from raysweep.store import checkpoints, removal, schema
+from raysweep.store import again_file, checkpoints, removal, schema
 from raysweep.store.checkpoints import Manifest
 from raysweep.store.files import Files
-from raysweep.store.json_file import read_json
 from raysweep.store.rows import run_row
 from raysweep.store.store import SweepStore
 
-NAME = "again.json"
 Began = tuple[str, Mapping[str, Any]]
 
 
@@ -57,7 +54,8 @@ def train_again(spec: Spec, store: SweepStore, condition: str) -> Again:
     planned = np.isin(runs.seeds, [*spec.seeds, *spec.report_seeds])
     here = in_file(spec, runs) | (outdated(spec, runs).rows & planned)
     dataset = store.dataset("runs", schema.runs_schema(spec))
-    met = set(meeting(dataset, condition, "--again").to_pylist()) & ids_of(runs, here)
+    with store.reading(dataset):
+        met = set(meeting(dataset, condition, "--again").to_pylist()) & ids_of(runs, here)
     manifests = _matching_packs(spec, store, condition)
     if not met and not manifests:
         raise SpecError(
@@ -85,7 +83,7 @@ def began_again(files: Files) -> list[Began]:
     Raises:
         DamagedFile: If the file that holds them is damaged.
     """
-    return [(key, dict(own)) for key, own in _noted(files).items()]
+    return [(key, dict(own)) for key, own in again_file.read(files).items()]
 
 
 def remove_for_good(store: SweepStore, run_ids: Collection[str]) -> None:
@@ -98,28 +96,21 @@ def remove_for_good(store: SweepStore, run_ids: Collection[str]) -> None:
     Raises:
         StoreError: If the store cannot be read or written.
     """
-    noted = _noted(store.files)
+    noted = again_file.read(store.files)
     gone = removal.remove_runs(store, run_ids).configurations
     left = {key: own for key, own in noted.items() if key not in gone}
     if len(left) < len(noted):
-        store.files.write(NAME, json.dumps(left).encode())
-
-
-def _noted(files: Files) -> dict[str, dict[str, Any]]:
-    def build(data: Any) -> dict[str, dict[str, Any]]:
-        return {str(key): {**own} for key, own in data.items()}
-
-    return read_json(files, NAME, build, "configurations") or {}
+        again_file.write(store.files, left)
 
 
 def _note(spec: Spec, files: Files, began: Iterable[Began]) -> None:
     """Notes what the search must not forget, with the present values of changed defaults."""
     if spec.search.sampler == "grid":
         return  # its configurations follow from the file
-    noted = _noted(files)
+    noted = again_file.read(files)
     for configuration_id, settings in began:
         noted[configuration_id] = _present(spec, configuration_id, settings)
-    files.write(NAME, json.dumps(noted).encode())
+    again_file.write(files, noted)
 
 
 def _present(spec: Spec, configuration_id: str, settings: Mapping[str, Any]) -> dict[str, Any]:

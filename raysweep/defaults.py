@@ -14,6 +14,7 @@ from raysweep import space
 from raysweep.identity import canonical_json
 from raysweep.space import Conditional, Domain, Value, plain
 from raysweep.spec.model import Arm
+from raysweep.words import counted
 
 MAX_TRIED = 4096  # combinations of old and new values for one configuration
 MAX_NULLS = 8  # settings without a stored value, of which it is found out whether they were null
@@ -64,11 +65,6 @@ class Change:
             return f"param.{self.key} = {self.old}"
         text = value if isinstance(value, str) else json.dumps(value)
         return f"param.{self.key} = '{text.replace(chr(39), 2 * chr(39))}'"
-
-
-def counted(runs: int, kind: str = "") -> str:
-    """The number of runs, of a kind, in words."""
-    return f"{runs} {kind}run{'s' if runs != 1 else ''}"
 
 
 def texts(counts: Mapping[Change, int]) -> list[str]:

@@ -2,10 +2,10 @@
 
 import pyarrow.compute as pc
 
-from raysweep.defaults import counted
 from raysweep.foreign_text import one_line, shown_error
 from raysweep.spec.model import Spec
 from raysweep.store.store import SweepStore
+from raysweep.words import counted
 
 _COLUMNS = ["run_id", "task", "estimator", "seed", "attempts", "error"]
 
@@ -54,7 +54,7 @@ def next_attempt(spec: Spec, attempts: int) -> str:
 
 def _summary(spec: Spec, attempts: list[int]) -> str:
     quarantined = sum(each >= spec.resources.max_failures for each in attempts)
-    text = f"{counted(len(attempts), 'failed ')}, {quarantined} of them quarantined"
+    text = f"{counted(len(attempts), 'failed run')}, {quarantined} of them quarantined"
     if quarantined:
         text += "; 'raysweep run FILE --retry-failed' tries those again, too"
     return text + "\n"

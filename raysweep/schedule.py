@@ -20,6 +20,7 @@ from raysweep.store import checkpoints, leftovers, repair, schema
 from raysweep.store.store import SweepStore
 from raysweep.store.unfinished import UnfinishedRows
 from raysweep.verdicts import Verdicts
+from raysweep.words import counted
 
 
 class Schedule:
@@ -175,7 +176,7 @@ class Schedule:
     def pack_ended(self, pack_id: str) -> None:
         """A pack has put its rows down."""
         name = self.in_flight.pop(pack_id).rows_name
-        rows = self.store.files.read_table(f"runs/{name}.parquet").to_pylist()
+        rows = self.store.written_runs(name)
         self._note_ended(rows)
         fresh = self._settle([row["run_id"] for row in rows])
         self._cut([*fresh, *self._fill()])
@@ -232,14 +233,14 @@ class Schedule:
         )
         if most is not None and failed > most * total:
             self.fatal = self.fatal or TooManyFailures(
-                f"stopped: {failed} of {total} runs failed, more than "
+                f"stopped: {failed} of {counted(total)} failed, more than "
                 f"resources.max_failed_fraction {most:g} allows; find the cause with 'raysweep "
                 f"status {self.spec.name} --failed' and run the same command again"
             )
 
     def _read(self) -> list[Began]:
         """Notes what ended in earlier sessions; configurations, where the search learns of them."""
-        dataset = self.store.dataset("runs", self._columns)
+        dataset = self.store.dataset("runs", self._columns, every_row=True)
         metrics = [f"metric.{name}" for name in self._metrics]
         narrow = [
             *("run_id", "status", "attempts", "error", "steps", "steps_executed", "seconds"),

@@ -146,9 +146,10 @@ def drive(  # noqa: PLR0913 - the options of the command
     sweep.check_format()
     with StopFlag() as flag, Lease(sweep.files) as lease:
         sweep.files = sweep.files.with_patience(Patience(lease.check))
-        sweep.prepare(spec)
+        sweep.mend(spec)
         opening.begin(spec, sweep, again)
         schedule = Schedule(spec, sweep, command_origin(), retry_failed=retry_failed)
+        sweep.write_spec(spec)  # once nothing refuses it: readers go by the one before until then
         schedule.still_mine = lease.still_mine
         schedule.repair()
         if progress:
@@ -244,7 +245,10 @@ def _on_ray(
         imported.join()
         from raysweep.engine.tune import run_tune
 
-        yield cluster.workers(spec.resources), functools.partial(run_tune, check=ray_watch.check)
+        train = functools.partial(
+            run_tune, check=ray_watch.check, store_away=lambda: lease.in_trouble
+        )
+        yield cluster.workers(spec.resources), train
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from raysweep.spec.model import Spec
 from raysweep.store import checkpoints, lease
 from raysweep.store.files import Files
 from raysweep.store.store import SweepStore, list_folders
+from raysweep.words import counted
 
 MAX_PACKS = 30
 MAX_ERRORS = 20
@@ -169,7 +170,7 @@ def _ended(store: SweepStore, spec: Spec, rows: pa.Table, former: pa.Array) -> _
     """
     planned = _planned(spec)
     if spec.search.sampler != "grid" or spec.report_seeds or (planned or MAX_NAMED + 1) > MAX_NAMED:
-        told = _runs(rows.num_rows) + " in the store ended"
+        told = counted(rows.num_rows) + " in the store ended"
         if planned is not None:
             told += f"; the file plans {planned}"
         return _Ended(told, _by_label(spec, rows))
@@ -193,7 +194,7 @@ def _ended(store: SweepStore, spec: Spec, rows: pa.Table, former: pa.Array) -> _
     ]
     told = f"{len(status)} of {len(ids)} planned runs ended"
     if others := identified.filter(pc.invert(known)):
-        told += f", {_runs(others.num_rows, 'other ')} in the store"
+        told += f", {counted(others.num_rows, 'other run')} in the store"
         arms += [(f"{name} (others)", count) for name, count in _by_label(spec, others)]
     return _Ended(told, arms)
 
@@ -261,10 +262,6 @@ def _failed(store: SweepStore, spec: Spec, count: int) -> str:
             "shows all\n"
         )
     return text
-
-
-def _runs(count: int, kind: str = "") -> str:
-    return f"{count} {kind}run{'s' if count != 1 else ''}"
 
 
 def list_text(store: str) -> str:

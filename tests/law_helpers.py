@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import raysweep
 from raysweep import session
 from raysweep.engine import inline, pack, work
-from raysweep.store import files, lease
+from raysweep.store import lease, local_file
 from raysweep.store.files import Files
 
 METRICS = ("metric.train_loss", "metric.distance")
@@ -180,7 +180,7 @@ class Place:
             patch.setattr(work, "SLICE_S", 0.0)
             patch.setattr(pack, "CHECKPOINT_SHARE", 0)
             # Neither matters to a process that is killed, and both take most of the time.
-            patch.setattr(files, "_sync", lambda path: None)
+            patch.setattr(local_file, "_sync", lambda path: None)
             patch.setattr(session, "command_origin", dict)
             with ENDINGS[ending](at):
                 return raysweep.run(

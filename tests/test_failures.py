@@ -11,6 +11,7 @@ from raysweep.failures import LONGEST_PAUSE_S, Recovery, Retry, RunFailed
 from raysweep.plan import PlannedRun, make_pack
 from raysweep.store import checkpoints, handover
 from raysweep.store.checkpoints import Checkpoints, Manifest
+from raysweep.store.curve_files import of_pack
 from raysweep.store.files import Files
 
 IDS = [f"{number:016x}" for number in range(4)]
@@ -111,6 +112,26 @@ class CutFiles(Files):
         super().remove(name)
 
 
+def test_damaged_curves_do_not_cost_the_halves_their_state(files, train, caplog):
+    pack = train(pack_of(IDS), 10)
+    name = f"curves/{pack.pack_id}-5.parquet"
+    files.write(name, b"PAR1 and no more")
+    found = Recovery(files).recover(pack, "run")
+    for half in found.packs:
+        assert Checkpoints(files, half.pack_id).manifest().step == 10
+    assert curve_rows(files) == [(run_id, 10) for run_id in IDS]
+    assert files.exists(f"damaged/{name}")
+    assert "the curves of 4 runs are lost, in part or whole" in caplog.text
+
+
+def test_a_copy_among_the_curves_does_not_disturb(files, train):
+    pack = train(pack_of(IDS), 10)
+    copied = f"curves/{pack.pack_id}-5 (copy).parquet"
+    files.write(copied, files.read(f"curves/{pack.pack_id}-5.parquet"))
+    assert len(Recovery(files).recover(pack, "run").packs) == 2
+    assert files.exists(copied)
+
+
 @pytest.mark.parametrize("changes", range(16))
 def test_a_kill_while_a_pack_is_halved_leaves_each_run_a_state_and_its_curves(
     files, train, changes
@@ -129,7 +150,7 @@ def test_a_kill_while_a_pack_is_halved_leaves_each_run_a_state_and_its_curves(
             adopted.setdefault(run.run_id, each.pack.pack_id)
     assert set(adopted) == set(IDS)
     for run_id, pack_id in adopted.items():
-        own = [files.read_table(name).to_pylist() for name in handover.curve_names(files, pack_id)]
+        own = [files.read_table(each.name).to_pylist() for each in of_pack(files, pack_id)]
         steps = [row["step"] for row in itertools.chain(*own) if row["run_id"] == run_id]
         assert {5, 10} <= set(steps)
 

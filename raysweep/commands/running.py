@@ -52,8 +52,8 @@ def run(  # noqa: PLR0913 - one for each option
 ) -> int:
     """Run a sweep, or what is missing of it."""
     from raysweep import session as engine
-    from raysweep.defaults import counted
     from raysweep.progress import Progress
+    from raysweep.words import counted
 
     loaded = engine.load(spec, changes, smoke=smoke)
     session = engine.drive(
@@ -128,17 +128,18 @@ def compact(sweep: str, store: str | None) -> int:
 def rm(sweep: str, store: str | None, where: str | None, yes: bool) -> int:
     """Delete a sweep with all its results, or some of its runs."""
     from raysweep.results.results import Results
+    from raysweep.store.store import SweepStore
 
-    found = Results(store_of(store), sweep)
     if where is not None:
-        return _rm_runs(found, where, yes)
-    runs = _count(found.store)
-    if not yes and not click.confirm(f"Delete {runs} runs of {sweep} in {found.store.uri}?"):
+        return _rm_runs(Results(store_of(store), sweep), where, yes)
+    found = SweepStore(store_of(store), sweep)
+    runs = _count(found)
+    if not yes and not click.confirm(f"Delete {runs} of {sweep} in {found.uri}?"):
         show("nothing deleted", err=True)
         return 1
-    with held(found.store):
-        found.store.remove()
-    show(f"deleted {found.store.uri}")
+    with held(found):
+        found.remove()
+    show(f"deleted {found.uri}")
     return 0
 
 
@@ -153,12 +154,15 @@ def held(store: Any) -> Iterator[None]:
         yield
 
 
-def _count(store: Any) -> int | str:
-    """Ended runs, as far as they can be counted: damage must not keep a sweep from removal."""
-    try:
-        return store.count("runs")
-    except DamagedFile:
-        return "all"
+def _count(store: Any) -> str:
+    """The ended runs, as far as they can be counted: damage must not keep a sweep from removal."""
+    from raysweep.store.compaction import IncompleteMerge
+    from raysweep.words import counted
+
+    with contextlib.suppress(DamagedFile, IncompleteMerge):
+        store.spec()
+        return counted(store.count("runs"))
+    return "all runs"
 
 
 def _rm_runs(results: Any, where: str, yes: bool) -> int:
@@ -168,7 +172,8 @@ def _rm_runs(results: Any, where: str, yes: bool) -> int:
 
     store = results.store
     dataset = store.dataset("runs")
-    met = matching(dataset, where).to_pylist()
+    with store.reading(dataset):
+        met = matching(dataset, where).to_pylist()
     which = f"{len(met)} of {store.count('runs')} runs of {store.sweep} in {store.uri}"
     if not yes and not click.confirm(f"Delete {which}?"):
         show("nothing deleted", err=True)

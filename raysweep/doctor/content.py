@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 
-from raysweep.again import NAME as AGAIN
 from raysweep.doctor.finding import Finding, again
 from raysweep.errors import DamagedFile
-from raysweep.store import compaction, integrity, json_file, removal
+from raysweep.store import compaction, curve_files, integrity, removal
+from raysweep.store.again_file import NAME as AGAIN
 from raysweep.store.checkpoints import Checkpoints
 from raysweep.store.files import Files
 from raysweep.store.integrity import Damage
@@ -61,15 +61,6 @@ def findings(files: Files, damages: Iterable[Damage]) -> Iterator[Finding]:
         if folder == "curves":
             remedy = again("pack_id", [pack_of(each.name)])
         yield Finding(each.name, problem, remedy, ASIDE, _aside(files, each.name))
-
-
-def notes(files: Files) -> Iterator[Finding]:
-    """JSON files that `verify` leaves to their readers."""
-    try:
-        json_file.read_json(files, AGAIN, json_file.mapping, "configurations")
-    except DamagedFile as error:
-        problem = f"damaged (configurations to be trained anew): {error.reason}"
-        yield Finding(AGAIN, problem, _REMEDY[AGAIN], ASIDE, _aside(files, AGAIN))
 
 
 def spec(files: Files) -> Iterator[Finding]:
@@ -145,8 +136,9 @@ def checkpoints(files: Files, damages: Collection[str], well: Collection[str]) -
 
 
 def pack_of(name: str) -> str:
-    """The pack that a file of curves is named after."""
-    return name.removeprefix("curves/").rpartition("-")[0]
+    """The pack that a file of curves is named after; the name where raysweep gives no such one."""
+    own = curve_files.parsed(name)
+    return own.pack_id if own else name
 
 
 def _aside(files: Files, name: str) -> Callable[[], str]:

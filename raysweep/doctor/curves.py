@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.doctor.content import pack_of
-from raysweep.doctor.finding import Finding, again, counted, named
+from raysweep.doctor.finding import Finding, again, named
 from raysweep.doctor.rows import Row
 from raysweep.store import curve_files, damage
 from raysweep.store.files import Files
+from raysweep.words import counted
 
 _KEY = ["run_id", "step"]
 
@@ -84,8 +85,8 @@ def orphans(files: Files) -> Iterator[Finding]:
 
     yield Finding(
         "curves",
-        f"{counted(found, 'file')} of packs that have neither rows nor a checkpoint, so that runs "
-        f"that train again would have their curves twice: {named(found)}",
+        f"{counted(len(found), 'file')} of packs that have neither rows nor a checkpoint, so that "
+        f"runs that train again would have their curves twice: {named(found)}",
         fixed="they are set aside, below damaged/",
         fix=mend,
     )
@@ -131,7 +132,7 @@ def _lacking(found: Scan, lacking: Sequence[Row], rows: Sequence[Row]) -> Iterat
         if {row.pack_id for row in some} == whole:  # fewer ids say the same
             column, ids = "pack_id", sorted(whole)
         what = "no curves" if empty else "steps are missing in the curves"
-        problem = f"{what} of {counted(gone, 'run')} that ended: {named(sorted(gone))}"
+        problem = f"{what} of {counted(len(gone), 'run')} that ended: {named(sorted(gone))}"
         yield Finding("curves", problem, again(column, ids))
 
 
@@ -144,7 +145,7 @@ def _repeated(
     """
     if inside := sorted(found.repeated & owner.keys()):
         problem = (
-            f"steps of {counted(inside, 'run')} are twice in one pack's files: {named(inside)}"
+            f"steps of {counted(len(inside), 'run')} are twice in one pack's files: {named(inside)}"
         )
         yield Finding("curves", problem, again("run_id", inside))
     surplus: dict[str, set[tuple[str, int]]] = defaultdict(set)
@@ -158,7 +159,8 @@ def _repeated(
     if runs:
         yield Finding(
             "curves",
-            f"steps of {counted(runs, 'run')} are in the files of two packs: {named(sorted(runs))}",
+            f"steps of {counted(len(runs), 'run')} are in the files of two packs: "
+            f"{named(sorted(runs))}",
             fixed="those of the pack that ended the run are kept",
             fix=lambda: _drop(found, surplus),
         )

@@ -1,7 +1,7 @@
 """What a check finds, and how it is mended."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 
@@ -65,11 +65,6 @@ def looked_at(where: str, check: Check) -> list[Finding]:
         # Files with other columns than raysweep's, or that went away.
         found.append(Finding(where, f"could not be looked at: {reason_of(error)}", "look again"))
     return found
-
-
-def counted(things: Sized, noun: str) -> str:
-    """The number of some things, with their noun."""
-    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
 
 
 def named(names: Sequence[str]) -> str:

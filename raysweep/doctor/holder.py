@@ -3,7 +3,7 @@
 from raysweep.doctor.finding import Finding
 from raysweep.store import lease
 from raysweep.store.files import Files
-from raysweep.store.lease import Timing
+from raysweep.store.lease_timing import Timing
 from raysweep.store.process import Life
 
 

@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from raysweep.doctor.finding import Finding, counted, named
+from raysweep.doctor.finding import Finding, named
 from raysweep.store.compaction import SETTLED_S
 from raysweep.store.files import Files
+from raysweep.words import counted
 
 # Written aside, before a rename; or to see whether all nodes share the folder.
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{32}|\.seen-[0-9a-f]{16}")
@@ -37,7 +38,7 @@ def written_aside(files: Files) -> Iterator[Finding]:
             files.remove(name)
 
     if found:
-        problem = f"{counted(found, 'unfinished file')} of killed writers, {size_text(size)}"
+        problem = f"{counted(len(found), 'unfinished file')} of killed writers, {size_text(size)}"
         yield Finding(
             "hidden files", f"{problem}: {named(sorted(found))}", fixed="they are removed", fix=mend
         )
@@ -53,7 +54,7 @@ def set_aside(files: Files) -> Iterator[Finding]:
     if found:
         yield Finding(
             "damaged",
-            f"{counted(found, 'file')} set aside, which nothing reads: {named(found)}",
+            f"{counted(len(found), 'file')} set aside, which nothing reads: {named(found)}",
             "remove the folder when its content is of no more use",
             is_note=True,
         )

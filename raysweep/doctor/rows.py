@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from raysweep.doctor.finding import Finding, counted, named
+from raysweep.doctor.finding import Finding, named
 from raysweep.runs import one_row_each
 from raysweep.store import repair
 from raysweep.store.store import SweepStore
+from raysweep.words import counted
 
 STATUSES = ("done", "diverged", "stopped", "failed")
 _COLUMNS = ("run_id", "pack_id", "status", "attempts", "steps")
@@ -84,7 +85,7 @@ def findings(store: SweepStore, rows: Collection[Row]) -> Iterator[Finding]:
     if repeated:
         yield Finding(
             "runs",
-            f"more than one row of {counted(repeated, 'run')}: {named(repeated)}",
+            f"more than one row of {counted(len(repeated), 'run')}: {named(repeated)}",
             fixed="the row of the last good attempt is kept",
             fix=lambda: repair.drop_repeated(store),
         )
@@ -93,8 +94,8 @@ def findings(store: SweepStore, rows: Collection[Row]) -> Iterator[Finding]:
     if failed:
         yield Finding(
             "runs",
-            f"the row of {counted(failed, 'failed run')} is in a file of another name, so that the "
-            f"next attempt would add a second one: {named(failed)}",
+            f"the row of {counted(len(failed), 'failed run')} is in a file of another name, so "
+            f"that the next attempt would add a second one: {named(failed)}",
             fixed="each gets a file of its own",
             fix=lambda: repair.separate_failed(store, failed),
         )

@@ -4,15 +4,17 @@ import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 
 from raysweep.doctor import content, curves, leftovers, rows
-from raysweep.doctor.finding import Check, Finding, counted, looked_at
+from raysweep.doctor.finding import Check, Finding, looked_at
 from raysweep.doctor.holder import LeaseHolder
 from raysweep.errors import FormatTooNew, LeaseLost, SpecError, StoreError, nearest
 from raysweep.spec.model import NAME
 from raysweep.store import integrity, lease
 from raysweep.store.files import Files
-from raysweep.store.lease import Lease, Timing
+from raysweep.store.lease import Lease
+from raysweep.store.lease_timing import Timing
 from raysweep.store.retry import Patience
 from raysweep.store.store import SweepStore, list_sweeps
+from raysweep.words import counted
 
 ROUNDS = 5  # of looking and mending: what is mended may show more
 _FOLDERS = {"runs", "curves", "checkpoints", "merging", "removing"}
@@ -134,8 +136,8 @@ class _Doctor:
     def _facts(self, alive: bool) -> str:
         files = self.store.files
         driver = f"driven by {self.holder.name}" if alive else "no driver"
-        counts = f"{counted(files.names('runs', '.parquet'), 'file')} of rows, "
-        counts += f"{counted(files.folders('checkpoints'), 'pack')} in flight"
+        counts = f"{counted(len(files.names('runs', '.parquet')), 'file')} of rows, "
+        counts += f"{counted(len(files.folders('checkpoints')), 'pack')} in flight"
         return f"{counts}, {driver}"
 
     def _mend(self) -> tuple[list[Finding], list[Finding]]:
@@ -171,7 +173,6 @@ class _Doctor:
         checks: dict[str, Check] = {
             "spec.json": lambda: content.spec(files),
             files.uri: lambda: content.findings(files, damages.values()),
-            "again.json": lambda: content.notes(files),
         }
         if alone:
             checks["merging"] = lambda: content.merge(files)

@@ -1,5 +1,6 @@
 """Means of metrics over steps, and the curve files they go into."""
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +10,9 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
+from raysweep.errors import DamagedFile, StoreError
+from raysweep.store import curve_files
+from raysweep.store.curve_files import CurveFile
 from raysweep.store.files import Files
 
 
@@ -70,17 +74,24 @@ class CurveWriter:
 
     def go_on(self, step: int, run_ids: set[str]) -> None:
         """Removes what lies beyond the step that training goes on from, and rows of other runs."""
-        prefix = f"curves/{self.pack_id}-"
-        for name in self.files.names("curves", ".parquet"):
-            if not name.startswith(prefix):
+        for each in curve_files.of_pack(self.files, self.pack_id):
+            if each.first > step:
+                self.files.remove(each.name)
                 continue
-            if int(name.removeprefix(prefix).removesuffix(".parquet")) > step:
-                self.files.remove(name)
-                continue
+            with contextlib.suppress(DamagedFile):  # it stays, for a driver to say and set aside
+                self._keep(each.name, run_ids)
+
+    def _keep(self, name: str, run_ids: set[str]) -> None:
+        try:
             table = self.files.read_table(name)
-            mine = pc.is_in(table["run_id"], pa.array(sorted(run_ids), pa.string()))
-            if not pc.all(mine).as_py():
-                self.files.write_table(name, table.filter(mine))
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"cannot read {self.files.path(name)}: it was listed and then was gone; make the "
+                "store usable and run the same command again"
+            ) from error
+        mine = pc.is_in(table["run_id"], pa.array(sorted(run_ids), pa.string()))
+        if not pc.all(mine).as_py():
+            self.files.write_table(name, table.filter(mine))
 
     def add(
         self,
@@ -100,5 +111,5 @@ class CurveWriter:
             return
         first = self._rows[0]["step"]
         table = pa.Table.from_pylist(self._rows, schema=self.schema)
-        self.files.write_table(f"curves/{self.pack_id}-{first}.parquet", table)
+        self.files.write_table(CurveFile(self.pack_id, first).name, table)
         self._rows = []

@@ -31,6 +31,7 @@ class HangWatch:
     Args:
         patience_s: The seconds; None never ends a worker.
         end: Ends the process of a worker, given its `pid`, `started` and `node`.
+        excused: Whether workers may be waiting for the store now, which is not their runs' fault.
         clock: Seconds that only grow.
     """
 
@@ -38,9 +39,10 @@ class HangWatch:
         self,
         patience_s: float | None,
         end: Callable[[Mapping[str, Any]], None],
+        excused: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.patience_s, self.end, self.clock = patience_s, end, clock
+        self.patience_s, self.end, self.excused, self.clock = patience_s, end, excused, clock
         self._packs: dict[str, _Pack] = {}
         self._checked = clock()
 
@@ -68,8 +70,10 @@ class HangWatch:
         """End the workers of packs that are silent for too long."""
         now = self.clock()
         gap, self._checked = now - self._checked, now
+        # After a long gap, reports of meanwhile are not read yet.
+        passed_over = gap > LONGEST_GAP_S or self.excused()
         for pack in self._packs.values():
-            if gap > LONGEST_GAP_S:  # reports of meanwhile are not read yet
+            if passed_over:
                 pack.since += gap
             if self.patience_s is not None and now - pack.since > self.patience_s:
                 pack.ended, pack.since = True, now  # and once more if it survives that

@@ -279,6 +279,7 @@ def run_tune(
     stopping: Callable[[], bool],
     watch: Callable[[dict[str, Any]], None],
     check: Callable[[], None] = _nothing,
+    store_away: Callable[[], bool] = lambda: False,
 ) -> None:
     """Trains until nothing is missing, or until told to stop; needs `connect`.
 
@@ -288,6 +289,7 @@ def run_tune(
         stopping: Asked at every event, at least every second.
         watch: Told the progress of packs.
         check: Asked as often; raises `RayGone` if Ray is gone.
+        store_away: Whether the store cannot be reached now: workers wait for it, and do not hang.
 
     Raises:
         ClusterError: If Ray is gone.
@@ -297,7 +299,7 @@ def run_tune(
     judge = _judge(schedule, job)
     resources = schedule.spec.resources
     trainable = tune.with_resources(PackTrainable, {"cpu": resources.cpu, "gpu": resources.gpu})
-    hangs = HangWatch(resources.patience_s, _end_worker)
+    hangs = HangWatch(resources.patience_s, _end_worker, store_away)
     stop = StopWith(schedule, stopping, check, hangs.check)
     with scratch_folder() as scratch, survived() as deaths:
         tuner = tune.Tuner(

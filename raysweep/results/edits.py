@@ -7,13 +7,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.defaults import Change, counted, texts
+from raysweep.defaults import Change, texts
 from raysweep.results.ended import EndedRuns, Mask
 from raysweep.results.outdated import outdated, without_outdated
 from raysweep.results.reader import read_all
 from raysweep.sources import JOINT
 from raysweep.spec.model import Spec
 from raysweep.store.store import SweepStore
+from raysweep.words import counted
 
 MADE_BY = ("task_name", "estimator_name", "definition", "code")
 MAX_LABELS = 5  # arms that a line names
@@ -150,7 +151,7 @@ def hidden(spec: Spec, runs: EndedRuns) -> list[str]:
             "another name keeps them apart"
         ]
     return [
-        f"the file no longer plans {counted(count, 'stored ')} ({named}); they stay in the store"
+        f"the file no longer plans {counted(count, 'stored run')} ({named}); they stay in the store"
     ]
 
 

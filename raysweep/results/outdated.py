@@ -12,7 +12,7 @@ from raysweep.defaults import Change, Counterparts
 from raysweep.results.ended import EndedRuns, Mask, Places, encoded, numbers
 from raysweep.spec.model import Spec
 
-MAX_STRANGE = 256  # configurations of one definition without any counterpart, before it is left
+MAX_STRANGE = 1024  # configurations of a definition without any counterpart, then it is left
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -129,7 +129,7 @@ def _places(coded: pa.DictionaryArray) -> Places:
 def _changes(spec: Spec, runs: EndedRuns, firsts: Places) -> Iterator[tuple[int, list[Change]]]:
     """The variants that are outdated, with what changed.
 
-    Where a definition is that of another version, no id has a counterpart: after a few hundred
+    Where a definition is that of another version, no id has a counterpart: after a thousand
     configurations without any, picked at random, the rest of it is not looked at.
     """
     table = runs.table.take(pa.array(firsts))

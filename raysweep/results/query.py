@@ -1,5 +1,6 @@
 """DuckDB over a sweep's files."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import duckdb
@@ -9,6 +10,11 @@ import pyarrow.dataset as pads
 from raysweep.errors import SpecError
 
 GROUPS = ("param", "metric")
+_SCAN = re.compile(r"stream registered as|arrow_scan|get_next failed")  # of DuckDB's versions
+
+
+class ScanFailed(OSError):
+    """The query is right, but a file of its tables cannot be read."""
 
 
 def ask(query: str, tables: Mapping[str, pads.Dataset]) -> pa.Table:
@@ -16,6 +22,7 @@ def ask(query: str, tables: Mapping[str, pads.Dataset]) -> pa.Table:
 
     Raises:
         SpecError: If DuckDB refuses the query.
+        ScanFailed: If a file cannot be read.
     """
     connection = duckdb.connect()
     for name, dataset in tables.items():
@@ -26,6 +33,7 @@ def ask(query: str, tables: Mapping[str, pads.Dataset]) -> pa.Table:
             raise duckdb.Error("a statement without an answer")
         return answer.to_arrow_table()
     except duckdb.Error as error:
+        _check_scan(error)
         names = list(tables)
         raise SpecError(
             f"sql: expected a query over {', '.join(names[:-1])} and {names[-1]}, "
@@ -41,6 +49,7 @@ def matching(runs: pads.Dataset, where: str) -> pa.ChunkedArray:
 
     Raises:
         SpecError: If DuckDB refuses the condition, or no run meets it.
+        ScanFailed: If a file cannot be read.
     """
     found = meeting(runs, where, "--where")
     if not len(found):
@@ -53,6 +62,7 @@ def meeting(runs: pads.Dataset | pa.Table, where: str, option: str) -> pa.Chunke
 
     Raises:
         SpecError: If DuckDB refuses the condition.
+        ScanFailed: If a file cannot be read.
     """
     connection = duckdb.connect()
     connection.register("stored", runs)
@@ -62,6 +72,7 @@ def meeting(runs: pads.Dataset | pa.Table, where: str, option: str) -> pa.Chunke
             f"with runs as (select *{groups} from stored) select run_id from runs where ({where}\n)"
         ).to_arrow_table()
     except duckdb.Error as error:
+        _check_scan(error)
         raise SpecError(
             f"{option}: expected a condition in SQL over the columns of runs, such as "
             f"'param.training.lr < 0.01', got {where!r}: {_reason(error)}"
@@ -97,6 +108,12 @@ def _pack(tree: Mapping[str, Mapping[str, str] | str]) -> str:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _check_scan(error: duckdb.Error) -> None:
+    """Raises `ScanFailed` where DuckDB could not read a table that it was given."""
+    if _SCAN.search(str(error)):
+        raise ScanFailed(_reason(error).rpartition(" failed: ")[2]) from error
 
 
 def _reason(error: duckdb.Error) -> str:

@@ -54,7 +54,9 @@ def read_all(
         return EndedRuns(table, same=one_row)
     from raysweep.results.query import matching
 
-    kept = table.filter(pc.is_in(table["run_id"], matching(dataset, where)))
+    with store.reading(dataset):
+        met = matching(dataset, where)
+    kept = table.filter(pc.is_in(table["run_id"], met))
     left_out: set[int] = set(pc.unique(table["seed"]).to_pylist())
     left_out -= set(pc.unique(kept["seed"]).to_pylist())
     return EndedRuns(kept, frozenset(left_out), one_row)

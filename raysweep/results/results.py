@@ -339,10 +339,13 @@ class Results:
 
         Raises:
             SpecError: If DuckDB refuses the query.
+            StoreError: If a file of theirs cannot be read.
         """
         from raysweep.results.query import ask
 
-        return ask(query, {name: self._table(name) for name in TABLES})
+        tables = {name: self._table(name) for name in TABLES}
+        with self.store.reading(*tables.values()):
+            return ask(query, tables)
 
     def metric(self, name: str, option: str) -> str:
         """The metric's name, which the option gave.

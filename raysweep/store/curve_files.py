@@ -1,5 +1,6 @@
 """The files of curves: `curves/<pack_id>-<first step>.parquet`, and those that nothing owns."""
 
+import dataclasses
 import logging
 import re
 
@@ -7,9 +8,40 @@ from raysweep.store import compaction, parquet
 from raysweep.store.damage import set_aside
 from raysweep.store.files import Files
 
-_NAME = re.compile(r"curves/([0-9a-f]{16})-\d+\.parquet")
+_NAME = re.compile(r"curves/([0-9a-f]{16})-(\d+)\.parquet")
 
 log = logging.getLogger("raysweep")
+
+
+@dataclasses.dataclass(frozen=True)
+class CurveFile:
+    """What the name of a file of curves tells.
+
+    Args:
+        pack_id: Whose curves.
+        first: Step of the first row.
+    """
+
+    pack_id: str
+    first: int
+
+    @property
+    def name(self) -> str:
+        """Name of the file below the sweep's folder."""
+        return f"curves/{self.pack_id}-{self.first}.parquet"
+
+
+def parsed(name: str) -> CurveFile | None:
+    """What a name tells; None where raysweep gives no such name, such as that of a copy."""
+    found = _NAME.fullmatch(name)
+    return CurveFile(found[1], int(found[2])) if found else None
+
+
+def of_pack(files: Files, pack_id: str) -> list[CurveFile]:
+    """The files of a pack's curves, in order."""
+    found = map(parsed, files.names("curves", ".parquet"))
+    own = [each for each in found if each is not None and each.pack_id == pack_id]
+    return sorted(own, key=lambda each: each.first)
 
 
 def set_orphans_aside(files: Files) -> int:
@@ -46,8 +78,8 @@ def orphans(files: Files) -> list[str]:
     """
     packs: dict[str, list[str]] = {}
     for name in files.names("curves", ".parquet"):
-        if found := _NAME.fullmatch(name):
-            packs.setdefault(found[1], []).append(name)
+        if (own := parsed(name)) is not None:
+            packs.setdefault(own.pack_id, []).append(name)
     lacking = packs.keys() - files.folders("checkpoints") if packs else set()
     if not lacking:
         return []

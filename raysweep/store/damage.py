@@ -17,6 +17,7 @@ _ADVICE = {
     "merging": f"{_ASIDE}keeps every row that another file holds",
     "removing": f"{_ASIDE}keeps the runs that are still there",
     "spec.json": "run the sweep file again, which writes it anew",
+    "again.json": f"{_ASIDE}forgets which configurations were to be trained anew",
     "search.json": f"{_ASIDE}continues the search from its results",
 }
 _BUFFER = "Could not open Parquet input source '<Buffer>': "  # of all files the same

@@ -6,6 +6,7 @@ else: with it, every decision can be followed.
 
 import dataclasses
 import itertools
+import re
 from collections.abc import Iterable
 from datetime import datetime, timezone
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 from raysweep.store.files import Files
 from raysweep.verdicts import Decision
 
+_NAME = re.compile(r"decisions/(\d{8})\.parquet")
 DECISIONS = pa.schema(
     [
         ("sitting", pa.int64()),
@@ -38,8 +40,8 @@ class Decisions:
     def __init__(self, files: Files) -> None:
         self.files = files
         names = files.names("decisions", ".parquet")
-        last = names[-1].removeprefix("decisions/").removesuffix(".parquet") if names else "-1"
-        self._next = int(last) + 1
+        numbers = [int(found[1]) for found in map(_NAME.fullmatch, names) if found]
+        self._next = max(numbers, default=-1) + 1
 
     def write(self, decisions: Iterable[Decision], metric: str) -> None:
         """Puts one sitting's decisions, by this metric, down."""

@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import os
 import re
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +16,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from raysweep.errors import DamagedFile, SpecError, StoreError
-from raysweep.store import parquet
+from raysweep.store import local_file, parquet
 from raysweep.store.damage import damaged, reason_of
 from raysweep.store.retry import Patience, retried
 from raysweep.store.uri import has_credentials, single_put
@@ -31,15 +30,6 @@ T = TypeVar("T")
 def store_uri(store: str | Path | None) -> str:
     """The store that a command means: its argument, the environment's, or `sweeps`."""
     return str(store or os.environ.get("RAYSWEEP_STORE") or DEFAULT_STORE)
-
-
-def _sync(path: Path) -> None:
-    """Has the file on the disk before its name is: a power cut must not leave it empty."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,13 +199,19 @@ class Files:
             if each.type == pafs.FileType.File
         ]
 
+    @retried(writes=True)
     def move(self, name: str, to: str) -> None:
-        """Gives a file another name; whatever had that is gone."""
+        """Gives a file another name; whatever had that is gone.
+
+        A bucket copies and removes: whatever fails in between, the file is there under one of both.
+        """
         with self._explained("write", to):
-            target = self._changed(to)
+            source, target = self._changed(name), self._changed(to)
             if self.is_local:
                 Path(target).parent.mkdir(parents=True, exist_ok=True)
-            self.filesystem.move(self._changed(name), target)
+            found = self.filesystem.get_file_info([source, target])
+            if [each.type for each in found] != [pafs.FileType.NotFound, pafs.FileType.File]:
+                self.filesystem.move(source, target)  # else an earlier try of this call did it
 
     @retried(writes=False)
     def folders(self, folder: str = "") -> list[str]:
@@ -262,17 +258,7 @@ class Files:
             self.write(name, data)
             return True
         with self._explained("write", name):
-            path = Path(self._changed(name))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-            aside.write_bytes(data)
-            try:
-                os.link(aside, path)
-            except FileExistsError:
-                return False
-            finally:
-                aside.unlink()
-        return True
+            return local_file.create(Path(self._changed(name)), data)
 
     def write_table(self, name: str, table: pa.Table) -> str:
         """Puts a whole Parquet file in place of whatever had the name; the SHA-256 of the file."""
@@ -364,18 +350,11 @@ class Files:
     @contextlib.contextmanager
     def _aside(self, name: str) -> Iterator[str]:
         path = self._changed(name)
-        if not self.is_local:
+        if self.is_local:
+            with local_file.written_aside(Path(path)) as aside:
+                yield str(aside)
+        else:
             yield path
-            return
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        aside = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-        try:
-            yield str(aside)
-            _sync(aside)
-            os.replace(aside, target)
-        finally:
-            aside.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _explained(self, verb: str, name: str) -> Iterator[None]:

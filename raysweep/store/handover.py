@@ -7,7 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.plan import Pack
+from raysweep.store import curve_files, integrity
 from raysweep.store.checkpoints import Checkpoints, Manifest
+from raysweep.store.curve_files import CurveFile
 from raysweep.store.files import Files
 
 
@@ -25,6 +27,7 @@ def divide(files: Files, pack_id: str, manifest: Manifest | None, halves: Sequen
         halves: Packs that have its runs.
     """
     if manifest is not None and manifest.step > 0:
+        integrity.mend_curves(files, [each.name for each in curve_files.of_pack(files, pack_id)])
         for half in halves:
             _copy_curves(files, pack_id, manifest.step, half)
             _copy_checkpoint(files, pack_id, manifest, half)
@@ -38,31 +41,20 @@ def forget(files: Files, pack_id: str) -> None:
     the rest of the checkpoint last, as it shows the next driver that curves may be left.
     """
     files.remove(f"{Checkpoints(files, pack_id).folder}/manifest.json")
-    for name in curve_names(files, pack_id):
-        files.remove(name)
+    for each in curve_files.of_pack(files, pack_id):
+        files.remove(each.name)
     Checkpoints(files, pack_id).remove()
-
-
-def curve_names(files: Files, pack_id: str) -> list[str]:
-    """The files of a pack's curves."""
-    prefix = f"curves/{pack_id}-"
-    return [name for name in files.names("curves", ".parquet") if name.startswith(prefix)]
-
-
-def first_step(name: str) -> int:
-    """The step of the first row in a file of curves, from its name."""
-    return int(name.rpartition("-")[2].removesuffix(".parquet"))
 
 
 def _copy_curves(files: Files, pack_id: str, step: int, half: Pack) -> None:
     """Copies the curves of the half's runs up to a step."""
     ids = pa.array([run.run_id for run in half.runs], pa.string())
-    for name in curve_names(files, pack_id):
-        if first_step(name) <= step:
-            table = files.read_table(name)
+    for each in curve_files.of_pack(files, pack_id):
+        if each.first <= step:
+            table = files.read_table(each.name)
             own = table.filter(pc.is_in(table["run_id"], ids))
             if own.num_rows:
-                files.write_table(f"curves/{half.pack_id}-{first_step(name)}.parquet", own)
+                files.write_table(CurveFile(half.pack_id, each.first).name, own)
 
 
 def _copy_checkpoint(files: Files, pack_id: str, manifest: Manifest, half: Pack) -> None:

@@ -14,9 +14,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.errors import DamagedFile
-from raysweep.store import compaction, damage, json_file, parquet
+from raysweep.store import (
+    again_file,
+    checkpoints,
+    compaction,
+    curve_files,
+    damage,
+    json_file,
+    parquet,
+)
 from raysweep.store.checkpoints import Checkpoints
 from raysweep.store.files import Files
+from raysweep.words import counted
 
 KINDS = {
     "runs": "rows of ended runs",
@@ -28,6 +37,7 @@ KINDS = {
     "removing": "a removal of runs",
     "spec.json": "the sweep's spec",
     "search.json": "what a sampler noted",
+    "again.json": "configurations to be trained anew",
 }
 MOST_BYTES = 256 * 2**20  # of curves that a driver reads whole before it plans
 REQUESTS = 16  # to a bucket at the same time
@@ -38,6 +48,7 @@ _AFTER = {
     "decisions": "early stopping continues from the curves and the other decisions",
     "removing": "runs that it has not removed yet stay",
     "search.json": "the search continues from its results",
+    "again.json": "a search forgets which configurations were to be trained anew",
 }
 
 log = logging.getLogger("raysweep")
@@ -73,8 +84,8 @@ def verify(files: Files) -> list[Damage]:
     found += _raised(compaction.under_way, files)
     if files.exists(compaction.ROWS):
         found += _raised(files.read_table, compaction.ROWS)
-    for name in ("spec.json", "search.json"):
-        found += _raised(json_file.read_json, files, name, json_file.mapping, "a mapping")
+    found += _raised(json_file.read_json, files, "spec.json", json_file.mapping, "a mapping")
+    found += _damaged_notes(files)
     damages = {each.name: each for each in found}
     return [
         Damage(name, KINDS.get(name.partition("/")[0], "a file"), str(each), each.reason)
@@ -106,9 +117,12 @@ def mend(files: Files) -> dict[str, Mapping[str, pa.Schema]]:
     Rows are always read whole, and so are curves unless there are very many. States are left to
     the workers, which read them anyway.
     """
-    for error in _raised(json_file.read_json, files, "search.json", json_file.mapping, "a mapping"):
+    for error in _damaged_notes(files):
         _note(files, error.name)
     end_merge(files)
+    for pack_id in files.folders("checkpoints"):
+        for error in _raised(read_checkpoint, files, pack_id, False):
+            _note(files, error.name)
     schemas: dict[str, Mapping[str, pa.Schema]] = {}
     for folder in parquet.FOLDERS:
         most = MOST_BYTES if folder == "curves" else None
@@ -117,10 +131,21 @@ def mend(files: Files) -> dict[str, Mapping[str, pa.Schema]]:
             _note(files, each.name)
         if folder == "curves":
             _note_curves(files, [each.name for each in damages])
-    for pack_id in files.folders("checkpoints"):
-        for error in _raised(read_checkpoint, files, pack_id, False):
-            _note(files, error.name)
     return schemas
+
+
+def _damaged_notes(files: Files) -> list[DamagedFile]:
+    """What is wrong with the files in which searches keep notes."""
+    search = _raised(json_file.read_json, files, "search.json", json_file.mapping, "a mapping")
+    return [*search, *_raised(again_file.read, files)]
+
+
+def mend_curves(files: Files, names: Iterable[str]) -> None:
+    """Sets those of these files of curves aside that are damaged, and says so."""
+    damages = [error.name for name in names for error in _raised(files.read_table, name)]
+    for name in damages:
+        _note(files, name)
+    _note_curves(files, damages)
 
 
 def end_merge(files: Files) -> None:
@@ -149,16 +174,22 @@ def _note(files: Files, name: str) -> None:
 
 def _note_curves(files: Files, names: Iterable[str]) -> None:
     """Says how many runs have no whole curve any more, and how to train them anew."""
-    packs = {name.removeprefix("curves/").rpartition("-")[0] for name in names}
+    packs = {own.pack_id for name in names if (own := curve_files.parsed(name))}
     if not packs:
         return
     rows = parquet.columns(files, compaction.names_of_rows(files), ["run_id", "pack_id"])
     inside = rows.filter(pc.is_in(rows["pack_id"], pa.array(sorted(packs), pa.string())))
+    training = [
+        run.run_id
+        for manifest in checkpoints.in_flight(files)
+        for run in manifest.pack.runs
+        if manifest.pack.pack_id in packs
+    ]
     listed = ", ".join(f"'{each}'" for each in sorted(packs))
     log.warning(
-        "the curves of %d runs that ended are lost, in part or whole; to train them anew: "
+        "the curves of %s are lost, in part or whole; to train anew: "
         'raysweep run FILE --again "pack_id in (%s)"',
-        *(inside.num_rows, listed),
+        *(counted(len({*inside["run_id"].to_pylist(), *training})), listed),
     )
 
 

@@ -3,7 +3,7 @@
 The lease is a small JSON file: the holder, an epoch that every take-over raises, and a heartbeat
 that the driver renews. Whether a holder lives is known at once where it is a process of this
 machine and container; elsewhere its lease is watched, by one's own clock, until it has stood still
-for `SILENCE_S`. Only a lease that was read and names another holder, or is absent, is lost: errors
+for `silence_s`. Only a lease that was read and names another holder, or is absent, is lost: errors
 of reading and writing are tried again for as long as the lease lasts.
 """
 
@@ -20,12 +20,10 @@ from typing import Any
 from raysweep.errors import LeaseHeld, LeaseLost, StoreError
 from raysweep.foreign_text import one_line
 from raysweep.store.files import Files
+from raysweep.store.lease_timing import Timing
 from raysweep.store.process import Life, Process, own_process
 from raysweep.store.retry import PassingError
 
-RENEW_S = 5.0
-SILENCE_S = 30.0
-SETTLE_S = 0.3
 NAME = "lease"
 
 
@@ -111,36 +109,6 @@ def parse(files: Files, data: bytes) -> Holder:
             f"cannot read {files.path(NAME)}: expected a lease written by raysweep; where no "
             "driver runs, the next run takes it over"
         ) from error
-
-
-def elapsed_clock() -> float:
-    """Seconds that only grow; those for which the machine slept count, too, where it tells."""
-    number = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.monotonic() if number is None else time.clock_gettime(number)
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Times of the lease's protocol.
-
-    Args:
-        renew_s: Between two renewals.
-        silence_s: Without a renewal, after which a lease has expired.
-        settle_s: After a take-over, until it is read whether another driver came later.
-        clock: Monotonic seconds.
-        sleep: Pause of so many seconds.
-    """
-
-    renew_s: float = RENEW_S
-    silence_s: float = SILENCE_S
-    settle_s: float = SETTLE_S
-    clock: Callable[[], float] = elapsed_clock
-    sleep: Callable[[float], None] = time.sleep
-
-    @property
-    def look_s(self) -> float:
-        """Time between two looks at another's lease."""
-        return min(1.0, self.silence_s / 10)
 
 
 def say(text: str) -> None:
@@ -336,6 +304,11 @@ class Lease:
                 self._renewed = self._lasts_from = self.timing.clock()
                 self._trouble, self._suspended_s = None, 0.0
             return True
+
+    @property
+    def in_trouble(self) -> bool:
+        """Whether the last renewal failed: the store may be away, for workers too."""
+        return self._trouble is not None
 
     def _renew(self) -> None:
         try:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from raysweep.runs import one_row_each
 from raysweep.store.files import Files
 from raysweep.store.store import SweepStore
+from raysweep.words import counted
 
 log = logging.getLogger("raysweep")
 
@@ -57,9 +58,9 @@ def drop_repeated(store: SweepStore) -> int:
     count = sum(len(indices) for indices in surplus.values())
     if count:
         log.warning(
-            "%d runs had a second row, as an earlier version or a killed driver left them; the "
-            "row of the last good attempt is kept",
-            count,
+            "%s dropped that runs had besides the one that holds, as an earlier version or a "
+            "killed driver left them",
+            counted(count, "row"),
         )
     return count
 

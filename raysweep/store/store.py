@@ -9,11 +9,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from raysweep.errors import SpecError, nearest
+from raysweep.errors import RaysweepError, SpecError, StoreError, nearest
 from raysweep.spec.model import NAME, Spec
-from raysweep.store import compaction, integrity, parquet, removal, schema
+from raysweep.store import (
+    compaction,
+    curve_files,
+    integrity,
+    parquet,
+    removal,
+    schema,
+    standing_rows,
+)
 from raysweep.store.constants import constants
-from raysweep.store.curve_files import set_orphans_aside
 from raysweep.store.digest_check import DigestCheck
 from raysweep.store.files import Files
 from raysweep.store.format import FORMAT, check_format
@@ -49,7 +56,18 @@ class SweepStore:
         return self.files.uri
 
     def prepare(self, spec: Spec) -> None:
-        """Sets damaged files aside, writes the spec, and brings the other files under its schema.
+        """Does `mend`, and writes the spec; for the driver, under its lease."""
+        self.mend(spec)
+        self.write_spec(spec)
+
+    def write_spec(self, spec: Spec) -> None:
+        """Makes the spec the one that readers of the store go by; for the driver."""
+        self.files.write("sweep.yaml", spec.text.encode())
+        written = {"format": FORMAT, **spec.to_json()}
+        self.files.write("spec.json", json.dumps(written).encode())
+
+    def mend(self, spec: Spec) -> None:
+        """Sets damaged files aside, and brings the others under the spec's schema.
 
         For the driver, under its lease.
 
@@ -57,12 +75,9 @@ class SweepStore:
             StoreError: If a file cannot be reached, or a merge of rows that was cut off lacks some.
         """
         present = integrity.mend(self.files)
-        self.files.write("sweep.yaml", spec.text.encode())
-        written = {"format": FORMAT, **spec.to_json()}
-        self.files.write("spec.json", json.dumps(written).encode())
         self._migrate(present["runs"], schema.runs_schema(spec))
         self._migrate(present["curves"], schema.curves_schema(spec))
-        set_orphans_aside(self.files)
+        curve_files.set_orphans_aside(self.files)
 
     def spec(self) -> Spec:
         """The spec as last run.
@@ -139,6 +154,21 @@ class SweepStore:
         """Puts rows of ended runs down as `runs/<name>.parquet`."""
         self.files.write_table(f"runs/{name}.parquet", schema.rows_table(rows, columns))
 
+    def written_runs(self, name: str) -> list[dict[str, Any]]:
+        """The rows that `write_runs` put down under a name.
+
+        Raises:
+            StoreError: If they cannot be read, or are not there.
+        """
+        try:
+            return self.files.read_table(f"runs/{name}.parquet").to_pylist()
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"cannot read {self.files.path(f'runs/{name}.parquet')}: expected the rows that a "
+                "worker has written, got no such file; driver and workers must share the store, "
+                "and nothing else may change it: look at it, and run the same command again"
+            ) from error
+
     def write_attempt(self, run_id: str, attempt: int, error: str) -> None:
         """Notes one failed attempt of a run."""
         row = {
@@ -165,14 +195,14 @@ class SweepStore:
 
         A million texts that repeat are read, and grouped, several times faster as dictionaries.
         """
-        plain = self.dataset("runs")
+        plain = self.dataset("runs", every_row=True)
         if not isinstance(plain, pads.FileSystemDataset):
             return plain  # nothing has ended
         fields = []
         for field in plain.schema:
             text = field.name in texts and pa.types.is_string(field.type)
             fields.append(pa.field(field.name, _CODED) if text else field)
-        return pads.dataset(
+        coded = pads.dataset(
             plain.files,
             schema=pa.schema(fields),
             format=pads.ParquetFileFormat(
@@ -181,6 +211,7 @@ class SweepStore:
             ),
             filesystem=self.files.filesystem,
         )
+        return self._holding(coded)
 
     def curves(self) -> pa.Table:
         """Metrics over steps."""
@@ -191,7 +222,12 @@ class SweepStore:
         return self._table("attempts", schema.ATTEMPTS, None)
 
     def dataset(
-        self, folder: str, empty: pa.Schema | None = None, *, encoded: bool = False
+        self,
+        folder: str,
+        empty: pa.Schema | None = None,
+        *,
+        encoded: bool = False,
+        every_row: bool = False,
     ) -> pads.Dataset:
         """The folder's files, listed now, as a dataset to query in place.
 
@@ -199,6 +235,7 @@ class SweepStore:
             folder: Below the sweep's.
             empty: The schema where there are no files.
             encoded: Whether texts come as codes, as they are stored: faster where they repeat.
+            every_row: Whether runs may come with further rows, which `repair` removes.
         """
         names = self._names(folder)
         if not names:
@@ -206,7 +243,12 @@ class SweepStore:
                 spec = self.spec()
                 empty = (schema.runs_schema if folder == "runs" else schema.curves_schema)(spec)
             return pads.dataset(empty.empty_table())
-        return self._files_as(names, encoded=encoded)
+        dataset = self._files_as(names, encoded=encoded)
+        return dataset if folder != "runs" or every_row else self._holding(dataset)
+
+    def _holding(self, dataset: pads.Dataset) -> pads.Dataset:
+        with self.reading(dataset):
+            return standing_rows.holding(dataset)
 
     def curves_of(self, run_ids: Iterable[str]) -> pads.Dataset:
         """The curve files in which these runs may have rows, as a dataset.
@@ -219,10 +261,10 @@ class SweepStore:
             return self.dataset("curves")
         wanted = pads.field("run_id").isin(pa.array(sorted(set(run_ids)), pa.string()))
         packs = set(self.read(self.dataset("runs"), ["pack_id"], wanted)["pack_id"].to_pylist())
-        own = {name: name.removeprefix("curves/").rpartition("-")[0] for name in names}
-        found = [name for name in names if own[name] in packs]
-        if not packs or packs - {own[name] for name in found}:  # named by somebody else
-            return self.dataset("curves")
+        own = {name: each.pack_id for name in names if (each := curve_files.parsed(name))}
+        found = [name for name in names if own.get(name) in packs]
+        if len(own) < len(names) or packs - {own[name] for name in found} or not packs:
+            return self.dataset("curves")  # some are named by somebody else
         return self._files_as(found)
 
     def _files_as(self, names: Sequence[str], *, encoded: bool = False) -> pads.Dataset:
@@ -254,7 +296,7 @@ class SweepStore:
         Raises:
             StoreError: If one of its files cannot be read.
         """
-        with self._readable(self._names_in(dataset)):
+        with self.reading(dataset):
             return dataset.to_table(columns=columns, filter=where)
 
     def constants(self, dataset: pads.Dataset, names: Iterable[str]) -> dict[str, pa.Scalar]:
@@ -263,7 +305,7 @@ class SweepStore:
         Raises:
             StoreError: If one of its files cannot be read.
         """
-        with self._readable(self._names_in(dataset)):
+        with self.reading(dataset):
             return constants(dataset, names)
 
     def count(self, folder: str) -> int:
@@ -273,7 +315,7 @@ class SweepStore:
             StoreError: If one of its files cannot be read.
         """
         dataset = self.dataset(folder)
-        with self._readable(self._names_in(dataset)):
+        with self.reading(dataset):
             return dataset.count_rows()
 
     def head(self, dataset: pads.Dataset, count: int, **options: Any) -> pa.Table:
@@ -282,8 +324,18 @@ class SweepStore:
         Raises:
             StoreError: If one of its files cannot be read.
         """
-        with self._readable(self._names_in(dataset)):
+        with self.reading(dataset):
             return dataset.head(count, **options)
+
+    @contextlib.contextmanager
+    def reading(self, *datasets: pads.Dataset) -> Iterator[None]:
+        """Names the file at fault where reading datasets fails inside.
+
+        Raises:
+            StoreError: If one of their files cannot be read.
+        """
+        with self._readable([name for each in datasets for name in self._names_in(each)]):
+            yield
 
     def _names_in(self, dataset: pads.Dataset) -> list[str]:
         paths = dataset.files if isinstance(dataset, pads.FileSystemDataset) else []
@@ -293,6 +345,8 @@ class SweepStore:
     def _readable(self, names: Sequence[str]) -> Iterator[None]:
         try:
             yield
+        except RaysweepError:
+            raise
         except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
             raise parquet.at_fault(self.files, names, error) from error
 

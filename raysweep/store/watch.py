@@ -5,7 +5,7 @@ import math
 from raysweep.errors import StoreError
 from raysweep.store import lease
 from raysweep.store.files import Files
-from raysweep.store.lease import Timing
+from raysweep.store.lease_timing import Timing
 from raysweep.store.retry import PATIENCE_S
 
 POLL_S = 1.0

@@ -8,8 +8,9 @@ from doctor_helpers import contents
 
 from raysweep.doctor.sweep import examine_all
 from raysweep.store import lease
+from raysweep.store.lease_timing import Timing
 
-QUICK = lease.Timing(renew_s=0.1, silence_s=0.5, settle_s=0.02)
+QUICK = Timing(renew_s=0.1, silence_s=0.5, settle_s=0.02)
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_a_lease_of_another_machine_that_is_renewed_is_a_living_driver_s(ended):
         data = json.loads(ended.files.read("lease"))
         ended.files.write("lease", json.dumps({**data, "heartbeat": float(next(beats))}).encode())
 
-    timing = lease.Timing(silence_s=5.0, sleep=sleep)
+    timing = Timing(silence_s=5.0, sleep=sleep)
     (health,) = examine_all(ended.store, ["toys"], fix=True, timing=timing)
     assert not health.findings
     assert "driven by process 12 on elsewhere" in health.facts

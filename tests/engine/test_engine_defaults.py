@@ -40,9 +40,11 @@ def mixed(inline, toy, declare):
     def make(old, new, **keys):
         inline(toy(seeds=old, **keys))
         declare(steps=30)
-        inline(toy(seeds=new, **keys))
+        results = inline(toy(seeds=new, **keys))
+        both = toy(seeds=sorted([*old, *new]), **keys)
         with pytest.raises(SpecError, match="changed since"):
-            inline(toy(seeds=sorted([*old, *new]), **keys))
+            inline(both)
+        results.store.write_spec(session.load(both))  # as an earlier version left it
 
     return make
 
@@ -60,6 +62,14 @@ def test_a_changed_default_is_refused_by_run_and_plan(inline, toy, declare, plan
         (line,) = refused.value.problems
         assert line.startswith(f"{CHANGED} steps: 20, or ")
     assert files_of(opened()) == before
+
+
+def test_a_refused_file_is_not_what_readers_go_by(inline, toy, declare, opened):
+    inline(toy())
+    declare(steps=30)
+    with pytest.raises(SpecError):
+        inline(toy(seeds=5))
+    assert opened().spec.seeds == (0, 1, 2)
 
 
 def test_a_changed_default_of_an_estimator_is_refused(inline, toy, declare):

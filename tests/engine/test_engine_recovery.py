@@ -1,11 +1,13 @@
 """Packs that fail late resume from their checkpoint, whole or in halves; nothing is lost."""
 
+import pyarrow as pa
 import pytest
 from engine_helpers import by_run
 from test_engine_trouble import outcome, stopped_after
 
 from raysweep import session
 from raysweep.spec.read import read_spec
+from raysweep.status import status_text
 
 STEPS = 20
 SLOW = {"delay_s": 0.12}  # a slice of training is 9 steps, and a checkpoint follows each
@@ -109,6 +111,11 @@ def test_the_file_of_a_failed_run_has_its_name(inline, toy, trouble):
     assert results.store.files.exists(f"runs/{row['run_id']}.parquet")
 
 
+def rows_in_files(results):
+    files = results.store.files
+    return sum(files.read_table(name).num_rows for name in files.names("runs", ".parquet"))
+
+
 @pytest.fixture
 def doubled(inline, toy, trouble):
     """A store in which a run that is done also has the failed row of an earlier version."""
@@ -128,11 +135,45 @@ def test_of_two_rows_of_a_run_the_good_one_holds_and_the_next_session_removes_th
     inline, doubled, caplog
 ):
     spec, results, _ = doubled
-    assert results.runs().num_rows == 4
+    assert rows_in_files(results) == 4
     results = inline(spec)
     assert outcome(results) == dict.fromkeys(range(3), "done")
-    assert results.runs().num_rows == 3
-    assert "1 runs had a second row" in caplog.text
+    assert rows_in_files(results) == 3
+    assert "1 row dropped that runs had besides the one that holds" in caplog.text
+
+
+READERS = {
+    "runs": lambda results: results.runs().num_rows,
+    "sql": lambda results: results.sql("select count(*) as n from runs")["n"][0].as_py(),
+    "table": lambda results: results.table().cells[0].n,
+    "count": lambda results: results.store.count("runs"),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_readers_see_one_row_of_a_run_with_two(doubled, reader):
+    _, results, _ = doubled
+    assert READERS[reader](results) == 3
+
+
+def test_status_counts_a_run_with_two_rows_once(doubled, tmp_path):
+    text = status_text(str(tmp_path / "store"), "toys")
+    assert "3 of 3 planned runs ended" in text
+    assert "failed " not in text.partition("failed")[2]
+
+
+def test_of_two_failed_rows_the_later_one_is_read(inline, toy, trouble):
+    trouble.make(**{"raise": [1]})
+    results = inline(toy(task=trouble.task, training={"lr": 0.1}))
+    files = results.store.files
+    (row,) = (row for row in results.runs().to_pylist() if row["status"] == "failed")
+    table = files.read_table(f"runs/{row['run_id']}.parquet")
+    later = table.set_column(
+        table.schema.get_field_index("attempts"), "attempts", pa.array([2], pa.int32())
+    )
+    files.write_table("runs/0123456789abcdef.parquet", later.cast(table.schema))
+    found = [each for each in results.runs().to_pylist() if each["status"] == "failed"]
+    assert [each["attempts"] for each in found] == [2]
 
 
 def test_two_rows_of_a_run_plan_nothing(inline, doubled, tmp_path):

@@ -34,7 +34,7 @@ def pass_time(watch, clock, seconds):
 
 
 def test_a_pack_without_a_step_for_the_patience_is_ended(clock, ended):
-    watch = HangWatch(10, ended.append, clock)
+    watch = HangWatch(10, ended.append, clock=clock)
     watch.began("a", PROCESS)
     pass_time(watch, clock, 10)
     assert ended == []
@@ -43,7 +43,7 @@ def test_a_pack_without_a_step_for_the_patience_is_ended(clock, ended):
 
 
 def test_a_step_renews_the_patience(clock, ended):
-    watch = HangWatch(10, ended.append, clock)
+    watch = HangWatch(10, ended.append, clock=clock)
     watch.began("a", PROCESS)
     for step in range(5):
         watch.stepped("a", step)
@@ -52,7 +52,7 @@ def test_a_step_renews_the_patience(clock, ended):
 
 
 def test_the_same_step_again_does_not_renew_the_patience(clock, ended):
-    watch = HangWatch(10, ended.append, clock)
+    watch = HangWatch(10, ended.append, clock=clock)
     watch.began("a", PROCESS)
     for _ in range(3):
         watch.stepped("a", 4)
@@ -61,14 +61,14 @@ def test_the_same_step_again_does_not_renew_the_patience(clock, ended):
 
 
 def test_a_worker_that_survives_is_ended_again(clock, ended):
-    watch = HangWatch(10, ended.append, clock)
+    watch = HangWatch(10, ended.append, clock=clock)
     watch.began("a", PROCESS)
     pass_time(watch, clock, 22)
     assert ended == [PROCESS, PROCESS]
 
 
 def test_time_in_which_the_driver_was_suspended_does_not_count(clock, ended):
-    watch = HangWatch(10, ended.append, clock)
+    watch = HangWatch(10, ended.append, clock=clock)
     watch.began("a", PROCESS)
     clock.now += 1000
     watch.check()
@@ -77,15 +77,27 @@ def test_time_in_which_the_driver_was_suspended_does_not_count(clock, ended):
 
 
 def test_nothing_is_ended_without_a_patience(clock, ended):
-    watch = HangWatch(None, ended.append, clock)
+    watch = HangWatch(None, ended.append, clock=clock)
     watch.began("a", PROCESS)
     pass_time(watch, clock, 1000)
     assert ended == []
 
 
 def test_packs_that_left_are_not_followed(clock, ended):
-    watch = HangWatch(10, ended.append, clock)
+    watch = HangWatch(10, ended.append, clock=clock)
     watch.began("a", PROCESS)
     assert watch.left("a") is False
     pass_time(watch, clock, 20)
     assert (ended, watch.pid("a")) == ([], None)
+
+
+def test_time_in_which_the_store_is_away_does_not_count(clock, ended):
+    away = [True]
+    watch = HangWatch(10, ended.append, lambda: away[0], clock)
+    watch.began("a", PROCESS)
+    pass_time(watch, clock, 60)
+    away[0] = False
+    pass_time(watch, clock, 10)
+    assert ended == []
+    pass_time(watch, clock, 1)
+    assert ended == [PROCESS]

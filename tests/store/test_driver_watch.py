@@ -7,7 +7,7 @@ import pytest
 
 import raysweep
 from raysweep.store.files import Files
-from raysweep.store.lease import Timing
+from raysweep.store.lease_timing import Timing
 from raysweep.store.retry import Patience
 from raysweep.store.watch import DriverGone, DriverWatch
 

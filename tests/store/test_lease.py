@@ -11,8 +11,9 @@ import raysweep
 from raysweep.status import list_text
 from raysweep.store import lease, process
 from raysweep.store.files import Files
+from raysweep.store.lease_timing import Timing
 
-QUICK = lease.Timing(renew_s=0.1, silence_s=0.6, settle_s=0.02)
+QUICK = Timing(renew_s=0.1, silence_s=0.6, settle_s=0.02)
 AWAY = {"token": "t", "host": "elsewhere", "pid": 12, "started": "1", "epoch": 4, "heartbeat": 1.0}
 
 
@@ -56,7 +57,7 @@ def test_a_living_driver_of_this_machine_refuses_another_at_once(files):
 @pytest.mark.parametrize("change", [{"pid": 2**22 + 1}, {"started": "1"}, {"pid": 2**80}])
 def test_a_dead_driver_of_this_machine_is_taken_over_at_once(files, said, change):
     write(files, **own(**change))
-    with enter(files, said, lease.Timing(settle_s=0.02)) as held:
+    with enter(files, said, Timing(settle_s=0.02)) as held:
         assert held.holder.epoch == 5
     assert not said
 
@@ -82,7 +83,7 @@ def test_a_driver_elsewhere_that_renews_its_lease_refuses_another(files):
         write(files, heartbeat=1.0, beat=next(beats))
 
     with pytest.raises(raysweep.LeaseHeld, match="driven by process 12 on elsewhere"):
-        enter(files, timing=lease.Timing(sleep=sleep)).__enter__()
+        enter(files, timing=Timing(sleep=sleep)).__enter__()
 
 
 def test_a_driver_whose_clock_stands_still_renews_its_lease_visibly(files):
@@ -103,12 +104,12 @@ def test_a_reader_suspended_with_the_driver_waits_for_what_it_can_see(files):
             write(files, beat=1)
 
     with pytest.raises(raysweep.LeaseHeld):
-        enter(files, timing=lease.Timing(clock=lambda: next(now), sleep=sleep)).__enter__()
+        enter(files, timing=Timing(clock=lambda: next(now), sleep=sleep)).__enter__()
 
 
 def test_a_lease_that_goes_away_while_it_is_watched_is_created_anew(files):
     write(files)
-    timing = lease.Timing(sleep=lambda seconds: files.remove("lease"), settle_s=0.0)
+    timing = Timing(sleep=lambda seconds: files.remove("lease"), settle_s=0.0)
     with enter(files, timing=timing) as held:
         assert held.holder.epoch == 1
 
@@ -180,7 +181,7 @@ class Suspended:
 
 def test_a_suspended_driver_resumes_where_nobody_took_its_sweep(files, said):
     clock = Suspended()
-    timing = lease.Timing(renew_s=0.2, silence_s=5.0, settle_s=0.02, clock=clock)
+    timing = Timing(renew_s=0.2, silence_s=5.0, settle_s=0.02, clock=clock)
     with enter(files, said, timing) as held:
         time.sleep(0.1)
         clock.jump = 60.0
@@ -192,7 +193,7 @@ def test_a_suspended_driver_resumes_where_nobody_took_its_sweep(files, said):
 
 def test_a_suspended_driver_says_so_where_its_sweep_was_taken(files):
     clock = Suspended()
-    timing = lease.Timing(renew_s=0.5, silence_s=5.0, settle_s=0.02, clock=clock)
+    timing = Timing(renew_s=0.5, silence_s=5.0, settle_s=0.02, clock=clock)
     with enter(files, timing=timing) as held:
         time.sleep(0.2)
         write(files)
@@ -202,7 +203,7 @@ def test_a_suspended_driver_says_so_where_its_sweep_was_taken(files):
 
 def test_a_driver_whose_lease_expired_asks_the_store_before_it_writes(files):
     clock = Suspended()
-    timing = lease.Timing(renew_s=100.0, silence_s=5.0, settle_s=0.02, clock=clock)
+    timing = Timing(renew_s=100.0, silence_s=5.0, settle_s=0.02, clock=clock)
     held = enter(files, timing=timing)
     held.__enter__()
     write(files)
@@ -222,7 +223,7 @@ def test_the_first_error_is_not_hidden_by_a_lease_that_cannot_be_removed(files):
 
 
 def test_a_lease_that_cannot_be_removed_at_the_end_is_said(files, said):
-    with enter(files, said, lease.Timing(settle_s=0.02)):
+    with enter(files, said, Timing(settle_s=0.02)):
         files.remove("lease")
         subprocess.run(["mkdir", files.path("lease")], check=True)
     assert said[0].startswith("the lease remains, and the next driver waits for it: cannot read")

@@ -1,15 +1,18 @@
 """Damaged results are set aside and named, and their runs are trained anew; nothing is removed."""
 
+import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
-from store_helpers import flipped
+from store_helpers import cut_merge, flipped
 
 import raysweep
 from raysweep.cli import main
 from raysweep.errors import DamagedFile
 from raysweep.spec.read import read_spec
-from raysweep.store import curve_files
+from raysweep.store import again_file, compaction, curve_files, digest_check, standing_rows
+from raysweep.store.files import Files
 from raysweep.store.store import SweepStore
 
 SWEEP = {
@@ -72,7 +75,7 @@ def test_curves_that_are_damaged_are_set_aside_and_the_way_to_train_anew_is_said
     results = run(tmp_path)
     assert values(results.store) == whole
     assert ran.files.exists(f"damaged/{name}")
-    assert "the curves of 2 runs that ended are lost" in caplog.text
+    assert "the curves of 2 runs are lost" in caplog.text
     assert f"raysweep run FILE --again \"pack_id in ('{pack_id}')\"" in caplog.text
     assert len(set(results.curves()["run_id"].to_pylist())) == 4
 
@@ -95,8 +98,48 @@ def test_reading_commands_name_the_file_in_one_line_and_change_nothing(
     assert ran.files.exists(name)
 
 
-def test_a_damaged_sweep_can_be_removed(ran, tmp_path, capsys):
-    damage(ran, "runs")
+@pytest.mark.parametrize(
+    "words",
+    [["sql", "harmed", "select sum(steps) from runs"], ["table", "harmed", "--where", "steps > 3"]],
+    ids=" ".join,
+)
+def test_damage_that_a_query_meets_is_the_file_s_and_not_the_query_s(
+    ran, tmp_path, words, capsys, monkeypatch
+):
+    """Of files that are too many or too large no digest is checked before they are read."""
+    name = ran.files.names("runs", ".parquet")[0]
+    path = Path(ran.files.path(name))
+    rows = pq.read_metadata(path).row_group(0)
+    (steps,) = (
+        rows.column(place)
+        for place in range(rows.num_columns)
+        if rows.column(place).path_in_schema == "steps"
+    )
+    last = steps.dictionary_page_offset + steps.total_compressed_size - 1
+    path.write_bytes(flipped(path.read_bytes(), 8 * last))
+    monkeypatch.setattr(digest_check, "MOST_FILES", 0)
+    monkeypatch.setattr(standing_rows, "holding", lambda dataset: dataset)
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--store", str(tmp_path)])
+    assert ended.value.code == 1
+    assert name in capsys.readouterr().err
+
+
+def no_spec(store):
+    store.files.write("spec.json", b"{")
+
+
+def merge_without_rows(store):
+    cut_merge(store, 4)
+    for name in (compaction.ROWS, *store.files.names("runs")):
+        store.files.remove(name)
+
+
+@pytest.mark.parametrize(
+    "harm", [lambda store: damage(store, "runs"), no_spec, merge_without_rows], ids=str
+)
+def test_a_damaged_sweep_can_be_removed(ran, tmp_path, capsys, harm):
+    harm(ran)
     with pytest.raises(SystemExit) as ended:
         main(["rm", "harmed", "--yes", "--store", str(tmp_path)])
     assert ended.value.code == 0
@@ -117,6 +160,29 @@ def test_json_of_another_shape_is_named_in_one_line_and_mended(ran, tmp_path, na
     with pytest.raises(DamagedFile, match=f"{name}: expected .* as raysweep writes it, got: "):
         raysweep.open(tmp_path, "harmed").runs()
     assert len(values(run(tmp_path).store)) == 6
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"[]", b"3", b"[" * 100_000, b"\xff", b'{"0123456789abcdef": 7}', b'{"sha256": "0"}'],
+)
+def test_damaged_notes_of_what_was_to_be_trained_anew_are_set_aside(ran, tmp_path, data, caplog):
+    ran.files.write(again_file.NAME, data)
+    run(tmp_path)
+    assert ran.files.read(f"damaged/{again_file.NAME}") == data
+    assert "again.json; a search forgets which configurations were" in caplog.text
+
+
+def test_notes_of_what_was_to_be_trained_anew_come_back(tmp_path):
+    files, noted = Files(tmp_path), {"0123456789abcdef": {"training.lr": 0.1, "task.sizes": [3, 4]}}
+    again_file.write(files, noted)
+    assert again_file.read(files) == noted
+
+
+def test_notes_of_an_earlier_version_have_no_digest(tmp_path):
+    files, noted = Files(tmp_path), {"0123456789abcdef": {"training.lr": 0.1}}
+    files.write(again_file.NAME, json.dumps(noted).encode())
+    assert again_file.read(files) == noted
 
 
 @pytest.mark.parametrize("data", [b"", b"null", b"[]", b"[" * 100_000, b"{}"])

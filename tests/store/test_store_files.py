@@ -10,10 +10,11 @@ import pyarrow as pa
 import pytest
 
 import raysweep
-from raysweep.errors import SpecError, StoreError
+from raysweep.errors import LeaseLost, SpecError, StoreError
 from raysweep.spec.read import read_spec
 from raysweep.store import schema
 from raysweep.store.files import Files
+from raysweep.store.retry import Patience
 from raysweep.store.store import SweepStore
 
 SWEEP = {
@@ -151,6 +152,25 @@ def test_create_is_exclusive(tmp_path):
     assert files.create("lease", b"first")
     assert not files.create("lease", b"second")
     assert files.read("lease") == b"first"
+
+
+def test_a_move_that_a_bucket_did_without_an_answer_is_not_done_twice(tmp_path):
+    files = Files(tmp_path)
+    files.write("a", b"rows")
+    for _ in range(2):
+        files.move("a", "damaged/a")
+    assert (files.read("a"), files.read("damaged/a")) == (None, b"rows")
+
+
+def test_a_file_is_moved_only_by_who_may_write(tmp_path):
+    def guard():
+        raise LeaseLost("taken over")
+
+    files = Files(tmp_path)
+    files.write("a", b"rows")
+    with pytest.raises(LeaseLost):
+        files.with_patience(Patience(guard)).move("a", "b")
+    assert files.read("a") == b"rows"
 
 
 def test_local_paths_are_made_absolute(tmp_path, monkeypatch):
