@@ -26,6 +26,12 @@ def test_a_plot_says_how_many_runs_have_no_curves(lossy):
     assert caption.endswith("; 2 of 12 runs have no curves")
 
 
+def test_paths_say_how_many_runs_have_no_curves(lossy):
+    figure = lossy.plot(kind="paths", x="train_loss", y="distance")
+    caption = figure.legends[0].get_title().get_text().replace("\n", " ")
+    assert caption.endswith("; 2 of 12 runs have no curves")
+
+
 @pytest.mark.parametrize("place", [0, 2], ids=["over steps", "over time"])
 def test_a_report_says_how_many_runs_have_no_curves(lossy, place):
     assert "2 of 12 runs have no curves" in page(lossy).figures[place].caption

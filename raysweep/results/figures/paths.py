@@ -90,6 +90,8 @@ class PathsFigure:
         pairs: How many pairs of metrics there are.
         panels: Task by task.
         selection: How configurations were selected, in words.
+        runs: Number of runs that the figure is of.
+        lacking: Number of those that have no curves, as their files were lost.
     """
 
     sweep: str
@@ -98,6 +100,8 @@ class PathsFigure:
     pairs: int
     panels: tuple[PathsPanel, ...]
     selection: str
+    runs: int
+    lacking: int
 
 
 def prepare(results: "Results", request: PathsRequest) -> PathsFigure:
@@ -139,7 +143,14 @@ def prepare(results: "Results", request: PathsRequest) -> PathsFigure:
     names = ([x for x, _ in pairs], [y for _, y in pairs])
     labels = [_label(results, own) for own in names]
     return PathsFigure(
-        results.sweep, labels[0], labels[1], len(pairs), tuple(panels), scope.selection
+        results.sweep,
+        labels[0],
+        labels[1],
+        len(pairs),
+        tuple(panels),
+        scope.selection,
+        runs=len(set(run_ids)),
+        lacking=len(set(run_ids) - curves.keys()),
     )
 
 

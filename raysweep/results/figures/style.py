@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from raysweep.results.figures.sizes import SCREEN, Size, plain
+from raysweep.words import counted
 
 # Okabe and Ito's palette, distinct for the colour-blind too; its yellow, which white paper
 # swallows, is R's grey.
@@ -192,6 +193,11 @@ class Legend:
 def axis_label(name: str, unit: str) -> str:
     """A metric's name with its unit, if it has one."""
     return f"{name} [{unit}]" if unit else name
+
+
+def lost_curves(lacking: int, runs: int) -> str:
+    """The part of a caption that says of how many runs there are no curves; empty if of none."""
+    return f"{lacking} of {counted(runs)} have no curves" if lacking else ""
 
 
 def sentence(parts: Sequence[str]) -> str:

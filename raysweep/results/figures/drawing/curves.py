@@ -107,5 +107,5 @@ def footnotes(what: CurvesFigure) -> list[str]:
         what.selection,
         "dashed (?): provisional, n seeds so far" if any(x.provisional for x in lines) else "",
         "y axes are cut to what follows the first tenth of the steps" if what.cropped else "",
-        f"{what.lacking} of {what.runs} runs have no curves" if what.lacking else "",
+        style.lost_curves(what.lacking, what.runs),
     ]

@@ -56,5 +56,6 @@ def _paths_caption(what: PathsFigure) -> str:
             "a mark where it ends",
             what.selection,
             "dashed (?): provisional" if any(path.provisional for path in found) else "",
+            style.lost_curves(what.lacking, what.runs),
         ]
     )
