@@ -27,6 +27,7 @@ def pytest_addoption(parser):
     parser.addoption("--data", help="folder of the data sets [$RAYSWEEP_DATA or ../shared/data]")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Of several processes one has all tests with Ray, and the tests of a file stay together."""
     for item in items:
