@@ -136,7 +136,9 @@ def merge_without_rows(store):
 
 
 @pytest.mark.parametrize(
-    "harm", [lambda store: damage(store, "runs"), no_spec, merge_without_rows], ids=str
+    "harm",
+    [lambda store: damage(store, "runs"), no_spec, merge_without_rows],
+    ids=["rows", "spec", "merge"],
 )
 def test_a_damaged_sweep_can_be_removed(ran, tmp_path, capsys, harm):
     harm(ran)
