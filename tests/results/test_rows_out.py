@@ -102,16 +102,17 @@ def test_of_many_curve_files_only_those_of_the_runs_packs_are_opened(results, mo
     monkeypatch.setattr(store_module, "FEW_FILES", 0)
     rows = results.runs().to_pylist()
     for row in rows:  # as the engine names them: a pack each
-        row["pack_id"] = f"pack{row['run_id']}"
+        row["pack_id"] = row["run_id"][::-1]
     columns = results.runs().schema
     results.store.write_runs("all", rows, columns)
     for name in results.store.files.names("curves"):
         table = results.store.files.read_table(name)
-        results.store.files.write_table(name.replace("curves/", "curves/pack"), table)
+        run_id = name.removeprefix("curves/").removesuffix("-0.parquet")
+        results.store.files.write_table(f"curves/{run_id[::-1]}-0.parquet", table)
         results.store.files.remove(name)
     one = rows[0]["run_id"]
     dataset = results.store.curves_of([one])
-    assert [Path(each).name for each in dataset.files] == [f"pack{one}-0.parquet"]
+    assert [Path(each).name for each in dataset.files] == [f"{one[::-1]}-0.parquet"]
 
 
 def test_curve_files_that_were_named_otherwise_are_all_opened(results, monkeypatch):
