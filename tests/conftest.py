@@ -29,9 +29,10 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Of several processes one has all tests with Ray, and the tests of a file stay together."""
+    """Of several processes one has all tests with the shared Ray; those of a file stay together."""
     for item in items:
-        group = "ray" if item.get_closest_marker("ray") else item.location[0]
+        shares = {"shared_ray", "executor"} & set(item.fixturenames)
+        group = "ray" if shares and item.get_closest_marker("ray") else item.location[0]
         item.add_marker(pytest.mark.xdist_group(group))
 
 
