@@ -29,14 +29,16 @@ class Again:
     Args:
         runs: Ids of runs that had ended.
         packs: Ids of packs in flight, which begin anew.
+        began: Configurations of both, with their settings.
     """
 
-    runs: frozenset[str]
-    packs: frozenset[str]
+    runs: frozenset[str] = frozenset()
+    packs: frozenset[str] = frozenset()
+    began: tuple[Began, ...] = ()
 
 
-def train_again(spec: Spec, store: SweepStore, condition: str) -> Again:
-    """Removes what the store has of planned runs that meet a condition; under the driver's lease.
+def chosen(spec: Spec, store: SweepStore, condition: str) -> Again:
+    """What the store has of planned runs that meet a condition; nothing is removed.
 
     Packs in flight with such a run go whole. Runs that the sweep file does not plan stay.
 
@@ -49,7 +51,6 @@ def train_again(spec: Spec, store: SweepStore, condition: str) -> Again:
         SpecError: If DuckDB refuses the condition, or no planned run meets it.
         StoreError: If the store cannot be read or written.
     """
-    removal.end(store.files)
     runs = read_all(store, spec)
     planned = np.isin(runs.seeds, [*spec.seeds, *spec.report_seeds])
     here = in_file(spec, runs) | (outdated(spec, runs).rows & planned)
@@ -69,10 +70,18 @@ def train_again(spec: Spec, store: SweepStore, condition: str) -> Again:
         *((runs.ids[code], own) for code, own in zip(configurations, settings, strict=True)),
         *((run.configuration_id, run.settings) for each in manifests for run in each.pack.runs),
     ]
-    _note(spec, store.files, began)
     packs = frozenset(each.pack.pack_id for each in manifests)
-    removal.remove_runs(store, met, packs)
-    return Again(frozenset(met), packs)
+    return Again(frozenset(met), packs, tuple(began))
+
+
+def remove(spec: Spec, store: SweepStore, leaving: Again) -> None:
+    """Removes what is to be trained anew; under the driver's lease.
+
+    Raises:
+        StoreError: If the store cannot be read or written.
+    """
+    _note(spec, store.files, leaving.began)
+    removal.remove_runs(store, leaving.runs, leaving.packs)
 
 
 def began_again(files: Files) -> list[Began]:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from raysweep.errors import DamagedFile
 from raysweep.plan import Pack
-from raysweep.store import handover
+from raysweep.store import handover, integrity
 from raysweep.store.checkpoints import Checkpoints, Manifest
 from raysweep.store.files import Files
 
@@ -123,6 +123,7 @@ class Recovery:
         checkpoint = Checkpoints(self.files, pack.pack_id)
         manifest = checkpoint.manifest()
         if kind in ("died", "lost"):
+            integrity.mend_curves(self.files, pack)
             pause_s = self._pause(pack.pack_id, kind, manifest.step if manifest else 0)
             if pause_s is not None:
                 return Retry((pack,), pause_s)

@@ -1,10 +1,11 @@
 """What a session does and says before it plans: former defaults, edited code, an edited file."""
 
 import collections
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
-from raysweep.again import train_again
+from raysweep import again
+from raysweep.again import Again
 from raysweep.defaults import Change, Counterparts, texts
 from raysweep.errors import SpecError
 from raysweep.results.edits import changed_defaults, hidden, warnings
@@ -13,6 +14,8 @@ from raysweep.search import kept
 from raysweep.spec.model import Spec
 from raysweep.store import checkpoints, removal
 from raysweep.store.store import SweepStore
+
+NOTHING = Again()
 
 
 class Planned(Protocol):
@@ -31,15 +34,15 @@ class Planned(Protocol):
         """How runs ended, by id."""
 
 
-def begin(spec: Spec, store: SweepStore, again: str | None) -> None:
-    """Removes what is to be trained anew, and refuses a store of former defaults.
+def begin(spec: Spec, store: SweepStore, condition: str | None) -> Again | None:
+    """Refuses a store of former defaults, and says what is to be trained anew; removes nothing.
 
     For the driver, under its lease, once the store has the spec's schema.
 
     Args:
         spec: The sweep file as it is now.
         store: The sweep's folder.
-        again: Condition in SQL on runs to be trained anew, if there are such.
+        condition: In SQL, on runs to be trained anew, if there are such.
 
     Raises:
         SpecError: If no run meets the condition, or runs have values of former defaults.
@@ -47,19 +50,25 @@ def begin(spec: Spec, store: SweepStore, again: str | None) -> None:
     """
     removal.end(store.files)
     kept.set_aside_if_damaged(store.files)
-    if again is not None:
-        train_again(spec, store, again)
-    refuse_former_defaults(spec, store)
+    leaving = again.chosen(spec, store, condition) if condition is not None else None
+    refuse_former_defaults(spec, store, leaving or NOTHING)
+    return leaving
 
 
-def refuse_former_defaults(spec: Spec, store: SweepStore) -> None:
+def refuse_former_defaults(spec: Spec, store: SweepStore, leaving: Again = NOTHING) -> None:
     """Refuses a store in which planned runs have other values than they would have now.
+
+    Args:
+        spec: The sweep file as it is now.
+        store: The sweep's folder.
+        leaving: Runs and packs that do not count, as they will train anew.
 
     Raises:
         SpecError: With a line for each default that changed.
         StoreError: If the store cannot be read.
     """
-    counts = collections.Counter(changed_defaults(spec, store)) + _in_flight(spec, store)
+    counts = collections.Counter(changed_defaults(spec, store, leaving.runs))
+    counts += _in_flight(spec, store, leaving.packs)
     if counts:
         conditions = " or ".join(sorted({each.condition for each in counts}))
         raise SpecError(
@@ -67,13 +76,17 @@ def refuse_former_defaults(spec: Spec, store: SweepStore) -> None:
         )
 
 
-def _in_flight(spec: Spec, store: SweepStore) -> collections.Counter[Change]:
+def _in_flight(
+    spec: Spec, store: SweepStore, leaving: Collection[str]
+) -> collections.Counter[Change]:
     """The same of packs that began and did not end: how many of their runs, by default."""
     counts: collections.Counter[Change] = collections.Counter()
     definitions = {arm.definition for arm in spec.arms}
     planned = {*spec.seeds, *spec.report_seeds}
     for manifest in checkpoints.in_flight(store.files):
         pack = manifest.pack
+        if pack.pack_id in leaving:
+            continue
         arms = [
             arm for arm in spec.arms if (arm.task, arm.estimator) == (pack.task, pack.estimator)
         ]

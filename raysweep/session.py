@@ -12,6 +12,7 @@ from typing import Any
 
 import joblib
 
+from raysweep import again as anew
 from raysweep import opening, registry
 from raysweep.blocked import reasons as blocked_arms
 from raysweep.engine.stop import StopFlag
@@ -147,21 +148,21 @@ def drive(  # noqa: PLR0913 - the options of the command
     with StopFlag() as flag, Lease(sweep.files) as lease:
         sweep.files = sweep.files.with_patience(Patience(lease.check))
         sweep.mend(spec)
-        opening.begin(spec, sweep, again)
-        schedule = Schedule(spec, sweep, command_origin(), retry_failed=retry_failed)
-        sweep.write_spec(spec)  # once nothing refuses it: readers go by the one before until then
-        schedule.still_mine = lease.still_mine
-        schedule.repair()
-        if progress:
-            progress.say(opening.notices(schedule))
-        schedule.save()
-        if not schedule.missing:
+        leaving = opening.begin(spec, sweep, again)
+        plan = functools.partial(Schedule, spec, sweep, command_origin(), retry_failed=retry_failed)
+        schedule = plan()
+        if leaving is None and not schedule.missing:
+            _take_up(schedule, lease, progress)
             schedule.drop_ended_checkpoints()
             return _session(schedule, None)
         if address is None:
             _prepare_data(spec, data)
         executor = _inline(spec) if inline else _on_ray(spec, sweep, address, lease)
         with executor as (workers, train):
+            if leaving is not None:
+                anew.remove(spec, sweep, leaving)
+                schedule = plan()
+            _take_up(schedule, lease, progress)
             schedule.arrange(pack_size(spec, workers))
             schedule.drop_ended_checkpoints()
             job = _job(schedule, lease, data)
@@ -177,6 +178,19 @@ def drive(  # noqa: PLR0913 - the options of the command
                 if lease.lost.is_set():
                     raise lease.error()
     return _session(schedule, flag)
+
+
+def _take_up(schedule: Schedule, lease: Lease, progress: Progress | None) -> None:
+    """Writes what a session begins with, once nothing can refuse it any more.
+
+    Until then readers go by the spec of the session before.
+    """
+    schedule.store.write_spec(schedule.spec)
+    schedule.still_mine = lease.still_mine
+    schedule.repair()
+    if progress:
+        progress.say(opening.notices(schedule))
+    schedule.save()
 
 
 def _prepare_data(spec: Spec, folder: str | Path | None) -> None:

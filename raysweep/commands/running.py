@@ -156,9 +156,13 @@ def held(store: Any) -> Iterator[None]:
 
 def _count(store: Any) -> str:
     """The ended runs, as far as they can be counted: damage must not keep a sweep from removal."""
+    from raysweep.doctor.sweep import check_exists
     from raysweep.store.compaction import IncompleteMerge
     from raysweep.words import counted
 
+    check_exists(store.store, store.sweep)
+    if not store.files.exists("spec.json"):
+        return "all runs"
     with contextlib.suppress(DamagedFile, IncompleteMerge):
         store.spec()
         return counted(store.count("runs"))

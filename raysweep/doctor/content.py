@@ -59,7 +59,8 @@ def findings(files: Files, damages: Iterable[Damage]) -> Iterator[Finding]:
             continue
         remedy = _REMEDY.get(folder, "")
         if folder == "curves":
-            remedy = again("pack_id", [pack_of(each.name)])
+            own = curve_files.parsed(each.name)
+            remedy = again("pack_id", [own.pack_id]) if own else ""
         yield Finding(each.name, problem, remedy, ASIDE, _aside(files, each.name))
 
 

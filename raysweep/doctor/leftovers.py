@@ -55,7 +55,7 @@ def set_aside(files: Files) -> Iterator[Finding]:
         yield Finding(
             "damaged",
             f"{counted(len(found), 'file')} set aside, which nothing reads: {named(found)}",
-            "remove the folder when its content is of no more use",
+            "keep them as long as a result in them may be of use",
             is_note=True,
         )
 

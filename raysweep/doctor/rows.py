@@ -74,12 +74,6 @@ def kept(rows: Collection[Row]) -> list[Row]:
 
 def findings(store: SweepStore, rows: Collection[Row]) -> Iterator[Finding]:
     """Rows that no reader can make sense of, rows too many, and failed rows in others' files."""
-    odd = sorted({row.file for row in rows if row.status not in STATUSES})
-    for name in odd:
-        remedy = "restore the file from a copy, or remove it and run the sweep file again"
-        yield Finding(name, f"a row whose status is none of {', '.join(STATUSES)}", remedy)
-    if odd:
-        return
     counts = Counter(row.run_id for row in rows)
     repeated = sorted(run_id for run_id, count in counts.items() if count > 1)
     if repeated:

@@ -1,7 +1,7 @@
 """Stored runs after edits: those of other code, and those that the sweep file no longer plans."""
 
 import collections
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -39,15 +39,26 @@ def warnings(spec: Spec, store: SweepStore, *, defaults: bool = True) -> list[st
     return [*(texts(runs.outdated) if defaults else ()), *recoded(spec, runs)]
 
 
-def changed_defaults(spec: Spec, store: SweepStore) -> Mapping[Change, int]:
+def changed_defaults(
+    spec: Spec, store: SweepStore, leaving: Collection[str] = ()
+) -> Mapping[Change, int]:
     """The number of planned runs that have a former default instead of the present one, by default.
+
+    Args:
+        spec: The sweep file as it is now.
+        store: The sweep's folder.
+        leaving: Ids of runs that do not count.
 
     Raises:
         StoreError: If the store cannot be read.
     """
     if not _differs(spec, store, code=False):
         return {}
-    return outdated(spec, read_all(store, spec)).counts
+    runs = read_all(store, spec)
+    if leaving:
+        stays = pc.invert(pc.is_in(runs.run_ids, pa.array(sorted(leaving), pa.string())))
+        runs = runs.keep(stays.to_numpy(zero_copy_only=False))
+    return outdated(spec, runs).counts
 
 
 def former_ids(spec: Spec, store: SweepStore) -> pa.Array:

@@ -16,7 +16,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from raysweep.errors import DamagedFile, SpecError, StoreError
-from raysweep.store import local_file, parquet
+from raysweep.store import local_file, parquet, shape
 from raysweep.store.damage import damaged, reason_of
 from raysweep.store.retry import Patience, retried
 from raysweep.store.uri import has_credentials, single_put
@@ -307,6 +307,15 @@ class Files:
             FileNotFoundError: If there is none.
         """
         return self._parsed(name, self._present(name), parquet.checked)
+
+    def check_shape(self, name: str, columns: pa.Schema) -> None:
+        """Refuses the columns of a Parquet file that raysweep did not write.
+
+        Raises:
+            DamagedFile: If they are those of another file than its name says.
+        """
+        if (found := shape.problem(name, columns)) is not None:
+            raise self.damaged(name, f"the columns that raysweep writes, got: {found}")
 
     def _present(self, name: str) -> bytes:
         data = self.read(name)

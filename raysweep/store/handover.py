@@ -27,7 +27,7 @@ def divide(files: Files, pack_id: str, manifest: Manifest | None, halves: Sequen
         halves: Packs that have its runs.
     """
     if manifest is not None and manifest.step > 0:
-        integrity.mend_curves(files, [each.name for each in curve_files.of_pack(files, pack_id)])
+        integrity.mend_curves(files, manifest.pack)
         for half in halves:
             _copy_curves(files, pack_id, manifest.step, half)
             _copy_checkpoint(files, pack_id, manifest, half)

@@ -6,14 +6,15 @@ what is left. For the driver, under its lease, before it plans; and for `rayswee
 
 import dataclasses
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.errors import DamagedFile
+from raysweep.errors import DamagedFile, StoreError
+from raysweep.plan import Pack
 from raysweep.store import (
     again_file,
     checkpoints,
@@ -22,6 +23,8 @@ from raysweep.store import (
     damage,
     json_file,
     parquet,
+    shape,
+    spec_file,
 )
 from raysweep.store.checkpoints import Checkpoints
 from raysweep.store.files import Files
@@ -84,7 +87,7 @@ def verify(files: Files) -> list[Damage]:
     found += _raised(compaction.under_way, files)
     if files.exists(compaction.ROWS):
         found += _raised(files.read_table, compaction.ROWS)
-    found += _raised(json_file.read_json, files, "spec.json", json_file.mapping, "a mapping")
+    found += _raised(spec_file.read, files)
     found += _damaged_notes(files)
     damages = {each.name: each for each in found}
     return [
@@ -140,12 +143,14 @@ def _damaged_notes(files: Files) -> list[DamagedFile]:
     return [*search, *_raised(again_file.read, files)]
 
 
-def mend_curves(files: Files, names: Iterable[str]) -> None:
-    """Sets those of these files of curves aside that are damaged, and says so."""
+def mend_curves(files: Files, pack: Pack) -> None:
+    """Sets those files of curves of a pack in flight aside that are damaged, and says so."""
+    names = [each.name for each in curve_files.of_pack(files, pack.pack_id)]
     damages = [error.name for name in names for error in _raised(files.read_table, name)]
     for name in damages:
         _note(files, name)
-    _note_curves(files, damages)
+    if damages:
+        _say_lost_curves([], [run.run_id for run in pack.runs])
 
 
 def end_merge(files: Files) -> None:
@@ -185,11 +190,23 @@ def _note_curves(files: Files, names: Iterable[str]) -> None:
         for run in manifest.pack.runs
         if manifest.pack.pack_id in packs
     ]
-    listed = ", ".join(f"'{each}'" for each in sorted(packs))
+    _say_lost_curves(inside.to_pylist(), training)
+
+
+def _say_lost_curves(rows: Sequence[Mapping[str, Any]], training: Sequence[str]) -> None:
+    """Says of how many runs the curves are lost, and the condition that they meet for good.
+
+    Args:
+        rows: Run and pack of those that ended.
+        training: Ids of those that did not: their pack may still be divided.
+    """
+    runs = {"pack_id": {row["pack_id"] for row in rows}, "run_id": set(training)}
+    listed = {name: ", ".join(f"'{each}'" for each in sorted(ids)) for name, ids in runs.items()}
     log.warning(
         "the curves of %s are lost, in part or whole; to train anew: "
-        'raysweep run FILE --again "pack_id in (%s)"',
-        *(counted(len({*inside["run_id"].to_pylist(), *training})), listed),
+        'raysweep run FILE --again "%s"',
+        counted(len({*(row["run_id"] for row in rows), *training})),
+        " or ".join(f"{name} in ({ids})" for name, ids in listed.items() if ids),
     )
 
 
@@ -208,17 +225,43 @@ def _scan(
 
     def read(name: str) -> pa.Schema | DamagedFile | None:
         try:
-            return files.check(name) if whole else files.read_schema(name)
+            found = files.check(name) if whole else files.read_schema(name)
+            files.check_shape(name, found)
         except DamagedFile as error:
             return error
         except FileNotFoundError:
             return None  # merged, or replaced, meanwhile
+        return found
 
     names = [each.name for each in infos]
     with ThreadPoolExecutor(REQUESTS) as pool:
         found = dict(zip(names, pool.map(read, names), strict=True))
+    if folder == "runs":
+        found |= _odd_rows(files, [name for name, each in found.items() if _is_schema(each)])
     damages = [each for each in found.values() if isinstance(each, DamagedFile)]
     return {name: each for name, each in found.items() if isinstance(each, pa.Schema)}, damages
+
+
+def _is_schema(found: Any) -> bool:
+    return isinstance(found, pa.Schema)
+
+
+def _odd_rows(files: Files, names: Sequence[str]) -> dict[str, DamagedFile]:
+    """The files of rows that are of no run, or of none that ended; with the error of each."""
+
+    def is_odd(rows: pa.Table) -> bool:
+        known = pc.is_in(rows["status"], pa.array(sorted(shape.STATUSES), pa.string()))
+        return rows["run_id"].null_count > 0 or not pc.all(known, min_count=0).as_py()
+
+    columns = ["run_id", "status"]
+    try:
+        if not is_odd(parquet.columns(files, names, columns)):
+            return {}
+    except StoreError:
+        return {}  # it is said of the file, or a file went away meanwhile
+    reason = f"rows of runs, each with a status of {', '.join(sorted(shape.STATUSES))}, got: others"
+    odd = [name for name in names if is_odd(files.read_table(name).select(columns))]
+    return {name: files.damaged(name, reason) for name in odd}
 
 
 def read_checkpoint(files: Files, pack_id: str, states: bool) -> None:

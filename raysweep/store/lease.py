@@ -25,6 +25,7 @@ from raysweep.store.process import Life, Process, own_process
 from raysweep.store.retry import PassingError
 
 NAME = "lease"
+LATE = 3  # pauses between renewals without one
 
 
 @dataclass(frozen=True)
@@ -307,8 +308,9 @@ class Lease:
 
     @property
     def in_trouble(self) -> bool:
-        """Whether the last renewal failed: the store may be away, for workers too."""
-        return self._trouble is not None
+        """Whether the last renewal failed, or is late: the store may be away, for workers too."""
+        late = self.timing.clock() - self._renewed > LATE * self.timing.renew_s
+        return late or self._trouble is not None
 
     def _renew(self) -> None:
         try:

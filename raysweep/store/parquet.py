@@ -151,7 +151,7 @@ def at_fault(files: "Files", names: Sequence[str], error: BaseException) -> Stor
     text = str(error)
     for name in sorted(names, key=lambda each: each not in text):  # a file that is named, first
         try:
-            files.read_table(name)
+            files.check_shape(name, files.read_table(name).schema)
         except FileNotFoundError:
             return StoreError(
                 f"cannot read the results in {files.uri}: a file went away meanwhile, as files do "

@@ -18,13 +18,14 @@ from raysweep.store import (
     parquet,
     removal,
     schema,
+    spec_file,
     standing_rows,
 )
 from raysweep.store.constants import constants
 from raysweep.store.digest_check import DigestCheck
 from raysweep.store.files import Files
-from raysweep.store.format import FORMAT, check_format
-from raysweep.store.json_file import WRONG, read_json
+from raysweep.store.format import check_format
+from raysweep.store.json_file import WRONG
 
 FEW_FILES = 64  # that are opened without looking which are needed
 
@@ -62,9 +63,7 @@ class SweepStore:
 
     def write_spec(self, spec: Spec) -> None:
         """Makes the spec the one that readers of the store go by; for the driver."""
-        self.files.write("sweep.yaml", spec.text.encode())
-        written = {"format": FORMAT, **spec.to_json()}
-        self.files.write("spec.json", json.dumps(written).encode())
+        spec_file.write(self.files, spec)
 
     def mend(self, spec: Spec) -> None:
         """Sets damaged files aside, and brings the others under the spec's schema.
@@ -86,7 +85,7 @@ class SweepStore:
             SpecError: If the store has no such sweep.
             FormatTooNew: If a later raysweep wrote it.
         """
-        spec = read_json(self.files, "spec.json", self._spec_of, "a sweep's spec")
+        spec = spec_file.read(self.files)
         if spec is None:
             known = list_sweeps(self.store)
             raise SpecError(
@@ -104,10 +103,6 @@ class SweepStore:
         data = self.files.read("spec.json")
         with contextlib.suppress(*WRONG):
             check_format(json.loads(data or b"{}"), self.uri)
-
-    def _spec_of(self, data: Any) -> Spec:
-        check_format(data, self.uri)
-        return Spec.from_json(data)
 
     def compact(self) -> tuple[int, int]:
         """Merges small files of rows; how many there were, and are. For one driver at a time.
@@ -271,6 +266,7 @@ class SweepStore:
         paths = [self.files.path(name) for name in names]
         with self._readable(names):
             columns = self._digests.check(names) or self.files.read_schema(names[0])
+            self.files.check_shape(names[0], columns)
         texts = schema.texts(columns) if encoded else []
         return pads.dataset(
             paths,

@@ -124,12 +124,19 @@ def test_a_row_of_an_unknown_status_is_said(ended, doctor):
     ended.files.write_table(name, odd)
     code, out, _ = doctor("toys")
     assert code == 1
-    assert f"{name}: a row whose status is none of done, diverged, stopped, failed" in out
+    assert f"{name}: damaged (rows of ended runs): expected rows of runs, each with a status" in out
+
+
+def test_damaged_curves_of_a_foreign_name_have_no_command_that_trains_them_anew(ended, doctor):
+    ended.files.write("curves/notes.parquet", b"PAR1 and no more")
+    _, out, _ = doctor("toys")
+    (line,) = wrong(out)
+    assert line.startswith("  wrong   curves/notes.parquet: damaged (curves)")
+    assert "--again" not in line
 
 
 def test_a_file_of_rows_with_other_columns_is_said(ended, doctor):
     ended.files.write_table(f"runs/{PACK}.parquet", do.pa.table({"a": [1]}))
     code, out, _ = doctor("toys")
     assert code == 1
-    assert "runs: could not be looked at" in out
-    assert "Traceback" not in out
+    assert "expected the columns that raysweep writes, got: no column 'run_id'" in out

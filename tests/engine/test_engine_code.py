@@ -133,6 +133,29 @@ def test_a_refused_condition_leaves_the_file_that_readers_go_by(inline, toy, con
     assert results.store.spec().seeds == results.spec.seeds
 
 
+REFUSED = {
+    "a source that is missing": {"search": {"sampler": "tpe", "configurations": 2, "from": "no"}},
+    "data that is missing": {
+        "tasks": {
+            "walk": {"task": "toy"},
+            "lost": {"task": "categorical_vae", "dataset": "omniglot_burda"},
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("keys", REFUSED.values(), ids=REFUSED)
+def test_a_file_that_is_refused_costs_no_row_and_is_not_what_readers_go_by(
+    inline, toy, tmp_path, keys
+):
+    results = inline(toy())
+    before, spec = by_run(results), results.store.files.read("spec.json")
+    with pytest.raises(SpecError):
+        inline({**toy(), **keys}, again="seed = 0", data=tmp_path / "no data")
+    assert by_run(results) == before
+    assert results.store.files.read("spec.json") == spec
+
+
 def test_former_defaults_are_trained_anew(inline, toy, declare):
     inline(toy())
     declare(steps=30)

@@ -11,7 +11,7 @@ import torch
 from store_helpers import flipped
 
 from raysweep.errors import DamagedFile
-from raysweep.store import compaction, integrity
+from raysweep.store import compaction, integrity, spec_file
 from raysweep.store.checkpoints import Checkpoints
 from raysweep.store.format import FORMAT
 from raysweep.store.store import SweepStore
@@ -155,3 +155,11 @@ def test_verification_reads_checkpoints(asset, suffix):
     assert (found.name, found.kind) == (name, "the checkpoint of a pack")
     assert integrity.set_aside(store.files, name) == f"damaged/checkpoints/{pack_id}"
     assert integrity.verify(store.files) == []
+
+
+def test_a_bit_in_a_spec_is_found_or_without_effect(asset):
+    store = asset("ended")
+    spec_file.write(store.files, store.spec())
+    whole = store.spec().to_json()
+    found = flips(store, spec_file.NAME, lambda each: each.spec().to_json())
+    assert [each for each in found if each != whole] == []

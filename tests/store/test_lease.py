@@ -46,6 +46,14 @@ def lose(held, within_s=3.0):
     return str(held.error())
 
 
+def test_a_renewal_that_does_not_come_back_is_trouble(files):
+    clock = [0.0]
+    with enter(files, timing=Timing(renew_s=100.0, settle_s=0.02, clock=lambda: clock[0])) as held:
+        assert not held.in_trouble
+        clock[0] = 301.0
+        assert held.in_trouble
+
+
 def test_a_living_driver_of_this_machine_refuses_another_at_once(files):
     with enter(files):
         began = time.monotonic()

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from store_helpers import cut_merge, flipped
@@ -11,7 +12,7 @@ import raysweep
 from raysweep.cli import main
 from raysweep.errors import DamagedFile
 from raysweep.spec.read import read_spec
-from raysweep.store import again_file, compaction, curve_files, digest_check, standing_rows
+from raysweep.store import again_file, compaction, curve_files, digest_check, schema, standing_rows
 from raysweep.store.files import Files
 from raysweep.store.store import SweepStore
 
@@ -52,6 +53,60 @@ def test_rows_that_are_damaged_are_set_aside_and_their_runs_train_anew(ran, tmp_
     assert values(run(tmp_path).store) == whole
     assert ran.files.names("damaged/runs") == [f"damaged/{name}"]
     assert f"{name} is damaged and is kept as damaged/{name}; the runs in it" in caplog.text
+
+
+FOREIGN = {
+    "nothing of ours": {"a": [1]},
+    "ids that are numbers": {"run_id": [7]},
+    "statuses that are numbers": {"status": [1]},
+    "seeds that are texts": {"seed": ["0"]},
+    "metrics that are texts": {"metric.train_loss": ["0.5"]},
+    "an unknown status": {"status": ["lost"]},
+}
+
+
+@pytest.mark.parametrize("change", FOREIGN.values(), ids=FOREIGN)
+def test_rows_of_a_stranger_change_no_row_of_ours(ran, tmp_path, change):
+    name = ran.files.names("runs", ".parquet")[0]
+    before = {each: ran.files.read(each) for each in ran.files.names("runs")}
+    if "a" in change:
+        foreign = pa.table(change)
+    else:
+        (column,) = change
+        own = ran.files.read_table(name).slice(0, 1)
+        place = own.column_names.index(column)
+        foreign = own.set_column(place, column, pa.array(change[column]))
+    pq.write_table(foreign, ran.files.path("runs/extra.parquet"))
+    run(tmp_path)
+    assert {each: ran.files.read(each) for each in ran.files.names("runs")} == before
+    assert ran.files.names("damaged/runs") == ["damaged/runs/extra.parquet"]
+
+
+@pytest.mark.parametrize("command", ["status", "table", "plan"])
+def test_rows_of_a_stranger_are_named_by_commands_that_read(ran, tmp_path, command, capsys):
+    pq.write_table(pa.table({"a": [1]}), ran.files.path("runs/0extra.parquet"))
+    spec = tmp_path / "harmed.yaml"
+    spec.write_bytes(ran.files.read("sweep.yaml"))
+    with pytest.raises(SystemExit) as ended:
+        main([command, str(spec) if command == "plan" else "harmed", "--store", str(tmp_path)])
+    assert ended.value.code == 1
+    assert "runs/0extra.parquet: expected the columns that raysweep" in capsys.readouterr().err
+
+
+def test_curves_of_a_stranger_change_no_curve_of_ours(ran, tmp_path):
+    before = {each: ran.files.read(each) for each in ran.files.names("curves")}
+    foreign = pa.table({"run_id": ["a"], "step": ["5"], "train_loss": ["0.5"]})
+    pq.write_table(foreign, ran.files.path("curves/extra.parquet"))
+    run(tmp_path)
+    assert {each: ran.files.read(each) for each in ran.files.names("curves")} == before
+
+
+def test_of_two_good_rows_of_a_run_readers_see_one(ran):
+    name = ran.files.names("runs", ".parquet")[0]
+    ran.files.write("runs/0123456789abcdef.parquet", ran.files.read(name))
+    assert ran.runs().num_rows == ran.count("runs") == 6
+    found = raysweep.open(ran.store.uri, "harmed").sql("select count(*) as n from runs")
+    assert found["n"].to_pylist() == [6]
 
 
 def test_runs_that_train_anew_have_each_row_of_their_curves_once(ran, tmp_path):
@@ -137,8 +192,13 @@ def merge_without_rows(store):
 
 @pytest.mark.parametrize(
     "harm",
-    [lambda store: damage(store, "runs"), no_spec, merge_without_rows],
-    ids=["rows", "spec", "merge"],
+    [
+        lambda store: damage(store, "runs"),
+        no_spec,
+        lambda store: store.files.remove("spec.json"),
+        merge_without_rows,
+    ],
+    ids=["rows", "spec", "no spec", "merge"],
 )
 def test_a_damaged_sweep_can_be_removed(ran, tmp_path, capsys, harm):
     harm(ran)
@@ -246,12 +306,12 @@ def test_files_of_curves_with_other_names_stay(ran):
 def test_an_older_file_is_read_whole_before_a_session(tmp_path):
     store = SweepStore(str(tmp_path), "harmed")
     store.prepare(read_spec(SWEEP))
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
     Path(store.files.path("runs")).mkdir()
     path = Path(store.files.path("runs/0123456789abcdef.parquet"))
-    pq.write_table(pa.table({"run_id": ["a" * 16] * 1000}), path, compression="zstd")
+    row = {"run_id": "a" * 16, "status": "done", "task": "walk", "estimator": "ST"}
+    rows = schema.rows_table([row] * 1000, schema.runs_schema(read_spec(SWEEP)))
+    pq.write_table(rows, path, compression="zstd")
     path.write_bytes(path.read_bytes()[:8] + b"\xff" * 8 + path.read_bytes()[16:])
     store.prepare(read_spec(SWEEP))
     assert store.files.exists("damaged/runs/0123456789abcdef.parquet")

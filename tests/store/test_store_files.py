@@ -215,7 +215,8 @@ def test_a_store_without_the_newer_columns_gets_them_as_nulls(tmp_path):
     spec = read_spec({**SWEEP, "tasks": {"walk": {"task": "toy"}}})
     store = SweepStore(str(tmp_path), spec.name)
     store.prepare(spec)
-    whole = schema.rows_table([{"run_id": "a", "version": "0.1.0"}], schema.runs_schema(spec))
+    row = {"run_id": "a", "status": "done", "version": "0.1.0"}
+    whole = schema.rows_table([row], schema.runs_schema(spec))
     store.files.write_table("runs/a.parquet", whole.drop_columns(NEW))
     assert not set(NEW) & set(store.runs().column_names)
     store.prepare(spec)
