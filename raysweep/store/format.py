@@ -1,7 +1,7 @@
 """The version of what a store holds: `format` in a sweep's `spec.json`, which every reader opens.
 
     1  no number is written; no file has a digest
-    2  files of rows and curves, states and manifests have digests, Parquet pages have checksums
+    2  Parquet files, states, manifests and specs have digests, Parquet pages have checksums
 
 The rule: a number is added where an earlier raysweep would misread, or damage, what is written
 from then on. What only adds files, columns or keys that readers may ignore adds no number. A later
