@@ -88,9 +88,10 @@ class Report:
     @property
     def differences(self) -> list[str]:
         """What is not as it must be; nothing, if all is well."""
-        found = []
-        found += _unequal("rows of runs", self.disturbed.rows, self.alone.rows)
-        found += _unequal("curves", self.disturbed.curves, self.alone.curves)
+        found = [
+            *_unequal("rows of runs", self.disturbed.rows, self.alone.rows),
+            *_unequal("curves", self.disturbed.curves, self.alone.curves),
+        ]
         if self.disturbed.rows_of_runs != len({row["run_id"] for row in self.disturbed.rows}):
             found.append("a run has several rows")
         if self.disturbed.repeated > self.allowed:

@@ -49,7 +49,7 @@ def chosen(spec: Spec, store: SweepStore, condition: str) -> Again:
 
     Raises:
         SpecError: If DuckDB refuses the condition, or no planned run meets it.
-        StoreError: If the store cannot be read or written.
+        StoreError: If the store cannot be read.
     """
     runs = read_all(store, spec)
     planned = np.isin(runs.seeds, [*spec.seeds, *spec.report_seeds])

@@ -123,9 +123,9 @@ class Recovery:
         checkpoint = Checkpoints(self.files, pack.pack_id)
         manifest = checkpoint.manifest()
         if kind in ("died", "lost"):
-            integrity.mend_curves(self.files, pack)
             pause_s = self._pause(pack.pack_id, kind, manifest.step if manifest else 0)
             if pause_s is not None:
+                integrity.mend_curves(self.files, pack)
                 return Retry((pack,), pause_s)
         executed = max(checkpoint.executed(), (about or {}).get("steps_executed", 0))
         pack = executed_in_all(pack, executed)

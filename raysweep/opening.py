@@ -34,7 +34,7 @@ class Planned(Protocol):
         """How runs ended, by id."""
 
 
-def begin(spec: Spec, store: SweepStore, condition: str | None) -> Again | None:
+def begin(spec: Spec, store: SweepStore, condition: str | None) -> Again:
     """Refuses a store of former defaults, and says what is to be trained anew; removes nothing.
 
     For the driver, under its lease, once the store has the spec's schema.
@@ -50,8 +50,8 @@ def begin(spec: Spec, store: SweepStore, condition: str | None) -> Again | None:
     """
     removal.end(store.files)
     kept.set_aside_if_damaged(store.files)
-    leaving = again.chosen(spec, store, condition) if condition is not None else None
-    refuse_former_defaults(spec, store, leaving or NOTHING)
+    leaving = again.chosen(spec, store, condition) if condition is not None else NOTHING
+    refuse_former_defaults(spec, store, leaving)
     return leaving
 
 

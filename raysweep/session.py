@@ -151,7 +151,7 @@ def drive(  # noqa: PLR0913 - the options of the command
         leaving = opening.begin(spec, sweep, again)
         plan = functools.partial(Schedule, spec, sweep, command_origin(), retry_failed=retry_failed)
         schedule = plan()
-        if leaving is None and not schedule.missing:
+        if again is None and not schedule.missing:
             _take_up(schedule, lease, progress)
             schedule.drop_ended_checkpoints()
             return _session(schedule, None)
@@ -159,7 +159,7 @@ def drive(  # noqa: PLR0913 - the options of the command
             _prepare_data(spec, data)
         executor = _inline(spec) if inline else _on_ray(spec, sweep, address, lease)
         with executor as (workers, train):
-            if leaving is not None:
+            if again is not None:
                 anew.remove(spec, sweep, leaving)
                 schedule = plan()
             _take_up(schedule, lease, progress)

@@ -8,10 +8,10 @@ from typing import Any
 from raysweep.doctor.finding import Finding, named
 from raysweep.runs import one_row_each
 from raysweep.store import repair
+from raysweep.store.shape import STATUSES
 from raysweep.store.store import SweepStore
 from raysweep.words import counted
 
-STATUSES = ("done", "diverged", "stopped", "failed")
 _COLUMNS = ("run_id", "pack_id", "status", "attempts", "steps")
 _EVERY = "param.training.report_every"
 

@@ -236,18 +236,18 @@ def _scan(
     names = [each.name for each in infos]
     with ThreadPoolExecutor(REQUESTS) as pool:
         found = dict(zip(names, pool.map(read, names), strict=True))
-    if folder == "runs":
-        found |= _odd_rows(files, [name for name, each in found.items() if _is_schema(each)])
     damages = [each for each in found.values() if isinstance(each, DamagedFile)]
-    return {name: each for name, each in found.items() if isinstance(each, pa.Schema)}, damages
+    schemas = {name: each for name, each in found.items() if isinstance(each, pa.Schema)}
+    if folder == "runs":
+        odd = _odd_rows(files, list(schemas))
+        damages += odd
+        for each in odd:
+            del schemas[each.name]
+    return schemas, damages
 
 
-def _is_schema(found: Any) -> bool:
-    return isinstance(found, pa.Schema)
-
-
-def _odd_rows(files: Files, names: Sequence[str]) -> dict[str, DamagedFile]:
-    """The files of rows that are of no run, or of none that ended; with the error of each."""
+def _odd_rows(files: Files, names: Sequence[str]) -> list[DamagedFile]:
+    """The errors of the files with rows that are of no run, or of none that ended."""
 
     def is_odd(rows: pa.Table) -> bool:
         known = pc.is_in(rows["status"], pa.array(sorted(shape.STATUSES), pa.string()))
@@ -256,12 +256,12 @@ def _odd_rows(files: Files, names: Sequence[str]) -> dict[str, DamagedFile]:
     columns = ["run_id", "status"]
     try:
         if not is_odd(parquet.columns(files, names, columns)):
-            return {}
+            return []
     except StoreError:
-        return {}  # it is said of the file, or a file went away meanwhile
+        return []  # it is said of the file, or a file went away meanwhile
     reason = f"rows of runs, each with a status of {', '.join(sorted(shape.STATUSES))}, got: others"
     odd = [name for name in names if is_odd(files.read_table(name).select(columns))]
-    return {name: files.damaged(name, reason) for name in odd}
+    return [files.damaged(name, reason) for name in odd]
 
 
 def read_checkpoint(files: Files, pack_id: str, states: bool) -> None:

@@ -50,6 +50,7 @@ class SweepStore:
         self.sweep = sweep
         self.files = self.store.below(sweep)
         self._digests = DigestCheck(self.files)
+        self._one_row_each: list[str] = []  # the last files of rows that were seen to hold that
 
     @property
     def uri(self) -> str:
@@ -241,9 +242,18 @@ class SweepStore:
         dataset = self._files_as(names, encoded=encoded)
         return dataset if folder != "runs" or every_row else self._holding(dataset)
 
-    def _holding(self, dataset: pads.Dataset) -> pads.Dataset:
+    def _holding(self, dataset: pads.FileSystemDataset) -> pads.Dataset:
+        """The dataset with one row for each run.
+
+        A second row of a run comes with a file of another name: the same files need no other look.
+        """
+        if dataset.files == self._one_row_each:
+            return dataset
         with self.reading(dataset):
-            return standing_rows.holding(dataset)
+            found = standing_rows.holding(dataset)
+        if found is dataset:
+            self._one_row_each = dataset.files
+        return found
 
     def curves_of(self, run_ids: Iterable[str]) -> pads.Dataset:
         """The curve files in which these runs may have rows, as a dataset.
