@@ -215,16 +215,16 @@ def _by_label(spec: Spec, rows: pa.Table) -> list[tuple[str, Counter[str]]]:
 def _flying(files: Files) -> str:
     flying = checkpoints.in_flight(files)
     if not flying:
-        return ""
+        return _silent(files)
     told = ", ".join(
         f"{each.pack.pack_id} ({len(each.active)} runs, step {each.step})" for each in flying[:5]
     )
     text = f"{len(flying)} packs in flight: {told}{', …' if len(flying) > 5 else ''}\n"
-    return text + _silent(files, [each.pack.pack_id for each in flying])
+    return text + _silent(files)
 
 
-def _silent(files: Files, pack_ids: Sequence[str]) -> str:
-    """The packs that the present driver trains and that may hang."""
+def _silent(files: Files) -> str:
+    """The packs that the present driver trains, or has started, and that may hang."""
     try:
         holder = lease.read(files)
     except StoreError:
@@ -232,7 +232,7 @@ def _silent(files: Files, pack_ids: Sequence[str]) -> str:
     if holder is None or holder.process.life() == "dead":
         return ""
     text, now = "", time.time()
-    for pack_id in pack_ids:
+    for pack_id in files.folders("checkpoints"):
         pace = checkpoints.Checkpoints(files, pack_id).pace()
         if pace is None or pace.token != holder.token:
             continue  # of an earlier driver: the pack waits

@@ -4,6 +4,7 @@ import io
 import time
 
 import pytest
+from raysweep_testing import Toy
 from rich.console import Console
 
 from raysweep import progress, session
@@ -121,6 +122,23 @@ def test_the_status_names_the_pack_that_may_hang(store, told):
     assert f"pack {pack_id}: no step for 1 min 40 s; it may hang\n" in text
 
 
+def test_the_status_names_a_pack_that_may_hang_before_its_first_checkpoint(store, packs):
+    with Lease(store.files) as lease:
+        pace = Pace(lease.token, time.time() - 400, None)
+        Checkpoints(store.files, packs[1][0]).write_progress(0, pace)
+        text = status_text(store.store.uri, "hangs")
+    assert f"pack {packs[1][0]}: no step for 6 min 40 s; it may hang\n" in text
+
+
+def test_the_status_names_a_pack_that_may_hang_before_its_first_checkpoint(store, packs):
+    pack_id = packs[1][0]
+    with Lease(store.files) as lease:
+        pace = Pace(lease.token, time.time() - 400, None)
+        Checkpoints(store.files, pack_id).write_progress(0, pace)
+        text = status_text(store.store.uri, "hangs")
+    assert f"pack {pack_id}: no step for 6 min 40 s; it may hang\n" in text
+
+
 def test_the_status_names_no_pack_that_takes_its_usual_time(store, told):
     with Lease(store.files) as lease:
         text, _ = told(lease.token, 100, 20.0)
@@ -152,3 +170,17 @@ def test_a_worker_writes_when_its_pack_made_the_last_step(store, tmp_path, monke
     assert written[0][1] is None
     assert 0.19 < written[-1][1] < 2
     assert 0 <= written[-1][0] < 2
+
+
+def test_a_worker_writes_that_a_pack_begins_before_its_task_starts(tmp_path, monkeypatch):
+    class Stuck(Exception):
+        pass
+
+    def start(*given):
+        raise Stuck
+
+    written = []
+    monkeypatch.setattr(Toy, "start", start)
+    monkeypatch.setattr(Checkpoints, "write_progress", lambda *given: written.append(given))
+    session.run(SPEC, store=tmp_path, inline=True)
+    assert written

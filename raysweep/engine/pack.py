@@ -107,6 +107,8 @@ class PackLoop:
             self.ended = [dict(row) for row in manifest.ended if row["run_id"] in wanted]
             self.executed = max(self.executed, self.checkpoints.executed())
             self.seconds, self.started_at = manifest.seconds, manifest.started_at
+        self.pauses = Pauses(time.monotonic())
+        self._note()  # a task may hang while it starts
         settings, replicas, estimator = assemble(self.pack, self.active, self.device)
         self.steps, self.report_every = settings.steps, settings.report_every
         task = registry.task(self.pack.task)
