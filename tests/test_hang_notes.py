@@ -123,14 +123,6 @@ def test_the_status_names_the_pack_that_may_hang(store, told):
 
 
 def test_the_status_names_a_pack_that_may_hang_before_its_first_checkpoint(store, packs):
-    with Lease(store.files) as lease:
-        pace = Pace(lease.token, time.time() - 400, None)
-        Checkpoints(store.files, packs[1][0]).write_progress(0, pace)
-        text = status_text(store.store.uri, "hangs")
-    assert f"pack {packs[1][0]}: no step for 6 min 40 s; it may hang\n" in text
-
-
-def test_the_status_names_a_pack_that_may_hang_before_its_first_checkpoint(store, packs):
     pack_id = packs[1][0]
     with Lease(store.files) as lease:
         pace = Pace(lease.token, time.time() - 400, None)
