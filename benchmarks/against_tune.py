@@ -52,7 +52,7 @@ class Outcome:
 
 def time_raysweep(name: str) -> Outcome:
     """`raysweep run`, with default settings."""
-    command = ["-m", "raysweep.cli"]
+    command = ["-m", "raysweep.cli.main"]
     query = 'select seed, "metric.train_loss" as loss from runs'
     with tempfile.TemporaryDirectory() as folder:
         spec = Path(folder) / "sweep.json"

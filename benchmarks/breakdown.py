@@ -34,7 +34,7 @@ STARTS = {
     "interpreter, torch": "import torch",
     "interpreter, Ray Tune": "from ray import tune",
     "interpreter, raysweep and all of the above": (
-        "import raysweep.cli, raysweep.session, raysweep.engine.tune"
+        "import raysweep.cli.main, raysweep.driver.session, raysweep.engine.tune"
     ),
     "interpreter, Ray, a local cluster": RAY_INIT,
 }
@@ -61,7 +61,7 @@ def whole_command(name: str) -> dict[str, float]:
         spec.write_text(json.dumps(SWEEPS[name].file(name)))
         began = time.time()
         subprocess.run(
-            [sys.executable, "-m", "raysweep.cli", "run", str(spec), "--store", folder],
+            [sys.executable, "-m", "raysweep.cli.main", "run", str(spec), "--store", folder],
             check=True,
             capture_output=True,
         )

@@ -73,7 +73,7 @@ class Place:
 
     def command(self, *arguments: str) -> list[str]:
         """The command line's program with arguments."""
-        return [sys.executable, "-m", "raysweep.cli", *arguments]
+        return [sys.executable, "-m", "raysweep.cli.main", *arguments]
 
 
 class Driver:

@@ -12,7 +12,8 @@ import joblib
 import numpy as np
 from scipy import special
 
-from raysweep.results.stats import bootstrap, comparison, summary
+from raysweep.results.stats import intervals as bootstrap
+from raysweep.results.stats import significance, summary
 from raysweep.results.stats.summary import Interval
 
 LEVEL, SPREAD, RIVALS = 0.05, 3.0, 4
@@ -105,7 +106,7 @@ def false_positives(kind: tuple[str, bool], seeds: int, sweeps: int) -> list[flo
         rows = generator.normal(size=(RIVALS + 1, seeds)) + (common if paired else 0)
         fixed = p_values(rows, 0, test, paired)
         best = p_values(rows, int(rows.mean(1).argmax()), test, paired)
-        found.append([fixed[0], min(comparison.holm(fixed)), min(comparison.holm(best))])
+        found.append([fixed[0], min(significance.holm(fixed)), min(significance.holm(best))])
     return (np.array(found) < LEVEL).mean(0).tolist()
 
 
@@ -116,7 +117,7 @@ def p_values(rows: np.ndarray, rival: int, test: str, paired: bool) -> list[floa
         for place, row in enumerate(rows.tolist())
     ]
     found = [
-        comparison.compare(values[rival], row, test)
+        significance.compare(values[rival], row, test)
         for place, row in enumerate(values)
         if place != rival
     ]

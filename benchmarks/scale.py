@@ -26,11 +26,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from raysweep.identity import digest, pack_id
-from raysweep.spec.model import Arm, Spec
-from raysweep.spec.read import read_spec
 from raysweep.store import schema
-from raysweep.store.store import SweepStore
+from raysweep.store.sweep_store import SweepStore
+from raysweep.sweep.runs import digest, pack_id
+from raysweep.sweep.spec import Arm, Spec
+from raysweep.sweepfile.reader import read_spec
 
 SEEDS = 5
 TASKS = 20
@@ -244,7 +244,7 @@ def _timed(arguments: Sequence[str]) -> tuple[float, float]:
     """Seconds and peak memory in GiB of a command."""
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "raysweep.cli", *arguments], stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "raysweep.cli.main", *arguments], stdout=subprocess.DEVNULL
     )
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - began

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.searches import Found
-from raysweep.results.figures.style import colour, finish, our_style
+from raysweep.figures.style import colour, finish, our_style
 
 LINES = {
     "random": "#777777",

@@ -23,9 +23,9 @@ from raysweep.errors import (
 )
 
 if TYPE_CHECKING:
+    from raysweep.driver.session import run as run
     from raysweep.results.results import Results as Results
     from raysweep.results.results import open_results as open
-    from raysweep.session import run as run
 
 __all__ = [
     "ClusterError",
@@ -46,7 +46,7 @@ def __getattr__(name: str) -> Any:
 
         return results.open_results if name == "open" else results.Results
     if name == "run":
-        from raysweep.session import run
+        from raysweep.driver.session import run
 
         return run
     raise AttributeError(f"module 'raysweep' has no attribute {name!r}")

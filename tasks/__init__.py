@@ -7,12 +7,12 @@ from tasks.base import Metric as Metric
 from tasks.base import Replica as Replica
 from tasks.base import Task as Task
 from tasks.base import Training as Training
-from tasks.bernoulli_vae import BernoulliVae as BernoulliVae
-from tasks.categorical_vae import CategoricalVae as CategoricalVae
 from tasks.gmm.task import Gmm as Gmm
-from tasks.gradient_quality import GradientQuality as GradientQuality
+from tasks.gradient_quality.task import GradientQuality as GradientQuality
 from tasks.polynomial import Polynomial as Polynomial
-from tasks.structured_prediction import StructuredPrediction as StructuredPrediction
+from tasks.vae.bernoulli import BernoulliVae as BernoulliVae
+from tasks.vae.categorical import CategoricalVae as CategoricalVae
+from tasks.vae.structured_prediction import StructuredPrediction as StructuredPrediction
 
 TASKS: Mapping[str, Task] = {
     task.name: task

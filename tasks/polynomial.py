@@ -12,8 +12,8 @@ from estimators.base import Estimator
 from estimators.categorical import Link, softmax_logits
 from estimators.noise import Noise
 from tasks.base import DTYPES, Metric, Replica, TrainingSettings, setting
-from tasks.gradient_training import GradientTraining, Losses, Model, training_bytes
-from tasks.replicas.layers import select
+from tasks.training.layers import select
+from tasks.training.loop import GradientTraining, Losses, Model, training_bytes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

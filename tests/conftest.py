@@ -61,3 +61,11 @@ def executor(request):
     if request.param == "ray":
         request.getfixturevalue("shared_ray")
     return {"inline": request.param == "inline"}
+
+
+@pytest.fixture
+def hand(tmp_path):
+    """A complete sweep of two tasks, two estimators and three seeds, known by formula."""
+    from figure_helpers import spec_of, store_of
+
+    return store_of(tmp_path, spec_of())

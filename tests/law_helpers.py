@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 import raysweep
-from raysweep import session
+from raysweep.driver import session
 from raysweep.engine import inline, pack, work
 from raysweep.store import lease, local_file
 from raysweep.store.files import Files

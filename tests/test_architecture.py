@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SEARCH = {f"raysweep/search/{path.name}" for path in (ROOT / "raysweep/search").glob("*.py")}
+OPTUNA = {
+    f"raysweep/{each}/{path.name}"
+    for each in ("search", "studies")
+    for path in (ROOT / "raysweep" / each).glob("*.py")
+}
 PACKAGES = ("estimators", "tasks", "raysweep")
 FORBIDDEN = {
     "estimators": {"tasks", "raysweep", "ray", "optuna", "numpy", "pyarrow"},
@@ -14,7 +18,7 @@ FORBIDDEN = {
 }
 ONLY = {
     "ray": {f"raysweep/engine/{name}.py" for name in ("cluster", "deaths", "tune")},
-    "optuna": SEARCH,
+    "optuna": OPTUNA,
 }
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 

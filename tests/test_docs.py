@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from raysweep.cli import cli
+from raysweep.cli.main import cli
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

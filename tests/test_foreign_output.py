@@ -8,15 +8,15 @@ import pyarrow.csv as pacsv
 import pytest
 from rich.console import Console
 
-from raysweep.cli import main
+from raysweep.cli.main import main
 from raysweep.engine.work import _text
-from raysweep.foreign_text import MAX_ERROR
-from raysweep.identity import Run
-from raysweep.results.forms.text import print_table
+from raysweep.formats.text import print_table
 from raysweep.results.results import open_results
-from raysweep.spec.read import read_spec
 from raysweep.store import schema
-from raysweep.store.store import SweepStore
+from raysweep.store.sweep_store import SweepStore
+from raysweep.sweep.runs import Run
+from raysweep.sweepfile.reader import read_spec
+from raysweep.text import MAX_ERROR
 
 ESC, FORMULA = "\x1b]0;owned\x07", "=cmd|'/c calc'!A0"
 COMMANDS = [

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from raysweep.foreign_text import (
+from raysweep.text import (
     MAX_ERROR,
     csv_text,
     make_lenient,

@@ -7,14 +7,15 @@ import pytest
 from raysweep_testing import Toy
 from rich.console import Console
 
-from raysweep import progress, session
-from raysweep.pauses import Pauses
-from raysweep.progress import Progress, View
-from raysweep.spec.read import read_spec
-from raysweep.status import status_text
+from raysweep.cli import progress
+from raysweep.cli.progress import Progress, View
+from raysweep.driver import session
+from raysweep.formats.status import status_text
 from raysweep.store.checkpoints import Checkpoints, Manifest, Pace
 from raysweep.store.lease import Lease
-from raysweep.store.store import SweepStore
+from raysweep.store.pauses import Pauses
+from raysweep.store.sweep_store import SweepStore
+from raysweep.sweepfile.reader import read_spec
 
 SPEC = {
     "name": "hangs",

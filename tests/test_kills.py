@@ -35,7 +35,7 @@ def start(tmp_path):
         command = [
             sys.executable,
             "-m",
-            "raysweep.cli",
+            "raysweep.cli.main",
             "run",
             str(spec),
             "--store",

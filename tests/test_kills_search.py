@@ -10,10 +10,10 @@ import time
 import pytest
 
 import raysweep
-from raysweep.schedule import Schedule
+from raysweep.scheduling.scheduler import Schedule
 from raysweep.search.judge import Judge
-from raysweep.spec.read import read_spec
 from raysweep.store.decisions import sittings
+from raysweep.sweepfile.reader import read_spec
 
 CONFIGURATIONS, SEEDS = 20, 3
 SWEEP = f"""
@@ -41,7 +41,7 @@ def killed(tmp_path_factory):
     """A sweep whose driver was killed at three random moments, and what each session found."""
     folder = tmp_path_factory.mktemp("killed")
     (folder / "sweep.yaml").write_text(SWEEP)
-    command = [sys.executable, "-m", "raysweep.cli", "run", str(folder / "sweep.yaml")]
+    command = [sys.executable, "-m", "raysweep.cli.main", "run", str(folder / "sweep.yaml")]
     command += ["--store", str(folder), "--inline"]
     chance, found = random.Random(5), []
     for _ in range(3):

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from law_helpers import Sweep, curves, examples, killed_at, listed, metrics, place, sweeps
 
-from raysweep import session
+from raysweep.driver import session
 from raysweep.store import compaction
 
 

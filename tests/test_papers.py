@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import raysweep
-from raysweep.cli import main
-from raysweep.session import load
+from raysweep.cli.main import main
+from raysweep.driver.session import load
 
 FOLDER = Path(__file__).parent.parent / "examples" / "papers"
 FILES = sorted(FOLDER.glob("*.yaml"))

@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from benchmarks.searches import RANGES, Case, measure
-from raysweep.runs import Ended, Outcome, Runs
-from raysweep.search.arm_search import ArmSearch
-from raysweep.search.kept import Kept
+from raysweep.scheduling.arm_search import ArmSearch
+from raysweep.scheduling.state import Ended, Outcome, Runs
+from raysweep.search.sampler_state import Kept
 from raysweep.search.study import ArmStudy
-from raysweep.spec.read import read_spec
-from raysweep.store.store import SweepStore
+from raysweep.store.sweep_store import SweepStore
+from raysweep.sweepfile.reader import read_spec
 
 FIRST = 0
 VALLEY = pytest.importorskip("raysweep_valley")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 import pyarrow as pa
 
 from raysweep.errors import StoreError
-from raysweep.foreign_text import one_line
 from raysweep.store.damage import reason_of
+from raysweep.text import one_line
 
 Check = Callable[[], Iterator["Finding"]]
 MOST_NAMED = 5

@@ -7,13 +7,13 @@ from raysweep.doctor import content, curves, leftovers, rows
 from raysweep.doctor.finding import Check, Finding, looked_at
 from raysweep.doctor.holder import LeaseHolder
 from raysweep.errors import FormatTooNew, LeaseLost, SpecError, StoreError, nearest
-from raysweep.spec.model import NAME
 from raysweep.store import integrity, lease
 from raysweep.store.files import Files
 from raysweep.store.lease import Lease
 from raysweep.store.lease_timing import Timing
 from raysweep.store.retry import Patience
-from raysweep.store.store import SweepStore, list_sweeps
+from raysweep.store.sweep_store import SweepStore, list_sweeps
+from raysweep.sweep.spec import NAME
 from raysweep.words import counted
 
 ROUNDS = 5  # of looking and mending: what is mended may show more

@@ -29,8 +29,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raysweep.engine.scratch import scratch_folder
 from raysweep.errors import ClusterError, Stopped
-from raysweep.spec.options import Resources
 from raysweep.store.files import Files
+from raysweep.sweep.options import Resources
 
 REACH_S = 10.0
 ANSWER_S = 60.0

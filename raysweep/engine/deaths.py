@@ -10,7 +10,7 @@ from ray import exceptions
 from ray.tune.execution import tune_controller
 
 if TYPE_CHECKING:
-    from raysweep.failures import Failure
+    from raysweep.scheduling.failures import Failure
 
 NODE_LOST = (
     exceptions.ActorUnavailableError,

@@ -6,8 +6,8 @@ from typing import Any
 
 from raysweep.engine.pack import Job
 from raysweep.engine.work import Worker, prepared
-from raysweep.schedule import Schedule
-from raysweep.search.seat import SeatedJudge
+from raysweep.scheduling.scheduler import Schedule
+from raysweep.search.early_stopping import SeatedJudge
 
 PAUSE_S = 0.2
 

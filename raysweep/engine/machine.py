@@ -7,8 +7,8 @@ from types import MappingProxyType
 
 import torch
 
+from raysweep.engine.origin import host_class, installed_version
 from raysweep.errors import SpecError
-from raysweep.origin import host_class, installed_version
 
 
 @functools.cache

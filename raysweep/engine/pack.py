@@ -14,16 +14,16 @@ from raysweep.engine.curves import CurveWriter, Means
 from raysweep.engine.machine import device_of, machine
 from raysweep.engine.replicas import assemble
 from raysweep.errors import SpecError, StoreError, is_memory_error
-from raysweep.pauses import Pauses
-from raysweep.plan import Pack, PlannedRun
-from raysweep.space import coerce
-from raysweep.spec.options import EarlyStopping
 from raysweep.store.checkpoints import Checkpoints, Manifest, Pace
+from raysweep.store.pauses import Pauses
 from raysweep.store.retry import Patience
 from raysweep.store.rows import run_row, timed, utc_now
-from raysweep.store.store import SweepStore
+from raysweep.store.sweep_store import SweepStore
 from raysweep.store.watch import DriverWatch
-from raysweep.verdicts import Verdicts
+from raysweep.sweep.early_stopping import Verdicts
+from raysweep.sweep.options import EarlyStopping
+from raysweep.sweep.packs import Pack, PlannedRun
+from raysweep.sweep.space import coerce
 
 PROGRESS_S = 1.0
 CHECKPOINT_SHARE = 20  # at most a twentieth of the time goes into checkpoints

@@ -7,8 +7,8 @@ import torch
 
 from estimators import Estimator
 from raysweep import registry
-from raysweep.plan import Pack, PlannedRun
-from raysweep.space import same
+from raysweep.sweep.packs import Pack, PlannedRun
+from raysweep.sweep.space import same
 from tasks.base import DTYPES, Replica
 
 

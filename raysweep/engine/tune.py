@@ -23,12 +23,12 @@ from raysweep.engine.scratch import scratch_folder
 from raysweep.engine.watchdog import RayGone
 from raysweep.engine.work import Worker, prepare
 from raysweep.errors import ClusterError, StoreError
-from raysweep.plan import Pack
 from raysweep.store.process import Process, own_process
 from raysweep.store.watch import DriverGone
+from raysweep.sweep.packs import Pack
 
 if TYPE_CHECKING:  # a worker starts faster without the search and its libraries
-    from raysweep.schedule import Schedule
+    from raysweep.scheduling.scheduler import Schedule
 
 SPARE_TRIALS = 4  # waiting trials per worker, so that an autoscaler sees what is wanted
 
@@ -37,7 +37,7 @@ class JudgeActor:
     """The judge of early stopping, in a process that every worker can ask."""
 
     def __init__(self, store: str, sweep: str, token: str, stopping: dict[str, Any]) -> None:
-        from raysweep.search.seat import SeatedJudge
+        from raysweep.search.early_stopping import SeatedJudge
 
         self._judge = SeatedJudge(store, sweep, token, stopping)
 

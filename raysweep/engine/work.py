@@ -12,11 +12,11 @@ import torch
 from raysweep.engine.machine import device_of, machine
 from raysweep.engine.pack import CannotRestore, Job, PackLoop
 from raysweep.errors import DamagedFile, RaysweepError, StoreError, is_memory_error
-from raysweep.foreign_text import MAX_ERROR, recorded
-from raysweep.plan import Pack
 from raysweep.store.rows import utc_now
 from raysweep.store.watch import DriverGone
-from raysweep.verdicts import Verdicts
+from raysweep.sweep.early_stopping import Verdicts
+from raysweep.sweep.packs import Pack
+from raysweep.text import MAX_ERROR, recorded
 
 SLICE_S = 1.0  # a stop must be obeyed within a second
 

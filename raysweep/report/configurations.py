@@ -2,7 +2,7 @@
 
 from raysweep.report.parts import NONE, Table, Views, row, shown
 from raysweep.report.tables import Tables
-from raysweep.results.select import Cell
+from raysweep.results.selection import Cell
 from raysweep.results.table import ResultTable
 
 VALUES = 150_000  # of all configurations and metrics together: some 3 MB

@@ -2,13 +2,13 @@
 
 import dataclasses
 
+from raysweep.figures.plotly_backend.curves import curves_figure, time_figure
+from raysweep.figures.plotly_backend.heatmaps import heatmap_figure, planes_figure
+from raysweep.figures.plotly_backend.parallel import parallel_figure
+from raysweep.figures.plotly_backend.search import search_figure
+from raysweep.figures.plotly_backend.seeds import seeds_figure
 from raysweep.report.configurations import configurations_section
 from raysweep.report.failures import failures_section
-from raysweep.report.figures.curves import curves_figure, time_figure
-from raysweep.report.figures.heatmaps import heatmap_figure, planes_figure
-from raysweep.report.figures.parallel import parallel_figure
-from raysweep.report.figures.search import search_figure
-from raysweep.report.figures.seeds import seeds_figure
 from raysweep.report.origin import Origin, origin_section
 from raysweep.report.parts import Figure, Table, Views
 from raysweep.report.snapshot import Snapshot

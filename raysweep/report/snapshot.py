@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Sequence
 
-from raysweep.results.ended import EndedRuns
+from raysweep.results.frame import EndedRuns
 from raysweep.results.results import Results
 
 

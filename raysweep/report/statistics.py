@@ -2,7 +2,7 @@
 
 from raysweep.report.parts import NONE, Table, Text, Views, row, shown
 from raysweep.report.tables import Tables
-from raysweep.results.statistics import Improvement, Statistics, statistics_of
+from raysweep.results.aggregates import Improvement, Statistics, statistics_of
 from raysweep.results.stats.summary import Interval
 
 ARM_HEAD = (

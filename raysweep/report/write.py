@@ -17,9 +17,9 @@ from matplotlib.colors import to_hex
 from plotly.offline import get_plotlyjs
 
 from raysweep.errors import SpecError
+from raysweep.figures.style import COLOURS, MARKERS
 from raysweep.report.page import Page, page
 from raysweep.report.parts import Figure
-from raysweep.results.figures.style import COLOURS, MARKERS
 from raysweep.results.results import Results
 
 SIGNS = ("", "○", "▲", "■", "◆", "▼", "✚", "✖")  # of MARKERS, in a legend

@@ -7,13 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.defaults import Change, texts
-from raysweep.results.ended import EndedRuns, Mask
+from raysweep.results.frame import EndedRuns, Mask
 from raysweep.results.outdated import outdated, without_outdated
 from raysweep.results.reader import read_all
-from raysweep.sources import JOINT
-from raysweep.spec.model import Spec
-from raysweep.store.store import SweepStore
+from raysweep.store.sweep_store import SweepStore
+from raysweep.sweep.defaults import Change, texts
+from raysweep.sweep.sources import JOINT
+from raysweep.sweep.spec import Spec
 from raysweep.words import counted
 
 MADE_BY = ("task_name", "estimator_name", "definition", "code")

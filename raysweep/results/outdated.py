@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.defaults import Change, Counterparts
-from raysweep.results.ended import EndedRuns, Mask, Places, encoded, numbers
-from raysweep.spec.model import Spec
+from raysweep.results.frame import EndedRuns, Mask, Places, encoded, numbers
+from raysweep.sweep.defaults import Change, Counterparts
+from raysweep.sweep.spec import Spec
 
 MAX_STRANGE = 1024  # configurations of a definition without any counterpart, then it is left
 

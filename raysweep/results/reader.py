@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.results.ended import NEEDED, EndedRuns
+from raysweep.results.frame import NEEDED, EndedRuns
 from raysweep.results.outdated import without_outdated
-from raysweep.spec.model import Spec
 from raysweep.store import schema
-from raysweep.store.store import SweepStore
+from raysweep.store.sweep_store import SweepStore
+from raysweep.sweep.spec import Spec
 
 
 def read_ended(
@@ -52,7 +52,7 @@ def read_all(
     table = store.read(dataset, [name for name in names if name not in same])
     if where is None:
         return EndedRuns(table, same=one_row)
-    from raysweep.results.query import matching
+    from raysweep.results.sql import matching
 
     with store.reading(dataset):
         met = matching(dataset, where)

@@ -9,27 +9,27 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from raysweep import defaults
 from raysweep.errors import SpecError, nearest
-from raysweep.results.ended import EndedRuns
-from raysweep.results.front import fronts
+from raysweep.results.aggregates import Statistics, statistics_of
+from raysweep.results.frame import EndedRuns
 from raysweep.results.labels import chosen
+from raysweep.results.pareto import fronts
 from raysweep.results.reader import read_ended
-from raysweep.results.select import candidates, cells, selections
+from raysweep.results.selection import candidates, cells, selections
 from raysweep.results.sensitivity import Sensitivity, sensitivities
-from raysweep.results.statistics import Statistics, statistics_of
 from raysweep.results.table import ResultTable, Style
-from raysweep.spec.model import Spec
 from raysweep.store import schema
 from raysweep.store.decisions import DECISIONS
-from raysweep.store.store import SweepStore
+from raysweep.store.sweep_store import SweepStore
+from raysweep.sweep import defaults
+from raysweep.sweep.spec import Spec
 
 if TYPE_CHECKING:
     import pandas
     import polars
     from matplotlib.figure import Figure
 
-    from raysweep.search.export import Export
+    from raysweep.studies.export import Export
 
 TABLES = ("runs", "curves", "attempts", "decisions")
 WITHOUT_SPEC = {"attempts": schema.ATTEMPTS, "decisions": DECISIONS}  # the same in every sweep
@@ -208,7 +208,7 @@ class Results:
         Raises:
             SpecError: If an option names what the sweep lacks, or there is nothing to draw yet.
         """
-        from raysweep.results.figures.figure import figure
+        from raysweep.figures.kinds import figure
 
         return figure(self, kind, options)
 
@@ -249,7 +249,7 @@ class Results:
         Raises:
             SpecError: If the sweep has no such metric, or there is no such evaluator.
         """
-        from raysweep.search.importance import importance
+        from raysweep.studies.importance import importance
 
         return importance(self, metric, evaluator)
 
@@ -263,7 +263,7 @@ class Results:
         Raises:
             SpecError: If the sweep has no such metric, or the file cannot be written or is there.
         """
-        from raysweep.search.export import export
+        from raysweep.studies.export import export
 
         return export(self, path, metric)
 
@@ -300,7 +300,7 @@ class Results:
         Raises:
             SpecError: If there is no such table, or the file cannot be written or is there.
         """
-        from raysweep.results.csv_file import write_csv
+        from raysweep.formats.csv_file import write_csv
 
         return write_csv(self._table(table), Path(path))
 
@@ -341,7 +341,7 @@ class Results:
             SpecError: If DuckDB refuses the query.
             StoreError: If a file of theirs cannot be read.
         """
-        from raysweep.results.query import ask
+        from raysweep.results.sql import ask
 
         tables = {name: self._table(name) for name in TABLES}
         with self.store.reading(*tables.values()):

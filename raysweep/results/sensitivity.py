@@ -5,10 +5,10 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from raysweep.results.figures.heatmaps import ABSENT, Column, column_of, columns
-from raysweep.results.select import Candidate, Selection, choose
-from raysweep.space import same
-from raysweep.spec.model import Arm
+from raysweep.figures.heatmaps import ABSENT, Column, column_of, columns
+from raysweep.results.selection import Candidate, Selection, choose
+from raysweep.sweep.space import same
+from raysweep.sweep.spec import Arm
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Literal, get_args
 
 from raysweep.errors import SpecError, nearest
-from raysweep.results.front import FrontPoint
-from raysweep.results.select import Cell
-from raysweep.results.stats.bootstrap import mean_interval
-from raysweep.results.stats.comparison import TESTS, compare, holm, smallest_p
+from raysweep.results.pareto import FrontPoint
+from raysweep.results.selection import Cell
+from raysweep.results.stats.intervals import mean_interval
+from raysweep.results.stats.significance import TESTS, compare, holm, smallest_p
 from raysweep.results.stats.summary import Interval, sem, std
 from raysweep.results.stats.summary import mean as mean_of
-from raysweep.spec.options import Select
+from raysweep.sweep.options import Select
 
 Spread = Literal["std", "sem", "ci"]
 SPREADS: tuple[str, ...] = get_args(Spread)
@@ -314,6 +314,6 @@ class ResultTable:
 
     def render(self, form: str) -> str:
         """The table as text: `text`, `markdown`, `latex`, `html`, `csv` or `json`."""
-        from raysweep.results.forms import render
+        from raysweep.formats import render
 
         return render(self, form)

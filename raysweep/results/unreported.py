@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from raysweep.results.reader import read_ended
-from raysweep.results.select import Planned
-from raysweep.spec.model import Arm, Spec
-from raysweep.store.store import SweepStore
+from raysweep.results.selection import Planned
+from raysweep.store.sweep_store import SweepStore
+from raysweep.sweep.spec import Arm, Spec
 
 ENDS = ("failed", "diverged", "stopped")
 

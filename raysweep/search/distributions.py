@@ -12,7 +12,7 @@ from optuna.distributions import (
 )
 from optuna.trial import Trial
 
-from raysweep.space import Choice, Domain, Range, Value
+from raysweep.sweep.space import Choice, Domain, Range, Value
 
 Direction = Literal["minimize", "maximize"]
 DIRECTIONS: Mapping[str, Direction] = {"min": "minimize", "max": "maximize"}

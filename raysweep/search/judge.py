@@ -10,8 +10,8 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from raysweep.search.pruners import Rungs
-from raysweep.spec.options import EarlyStopping
-from raysweep.verdicts import Decision
+from raysweep.sweep.early_stopping import Decision
+from raysweep.sweep.options import EarlyStopping
 
 
 class Judge:

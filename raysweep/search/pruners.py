@@ -17,9 +17,9 @@ from optuna.pruners import (
 )
 from optuna.trial import FrozenTrial
 
-from raysweep.identity import digest
 from raysweep.search.distributions import DIRECTIONS
-from raysweep.spec.options import EarlyStopping
+from raysweep.sweep.options import EarlyStopping
+from raysweep.sweep.runs import digest
 
 
 class Rungs:

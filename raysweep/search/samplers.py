@@ -15,7 +15,7 @@ from optuna.samplers import (
 )
 from optuna.trial import FrozenTrial
 
-from raysweep.spec.options import Search
+from raysweep.sweep.options import Search
 
 
 class OrderedNSGAII(NSGAIISampler):

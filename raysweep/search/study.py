@@ -11,14 +11,14 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.search_space import intersection_search_space
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from raysweep.identity import canonical_json, digest
-from raysweep.runs import Outcome
+from raysweep.scheduling.state import Outcome
 from raysweep.search.distributions import DIRECTIONS, corner, distribution, suggest, to_optuna
-from raysweep.search.kept import MARK
+from raysweep.search.sampler_state import MARK
 from raysweep.search.samplers import ADAPTIVE, BRED, KEEPS_ATTRIBUTES, make_sampler
-from raysweep.space import Value, same, to_json
-from raysweep.spec.model import Arm
-from raysweep.spec.options import Search, Select
+from raysweep.sweep.options import Search, Select
+from raysweep.sweep.runs import canonical_json, digest
+from raysweep.sweep.space import Value, same, to_json
+from raysweep.sweep.spec import Arm
 
 MAX_REPEATS = 100
 FEW_REPEATS = 20  # of a sampler that learns: it would insist, and `gp` takes its time

@@ -19,10 +19,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from raysweep.errors import DamagedFile, StoreError
-from raysweep.plan import Pack, PlannedRun
 from raysweep.store import json_file
 from raysweep.store.damage import reason_of, set_aside
 from raysweep.store.files import Files
+from raysweep.sweep.packs import Pack, PlannedRun
 
 PACK_ID = re.compile("[0-9a-f]{16}")  # a run's id, too
 _PARTS = {"training", "curve", "final"}  # of a state

@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.errors import DamagedFile, StoreError
-from raysweep.identity import digest
 from raysweep.store import json_file, parquet
 from raysweep.store.damage import set_aside
 from raysweep.store.files import Files, Info
+from raysweep.sweep.runs import digest
 
 MOST_ROWS = 2**17  # of a merged file
 LARGE = 4 * 2**20  # bytes: a file that stays as it is

@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 import pyarrow as pa
 
 from raysweep.store.files import Files
-from raysweep.verdicts import Decision
+from raysweep.sweep.early_stopping import Decision
 
 _NAME = re.compile(r"decisions/(\d{8})\.parquet")
 DECISIONS = pa.schema(

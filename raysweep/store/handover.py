@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.plan import Pack
 from raysweep.store import curve_files, integrity
 from raysweep.store.checkpoints import Checkpoints, Manifest
 from raysweep.store.curve_files import CurveFile
 from raysweep.store.files import Files
+from raysweep.sweep.packs import Pack
 
 
 def divide(files: Files, pack_id: str, manifest: Manifest | None, halves: Sequence[Pack]) -> None:

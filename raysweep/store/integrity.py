@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.errors import DamagedFile, StoreError
-from raysweep.plan import Pack
 from raysweep.store import (
     again_file,
     checkpoints,
@@ -28,6 +27,7 @@ from raysweep.store import (
 )
 from raysweep.store.checkpoints import Checkpoints
 from raysweep.store.files import Files
+from raysweep.sweep.packs import Pack
 from raysweep.words import counted
 
 KINDS = {

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from raysweep.errors import LeaseHeld, LeaseLost, StoreError
-from raysweep.foreign_text import one_line
 from raysweep.store.files import Files
 from raysweep.store.lease_timing import Timing
 from raysweep.store.process import Life, Process, own_process
 from raysweep.store.retry import PassingError
+from raysweep.text import one_line
 
 NAME = "lease"
 LATE = 3  # pauses between renewals without one

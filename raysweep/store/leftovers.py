@@ -3,10 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from raysweep.plan import Pack
 from raysweep.store import handover
 from raysweep.store.checkpoints import Checkpoints, Manifest
 from raysweep.store.files import Files
+from raysweep.sweep.packs import Pack
 
 
 class HasStatus(Protocol):

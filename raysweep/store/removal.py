@@ -18,7 +18,7 @@ from raysweep.store.damage import damaged
 from raysweep.store.files import Files
 
 if TYPE_CHECKING:
-    from raysweep.store.store import SweepStore
+    from raysweep.store.sweep_store import SweepStore
 
 PLAN = "removing/plan.parquet"
 COLUMNS = pa.schema([("kind", pa.string()), ("id", pa.string())])

@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.runs import one_row_each
+from raysweep.scheduling.state import one_row_each
 from raysweep.store.files import Files
-from raysweep.store.store import SweepStore
+from raysweep.store.sweep_store import SweepStore
 from raysweep.words import counted
 
 log = logging.getLogger("raysweep")

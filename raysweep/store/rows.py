@@ -7,8 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from raysweep.plan import Pack, PlannedRun
 from raysweep.store.schema import encode_settings
+from raysweep.sweep.packs import Pack, PlannedRun
 
 
 def run_row(

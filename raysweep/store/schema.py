@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from raysweep.spec.model import Spec
+from raysweep.sweep.spec import Spec
 
 _TYPES = {
     "double": pa.float64(),

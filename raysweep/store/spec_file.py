@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from raysweep.spec.model import Spec
 from raysweep.store import json_file, schema
 from raysweep.store.files import Files
 from raysweep.store.format import FORMAT, check_format
+from raysweep.sweep.spec import Spec
 
 NAME = "spec.json"
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from raysweep.plan import Pack
 from raysweep.store.rows import run_row, timed, utc_now
-from raysweep.store.store import SweepStore
+from raysweep.store.sweep_store import SweepStore
+from raysweep.sweep.packs import Pack
 
 
 class UnfinishedRows:

@@ -16,8 +16,8 @@ from estimators.noise import Noise
 from tasks.base import DTYPES
 from tasks.gmm.mixture import describe, log_densities, log_likelihoods
 from tasks.gmm.settings import COMPONENTS, GmmSettings, draw_data, draw_start
-from tasks.gradient_training import Losses, Model
-from tasks.replicas.layers import select
+from tasks.training.layers import select
+from tasks.training.loop import Losses, Model
 
 
 class MixtureModel(Model, ABC):

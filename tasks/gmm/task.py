@@ -11,7 +11,7 @@ from tasks.gmm.expectation_maximisation import ExpectationMaximisation
 from tasks.gmm.mixture import METRICS
 from tasks.gmm.models import EstimatedMixture, MixtureModel, RelaxedMixture
 from tasks.gmm.settings import COMPONENTS, GmmSettings
-from tasks.gradient_training import GradientTraining, training_bytes
+from tasks.training.loop import GradientTraining, training_bytes
 
 
 class Gmm:

@@ -9,7 +9,7 @@ from torch import Tensor
 from estimators.noise import Noise
 from tasks import data
 from tasks.base import DTYPES
-from tasks.replicas.order import Order
+from tasks.training.batches import Order
 from tasks.vae.settings import CodedImagesSettings
 
 

@@ -17,9 +17,9 @@ from estimators.estimate import Objective
 from estimators.noise import Noise
 from tasks import data
 from tasks.base import DTYPES
-from tasks.gradient_training import Losses, Model
-from tasks.replicas.latest import Latest
-from tasks.replicas.layers import MLP, select
+from tasks.training.latest import Latest
+from tasks.training.layers import MLP, select
+from tasks.training.loop import Losses, Model
 from tasks.vae.codes import Code
 from tasks.vae.images import Images
 from tasks.vae.priors import Prior

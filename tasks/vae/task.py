@@ -12,7 +12,7 @@ from estimators.base import Estimator
 from estimators.categorical import Link
 from tasks import data
 from tasks.base import DTYPES, Replica
-from tasks.gradient_training import GradientTraining, training_bytes
+from tasks.training.loop import GradientTraining, training_bytes
 from tasks.vae.model import CodedImagesModel, Design
 from tasks.vae.priors import Prior
 from tasks.vae.settings import CodedImagesSettings

@@ -8,8 +8,8 @@ import pytest
 from doctor_helpers import SPEC, STORES
 
 import raysweep
-from raysweep.cli import main
-from raysweep.store.store import SweepStore
+from raysweep.cli.main import main
+from raysweep.store.sweep_store import SweepStore
 
 
 @pytest.fixture(scope="session")

@@ -120,7 +120,7 @@ def test_the_nodes_of_ray_are_asked_for_their_versions(tmp_path, data, shared_ra
 
 @pytest.mark.slow
 def test_a_cluster_that_does_not_answer_is_a_finding(tmp_path):
-    command = [sys.executable, "-m", "raysweep.cli", "doctor", "--address", "127.0.0.1:1"]
+    command = [sys.executable, "-m", "raysweep.cli.main", "doctor", "--address", "127.0.0.1:1"]
     ended = subprocess.run(
         [*command, "--store", str(tmp_path)], capture_output=True, text=True, check=False
     )

@@ -8,7 +8,7 @@ import pytest
 from doctor_helpers import PACK, contents, values
 
 import raysweep
-from raysweep.cli import main
+from raysweep.cli.main import main
 from raysweep.store.files import Files
 
 MENDED = [  # nothing is lost

@@ -8,7 +8,8 @@ from raysweep_testing import Toy, ToySettings
 
 import raysweep
 from estimators.straight_through import StraightThrough
-from raysweep import registry, sources
+from raysweep import registry
+from raysweep.sweep import sources
 from tasks.base import setting
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from raysweep import session
-from raysweep.cli import main
-from raysweep.status import plan_text, status_text
+from raysweep.cli.main import main
+from raysweep.driver import session
+from raysweep.formats.status import plan_text, status_text
 
 FRESH = {"seeds": {"search": 2, "report": 3}}
 REASON = (

@@ -4,11 +4,11 @@ import pyarrow as pa
 import pytest
 from engine_helpers import by_run, files_of, statuses
 
-from raysweep import again, session
-from raysweep.cli import main
+from raysweep.cli.main import main
+from raysweep.driver import again, session
 from raysweep.engine import inline as inline_engine
 from raysweep.errors import SpecError
-from raysweep.status import plan_text, status_text
+from raysweep.formats.status import plan_text, status_text
 from raysweep.store import checkpoints, removal
 
 CODE = (

@@ -6,12 +6,12 @@ from engine_helpers import files_of
 from raysweep_testing import Toy
 
 import raysweep
-from raysweep import session
-from raysweep.cli import main
+from raysweep.cli.main import main
+from raysweep.driver import session
 from raysweep.engine import inline as inline_engine
 from raysweep.errors import SpecError
-from raysweep.results.figures.scope import Request, Scope
-from raysweep.status import status_text
+from raysweep.figures.scope import Request, Scope
+from raysweep.formats.status import status_text
 from raysweep.store import checkpoints
 
 CHANGED = "the default of toy.steps changed since 6 runs: 20 → 30; raise its version, or write"

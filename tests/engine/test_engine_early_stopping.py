@@ -4,10 +4,10 @@ import pytest
 
 import raysweep
 from raysweep.errors import SpecError
-from raysweep.schedule import Schedule
+from raysweep.scheduling.scheduler import Schedule
 from raysweep.search.judge import Judge
-from raysweep.spec.read import read_spec
 from raysweep.store.decisions import sittings
+from raysweep.sweepfile.reader import read_spec
 
 ASHA = {"pruner": "asha", "grace": 3, "reduction": 3}
 

@@ -4,9 +4,9 @@ import contextlib
 
 import pytest
 
-from raysweep import session
-from raysweep.cli import main
-from raysweep.status import plan_text
+from raysweep.cli.main import main
+from raysweep.driver import session
+from raysweep.formats.status import plan_text
 
 TWO = {"ST": {"estimator": "straight_through"}, "RM": {"estimator": "reinmax"}}
 

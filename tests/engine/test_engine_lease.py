@@ -8,10 +8,10 @@ import time
 import pytest
 
 import raysweep
-from raysweep import session
-from raysweep.schedule import Schedule
+from raysweep.driver import session
+from raysweep.scheduling.scheduler import Schedule
 from raysweep.store.files import Files
-from raysweep.store.store import SweepStore
+from raysweep.store.sweep_store import SweepStore
 
 
 @pytest.fixture

@@ -11,9 +11,8 @@ import torch
 from test_engine_trouble import stopped_after
 
 import raysweep
-from raysweep import origin
+from raysweep.engine import origin, work
 from raysweep.engine import pack as pack_engine
-from raysweep.engine import work
 from raysweep.engine.machine import machine
 from raysweep.store import checkpoints
 

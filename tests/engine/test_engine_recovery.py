@@ -5,9 +5,9 @@ import pytest
 from engine_helpers import by_run
 from test_engine_trouble import outcome, stopped_after
 
-from raysweep import session
-from raysweep.spec.read import read_spec
-from raysweep.status import status_text
+from raysweep.driver import session
+from raysweep.formats.status import status_text
+from raysweep.sweepfile.reader import read_spec
 
 STEPS = 20
 SLOW = {"delay_s": 0.12}  # a slice of training is 9 steps, and a checkpoint follows each

@@ -5,10 +5,10 @@ from click.testing import CliRunner
 from test_engine_trouble import outcome
 
 import raysweep
-from raysweep.cli import cli
+from raysweep.cli.main import cli
 from raysweep.engine.work import _is_a_signal
 from raysweep.errors import TooManyFailures, is_memory_error
-from raysweep.store.store import SweepStore
+from raysweep.store.sweep_store import SweepStore
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import torch
 from engine_helpers import by_run, statuses
 
 import raysweep
-from raysweep import session
+from raysweep.driver import session
 from raysweep.engine import inline as inline_engine
 from raysweep.engine.stop import StopFlag
-from raysweep.spec.read import read_spec
 from raysweep.store import checkpoints, lease
+from raysweep.sweepfile.reader import read_spec
 
 
 def outcome(results):

@@ -74,7 +74,7 @@ def incident(tmp_path_factory):
     (folder / "trouble.json").write_text(json.dumps({"environment": str(environment)}))
     spec = folder / "gone.yaml"
     spec.write_text(SWEEP.format(trouble=folder / "trouble.json"))
-    command = [sys.executable, "-m", "raysweep.cli", "run", spec, "--store", folder / "store"]
+    command = [sys.executable, "-m", "raysweep.cli.main", "run", spec, "--store", folder / "store"]
 
     def start():
         with output.open("w") as file:

@@ -29,7 +29,7 @@ def start(tmp_path):
         spec = tmp_path / "deaths.yaml"
         tasks = json.dumps({"walk": {"task": "toy", **task}})
         spec.write_text(SWEEP.format(tasks=tasks, seeds=seeds))
-        command = [sys.executable, "-m", "raysweep.cli", "run", spec, *options]
+        command = [sys.executable, "-m", "raysweep.cli.main", "run", spec, *options]
         with (tmp_path / "output").open("w") as output:
             return subprocess.Popen(
                 [*command, "--store", tmp_path / "store"],

@@ -6,9 +6,9 @@ import json
 import pytest
 
 import raysweep
-from raysweep.results.captions import title
-from raysweep.schedule import Schedule
-from raysweep.spec.read import read_spec
+from raysweep.formats.captions import title
+from raysweep.scheduling.scheduler import Schedule
+from raysweep.sweepfile.reader import read_spec
 
 FRESH = 1_000_000
 
@@ -103,7 +103,7 @@ def test_another_metric_may_pick_a_configuration_without_fresh_seeds(results):
 
 
 def test_fresh_runs_wait_for_the_end_of_their_arms_search(tmp_path):
-    from raysweep.store.store import SweepStore
+    from raysweep.store.sweep_store import SweepStore
 
     spec = read_spec(bowl([0.0, 0.3, 0.9]))
     schedule = Schedule(spec, SweepStore(str(tmp_path), "bowls"))

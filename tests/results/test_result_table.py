@@ -8,14 +8,14 @@ import statistics
 import pytest
 from rich.console import Console
 
-from raysweep.results.captions import notes
-from raysweep.results.ended import EndedRuns
-from raysweep.results.forms.parts import entry_text
-from raysweep.results.forms.text import print_table
-from raysweep.results.select import cells
+from raysweep.formats.captions import notes
+from raysweep.formats.parts import entry_text
+from raysweep.formats.text import print_table
+from raysweep.results.frame import EndedRuns
+from raysweep.results.selection import cells
 from raysweep.results.table import ResultTable
-from raysweep.spec.read import read_spec
 from raysweep.store import schema
+from raysweep.sweepfile.reader import read_spec
 
 SPEC = read_spec(
     {
@@ -48,7 +48,7 @@ def rows_of(values, spec=SPEC):
 
 
 def row(arm, configuration, seed, value):
-    from raysweep.identity import Run
+    from raysweep.sweep.runs import Run
 
     done = isinstance(value, float)
     return {

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from figure_helpers import loss, spec_of, store_of
 
-from raysweep.cli import main
+from raysweep.cli.main import main
 from raysweep.errors import SpecError
-from raysweep.store import store as store_module
+from raysweep.store import sweep_store as store_module
 
 DOCS = Path(__file__).parents[2] / "docs/results.md"
 QUERIES = [

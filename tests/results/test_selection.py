@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raysweep.identity import Run
-from raysweep.results.ended import EndedRuns
-from raysweep.results.select import candidates, cells, choose
-from raysweep.spec.read import read_spec
+from raysweep.results.frame import EndedRuns
+from raysweep.results.selection import candidates, cells, choose
 from raysweep.store import schema
+from raysweep.sweep.runs import Run
+from raysweep.sweepfile.reader import read_spec
 
 TEMPERATURES = [1.0, 2.0, 4.0, 8.0]
 SPEC = read_spec(

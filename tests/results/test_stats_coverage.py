@@ -9,13 +9,13 @@ import math
 import numpy as np
 import pytest
 
-from raysweep.results.stats.bootstrap import (
+from raysweep.results.stats.intervals import (
     iqm_interval,
     mean_interval,
     probability_of_improvement,
     student_interval,
 )
-from raysweep.results.stats.comparison import compare, holm
+from raysweep.results.stats.significance import compare, holm
 from raysweep.results.stats.summary import Interval
 
 SWEEPS = 400

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from raysweep.results.stats import bootstrap
-from raysweep.results.stats.bootstrap import (
+from raysweep.results.stats import intervals
+from raysweep.results.stats.intervals import (
     iqm_interval,
     mean_interval,
     probability_of_improvement,
@@ -152,19 +152,19 @@ def test_interval_of_an_interquartile_mean_follows_scale_and_shift():
 
 def test_weights_of_one_are_the_interquartile_mean_itself():
     ordered = np.sort(normal(11))
-    found = bootstrap._weighted_iqm(ordered, np.ones((1, 11)))
+    found = intervals._weighted_iqm(ordered, np.ones((1, 11)))
     assert found == pytest.approx([iqm(ordered)], abs=1e-12)
 
 
 def test_weights_count_values_as_often_as_they_say():
     ordered, weights = np.sort(normal(8)), np.array([[0, 3, 1, 0, 2, 2, 0, 0]])
     expected = iqm(np.repeat(ordered, weights[0]))
-    assert bootstrap._weighted_iqm(ordered, weights) == pytest.approx([expected], abs=1e-12)
+    assert intervals._weighted_iqm(ordered, weights) == pytest.approx([expected], abs=1e-12)
 
 
 def test_weights_make_the_variance_of_a_mean_unbiased():
     values = np.array(normal(2, 4)) + np.array([[0.0], [3.0]])
-    weights = np.concatenate(list(bootstrap._weights([4, 4])))
+    weights = np.concatenate(list(intervals._weights([4, 4])))
     means = weights @ values.ravel() / 8
     expected = values.var(axis=1, ddof=1).sum() / 4 / 4
     # a variance from 10,000 draws has a standard error of 1.4 %
@@ -174,12 +174,12 @@ def test_weights_make_the_variance_of_a_mean_unbiased():
 
 def test_tasks_alike_add_up_their_degrees_of_freedom():
     task = np.array([0.0, 1.0, 2.0, 3.0, 4.0])
-    assert bootstrap._degrees([task, task, task]) == pytest.approx(12, abs=1e-12)
+    assert intervals._degrees([task, task, task]) == pytest.approx(12, abs=1e-12)
 
 
 def test_a_task_that_is_all_trimmed_adds_no_degree_of_freedom():
     tasks = [np.linspace(0, 1, 10), np.linspace(5, 6, 5), np.linspace(-6, -5, 5)]
-    assert bootstrap._degrees(tasks) == pytest.approx(9, abs=1e-12)
+    assert intervals._degrees(tasks) == pytest.approx(9, abs=1e-12)
 
 
 def test_equal_scores_have_an_interval_of_no_width():
@@ -188,7 +188,7 @@ def test_equal_scores_have_an_interval_of_no_width():
 
 
 def test_percentiles_widen_a_normal_interval_to_students():
-    tail = bootstrap._expanded(0.025, 4)
+    tail = intervals._expanded(0.025, 4)
     assert stats.norm.ppf(tail) == pytest.approx(stats.t.ppf(0.025, 4), rel=1e-12)
 
 
@@ -317,5 +317,5 @@ def test_both_sides_need_the_same_tasks():
 @pytest.mark.parametrize("interval", [mean_interval, lambda values: iqm_interval([values])])
 def test_resampling_in_parts_gives_what_resampling_at_once_does(interval, monkeypatch):
     found = interval(normal(12))
-    monkeypatch.setattr(bootstrap, "AT_ONCE", 12 * 64)
+    monkeypatch.setattr(intervals, "AT_ONCE", 12 * 64)
     assert interval(normal(12)) == found

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from figure_helpers import loss, only_begun, spec_of, store_of
 
-from raysweep.cli import main
+from raysweep.cli.main import main
 from raysweep.errors import SpecError
 from raysweep.results.results import Results
 

@@ -7,11 +7,11 @@ import itertools
 import pytest
 from search_helpers import SQUARE, TWO, bowl, regret
 
-from raysweep.runs import FAILED, Outcome
+from raysweep.scheduling.state import FAILED, Outcome
 from raysweep.search.samplers import _CLASSES, BRED, make_sampler
 from raysweep.search.study import ArmStudy
-from raysweep.spec.options import SAMPLERS, Search
-from raysweep.spec.read import read_spec
+from raysweep.sweep.options import SAMPLERS, Search
+from raysweep.sweepfile.reader import read_spec
 
 SEARCHED = [name for name in SAMPLERS if name != "grid"]
 ADAPTIVE = ["tpe", "gp", "cmaes", "nsga2"]

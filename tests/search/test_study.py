@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from raysweep.runs import FAILED, Outcome
+from raysweep.scheduling.state import FAILED, Outcome
 from raysweep.search.pruners import Rungs
 from raysweep.search.study import ArmStudy
-from raysweep.spec.options import EarlyStopping
-from raysweep.spec.read import read_spec
+from raysweep.sweep.options import EarlyStopping
+from raysweep.sweepfile.reader import read_spec
 
 
 def study(lr, sampler="tpe", configurations=20, seed=0):

@@ -3,10 +3,10 @@
 import os
 import time
 
-from raysweep.identity import Run
-from raysweep.spec.read import read_spec
 from raysweep.store import compaction, schema
-from raysweep.store.store import SweepStore
+from raysweep.store.sweep_store import SweepStore
+from raysweep.sweep.runs import Run
+from raysweep.sweepfile.reader import read_spec
 
 SPEC = read_spec(
     {

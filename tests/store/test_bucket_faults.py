@@ -13,7 +13,7 @@ import pytest
 import raysweep
 from benchmarks.proxy import Proxy
 from raysweep.store.lease import Lease
-from raysweep.store.store import SweepStore
+from raysweep.store.sweep_store import SweepStore
 
 pytest.importorskip("moto", reason="needs moto of the dev extra")
 
@@ -73,7 +73,7 @@ class Away:
         command = ["run", spec, "--store", self.uri, "--inline"]
         with (self.folder / "output").open("a") as output:
             return subprocess.Popen(
-                [sys.executable, "-m", "raysweep.cli", *command], stdout=output, stderr=output
+                [sys.executable, "-m", "raysweep.cli.main", *command], stdout=output, stderr=output
             )
 
     def start_and_wait_for_a_checkpoint(self):

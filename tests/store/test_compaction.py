@@ -8,13 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 from store_helpers import SPEC, aged, fill, ids, row
 
-from raysweep.cli import main
+from raysweep.cli.main import main
 from raysweep.errors import StoreError
-from raysweep.identity import Run
 from raysweep.results.results import Results
 from raysweep.store import compaction, schema
 from raysweep.store.files import Files
 from raysweep.store.lease import Lease
+from raysweep.sweep.runs import Run
 
 
 @pytest.fixture

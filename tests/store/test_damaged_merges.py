@@ -5,7 +5,7 @@ import json
 import pytest
 from store_helpers import SPEC, cut_merge, fill, flipped, ids
 
-from raysweep.cli import main
+from raysweep.cli.main import main
 from raysweep.errors import DamagedFile, StoreError
 from raysweep.store import compaction, json_file
 

@@ -14,7 +14,7 @@ from raysweep.errors import DamagedFile
 from raysweep.store import compaction, integrity, spec_file
 from raysweep.store.checkpoints import Checkpoints
 from raysweep.store.format import FORMAT
-from raysweep.store.store import SweepStore
+from raysweep.store.sweep_store import SweepStore
 
 STORES = Path(__file__).parent.parent / "assets" / "stores" / str(FORMAT)
 FLIPS = 200

@@ -8,7 +8,7 @@ import time
 import pytest
 
 import raysweep
-from raysweep.status import list_text
+from raysweep.formats.status import list_text
 from raysweep.store import lease, process
 from raysweep.store.files import Files
 from raysweep.store.lease_timing import Timing

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 import raysweep
-from raysweep import session
-from raysweep.cli import main
+from raysweep.cli.main import main
+from raysweep.driver import session
 from raysweep.errors import FormatTooNew
-from raysweep.spec.read import read_spec
 from raysweep.store import checkpoints
 from raysweep.store.format import FORMAT
-from raysweep.store.store import SweepStore
+from raysweep.store.sweep_store import SweepStore
+from raysweep.sweepfile.reader import read_spec
 
 STORES = Path(__file__).parent.parent / "assets" / "stores"
 METRIC = "metric.train_loss"

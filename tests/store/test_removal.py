@@ -3,11 +3,11 @@
 import pytest
 from store_helpers import aged, cut_merge, fill, ids
 
-from raysweep.plan import PlannedRun, make_pack
 from raysweep.store import compaction, removal
 from raysweep.store.checkpoints import Checkpoints, Manifest
 from raysweep.store.decisions import Decisions
-from raysweep.verdicts import Decision
+from raysweep.sweep.early_stopping import Decision
+from raysweep.sweep.packs import PlannedRun, make_pack
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import pytest
 from store_helpers import cut_merge, flipped
 
 import raysweep
-from raysweep.cli import main
+from raysweep.cli.main import main
 from raysweep.errors import DamagedFile
-from raysweep.spec.read import read_spec
 from raysweep.store import again_file, compaction, curve_files, digest_check, schema, standing_rows
 from raysweep.store.files import Files
-from raysweep.store.store import SweepStore
+from raysweep.store.sweep_store import SweepStore
+from raysweep.sweepfile.reader import read_spec
 
 SWEEP = {
     "name": "harmed",

@@ -5,7 +5,7 @@ from bucket_server import Bucket
 
 import raysweep
 from raysweep.errors import StoreError
-from raysweep.status import list_text
+from raysweep.formats.status import list_text
 from raysweep.store import lease
 from raysweep.store.files import Files
 

@@ -11,11 +11,11 @@ import pytest
 
 import raysweep
 from raysweep.errors import LeaseLost, SpecError, StoreError
-from raysweep.spec.read import read_spec
 from raysweep.store import schema
 from raysweep.store.files import Files
 from raysweep.store.retry import Patience
-from raysweep.store.store import SweepStore
+from raysweep.store.sweep_store import SweepStore
+from raysweep.sweepfile.reader import read_spec
 
 SWEEP = {
     "name": "stored",

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from tasks import data
-from tasks.categorical_vae import CategoricalVaeSettings
 from tasks.data import binarized_mnist
+from tasks.vae.categorical import CategoricalVaeSettings
 from tasks.vae.images import Images
 
 CPU = torch.device("cpu")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tasks.quality.measures import METRICS, Quality, measured
+from tasks.gradient_quality.measures import METRICS, Quality, measured
 
 
 @pytest.fixture

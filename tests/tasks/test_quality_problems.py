@@ -6,9 +6,8 @@ import torch
 import estimators
 from estimators import exact as enumeration
 from estimators.noise import Noise
-from tasks.polynomial import PolynomialSettings, targets
-from tasks.quality.measures import Quality
-from tasks.quality.problems import (
+from tasks.gradient_quality.measures import Quality
+from tasks.gradient_quality.problems import (
     SyntheticProblem,
     VaeProblem,
     all_states,
@@ -16,6 +15,7 @@ from tasks.quality.problems import (
     exact_gradient,
     expectation,
 )
+from tasks.polynomial import PolynomialSettings, targets
 
 CPU = torch.device("cpu")
 VAE = {

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from estimators.noise import Noise
-from tasks.replicas.layers import MLP, Linear, fold_samples, select, unfold_samples
+from tasks.training.layers import MLP, Linear, fold_samples, select, unfold_samples
 
 SEEDS = [3, 1, 4]
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tasks.replicas.order import Order
+from tasks.training.batches import Order
 
 SEEDS = [5, 0, 9]
 

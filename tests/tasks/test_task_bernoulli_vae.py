@@ -7,7 +7,7 @@ import estimators
 from estimators.exact import Exact
 from estimators.noise import Noise
 from estimators.straight_through import StraightThrough
-from tasks.bernoulli_vae import BernoulliVae, BernoulliVaeSettings
+from tasks.vae.bernoulli import BernoulliVae, BernoulliVaeSettings
 
 NAME = "bernoulli_vae"
 SMALL = {"latents": 3, "binarisation": "none", "validation_examples": 0}

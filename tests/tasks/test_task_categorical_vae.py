@@ -10,7 +10,7 @@ from estimators.exact import Exact
 from estimators.noise import Noise
 from estimators.straight_through import StraightThrough
 from tasks import data
-from tasks.categorical_vae import CategoricalVae, CategoricalVaeSettings
+from tasks.vae.categorical import CategoricalVae, CategoricalVaeSettings
 from tasks.vae.priors import Uniform
 
 SMALL = {"dataset": "digits", "categories": 3, "latents": 2, "hidden": (8,), "batch_size": 10}

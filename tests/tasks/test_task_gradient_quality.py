@@ -6,8 +6,8 @@ import torch
 import estimators
 import tasks
 from estimators.straight_through import StraightThrough
-from tasks import gradient_quality
-from tasks.gradient_quality import GradientQuality, GradientQualitySettings
+from tasks.gradient_quality import task
+from tasks.gradient_quality.task import GradientQuality, GradientQualitySettings
 
 NAME = "gradient_quality"
 PROBLEMS = {
@@ -77,12 +77,12 @@ def heard(monkeypatch):
     """Collects the estimates of every measurement, as they are added."""
     parts = []
 
-    class Spy(gradient_quality.Quality):
+    class Spy(task.Quality):
         def add(self, estimates):
             parts.append(estimates)
             super().add(estimates)
 
-    monkeypatch.setattr(gradient_quality, "Quality", Spy)
+    monkeypatch.setattr(task, "Quality", Spy)
     return parts
 
 
@@ -92,7 +92,7 @@ def test_measures_are_those_of_the_estimates_drawn(start, problem, monkeypatch):
     found = training.evaluate()
     estimates = torch.cat(parts)
     batch = training._model.problem.measured()
-    exact = gradient_quality.exact_gradient(batch, "softmax").flatten(1)
+    exact = task.exact_gradient(batch, "softmax").flatten(1)
     assert len(estimates) == 37
     means = estimates[:30].unflatten(0, (3, 10)).mean(1)
     cosine = torch.cosine_similarity(means, exact.expand_as(means), dim=-1).mean(0)
@@ -169,7 +169,7 @@ def test_an_estimator_learns_on_after_a_measurement(start):
 def test_rows_hold_what_was_measured_at_the_first_step_of_their_interval(start, problem):
     training = start(problem, report_every=5, lr=0.05, seeds=[3, 4])
     before = training._model.problem.measured()
-    expected = gradient_quality.expectation(before, "softmax")
+    expected = task.expectation(before, "softmax")
     expected = (expected if before.direct is None else expected + before.direct).mean(1).detach()
     steps = metrics_of_steps(training, 11)
     torch.testing.assert_close(steps[0]["expected_loss"], expected)
@@ -227,7 +227,7 @@ def test_training_by_the_exact_gradient_descends_along_it(start):
     training = start({"problem": "coupled"}, "reinforce_loo", **settings)
     problem = training._model.problem
     theta = problem.theta.detach().clone()
-    gradient = gradient_quality.exact_gradient(problem.measured(), "softmax")[:, 0]
+    gradient = task.exact_gradient(problem.measured(), "softmax")[:, 0]
     training.advance(1)
     torch.testing.assert_close(problem.theta.detach(), theta - 0.5 * gradient)
 

@@ -7,7 +7,7 @@ from estimators.exact import Exact
 from estimators.noise import Noise
 from estimators.straight_through import StraightThrough
 from tasks import data
-from tasks.structured_prediction import StructuredPrediction, StructuredPredictionSettings
+from tasks.vae.structured_prediction import StructuredPrediction, StructuredPredictionSettings
 
 NAME = "structured_prediction"
 SMALL = {"latents": 3, "center_input": False, "bound_samples": 5}

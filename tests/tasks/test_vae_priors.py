@@ -8,8 +8,8 @@ import raysweep
 from estimators.exact import Exact, expectation
 from estimators.noise import Noise
 from estimators.straight_through import StraightThrough
-from tasks.bernoulli_vae import BernoulliVaeSettings
-from tasks.categorical_vae import CategoricalVaeSettings
+from tasks.vae.bernoulli import BernoulliVaeSettings
+from tasks.vae.categorical import CategoricalVaeSettings
 from tasks.vae.priors import Learned, Mispaired, Uniform
 
 CPU = torch.device("cpu")

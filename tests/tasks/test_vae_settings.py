@@ -10,9 +10,9 @@ from torch.nn import functional
 from estimators.noise import Noise
 from estimators.straight_through import StraightThrough
 from tasks import data
-from tasks.bernoulli_vae import BernoulliVaeSettings
-from tasks.categorical_vae import CategoricalVaeSettings
-from tasks.replicas.layers import Linear
+from tasks.training.layers import Linear
+from tasks.vae.bernoulli import BernoulliVaeSettings
+from tasks.vae.categorical import CategoricalVaeSettings
 from tasks.vae.codes import Bits, Integer, OneHot
 from tasks.vae.model import LEAST, MOST
 

@@ -1,0 +1,80 @@
+"""The command line: its commands, its exit codes, and how errors are told."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from raysweep.cli import crash, doctor, draw, read, run
+from raysweep.cli.output import prepare_output, show
+from raysweep.errors import RaysweepError, SpecError, Stopped
+from raysweep.text import one_line
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="raysweep")
+def cli() -> None:
+    """Multi-seed sweeps of gradient estimators: one YAML file, one command."""
+
+
+for _command in (
+    run.run,
+    run.plan,
+    run.compact,
+    run.rm,
+    read.status,
+    read.ls,
+    read.table,
+    read.stats,
+    read.sql,
+    read.export,
+    read.importance,
+    draw.plot,
+    draw.report,
+    doctor.doctor,
+):
+    cli.add_command(_command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The program: prints errors as one line each, and exits with the contract's codes."""
+    prepare_output()
+    sys.exit(_guarded(lambda: cli.main(arguments, standalone_mode=False)))
+
+
+def _guarded(command: Callable[[], Any]) -> int:
+    try:
+        return int(command() or 0)
+    except click.exceptions.Exit as error:
+        return int(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output went away: nothing to say, nobody to hear
+        return 141
+    except (RaysweepError, click.ClickException, click.Abort, KeyboardInterrupt) as error:
+        return _say(*_explain(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, a user gets one line
+        return _say([crash.report(error)], 1)
+
+
+def _explain(error: BaseException) -> tuple[list[str], int]:
+    """What to say of an error, a line each, and the exit code."""
+    if isinstance(error, SpecError):
+        return [one_line(each) for each in error.problems], 2
+    if isinstance(error, RaysweepError):
+        return [one_line(str(error))], 1
+    if isinstance(error, click.ClickException):
+        return [error.format_message()], 2
+    stopped = error.__cause__ if isinstance(error, click.Abort) else error
+    code = stopped.exit_code if isinstance(stopped, Stopped) else 130
+    return ["stopped; the same command goes on from here"], code
+
+
+def _say(lines: list[str], code: int) -> int:
+    for line in lines:
+        show(f"raysweep: {line}" if not line.startswith("raysweep") else line, err=True)
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One session of a sweep, from its lease to its last row."""

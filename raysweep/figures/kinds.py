@@ -1,0 +1,127 @@
+"""From a request to a figure, and from a figure to a file."""
+
+import dataclasses
+import io
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.figure import Figure
+
+from raysweep.errors import SpecError, nearest
+from raysweep.figures import curves, heatmaps, parallel, paths, planes, search_progress, seeds, time
+from raysweep.figures.matplotlib_backend.curves import draw_curves
+from raysweep.figures.matplotlib_backend.parallel import draw_parallel
+from raysweep.figures.matplotlib_backend.paths import draw_paths
+from raysweep.figures.matplotlib_backend.planes import draw_any_heatmap
+from raysweep.figures.matplotlib_backend.search_progress import draw_search
+from raysweep.figures.matplotlib_backend.seeds import draw_seeds
+from raysweep.figures.matplotlib_backend.time import draw_time
+from raysweep.figures.sizes import Size, named
+from raysweep.figures.style import our_style
+
+if TYPE_CHECKING:
+    from raysweep.results.results import Results
+
+# Nothing that differs from one day to the next goes into a file.
+UNDATED: Mapping[str, Mapping[str, None]] = {
+    ".png": {},
+    ".pdf": {"CreationDate": None},
+    ".svg": {"Date": None},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """One kind of figure: what may be asked, what is drawn, how."""
+
+    request: type[Any]
+    prepare: Callable[["Results", Any], Any]
+    draw: Callable[[Any, Size], Figure]
+
+
+KINDS: Mapping[str, Kind] = {
+    "curves": Kind(curves.CurvesRequest, curves.prepare, draw_curves),
+    "heatmap": Kind(heatmaps.HeatmapRequest, planes.prepare_heatmap, draw_any_heatmap),
+    "paths": Kind(paths.PathsRequest, paths.prepare, draw_paths),
+    "parallel": Kind(parallel.ParallelRequest, parallel.prepare, draw_parallel),
+    "search": Kind(search_progress.SearchRequest, search_progress.prepare, draw_search),
+    "seeds": Kind(seeds.SeedsRequest, seeds.prepare, draw_seeds),
+    "time": Kind(curves.CurvesRequest, time.prepare, draw_time),
+}
+
+
+def figure(results: "Results", kind: str, options: Mapping[str, Any]) -> Figure:
+    """A figure of a sweep; the arguments are those of `Results.plot`."""
+    size = named(options.get("size", "screen"))
+    with our_style(size):
+        drawn, _ = _drawn(results, kind, options, size)
+        drawn.draw_without_rendering()  # what is laid out late takes the settings of that moment
+    return drawn
+
+
+def save(
+    results: "Results", kind: str, options: Mapping[str, Any], out: str | Path | None = None
+) -> Path:
+    """Puts a figure of a sweep into a file and says into which.
+
+    Args:
+        results: Of the sweep.
+        kind: As `Results.plot` takes it.
+        options: Likewise.
+        out: The file; None for `<sweep>-<metric or kind>.png` in the working directory.
+
+    Raises:
+        SpecError: If the figure cannot be drawn or the file not be written.
+    """
+    if out is not None:
+        _check(Path(out))
+    size = named(options.get("size", "screen"))
+    buffer = io.BytesIO()
+    with our_style(size):
+        drawn, name = _drawn(results, kind, options, size)
+        path = Path(out if out is not None else f"{results.sweep}-{name}.png")
+        suffix = path.suffix.lower()
+        drawn.savefig(buffer, format=suffix[1:], metadata=dict(UNDATED[suffix]))
+    try:
+        path.write_bytes(buffer.getvalue())
+    except OSError as error:
+        raise SpecError(
+            f"--out: expected a file that can be written, got {str(path)!r}: {error.strerror}"
+        ) from error
+    return path
+
+
+def _drawn(
+    results: "Results", kind: str, options: Mapping[str, Any], size: Size
+) -> tuple[Figure, str]:
+    """The figure, and what to call it."""
+    if kind not in KINDS:
+        raise SpecError(f"--kind: expected a kind of figure, got {kind!r}{nearest(kind, KINDS)}")
+    own = KINDS[kind]
+    known = {field.name for field in dataclasses.fields(own.request)} | {"size"}
+    for option in options:
+        if option not in known:
+            raise SpecError(
+                f"--{option}: expected an option of --kind {kind}, got another's "
+                f"(known: {', '.join(sorted(known))})"
+            )
+    asked = {option: value for option, value in options.items() if option != "size"}
+    what = own.prepare(results, own.request(**asked))
+    metrics = list(what.units) if isinstance(what, curves.CurvesFigure) else []
+    name = re.sub(r"[^\w.-]", "_", metrics[0]) if len(metrics) == 1 else kind
+    return own.draw(what, size), name
+
+
+def _check(path: Path) -> None:
+    """Refuses a file that cannot be written, before anything is read."""
+    if path.suffix.lower() not in UNDATED:
+        raise SpecError(
+            f"--out: expected a name that ends in {', '.join(UNDATED)}, got {str(path)!r}"
+        )
+    if not path.parent.is_dir():
+        raise SpecError(
+            f"--out: expected a file in a folder that exists, got {str(path)!r}; "
+            f"make {str(path.parent)!r} first"
+        )

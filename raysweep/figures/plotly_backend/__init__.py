@@ -1,0 +1,1 @@
+"""The report's figures: what `raysweep.figures` prepares, as Plotly takes it."""

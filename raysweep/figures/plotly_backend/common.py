@@ -1,0 +1,102 @@
+"""What the report's figures share: numbers as JSON has them, labels as Plotly takes them."""
+
+import math
+import re
+import textwrap
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raysweep.figures.style import MARKERS
+
+POINTS = 40_000  # of all lines of one figure together: some 3 MB
+FEWEST = 40  # of a line, however many there are
+DIGITS = 8  # significant, of a number in a figure; hovering shows six or fewer
+WIDE, LINES = 18, 3  # letters of a line, and lines, of a label beside an axis
+HEIGHT = 300  # pixels of a panel of lines
+_SYMBOLS: Mapping[str, str] = {
+    "": "circle",
+    "o": "circle-open",
+    "^": "triangle-up",
+    "s": "square",
+    "D": "diamond",
+    "v": "triangle-down",
+    "P": "cross",
+    "X": "x",
+}
+
+
+def numbers(values: Iterable[Any] | NDArray[Any]) -> list[float | int | None]:
+    """Numbers in `DIGITS` digits, None where one is not finite."""
+    return [
+        value if isinstance(value, int) else _short(value) for value in np.asarray(values).tolist()
+    ]
+
+
+def _short(value: float) -> float | int | None:
+    if not math.isfinite(value):
+        return None
+    short = float(f"{value:.{DIGITS}g}")
+    return int(short) if short.is_integer() and abs(short) < 1e15 else short
+
+
+def thinned(length: int, lines: int) -> NDArray[np.int64]:
+    """Places along a line of points that are kept: evenly spread, the first and last among them.
+
+    Args:
+        length: Of the line.
+        lines: How many share `POINTS`.
+    """
+    most = max(FEWEST, POINTS // max(1, lines))
+    return np.unique(np.linspace(0, length - 1, min(length, most)).round().astype(np.int64))
+
+
+def label(text: str) -> str:
+    """Plain text as Plotly takes it, which reads some tags and fields in braces."""
+    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("%{", "%&#123;")):
+        text = text.replace(character, entity)
+    return text
+
+
+def short(text: str, width: int = WIDE) -> str:
+    """A label beside an axis: a few short lines, the end left out where it needs more."""
+    lines = textwrap.wrap(text, width)
+    if len(lines) > LINES:
+        lines = [*lines[: LINES - 1], f"{lines[LINES - 1][: width - 1]}…"]
+    return "<br>".join(map(label, lines))
+
+
+def reason(error: Exception) -> str:
+    """Why a figure is left out; nobody gave the option that the message begins with."""
+    return re.sub(r"^--\w+( \w+)?: ", "", str(error))
+
+
+def symbol(mark: str) -> str:
+    """Plotly's name of a marker of ours."""
+    return _SYMBOLS[mark if mark in MARKERS else ""]
+
+
+def axis(title: str, **more: Any) -> dict[str, Any]:
+    """An axis with this title."""
+    return {"title": {"text": label(title), "standoff": 10}, **more}
+
+
+def empty(text: str) -> dict[str, Any]:
+    """A drawing without data, and why."""
+    note = {
+        "text": label(text),
+        "showarrow": False,
+        "xref": "paper",
+        "yref": "paper",
+        "x": 0.5,
+        "y": 0.5,
+    }
+    hidden = {"visible": False}
+    return {"data": [], "layout": {"annotations": [note], "xaxis": hidden, "yaxis": hidden}}
+
+
+def limited(limits: tuple[float, float] | None) -> dict[str, Any]:
+    """What an axis is told so that it ends there; a double click still shows all of it."""
+    return {} if limits is None else {"range": numbers(limits)}

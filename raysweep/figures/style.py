@@ -1,0 +1,205 @@
+"""How figures look: colours, fonts, the grid of panels, the legend below."""
+
+import contextlib
+import math
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import matplotlib
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+
+from raysweep.figures.sizes import SCREEN, Size, plain
+from raysweep.words import counted
+
+# Okabe and Ito's palette, distinct for the colour-blind too; its yellow, which white paper
+# swallows, is R's grey.
+COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+    "#999999",
+)
+MARKERS = ("", "o", "^", "s", "D", "v", "P", "X")  # another for every eight lines
+DASHES = (0, (4, 1.6))
+WIDTHS = {1: 5.4, 2: 7.6, 3: 10.0, 4: 12.0}  # inches on a screen, by columns of panels
+ENTRY = 44  # letters in a line of a legend's entry, at most
+BESIDE = 0.45  # inches that a panel's y axis takes, over which no title is
+
+_SETTINGS: Mapping[Any, Any] = {
+    "axes.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "savefig.dpi": 200,
+    "svg.hashsalt": "raysweep",
+    "pdf.fonttype": 42,  # text stays text: publishers ask for it
+}
+
+
+@contextlib.contextmanager
+def our_style(size: Size = SCREEN) -> Iterator[None]:
+    """Settings of our own, whatever the user's are: the same figure everywhere."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_SETTINGS)
+        matplotlib.rcParams.update(
+            {
+                "font.size": size.font,
+                "axes.titlesize": size.title,
+                "axes.labelsize": size.font,
+                "xtick.labelsize": size.small,
+                "ytick.labelsize": size.small,
+                "legend.fontsize": size.font,
+            }
+        )
+        yield
+
+
+def colour(place: int) -> str:
+    """The colour of the sweep's nth estimator."""
+    return COLOURS[place % len(COLOURS)]
+
+
+def marker(place: int) -> str:
+    """Its marker, which tells it from the others of that colour; empty for none."""
+    return MARKERS[place // len(COLOURS) % len(MARKERS)]
+
+
+def grid(rows: int, columns: int, legend: "Legend") -> tuple[Figure, list[list[Axes]]]:
+    """A figure of equal panels with room for its legend."""
+    size = legend.size
+    width = size.width or WIDTHS[columns]
+    height = rows * panel_height(width / columns, size) + legend.height(width)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    return figure, [list(row) for row in axes]
+
+
+def panel_height(width: float, size: Size) -> float:
+    """Inches that a panel of lines is high, with its labels: the narrower, the less flat."""
+    if size.width is None:
+        return 3.3 if width == WIDTHS[1] else width * 0.8
+    return width * (0.55 if width > 5 else 0.68 if width > 3 else 0.78 if width > 2 else 0.95)
+
+
+def finish(axes: Axes, title: str, width: float, size: Size = SCREEN) -> None:
+    """What all panels of lines share."""
+    axes.set_title(size.titled(title, width - BESIDE))
+    axes.grid(visible=True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.margins(x=0.02)
+
+
+def number_axis(axes: Axes, *, whole: bool = True) -> None:
+    """Few and short numbers on the x axis, of steps and the like."""
+    steps = None if whole else [1, 2, 2.5, 5, 10]
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=whole, steps=steps))
+
+    def shown(value: float, _: int | None) -> str:
+        last = max(axes.get_xlim())
+        size, letter = (1e6, "M") if last >= 1e7 else (1e3, "k") if last >= 1e4 else (1, "")
+        return f"{value / size:g}{letter}" if value else "0"
+
+    axes.xaxis.set_major_formatter(FuncFormatter(shown))
+
+
+def log_axis(axes: Axes) -> None:
+    """Plain numbers along a logarithmic axis that is too short for powers of ten."""
+    low, high = axes.get_ylim()
+    if high < 20 * low:
+        axes.yaxis.set_major_locator(MaxNLocator(6))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_locator(NullLocator())
+
+
+def say_empty(axes: Axes, text: str) -> None:
+    """A panel without lines, and why."""
+    axes.text(0.5, 0.5, text, ha="center", va="center", color="#777777", transform=axes.transAxes)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+class Legend:
+    """One legend for all panels, below them, under a caption.
+
+    Args:
+        caption: What has to be known to read the figure.
+        size: Of the figure.
+    """
+
+    def __init__(self, caption: str, size: Size) -> None:
+        self.caption = caption
+        self.size = size
+        self.handles: list[Artist] = []
+        self.labels: list[str] = []
+
+    def add(self, place: int, label: str, *, dashed: bool = False) -> None:
+        """An estimator's entry."""
+        self.handles.append(
+            Line2D(
+                [],
+                [],
+                color=colour(place),
+                marker=marker(place),
+                linestyle=DASHES if dashed else "-",
+                markersize=5,
+            )
+        )
+        # Matplotlib leaves out entries whose text starts with an underscore.
+        fitting = (self.size.width or WIDTHS[1]) - 1
+        text = "\n".join(textwrap.wrap(label, min(ENTRY, int(fitting / self.size.character))))
+        self.labels.append(plain(f"\u200b{text}" if text.startswith("_") else text))
+
+    def height(self, width: float) -> float:
+        """Inches, about."""
+        rows = math.ceil(len(self.labels) / self.columns(width))
+        lines = max((label.count("\n") + 1 for label in self.labels), default=0)
+        caption = self.size.wrapped(self.caption, width).count("\n") + 1
+        return self.size.line * (rows * lines + caption) + 0.15
+
+    def columns(self, width: float) -> int:
+        """How many entries stand in a row."""
+        longest = max((len(line) for label in self.labels for line in label.split("\n")), default=1)
+        fitting = max(1, int((width - 0.3) / (longest * self.size.character + 0.6)))
+        rows = math.ceil(len(self.labels) / fitting)
+        return math.ceil(len(self.labels) / rows) if rows else 1
+
+    def draw(self, figure: Figure) -> None:
+        """Puts it below the panels."""
+        width = figure.get_figwidth()
+        legend = figure.legend(
+            self.handles,
+            self.labels,
+            loc="outside lower center",
+            ncols=self.columns(width),
+            title=self.size.wrapped(self.caption, width),
+            title_fontproperties={"size": self.size.small},
+            frameon=False,
+            handlelength=2.4,
+        )
+        legend.get_title().set_multialignment("center")
+
+
+def axis_label(name: str, unit: str) -> str:
+    """A metric's name with its unit, if it has one."""
+    return f"{name} [{unit}]" if unit else name
+
+
+def lost_curves(lacking: int, runs: int) -> str:
+    """The part of a caption that says of how many runs there are no curves; empty if of none."""
+    return f"{lacking} of {counted(runs)} have no curves" if lacking else ""
+
+
+def sentence(parts: Sequence[str]) -> str:
+    """The parts that are not empty, as one caption."""
+    return "; ".join(part for part in parts if part)

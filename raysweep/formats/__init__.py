@@ -1,0 +1,34 @@
+"""A result table's printed forms."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from raysweep.errors import SpecError, nearest
+from raysweep.formats.data import as_csv, as_json
+from raysweep.formats.latex import as_latex
+from raysweep.formats.markup import as_html, as_markdown
+from raysweep.formats.text import as_text
+from raysweep.results.table import ResultTable
+
+FORMATS: Mapping[str, Callable[[ResultTable], str]] = {
+    "text": as_text,
+    "markdown": as_markdown,
+    "latex": as_latex,
+    "html": as_html,
+    "csv": as_csv,
+    "json": as_json,
+}
+NAMES: Sequence[str] = tuple(FORMATS)
+
+
+def render(table: ResultTable, form: str) -> str:
+    """The table as text, in one of `FORMATS`.
+
+    Raises:
+        SpecError: If there is no such form.
+    """
+    if form not in FORMATS:
+        raise SpecError(
+            f"--format: expected {', '.join(NAMES[:-1])} or {NAMES[-1]}, got {form!r}"
+            f"{nearest(form, NAMES)}"
+        )
+    return FORMATS[form](table)

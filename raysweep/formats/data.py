@@ -1,0 +1,90 @@
+"""The table as data: CSV and JSON, unrounded."""
+
+import csv
+import dataclasses
+import io
+import json
+from typing import Any
+
+from raysweep.results.stats.intervals import mean_interval
+from raysweep.results.stats.summary import sem
+from raysweep.results.table import Column, ResultTable
+from raysweep.text import csv_row
+
+
+def records(table: ResultTable) -> list[dict[str, Any]]:
+    """The cells as plain data."""
+    found = []
+    for cell in table.cells:
+        judged = table.judgement(Column("task", cell.task))
+        values = list(cell.values.values())
+        interval = mean_interval(values) if values else None
+        found.append(
+            {
+                "estimator": cell.estimator,
+                "task": cell.task,
+                "status": cell.status,
+                "metric": table.report,
+                "mean": cell.mean,
+                "std": cell.std,
+                "sem": sem(values) if values else None,
+                "ci_low": interval.low if interval else None,
+                "ci_high": interval.high if interval else None,
+                "n": cell.n,
+                "best": cell.estimator in judged.best,
+                "bold": cell.estimator in judged.bold,
+                "p_value": judged.p_values.get(cell.estimator),
+                "configurations": cell.configurations,
+                "diverged": cell.diverged,
+                "failed": cell.failed,
+                "stopped": cell.stopped,
+                "configuration_id": cell.configuration_id,
+                "settings": dict(cell.settings),
+                "values": {str(seed): value for seed, value in cell.values.items()},
+            }
+        )
+    return found
+
+
+def as_csv(table: ResultTable) -> str:
+    """A line per cell; settings and values are JSON."""
+    out = io.StringIO()
+    found = records(table)
+    names = list(found[0]) if found else ["estimator", "task"]
+    writer = csv.DictWriter(out, names, lineterminator="\n")
+    writer.writeheader()
+    for record in found:
+        encoded = {key: json.dumps(record[key]) for key in ("settings", "values")}
+        writer.writerow(csv_row({**record, **encoded}))
+    return out.getvalue()
+
+
+def as_json(table: ResultTable) -> str:
+    """One object."""
+    columns = {column.kind: column for column in table.columns}
+    data = {
+        "sweep": table.sweep,
+        "select": table.select,
+        "mode": table.select_mode,
+        "report": table.report,
+        "direction": table.report_direction,
+        "unit": table.unit,
+        "fresh_seeds": table.fresh_seeds,
+        "where": table.where,
+        "outdated": list(table.outdated),
+        "test": table.style.test,
+        "level": table.style.level,
+        "tests": sorted({each for column in table.columns for each in _tests(table, column)}),
+        "cells": records(table),
+        "front_metrics": [each.metric for each in table.front_metrics],
+        "front": [dataclasses.asdict(each) for each in table.front],
+        "average": {each: table.average(each) for each in table.estimators}
+        if "average" in columns
+        else {},
+        "rank": {each: table.rank(each) for each in table.estimators} if "rank" in columns else {},
+    }
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def _tests(table: ResultTable, column: Column) -> frozenset[str]:
+    return table.judgement(column).tests

@@ -1,0 +1,352 @@
+"""What `plan`, `status`, `ls` and `sql` print."""
+
+import dataclasses
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from raysweep.errors import DamagedFile, FormatTooNew, SpecError, StoreError
+from raysweep.formats.failed_runs import next_attempt
+from raysweep.results.edits import former_ids, warnings
+from raysweep.results.provenance import WARNED, provenance
+from raysweep.results.unreported import unreported
+from raysweep.store import checkpoints, lease
+from raysweep.store.files import Files
+from raysweep.store.pauses import duration, is_long
+from raysweep.store.sweep_store import SweepStore, list_folders
+from raysweep.sweep.runs import Run
+from raysweep.sweep.spec import Spec
+from raysweep.text import one_line, shown_error
+from raysweep.words import counted
+
+MAX_PACKS = 30
+MAX_ERRORS = 20
+MAX_NAMED = 10_000  # runs whose ids are found in a fifth of a second
+ENDS = ("done", "diverged", "stopped", "failed")
+STANDINGS = (*ENDS, "missing")
+
+
+def plan_text(schedule: Any) -> str:
+    """Arms, configurations, runs done, missing and failed, and the packs they form.
+
+    Args:
+        schedule: A `Schedule`, arranged.
+    """
+    from raysweep.driver.opening import notices
+    from raysweep.scheduling.blocked import reasons
+
+    rows = []
+    for state in schedule.arms:
+        begun = len(state.open) + len(state.closed)
+        total = begun if state.exhausted else state.study.wanted
+        counts = Counter(_standing(schedule, run_id) for run_id in state.run_ids)
+        rows.append(
+            [
+                state.arm.name,
+                f"{begun}" if begun == total else f"{begun} of {total or 'as many as the budget'}",
+                *(counts[each] for each in STANDINGS),
+            ]
+        )
+    text = _grid(["arm", "configurations", *STANDINGS], rows)
+    counts = Counter(_standing(schedule, run_id) for run_id in schedule.planned)
+    text += f"\n{len(schedule.planned)} runs: " + ", ".join(
+        f"{counts[each]} {each}" for each in STANDINGS if counts[each]
+    )
+    again = sum(
+        run_id in schedule.failures for run_id in schedule.planned if run_id not in schedule.ended
+    )
+    text += f" ({again} of them tried again)\n" if again else "\n"
+    text += _plan_notes(schedule)
+    text += "".join(f"{line}\n" for line in (*reasons(schedule), *notices(schedule)))
+    packs = [
+        [pack.pack_id, pack.task, pack.estimator, len(pack.runs)]
+        for pack in list(schedule.queue)[:MAX_PACKS]
+    ]
+    if packs:
+        text += f"\n{len(schedule.queue)} packs on this machine's CPUs\n"
+        text += _grid(["pack", "task", "estimator", "runs"], packs)
+    if len(schedule.queue) > MAX_PACKS:
+        text += f"and {len(schedule.queue) - MAX_PACKS} more\n"
+    return text
+
+
+def _plan_notes(schedule: Any) -> str:
+    """What is to come, and what bounds it."""
+    from raysweep.scheduling.blocked import is_blocked
+
+    spec = schedule.spec
+    lines = [
+        f"{name}: {count} configurations of {spec.search.source} taken as prior observations"
+        for name, count in schedule.learnt.items()
+    ]
+    later = sum(
+        not state.exhausted and len(state.closed) + len(state.open) != state.study.wanted
+        for state in schedule.arms
+    )
+    if later:
+        lines.append(f"{later} arms will propose more configurations as results come in")
+    for budget, whose in ((spec.budget, "the sweep"), (spec.arm_budget, "each arm")):
+        if budget:
+            limits = [
+                f"{amount:g} {unit}"
+                for amount, unit in ((budget.hours, "hours of workers"), (budget.runs, "runs"))
+                if amount is not None
+            ]
+            lines.append(f"budget of {whose}: {' and '.join(limits)}")
+    waiting = sum(
+        not state.reported and not is_blocked(spec, state, schedule.allowance)
+        for state in schedule.arms
+    )
+    if spec.report_seeds and waiting:
+        lines.append(
+            f"{waiting} arms will run their selected configuration on {len(spec.report_seeds)} "
+            "fresh seeds"
+        )
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _standing(schedule: Any, run_id: str) -> str:
+    if run_id in schedule.ended:
+        return schedule.ended[run_id].status
+    return "failed" if run_id in schedule.failures else "missing"
+
+
+def status_text(store: str, sweep: str) -> str:
+    """How far a sweep is, who drives it, what failed, and what its numbers do not share.
+
+    Raises:
+        SpecError: If the store has no such sweep.
+    """
+    own = SweepStore(store, sweep)
+    spec = own.spec()
+    former = former_ids(spec, own)
+    rows = own.counted(["run_id", "task", "estimator", "status", *WARNED][not len(former) :])
+    if len(former):
+        rows = rows.filter(pc.invert(pc.is_in(rows["run_id"], former)))
+    ended = _ended(own, spec, rows, former)
+    text = f"{sweep} in {own.uri}\n{ended.told}; {_driver(own.files)}\n"
+    text += _flying(own.files) + "\n"
+    text += _grid(
+        ["arm", *ENDS], [[arm, *(count[each] for each in ENDS)] for arm, count in ended.arms]
+    )
+    if spec.select.second is not None:
+        from raysweep.formats.text import front_text
+        from raysweep.results.results import Results
+
+        text += "\n" + front_text(Results(store, sweep).table())
+    found = provenance(rows)
+    more = [*warnings(spec, own), *unreported(spec, own)]
+    text += "".join(f"{warning}\n" for warning in (*found.warnings, *more))
+    return text + _failed(own, spec, found.statuses.get("failed", 0))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Ended:
+    """Runs that ended: a sentence on all of them, and how many ended how, arm by arm."""
+
+    told: str
+    arms: Sequence[tuple[str, Counter[str]]]
+
+
+def _ended(store: SweepStore, spec: Spec, rows: pa.Table, former: pa.Array) -> _Ended:
+    """Runs that ended.
+
+    Where the plan is a grid of at most `MAX_NAMED` runs, they are looked up by their ids: so each
+    arm has its own, those it shares with another arm too. Else rows are counted by the labels that
+    they ended with, and whether the file still plans them stays open.
+
+    Args:
+        store: The sweep's folder.
+        spec: The sweep file as last run.
+        rows: The rows to count.
+        former: Ids of runs with values of former defaults, which do not count.
+    """
+    planned = _planned(spec)
+    if spec.search.sampler != "grid" or spec.report_seeds or (planned or MAX_NAMED + 1) > MAX_NAMED:
+        told = counted(rows.num_rows) + " in the store ended"
+        if planned is not None:
+            told += f"; the file plans {planned}"
+        return _Ended(told, _by_label(spec, rows))
+    by_arm = {
+        arm: {
+            Run(configuration, seed).run_id
+            for configuration in map(arm.configuration, arm.cells())
+            for seed in spec.seeds
+        }
+        for arm in spec.arms
+    }
+    ids = set().union(*by_arm.values())
+    identified = store.runs(["run_id", "task", "estimator", "status"])
+    identified = identified.filter(pc.invert(pc.is_in(identified["run_id"], former)))
+    known = pc.is_in(identified["run_id"], pa.array(ids, pa.string()))
+    inside = identified.filter(known)
+    status = dict(zip(*(inside[name].to_pylist() for name in ("run_id", "status")), strict=True))
+    arms = [
+        (arm.name, Counter(status[each] for each in own if each in status))
+        for arm, own in by_arm.items()
+    ]
+    told = f"{len(status)} of {len(ids)} planned runs ended"
+    if others := identified.filter(pc.invert(known)):
+        told += f", {counted(others.num_rows, 'other run')} in the store"
+        arms += [(f"{name} (others)", count) for name, count in _by_label(spec, others)]
+    return _Ended(told, arms)
+
+
+def _by_label(spec: Spec, rows: pa.Table) -> list[tuple[str, Counter[str]]]:
+    """How many rows ended how, by their labels: arms in the file's order, then what left it."""
+    places = {(arm.estimator_label, arm.task_label): place for place, arm in enumerate(spec.arms)}
+    keys = ["task", "estimator", "status"]
+    groups = rows.select(keys).unify_dictionaries().group_by(keys).aggregate([([], "count_all")])
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    for group in groups.to_pylist():
+        labels = group["estimator"], group["task"]
+        counts.setdefault(labels, Counter())[group["status"]] += group["count_all"]
+    order = sorted(counts, key=lambda labels: (places.get(labels, len(places)), labels))
+    return [(" · ".join(labels), counts[labels]) for labels in order]
+
+
+def _flying(files: Files) -> str:
+    flying = checkpoints.in_flight(files)
+    if not flying:
+        return _silent(files)
+    told = ", ".join(
+        f"{each.pack.pack_id} ({len(each.active)} runs, step {each.step})" for each in flying[:5]
+    )
+    text = f"{len(flying)} packs in flight: {told}{', …' if len(flying) > 5 else ''}\n"
+    return text + _silent(files)
+
+
+def _silent(files: Files) -> str:
+    """The packs that the present driver trains, or has started, and that may hang."""
+    try:
+        holder = lease.read(files)
+    except StoreError:
+        return ""  # said beside the driver
+    if holder is None or holder.process.life() == "dead":
+        return ""
+    text, now = "", time.time()
+    for pack_id in files.folders("checkpoints"):
+        pace = checkpoints.Checkpoints(files, pack_id).pace()
+        if pace is None or pace.token != holder.token:
+            continue  # of an earlier driver: the pack waits
+        silent_s = now - pace.stepped_at
+        if is_long(silent_s, pace.longest_pause_s):
+            text += f"pack {pack_id}: no step for {duration(silent_s)}; it may hang\n"
+    return text
+
+
+def _failed(store: SweepStore, spec: Spec, count: int) -> str:
+    """The first failed runs, and how many more there are."""
+    if not count:
+        return ""
+    columns = ["run_id", "task", "estimator", "attempts", "error"]
+    dataset = store.encoded(("task", "estimator", "status"))
+    failed = pc.field("status") == "failed"
+    rows = store.head(dataset, MAX_ERRORS, columns=columns, filter=failed)
+    text = ""
+    for row in rows.to_pylist():
+        text += (
+            f"failed {row['run_id']} ({one_line(row['estimator'])} · {one_line(row['task'])}), "
+            f"{next_attempt(spec, row['attempts'])}: {shown_error(row['error'])}\n"
+        )
+    if count > MAX_ERRORS:
+        text += (
+            f"and {count - MAX_ERRORS} more failed runs; 'raysweep status {spec.name} --failed' "
+            "shows all\n"
+        )
+    return text
+
+
+def list_text(store: str) -> str:
+    """The sweeps of a store, one line each; what is no sweep, or not to be read, is said so."""
+    files = Files(store)
+    rows = []
+    for name in list_folders(files):
+        try:
+            rows.append([name, *_listed(store, name)])
+        except FormatTooNew:
+            rows.append([name, "written by a later raysweep", ""])
+        except (StoreError, SpecError) as error:
+            reason = "not a sweep's name" if isinstance(error, SpecError) else "unreadable"
+            rows.append([name, reason, ""])
+    if not rows:
+        return f"no sweeps in {files.uri}\n"
+    return _grid(["sweep", "runs ended", "driver"], rows)
+
+
+def _listed(store: str, name: str) -> tuple[int | str, str]:
+    """The number of a sweep's ended runs and its driver, as far as they can be read."""
+    sweep = SweepStore(store, name)
+    try:
+        driver = _driver(sweep.files)
+    except StoreError:
+        driver = "unreadable lease"
+    try:
+        sweep.spec()
+        return sweep.count("runs"), driver
+    except DamagedFile:
+        return "damaged", driver
+
+
+def arrow_text(found: pa.Table) -> str:
+    """A query's answer as aligned text."""
+    rows = [[_value(value) for value in row.values()] for row in found.to_pylist()]
+    return _grid(found.column_names, rows)
+
+
+def _planned(spec: Spec) -> int | None:
+    """Runs of a search that has a number of configurations; None where only a budget ends it."""
+    if spec.budget or spec.arm_budget:
+        return None
+    total = 0
+    for arm in spec.arms:
+        known = [each for each in (arm.size, spec.search.configurations) if each is not None]
+        if not known:
+            return None
+        total += min(known) * len(spec.seeds) + len(spec.report_seeds)
+    return total
+
+
+def _driver(files: Files) -> str:
+    try:
+        holder = lease.read(files)
+    except StoreError:
+        return "driver unknown, as the lease cannot be read"
+    if holder is None:
+        return "no driver"
+    life = holder.process.life()
+    if life == "alive":
+        return f"driven by {holder.name}"
+    if life == "dead":
+        return f"its driver, {holder.name}, is gone"
+    ago = max(0.0, time.time() - holder.heartbeat)
+    return f"{holder.name} drove it {ago:.0f} s ago, if its clock is right"
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _grid(titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Aligned columns; numbers to the right."""
+    table = Table(box=None, pad_edge=False, header_style="")
+    for place, title in enumerate(titles):
+        numeric = bool(rows) and all(isinstance(row[place], int) for row in rows)
+        table.add_column(
+            Text(one_line(title)), justify="right" if numeric else "left", no_wrap=True
+        )
+    for row in rows:
+        table.add_row(*(Text(one_line(str(each))) for each in row))
+    console = Console(width=10_000, color_system=None, force_terminal=False)
+    with console.capture() as capture:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"

@@ -1,1 +1,0 @@
-"""The report's figures: what `raysweep.results.figures` prepares, as Plotly takes it."""

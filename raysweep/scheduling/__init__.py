@@ -1,0 +1,1 @@
+"""Decides which runs train next, and what becomes of those that fail."""

@@ -1,0 +1,167 @@
+"""What becomes of a pack that failed: another try, two halves, or the failure of its only run."""
+
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from raysweep.errors import DamagedFile
+from raysweep.store import handover, integrity
+from raysweep.store.checkpoints import Checkpoints, Manifest
+from raysweep.store.files import Files
+from raysweep.sweep.packs import Pack
+
+Failure = Literal[
+    "run",  # the run's own code raised
+    "hung",  # it made no step for too long
+    "memory",  # it did not fit into the device's or the machine's memory
+    "died",  # its process ended
+    "lost",  # its node was lost or preempted
+    "restore",  # its checkpoint could not be restored
+    "store",  # the store could not be read or written
+    "orphan",  # the worker lost its driver
+    "setup",  # the user's input, such as a data set that is missing
+]
+log = logging.getLogger("raysweep")
+
+FATAL = frozenset({"store", "orphan", "setup"})
+DEATHS = 2  # without progress in between, after which a death counts as the runs' own
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Retry:
+    """Train again.
+
+    Args:
+        packs: The pack itself, or its halves.
+        pause_s: Seconds to wait before.
+    """
+
+    packs: tuple[Pack, ...]
+    pause_s: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFailed:
+    """The pack's only run failed.
+
+    Args:
+        pack: With that run.
+        executed: Steps that it executed in all attempts.
+        about: Where and how long it trained, as columns of `runs`.
+    """
+
+    pack: Pack
+    executed: int
+    about: Mapping[str, Any]
+
+
+@dataclasses.dataclass
+class _Deaths:
+    """Deaths of one pack's workers since its last new checkpoint.
+
+    Args:
+        step: Of the checkpoint at the last of them.
+        counted: Those that count: a node that was lost or preempted does not.
+        all: Those after which to wait longer.
+    """
+
+    step: int = -1
+    counted: int = 0
+    all: int = 0
+
+
+class Recovery:
+    """Decides what becomes of packs that fail.
+
+    What fails for a reason outside the runs is tried again from its checkpoint, after a growing
+    pause. What fails for its runs is halved until the run that fails is alone; the halves resume
+    from the pack's last checkpoint.
+
+    Args:
+        files: The sweep's folder.
+    """
+
+    def __init__(self, files: Files) -> None:
+        self.files = files
+        self._deaths: dict[str, _Deaths] = {}
+
+    def recover(
+        self, pack: Pack, kind: Failure, about: Mapping[str, Any] | None = None
+    ) -> Retry | RunFailed:
+        """What to do with a pack that failed.
+
+        Args:
+            pack: The pack, as it was sent to a worker.
+            kind: Its failure; none of `FATAL`.
+            about: Columns of `runs` that its worker reported of itself; a dead one reports none.
+
+        Raises:
+            StoreError: If the store cannot be read or written.
+        """
+        if kind != "restore":
+            with contextlib.suppress(DamagedFile):
+                return self._recover(pack, kind, about)
+        return self._start_over(pack)
+
+    def _start_over(self, pack: Pack) -> Retry:
+        """Sets the checkpoint aside that cannot be restored, and trains the pack from step 0."""
+        executed = Checkpoints(self.files, pack.pack_id).set_aside()
+        handover.forget(self.files, pack.pack_id)
+        log.warning(
+            "the checkpoint of pack %s cannot be restored; it is kept in %s, and the pack's %d "
+            "runs start over",
+            *(pack.pack_id, self.files.path("damaged/checkpoints"), len(pack.runs)),
+        )
+        return Retry((executed_in_all(pack, executed),))
+
+    def _recover(
+        self, pack: Pack, kind: Failure, about: Mapping[str, Any] | None
+    ) -> Retry | RunFailed:
+        checkpoint = Checkpoints(self.files, pack.pack_id)
+        manifest = checkpoint.manifest()
+        if kind in ("died", "lost"):
+            pause_s = self._pause(pack.pack_id, kind, manifest.step if manifest else 0)
+            if pause_s is not None:
+                integrity.mend_curves(self.files, pack)
+                return Retry((pack,), pause_s)
+        executed = max(checkpoint.executed(), (about or {}).get("steps_executed", 0))
+        pack = executed_in_all(pack, executed)
+        if len(pack.runs) > 1:
+            halves = pack.split()
+            handover.divide(self.files, pack.pack_id, manifest, halves)
+            return Retry(halves)
+        known = {**_machine_columns(manifest), **(about or {})}
+        if kind in ("run", "hung"):  # its code is likely to be edited: it starts over
+            handover.forget(self.files, pack.pack_id)
+        return RunFailed(pack, max(executed, pack.runs[0].executed), known)
+
+    def _pause(self, pack_id: str, kind: Failure, step: int) -> float | None:
+        """Seconds to wait before another try from the checkpoint; None if its runs are to blame."""
+        deaths = self._deaths.setdefault(pack_id, _Deaths())
+        if step > deaths.step:
+            self._deaths[pack_id] = deaths = _Deaths(step)
+        deaths.all += 1
+        deaths.counted += kind == "died"
+        if deaths.counted >= DEATHS:
+            del self._deaths[pack_id]
+            return None
+        return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (deaths.all - 1))
+
+
+def executed_in_all(pack: Pack, executed: int) -> Pack:
+    """The pack whose runs have executed at least so many steps."""
+    runs = tuple(
+        dataclasses.replace(run, executed=max(run.executed, executed)) for run in pack.runs
+    )
+    return dataclasses.replace(pack, runs=runs)
+
+
+def _machine_columns(manifest: Manifest | None) -> dict[str, Any]:
+    """The columns of `runs` that a pack's manifest holds: where and how long it trained."""
+    if manifest is None:
+        return {}
+    times = {"started_at": manifest.started_at, "seconds": manifest.seconds}
+    return {**manifest.machine, **times}

@@ -1,0 +1,1 @@
+"""Stored results as Optuna studies: their history, export and importance."""

@@ -1,0 +1,218 @@
+"""Stored runs whose id a present run has too, with other values: a declared default has changed.
+
+Ids leave out settings at their defaults. So a run of 400 steps, which was the default, and one of
+300, which is the default now, have one id, and only their settings tell them apart.
+"""
+
+import dataclasses
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+from raysweep.sweep import space
+from raysweep.sweep.runs import canonical_json
+from raysweep.sweep.space import Conditional, Domain, Value, plain
+from raysweep.sweep.spec import Arm
+from raysweep.words import counted
+
+MAX_TRIED = 4096  # combinations of old and new values for one configuration
+MAX_NULLS = 8  # settings without a stored value, of which it is found out whether they were null
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A default that changed since runs were stored.
+
+    Args:
+        owner: Registry name of the task or the estimator that declares it.
+        key: `section.name`.
+        old: JSON text of the value that the runs have.
+        new: JSON text of the default now.
+    """
+
+    owner: str
+    key: str
+    old: str
+    new: str
+
+    @classmethod
+    def of(cls, arm: Arm, key: str, old: Value) -> "Change":
+        """The change of an arm's default from a stored value."""
+        owner = arm.estimator if key.startswith("estimator.") else arm.task
+        return cls(owner, key, canonical_json(old), canonical_json(arm.defaults[key]))
+
+    def text(self, runs: int) -> str:
+        """One line.
+
+        Args:
+            runs: Number of the runs that have the old value.
+        """
+        name = self.key.partition(".")[2]
+        return (
+            f"the default of {self.owner}.{name} changed since {counted(runs)}: "
+            f"{_written(self.old)} → {_written(self.new)}; raise its version, or write "
+            f"{name}: {_yaml(self.old)}"
+        )
+
+    @property
+    def condition(self) -> str:
+        """The condition in SQL that holds for runs with the old value in a column of its type."""
+        value = json.loads(self.old)
+        if value is None:
+            return f"param.{self.key} is null"
+        if isinstance(value, bool | int | float):
+            return f"param.{self.key} = {self.old}"
+        text = value if isinstance(value, str) else json.dumps(value)
+        return f"param.{self.key} = '{text.replace(chr(39), 2 * chr(39))}'"
+
+
+def texts(counts: Mapping[Change, int]) -> list[str]:
+    """A line for each change, those of most runs first."""
+    order = sorted(counts, key=lambda each: (-counts[each], each.owner, each.key, each.old))
+    return [each.text(counts[each]) for each in order]
+
+
+class Counterparts:
+    """The configurations of an arm that stored configurations would be now, by their ids.
+
+    Args:
+        arm: The arm as it is now.
+    """
+
+    def __init__(self, arm: Arm) -> None:
+        self.arm = arm
+        self._defaults = {key: canonical_json(value) for key, value in arm.defaults.items()}
+        task = canonical_json({"name": arm.task, "version": arm.task_version})
+        estimator = canonical_json({"name": arm.estimator, "version": arm.estimator_version})
+        self._nulls: dict[tuple[str, str], list[str]] = {}
+        self._head, self._tail = f'{{"estimator":{estimator},"settings":', f',"task":{task}}}'
+
+    def changed(
+        self, configuration_id: str, settings: Mapping[str, Value], definition: str | None = None
+    ) -> list[str] | None:
+        """Keys in which a stored configuration differs from the arm's configuration of its id.
+
+        A null stands for the present default, as a setting declared later has none stored, unless
+        the definition proves that null was the default.
+
+        Args:
+            configuration_id: Its id.
+            settings: Its stored settings by key `section.name`.
+            definition: Its stored definition, if it is known.
+
+        Returns:
+            No keys where it is that configuration; None if the arm has none of that id.
+        """
+        options = self._options(settings)
+        if options is None:
+            return None
+        for chosen in itertools.islice(_fewest_changes_first(options), MAX_TRIED):
+            if self._id(chosen) != configuration_id:
+                continue
+            assignment = self.arm.assignment({key: each.value for key, each in chosen.items()})
+            if assignment is not None:
+                keys = [key for key, each in chosen.items() if each.is_change]
+                return keys + self._former_nulls(settings, keys, definition)
+        return None
+
+    def _former_nulls(
+        self, settings: Mapping[str, Value], changed: Sequence[str], definition: str | None
+    ) -> list[str]:
+        """Keys of settings whose default was null when the definition was made, and is not now."""
+        if definition is None:
+            return []
+        key = definition, canonical_json({key: settings[key] for key in changed})
+        if key not in self._nulls:
+            self._nulls[key] = self._found_nulls(settings, changed, definition)
+        return self._nulls[key]
+
+    def _found_nulls(
+        self, settings: Mapping[str, Value], changed: Sequence[str], definition: str
+    ) -> list[str]:
+        former = {**self.arm.defaults, **{key: settings[key] for key in changed}}
+        unknown = [
+            key
+            for key, default in self.arm.defaults.items()
+            if settings.get(key) is None and default is not None
+        ][:MAX_NULLS]
+        for count in range(len(unknown) + 1):
+            for absent in itertools.combinations(unknown, count):
+                known = {key: former[key] for key in former if key not in absent}
+                nulls = [key for key in unknown if key not in absent]
+                known |= dict.fromkeys(nulls)
+                if self.arm.definition_with(known) == definition:
+                    return nulls
+        return []
+
+    def _options(self, settings: Mapping[str, Value]) -> dict[str, list["_Option"]] | None:
+        """The values that each setting may have now; None if one may have none."""
+        decisive = self.arm.decisive
+        if not all(domain.contains(settings.get(key)) for key, domain in decisive.items()):
+            return None
+        found = {}
+        for key, domain in self.arm.space.items():
+            value, default = settings.get(key), self.arm.defaults[key]
+            own = [_Option(value)] if _holds(domain, value) else []
+            if not space.same(value, default) and _holds(domain, default):
+                own.append(_Option(default, is_change=value is not None))
+            if not own:
+                return None
+            found[key] = own
+        return found
+
+    def _id(self, chosen: Mapping[str, "_Option"]) -> str:
+        """The id of the configuration with these values, as `Configuration` works it out."""
+        parts = []
+        for key in sorted(chosen):
+            text = canonical_json(_member(self.arm.space[key], chosen[key].value))
+            if text != self._defaults[key]:
+                parts.append(f"{canonical_json(key)}:{text}")
+        text = f"{self._head}{{{','.join(parts)}}}{self._tail}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Option:
+    """A value that a setting may have, and whether it is another than the stored one."""
+
+    value: Value
+    is_change: bool = False
+
+
+def _fewest_changes_first(
+    options: Mapping[str, Sequence[_Option]],
+) -> Iterator[dict[str, _Option]]:
+    """Every combination, by the number of settings that have their second value."""
+    first = {key: own[0] for key, own in options.items()}
+    open_ = [key for key, own in options.items() if len(own) > 1]
+    for count in range(len(open_) + 1):
+        for keys in itertools.combinations(open_, count):
+            yield {**first, **{key: options[key][1] for key in keys}}
+
+
+def _holds(domain: Domain, value: Value) -> bool:
+    """Whether a setting of that domain may have the value, whatever the others have."""
+    if isinstance(domain, Conditional) and space.same(value, domain.otherwise):
+        return True
+    return plain(domain).contains(value)
+
+
+def _member(domain: Domain, value: Value) -> Value:
+    """The domain's own value that equals this one."""
+    inside = plain(domain)
+    if isinstance(domain, Conditional) and not inside.contains(value):
+        return domain.otherwise
+    return space.member(inside, value)
+
+
+def _written(text: str) -> str:
+    """A value as a reader expects it."""
+    value = json.loads(text)
+    return value if isinstance(value, str) and value else text
+
+
+def _yaml(text: str) -> str:
+    """A value as a sweep file takes it."""
+    value = json.loads(text)
+    return f"{{value: {text}}}" if isinstance(value, list) else _written(text)

@@ -1,0 +1,277 @@
+"""How far a method's gradient is from the exact one, along a training run."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from estimators.base import Estimator
+from estimators.estimate import Estimate
+from estimators.noise import Noise
+from tasks import data
+from tasks.base import DTYPES, Metric, Replica, setting
+from tasks.gradient_quality.measures import METRICS, Quality, measured
+from tasks.gradient_quality.problems import (
+    Batch,
+    Problem,
+    SyntheticProblem,
+    VaeProblem,
+    coupled,
+    exact_gradient,
+    expectation,
+)
+from tasks.polynomial import PolynomialModel, PolynomialSettings
+from tasks.training.latest import Latest
+from tasks.training.layers import select
+from tasks.training.loop import GradientTraining, Losses, Model, training_bytes
+from tasks.vae.categorical import CategoricalVae, CategoricalVaeSettings
+
+MOST_STATES = 16_384  # Liu et al. (2023) enumerate below this number
+DRAWS = 10  # estimates at a time: bounds memory, and the measurement's noise depends on it
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GradientQualitySettings(CategoricalVaeSettings):
+    """Defaults follow Liu et al. (2023), arXiv:2304.08612, figure 4.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    problem: Literal["vae", "polynomial", "coupled"] = setting(
+        "vae",
+        "categorical_vae with its settings; polynomial with constant targets, for two categories; "
+        "or a random network over the code",
+    )
+    p: float = setting(2.0, "exponent of the polynomial, >= 1")
+    problem_seed: int = setting(0, "decides the weights of the coupled problem")
+    trained_by: Literal["estimator", "exact"] = setting(
+        "estimator", "what the run follows: the estimates, or the exact gradient"
+    )
+    evaluation_examples: int | None = setting(
+        100, "images that gradients are measured on, the first of the training set"
+    )
+    evaluation_samples: int = setting(1000, "estimates drawn for a measurement")
+    report_every: int = setting(
+        600, "steps between two rows of a curve, measured at the first of them"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.p >= 1:
+            raise ValueError(f"p must be at least 1, got {self.p}")
+        if self.categories**self.latents > MOST_STATES:
+            raise ValueError(
+                f"latents must be so few that categories ** latents <= {MOST_STATES}, "
+                f"got {self.categories} ** {self.latents}"
+            )
+        if self.problem == "polynomial" and self.categories != 2:
+            raise ValueError(f"categories must be 2 for the polynomial, got {self.categories}")
+        if self.gradient_variance or self.evaluate_every is not None:
+            raise ValueError(
+                "gradient_variance and evaluate_every must not be set, as every row of the curve "
+                f"is measured, got {self.gradient_variance} and {self.evaluate_every}"
+            )
+
+
+class GradientQuality:
+    """Train, and at every row of the curve compare estimates with the exact gradient.
+
+    Gradients are those of the estimated part of the loss with respect to the logits, flat over
+    examples, latent variables and categories. Rows of a curve hold what was measured at the first
+    step of their interval, before its update; final metrics are measured after the last one.
+
+    References:
+        Liu et al. (2023), arXiv:2304.08612, section 6.3 and figure 4; in spirit Shekhovtsov,
+        Yanush, Flach (2020), arXiv:2006.03143, figures 2 and 3.
+    """
+
+    name: ClassVar[str] = "gradient_quality"
+    version: ClassVar[int] = 1
+    settings: ClassVar[type] = GradientQualitySettings
+    metrics: ClassVar[Mapping[str, Metric]] = {
+        "train_loss": Metric("min", "", "what training minimises, in training"),
+        "expected_loss": Metric("min", "", "exact loss of the examples measured on"),
+        **METRICS,
+    }
+    family: ClassVar[str] = "categorical"
+
+    def check(self, settings: GradientQualitySettings, estimator: Estimator) -> str | None:
+        """Why this pair cannot run, or None. Reads no data."""
+        if settings.problem == "vae":
+            return CategoricalVae().check(settings, estimator)
+        if estimator.needs_context:
+            return estimator.context_is_missing
+        return estimator.check(settings.latents, settings.categories)
+
+    def prepare(self, settings: GradientQualitySettings, folder: Path | None) -> None:
+        """Downloads the data set into a folder, the default one if None, unless it is there."""
+        if settings.problem == "vae":
+            data.fetch(settings.dataset, folder)
+
+    def replica_bytes(self, settings: GradientQualitySettings, estimator: Estimator) -> int:
+        """Bytes of the problem in training, and of all states' losses. Reads no data."""
+        states = settings.categories**settings.latents
+        if settings.problem != "vae":
+            return training_bytes(settings.latents * settings.categories, 8 * states, settings)
+        examples = settings.evaluation_examples or settings.training_examples
+        decoded = sum(settings.hidden) + data.get(settings.dataset).features
+        evaluations = estimator.evaluations(settings.latents, settings.categories)
+        numbers = 2 * decoded * (states + DRAWS * examples * evaluations)
+        base = CategoricalVae().replica_bytes(settings, estimator)
+        enumerated = 8 * 4 * states * max(examples, settings.batch_size)
+        return base + enumerated + DTYPES[settings.dtype].itemsize * numbers
+
+    def start(
+        self,
+        settings: GradientQualitySettings,
+        replicas: list[Replica],
+        estimator: Estimator,
+        device: torch.device,
+    ) -> GradientTraining:
+        """Builds the training of a pack at step 0."""
+        seeds = [replica.seed for replica in replicas]
+        problem = _problem(settings, seeds, estimator, device)
+        context = problem.measured().context
+        estimator.build(
+            settings.latents,
+            settings.categories,
+            context=None if context is None else context.shape[-1],
+            replicas=len(replicas),
+        )
+        estimator.to(device, DTYPES[settings.dtype])
+        model = MeasuredModel(problem, estimator, settings, seeds)
+        return GradientTraining(model, estimator, settings, replicas, default_window=100)
+
+
+class MeasuredModel(Model):
+    """A problem, and what was last measured on it.
+
+    Args:
+        problem: To train and to measure on.
+        estimator: Built for it.
+        settings: Of the task.
+        seeds: One per replica.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        estimator: Estimator,
+        settings: GradientQualitySettings,
+        seeds: list[int],
+    ) -> None:
+        super().__init__()
+        self.problem = problem
+        self._estimator = (estimator,)  # in a tuple, as it is no part of the model
+        self._settings = settings
+        self._training_noise = Noise(seeds=seeds, purpose="measure")
+        self._final_noise = Noise(seeds=seeds, purpose="measure last")
+        names = ["expected_loss", *measured(settings.evaluation_samples)]
+        self.latest = Latest(names, len(seeds), next(problem.parameters()).device)
+        if settings.prior_lr is not None:
+            self.rates = {"problem.model.prior.logits": "prior_lr"}
+
+    def losses(self, step: int, estimator: Estimator, noise: Noise) -> Losses:
+        """The problem's losses; at the first step of an interval, a measurement before them."""
+        number, since = divmod(step, self._settings.report_every)
+        if since == 0:
+            self.latest.hold(self._measure(self._training_noise, number))
+        batch = self.problem.batch(step)
+        estimate = self._followed(batch, estimator, noise)
+        surrogate, value = estimate.surrogate, estimate.value
+        if batch.direct is not None:
+            surrogate, value = surrogate + batch.direct, value + batch.direct.detach()
+        # Logits that are no numbers still give samples: a diverged replica must not look healthy.
+        train_loss = torch.add(value.mean(1), batch.logits.detach().sum((1, 2, 3)), alpha=0)
+        metrics = {"train_loss": train_loss, **self.latest.metrics()}
+        return Losses(surrogate, estimate.tuning_loss, metrics)
+
+    def _followed(self, batch: Batch, estimator: Estimator, noise: Noise) -> Estimate:
+        """The estimate, or the exact expectation with what the estimator learns meanwhile."""
+        estimate = estimator.estimate(batch.logits, batch.objective, noise, context=batch.context)
+        if self._settings.trained_by == "estimator":
+            return estimate
+        exact = expectation(batch, estimator.link).to(batch.logits.dtype)
+        return estimate._replace(surrogate=exact, value=exact.detach())
+
+    def evaluate(self) -> Mapping[str, Float[Tensor, " R"]]:
+        """The measurement after the last update."""
+        return self._measure(self._final_noise, 0)
+
+    def select(self, keep: Tensor) -> None:
+        """Drops replicas."""
+        select(self.latest, keep)
+        self.problem.select(keep)
+        self._training_noise.select(keep)
+        self._final_noise.select(keep)
+
+    def _measure(self, noise: Noise, number: int) -> dict[str, Float[Tensor, " R"]]:
+        """Estimates at the present parameters; leaves the estimator as it was."""
+        estimator = self._estimator[0]
+        training = estimator.training
+        before = {name: value.clone() for name, value in estimator.state_dict().items()}
+        estimator.eval()  # running moments stay: every estimate is one of the same estimator
+        with torch.no_grad():
+            batch = self.problem.measured()
+            expected = expectation(batch, estimator.link)
+            if batch.direct is not None:
+                expected = expected + batch.direct
+        quality = Quality(exact_gradient(batch, estimator.link).flatten(1))
+        draws = self._settings.evaluation_samples
+        parts = -(-draws // DRAWS)
+        for part in range(parts):
+            noise.at(number * parts + part)
+            # always as many, as a smaller request would be given numbers of an earlier part
+            found = estimates(batch, estimator, noise, DRAWS)
+            quality.add(found[: draws - part * DRAWS])
+        estimator.load_state_dict(before)
+        estimator.train(training)
+        return {"expected_loss": expected.mean(1), **quality.metrics()}
+
+
+def estimates(
+    batch: Batch, estimator: Estimator, noise: Noise, count: int
+) -> Float[Tensor, "n R M"]:
+    """Independent gradient estimates at the same logits, flat over examples and logits."""
+    replicas, examples = batch.logits.shape[:2]
+
+    def repeated(x: Float[Tensor, "R B ..."]) -> Float[Tensor, "R rows ..."]:
+        return x.detach().unsqueeze(1).expand(-1, count, *x.shape[1:]).flatten(1, 2)
+
+    def objective(code: Float[Tensor, "K R rows L C"]) -> Float[Tensor, "K R rows"]:
+        # copies become samples, so that the batch keeps the size that the objective knows
+        copies = code.unflatten(2, (count, examples)).movedim(2, 1).flatten(0, 1)
+        values = batch.objective(copies).unflatten(0, (len(code), count))
+        return values.movedim(1, 2).flatten(2, 3)
+
+    with torch.enable_grad():
+        logits = repeated(batch.logits).requires_grad_()
+        context = None if batch.context is None else repeated(batch.context)
+        found = estimator.estimate(logits, objective, noise, context=context)
+        gradient = torch.autograd.grad(found.surrogate.sum(), logits)[0]
+    return gradient.view(replicas, count, -1).transpose(0, 1)
+
+
+def _problem(
+    settings: GradientQualitySettings,
+    seeds: list[int],
+    estimator: Estimator,
+    device: torch.device,
+) -> Problem:
+    if settings.problem == "vae":
+        model = CategoricalVae().model(settings, seeds, device, estimator.link)
+        return VaeProblem(model, settings.evaluation_examples)
+    sizes = settings.latents, settings.categories
+    dtype = DTYPES[settings.dtype]
+    function: Callable[[Tensor], Tensor]
+    if settings.problem == "polynomial":
+        own = PolynomialSettings(p=settings.p, latents=settings.latents, dtype=settings.dtype)
+        function = PolynomialModel(own, seeds, device).objective
+    else:
+        function = coupled(*sizes, settings.problem_seed, dtype=dtype, device=device)
+    return SyntheticProblem(function, sizes, settings.batch_size, seeds, dtype=dtype, device=device)

@@ -1,0 +1,277 @@
+"""The loop of every task that follows gradients; a task adds a `Model`, its mathematics."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from estimators.base import Estimator
+from estimators.noise import Noise
+from tasks.base import Replica, TrainingSettings, resolve_window
+from tasks.training.optim import SGD, Adam, Optimizer, RAdam
+
+TUNING_RATE = 10.0  # times the model's: Tucker et al. (2017), arXiv:1703.07370, appendix
+
+
+class Losses(NamedTuple):
+    """What one step comes to, for every replica and example.
+
+    Args:
+        surrogate: `R B`, whose gradient, averaged over examples, the model follows.
+        tuning_loss: `R B`, whose gradient the estimator's own parameters follow, or None.
+        metrics: By name, `R` each, detached.
+    """
+
+    surrogate: Float[Tensor, "R B"]
+    tuning_loss: Float[Tensor, "R B"] | None
+    metrics: Mapping[str, Float[Tensor, " R"]]
+
+
+class Observer(Protocol):
+    """What looks at every gradient that is followed, and makes metrics of it."""
+
+    def observe(self, gradients: Mapping[str, Tensor]) -> Mapping[str, Float[Tensor, " R"]]:
+        """Metrics after one more gradient, by parameter name; tensors are not to be written to."""
+
+
+class Model(nn.Module, ABC):
+    """A task's mathematics: parameters that lead with `R`, and the losses of a step.
+
+    Attributes:
+        rates: Parameters that follow plain gradient descent instead of the run's optimizer: by
+            parameter name, the setting that holds their learning rate.
+        observer: Sees every gradient, if there is one.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rates: Mapping[str, str] = {}
+        self.observer: Observer | None = None
+
+    @abstractmethod
+    def losses(self, step: int, estimator: Estimator, noise: Noise) -> Losses:
+        """The losses at a step, counted from 0; `noise` is already there."""
+
+    @abstractmethod
+    def evaluate(self) -> Mapping[str, Float[Tensor, " R"]]:
+        """Final metrics of the present parameters. Runs without gradients."""
+
+    @abstractmethod
+    def select(self, keep: Tensor) -> None:
+        """Drops replicas from the parameters and from everything else that leads with `R`."""
+
+
+class GradientTraining:
+    """A pack in training: at every step, the gradient of the model's losses, then one update.
+
+    Replicas cannot mix: the derivative is taken of all replicas' losses at once, and each loss
+    depends on its own replica's parameters alone.
+
+    Args:
+        model: On the device, in its final format.
+        estimator: Built for the model, on the same device.
+        settings: The pack's; what replicas set for themselves comes first.
+        replicas: In the order of the axis `R`.
+        default_window: Steps that final training metrics average over, where settings are silent.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        estimator: Estimator,
+        settings: TrainingSettings,
+        replicas: Sequence[Replica],
+        default_window: int,
+    ) -> None:
+        self.step = 0
+        self.window = resolve_window(settings, default_window)
+        self._model = model
+        self._estimator = estimator
+        self._noise = Noise(seeds=[replica.seed for replica in replicas], purpose="train")
+        self._optimizers = {
+            rate: _make_rule(rate, parameters, settings, replicas)
+            for rate, parameters in self._groups().items()
+        }
+        self._tuner = _make_tuner(list(estimator.parameters()), settings, replicas)
+        self._link_parameters()
+
+    def advance(self, steps: int) -> Mapping[str, Float[Tensor, " R"]]:
+        """Trains that many steps; the metrics' means over them, in float64.
+
+        Raises:
+            ValueError: If `steps` is not positive.
+        """
+        if steps < 1:
+            raise ValueError(f"steps must be at least 1, got {steps}")
+        # copies: in float64 two metrics may be one tensor, which sums would run into twice
+        means = {
+            name: value.to(torch.float64, copy=True) for name, value in self._advance_once().items()
+        }
+        if steps == 1:
+            return means
+        for _ in range(steps - 1):
+            for name, value in self._advance_once().items():
+                means[name] += value
+        return {name: total.div_(steps) for name, total in means.items()}
+
+    @torch.no_grad()
+    def evaluate(self) -> Mapping[str, Float[Tensor, " R"]]:
+        """Final metrics of the present parameters, in float64; training goes on as if not asked."""
+        return {name: value.double() for name, value in self._model.evaluate().items()}
+
+    def select(self, keep: Tensor) -> None:
+        """Drops replicas: `keep` is a boolean mask or indices, over the present ones."""
+        self._model.select(keep)
+        self._estimator.select(keep)
+        self._noise.select(keep)
+        for rate, parameters in self._groups().items():
+            self._optimizers[rate].select(keep, list(parameters.values()))
+        if self._tuner is not None:
+            self._tuner.select(keep, list(self._estimator.parameters()))
+        self._link_parameters()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that training depends on; tensors are the live ones, so save or copy it at once."""
+        return {
+            "step": self.step,
+            "model": dict(self._model.state_dict()),
+            "optimizer": {rate: rule.state_dict() for rate, rule in self._optimizers.items()},
+            "estimator": dict(self._estimator.state_dict()),
+            "tuner": None if self._tuner is None else self._tuner.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes over the state of a training of the same settings and replicas."""
+        self.step = state["step"]
+        self._model.load_state_dict(state["model"])
+        for rate, rule in self._optimizers.items():
+            rule.load_state_dict(state["optimizer"][rate])
+        self._estimator.load_state_dict(state["estimator"])
+        if self._tuner is not None:
+            self._tuner.load_state_dict(state["tuner"])
+
+    def _groups(self) -> dict[str, dict[str, Tensor]]:
+        """The model's parameters by the rule that updates them; `""` is the run's optimizer."""
+        groups: dict[str, dict[str, Tensor]] = {"": {}}
+        for name, parameter in self._model.named_parameters():
+            groups.setdefault(self._model.rates.get(name, ""), {})[name] = parameter
+        return groups
+
+    def _link_parameters(self) -> None:
+        """Lists the parameters once, as walking through modules costs more than a small step."""
+        self._names = [name for group in self._groups().values() for name in group]
+        self._sizes = [len(group) for group in self._groups().values()]
+        self._parameters = [p for group in self._groups().values() for p in group.values()]
+        self._tuned = list(self._estimator.parameters())
+        self._shares = torch.empty(0)
+
+    def _advance_once(self) -> Mapping[str, Float[Tensor, " R"]]:
+        self._noise.at(self.step)
+        losses = self._model.losses(self.step, self._estimator, self._noise)
+        tuning_loss = losses.tuning_loss if self._tuner is not None else None
+        gradients = self._gradients(
+            losses.surrogate, self._parameters, keep_graph=tuning_loss is not None
+        )
+        if self._tuner is not None and tuning_loss is not None:
+            self._tuner.step(self._gradients(tuning_loss, self._tuned))
+        start = 0
+        for rule, size in zip(self._optimizers.values(), self._sizes, strict=True):
+            rule.step(gradients[start : start + size])
+            start += size
+        self.step += 1
+        if self._model.observer is None:
+            return losses.metrics
+        observed = self._model.observer.observe(dict(zip(self._names, gradients, strict=True)))
+        return {**losses.metrics, **observed}
+
+    def _gradients(
+        self,
+        losses: Float[Tensor, "R B"],
+        parameters: Sequence[Tensor],
+        *,
+        keep_graph: bool = False,
+    ) -> tuple[Tensor, ...]:
+        """Derivatives of the mean over examples, each replica's by its own parameters."""
+        if self._shares.shape != losses.shape:
+            self._shares = torch.full_like(losses, 1 / losses.shape[-1])
+        return torch.autograd.grad(
+            losses,
+            parameters,
+            self._shares,
+            retain_graph=keep_graph,
+            allow_unused=True,
+            materialize_grads=True,
+        )
+
+
+def replica_values(name: str, settings: TrainingSettings, replicas: Sequence[Replica]) -> list[Any]:
+    """A setting's value for each replica: its own, else the pack's."""
+    return [replica.settings.get(name, getattr(settings, name)) for replica in replicas]
+
+
+def _make_rule(
+    rate: str,
+    parameters: Mapping[str, Tensor],
+    settings: TrainingSettings,
+    replicas: Sequence[Replica],
+) -> Optimizer:
+    """The run's optimizer, or plain descent at the rate that a setting holds."""
+    tensors = list(parameters.values())
+    if not rate:
+        return make_optimizer(tensors, settings, replicas)
+    nothing = [0.0] * len(replicas)
+    lr = replica_values(rate, settings, replicas)
+    return SGD(tensors, {"lr": lr, "weight_decay": nothing, "momentum": nothing})
+
+
+def make_optimizer(
+    parameters: Sequence[Tensor], settings: TrainingSettings, replicas: Sequence[Replica]
+) -> Optimizer:
+    """The update rule that the settings ask for."""
+    kind = OPTIMIZERS[settings.optimizer]
+    values = {name: replica_values(name, settings, replicas) for name in kind.setting_names}
+    if kind is SGD:
+        return SGD(parameters, values, nesterov=settings.nesterov)
+    return kind(parameters, values)
+
+
+OPTIMIZERS: Mapping[str, type[Optimizer]] = {"adam": Adam, "radam": RAdam, "sgd": SGD}
+
+
+def training_bytes(parameters: int, activations: int, settings: TrainingSettings) -> int:
+    """Bytes of one replica in training.
+
+    Args:
+        parameters: Numbers that are trained, each with its optimizer's state.
+        activations: Numbers that an update's evaluations hold, each with its gradient.
+        settings: For the format and the optimizer.
+    """
+    itemsize = 8 if settings.dtype == "float64" else 4
+    state = 1 + len(OPTIMIZERS[settings.optimizer].moment_names)
+    return itemsize * (parameters * state + activations * 2)
+
+
+def _make_tuner(
+    parameters: Sequence[Tensor], settings: TrainingSettings, replicas: Sequence[Replica]
+) -> Adam | None:
+    """Adam for the estimator's own parameters, if it has any."""
+    if not parameters:
+        return None
+    values = {
+        "lr": [
+            TUNING_RATE * lr if own is None else own
+            for lr, own in zip(
+                replica_values("lr", settings, replicas),
+                replica_values("tuning_lr", settings, replicas),
+                strict=True,
+            )
+        ],
+        "weight_decay": [0.0] * len(replicas),
+        "beta1": [0.9] * len(replicas),
+        "beta2": replica_values("tuning_beta2", settings, replicas),
+        "epsilon": [1e-8] * len(replicas),
+    }
+    return Adam(parameters, values)

@@ -1,0 +1,300 @@
+"""Figures: which numbers are drawn, and that every figure can be drawn and saved."""
+
+import re
+
+import numpy as np
+import pytest
+from figure_helpers import ESTIMATORS, STEPS, TASKS, loss, only_begun, spec_of, store_of
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from raysweep.errors import SpecError
+from raysweep.figures import curves, paths, sizes, style
+from raysweep.figures.kinds import save
+
+SPEC = spec_of()
+TEMPERATURE = "estimator.temperature"
+
+
+def curves_of(results, **options):
+    return curves.prepare(results, curves.CurvesRequest(**options))
+
+
+def paths_of(results, **options):
+    return paths.prepare(results, paths.PathsRequest(**options))
+
+
+def line_of(what, estimator, task="A"):
+    (panel,) = (panel for panel in what.panels if panel.task == task)
+    (line,) = (line for line in panel.lines if line.estimator == estimator)
+    return line
+
+
+def test_a_line_is_of_the_configuration_that_the_table_selects(hand):
+    line = line_of(curves_of(hand), "ST")
+    assert line.mean[-1] == hand.table().cell("ST", "A").mean == 10.0
+    assert list(line.steps) == list(STEPS)
+
+
+def test_another_metric_may_select(hand):
+    line = line_of(curves_of(hand, metric="train_loss", select="distance"), "ST")
+    assert line.mean[-1] == 11.0
+
+
+def test_the_band_is_the_standard_error_over_seeds(hand):
+    line = line_of(curves_of(hand), "RF")
+    np.testing.assert_allclose(line.mean, [31.0, 21.0, 11.0])
+    np.testing.assert_allclose(line.high - line.mean, [1 / np.sqrt(3)] * 3)
+    np.testing.assert_allclose(line.mean - line.low, [1 / np.sqrt(3)] * 3)
+    assert line.seeds == 3
+
+
+def test_one_seed_has_no_band(tmp_path):
+    what = curves_of(store_of(tmp_path, spec_of(seeds=1)))
+    line = line_of(what, "RF")
+    assert list(line.low) == list(line.high) == list(line.mean)
+
+
+def test_values_that_are_not_finite_are_skipped(tmp_path):
+    def gaps(final, step, last):
+        if step == 20:
+            return {"train_loss": None}
+        return {"train_loss": float("inf") if (step, final) == (10, 12.0) else final}
+
+    line = line_of(curves_of(store_of(tmp_path, SPEC, curve=gaps)), "RF")
+    assert list(line.steps) == [10, 30]
+    assert list(line.mean) == [10.5, 11.0]
+
+
+def test_a_provisional_line_is_marked_with_its_seeds(tmp_path):
+    what = curves_of(store_of(tmp_path, SPEC, only_begun))
+    assert line_of(what, "ST").provisional
+    assert not line_of(what, "ST", "B").provisional
+    assert what.labels == {"ST": (0, "ST (? n = 2 on A)"), "RF": (1, "RF")}
+
+
+def test_a_line_that_is_provisional_everywhere_needs_no_task_in_the_legend(tmp_path):
+    what = curves_of(store_of(tmp_path, SPEC, lambda *cell: None if cell[3] else loss(*cell)))
+    assert what.labels["RF"] == (1, "RF (? n = 1)")
+
+
+def test_a_cell_without_an_ended_run_has_no_line(tmp_path):
+    ended = lambda *cell: "diverged" if cell[:2] == ("A", "RF") else loss(*cell)  # noqa: E731
+    (panel, _) = curves_of(store_of(tmp_path, SPEC, ended)).panels
+    assert [line.estimator for line in panel.lines] == ["ST"]
+
+
+def test_labels_restrict_panels_and_lines_and_keep_colours(hand):
+    what = curves_of(hand, tasks=["B"], estimators=["RF"])
+    assert [panel.task for panel in what.panels] == ["B"]
+    assert what.labels == {"RF": (1, "RF")}
+
+
+def test_several_metrics_have_a_row_of_panels_each(hand):
+    what = curves_of(hand, metric=["distance", "train_loss"])
+    assert [(panel.metric, panel.task) for panel in what.panels] == [
+        ("distance", "A"),
+        ("distance", "B"),
+        ("train_loss", "A"),
+        ("train_loss", "B"),
+    ]
+    assert what.units == {"distance": "m", "train_loss": ""}
+
+
+def test_a_sweep_that_selects_by_a_metric_without_curves_shows_the_loss(tmp_path):
+    spec = spec_of(select={"metric": "distance", "mode": "max"})
+    results = store_of(tmp_path, spec, curve=lambda *_: {"train_loss": 1.0})
+    assert set(curves_of(results).units) == {"train_loss"}
+
+
+def test_a_long_curve_keeps_its_ends_and_few_points_between(tmp_path):
+    spec = spec_of({"A": TASKS["A"]}, {"RF": ESTIMATORS["RF"]}, seeds=1)
+    line = line_of(curves_of(store_of(tmp_path, spec, steps=range(1, 5001))), "RF")
+    assert len(line.steps) == curves.MAX_POINTS
+    assert (line.steps[0], line.steps[-1]) == (1, 5000)
+
+
+@pytest.mark.parametrize(("steep", "cut"), [(1000.0, True), (1.0, False)])
+def test_the_axis_leaves_out_a_start_that_would_flatten_the_rest(steep, cut, tmp_path):
+    spec = spec_of({"A": TASKS["A"]}, {"RF": ESTIMATORS["RF"]}, seeds=1)
+    fall = lambda final, step, last: {"train_loss": -step / 100 + steep * (step == 1)}  # noqa: E731
+    (panel,) = curves_of(store_of(tmp_path, spec, curve=fall, steps=range(1, 101))).panels
+    assert (panel.limits is not None) == cut
+    assert not cut or panel.limits == pytest.approx((-1.0445, -0.0655), abs=1e-3)
+
+
+def test_no_ended_run_is_told(tmp_path):
+    results = store_of(tmp_path, SPEC, lambda *_: None)
+    with pytest.raises(SpecError, match="expected ended runs to draw, got none in hand yet; `ra"):
+        results.plot()
+
+
+def test_no_curves_are_told(tmp_path):
+    with pytest.raises(SpecError, match="expected curves of runs that ended well, got none in"):
+        store_of(tmp_path, SPEC, curve=None).plot()
+
+
+def test_a_metric_without_curves_is_told_with_those_that_have_some(tmp_path):
+    results = store_of(tmp_path, SPEC, curve=lambda *_: {"train_loss": 1.0})
+    with pytest.raises(SpecError, match=r"with a curve, got 'distance'.*known: train_loss\)"):
+        results.plot(metric="distance")
+
+
+def test_a_logarithmic_axis_needs_a_positive_value(hand):
+    with pytest.raises(SpecError, match="--log: expected positive values of distance, got none"):
+        hand.plot(metric="distance", log=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metric": "los"}, "--metric: expected a metric of the sweep, got 'los'"),
+        ({"select": "los"}, "--select: expected a metric of the sweep, got 'los'"),
+        ({"tasks": ["a"]}, "--tasks: expected a label of the sweep file, got 'a'"),
+        ({"estimators": "SR"}, "--estimators: expected a label .* got 'SR'; did you mean 'ST'"),
+        ({"over": "lr"}, "--over: expected an option of --kind curves, got another's"),
+        ({"kind": "curve"}, "--kind: expected a kind of figure, got 'curve'; did you mean 'cur"),
+    ],
+)
+def test_what_the_sweep_lacks_is_told(options, message, hand):
+    with pytest.raises(SpecError, match=message):
+        hand.plot(**options)
+
+
+def test_a_path_is_one_run_in_the_plane_of_two_metrics(hand):
+    panel = paths_of(hand, x="train_loss", y="distance").panels[0]
+    assert [path.estimator for path in panel.paths] == ["ST"] * 3 + ["RF"] * 3
+    ends = sorted((path.x[-1], path.y[-1]) for path in panel.paths if path.estimator == "RF")
+    assert ends == [(10.0, -300.0), (11.0, -330.0), (12.0, -360.0)]
+
+
+def test_every_pair_of_metrics_has_a_path(hand):
+    pairs = {"x": ["train_loss", "distance"], "y": ["distance", "train_loss"]}
+    found = paths_of(hand, **pairs).panels[0].paths
+    assert sorted(path.pair for path in found) == [0] * 6 + [1] * 6
+
+
+def test_metrics_of_paths_come_in_pairs(hand):
+    with pytest.raises(SpecError, match=r"--x: expected a metric for each --y, .* got 1 and 0"):
+        hand.plot("paths", x=["train_loss"])
+
+
+FIGURES = {
+    "curves": {"metric": ("train_loss", "distance")},
+    "heatmap": {"over": TEMPERATURE},
+    "parallel": {},
+    "paths": {"x": "train_loss", "y": "distance"},
+    "search": {},
+    "seeds": {},
+    "time": {},
+}
+
+
+@pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
+@pytest.mark.parametrize("kind", FIGURES)
+def test_the_same_results_give_the_same_file(kind, suffix, hand, tmp_path):
+    first, second = (
+        save(hand, kind, FIGURES[kind], tmp_path / f"{name}.{suffix}").read_bytes()
+        for name in ("first", "second")
+    )
+    assert first == second
+
+
+@pytest.mark.parametrize("kind", ["curves", "heatmap", "paths"])
+@pytest.mark.parametrize("count", [1, 3, pytest.param(12, marks=pytest.mark.slow)])
+def test_any_number_of_panels_and_lines_fits(count, kind, tmp_path):
+    tasks = {f"task of size {each}": {"task": "toy", "size": each + 1} for each in range(count)}
+    estimators = {
+        f"ST with a label {each}": {
+            "estimator": "straight_through",
+            "temperature": [1.0 + each, 2.0 + each],
+        }
+        for each in range(count)
+    }
+    spec = spec_of(tasks, estimators, seeds=1)
+    figure = store_of(tmp_path, spec, lambda *cell: float(cell[2])).plot(kind, **FIGURES[kind])
+    height = figure.get_window_extent().height
+    boxes = [axes.get_tightbbox() for axes in figure.axes if axes.get_visible()]
+    assert all(box.y0 > -1 and box.y1 < height + 1 for box in boxes)
+    for legend in figure.legends:
+        assert legend.get_window_extent().y1 <= min(box.y0 for box in boxes) + 1
+        assert legend.get_window_extent().width <= figure.get_window_extent().width
+
+
+def test_dollars_and_underscores_in_labels_are_text(tmp_path):
+    spec = spec_of({"$x_": TASKS["A"], "$\\frac$": TASKS["B"]}, {"_y": ESTIMATORS["ST"]})
+    figure = store_of(tmp_path, spec, lambda *cell: float(cell[3])).plot()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["\u200b_y"]
+    FigureCanvasAgg(figure).draw()
+
+
+def test_provisional_lines_are_dashed(tmp_path):
+    figure = store_of(tmp_path, SPEC, only_begun).plot()
+    assert [line.is_dashed() for line in figure.axes[0].get_lines()] == [True, False]
+
+
+def test_the_y_axis_has_the_name_and_unit_of_its_metric(hand):
+    assert hand.plot(metric="distance").axes[0].get_ylabel() == "distance [m]"
+
+
+def test_the_caption_tells_what_is_drawn(hand):
+    caption = hand.plot().legends[0].get_title().get_text().replace("\n", " ")
+    assert caption == (
+        "hand: mean over 3 seeds, band ± 1 standard error; "
+        "at the configuration with the minimum mean train_loss"
+    )
+
+
+def test_lines_of_one_colour_differ_in_their_marks():
+    looks = {(style.colour(place), style.marker(place)) for place in range(24)}
+    assert len(looks) == 24
+
+
+@pytest.mark.parametrize(
+    ("count", "columns"), [(1, 1), (2, 2), (4, 4), (5, 3), (6, 3), (7, 4), (9, 3), (12, 4)]
+)
+def test_panels_wrap_after_three_or_four(count, columns):
+    assert sizes.SCREEN.columns_for(count) == columns
+
+
+def test_the_users_settings_of_matplotlib_change_nothing(hand, tmp_path):
+    import matplotlib
+
+    plain = save(hand, "curves", {}, tmp_path / "plain.png").read_bytes()
+    with matplotlib.rc_context({"font.size": 20, "lines.linewidth": 9}):
+        assert save(hand, "curves", {}, tmp_path / "other.png").read_bytes() == plain
+        assert matplotlib.rcParams["font.size"] == 20
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("figure.jpg", "--out: expected a name that ends in .png, .pdf, .svg, got 'figure.jpg'"),
+        (
+            "none/figure.png",
+            "--out: expected a file in a folder that exists, got 'none/figure.png'",
+        ),
+        (
+            "taken.png",
+            "--out: expected a file that can be written, got 'taken.png': Is a directory",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_told(out, message, hand, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken.png").mkdir()
+    with pytest.raises(SpecError, match=re.escape(message)):
+        save(hand, "curves", {}, out)
+
+
+def test_a_short_logarithmic_axis_has_plain_numbers(tmp_path):
+    figure = store_of(tmp_path, SPEC).plot(log=True)
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert "20" in labels
+    assert not any("$" in label for label in labels)
+
+
+def test_lines_of_a_caption_are_about_as_long_as_each_other():
+    assert (
+        sizes.SCREEN.wrapped("one two three four", 14 * sizes.SCREEN.character)
+        == "one two\nthree four"
+    )

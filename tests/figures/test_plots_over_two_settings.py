@@ -1,0 +1,130 @@
+"""Heatmaps over two settings: which configurations their cells show, and which is outlined."""
+
+import numpy as np
+import pytest
+from figure_helpers import ESTIMATORS, TASKS, spec_of, store_of
+
+from raysweep.errors import SpecError
+from raysweep.figures import heatmaps, planes
+
+LR = {"lr": [0.3, 0.1, 0.2]}
+OVER = ("lr", "temperature")
+
+
+def total(task, estimator, place, seed):
+    """A final loss that falls by 1 with every configuration; seeds are 1 apart."""
+    return {"A": 10.0, "B": 20.0}[task] - place + seed
+
+
+def planes_of(results, **options):
+    return planes.prepare_heatmap(results, heatmaps.HeatmapRequest(**options))
+
+
+def plane_of(what, estimator, task="A"):
+    (panel,) = (each for each in what.panels if (each.estimator, each.task) == (estimator, task))
+    return panel
+
+
+@pytest.fixture
+def grid(tmp_path):
+    """ST has temperatures 1, 2 and learning rates 0.3, 0.1, 0.2; RF has no temperature."""
+    return store_of(tmp_path, spec_of(training=LR), total)
+
+
+def test_a_plane_has_the_first_setting_along_x_and_the_second_along_y(grid):
+    panel = plane_of(planes_of(grid, over=OVER), "ST")
+    assert [column.label for column in panel.x] == ["0.1", "0.2", "0.3"]
+    assert [column.label for column in panel.y] == ["1", "2"]
+
+
+def test_a_cell_of_a_plane_is_the_mean_of_its_configuration(grid):
+    arm = next(arm for arm in grid.spec.arms if arm.name == "ST · A")
+    panel = plane_of(planes_of(grid, over=OVER), "ST")
+    for place, cell in enumerate(arm.cells()):
+        column = [0.1, 0.2, 0.3].index(cell["training.lr"])
+        row = [1.0, 2.0].index(cell["estimator.temperature"])
+        assert panel.means[row, column] == pytest.approx(11 - place, abs=1e-12)
+
+
+def test_there_is_a_panel_for_each_estimator_on_each_task(grid):
+    found = [(panel.task, panel.estimator) for panel in planes_of(grid, over=OVER).panels]
+    assert found == [("A", "ST"), ("A", "RF"), ("B", "ST"), ("B", "RF")]
+
+
+def test_the_selected_configurations_cell_is_told(grid):
+    panel = plane_of(planes_of(grid, over=OVER), "ST")
+    assert panel.means[panel.selected] == panel.means.min() == 6.0
+
+
+def test_shades_of_planes_share_a_scale_within_a_task(grid):
+    what = planes_of(grid, over=OVER)
+    for task, best in (("A", 6.0), ("B", 16.0)):
+        for estimator in ("ST", "RF"):
+            panel = plane_of(what, estimator, task)
+            np.testing.assert_allclose(panel.scores, 1 - (panel.means - best) / 5, atol=1e-12)
+
+
+def test_a_setting_that_an_estimator_lacks_leaves_one_row(grid):
+    panel = plane_of(planes_of(grid, over=OVER), "RF")
+    assert panel.y == (heatmaps.Column(heatmaps.ABSENT),)
+    assert panel.means.shape == (1, 3)
+
+
+def test_a_third_setting_is_taken_at_its_best(tmp_path):
+    spec = spec_of(training={**LR, "optimizer": ["adam", "sgd"]})
+    what = planes_of(store_of(tmp_path, spec, total), over=OVER)
+    arm = next(arm for arm in spec.arms if arm.name == "ST · A")
+    values = {}
+    for place, cell in enumerate(arm.cells()):
+        where = (cell["estimator.temperature"], cell["training.lr"])
+        values[where] = min(values.get(where, np.inf), 11.0 - place)
+    expected = [[values[t, lr] for lr in (0.1, 0.2, 0.3)] for t in (1.0, 2.0)]
+    np.testing.assert_allclose(plane_of(what, "ST").means, expected, atol=1e-12)
+
+
+def test_a_cell_whose_seeds_are_missing_is_provisional(tmp_path):
+    ended = lambda *cell: None if cell[2:] == (0, 2) else total(*cell)  # noqa: E731
+    panel = plane_of(planes_of(store_of(tmp_path, spec_of(training=LR), ended), over=OVER), "ST")
+    assert sum(map(sum, panel.provisional)) == 1
+
+
+def test_ranges_are_cut_into_intervals_along_both_axes(tmp_path):
+    estimators = {"ST": {**ESTIMATORS["ST"], "temperature": {"low": 1.0, "high": 9.0}}}
+    spec = spec_of(
+        {"A": TASKS["A"]},
+        estimators,
+        training={"lr": {"low": 0.01, "high": 1.0, "log": True}},
+        search={"sampler": "random", "configurations": 2},
+    )
+    points = [
+        {"training.lr": 0.012, "estimator.temperature": 8.9},
+        {"training.lr": 0.5, "estimator.temperature": 1.5},
+    ]
+    results = store_of(tmp_path, spec, total, points=lambda arm: points)
+    panel = plane_of(planes_of(results, over=OVER), "ST")
+    assert panel.means.shape == (heatmaps.INTERVALS, heatmaps.INTERVALS)
+    assert np.argwhere(np.isfinite(panel.means)).tolist() == [[0, 6], [7, 0]]
+    assert panel.selected == (0, 6)
+
+
+def test_one_setting_in_a_list_is_a_heatmap_over_it(grid):
+    assert isinstance(planes_of(grid, over=("lr",)), heatmaps.HeatmapFigure)
+
+
+@pytest.mark.parametrize(
+    ("over", "message"),
+    [
+        (("lr", "temperature", "momentum"), "--over: expected one setting or two, got lr, temp"),
+        (("lr", "lr"), "--over: expected one setting or two, got lr, lr; leave some out"),
+        (("lr", "training.lr"), "--over: expected two settings, got training.lr twice"),
+        (("lr", "temprature"), "got 'temprature'; did you mean 'estimator.temperature'"),
+    ],
+)
+def test_settings_that_do_not_span_a_plane_are_told(over, message, grid):
+    with pytest.raises(SpecError, match=message):
+        grid.plot("heatmap", over=over)
+
+
+def test_the_selected_cell_is_outlined(grid):
+    axes = grid.plot("heatmap", over=OVER).axes[0]
+    assert {patch.get_xy() for patch in axes.patches} == {(1.03, 1.03)}

@@ -1,0 +1,157 @@
+"""Parallel coordinates: where each configuration's line passes, and which lines are drawn."""
+
+import numpy as np
+import pytest
+from figure_helpers import ESTIMATORS, TASKS, only_begun, spec_of, store_of
+
+from raysweep.errors import SpecError
+from raysweep.figures import axes, parallel
+from raysweep.figures.scale import Scale
+from raysweep.sweep.space import Choice, Range
+
+ONE = {"A": TASKS["A"]}
+SPACE = {
+    "optimizer": ["adam", "sgd"],
+    "lr": {"low": 1e-4, "high": 1e-2, "log": True},
+    "momentum": {"when": {"optimizer": "sgd"}, "low": 0.0, "high": 0.8},
+}
+POINTS = (
+    {"training.optimizer": "adam", "training.lr": 1e-3},
+    {"training.optimizer": "sgd", "training.lr": 1e-4, "training.momentum": 0.6},
+    {"training.optimizer": "sgd", "training.lr": 1e-2, "training.momentum": 0.0},
+)
+
+
+def searching(**more):
+    search = {"sampler": "random", "configurations": 3}
+    return spec_of(ONE, {"RF": ESTIMATORS["RF"]}, training=SPACE, search=search, **more)
+
+
+def parallel_of(results, **options):
+    return parallel.prepare(results, parallel.ParallelRequest(**options))
+
+
+def panel_of(results, estimator="RF", **options):
+    (panel,) = (
+        each for each in parallel_of(results, **options).panels if each.estimator == estimator
+    )
+    return panel
+
+
+@pytest.fixture
+def three(tmp_path):
+    """Three configurations with means 5, 4 and 3."""
+    ended = lambda task, estimator, place, seed: 4.0 - place + seed  # noqa: E731
+    return store_of(tmp_path, searching(), ended, points=lambda arm: POINTS)
+
+
+def test_a_line_passes_each_setting_at_its_value_and_ends_at_its_score(three):
+    panel = panel_of(three)
+    assert [axis.name for axis in panel.axes] == ["optimizer", "lr", "momentum", "train_loss"]
+    expected = [[0, 0.5, np.nan, 0], [1, 0, 0.75, 0.5], [1, 1, 0, 1]]
+    np.testing.assert_allclose(panel.places, expected, atol=1e-12)
+
+
+def test_lines_are_drawn_from_the_worst_to_the_best(three):
+    np.testing.assert_allclose(panel_of(three).scores, [0, 0.5, 1], atol=1e-12)
+
+
+def test_lines_of_a_metric_to_maximise_end_the_other_way_round(three):
+    panel = panel_of(three, metric="distance")
+    np.testing.assert_allclose(panel.scores, [0, 0.5, 1], atol=1e-12)
+    assert panel.selected == 0
+
+
+def test_the_selected_line_is_the_tables(three):
+    panel = panel_of(three)
+    (cell,) = three.table().cells
+    assert panel.configuration_ids[panel.selected] == cell.configuration_id
+
+
+def test_configurations_that_did_not_end_well_have_no_line(tmp_path):
+    ended = lambda task, estimator, place, seed: (1.0, "stopped", "diverged")[place]  # noqa: E731
+    panel = panel_of(store_of(tmp_path, searching(), ended, points=lambda arm: POINTS))
+    assert (len(panel.scores), panel.found) == (1, 1)
+
+
+def test_where_no_configuration_has_all_seeds_those_begun_are_drawn(tmp_path):
+    ended = lambda *cell: None if cell[3] == 2 else float(cell[2])  # noqa: E731
+    panel = panel_of(store_of(tmp_path, searching(), ended, points=lambda arm: POINTS))
+    assert panel.provisional
+    assert len(panel.scores) == 3
+
+
+def test_of_many_configurations_the_best_are_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr(parallel, "MAX_LINES", 5)
+    count = parallel.MAX_LINES + 20
+    points = [{**POINTS[0], "training.lr": 1e-4 * 1.001**place} for place in range(count)]
+    ended = lambda task, estimator, place, seed: float(place)  # noqa: E731
+    results = store_of(tmp_path, searching(seeds=1), ended, points=lambda arm: points)
+    panel = panel_of(results)
+    assert (len(panel.scores), panel.found) == (parallel.MAX_LINES, count)
+    assert panel.scores[0] == pytest.approx(1 - (parallel.MAX_LINES - 1) / (count - 1), abs=1e-12)
+    caption = results.plot("parallel").get_supxlabel().replace("\n", " ")
+    assert "the best 5 of up to 25" in caption
+
+
+def test_the_selected_line_is_drawn_though_it_is_not_among_the_best(tmp_path, monkeypatch):
+    monkeypatch.setattr(parallel, "MAX_LINES", 5)
+    points = [{**POINTS[0], "training.lr": 1e-4 * 1.001**place} for place in range(15)]
+    ended = lambda task, estimator, place, seed: float(place)  # noqa: E731
+    results = store_of(tmp_path, searching(seeds=1), ended, points=lambda arm: points)
+    panel = panel_of(results, select="train_loss", metric="distance")
+    assert panel.selected == 0
+    assert (len(panel.scores), panel.scores[0]) == (5, 0.0)
+
+
+def test_an_estimator_that_searches_nothing_has_no_panel(hand):
+    assert {panel.estimator for panel in parallel_of(hand).panels} == {"ST"}
+
+
+def test_scores_share_a_scale_within_a_task(tmp_path):
+    spec = spec_of(ONE, training={"lr": [0.3, 0.1]})
+    panel = panel_of(store_of(tmp_path, spec))
+    np.testing.assert_allclose(panel.scores, [0, 1 / 3], atol=1e-12)
+
+
+def test_a_running_cell_is_marked(tmp_path):
+    spec = spec_of(ONE, {"ST": {**ESTIMATORS["ST"], "temperature": [1.0, 2.0]}})
+    results = store_of(tmp_path, spec, only_begun)
+    assert panel_of(results, "ST").provisional
+    assert results.plot("parallel").axes[0].get_title() == "ST ?"
+
+
+def test_a_sweep_that_searches_nothing_is_told(tmp_path):
+    results = store_of(tmp_path, spec_of(estimators={"RF": ESTIMATORS["RF"]}))
+    with pytest.raises(SpecError, match="--kind parallel: expected a sweep that searches a sett"):
+        results.plot("parallel")
+
+
+def test_parallel_coordinates_have_one_metric(hand):
+    with pytest.raises(SpecError, match="--metric: expected one for parallel coordinates, got d"):
+        hand.plot("parallel", metric=["distance", "train_loss"])
+
+
+@pytest.mark.parametrize(
+    ("domain", "ticks"),
+    [
+        (Choice((2.0, 0.5, 1.0)), {0.0: "0.5", 0.5: "1", 1.0: "2"}),
+        (Choice(("b", "a")), {0.0: "b", 1.0: "a"}),
+        (Range(0.0, 1.0), {0.0: "0", 0.25: "0.25", 0.5: "0.5", 0.75: "0.75", 1.0: "1"}),
+        (Range(1e-4, 1e-2, log=True), {0.0: "0.0001", 0.5: "0.001", 1.0: "0.01"}),
+        (Range(-3.0, 5.0), {0.0: "-3", 0.125: None, 0.375: "0", 0.625: "2", 0.875: None, 1.0: "5"}),
+    ],
+    ids=["numbers", "words", "range", "log", "around zero"],
+)
+def test_an_axis_has_its_values_or_round_numbers(domain, ticks):
+    found = dict(axes.setting_axis("name", domain).ticks)
+    assert {round(place, 12): label for place, label in found.items()} == {
+        place: label for place, label in ticks.items() if label
+    }
+
+
+def test_the_metrics_axis_tells_that_worse_values_are_at_its_foot():
+    values = np.array([1.0, 2.0, 2.0, 2.0, 100.0])
+    axis = axes.metric_axis("loss", Scale.of(values, "min"))
+    assert axis.ticks[0] == (0.0, "≥ 4")
+    assert axis.ticks[-1] == (1.0, "1")

@@ -1,0 +1,181 @@
+"""Seeds, time and bands: the numbers over seeds, and how far they can be trusted."""
+
+import numpy as np
+import pytest
+from figure_helpers import ESTIMATORS, STEPS, TASKS, loss, only_begun, spec_of, store_of
+from scipy import stats
+
+from raysweep.errors import SpecError
+from raysweep.figures import curves, seeds, time
+from raysweep.figures.statistics import interval
+
+ONE = {"A": TASKS["A"]}
+RF = {"RF": ESTIMATORS["RF"]}
+
+
+def seeds_of(results, **options):
+    return seeds.prepare(results, seeds.SeedsRequest(**options))
+
+
+def row_of(what, estimator, task="A"):
+    (panel,) = (panel for panel in what.panels if panel.task == task)
+    (row,) = (row for row in panel.rows if row.estimator == estimator)
+    return row
+
+
+def band_of(results, band):
+    what = curves.prepare(results, curves.CurvesRequest(band=band))
+    return what.panels[0].lines[1]
+
+
+def timed(factor):
+    """A curve whose run takes `factor` seconds for a step and each unit of its loss."""
+    return lambda final, step, last: {"train_loss": final, "seconds": factor * step * final}
+
+
+def test_a_row_has_every_seed_of_the_selected_configuration(hand):
+    row = row_of(seeds_of(hand), "ST")
+    assert row.seeds.tolist() == [0, 1, 2]
+    assert row.values.tolist() == [9.0, 10.0, 11.0]
+
+
+def test_another_metric_of_the_selected_configuration_may_be_shown(hand):
+    what = seeds_of(hand, metric="distance", select="train_loss")
+    assert row_of(what, "ST", "B").values.tolist() == [19.0, 20.0, 21.0]
+    assert (what.metric, what.unit) == ("distance", "m")
+
+
+def test_the_interval_is_students(hand):
+    row = row_of(seeds_of(hand), "RF")
+    assert row.mean == pytest.approx(11.0, abs=1e-12)
+    half = stats.t.ppf(0.975, 2) / np.sqrt(3)
+    assert (row.low, row.high) == pytest.approx((11 - half, 11 + half), abs=1e-12)
+
+
+def test_an_interval_leaves_gaps_out():
+    values = np.array([[1.0, 1.0], [2.0, np.nan], [4.0, np.nan], [np.nan, np.nan]])
+    low, high = interval(values)
+    expected = stats.t.interval(0.95, 2, loc=7 / 3, scale=stats.sem([1.0, 2.0, 4.0]))
+    assert (low[0], high[0]) == pytest.approx(expected, abs=1e-12)
+    assert np.isnan([low[1], high[1]]).all()
+
+
+def test_one_seed_has_no_interval(tmp_path):
+    row = row_of(seeds_of(store_of(tmp_path, spec_of(seeds=1))), "RF")
+    assert row.mean == 10.0
+    assert np.isnan([row.low, row.high]).all()
+
+
+@pytest.mark.parametrize(("count", "boxed"), [(seeds.MANY, False), (seeds.MANY + 1, True)])
+def test_many_seeds_have_a_box(count, boxed, tmp_path):
+    ended = lambda task, estimator, place, seed: float(seed)  # noqa: E731
+    row = row_of(seeds_of(store_of(tmp_path, spec_of(ONE, RF, seeds=count), ended, None)), "RF")
+    assert bool(row.box) == boxed
+    assert not boxed or row.box == pytest.approx((1.5, 7.5, 15.0, 22.5, 28.5), abs=1e-12)
+
+
+def test_fresh_seeds_are_those_shown(tmp_path):
+    spec = spec_of(ONE, RF, seeds={"search": 2, "report": 3})
+    row = row_of(seeds_of(store_of(tmp_path, spec)), "RF")
+    assert row.seeds.tolist() == list(spec.report_seeds)
+    assert row.values.tolist() == [10.0 + seed for seed in spec.report_seeds]
+
+
+def test_fresh_seeds_that_have_yet_to_run_are_told(tmp_path):
+    spec = spec_of(ONE, RF, seeds={"search": 2, "report": 3})
+    ended = lambda *cell: loss(*cell) if cell[3] in spec.seeds else None  # noqa: E731
+    with pytest.raises(SpecError, match="expected ended runs on fresh seeds to draw, got none in"):
+        store_of(tmp_path, spec, ended).plot("seeds")
+
+
+def test_a_cell_that_diverged_has_no_mean(tmp_path):
+    spec = spec_of(ONE, RF, seeds={"search": 2, "report": 3})
+    last = spec.report_seeds[-1]
+    ended = lambda *cell: "diverged" if cell[3] == last else loss(*cell)  # noqa: E731
+    row = row_of(seeds_of(store_of(tmp_path, spec, ended)), "RF")
+    assert (row.status, len(row.values)) == ("diverged", 2)
+    assert np.isnan(row.mean)
+
+
+def test_a_provisional_row_is_told(tmp_path):
+    row = row_of(seeds_of(store_of(tmp_path, spec_of(), only_begun)), "ST")
+    assert (row.status, len(row.values)) == ("provisional", 2)
+
+
+def test_seeds_have_one_metric(hand):
+    with pytest.raises(SpecError, match="--metric: expected one for a figure of seeds, got dist"):
+        hand.plot("seeds", metric=["distance", "train_loss"])
+
+
+def test_the_number_of_seeds_is_told(hand, tmp_path):
+    assert "a dot for each of 3 seeds" in hand.plot("seeds").get_supxlabel().replace("\n", " ")
+    figure = store_of(tmp_path / "other", spec_of(), only_begun).plot("seeds")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["? n = 2"]
+
+
+@pytest.mark.parametrize(
+    ("band", "half"),
+    [
+        ("sem", 1 / np.sqrt(3)),
+        ("std", 1.0),
+        ("ci", stats.t.ppf(0.975, 2) / np.sqrt(3)),
+    ],
+)
+def test_a_band_is_what_its_name_says(band, half, hand):
+    line = band_of(hand, band)
+    np.testing.assert_allclose(line.high - line.mean, [half] * 3, atol=1e-12)
+    np.testing.assert_allclose(line.mean - line.low, [half] * 3, atol=1e-12)
+
+
+@pytest.mark.parametrize("band", ["sem", "std", "ci"])
+def test_a_band_of_one_seed_has_no_height(band, tmp_path):
+    line = band_of(store_of(tmp_path, spec_of(seeds=1)), band)
+    assert line.low.tolist() == line.high.tolist() == line.mean.tolist()
+
+
+@pytest.mark.parametrize(
+    ("band", "words"),
+    [
+        ("sem", "band ± 1 standard error"),
+        ("std", "band ± 1 standard deviation"),
+        ("ci", "band: 95 % interval of the mean (Student's t)"),
+    ],
+)
+def test_the_caption_names_the_band(band, words, hand):
+    caption = hand.plot(band=band).legends[0].get_title().get_text().replace("\n", " ")
+    assert words in caption
+
+
+def test_a_band_of_another_name_is_told(hand):
+    with pytest.raises(SpecError, match="--band: expected sem, std or ci, got 'sd'"):
+        hand.plot(band="sd")
+
+
+def test_time_is_the_mean_over_seeds_of_a_runs_seconds(tmp_path):
+    results = store_of(tmp_path, spec_of(), curve=timed(0.5))
+    what = time.prepare(results, curves.CurvesRequest())
+    line, seconds = what.curves.panels[0].lines[0], what.seconds[0][0]
+    assert line.steps.tolist() == list(STEPS)
+    np.testing.assert_allclose(seconds, [50.0, 100.0, 150.0], atol=1e-12)
+
+
+def test_seconds_are_means_over_the_runs_that_reached_the_step(tmp_path):
+    def curve(final, step, last):
+        gone = final == 12.0 and step == last
+        return {"train_loss": None if gone else final, "seconds": None if gone else step * final}
+
+    results = store_of(tmp_path, spec_of(ONE, RF), curve=curve)
+    what = time.prepare(results, curves.CurvesRequest())
+    np.testing.assert_allclose(what.seconds[0][0], [110.0, 220.0, 315.0], atol=1e-12)
+
+
+def test_curves_that_do_not_tell_their_seconds_are_told(tmp_path):
+    results = store_of(tmp_path, spec_of(), curve=lambda *_: {"train_loss": 1.0})
+    with pytest.raises(SpecError, match="--kind time: expected curves that tell their seconds, g"):
+        results.plot("time")
+
+
+def test_the_caption_of_time_says_whose_time_it_is(tmp_path):
+    figure = store_of(tmp_path, spec_of(), curve=timed(1.0)).plot("time")
+    caption = figure.legends[0].get_title().get_text().replace("\n", " ")
+    assert "over a run's mean share of its pack's time" in caption
