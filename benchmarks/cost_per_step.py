@@ -20,10 +20,9 @@ from typing import Any
 import click
 import torch
 
-import estimators
-import tasks
 from benchmarks import machine
-from tasks.base import Replica, Training
+from raysweep import estimators, tasks
+from raysweep.tasks.base import Replica, Training
 
 PROGRAMMES: dict[str, tuple[str, dict[str, Any], int, int]] = {
     "quadratic": ("polynomial", {"latents": 128, "batch_size": 512}, 128, 2),

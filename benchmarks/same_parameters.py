@@ -8,11 +8,10 @@ import os
 
 import torch
 
-import estimators
-import tasks
-from estimators.base import Estimator
-from tasks.base import Replica
-from tasks.gradient_quality.task import GradientQualitySettings, MeasuredModel
+from raysweep import estimators, tasks
+from raysweep.estimators.base import Estimator
+from raysweep.tasks.base import Replica
+from raysweep.tasks.gradient_quality.task import GradientQualitySettings, MeasuredModel
 
 # Table 8 of Liu et al. (2023), arXiv:2304.08612, for 8 x 4; and temperature 1.
 TUNED = {

@@ -15,8 +15,8 @@ import click
 import torch
 from torch import Tensor
 
-import estimators
-from estimators import Estimator, Noise
+from raysweep import estimators
+from raysweep.estimators import Estimator, Noise
 
 ROWS, BATCH, LEARNING_RATE = 20_000, 200, 0.02
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -1,7 +1,7 @@
 """Gradient estimators for expectations over discrete latent variables.
 
 >>> import torch
->>> import estimators
+>>> from raysweep import estimators
 >>> logits = torch.zeros(5, 3, 2, requires_grad=True)
 >>> method = estimators.get("reinmax", temperature=1.3)
 >>> out = method.estimate(logits, lambda d: d[..., 1].sum(-1) ** 2, estimators.Noise(seed=0))
@@ -15,28 +15,28 @@ import inspect
 from collections.abc import Collection
 from typing import Any
 
-from estimators import exact as exact
-from estimators.arm import ARM
-from estimators.arms import ARMS
-from estimators.ars import ARS, ARSM, ARSMPlus, ARSPlus
-from estimators.base import Estimator as Estimator
-from estimators.base import PathwiseEstimator as PathwiseEstimator
-from estimators.disarm import DisARM
-from estimators.double_cv import DoubleCV
-from estimators.estimate import Estimate as Estimate
-from estimators.estimate import Objective as Objective
-from estimators.gapped import GappedST
-from estimators.gumbel import GumbelRao, GumbelSoftmax, STGumbelSoftmax
-from estimators.local_expectation import LocalExpectation
-from estimators.muprop import MuProp
-from estimators.noise import Noise as Noise
-from estimators.nvil import NVIL
-from estimators.rebar import REBAR
-from estimators.reinforce import Reinforce, ReinforceLOO
-from estimators.reinmax import ReinMax
-from estimators.relax import RELAX
-from estimators.rodeo import RODEO
-from estimators.straight_through import StraightThrough
+from raysweep.estimators import exact as exact
+from raysweep.estimators.arm import ARM
+from raysweep.estimators.arms import ARMS
+from raysweep.estimators.ars import ARS, ARSM, ARSMPlus, ARSPlus
+from raysweep.estimators.base import Estimator as Estimator
+from raysweep.estimators.base import PathwiseEstimator as PathwiseEstimator
+from raysweep.estimators.disarm import DisARM
+from raysweep.estimators.double_cv import DoubleCV
+from raysweep.estimators.estimate import Estimate as Estimate
+from raysweep.estimators.estimate import Objective as Objective
+from raysweep.estimators.gapped import GappedST
+from raysweep.estimators.gumbel import GumbelRao, GumbelSoftmax, STGumbelSoftmax
+from raysweep.estimators.local_expectation import LocalExpectation
+from raysweep.estimators.muprop import MuProp
+from raysweep.estimators.noise import Noise as Noise
+from raysweep.estimators.nvil import NVIL
+from raysweep.estimators.rebar import REBAR
+from raysweep.estimators.reinforce import Reinforce, ReinforceLOO
+from raysweep.estimators.reinmax import ReinMax
+from raysweep.estimators.relax import RELAX
+from raysweep.estimators.rodeo import RODEO
+from raysweep.estimators.straight_through import StraightThrough
 
 _BY_NAME: dict[str, type[Estimator]] = {
     method.name: method

@@ -1,16 +1,16 @@
-"""`python -m estimators` prints docs/estimators.md, from the classes."""
+"""`python -m raysweep.estimators` prints docs/estimators.md, from the classes."""
 
 import inspect
 import sys
 from typing import Any
 
-import estimators
-from estimators import Estimator
+from raysweep import estimators
+from raysweep.estimators import Estimator
 
 _HEAD = """# Estimators
 
 Every gradient estimator of the package, by registry name, as its class declares it; the test suite
-measures each declaration. This page is the output of `python -m estimators`.
+measures each declaration. This page is the output of `python -m raysweep.estimators`.
 
 `estimators.get(name, **settings)` makes one; [training-loop.md](training-loop.md) shows it at work.
 In a sweep file, settings stand beside the name, and lists of values are searched. All take

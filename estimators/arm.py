@@ -4,22 +4,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from estimators.base import Estimator
-from estimators.categorical import (
+from raysweep.estimators.base import Estimator
+from raysweep.estimators.categorical import (
     binary_one_hot,
     compact,
     from_log_odds,
     log_odds,
     uniforms,
 )
-from estimators.estimate import (
+from raysweep.estimators.estimate import (
     Estimate,
     Objective,
     estimate_from_gradient,
     evaluate,
     even_sample_count,
 )
-from estimators.noise import Noise
+from raysweep.estimators.noise import Noise
 
 
 class ARM(Estimator):

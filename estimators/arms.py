@@ -5,22 +5,22 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from estimators.base import Estimator
-from estimators.categorical import (
+from raysweep.estimators.base import Estimator
+from raysweep.estimators.categorical import (
     binary_one_hot,
     compact,
     exponentials,
     from_log_odds,
     log_odds,
 )
-from estimators.estimate import (
+from raysweep.estimators.estimate import (
     Estimate,
     Objective,
     estimate_from_gradient,
     evaluate,
     sample_count,
 )
-from estimators.noise import Noise
+from raysweep.estimators.noise import Noise
 
 
 class ARMS(Estimator):

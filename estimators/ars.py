@@ -7,16 +7,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from estimators.base import Estimator
-from estimators.categorical import argmax_one_hot, compact, exponentials
-from estimators.estimate import (
+from raysweep.estimators.base import Estimator
+from raysweep.estimators.categorical import argmax_one_hot, compact, exponentials
+from raysweep.estimators.estimate import (
     Estimate,
     Objective,
     estimate_from_gradient,
     evaluate,
     sample_count,
 )
-from estimators.noise import Noise
+from raysweep.estimators.noise import Noise
 
 
 class Swaps(NamedTuple):

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from estimators.categorical import Link
-from estimators.estimate import Estimate, Objective, estimate_at
-from estimators.learned import Scalar, replica_view
-from estimators.noise import Noise
+from raysweep.estimators.categorical import Link
+from raysweep.estimators.estimate import Estimate, Objective, estimate_at
+from raysweep.estimators.learned import Scalar, replica_view
+from raysweep.estimators.noise import Noise
 
 
 class Sizes(NamedTuple):

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from estimators.noise import Noise
+from raysweep.estimators.noise import Noise
 
 Term = tuple[float | Tensor, Float[Tensor, "... L C"]]
 """A scale (a number, or a tensor that broadcasts) and the probabilities it belongs to."""

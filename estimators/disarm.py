@@ -4,17 +4,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from estimators.arm import antithetic_pair
-from estimators.base import Estimator
-from estimators.categorical import compact, from_log_odds, log_odds, uniforms
-from estimators.estimate import (
+from raysweep.estimators.arm import antithetic_pair
+from raysweep.estimators.base import Estimator
+from raysweep.estimators.categorical import compact, from_log_odds, log_odds, uniforms
+from raysweep.estimators.estimate import (
     Estimate,
     Objective,
     estimate_from_gradient,
     evaluate,
     even_sample_count,
 )
-from estimators.noise import Noise
+from raysweep.estimators.noise import Noise
 
 
 class DisARM(Estimator):

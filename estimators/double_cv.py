@@ -4,17 +4,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from estimators.base import Estimator
-from estimators.categorical import compact, draw_one_hot, jacobian_product, probabilities
-from estimators.estimate import (
+from raysweep.estimators.base import Estimator
+from raysweep.estimators.categorical import compact, draw_one_hot, jacobian_product, probabilities
+from raysweep.estimators.estimate import (
     Estimate,
     Objective,
     estimate_from_gradient,
     evaluate_and_differentiate,
     sample_count,
 )
-from estimators.learned import Scalar
-from estimators.noise import Noise
+from raysweep.estimators.learned import Scalar
+from raysweep.estimators.noise import Noise
 
 
 class DoubleCV(Estimator):

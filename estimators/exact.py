@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from estimators.base import Estimator
-from estimators.categorical import (
+from raysweep.estimators.base import Estimator
+from raysweep.estimators.categorical import (
     Link,
     compact,
     draw_one_hot,
@@ -16,8 +16,14 @@ from estimators.categorical import (
     probabilities,
     softmax_logits,
 )
-from estimators.estimate import Estimate, Objective, evaluate, mean_over_samples, sample_count
-from estimators.noise import Noise
+from raysweep.estimators.estimate import (
+    Estimate,
+    Objective,
+    evaluate,
+    mean_over_samples,
+    sample_count,
+)
+from raysweep.estimators.noise import Noise
 
 MAX_STATES = 2**20
 """Most states that are enumerated."""

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from estimators.base import HardForwardEstimator
-from estimators.categorical import (
+from raysweep.estimators.base import HardForwardEstimator
+from raysweep.estimators.categorical import (
     carry_gradient,
     compact,
     draw_one_hot,
@@ -15,8 +15,8 @@ from estimators.categorical import (
     log_normaliser,
     probabilities,
 )
-from estimators.estimate import sample_count
-from estimators.noise import Noise
+from raysweep.estimators.estimate import sample_count
+from raysweep.estimators.noise import Noise
 
 
 class GappedST(HardForwardEstimator):

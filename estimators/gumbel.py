@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from estimators.base import HardForwardEstimator, PathwiseEstimator
-from estimators.categorical import (
+from raysweep.estimators.base import HardForwardEstimator, PathwiseEstimator
+from raysweep.estimators.categorical import (
     argmax_one_hot,
     binary_jacobian_product,
     carry_gradient,
@@ -20,7 +20,7 @@ from estimators.categorical import (
     probabilities,
     uniforms,
 )
-from estimators.estimate import (
+from raysweep.estimators.estimate import (
     Estimate,
     Objective,
     estimate_at,
@@ -28,7 +28,7 @@ from estimators.estimate import (
     mean_over_samples,
     sample_count,
 )
-from estimators.noise import Noise
+from raysweep.estimators.noise import Noise
 
 CHUNK_NUMBERS = 2**18
 """Numbers per replica that conditional Gumbel draws hold at a time."""

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from estimators.noise import Noise
+from raysweep.estimators.noise import Noise
 
 Activation = Callable[[Tensor], Tensor]
 

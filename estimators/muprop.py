@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from estimators.base import Estimator
-from estimators.categorical import compact, draw_one_hot, jacobian_product, probabilities
-from estimators.estimate import (
+from raysweep.estimators.base import Estimator
+from raysweep.estimators.categorical import compact, draw_one_hot, jacobian_product, probabilities
+from raysweep.estimators.estimate import (
     Estimate,
     Objective,
     estimate_from_gradient,
@@ -16,8 +16,8 @@ from estimators.estimate import (
     mean_over_samples,
     sample_count,
 )
-from estimators.learned import Baseline, Scalar, per_example
-from estimators.noise import Noise
+from raysweep.estimators.learned import Baseline, Scalar, per_example
+from raysweep.estimators.noise import Noise
 
 
 class MuProp(Estimator):

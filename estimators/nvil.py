@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from estimators.base import Estimator
-from estimators.categorical import compact, draw_one_hot, probabilities
-from estimators.estimate import (
+from raysweep.estimators.base import Estimator
+from raysweep.estimators.categorical import compact, draw_one_hot, probabilities
+from raysweep.estimators.estimate import (
     Estimate,
     Objective,
     evaluate,
@@ -14,9 +14,9 @@ from estimators.estimate import (
     mean_over_samples,
     sample_count,
 )
-from estimators.learned import Baseline, per_example, replica_view
-from estimators.noise import Noise
-from estimators.reinforce import score_estimate
+from raysweep.estimators.learned import Baseline, per_example, replica_view
+from raysweep.estimators.noise import Noise
+from raysweep.estimators.reinforce import score_estimate
 
 
 class NVIL(Estimator):

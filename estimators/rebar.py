@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from estimators.base import Estimator
-from estimators.categorical import Link, compact
-from estimators.estimate import (
+from raysweep.estimators.base import Estimator
+from raysweep.estimators.categorical import Link, compact
+from raysweep.estimators.estimate import (
     Estimate,
     Objective,
     differentiate,
@@ -18,9 +18,9 @@ from estimators.estimate import (
     flag,
     sample_count,
 )
-from estimators.learned import Bridge, Scalar, per_example, reach_only
-from estimators.noise import Noise
-from estimators.relaxation import Categorical, Draw, Logistic, Probit, Relaxation
+from raysweep.estimators.learned import Bridge, Scalar, per_example, reach_only
+from raysweep.estimators.noise import Noise
+from raysweep.estimators.relaxation import Categorical, Draw, Logistic, Probit, Relaxation
 
 
 class Correction(NamedTuple):

@@ -3,9 +3,9 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from estimators.base import Estimator
-from estimators.categorical import compact, draw_one_hot, probabilities
-from estimators.estimate import (
+from raysweep.estimators.base import Estimator
+from raysweep.estimators.categorical import compact, draw_one_hot, probabilities
+from raysweep.estimators.estimate import (
     Estimate,
     Objective,
     estimate_from_gradient,
@@ -13,7 +13,7 @@ from estimators.estimate import (
     mean_over_samples,
     sample_count,
 )
-from estimators.noise import Noise
+from raysweep.estimators.noise import Noise
 
 
 class Reinforce(Estimator):

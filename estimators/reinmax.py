@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from estimators.base import HardForwardEstimator
-from estimators.categorical import (
+from raysweep.estimators.base import HardForwardEstimator
+from raysweep.estimators.categorical import (
     Term,
     binary_jacobian_product,
     carry_gradient,
@@ -16,9 +16,9 @@ from estimators.categorical import (
     jacobian_product,
     probabilities,
 )
-from estimators.estimate import sample_count
-from estimators.noise import Noise
-from estimators.straight_through import tempered
+from raysweep.estimators.estimate import sample_count
+from raysweep.estimators.noise import Noise
+from raysweep.estimators.straight_through import tempered
 
 PROBABILITY_FLOOR = 1e-12
 """Least probability of a sampled class that the uniform baseline divides by."""

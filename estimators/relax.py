@@ -7,10 +7,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import leaky_relu
 
-from estimators.estimate import flag, sample_count
-from estimators.learned import Network
-from estimators.rebar import Correction, RelaxedControl
-from estimators.relaxation import Categorical, Logistic, Relaxation
+from raysweep.estimators.estimate import flag, sample_count
+from raysweep.estimators.learned import Network
+from raysweep.estimators.rebar import Correction, RelaxedControl
+from raysweep.estimators.relaxation import Categorical, Logistic, Relaxation
 
 
 class RELAX(RelaxedControl):

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from estimators.categorical import (
+from raysweep.estimators.categorical import (
     argmax_one_hot,
     binary_one_hot,
     exponentials,
@@ -24,7 +24,7 @@ from estimators.categorical import (
     probabilities,
     uniforms,
 )
-from estimators.noise import Noise
+from raysweep.estimators.noise import Noise
 
 
 class Draw(NamedTuple):

@@ -8,18 +8,18 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import leaky_relu
 
-from estimators.base import Estimator
-from estimators.categorical import compact, draw_one_hot, probabilities
-from estimators.double_cv import leave_one_out
-from estimators.estimate import (
+from raysweep.estimators.base import Estimator
+from raysweep.estimators.categorical import compact, draw_one_hot, probabilities
+from raysweep.estimators.double_cv import leave_one_out
+from raysweep.estimators.estimate import (
     Estimate,
     Objective,
     estimate_from_gradient,
     evaluate_and_differentiate,
     sample_count,
 )
-from estimators.learned import Network, Scalar
-from estimators.noise import Noise
+from raysweep.estimators.learned import Network, Scalar
+from raysweep.estimators.noise import Noise
 
 
 class Neighbours(NamedTuple):

@@ -3,16 +3,16 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from estimators.base import HardForwardEstimator
-from estimators.categorical import (
+from raysweep.estimators.base import HardForwardEstimator
+from raysweep.estimators.categorical import (
     carry_gradient,
     compact,
     draw_one_hot,
     jacobian_product,
     probabilities,
 )
-from estimators.estimate import sample_count
-from estimators.noise import Noise
+from raysweep.estimators.estimate import sample_count
+from raysweep.estimators.noise import Noise
 
 
 class StraightThrough(HardForwardEstimator):

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any, Union
 
-import estimators
-import tasks
-from estimators import Estimator
+from raysweep import estimators, tasks
 from raysweep.errors import SpecError, nearest
-from tasks.base import Task, TrainingSettings
+from raysweep.estimators import Estimator
+from raysweep.tasks.base import Task, TrainingSettings
 
 TRAINING = frozenset(field.name for field in dataclasses.fields(TrainingSettings))
 

@@ -3,16 +3,16 @@
 import difflib
 from collections.abc import Mapping
 
-from tasks.base import Metric as Metric
-from tasks.base import Replica as Replica
-from tasks.base import Task as Task
-from tasks.base import Training as Training
-from tasks.gmm.task import Gmm as Gmm
-from tasks.gradient_quality.task import GradientQuality as GradientQuality
-from tasks.polynomial import Polynomial as Polynomial
-from tasks.vae.bernoulli import BernoulliVae as BernoulliVae
-from tasks.vae.categorical import CategoricalVae as CategoricalVae
-from tasks.vae.structured_prediction import StructuredPrediction as StructuredPrediction
+from raysweep.tasks.base import Metric as Metric
+from raysweep.tasks.base import Replica as Replica
+from raysweep.tasks.base import Task as Task
+from raysweep.tasks.base import Training as Training
+from raysweep.tasks.gmm.task import Gmm as Gmm
+from raysweep.tasks.gradient_quality.task import GradientQuality as GradientQuality
+from raysweep.tasks.polynomial import Polynomial as Polynomial
+from raysweep.tasks.vae.bernoulli import BernoulliVae as BernoulliVae
+from raysweep.tasks.vae.categorical import CategoricalVae as CategoricalVae
+from raysweep.tasks.vae.structured_prediction import StructuredPrediction as StructuredPrediction
 
 TASKS: Mapping[str, Task] = {
     task.name: task

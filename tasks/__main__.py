@@ -1,4 +1,4 @@
-"""`python -m tasks` prints docs/tasks.md, from the classes."""
+"""`python -m raysweep.tasks` prints docs/tasks.md, from the classes."""
 
 import dataclasses
 import inspect
@@ -6,15 +6,15 @@ import sys
 import typing
 from typing import Any, Literal
 
-import tasks
-from tasks.base import Task, TrainingSettings
+from raysweep import tasks
+from raysweep.tasks.base import Task, TrainingSettings
 
 _HEAD = """# Tasks
 
 Every training problem of the package, by registry name, with its own settings and its metrics; the
 settings of `training` are in [sweep-file.md](sweep-file.md), and a task may have other defaults for
 them. Settings in italics may differ between the replicas of a pack. This page is the output of
-`python -m tasks`.
+`python -m raysweep.tasks`.
 
 """
 _COMMON = {field.name: field.default for field in dataclasses.fields(TrainingSettings)}

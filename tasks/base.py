@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from estimators.base import Estimator
+from raysweep.estimators.base import Estimator
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 

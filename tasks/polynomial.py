@@ -8,12 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from estimators.base import Estimator
-from estimators.categorical import Link, softmax_logits
-from estimators.noise import Noise
-from tasks.base import DTYPES, Metric, Replica, TrainingSettings, setting
-from tasks.training.layers import select
-from tasks.training.loop import GradientTraining, Losses, Model, training_bytes
+from raysweep.estimators.base import Estimator
+from raysweep.estimators.categorical import Link, softmax_logits
+from raysweep.estimators.noise import Noise
+from raysweep.tasks.base import DTYPES, Metric, Replica, TrainingSettings, setting
+from raysweep.tasks.training.layers import select
+from raysweep.tasks.training.loop import GradientTraining, Losses, Model, training_bytes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from estimators import Estimator
-from tasks.base import Metric, Replica, TrainingSettings, resolve_window, setting
+from raysweep.estimators import Estimator
+from raysweep.tasks.base import Metric, Replica, TrainingSettings, resolve_window, setting
 
 LR = (1e-5, 1e-1)  # searched on a log scale; `x` and `y` from -1 to 1
 INNER = 0.8  # the best place is in the middle 80 % of every range

@@ -125,7 +125,7 @@ def _store(facts: list[str], store: Files) -> Iterator[Finding]:
 
 def _data_sets(facts: list[str], folder: str | None) -> Iterator[Finding]:
     try:
-        from tasks import data  # noqa: PLC0415 - needs torch
+        from raysweep.tasks import data  # noqa: PLC0415 - needs torch
     except (ImportError, OSError) as error:
         reason = str(error).splitlines()[0]
         yield Finding("data sets", f"tasks cannot be imported: {reason}", "install raysweep again")

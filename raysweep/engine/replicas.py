@@ -5,11 +5,11 @@ from typing import Any
 
 import torch
 
-from estimators import Estimator
 from raysweep import registry
+from raysweep.estimators import Estimator
 from raysweep.sweep.packs import Pack, PlannedRun
 from raysweep.sweep.space import same
-from tasks.base import DTYPES, Replica
+from raysweep.tasks.base import DTYPES, Replica
 
 
 def assemble(

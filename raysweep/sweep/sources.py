@@ -2,7 +2,7 @@
 
 The module that defines the class is read, and the modules that it imports, directly or through
 others, as far as they belong to the same package, lie beside it outside of `site-packages`, or are
-raysweep's own `tasks` and `estimators`. A name that a package's `__init__` only imports from
+raysweep's own tasks and estimators. A name that a package's `__init__` only imports from
 elsewhere is followed to where it is defined, so that a new estimator changes nobody else's digest.
 Comments, docstrings and blank lines do not count.
 """
@@ -17,7 +17,7 @@ import tokenize
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-OWN = ("estimators", "tasks")
+OWN = ("raysweep.estimators", "raysweep.tasks")
 _Stamp = tuple[int, int]  # time of the last change, and size
 JOINT = "+"  # between the task's digest and the estimator's
 _UNREADABLE = (OSError, SyntaxError, ValueError, tokenize.TokenError)
@@ -107,15 +107,21 @@ class _Followed:
         self.folder = path.parent if alone and path is not None else None
         if str(self.folder) in _installed():
             self.folder = None
-        self._known = dict.fromkeys((module.partition(".")[0], *OWN), True)
+        self._known = dict.fromkeys((_package(module), *OWN), True)
 
     def has(self, name: str) -> bool:
         """Whether the module is one of them."""
-        top = name.partition(".")[0]
+        top = _package(name)
         if top not in self._known:
-            path = module_path(top) if self.folder is not None and top else None
+            path = module_path(top) if self.folder is not None and "." not in top and top else None
             self._known[top] = path is not None and self.folder in (path.parent, path.parent.parent)
         return self._known[top]
+
+
+def _package(module: str) -> str:
+    """The package that a module belongs to; raysweep's are one level below it."""
+    top, *below = module.split(".")
+    return f"raysweep.{below[0]}" if top == "raysweep" and below else top
 
 
 @functools.cache

@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from estimators.noise import Noise
-from tasks.data import binarized_mnist, digits, mnist, omniglot
-from tasks.data.base import Data as Data
-from tasks.data.base import Source
-from tasks.data.base import folder as folder
+from raysweep.estimators.noise import Noise
+from raysweep.tasks.data import binarized_mnist, digits, mnist, omniglot
+from raysweep.tasks.data.base import Data as Data
+from raysweep.tasks.data.base import Source
+from raysweep.tasks.data.base import folder as folder
 
 Binarisation = Literal["none", "threshold", "static", "dynamic"]
 

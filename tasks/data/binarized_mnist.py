@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Real
 from torch import Tensor
 
-from tasks.data import vision
-from tasks.data.base import Source, not_at_hand
+from raysweep.tasks.data import vision
+from raysweep.tasks.data.base import Source, not_at_hand
 
 FOLDER = "BinarizedMNIST"
 PACKED = "binarized_mnist_packed.npz"

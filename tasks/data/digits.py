@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Real
 from torch import Tensor
 
-from tasks.data.base import Source
+from raysweep.tasks.data.base import Source
 
 TRAIN = 1500
 

@@ -9,8 +9,8 @@ from typing import Any
 from jaxtyping import Real
 from torch import Tensor
 
-from tasks.data import vision
-from tasks.data.base import Source, not_at_hand
+from raysweep.tasks.data import vision
+from raysweep.tasks.data.base import Source, not_at_hand
 
 # MD5 of the extracted files; those of the packed ones are torchvision's.
 DIGESTS: Mapping[str, Mapping[str, str]] = {

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Real
 from torch import Tensor
 
-from tasks.data import vision
-from tasks.data.base import Source, not_at_hand
+from raysweep.tasks.data import vision
+from raysweep.tasks.data.base import Source, not_at_hand
 
 SIDE, SMALL = 105, 28
 PACKED = Path("Omniglot") / "omniglot_105_packed.npz"

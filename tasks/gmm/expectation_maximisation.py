@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks.base import Replica, resolve_window
-from tasks.gmm.mixture import describe, log_densities, log_factors, log_likelihoods
-from tasks.gmm.settings import COMPONENTS, GmmSettings, draw_data, draw_start
+from raysweep.tasks.base import Replica, resolve_window
+from raysweep.tasks.gmm.mixture import describe, log_densities, log_factors, log_likelihoods
+from raysweep.tasks.gmm.settings import COMPONENTS, GmmSettings, draw_data, draw_start
 
 
 class Mixtures(NamedTuple):

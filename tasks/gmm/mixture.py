@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks.base import Metric
+from raysweep.tasks.base import Metric
 
 AXES = ("x", "y")
 

@@ -10,14 +10,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from estimators.base import Estimator
-from estimators.categorical import Link, log_odds, softmax_logits
-from estimators.noise import Noise
-from tasks.base import DTYPES
-from tasks.gmm.mixture import describe, log_densities, log_likelihoods
-from tasks.gmm.settings import COMPONENTS, GmmSettings, draw_data, draw_start
-from tasks.training.layers import select
-from tasks.training.loop import Losses, Model
+from raysweep.estimators.base import Estimator
+from raysweep.estimators.categorical import Link, log_odds, softmax_logits
+from raysweep.estimators.noise import Noise
+from raysweep.tasks.base import DTYPES
+from raysweep.tasks.gmm.mixture import describe, log_densities, log_likelihoods
+from raysweep.tasks.gmm.settings import COMPONENTS, GmmSettings, draw_data, draw_start
+from raysweep.tasks.training.layers import select
+from raysweep.tasks.training.loop import Losses, Model
 
 
 class MixtureModel(Model, ABC):

@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from estimators.noise import Noise
-from tasks.base import TrainingSettings, setting
+from raysweep.estimators.noise import Noise
+from raysweep.tasks.base import TrainingSettings, setting
 
 COMPONENTS = 2
 """Components of every mixture, C."""

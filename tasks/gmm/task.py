@@ -5,13 +5,13 @@ from typing import ClassVar
 
 import torch
 
-from estimators.base import Estimator
-from tasks.base import DTYPES, Metric, Replica, Training
-from tasks.gmm.expectation_maximisation import ExpectationMaximisation
-from tasks.gmm.mixture import METRICS
-from tasks.gmm.models import EstimatedMixture, MixtureModel, RelaxedMixture
-from tasks.gmm.settings import COMPONENTS, GmmSettings
-from tasks.training.loop import GradientTraining, training_bytes
+from raysweep.estimators.base import Estimator
+from raysweep.tasks.base import DTYPES, Metric, Replica, Training
+from raysweep.tasks.gmm.expectation_maximisation import ExpectationMaximisation
+from raysweep.tasks.gmm.mixture import METRICS
+from raysweep.tasks.gmm.models import EstimatedMixture, MixtureModel, RelaxedMixture
+from raysweep.tasks.gmm.settings import COMPONENTS, GmmSettings
+from raysweep.tasks.training.loop import GradientTraining, training_bytes
 
 
 class Gmm:

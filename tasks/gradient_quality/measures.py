@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks.base import Metric
+from raysweep.tasks.base import Metric
 
 COUNTS = (1, 10, 100, 1000)
 """Numbers of estimates that are averaged before they are compared with the exact gradient."""

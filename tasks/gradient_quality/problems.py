@@ -9,11 +9,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from estimators.categorical import Link, softmax_logits
-from estimators.estimate import Objective
-from estimators.noise import Noise
-from tasks.training.layers import select
-from tasks.vae.model import CodedImagesModel
+from raysweep.estimators.categorical import Link, softmax_logits
+from raysweep.estimators.estimate import Objective
+from raysweep.estimators.noise import Noise
+from raysweep.tasks.training.layers import select
+from raysweep.tasks.vae.model import CodedImagesModel
 
 WIDTH = 16  # hidden units of the coupled problem
 

@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from estimators.base import Estimator
-from estimators.estimate import Estimate
-from estimators.noise import Noise
-from tasks import data
-from tasks.base import DTYPES, Metric, Replica, setting
-from tasks.gradient_quality.measures import METRICS, Quality, measured
-from tasks.gradient_quality.problems import (
+from raysweep.estimators.base import Estimator
+from raysweep.estimators.estimate import Estimate
+from raysweep.estimators.noise import Noise
+from raysweep.tasks import data
+from raysweep.tasks.base import DTYPES, Metric, Replica, setting
+from raysweep.tasks.gradient_quality.measures import METRICS, Quality, measured
+from raysweep.tasks.gradient_quality.problems import (
     Batch,
     Problem,
     SyntheticProblem,
@@ -24,11 +24,11 @@ from tasks.gradient_quality.problems import (
     exact_gradient,
     expectation,
 )
-from tasks.polynomial import PolynomialModel, PolynomialSettings
-from tasks.training.latest import Latest
-from tasks.training.layers import select
-from tasks.training.loop import GradientTraining, Losses, Model, training_bytes
-from tasks.vae.categorical import CategoricalVae, CategoricalVaeSettings
+from raysweep.tasks.polynomial import PolynomialModel, PolynomialSettings
+from raysweep.tasks.training.latest import Latest
+from raysweep.tasks.training.layers import select
+from raysweep.tasks.training.loop import GradientTraining, Losses, Model, training_bytes
+from raysweep.tasks.vae.categorical import CategoricalVae, CategoricalVaeSettings
 
 MOST_STATES = 16_384  # Liu et al. (2023) enumerate below this number
 DRAWS = 10  # estimates at a time: bounds memory, and the measurement's noise depends on it

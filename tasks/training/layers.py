@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from estimators.noise import Noise
+from raysweep.estimators.noise import Noise
 
 Initialisation = Literal["torch", "glorot"]
 

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from estimators.base import Estimator
-from estimators.noise import Noise
-from tasks.base import Replica, TrainingSettings, resolve_window
-from tasks.training.optim import SGD, Adam, Optimizer, RAdam
+from raysweep.estimators.base import Estimator
+from raysweep.estimators.noise import Noise
+from raysweep.tasks.base import Replica, TrainingSettings, resolve_window
+from raysweep.tasks.training.optim import SGD, Adam, Optimizer, RAdam
 
 TUNING_RATE = 10.0  # times the model's: Tucker et al. (2017), arXiv:1703.07370, appendix
 

@@ -6,13 +6,13 @@ from typing import ClassVar, Literal
 
 import torch
 
-from tasks.base import DTYPES, Metric, setting
-from tasks.vae.codes import Bits
-from tasks.vae.metrics import VAE_METRICS
-from tasks.vae.model import Design
-from tasks.vae.priors import Learned, Mispaired, Prior, Uniform
-from tasks.vae.settings import VaeSettings
-from tasks.vae.task import CodedImagesTask
+from raysweep.tasks.base import DTYPES, Metric, setting
+from raysweep.tasks.vae.codes import Bits
+from raysweep.tasks.vae.metrics import VAE_METRICS
+from raysweep.tasks.vae.model import Design
+from raysweep.tasks.vae.priors import Learned, Mispaired, Prior, Uniform
+from raysweep.tasks.vae.settings import VaeSettings
+from raysweep.tasks.vae.task import CodedImagesTask
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

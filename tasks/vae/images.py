@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from estimators.noise import Noise
-from tasks import data
-from tasks.base import DTYPES
-from tasks.training.batches import Order
-from tasks.vae.settings import CodedImagesSettings
+from raysweep.estimators.noise import Noise
+from raysweep.tasks import data
+from raysweep.tasks.base import DTYPES
+from raysweep.tasks.training.batches import Order
+from raysweep.tasks.vae.settings import CodedImagesSettings
 
 
 class Images:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tasks.base import Metric
+from raysweep.tasks.base import Metric
 
 SHARED: Mapping[str, Metric] = MappingProxyType(
     {

@@ -11,20 +11,20 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from estimators.base import Estimator
-from estimators.categorical import Link, draw_one_hot, probabilities, softmax_logits
-from estimators.estimate import Objective
-from estimators.noise import Noise
-from tasks import data
-from tasks.base import DTYPES
-from tasks.training.latest import Latest
-from tasks.training.layers import MLP, select
-from tasks.training.loop import Losses, Model
-from tasks.vae.codes import Code
-from tasks.vae.images import Images
-from tasks.vae.priors import Prior
-from tasks.vae.settings import CodedImagesSettings, VaeSettings
-from tasks.vae.variance import GradientVariance
+from raysweep.estimators.base import Estimator
+from raysweep.estimators.categorical import Link, draw_one_hot, probabilities, softmax_logits
+from raysweep.estimators.estimate import Objective
+from raysweep.estimators.noise import Noise
+from raysweep.tasks import data
+from raysweep.tasks.base import DTYPES
+from raysweep.tasks.training.latest import Latest
+from raysweep.tasks.training.layers import MLP, select
+from raysweep.tasks.training.loop import Losses, Model
+from raysweep.tasks.vae.codes import Code
+from raysweep.tasks.vae.images import Images
+from raysweep.tasks.vae.priors import Prior
+from raysweep.tasks.vae.settings import CodedImagesSettings, VaeSettings
+from raysweep.tasks.vae.variance import GradientVariance
 
 EVALUATION_ROWS = 100  # examples at a time: bounds memory, and evaluation noise depends on it
 BOUND_CODES = 5  # codes at a time in the multi-sample bound: likewise

@@ -4,8 +4,8 @@ import dataclasses
 import math
 from typing import Literal
 
-from tasks import data
-from tasks.base import TrainingSettings, setting
+from raysweep.tasks import data
+from raysweep.tasks.base import TrainingSettings, setting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

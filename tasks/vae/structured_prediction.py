@@ -6,13 +6,13 @@ from typing import ClassVar, Literal
 
 import torch
 
-from tasks import data
-from tasks.base import Metric, setting
-from tasks.vae.codes import Bits
-from tasks.vae.metrics import PREDICTION_METRICS
-from tasks.vae.model import Design
-from tasks.vae.settings import CodedImagesSettings
-from tasks.vae.task import CodedImagesTask
+from raysweep.tasks import data
+from raysweep.tasks.base import Metric, setting
+from raysweep.tasks.vae.codes import Bits
+from raysweep.tasks.vae.metrics import PREDICTION_METRICS
+from raysweep.tasks.vae.model import Design
+from raysweep.tasks.vae.settings import CodedImagesSettings
+from raysweep.tasks.vae.task import CodedImagesTask
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -8,14 +8,14 @@ from typing import ClassVar, Generic, TypeVar
 
 import torch
 
-from estimators.base import Estimator
-from estimators.categorical import Link
-from tasks import data
-from tasks.base import DTYPES, Replica
-from tasks.training.loop import GradientTraining, training_bytes
-from tasks.vae.model import CodedImagesModel, Design
-from tasks.vae.priors import Prior
-from tasks.vae.settings import CodedImagesSettings
+from raysweep.estimators.base import Estimator
+from raysweep.estimators.categorical import Link
+from raysweep.tasks import data
+from raysweep.tasks.base import DTYPES, Replica
+from raysweep.tasks.training.loop import GradientTraining, training_bytes
+from raysweep.tasks.vae.model import CodedImagesModel, Design
+from raysweep.tasks.vae.priors import Prior
+from raysweep.tasks.vae.settings import CodedImagesSettings
 
 Settings = TypeVar("Settings", bound=CodedImagesSettings)
 

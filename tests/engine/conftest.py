@@ -7,10 +7,10 @@ import pytest
 from raysweep_testing import Toy, ToySettings
 
 import raysweep
-from estimators.straight_through import StraightThrough
 from raysweep import registry
+from raysweep.estimators.straight_through import StraightThrough
 from raysweep.sweep import sources
-from tasks.base import setting
+from raysweep.tasks.base import setting
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def test_an_edited_estimator_is_told_apart(inline, toy, edit, says):
     inline(
         toy(estimators={"ST": {"estimator": "straight_through"}, "RM": {"estimator": "reinmax"}})
     )
-    edit("estimators.reinmax")
+    edit("raysweep.estimators.reinmax")
     assert says("table", "toys") == (
         "the code of estimator reinmax changed since 6 runs; raysweep run FILE --again "
         "\"estimator_name = 'reinmax' and code not like '%+0123456789ab'\" trains them anew\n"

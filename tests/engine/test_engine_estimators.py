@@ -5,8 +5,8 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pytest
 
-import estimators
 import raysweep
+from raysweep import estimators
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "estimators.yaml"
 BINARY = ["arm", "disarm", "arms"]

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-import estimators
-from estimators import Noise
+from raysweep import estimators
+from raysweep.estimators import Noise
 
 CASES = {
     "straight_through": ("straight_through", {}),

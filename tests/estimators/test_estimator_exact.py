@@ -4,8 +4,8 @@ import pytest
 import torch
 from estimator_cases import leaf, problem
 
-import estimators
-from estimators import exact
+from raysweep import estimators
+from raysweep.estimators import exact
 
 EXACT = {"rtol": 0, "atol": 1e-12}
 

@@ -5,8 +5,8 @@ import torch
 from estimator_cases import leaf, problem, randomise
 from torch.nn.functional import softplus
 
-import estimators
-from estimators import Noise, gumbel
+from raysweep import estimators
+from raysweep.estimators import Noise, gumbel
 
 EXACT = {"rtol": 1e-10, "atol": 1e-12}
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from estimator_cases import cases, categories_of, problem, randomise, sized_cases, standard_errors
 
-import estimators
-from estimators import Noise
+from raysweep import estimators
+from raysweep.estimators import Noise
 
 pytestmark = [
     pytest.mark.gpu,

@@ -14,8 +14,8 @@ from estimator_cases import (
     randomise,
 )
 
-import estimators
-from estimators import Noise
+from raysweep import estimators
+from raysweep.estimators import Noise
 
 FEATURES = 5
 learned_cases = cases(learns, CONTEXT_CASES)

@@ -17,8 +17,8 @@ from estimator_cases import (
     standard_errors,
 )
 
-import estimators
-from estimators import Noise, gapped
+from raysweep import estimators
+from raysweep.estimators import Noise, gapped
 
 ROWS = 20_000
 EXACT = {"rtol": 0, "atol": 1e-12}

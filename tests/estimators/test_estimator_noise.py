@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from estimators import Noise
+from raysweep.estimators import Noise
 
 FLOAT32 = {"dtype": torch.float32}
 GOLDEN_FREE = [0.9267707467, 0.9961416721]

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-import estimators
-from estimators import __main__ as pages
+from raysweep import estimators
+from raysweep.estimators import __main__ as pages
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_the_page_of_estimators_is_what_the_classes_say():
     shown = (DOCS / "estimators.md").read_text()
-    assert shown == pages.page(), "run: python -m estimators > docs/estimators.md"
+    assert shown == pages.page(), "run: python -m raysweep.estimators > docs/estimators.md"
 
 
 def test_the_command_prints_the_page():

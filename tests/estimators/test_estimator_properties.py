@@ -20,8 +20,8 @@ from estimator_cases import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import estimators
-from estimators import Noise
+from raysweep import estimators
+from raysweep.estimators import Noise
 
 BINARY_ONLY = {"arm", "disarm", "arms"}
 

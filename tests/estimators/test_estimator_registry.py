@@ -5,8 +5,8 @@ import torch
 from estimator_cases import cases, categories_of, leaf, problem
 from torch import nn
 
-import estimators
-from estimators import Estimate, Estimator, Noise
+from raysweep import estimators
+from raysweep.estimators import Estimate, Estimator, Noise
 
 
 def sum_of_squares(one_hot):

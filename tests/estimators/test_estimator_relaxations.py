@@ -4,8 +4,8 @@ import pytest
 import torch
 from estimator_cases import problem, standard_errors
 
-from estimators import Noise
-from estimators.relaxation import Categorical, Logistic, Probit
+from raysweep.estimators import Noise
+from raysweep.estimators.relaxation import Categorical, Logistic, Probit
 
 ROWS = 100_000
 KINDS = {"categorical": (Categorical, 3), "logistic": (Logistic, 2), "probit": (Probit, 2)}

@@ -4,8 +4,8 @@ import pytest
 import torch
 from estimator_cases import cases, categories_of, leaf
 
-import estimators
-from estimators import Noise
+from raysweep import estimators
+from raysweep.estimators import Noise
 
 
 def sum_of_squares(one_hot):

@@ -4,9 +4,9 @@ import pytest
 import torch
 from estimator_cases import problem, standard_errors
 
-import estimators
-from estimators import Noise
-from estimators.ars import ARSPlus, random_below
+from raysweep import estimators
+from raysweep.estimators import Noise
+from raysweep.estimators.ars import ARSPlus, random_below
 
 ROWS = 20_000
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from estimator_cases import leaf, problem, total_variance, varies_less
 
-import estimators
-from estimators import Noise
+from raysweep import estimators
+from raysweep.estimators import Noise
 
 ROWS = 20_000
 

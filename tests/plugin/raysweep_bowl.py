@@ -6,7 +6,7 @@ import time
 
 import torch
 
-from tasks.base import Metric, TrainingSettings, resolve_window, setting
+from raysweep.tasks.base import Metric, TrainingSettings, resolve_window, setting
 
 BEST = {"x": 0.3, "y": -0.4}
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from estimators import Noise
-from tasks.base import Metric, TrainingSettings, resolve_window, setting
+from raysweep.estimators import Noise
+from raysweep.tasks.base import Metric, TrainingSettings, resolve_window, setting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

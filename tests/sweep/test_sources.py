@@ -9,7 +9,7 @@ import pytest
 from raysweep.sweep import sources
 
 TASK = '''"""A task."""
-from estimators import Noise
+from raysweep.estimators import Noise
 from helpers import half  # a comment
 
 class Task:
@@ -76,7 +76,7 @@ def test_a_package_is_followed_through_relative_imports(tmp_path, monkeypatch):
 
 
 def test_a_new_estimator_changes_no_other_digest():
-    followed = sources._Digest("estimators.reinmax").files
+    followed = sources._Digest("raysweep.estimators.reinmax").files
     assert {path.name for path in followed} >= {"reinmax.py", "base.py", "noise.py"}
     assert not {path.name for path in followed} & {"__init__.py", "relax.py"}
 
@@ -84,13 +84,13 @@ def test_a_new_estimator_changes_no_other_digest():
 @pytest.mark.parametrize("module", ["", "no_such_module", "sys", "a/b", "tasks./etc/passwd", "..x"])
 def test_what_has_no_source_has_no_digest(module):
     assert sources.source_digest(module) is None
-    assert sources.code(module, "estimators.reinmax") is None
+    assert sources.code(module, "raysweep.estimators.reinmax") is None
 
 
 def test_nothing_is_imported():
     text = (
         "import sys; from raysweep.sweep import sources\n"
-        "assert sources.code('tasks.vae.categorical', 'estimators.reinmax')\n"
-        "assert not {'torch', 'tasks', 'estimators'} & set(sys.modules)"
+        "assert sources.code('raysweep.tasks.vae.categorical', 'raysweep.estimators.reinmax')\n"
+        "assert not {'torch', 'raysweep.tasks', 'raysweep.estimators'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", text], check=True)

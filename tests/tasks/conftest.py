@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-import tasks
-from estimators.straight_through import StraightThrough
-from tasks.base import Replica
+from raysweep import tasks
+from raysweep.estimators.straight_through import StraightThrough
+from raysweep.tasks.base import Replica
 
 SMALL = {
     "polynomial": {"latents": 6, "batch_size": 8, "steps": 200},

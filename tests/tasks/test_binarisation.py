@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from tasks import data
-from tasks.data import binarized_mnist
-from tasks.vae.categorical import CategoricalVaeSettings
-from tasks.vae.images import Images
+from raysweep.tasks import data
+from raysweep.tasks.data import binarized_mnist
+from raysweep.tasks.vae.categorical import CategoricalVaeSettings
+from raysweep.tasks.vae.images import Images
 
 CPU = torch.device("cpu")
 

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
-from tasks import data
-from tasks.data import binarized_mnist, omniglot, vision
-from tasks.data.mnist import FILES
+from raysweep.tasks import data
+from raysweep.tasks.data import binarized_mnist, omniglot, vision
+from raysweep.tasks.data.mnist import FILES
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-import estimators
+from raysweep import estimators
 
 
 @pytest.mark.parametrize("estimator", ["straight_through", "reinforce", "disarm", "nvil"])

@@ -5,7 +5,7 @@ import io
 import pytest
 import torch
 
-import tasks
+from raysweep import tasks
 
 NAMES = ["categorical_vae", "bernoulli_vae", "structured_prediction"]
 EVERY = {"report_every": 5, "evaluate_every": 10, "validation_examples": 100}

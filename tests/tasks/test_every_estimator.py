@@ -5,8 +5,7 @@ import io
 import pytest
 import torch
 
-import estimators
-import tasks
+from raysweep import estimators, tasks
 
 SEEDS = [4, 5, 6]
 RATES = [{"lr": 1e-2}, {"lr": 1e-3}, {"lr": 1e-2}]

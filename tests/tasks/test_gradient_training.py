@@ -3,9 +3,9 @@ import io
 import pytest
 import torch
 
-import tasks
-from estimators.reinforce import ReinforceLOO
-from estimators.straight_through import StraightThrough
+from raysweep import tasks
+from raysweep.estimators.reinforce import ReinforceLOO
+from raysweep.estimators.straight_through import StraightThrough
 
 PACK = 20
 OPTIMIZERS = {

@@ -1,7 +1,7 @@
 import torch
 
-import estimators
-from estimators.nvil import NVIL
+from raysweep import estimators
+from raysweep.estimators.nvil import NVIL
 
 SETTINGS = {"problem": "coupled", "categories": 2, "evaluation_samples": 100, "report_every": 1}
 

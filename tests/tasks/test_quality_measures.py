@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tasks.gradient_quality.measures import METRICS, Quality, measured
+from raysweep.tasks.gradient_quality.measures import METRICS, Quality, measured
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-import estimators
-from estimators import exact as enumeration
-from estimators.noise import Noise
-from tasks.gradient_quality.measures import Quality
-from tasks.gradient_quality.problems import (
+from raysweep import estimators
+from raysweep.estimators import exact as enumeration
+from raysweep.estimators.noise import Noise
+from raysweep.tasks.gradient_quality.measures import Quality
+from raysweep.tasks.gradient_quality.problems import (
     SyntheticProblem,
     VaeProblem,
     all_states,
@@ -15,7 +15,7 @@ from tasks.gradient_quality.problems import (
     exact_gradient,
     expectation,
 )
-from tasks.polynomial import PolynomialSettings, targets
+from raysweep.tasks.polynomial import PolynomialSettings, targets
 
 CPU = torch.device("cpu")
 VAE = {

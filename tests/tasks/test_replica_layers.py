@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from estimators.noise import Noise
-from tasks.training.layers import MLP, Linear, fold_samples, select, unfold_samples
+from raysweep.estimators.noise import Noise
+from raysweep.tasks.training.layers import MLP, Linear, fold_samples, select, unfold_samples
 
 SEEDS = [3, 1, 4]
 

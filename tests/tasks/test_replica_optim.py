@@ -3,7 +3,7 @@ import itertools
 import pytest
 import torch
 
-from tasks.training.optim import SGD, Adam, RAdam
+from raysweep.tasks.training.optim import SGD, Adam, RAdam
 
 RATES = [1e-2, 1e-2, 3e-3, 1e-2, 1e-3]
 DECAYS = [0.0, 0.0, 0.1, 0.0, 0.01]

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tasks.training.batches import Order
+from raysweep.tasks.training.batches import Order
 
 SEEDS = [5, 0, 9]
 

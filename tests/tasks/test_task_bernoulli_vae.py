@@ -3,11 +3,11 @@ import torch
 from torch.distributions import Bernoulli
 from torch.nn import functional
 
-import estimators
-from estimators.exact import Exact
-from estimators.noise import Noise
-from estimators.straight_through import StraightThrough
-from tasks.vae.bernoulli import BernoulliVae, BernoulliVaeSettings
+from raysweep import estimators
+from raysweep.estimators.exact import Exact
+from raysweep.estimators.noise import Noise
+from raysweep.estimators.straight_through import StraightThrough
+from raysweep.tasks.vae.bernoulli import BernoulliVae, BernoulliVaeSettings
 
 NAME = "bernoulli_vae"
 SMALL = {"latents": 3, "binarisation": "none", "validation_examples": 0}

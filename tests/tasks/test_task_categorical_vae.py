@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch.nn import functional
 
-import estimators
-from estimators.categorical import draw_one_hot, probabilities
-from estimators.exact import Exact
-from estimators.noise import Noise
-from estimators.straight_through import StraightThrough
-from tasks import data
-from tasks.vae.categorical import CategoricalVae, CategoricalVaeSettings
-from tasks.vae.priors import Uniform
+from raysweep import estimators
+from raysweep.estimators.categorical import draw_one_hot, probabilities
+from raysweep.estimators.exact import Exact
+from raysweep.estimators.noise import Noise
+from raysweep.estimators.straight_through import StraightThrough
+from raysweep.tasks import data
+from raysweep.tasks.vae.categorical import CategoricalVae, CategoricalVaeSettings
+from raysweep.tasks.vae.priors import Uniform
 
 SMALL = {"dataset": "digits", "categories": 3, "latents": 2, "hidden": (8,), "batch_size": 10}
 

@@ -5,13 +5,12 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
-import estimators
-import tasks
-from estimators.exact import Exact, expectation
-from estimators.noise import Noise
-from tasks.gmm.mixture import log_densities, log_factors, log_likelihoods
-from tasks.gmm.models import EstimatedMixture, RelaxedMixture, negative_ratio
-from tasks.gmm.settings import GmmSettings, draw_data, draw_start
+from raysweep import estimators, tasks
+from raysweep.estimators.exact import Exact, expectation
+from raysweep.estimators.noise import Noise
+from raysweep.tasks.gmm.mixture import log_densities, log_factors, log_likelihoods
+from raysweep.tasks.gmm.models import EstimatedMixture, RelaxedMixture, negative_ratio
+from raysweep.tasks.gmm.settings import GmmSettings, draw_data, draw_start
 
 CPU = torch.device("cpu")
 SMALL = {"examples": 12, "dtype": "float64"}

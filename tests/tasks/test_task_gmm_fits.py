@@ -8,10 +8,9 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-import estimators
-import tasks
-from estimators.exact import Exact
-from tasks.gmm.settings import GmmSettings, draw_data, draw_start
+from raysweep import estimators, tasks
+from raysweep.estimators.exact import Exact
+from raysweep.tasks.gmm.settings import GmmSettings, draw_data, draw_start
 
 
 @pytest.fixture(params=[1, 2], ids=["1-D", "2-D"])

@@ -3,11 +3,10 @@ import io
 import pytest
 import torch
 
-import estimators
-import tasks
-from estimators.straight_through import StraightThrough
-from tasks.gradient_quality import task
-from tasks.gradient_quality.task import GradientQuality, GradientQualitySettings
+from raysweep import estimators, tasks
+from raysweep.estimators.straight_through import StraightThrough
+from raysweep.tasks.gradient_quality import task
+from raysweep.tasks.gradient_quality.task import GradientQuality, GradientQualitySettings
 
 NAME = "gradient_quality"
 PROBLEMS = {

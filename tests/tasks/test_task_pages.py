@@ -4,14 +4,16 @@ from pathlib import Path
 
 import pytest
 
-import tasks
-from tasks import __main__ as pages
+from raysweep import tasks
+from raysweep.tasks import __main__ as pages
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_the_page_of_tasks_is_what_the_classes_say():
-    assert (DOCS / "tasks.md").read_text() == pages.page(), "run: python -m tasks > docs/tasks.md"
+    assert (DOCS / "tasks.md").read_text() == pages.page(), (
+        "run: python -m raysweep.tasks > docs/tasks.md"
+    )
 
 
 @pytest.mark.parametrize("name", tasks.names())

@@ -3,8 +3,14 @@ import itertools
 import pytest
 import torch
 
-from estimators.exact import Exact
-from tasks.polynomial import Polynomial, PolynomialModel, PolynomialSettings, optimum, targets
+from raysweep.estimators.exact import Exact
+from raysweep.tasks.polynomial import (
+    Polynomial,
+    PolynomialModel,
+    PolynomialSettings,
+    optimum,
+    targets,
+)
 
 EXPONENTS = [1.5, 2.0, 3.0]
 

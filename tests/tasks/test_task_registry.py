@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
-import tasks
-from estimators.straight_through import StraightThrough
+from raysweep import tasks
+from raysweep.estimators.straight_through import StraightThrough
 
 
 @pytest.fixture(params=tasks.names())

@@ -2,12 +2,15 @@ import pytest
 import torch
 from torch.nn import functional
 
-import tasks
-from estimators.exact import Exact
-from estimators.noise import Noise
-from estimators.straight_through import StraightThrough
-from tasks import data
-from tasks.vae.structured_prediction import StructuredPrediction, StructuredPredictionSettings
+from raysweep import tasks
+from raysweep.estimators.exact import Exact
+from raysweep.estimators.noise import Noise
+from raysweep.estimators.straight_through import StraightThrough
+from raysweep.tasks import data
+from raysweep.tasks.vae.structured_prediction import (
+    StructuredPrediction,
+    StructuredPredictionSettings,
+)
 
 NAME = "structured_prediction"
 SMALL = {"latents": 3, "center_input": False, "bound_samples": 5}

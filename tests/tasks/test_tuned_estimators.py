@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-import tasks
-from estimators.base import Estimate, Estimator
-from estimators.reinforce import Reinforce
+from raysweep import tasks
+from raysweep.estimators.base import Estimate, Estimator
+from raysweep.estimators.reinforce import Reinforce
 
 SEEDS = [4, 5, 6]
 RATES = [{"lr": 1e-2}, {"lr": 1e-3}, {"lr": 1e-2}]

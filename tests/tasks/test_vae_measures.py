@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from estimators.noise import Noise
-from estimators.straight_through import StraightThrough
-from tasks import data
-from tasks.vae.variance import DECAY, GradientVariance
+from raysweep.estimators.noise import Noise
+from raysweep.estimators.straight_through import StraightThrough
+from raysweep.tasks import data
+from raysweep.tasks.vae.variance import DECAY, GradientVariance
 
 BITS = {"latents": 6, "binarisation": "none", "validation_examples": 0, "bound_samples": 1}
 

@@ -5,12 +5,12 @@ import torch
 from torch.distributions import Bernoulli, Categorical, kl_divergence
 
 import raysweep
-from estimators.exact import Exact, expectation
-from estimators.noise import Noise
-from estimators.straight_through import StraightThrough
-from tasks.vae.bernoulli import BernoulliVaeSettings
-from tasks.vae.categorical import CategoricalVaeSettings
-from tasks.vae.priors import Learned, Mispaired, Uniform
+from raysweep.estimators.exact import Exact, expectation
+from raysweep.estimators.noise import Noise
+from raysweep.estimators.straight_through import StraightThrough
+from raysweep.tasks.vae.bernoulli import BernoulliVaeSettings
+from raysweep.tasks.vae.categorical import CategoricalVaeSettings
+from raysweep.tasks.vae.priors import Learned, Mispaired, Uniform
 
 CPU = torch.device("cpu")
 DOUBLE = {"dtype": torch.float64, "device": CPU}

@@ -7,14 +7,14 @@ import torch
 from torch.distributions import Bernoulli
 from torch.nn import functional
 
-from estimators.noise import Noise
-from estimators.straight_through import StraightThrough
-from tasks import data
-from tasks.training.layers import Linear
-from tasks.vae.bernoulli import BernoulliVaeSettings
-from tasks.vae.categorical import CategoricalVaeSettings
-from tasks.vae.codes import Bits, Integer, OneHot
-from tasks.vae.model import LEAST, MOST
+from raysweep.estimators.noise import Noise
+from raysweep.estimators.straight_through import StraightThrough
+from raysweep.tasks import data
+from raysweep.tasks.training.layers import Linear
+from raysweep.tasks.vae.bernoulli import BernoulliVaeSettings
+from raysweep.tasks.vae.categorical import CategoricalVaeSettings
+from raysweep.tasks.vae.codes import Bits, Integer, OneHot
+from raysweep.tasks.vae.model import LEAST, MOST
 
 BITS = {"latents": 3, "binarisation": "none", "validation_examples": 0}
 
