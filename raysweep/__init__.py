@@ -23,9 +23,9 @@ from raysweep.errors import (
 )
 
 if TYPE_CHECKING:
-    from raysweep.driver.session import run as run
-    from raysweep.results.results import Results as Results
-    from raysweep.results.results import open_results as open
+    from raysweep.api import Results as Results
+    from raysweep.api import open_results as open
+    from raysweep.api import run as run
 
 __all__ = [
     "ClusterError",
@@ -41,12 +41,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Loads what needs heavy packages only when it is used: `--help` must not wait for torch."""
-    if name in ("Results", "open"):
-        from raysweep.results import results
+    if name in ("Results", "open", "run"):
+        from raysweep import api
 
-        return results.open_results if name == "open" else results.Results
-    if name == "run":
-        from raysweep.driver.session import run
-
-        return run
+        return getattr(api, "open_results" if name == "open" else name)
     raise AttributeError(f"module 'raysweep' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Text from elsewhere: labels and errors of a store, made safe for terminals, CSV and Markdown.
+"""Text for terminals and files: counts and durations, and text from elsewhere, made safe.
 
 A run's error, or a label in a store from others, may hold anything: escape sequences that a
 terminal obeys, marks that turn the direction of writing, formulas that a spreadsheet computes.
@@ -31,6 +31,20 @@ _STAND_INS = {
     "…": "...",
     "→": "->",
 }
+
+
+def counted(number: int, noun: str = "run") -> str:
+    """The number of some things, with their noun."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """A duration as a user reads it."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def printable(text: str) -> str:

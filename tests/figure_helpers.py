@@ -1,6 +1,6 @@
 """Small stores with results that are known by formula, written by the store's own code."""
 
-from raysweep.results.results import Results
+from raysweep.api import Results
 from raysweep.store import schema
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.runs import Run

@@ -8,10 +8,10 @@ import pyarrow.csv as pacsv
 import pytest
 from rich.console import Console
 
+from raysweep.api import open_results
 from raysweep.cli.main import main
 from raysweep.engine.work import _text
 from raysweep.formats.text import print_table
-from raysweep.results.results import open_results
 from raysweep.store import schema
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.runs import Run

@@ -7,10 +7,10 @@ import pytest
 from raysweep_testing import Toy
 from rich.console import Console
 
-from raysweep.cli import progress
-from raysweep.cli.progress import Progress, View
+from raysweep import progress
 from raysweep.driver import session
 from raysweep.formats.status import status_text
+from raysweep.progress import Progress, View
 from raysweep.store.checkpoints import Checkpoints, Manifest, Pace
 from raysweep.store.lease import Lease
 from raysweep.store.pauses import Pauses

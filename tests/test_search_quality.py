@@ -13,10 +13,11 @@ import torch
 
 from benchmarks.searches import RANGES, Case, measure
 from raysweep.scheduling.arm_search import ArmSearch
-from raysweep.scheduling.state import Ended, Outcome, Runs
+from raysweep.scheduling.state import RunRegistry
 from raysweep.search.sampler_state import Kept
 from raysweep.search.study import ArmStudy
 from raysweep.store.sweep_store import SweepStore
+from raysweep.sweep.outcomes import RunResult, TrialResult
 from raysweep.sweepfile.reader import read_spec
 
 FIRST = 0
@@ -45,7 +46,7 @@ def regret(sampler, configurations, world):
         place = [proposal.assignment[key] for key in ("training.lr", "task.x", "task.y")]
         truth = VALLEY.truth(world, *place)
         value = truth + random.Random(f"{world} {place}").gauss(0, 0.1 / math.sqrt(3))
-        study.tell(proposal, Outcome((value,)))
+        study.tell(proposal, TrialResult((value,)))
         best = min(best, (value, truth))
     return best[1]
 
@@ -105,14 +106,14 @@ def test_fresh_seeds_are_unbiased_where_those_of_the_search_are_not():
 def lost_race(tmp_path, sampler):
     """A search with a good configuration and one that lost after two seeds of four."""
     spec = read_spec(Case("", sampler, 4, {"pruner": "racing"}, configurations=2).file(0))
-    runs, kept = Runs(), Kept(SweepStore(str(tmp_path), "valley").files)
+    runs, kept = RunRegistry(), Kept(SweepStore(str(tmp_path), "valley").files)
     search = ArmSearch(spec.arms[0], spec, runs, kept)
     for value in (0.0, 1.0):
         search.open_next()
         (configuration_id,) = search.open
         while configuration_id in search.open:
             for place, member in enumerate(search.open[configuration_id].planned):
-                runs.ended[member.run.run_id] = Ended("done", (value + 0.01 * place,), 81)
+                runs.ended[member.run.run_id] = RunResult("done", (value + 0.01 * place,), 81)
             search.settle(configuration_id)
     return search, (spec, runs, kept)
 

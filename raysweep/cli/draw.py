@@ -61,8 +61,8 @@ from raysweep.cli.output import show
 )
 def plot(sweep: str, store: str | None, kind: str, out: str | None, **options: Any) -> int:
     """Draw a figure of a sweep's results."""
+    from raysweep.api import Results
     from raysweep.figures.kinds import save
-    from raysweep.results.results import Results
 
     given = {name: value for name, value in options.items() if value}
     results = Results(store_of(store), sweep)
@@ -82,7 +82,7 @@ def plot(sweep: str, store: str | None, kind: str, out: str | None, **options: A
 @click.option("--out", metavar="FILE", help="An .html file [default: SWEEP.html].")
 def report(sweep: str, store: str | None, select: str | None, out: str | None) -> int:
     """Write everything about a sweep into one HTML file that needs no network."""
-    from raysweep.results.results import Results
+    from raysweep.api import Results
 
     results = Results(store_of(store), sweep)
     warn(results)

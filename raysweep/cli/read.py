@@ -93,7 +93,7 @@ WHERE = click.option(
 @WHERE
 def table(sweep: str, store: str | None, form: str, **options: Any) -> int:
     """Print the result table of a sweep."""
-    from raysweep.results.results import Results
+    from raysweep.api import Results
 
     results = Results(store_of(store), sweep)
     hint(results.store)
@@ -124,8 +124,8 @@ def table(sweep: str, store: str | None, form: str, **options: Any) -> int:
 @WHERE
 def stats(sweep: str, store: str | None, form: str, **options: Any) -> int:
     """Print statistics: of each arm, over tasks, and around the selected settings."""
+    from raysweep.api import Results
     from raysweep.formats.statistics import FORMATS
-    from raysweep.results.results import Results
 
     results = Results(store_of(store), sweep)
     hint(results.store)
@@ -149,8 +149,8 @@ def stats(sweep: str, store: str | None, form: str, **options: Any) -> int:
 )
 def sql(sweep: str, query: str, store: str | None, form: str) -> int:
     """Ask DuckDB about a sweep's runs, curves and attempts."""
-    from raysweep.formats.status import arrow_text
-    from raysweep.results.results import Results
+    from raysweep.api import Results
+    from raysweep.formats.aligned import arrow_text
 
     found = Results(store_of(store), sweep).sql(query)
     if form == "json":
@@ -190,7 +190,7 @@ def export(
     table: str | None,
 ) -> int:
     """Write a sweep's studies, one per arm, for Optuna and optuna-dashboard, or its rows as CSV."""
-    from raysweep.results.results import Results
+    from raysweep.api import Results
 
     if (optuna is None) == (csv is None):
         raise click.UsageError("expected --optuna FILE or --csv FILE, one of them")
@@ -227,7 +227,7 @@ def export(
 )
 def importance(sweep: str, store: str | None, metric: str | None, evaluator: str, form: str) -> int:
     """Show how much each searched setting matters, arm by arm."""
-    from raysweep.results.results import Results
+    from raysweep.api import Results
 
     results = Results(store_of(store), sweep)
     warn(results)

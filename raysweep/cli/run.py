@@ -51,9 +51,10 @@ def run(  # noqa: PLR0913 - one for each option
     changes: tuple[str, ...],
 ) -> int:
     """Run a sweep, or what is missing of it."""
-    from raysweep.cli.progress import Progress
+    from raysweep.api import Results
     from raysweep.driver import session as engine
-    from raysweep.words import counted
+    from raysweep.progress import Progress
+    from raysweep.text import counted
 
     loaded = engine.load(spec, changes, smoke=smoke)
     session = engine.drive(
@@ -66,8 +67,7 @@ def run(  # noqa: PLR0913 - one for each option
         retry_failed=retry_failed,
         again=again,
     )
-    print_table(session.results.table())
-    where = session.results.store.uri
+    print_table(Results(session.store.store.uri, session.store.sweep).table())
     for run_id, error in list(session.failed.items())[:20]:
         show(f"run {run_id} failed: {shown_error(error)}", err=True)
     if session.failed:
@@ -87,7 +87,7 @@ def run(  # noqa: PLR0913 - one for each option
         )
     for line in session.blocked:
         show(line, err=True)
-    show(f"results: {where}")
+    show(f"results: {session.store.uri}")
     return session.exit_code
 
 
@@ -98,8 +98,8 @@ def run(  # noqa: PLR0913 - one for each option
 @SET
 def plan(spec: Path, store: str | None, smoke: bool, changes: tuple[str, ...]) -> int:
     """Show what a run would do; nothing is started."""
+    from raysweep.cli.plan_text import plan_text
     from raysweep.driver import session as engine
-    from raysweep.formats.status import plan_text
 
     loaded = engine.load(spec, changes, smoke=smoke)
     show(plan_text(engine.plan(loaded, store)), nl=False)
@@ -111,7 +111,7 @@ def plan(spec: Path, store: str | None, smoke: bool, changes: tuple[str, ...]) -
 @STORE
 def compact(sweep: str, store: str | None) -> int:
     """Merge the many small files of rows that a large sweep leaves into few."""
-    from raysweep.results.results import Results
+    from raysweep.api import Results
 
     found = Results(store_of(store), sweep).store
     with held(found):
@@ -127,7 +127,7 @@ def compact(sweep: str, store: str | None) -> int:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def rm(sweep: str, store: str | None, where: str | None, yes: bool) -> int:
     """Delete a sweep with all its results, or some of its runs."""
-    from raysweep.results.results import Results
+    from raysweep.api import Results
     from raysweep.store.sweep_store import SweepStore
 
     if where is not None:
@@ -158,7 +158,7 @@ def _count(store: Any) -> str:
     """The ended runs, as far as they can be counted: damage must not keep a sweep from removal."""
     from raysweep.doctor.sweep import check_exists
     from raysweep.store.compaction import IncompleteMerge
-    from raysweep.words import counted
+    from raysweep.text import counted
 
     check_exists(store.store, store.sweep)
     if not store.files.exists("spec.json"):

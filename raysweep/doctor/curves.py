@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 from raysweep.doctor.content import pack_of
 from raysweep.doctor.finding import Finding, again, named
 from raysweep.doctor.rows import Row
-from raysweep.store import curve_files, damage
+from raysweep.store import aside, curve_files
 from raysweep.store.files import Files
-from raysweep.words import counted
+from raysweep.text import counted
 
 _KEY = ["run_id", "step"]
 
@@ -81,7 +81,7 @@ def orphans(files: Files) -> Iterator[Finding]:
 
     def mend() -> None:
         for name in curve_files.orphans(files):
-            damage.set_aside(files, name)
+            aside.set_aside(files, name)
 
     yield Finding(
         "curves",

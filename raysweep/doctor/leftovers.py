@@ -9,7 +9,7 @@ from pathlib import Path
 from raysweep.doctor.finding import Finding, named
 from raysweep.store.compaction import SETTLED_S
 from raysweep.store.files import Files
-from raysweep.words import counted
+from raysweep.text import counted
 
 # Written aside, before a rename; or to see whether all nodes share the folder.
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{32}|\.seen-[0-9a-f]{16}")

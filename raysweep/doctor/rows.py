@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from raysweep.doctor.finding import Finding, named
-from raysweep.scheduling.state import one_row_each
 from raysweep.store import repair
 from raysweep.store.shape import STATUSES
 from raysweep.store.sweep_store import SweepStore
-from raysweep.words import counted
+from raysweep.sweep.outcomes import one_row_each
+from raysweep.text import counted
 
 _COLUMNS = ("run_id", "pack_id", "status", "attempts", "steps")
 _EVERY = "param.training.report_every"

@@ -14,7 +14,7 @@ from raysweep.store.lease_timing import Timing
 from raysweep.store.retry import Patience
 from raysweep.store.sweep_store import SweepStore, list_sweeps
 from raysweep.sweep.spec import NAME
-from raysweep.words import counted
+from raysweep.text import counted
 
 ROUNDS = 5  # of looking and mending: what is mended may show more
 _FOLDERS = {"runs", "curves", "checkpoints", "merging", "removing"}

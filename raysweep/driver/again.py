@@ -11,7 +11,7 @@ from raysweep.results.edits import ids_of, in_file
 from raysweep.results.outdated import outdated
 from raysweep.results.reader import read_all
 from raysweep.results.sql import meeting
-from raysweep.store import again_file, checkpoints, removal, schema
+from raysweep.store import again_file, checkpoints, schema
 from raysweep.store.checkpoints import Manifest
 from raysweep.store.files import Files
 from raysweep.store.rows import run_row
@@ -81,18 +81,7 @@ def remove(spec: Spec, store: SweepStore, leaving: Again) -> None:
         StoreError: If the store cannot be read or written.
     """
     _note(spec, store.files, leaving.began)
-    removal.remove_runs(store, leaving.runs, leaving.packs)
-
-
-def began_again(files: Files) -> list[Began]:
-    """Configurations that were to be trained anew, with their settings.
-
-    A search that proposes its configurations does not forget those whose rows were removed.
-
-    Raises:
-        DamagedFile: If the file that holds them is damaged.
-    """
-    return [(key, dict(own)) for key, own in again_file.read(files).items()]
+    store.remove_runs(leaving.runs, leaving.packs)
 
 
 def remove_for_good(store: SweepStore, run_ids: Collection[str]) -> None:
@@ -106,7 +95,7 @@ def remove_for_good(store: SweepStore, run_ids: Collection[str]) -> None:
         StoreError: If the store cannot be read or written.
     """
     noted = again_file.read(store.files)
-    gone = removal.remove_runs(store, run_ids).configurations
+    gone = store.remove_runs(run_ids).configurations
     left = {key: own for key, own in noted.items() if key not in gone}
     if len(left) < len(noted):
         again_file.write(store.files, left)

@@ -6,31 +6,42 @@ import functools
 import importlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import joblib
 
 from raysweep import registry
-from raysweep.cli.progress import Progress
 from raysweep.driver import again as anew
 from raysweep.driver import opening
+from raysweep.driver.blocked import reasons as blocked_arms
+from raysweep.driver.prior import prior_results
 from raysweep.engine.origin import command_origin
 from raysweep.engine.stop import StopFlag
 from raysweep.errors import ClusterError, SpecError, StoreError
-from raysweep.results.results import Results
-from raysweep.scheduling.blocked import reasons as blocked_arms
 from raysweep.scheduling.scheduler import Schedule
 from raysweep.store import schema
 from raysweep.store.files import store_uri
 from raysweep.store.lease import Lease
 from raysweep.store.retry import Patience
 from raysweep.store.sweep_store import SweepStore
-from raysweep.sweep.packs import Member, PackSize
+from raysweep.sweep.packs import ArmRun, PackSize
 from raysweep.sweep.spec import Spec, smoke_spec
 from raysweep.sweepfile.arms import corners
 from raysweep.sweepfile.reader import read_spec
+
+Tell = Callable[[Mapping[str, Any]], None]
+
+
+class Progress(Protocol):
+    """Shows how far a session is."""
+
+    def say(self, lines: Iterable[str]) -> None:
+        """Shows lines that remain."""
+
+    def watching(self, schedule: Schedule) -> contextlib.AbstractContextManager[Tell]:
+        """Shows a schedule until left; yields what to call with a pack's progress."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +49,7 @@ class Session:
     """How a session ended.
 
     Args:
-        results: The sweep's results.
+        store: The sweep's folder.
         failed: Error of each run that failed and did not end well since, by run id.
         missing: Runs that have still to run.
         exit_code: 0 all runs ended, 1 some failed, are missing or can never run, 128 and more:
@@ -46,61 +57,11 @@ class Session:
         blocked: A line for each arm with fresh seeds that can never run.
     """
 
-    results: Results
+    store: SweepStore
     failed: Mapping[str, str]
     missing: int
     exit_code: int
     blocked: Sequence[str] = ()
-
-
-def run(  # noqa: PLR0913 - the options of the command
-    spec: str | Path | Mapping[str, Any],
-    *,
-    store: str | Path | None = None,
-    data: str | Path | None = None,
-    address: str | None = None,
-    inline: bool = False,
-    smoke: bool = False,
-    changes: Sequence[str] = (),
-    quiet: bool = True,
-    retry_failed: bool = False,
-    again: str | None = None,
-) -> Results:
-    """Runs what is missing of a sweep, and returns its results.
-
-    Args:
-        spec: Path of a sweep file, or its content as a mapping.
-        store: Folder or URI where sweeps live; `$RAYSWEEP_STORE` or `sweeps` if None.
-        data: Folder of the data sets; `$RAYSWEEP_DATA` or `~/.cache/raysweep` if None.
-        address: Of a Ray cluster to join; a local one is started if None.
-        inline: Train in this process, without Ray.
-        smoke: Run a few steps of one configuration per arm only.
-        changes: `KEY=VALUE` texts that override dotted keys of the file.
-        quiet: Show no progress.
-        retry_failed: Try runs again that failed as often as they may.
-        again: Condition in SQL over the columns of `runs`: planned runs that meet it lose their
-            results and are trained anew.
-
-    Raises:
-        SpecError: If the sweep file is wrong, or stored runs have values of former defaults.
-        StoreError: If the store cannot be used, or another driver runs the sweep.
-        ClusterError: If Ray cannot give what the sweep asks for.
-        KeyboardInterrupt: If the session was stopped.
-    """
-    read = load(spec, changes, smoke=smoke)
-    session = drive(
-        read,
-        store=store,
-        data=data,
-        address=address,
-        inline=inline,
-        progress=None if quiet else Progress(),
-        retry_failed=retry_failed,
-        again=again,
-    )
-    if session.exit_code >= 128:
-        raise KeyboardInterrupt
-    return session.results
 
 
 def load(
@@ -127,7 +88,7 @@ def plan(spec: Spec, store: str | Path | None = None) -> Schedule:
     sweep = SweepStore(store_uri(store), spec.name)
     sweep.check_format()
     opening.refuse_former_defaults(spec, sweep)
-    schedule = Schedule(spec, sweep)
+    schedule = Schedule(spec, sweep, prior=prior_results(spec, sweep))
     schedule.arrange(pack_size(spec, local_workers(spec)))
     return schedule
 
@@ -150,7 +111,14 @@ def drive(  # noqa: PLR0913 - the options of the command
         sweep.files = sweep.files.with_patience(Patience(lease.check))
         sweep.mend(spec)
         leaving = opening.begin(spec, sweep, again)
-        plan = functools.partial(Schedule, spec, sweep, command_origin(), retry_failed=retry_failed)
+        plan = functools.partial(
+            Schedule,
+            spec,
+            sweep,
+            command_origin(),
+            prior=prior_results(spec, sweep),
+            retry_failed=retry_failed,
+        )
         schedule = plan()
         if again is None and not schedule.missing:
             _take_up(schedule, lease, progress)
@@ -230,8 +198,7 @@ def _session(schedule: Schedule, flag: StopFlag | None) -> Session:
     code = 1 if failed or schedule.missing or blocked else 0
     if flag:
         code = flag.exit_code
-    results = Results(schedule.store.store.uri, schedule.spec.name)
-    return Session(results, failed, schedule.missing, code, blocked)
+    return Session(schedule.store, failed, schedule.missing, code, blocked)
 
 
 @contextlib.contextmanager
@@ -300,7 +267,7 @@ def _bytes_of(task: str, estimator: str, program: str, settings: tuple[Any, ...]
     return registry.task(task).replica_bytes(built, made)
 
 
-def _replica_bytes(member: Member) -> int:
+def _replica_bytes(member: ArmRun) -> int:
     configuration = member.run.configuration
     return _bytes_of(
         configuration.task,

@@ -5,8 +5,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from raysweep.figures.heatmaps import is_number, value_text
 from raysweep.figures.scale import Scale
+from raysweep.results.bins import is_number, value_text
 from raysweep.sweep.space import Choice, Range, same
 
 APART = 0.13  # of an axis that two labels are apart, at least

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +18,7 @@ from raysweep.figures.scope import (
 )
 from raysweep.figures.statistics import check_band, over_seeds
 from raysweep.results.selection import Cell
-
-if TYPE_CHECKING:
-    from raysweep.results.results import Results
+from raysweep.results.sweep_results import SweepResults
 
 MAX_POINTS = 2000  # of a line; no screen or page shows more
 FEW = 20  # points: no start is left out of lines that have fewer
@@ -158,7 +155,7 @@ class _Span:
         return self.high - self.low if self.high >= self.low else 0.0
 
 
-def prepare(results: "Results", request: CurvesRequest) -> CurvesFigure:
+def prepare(results: SweepResults, request: CurvesRequest) -> CurvesFigure:
     """The curves of a sweep.
 
     Raises:

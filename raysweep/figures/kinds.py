@@ -5,7 +5,7 @@ import io
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -20,9 +20,7 @@ from raysweep.figures.matplotlib_backend.seeds import draw_seeds
 from raysweep.figures.matplotlib_backend.time import draw_time
 from raysweep.figures.sizes import Size, named
 from raysweep.figures.style import our_style
-
-if TYPE_CHECKING:
-    from raysweep.results.results import Results
+from raysweep.results.sweep_results import SweepResults
 
 # Nothing that differs from one day to the next goes into a file.
 UNDATED: Mapping[str, Mapping[str, None]] = {
@@ -37,7 +35,7 @@ class Kind:
     """One kind of figure: what may be asked, what is drawn, how."""
 
     request: type[Any]
-    prepare: Callable[["Results", Any], Any]
+    prepare: Callable[[SweepResults, Any], Any]
     draw: Callable[[Any, Size], Figure]
 
 
@@ -52,7 +50,7 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-def figure(results: "Results", kind: str, options: Mapping[str, Any]) -> Figure:
+def figure(results: SweepResults, kind: str, options: Mapping[str, Any]) -> Figure:
     """A figure of a sweep; the arguments are those of `Results.plot`."""
     size = named(options.get("size", "screen"))
     with our_style(size):
@@ -62,7 +60,7 @@ def figure(results: "Results", kind: str, options: Mapping[str, Any]) -> Figure:
 
 
 def save(
-    results: "Results", kind: str, options: Mapping[str, Any], out: str | Path | None = None
+    results: SweepResults, kind: str, options: Mapping[str, Any], out: str | Path | None = None
 ) -> Path:
     """Puts a figure of a sweep into a file and says into which.
 
@@ -94,7 +92,7 @@ def save(
 
 
 def _drawn(
-    results: "Results", kind: str, options: Mapping[str, Any], size: Size
+    results: SweepResults, kind: str, options: Mapping[str, Any], size: Size
 ) -> tuple[Figure, str]:
     """The figure, and what to call it."""
     if kind not in KINDS:

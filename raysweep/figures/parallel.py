@@ -3,7 +3,6 @@
 import dataclasses
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,10 +11,8 @@ from raysweep.figures.axes import Axis, metric_axis, place_on, setting_axis
 from raysweep.figures.scale import Scale
 from raysweep.figures.scope import MetricRequest, Numbers, Scope, without_values
 from raysweep.results.selection import Candidate, choose
+from raysweep.results.sweep_results import SweepResults
 from raysweep.sweep.spec import Arm
-
-if TYPE_CHECKING:
-    from raysweep.results.results import Results
 
 MAX_LINES = 500  # of a panel: the best
 
@@ -86,7 +83,7 @@ class _Tried:
     selected: str | None
 
 
-def prepare(results: "Results", request: ParallelRequest) -> ParallelFigure:
+def prepare(results: SweepResults, request: ParallelRequest) -> ParallelFigure:
     """The configurations of a sweep.
 
     Raises:

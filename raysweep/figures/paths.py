@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,9 +16,7 @@ from raysweep.figures.scope import (
     read_curves,
     without_curves,
 )
-
-if TYPE_CHECKING:
-    from raysweep.results.results import Results
+from raysweep.results.sweep_results import SweepResults
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,7 +101,7 @@ class PathsFigure:
     lacking: int
 
 
-def prepare(results: "Results", request: PathsRequest) -> PathsFigure:
+def prepare(results: SweepResults, request: PathsRequest) -> PathsFigure:
     """The paths of a sweep.
 
     Raises:
@@ -166,7 +163,7 @@ def _points(curve: Curve | None, pair: tuple[str, str]) -> tuple[Numbers, Number
     return x[shown], y[shown]
 
 
-def _label(results: "Results", names: Sequence[str]) -> str:
+def _label(results: SweepResults, names: Sequence[str]) -> str:
     once = list(dict.fromkeys(names))
     units = {results.spec.metrics[name]["unit"] for name in once}
     unit = units.pop() if len(units) == 1 else ""

@@ -3,28 +3,18 @@
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from raysweep.errors import SpecError
 from raysweep.figures import heatmaps
-from raysweep.figures.heatmaps import (
-    Column,
-    HeatmapFigure,
-    HeatmapRequest,
-    column_of,
-    columns,
-    searched_setting,
-    value_at,
-)
+from raysweep.figures.heatmaps import HeatmapFigure, HeatmapRequest, searched_setting
 from raysweep.figures.scale import Scale
 from raysweep.figures.scope import Numbers, Scope, without_values
+from raysweep.results.bins import Column, column_of, columns, value_at
 from raysweep.results.selection import Candidate, choose
+from raysweep.results.sweep_results import SweepResults
 from raysweep.sweep.spec import Arm
-
-if TYPE_CHECKING:
-    from raysweep.results.results import Results
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +65,7 @@ class PlanesFigure:
     panels: tuple[Plane, ...]
 
 
-def prepare_heatmap(results: "Results", request: HeatmapRequest) -> HeatmapFigure | PlanesFigure:
+def prepare_heatmap(results: SweepResults, request: HeatmapRequest) -> HeatmapFigure | PlanesFigure:
     """The heatmap of a sweep over one setting or two.
 
     Raises:
@@ -86,7 +76,7 @@ def prepare_heatmap(results: "Results", request: HeatmapRequest) -> HeatmapFigur
     return prepare(results, request)
 
 
-def prepare(results: "Results", request: HeatmapRequest) -> PlanesFigure:
+def prepare(results: SweepResults, request: HeatmapRequest) -> PlanesFigure:
     """The planes of a sweep; the request names two settings.
 
     Raises:

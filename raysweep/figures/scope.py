@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -12,10 +11,8 @@ from numpy.typing import NDArray
 from raysweep.errors import SpecError, nearest
 from raysweep.results.labels import chosen
 from raysweep.results.selection import Candidate, Cell, candidates, cells
+from raysweep.results.sweep_results import SweepResults
 from raysweep.sweep.spec import Arm
-
-if TYPE_CHECKING:
-    from raysweep.results.results import Results
 
 Numbers = NDArray[np.float64]
 
@@ -74,13 +71,13 @@ class Scope:
         estimators: Labels.
     """
 
-    results: "Results"
+    results: SweepResults
     select: str
     tasks: tuple[str, ...]
     estimators: tuple[str, ...]
 
     @classmethod
-    def of(cls, results: "Results", request: Request) -> "Scope":
+    def of(cls, results: SweepResults, request: Request) -> "Scope":
         """What the request leaves of a sweep.
 
         Raises:
@@ -156,7 +153,7 @@ class Curve:
 
 
 def read_curves(
-    results: "Results", run_ids: Sequence[str], metrics: Sequence[str]
+    results: SweepResults, run_ids: Sequence[str], metrics: Sequence[str]
 ) -> dict[str, Curve]:
     """The curves of these runs, by run; nothing else of them is read."""
     dataset = results.store.curves_of(run_ids)
@@ -176,7 +173,7 @@ def read_curves(
 
 
 def read_finals(
-    results: "Results", run_ids: Sequence[str], metric: str
+    results: SweepResults, run_ids: Sequence[str], metric: str
 ) -> dict[str, tuple[int, float]]:
     """Seed and final metric of those of these runs that have one; nothing else of them is read."""
     name = f"metric.{metric}"
@@ -186,7 +183,7 @@ def read_finals(
     return {run_id: (seed, value) for run_id, seed, value in rows if value is not None}
 
 
-def curve_metrics(results: "Results", run_ids: Sequence[str], names: Sequence[str]) -> list[str]:
+def curve_metrics(results: SweepResults, run_ids: Sequence[str], names: Sequence[str]) -> list[str]:
     """Those of these metrics that the curves of the runs have numbers of."""
     found = read_curves(results, run_ids, names).values()
     return [
@@ -196,7 +193,7 @@ def curve_metrics(results: "Results", run_ids: Sequence[str], names: Sequence[st
     ]
 
 
-def without_values(results: "Results", metric: str) -> SpecError:
+def without_values(results: SweepResults, metric: str) -> SpecError:
     """The error of a final metric that no run has which ended well."""
     return SpecError(
         f"--metric: expected runs that ended well with {metric}, got none in {results.sweep}; "

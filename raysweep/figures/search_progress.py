@@ -4,7 +4,6 @@ import dataclasses
 import datetime
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +14,7 @@ from raysweep.errors import SpecError
 from raysweep.figures.scale import Scale
 from raysweep.figures.scope import Numbers, Request, Scope
 from raysweep.results.selection import Candidate
-
-if TYPE_CHECKING:
-    from raysweep.results.results import Results
+from raysweep.results.sweep_results import SweepResults
 
 MAX_DOTS = 2000  # of a line; more would hide it
 UNKNOWN = datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)
@@ -97,7 +94,7 @@ class SearchFigure:
     log: bool
 
 
-def prepare(results: "Results", request: SearchRequest) -> SearchFigure:
+def prepare(results: SweepResults, request: SearchRequest) -> SearchFigure:
     """The progress of a sweep's searches.
 
     Raises:

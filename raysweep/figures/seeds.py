@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +16,7 @@ from raysweep.figures.scope import (
 )
 from raysweep.figures.statistics import interval
 from raysweep.results.selection import Cell, Status
-
-if TYPE_CHECKING:
-    from raysweep.results.results import Results
+from raysweep.results.sweep_results import SweepResults
 
 MANY = 30  # seeds: of more, a box tells more than their dots
 
@@ -85,7 +82,7 @@ class SeedsFigure:
     selection: str
 
 
-def prepare(results: "Results", request: SeedsRequest) -> SeedsFigure:
+def prepare(results: SweepResults, request: SeedsRequest) -> SeedsFigure:
     """The seeds of a sweep's selected configurations.
 
     Raises:

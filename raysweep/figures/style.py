@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from raysweep.figures.sizes import SCREEN, Size, plain
-from raysweep.words import counted
+from raysweep.text import counted
 
 # Okabe and Ito's palette, distinct for the colour-blind too; its yellow, which white paper
 # swallows, is R's grey.

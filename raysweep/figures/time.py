@@ -1,7 +1,6 @@
 """Time against quality: the lines of learning curves over the seconds that runs have trained."""
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,9 +8,7 @@ from raysweep.errors import SpecError
 from raysweep.figures import curves
 from raysweep.figures.curves import CurvesFigure, CurvesRequest, Line
 from raysweep.figures.scope import Curve, Numbers, read_curves
-
-if TYPE_CHECKING:
-    from raysweep.results.results import Results
+from raysweep.results.sweep_results import SweepResults
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +25,7 @@ class TimeFigure:
     seconds: tuple[tuple[Numbers, ...], ...]
 
 
-def prepare(results: "Results", request: CurvesRequest) -> TimeFigure:
+def prepare(results: SweepResults, request: CurvesRequest) -> TimeFigure:
     """The curves of a sweep over time.
 
     Raises:

@@ -4,8 +4,7 @@ import pyarrow.compute as pc
 
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.spec import Spec
-from raysweep.text import one_line, shown_error
-from raysweep.words import counted
+from raysweep.text import counted, one_line, shown_error
 
 _COLUMNS = ["run_id", "task", "estimator", "seed", "attempts", "error"]
 

@@ -4,118 +4,27 @@ import dataclasses
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from raysweep.errors import DamagedFile, FormatTooNew, SpecError, StoreError
+from raysweep.formats.aligned import aligned
 from raysweep.formats.failed_runs import next_attempt
 from raysweep.results.edits import former_ids, warnings
 from raysweep.results.provenance import WARNED, provenance
 from raysweep.results.unreported import unreported
 from raysweep.store import checkpoints, lease
 from raysweep.store.files import Files
-from raysweep.store.pauses import duration, is_long
+from raysweep.store.pauses import is_long
 from raysweep.store.sweep_store import SweepStore, list_folders
+from raysweep.sweep.outcomes import ENDS
 from raysweep.sweep.runs import Run
 from raysweep.sweep.spec import Spec
-from raysweep.text import one_line, shown_error
-from raysweep.words import counted
+from raysweep.text import counted, duration, one_line, shown_error
 
-MAX_PACKS = 30
 MAX_ERRORS = 20
 MAX_NAMED = 10_000  # runs whose ids are found in a fifth of a second
-ENDS = ("done", "diverged", "stopped", "failed")
-STANDINGS = (*ENDS, "missing")
-
-
-def plan_text(schedule: Any) -> str:
-    """Arms, configurations, runs done, missing and failed, and the packs they form.
-
-    Args:
-        schedule: A `Schedule`, arranged.
-    """
-    from raysweep.driver.opening import notices
-    from raysweep.scheduling.blocked import reasons
-
-    rows = []
-    for state in schedule.arms:
-        begun = len(state.open) + len(state.closed)
-        total = begun if state.exhausted else state.study.wanted
-        counts = Counter(_standing(schedule, run_id) for run_id in state.run_ids)
-        rows.append(
-            [
-                state.arm.name,
-                f"{begun}" if begun == total else f"{begun} of {total or 'as many as the budget'}",
-                *(counts[each] for each in STANDINGS),
-            ]
-        )
-    text = _grid(["arm", "configurations", *STANDINGS], rows)
-    counts = Counter(_standing(schedule, run_id) for run_id in schedule.planned)
-    text += f"\n{len(schedule.planned)} runs: " + ", ".join(
-        f"{counts[each]} {each}" for each in STANDINGS if counts[each]
-    )
-    again = sum(
-        run_id in schedule.failures for run_id in schedule.planned if run_id not in schedule.ended
-    )
-    text += f" ({again} of them tried again)\n" if again else "\n"
-    text += _plan_notes(schedule)
-    text += "".join(f"{line}\n" for line in (*reasons(schedule), *notices(schedule)))
-    packs = [
-        [pack.pack_id, pack.task, pack.estimator, len(pack.runs)]
-        for pack in list(schedule.queue)[:MAX_PACKS]
-    ]
-    if packs:
-        text += f"\n{len(schedule.queue)} packs on this machine's CPUs\n"
-        text += _grid(["pack", "task", "estimator", "runs"], packs)
-    if len(schedule.queue) > MAX_PACKS:
-        text += f"and {len(schedule.queue) - MAX_PACKS} more\n"
-    return text
-
-
-def _plan_notes(schedule: Any) -> str:
-    """What is to come, and what bounds it."""
-    from raysweep.scheduling.blocked import is_blocked
-
-    spec = schedule.spec
-    lines = [
-        f"{name}: {count} configurations of {spec.search.source} taken as prior observations"
-        for name, count in schedule.learnt.items()
-    ]
-    later = sum(
-        not state.exhausted and len(state.closed) + len(state.open) != state.study.wanted
-        for state in schedule.arms
-    )
-    if later:
-        lines.append(f"{later} arms will propose more configurations as results come in")
-    for budget, whose in ((spec.budget, "the sweep"), (spec.arm_budget, "each arm")):
-        if budget:
-            limits = [
-                f"{amount:g} {unit}"
-                for amount, unit in ((budget.hours, "hours of workers"), (budget.runs, "runs"))
-                if amount is not None
-            ]
-            lines.append(f"budget of {whose}: {' and '.join(limits)}")
-    waiting = sum(
-        not state.reported and not is_blocked(spec, state, schedule.allowance)
-        for state in schedule.arms
-    )
-    if spec.report_seeds and waiting:
-        lines.append(
-            f"{waiting} arms will run their selected configuration on {len(spec.report_seeds)} "
-            "fresh seeds"
-        )
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _standing(schedule: Any, run_id: str) -> str:
-    if run_id in schedule.ended:
-        return schedule.ended[run_id].status
-    return "failed" if run_id in schedule.failures else "missing"
 
 
 def status_text(store: str, sweep: str) -> str:
@@ -133,14 +42,14 @@ def status_text(store: str, sweep: str) -> str:
     ended = _ended(own, spec, rows, former)
     text = f"{sweep} in {own.uri}\n{ended.told}; {_driver(own.files)}\n"
     text += _flying(own.files) + "\n"
-    text += _grid(
+    text += aligned(
         ["arm", *ENDS], [[arm, *(count[each] for each in ENDS)] for arm, count in ended.arms]
     )
     if spec.select.second is not None:
         from raysweep.formats.text import front_text
-        from raysweep.results.results import Results
+        from raysweep.results.sweep_results import SweepResults
 
-        text += "\n" + front_text(Results(store, sweep).table())
+        text += "\n" + front_text(SweepResults(store, sweep).table())
     found = provenance(rows)
     more = [*warnings(spec, own), *unreported(spec, own)]
     text += "".join(f"{warning}\n" for warning in (*found.warnings, *more))
@@ -278,7 +187,7 @@ def list_text(store: str) -> str:
             rows.append([name, reason, ""])
     if not rows:
         return f"no sweeps in {files.uri}\n"
-    return _grid(["sweep", "runs ended", "driver"], rows)
+    return aligned(["sweep", "runs ended", "driver"], rows)
 
 
 def _listed(store: str, name: str) -> tuple[int | str, str]:
@@ -293,12 +202,6 @@ def _listed(store: str, name: str) -> tuple[int | str, str]:
         return sweep.count("runs"), driver
     except DamagedFile:
         return "damaged", driver
-
-
-def arrow_text(found: pa.Table) -> str:
-    """A query's answer as aligned text."""
-    rows = [[_value(value) for value in row.values()] for row in found.to_pylist()]
-    return _grid(found.column_names, rows)
 
 
 def _planned(spec: Spec) -> int | None:
@@ -328,25 +231,3 @@ def _driver(files: Files) -> str:
         return f"its driver, {holder.name}, is gone"
     ago = max(0.0, time.time() - holder.heartbeat)
     return f"{holder.name} drove it {ago:.0f} s ago, if its clock is right"
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _grid(titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Aligned columns; numbers to the right."""
-    table = Table(box=None, pad_edge=False, header_style="")
-    for place, title in enumerate(titles):
-        numeric = bool(rows) and all(isinstance(row[place], int) for row in rows)
-        table.add_column(
-            Text(one_line(title)), justify="right" if numeric else "left", no_wrap=True
-        )
-    for row in rows:
-        table.add_row(*(Text(one_line(str(each))) for each in row))
-    console = Console(width=10_000, color_system=None, force_terminal=False)
-    with console.capture() as capture:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from raysweep.report.parts import Table, row
-from raysweep.report.snapshot import Snapshot
+from raysweep.results.snapshot import Snapshot
 from raysweep.store import schema
 
 MOST = 50  # messages that are shown

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from raysweep.report.parts import NONE, Table, row
-from raysweep.report.snapshot import Snapshot
 from raysweep.results.edits import warnings
 from raysweep.results.provenance import COLUMNS, Provenance, provenance
+from raysweep.results.snapshot import Snapshot
 
 NAMES: Mapping[str, str] = {
     "version": "raysweep",

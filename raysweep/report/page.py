@@ -5,16 +5,17 @@ import dataclasses
 from raysweep.figures.plotly_backend.curves import curves_figure, time_figure
 from raysweep.figures.plotly_backend.heatmaps import heatmap_figure, planes_figure
 from raysweep.figures.plotly_backend.parallel import parallel_figure
+from raysweep.figures.plotly_backend.parts import Figure
 from raysweep.figures.plotly_backend.search import search_figure
 from raysweep.figures.plotly_backend.seeds import seeds_figure
 from raysweep.report.configurations import configurations_section
 from raysweep.report.failures import failures_section
 from raysweep.report.origin import Origin, origin_section
-from raysweep.report.parts import Figure, Table, Views
-from raysweep.report.snapshot import Snapshot
+from raysweep.report.parts import Table, Views
 from raysweep.report.statistics import statistics_section
 from raysweep.report.tables import Tables, front_table, result_tables, table_views
-from raysweep.results.results import Results
+from raysweep.results.snapshot import Snapshot
+from raysweep.results.sweep_results import SweepResults
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Page:
     file: str
 
 
-def page(results: Results, select: str | None = None) -> Page:
+def page(results: SweepResults, select: str | None = None) -> Page:
     """The report of a sweep.
 
     Args:

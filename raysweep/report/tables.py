@@ -4,11 +4,12 @@ import dataclasses
 import statistics
 from collections.abc import Mapping, Sequence
 
+from raysweep.figures.plotly_backend.parts import Control, choices
 from raysweep.formats.captions import SPREADS, mark, notes, title
 from raysweep.formats.parts import entry_text, front_rows, front_title, texts
-from raysweep.report.parts import Control, Table, Text, Views, choices
-from raysweep.report.snapshot import Snapshot
+from raysweep.report.parts import Table, Text, Views
 from raysweep.results.selection import Selection, selections
+from raysweep.results.snapshot import Snapshot
 from raysweep.results.table import Column, Entry, ResultTable, Style
 
 MOST_CELLS = 4000  # of all metrics together: each has a dozen numbers in the page

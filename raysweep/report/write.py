@@ -17,10 +17,10 @@ from matplotlib.colors import to_hex
 from plotly.offline import get_plotlyjs
 
 from raysweep.errors import SpecError
+from raysweep.figures.plotly_backend.parts import Figure
 from raysweep.figures.style import COLOURS, MARKERS
 from raysweep.report.page import Page, page
-from raysweep.report.parts import Figure
-from raysweep.results.results import Results
+from raysweep.results.sweep_results import SweepResults
 
 SIGNS = ("", "○", "▲", "■", "◆", "▼", "✚", "✖")  # of MARKERS, in a legend
 SHADES = 9
@@ -29,7 +29,7 @@ DARK = {"ink": "#e6e8eb", "soft": "#a5adb8", "grid": "#333a44", "box": "#1e2329"
 BLACK, WHITE = "#000000", "#f2f2f2"  # black lines are lost on a dark page
 
 
-def save(results: Results, out: str | Path | None = None, select: str | None = None) -> Path:
+def save(results: SweepResults, out: str | Path | None = None, select: str | None = None) -> Path:
     """Writes a sweep's report, whole or not at all, and says into which file.
 
     Args:

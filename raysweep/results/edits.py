@@ -14,7 +14,7 @@ from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.defaults import Change, texts
 from raysweep.sweep.sources import JOINT
 from raysweep.sweep.spec import Spec
-from raysweep.words import counted
+from raysweep.text import counted
 
 MADE_BY = ("task_name", "estimator_name", "definition", "code")
 MAX_LABELS = 5  # arms that a line names

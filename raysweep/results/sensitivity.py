@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from raysweep.figures.heatmaps import ABSENT, Column, column_of, columns
+from raysweep.results.bins import ABSENT, Column, column_of, columns
 from raysweep.results.selection import Candidate, Selection, choose
 from raysweep.sweep.space import same
 from raysweep.sweep.spec import Arm

@@ -311,9 +311,3 @@ class ResultTable:
             return Entry(mean, interval=mean_interval(found), word=word)
         spread = std(found) if self.style.spread == "std" else sem(found)
         return Entry(mean, spread, word=word)
-
-    def render(self, form: str) -> str:
-        """The table as text: `text`, `markdown`, `latex`, `html`, `csv` or `json`."""
-        from raysweep.formats import render
-
-        return render(self, form)

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from raysweep.scheduling.racing import Values, clearly_worse, rounds
-from raysweep.scheduling.state import FAILED, Ended, Outcome, Runs, outcome
+from raysweep.scheduling.state import RunRegistry
 from raysweep.search.sampler_state import Kept
 from raysweep.search.study import ArmStudy, Proposal
-from raysweep.sweep.packs import Member
+from raysweep.sweep.outcomes import FAILED, RunResult, TrialResult, trial_result
+from raysweep.sweep.packs import ArmRun
 from raysweep.sweep.runs import Configuration, Run
 from raysweep.sweep.spec import Arm, Spec
 
@@ -26,11 +27,11 @@ class Open:
     """
 
     proposal: Proposal
-    members: list[Member]
+    members: list[ArmRun]
     count: int
 
     @property
-    def planned(self) -> list[Member]:
+    def planned(self) -> list[ArmRun]:
         """The runs planned so far."""
         return self.members[: self.count]
 
@@ -47,7 +48,7 @@ class Spent:
     runs: int = 0
     seconds: float = 0.0
 
-    def add(self, ended: Iterable[Ended]) -> None:
+    def add(self, ended: Iterable[RunResult]) -> None:
         """Takes runs in."""
         for each in ended:
             self.runs += not each.never_ran
@@ -64,19 +65,19 @@ class ArmSearch:
         kept: What the sampler noted at its proposals.
     """
 
-    def __init__(self, arm: Arm, spec: Spec, runs: Runs, kept: Kept) -> None:
+    def __init__(self, arm: Arm, spec: Spec, runs: RunRegistry, kept: Kept) -> None:
         self.arm, self.spec, self.runs, self.kept = arm, spec, runs, kept
         self.study = ArmStudy(arm, spec.search, spec.select)
         self.open: dict[str, Open] = {}
-        self.closed: dict[str, Outcome] = {}
-        self.members: dict[str, list[Member]] = {}
+        self.closed: dict[str, TrialResult] = {}
+        self.members: dict[str, list[ArmRun]] = {}
         self.opened: list[str] = []  # for whoever keeps the owners of runs; it takes them out
-        self.reported: list[Member] = []
+        self.reported: list[ArmRun] = []
         self.exhausted = False
         self.siblings: Sequence[ArmSearch] = ()
         self.spent = Spent()
-        self._late: list[Member] = []  # of closed configurations, in flight when those closed
-        self._former: dict[str, list[Member]] = {}  # on fresh seeds, by configuration
+        self._late: list[ArmRun] = []  # of closed configurations, in flight when those closed
+        self._former: dict[str, list[ArmRun]] = {}  # on fresh seeds, by configuration
         self.bound = 0  # runs of open configurations, ended or not
 
     @property
@@ -109,7 +110,7 @@ class ArmSearch:
                 attributes = self.kept.of(configuration_id)
                 self._open(self.study.adopt(seen[configuration_id], attributes))
 
-    def open_next(self) -> list[Member] | None:
+    def open_next(self) -> list[ArmRun] | None:
         """Opens the next configuration; its newly planned runs, or None if there is no other."""
         proposal = None if self.exhausted else self.study.propose()
         if proposal is None:
@@ -120,10 +121,10 @@ class ArmSearch:
             self.kept.note(configuration.configuration_id, proposal.attributes or {})
         return self._open(proposal)
 
-    def settle(self, configuration_id: str) -> list[Member]:
+    def settle(self, configuration_id: str) -> list[ArmRun]:
         """Closes a configuration if it has ended, or gives it more seeds; newly planned runs."""
         self._count_late()
-        fresh: list[Member] = []
+        fresh: list[ArmRun] = []
         while (waiting := self.open.get(configuration_id)) is not None:
             found = self._outcome(waiting.planned, waiting.count)
             if found is None:
@@ -134,7 +135,7 @@ class ArmSearch:
                     fresh += self.runs.plan(waiting.planned)
                     continue
                 self.runs.stop(waiting.members[waiting.count :])
-                found = Outcome((), waiting.count, found.values[0])
+                found = TrialResult((), waiting.count, found.values[0])
             self.study.tell(waiting.proposal, self._told(waiting.members, found))
             del self.open[configuration_id]
             self.bound -= len(waiting.members)
@@ -142,7 +143,7 @@ class ArmSearch:
             self._late += [each for each in waiting.planned if not self.runs.of([each])]
         return fresh
 
-    def report(self) -> list[Member]:
+    def report(self) -> list[ArmRun]:
         """The runs of the selected configuration on fresh seeds, once the search is over."""
         if not self.spec.report_seeds or self.open:
             return []
@@ -172,7 +173,7 @@ class ArmSearch:
         gone = [*self._late, *(each for members in self._former.values() for each in members)]
         return self.runs.in_flight(gone)
 
-    def _note_former(self, members: Sequence[Member]) -> None:
+    def _note_former(self, members: Sequence[ArmRun]) -> None:
         if self.runs.of(members) or self.runs.in_flight(members):
             self._former[members[0].run.configuration.configuration_id] = list(members)
 
@@ -187,7 +188,7 @@ class ArmSearch:
         values = {key: each.values[0] for key, each in self.closed.items() if each.values}
         return min(values, key=lambda key: (sign * values[key], key), default=None)
 
-    def _open(self, proposal: Proposal) -> list[Member]:
+    def _open(self, proposal: Proposal) -> list[ArmRun]:
         members = self._members(proposal.assignment)
         configuration_id = members[0].run.configuration.configuration_id
         waiting = Open(proposal, members, self._first_count(members))
@@ -198,7 +199,7 @@ class ArmSearch:
         fresh = self.runs.plan(waiting.planned)
         return fresh + self.settle(configuration_id)
 
-    def _close(self, configuration_id: str, members: list[Member], found: Outcome) -> None:
+    def _close(self, configuration_id: str, members: list[ArmRun], found: TrialResult) -> None:
         self.members[configuration_id] = members
         self.closed[configuration_id] = found
         self.spent.add(self.runs.of(members))
@@ -208,7 +209,7 @@ class ArmSearch:
         self.runs.drop(members)
         self.runs.plan([each for each in members if each.run.run_id in self.runs.ended])
 
-    def _outcome(self, members: Sequence[Member], count: int) -> Outcome | None:
+    def _outcome(self, members: Sequence[ArmRun], count: int) -> TrialResult | None:
         """How the configuration ended; None if it has not.
 
         A stopped seed ends it, as all leave together; under racing a bad one does too.
@@ -216,12 +217,12 @@ class ArmSearch:
         ended = self.runs.of(members)
         statuses = {each.status for each in ended}
         if "stopped" in statuses:
-            return outcome(ended)
+            return trial_result(ended)
         if self._races and statuses & {"diverged", "failed"}:
             return FAILED
-        return outcome(ended) if len(ended) == count else None
+        return trial_result(ended) if len(ended) == count else None
 
-    def _told(self, members: Sequence[Member], found: Outcome) -> Outcome:
+    def _told(self, members: Sequence[ArmRun], found: TrialResult) -> TrialResult:
         """What the sampler learns of an outcome.
 
         Runs of a configuration that lost a race are whole, so their mean is a value like others;
@@ -230,7 +231,7 @@ class ArmSearch:
         whole = all(each.status == "done" or each.never_ran for each in self.runs.of(members))
         if found.stopped_at is None or found.value_then is None or not whole:
             return found
-        return Outcome((found.value_then,))
+        return TrialResult((found.value_then,))
 
     def _loses(self, configuration_id: str, waiting: Open) -> bool:
         others = (
@@ -259,7 +260,7 @@ class ArmSearch:
                 return False  # it will come to it
         return True
 
-    def _values(self, members: Sequence[Member]) -> Values:
+    def _values(self, members: Sequence[ArmRun]) -> Values:
         found = {}
         for member in members:
             ended = self.runs.ended.get(member.run.run_id)
@@ -267,7 +268,7 @@ class ArmSearch:
                 found[member.run.seed] = ended.values[0]
         return found
 
-    def _lost_a_seed(self, members: Sequence[Member]) -> bool:
+    def _lost_a_seed(self, members: Sequence[ArmRun]) -> bool:
         return any(each.status != "done" for each in self.runs.of(members))
 
     @property
@@ -279,7 +280,7 @@ class ArmSearch:
     def _racing(self) -> Mapping[str, Any]:
         return self.spec.early_stopping.settings if self.spec.early_stopping else {}
 
-    def _first_count(self, members: Sequence[Member]) -> int:
+    def _first_count(self, members: Sequence[ArmRun]) -> int:
         """Seeds to begin with: all, or under racing those of the rounds that have begun."""
         if not self._races:
             return len(members)
@@ -294,8 +295,8 @@ class ArmSearch:
     def _next_count(self, count: int, seeds: int) -> int:
         return next(each for each in rounds(self._racing["start"], seeds) if each > count)
 
-    def _members(self, assignment: Mapping[str, Any]) -> list[Member]:
+    def _members(self, assignment: Mapping[str, Any]) -> list[ArmRun]:
         return self._with_seeds(self.arm.configuration(assignment), self.spec.seeds)
 
-    def _with_seeds(self, configuration: Configuration, seeds: Sequence[int]) -> list[Member]:
-        return [Member(self.arm, Run(configuration, seed)) for seed in seeds]
+    def _with_seeds(self, configuration: Configuration, seeds: Sequence[int]) -> list[ArmRun]:
+        return [ArmRun(self.arm, Run(configuration, seed)) for seed in seeds]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from raysweep.scheduling.arm_search import ArmSearch, Spent
-from raysweep.scheduling.state import Runs
+from raysweep.scheduling.state import RunRegistry
 from raysweep.sweep.options import Budget
 from raysweep.sweep.spec import Spec
 
@@ -25,7 +25,7 @@ class Allowance:
         searches: Its arms'.
     """
 
-    def __init__(self, spec: Spec, runs: Runs, searches: Sequence[ArmSearch]) -> None:
+    def __init__(self, spec: Spec, runs: RunRegistry, searches: Sequence[ArmSearch]) -> None:
         self.spec, self.runs, self.searches = spec, runs, searches
 
     @property
@@ -79,3 +79,11 @@ class Allowance:
                 found.runs += each.runs
                 found.seconds += each.seconds
         return found
+
+
+def is_blocked(spec: Spec, search: ArmSearch, allowance: Allowance) -> bool:
+    """Whether an arm's search is over and left nothing that could run on its fresh seeds."""
+    if not spec.report_seeds or search.reported or search.open:
+        return False
+    over = search.exhausted or not allowance.allows(search)
+    return over and search.selected() is None

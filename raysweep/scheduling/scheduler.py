@@ -4,23 +4,22 @@ import dataclasses
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from raysweep.driver import again
 from raysweep.errors import SpecError, StoreError, TooManyFailures
 from raysweep.scheduling.arm_search import ArmSearch, Began
-from raysweep.scheduling.blocked import is_blocked
-from raysweep.scheduling.budget import Allowance
+from raysweep.scheduling.budget import Allowance, is_blocked
 from raysweep.scheduling.failures import FATAL, Failure, Recovery, RunFailed
 from raysweep.scheduling.pack_queue import PackQueue
-from raysweep.scheduling.state import Ended, Runs, one_row_each
-from raysweep.scheduling.warm_start import learn
+from raysweep.scheduling.state import RunRegistry
+from raysweep.scheduling.warm_start import PriorResults, learn
 from raysweep.search.sampler_state import Kept
-from raysweep.store import checkpoints, leftovers, repair, schema
+from raysweep.store import again_file, checkpoints, leftovers, repair, schema
 from raysweep.store.sweep_store import SweepStore
 from raysweep.store.unfinished import UnfinishedRows
 from raysweep.sweep.early_stopping import Verdicts
-from raysweep.sweep.packs import Member, Pack, PackSize, PlannedRun, cut, make_pack
+from raysweep.sweep.outcomes import RunResult, one_row_each
+from raysweep.sweep.packs import ArmRun, Pack, PackSize, PlannedRun, cut, make_pack
 from raysweep.sweep.spec import Spec
-from raysweep.words import counted
+from raysweep.text import counted
 
 
 class Schedule:
@@ -32,6 +31,7 @@ class Schedule:
         spec: The sweep.
         store: Its folder.
         origin: Columns of the rows that are written here: of runs that no worker could finish.
+        prior: Results of another sweep, which its searches learn from.
         retry_failed: Whether runs that failed as often as they may are tried again.
     """
 
@@ -41,6 +41,7 @@ class Schedule:
         store: SweepStore,
         origin: Mapping[str, Any] | None = None,
         *,
+        prior: PriorResults | None = None,
         retry_failed: bool = False,
     ) -> None:
         self.spec, self.store, self.origin = spec, store, dict(origin or {})
@@ -60,19 +61,19 @@ class Schedule:
         self.executed: dict[str, int] = {}  # steps that failed attempts executed, by run id
         self._packs_of_rows: set[str] = set()
         self._repeated = False  # whether a run has several rows
-        self.runs = Runs()
+        self.runs = RunRegistry()
         self.kept = Kept(store.files)
         rows = self._read()
         self._manifests = manifests = checkpoints.in_flight(store.files)
         flying = [run for manifest in manifests for run in manifest.pack.runs]
         self.runs.begun = {run.run_id for run in flying}
         began = [*rows, *((run.configuration_id, run.settings) for run in flying)]
-        began += again.began_again(store.files)
+        began += again_file.read(store.files).items()
         self.arms = [ArmSearch(arm, spec, self.runs, self.kept) for arm in spec.arms]
         for search in self.arms:
             search.siblings = self.arms
         self.allowance = Allowance(spec, self.runs, self.arms)
-        self.learnt = learn(spec, store, self.arms)
+        self.learnt = learn(self.arms, prior) if prior is not None else {}
         for search in self.arms:
             if search.study.takes_over:
                 search.take_over(began)
@@ -80,12 +81,12 @@ class Schedule:
         self._fill()
 
     @property
-    def planned(self) -> dict[str, Member]:
+    def planned(self) -> dict[str, ArmRun]:
         """Runs that the sweep consists of so far, by id."""
         return self.runs.planned
 
     @property
-    def ended(self) -> dict[str, Ended]:
+    def ended(self) -> dict[str, RunResult]:
         """How runs ended, by id."""
         return self.runs.ended
 
@@ -154,7 +155,7 @@ class Schedule:
         """Writes what only this session knows: the samplers' notes, runs that never ran."""
         self.kept.save()
         unwritten, self.runs.unwritten = self.runs.unwritten, []
-        files: dict[str, list[Member]] = {}
+        files: dict[str, list[ArmRun]] = {}
         for member in unwritten:
             # A run that failed has a file of its own, which its new row replaces.
             failed = member.run.run_id in self.failures
@@ -274,9 +275,9 @@ class Schedule:
 
     def _note_ended(self, rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:
-            self.ended[row["run_id"]] = Ended.from_row(row, self._metrics)
+            self.ended[row["run_id"]] = RunResult.from_row(row, self._metrics)
 
-    def _settle(self, run_ids: Iterable[str]) -> list[Member]:
+    def _settle(self, run_ids: Iterable[str]) -> list[ArmRun]:
         """Closes configurations whose runs have ended; newly planned runs of the others."""
         concerned = {
             (id(search), configuration_id): (search, configuration_id)
@@ -288,9 +289,9 @@ class Schedule:
             fresh += search.settle(configuration_id)
         return fresh
 
-    def _fill(self) -> list[Member]:
+    def _fill(self) -> list[ArmRun]:
         """Opens as many configurations as may be in flight, arm by arm in turns; new runs."""
-        fresh: list[Member] = []
+        fresh: list[ArmRun] = []
         opened = True
         while opened:
             opened = False
@@ -309,7 +310,7 @@ class Schedule:
     def _goes_on(self, search: ArmSearch) -> bool:
         return bool(search.open) or not (search.exhausted or not self.allowance.allows(search))
 
-    def _open_one_more(self) -> list[Member]:
+    def _open_one_more(self) -> list[ArmRun]:
         """The runs of a configuration beyond the batch."""
         if self.spec.search.batch is None:
             for search in sorted(self.arms, key=lambda each: len(each.open)):
@@ -318,7 +319,7 @@ class Schedule:
                         return members
         return []
 
-    def _open_next(self, search: ArmSearch) -> list[Member] | None:
+    def _open_next(self, search: ArmSearch) -> list[ArmRun] | None:
         if search.exhausted or not self.allowance.allows(search):
             return None
         members = search.open_next()
@@ -381,8 +382,8 @@ class Schedule:
         executed = max(run.executed, self.executed.get(run.run_id, 0))
         return self.planned[run.run_id].planned(failures, executed)
 
-    def _cut(self, members: Iterable[Member], leave_out: Collection[str] = ()) -> None:
-        def missing(member: Member) -> bool:
+    def _cut(self, members: Iterable[ArmRun], leave_out: Collection[str] = ()) -> None:
+        def missing(member: ArmRun) -> bool:
             run_id = member.run.run_id
             return run_id not in self.ended and run_id not in leave_out
 

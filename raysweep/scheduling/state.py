@@ -1,108 +1,14 @@
 """What is known of a sweep's runs in this session: planned, ended, and whose they are."""
 
 import dataclasses
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from raysweep.sweep.packs import Member
-
-
-@dataclasses.dataclass(frozen=True)
-class Ended:
-    """How a run ended.
-
-    Args:
-        status: `done`, `diverged`, `stopped` or `failed`.
-        values: Of the metrics that select; None where it has none.
-        steps: Trained.
-        seconds: Its share of its pack's time.
-        error: If it failed.
-    """
-
-    status: str
-    values: tuple[float | None, ...] = ()
-    steps: int = 0
-    seconds: float = 0.0
-    error: str | None = None
-
-    @classmethod
-    def from_row(cls, row: Mapping[str, Any], metrics: Sequence[str]) -> "Ended":
-        """From a row of `runs`."""
-        return cls(
-            row["status"],
-            tuple(row.get(f"metric.{name}") for name in metrics),
-            row["steps"] or 0,
-            row.get("seconds") or 0.0,
-            row.get("error"),
-        )
-
-    @property
-    def never_ran(self) -> bool:
-        """Whether it was stopped before its first step."""
-        return self.status == "stopped" and self.steps == 0
-
-
-def one_row_each(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The rows, one for each run: one that ended well before a failed one, then the later one.
-
-    Args:
-        rows: Rows of `runs`, with `run_id`, `status` and `attempts`.
-    """
-    kept: dict[str, Mapping[str, Any]] = {}
-    for row in rows:
-        other = kept.setdefault(row["run_id"], row)
-        if other is not row and standing(row) > standing(other):
-            kept[row["run_id"]] = row
-    return list(kept.values())
-
-
-def standing(row: Mapping[str, Any]) -> tuple[int, int]:
-    """The rank of a row among several of one run; the largest one holds."""
-    ranks = {"failed": 0, "stopped": 1, "diverged": 2, "done": 3}
-    return ranks[row["status"]], row["attempts"] or 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Outcome:
-    """How a configuration ended.
-
-    Args:
-        values: Mean over its seeds of each metric that selects; empty unless all ended well.
-        stopped_at: Where it was stopped early: steps, or seeds under racing.
-        value_then: Its mean at that moment, if the metric that selects was known.
-    """
-
-    values: tuple[float, ...] = ()
-    stopped_at: int | None = None
-    value_then: float | None = None
-
-
-FAILED = Outcome()
-
-
-def outcome(ended: Sequence[Ended]) -> Outcome:
-    """What becomes of a configuration whose runs ended so: one bad seed and it failed."""
-    statuses = {each.status for each in ended}
-    if not ended or statuses & {"diverged", "failed"}:
-        return FAILED
-    if "stopped" in statuses:
-        steps = [each.steps for each in ended if each.status == "stopped" and each.steps]
-        ran = [each for each in ended if not each.never_ran]
-        return Outcome((), min(steps, default=len(ran)), _mean(ran, 0))
-    means = [_mean(ended, place) for place in range(len(ended[0].values))]
-    known = [mean for mean in means if mean is not None]
-    return Outcome(tuple(known)) if len(known) == len(means) else FAILED
-
-
-def _mean(ended: Sequence[Ended], place: int) -> float | None:
-    values = [each.values[place] for each in ended]
-    known = [value for value in values if value is not None]
-    return statistics.fmean(known) if known and len(known) == len(values) else None
+from raysweep.sweep.outcomes import RunResult
+from raysweep.sweep.packs import ArmRun
 
 
 @dataclasses.dataclass
-class Runs:
+class RunRegistry:
     """Every run of a session.
 
     Args:
@@ -112,37 +18,37 @@ class Runs:
         unwritten: Runs that were stopped before their first step and have no row yet.
     """
 
-    planned: dict[str, Member] = dataclasses.field(default_factory=dict)
-    ended: dict[str, Ended] = dataclasses.field(default_factory=dict)
+    planned: dict[str, ArmRun] = dataclasses.field(default_factory=dict)
+    ended: dict[str, RunResult] = dataclasses.field(default_factory=dict)
     begun: set[str] = dataclasses.field(default_factory=set)
-    unwritten: list[Member] = dataclasses.field(default_factory=list)
+    unwritten: list[ArmRun] = dataclasses.field(default_factory=list)
 
-    def of(self, members: Sequence[Member]) -> list[Ended]:
+    def of(self, members: Sequence[ArmRun]) -> list[RunResult]:
         """How those of the members ended that did."""
         found = (self.ended.get(member.run.run_id) for member in members)
         return [each for each in found if each is not None]
 
-    def in_flight(self, members: Sequence[Member]) -> int:
+    def in_flight(self, members: Sequence[ArmRun]) -> int:
         """How many of the members have begun and not ended."""
         ids = {member.run.run_id for member in members}
         return sum(1 for run_id in ids if run_id in self.begun and run_id not in self.ended)
 
-    def plan(self, members: Sequence[Member]) -> list[Member]:
+    def plan(self, members: Sequence[ArmRun]) -> list[ArmRun]:
         """Takes members into the plan; those that were not in it."""
         fresh = [member for member in members if member.run.run_id not in self.planned]
         self.planned.update({member.run.run_id: member for member in fresh})
         return fresh
 
-    def drop(self, members: Sequence[Member]) -> None:
+    def drop(self, members: Sequence[ArmRun]) -> None:
         """Takes members that have not ended out of the plan."""
         for member in members:
             if member.run.run_id not in self.ended:
                 self.planned.pop(member.run.run_id, None)
 
-    def stop(self, members: Sequence[Member]) -> None:
+    def stop(self, members: Sequence[ArmRun]) -> None:
         """Ends members that never ran."""
         for member in members:
             if member.run.run_id not in self.ended:
-                self.ended[member.run.run_id] = Ended("stopped", (None,))
+                self.ended[member.run.run_id] = RunResult("stopped", (None,))
                 self.unwritten.append(member)
         self.plan(members)

@@ -15,7 +15,7 @@ from typing import Any
 
 from raysweep.errors import DamagedFile
 from raysweep.search import cma_state
-from raysweep.store import damage
+from raysweep.store import aside
 from raysweep.store.files import Files
 
 NAME = "search.json"
@@ -94,7 +94,7 @@ def set_aside_if_damaged(files: Files) -> None:
         log.warning(
             "%s; it is kept as %s, and the sampler resumes from the results",
             str(error).partition("; run the sweep")[0],
-            damage.set_aside(files, NAME),
+            aside.set_aside(files, NAME),
         )
 
 

@@ -11,11 +11,11 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.search_space import intersection_search_space
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from raysweep.scheduling.state import Outcome
 from raysweep.search.distributions import DIRECTIONS, corner, distribution, suggest, to_optuna
 from raysweep.search.sampler_state import MARK
 from raysweep.search.samplers import ADAPTIVE, BRED, KEEPS_ATTRIBUTES, make_sampler
 from raysweep.sweep.options import Search, Select
+from raysweep.sweep.outcomes import TrialResult
 from raysweep.sweep.runs import canonical_json, digest
 from raysweep.sweep.space import Value, same, to_json
 from raysweep.sweep.spec import Arm
@@ -88,14 +88,14 @@ class ArmStudy:
     def add(
         self,
         assignment: Mapping[str, Value],
-        outcome: Outcome,
+        outcome: TrialResult,
         attributes: Attributes | None = None,
     ) -> None:
         """Takes over a configuration that ended in an earlier session."""
         self.known[_key(assignment)] = assignment
         self._add(assignment, outcome, attributes)
 
-    def learn(self, assignment: Mapping[str, Value], outcome: Outcome) -> None:
+    def learn(self, assignment: Mapping[str, Value], outcome: TrialResult) -> None:
         """Takes a result of another sweep as a prior observation; the point may be tried here."""
         self._add(assignment, outcome, None)
 
@@ -133,7 +133,7 @@ class ArmStudy:
             self.study.tell(proposal.trial, state=TrialState.FAIL)
         return self._first_unknown()
 
-    def tell(self, proposal: Proposal, outcome: Outcome) -> None:
+    def tell(self, proposal: Proposal, outcome: TrialResult) -> None:
         """How the proposal ended."""
         if outcome.values:
             self.study.tell(proposal.trial, list(outcome.values), skip_if_finished=True)
@@ -169,7 +169,7 @@ class ArmStudy:
         return Proposal(chosen, trial.number, kept)
 
     def _add(
-        self, assignment: Mapping[str, Value], outcome: Outcome, attributes: Attributes | None
+        self, assignment: Mapping[str, Value], outcome: TrialResult, attributes: Attributes | None
     ) -> None:
         state, then = TrialState.FAIL, {}
         if outcome.values:

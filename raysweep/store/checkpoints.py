@@ -20,7 +20,8 @@ from typing import Any
 
 from raysweep.errors import DamagedFile, StoreError
 from raysweep.store import json_file
-from raysweep.store.damage import reason_of, set_aside
+from raysweep.store.aside import set_aside
+from raysweep.store.damage import reason_of
 from raysweep.store.files import Files
 from raysweep.sweep.packs import Pack, PlannedRun
 

@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.errors import DamagedFile, StoreError
-from raysweep.store import json_file, parquet
-from raysweep.store.damage import set_aside
+from raysweep.store import json_file, parquet, parquet_files
+from raysweep.store.aside import set_aside
 from raysweep.store.files import Files, Info
 from raysweep.sweep.runs import digest
 
@@ -184,7 +184,7 @@ def _end_unplanned(files: Files) -> None:
     except DamagedFile:
         give_up(files)
         return
-    stored = parquet.columns(files, files.names("runs", ".parquet"), ["run_id"])["run_id"]
+    stored = parquet_files.columns(files, files.names("runs", ".parquet"), ["run_id"])["run_id"]
     lacking = rows.filter(pc.invert(pc.is_in(rows["run_id"], pc.unique(stored))))
     if lacking.num_rows:
         name = f"runs/{digest(lacking['run_id'].to_pylist())}.parquet"

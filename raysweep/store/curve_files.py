@@ -4,8 +4,8 @@ import dataclasses
 import logging
 import re
 
-from raysweep.store import compaction, parquet
-from raysweep.store.damage import set_aside
+from raysweep.store import compaction, parquet_files
+from raysweep.store.aside import set_aside
 from raysweep.store.files import Files
 
 _NAME = re.compile(r"curves/([0-9a-f]{16})-(\d+)\.parquet")
@@ -91,5 +91,7 @@ def orphans(files: Files) -> list[str]:
     if not lacking:
         return []
     others = [name for name in rows if named[name] not in packs]
-    lacking -= set(parquet.columns(files, others, ["pack_id"])["pack_id"].unique().to_pylist())
+    lacking -= set(
+        parquet_files.columns(files, others, ["pack_id"])["pack_id"].unique().to_pylist()
+    )
     return [name for pack_id in sorted(lacking) for name in packs[pack_id]]

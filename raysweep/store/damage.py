@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from raysweep.errors import DamagedFile
 
 if TYPE_CHECKING:
-    from raysweep.store.files import Files
+    pass
 
 _ASIDE = "run the sweep file again: it sets the file aside, below damaged/, and "
 _ADVICE = {
@@ -43,18 +43,3 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, KeyError):
         text = f"no {text}"
     return text[:200]
-
-
-def set_aside(files: "Files", name: str) -> str:
-    """Moves a file below `damaged/`, where nothing reads it; its new name.
-
-    Args:
-        files: The sweep's folder.
-        name: Name of the file below it.
-    """
-    aside, number = f"damaged/{name}", 1
-    while files.exists(aside):
-        number += 1
-        aside = f"damaged/{name}.{number}"
-    files.move(name, aside)
-    return aside

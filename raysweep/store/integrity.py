@@ -16,19 +16,20 @@ import pyarrow.compute as pc
 from raysweep.errors import DamagedFile, StoreError
 from raysweep.store import (
     again_file,
+    aside,
     checkpoints,
     compaction,
     curve_files,
-    damage,
     json_file,
     parquet,
+    parquet_files,
     shape,
     spec_file,
 )
 from raysweep.store.checkpoints import Checkpoints
 from raysweep.store.files import Files
 from raysweep.sweep.packs import Pack
-from raysweep.words import counted
+from raysweep.text import counted
 
 KINDS = {
     "runs": "rows of ended runs",
@@ -108,7 +109,7 @@ def set_aside(files: Files, name: str) -> str:
     """
     folder, _, rest = name.partition("/")
     if folder != "checkpoints":
-        return damage.set_aside(files, name)
+        return aside.set_aside(files, name)
     pack_id = rest.partition("/")[0]
     Checkpoints(files, pack_id).set_aside()
     return f"damaged/checkpoints/{pack_id}"
@@ -182,7 +183,7 @@ def _note_curves(files: Files, names: Iterable[str]) -> None:
     packs = {own.pack_id for name in names if (own := curve_files.parsed(name))}
     if not packs:
         return
-    rows = parquet.columns(files, compaction.names_of_rows(files), ["run_id", "pack_id"])
+    rows = parquet_files.columns(files, compaction.names_of_rows(files), ["run_id", "pack_id"])
     inside = rows.filter(pc.is_in(rows["pack_id"], pa.array(sorted(packs), pa.string())))
     training = [
         run.run_id
@@ -255,7 +256,7 @@ def _odd_rows(files: Files, names: Sequence[str]) -> list[DamagedFile]:
 
     columns = ["run_id", "status"]
     try:
-        if not is_odd(parquet.columns(files, names, columns)):
+        if not is_odd(parquet_files.columns(files, names, columns)):
             return []
     except StoreError:
         return []  # it is said of the file, or a file went away meanwhile

@@ -39,12 +39,3 @@ class Pauses:
         """Seconds since the last step, where the pack may hang; else None."""
         silent = now - self.since
         return silent if is_long(silent, self.longest_s) else None
-
-
-def duration(seconds: float) -> str:
-    """A duration as a user reads it."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

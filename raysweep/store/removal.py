@@ -7,7 +7,6 @@ killed process began. So a run is there with its row, or it is gone, and never h
 import dataclasses
 import re
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,9 +15,6 @@ from raysweep.store import compaction, handover
 from raysweep.store.checkpoints import Checkpoints
 from raysweep.store.damage import damaged
 from raysweep.store.files import Files
-
-if TYPE_CHECKING:
-    from raysweep.store.sweep_store import SweepStore
 
 PLAN = "removing/plan.parquet"
 COLUMNS = pa.schema([("kind", pa.string()), ("id", pa.string())])
@@ -40,13 +36,14 @@ class Removal:
     configurations: frozenset[str] = frozenset()
 
 
-def remove_runs(
-    store: "SweepStore", run_ids: Collection[str], packs: Collection[str] = ()
+def remove(
+    files: Files, rows: pa.Table, run_ids: Collection[str], packs: Collection[str]
 ) -> Removal:
     """Removes ended runs, and whole packs in flight; for one driver at a time, under its lease.
 
     Args:
-        store: The sweep's folder.
+        files: The sweep's folder, without a removal or a merge that was cut off.
+        rows: Columns `run_id` and `configuration_id` of every ended run.
         run_ids: Ids of the runs.
         packs: Ids of the packs.
 
@@ -56,20 +53,17 @@ def remove_runs(
     Raises:
         StoreError: If the store cannot be read or written.
     """
-    end(store.files)
-    compaction.end(store.files)
     runs = frozenset(run_ids)
-    rows = store.counted(["run_id", "configuration_id"])
     gone = pc.is_in(rows["run_id"], pa.array(sorted(runs), pa.string()))
     left, right = (
         set(rows.filter(each)["configuration_id"].to_pylist()) for each in (gone, pc.invert(gone))
     )
     for pack_id in packs:
-        manifest = Checkpoints(store.files, pack_id).manifest()
+        manifest = Checkpoints(files, pack_id).manifest()
         left |= {run.configuration_id for run in manifest.pack.runs} if manifest else set()
     plan = Removal(runs, frozenset(packs), frozenset(left - right - {None}))
-    store.files.write_table(PLAN, _table(plan))
-    end(store.files)
+    files.write_table(PLAN, _table(plan))
+    end(files)
     return plan
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.scheduling.state import one_row_each
 from raysweep.store.files import Files
 from raysweep.store.sweep_store import SweepStore
-from raysweep.words import counted
+from raysweep.sweep.outcomes import one_row_each
+from raysweep.text import counted
 
 log = logging.getLogger("raysweep")
 

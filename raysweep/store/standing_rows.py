@@ -7,7 +7,7 @@ session removes them (`repair`), but a table may be asked for before.
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from raysweep.scheduling.state import one_row_each
+from raysweep.sweep.outcomes import one_row_each
 
 _COLUMNS = ["run_id", "status", "attempts"]
 

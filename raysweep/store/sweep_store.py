@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -14,7 +14,7 @@ from raysweep.store import (
     compaction,
     curve_files,
     integrity,
-    parquet,
+    parquet_files,
     removal,
     schema,
     spec_file,
@@ -117,6 +117,13 @@ class SweepStore:
             pass
         return before, len(self._names("runs"))
 
+    def remove_runs(self, run_ids: Collection[str], packs: Collection[str] = ()) -> removal.Removal:
+        """Removes ended runs, and whole packs in flight; see `removal.remove`."""
+        removal.end(self.files)
+        compaction.end(self.files)
+        rows = self.counted(["run_id", "configuration_id"])
+        return removal.remove(self.files, rows, run_ids, packs)
+
     def names_of_rows(self) -> list[str]:
         """The files that together hold every ended run once."""
         return compaction.names_of_rows(self.files)
@@ -203,7 +210,7 @@ class SweepStore:
             schema=pa.schema(fields),
             format=pads.ParquetFileFormat(
                 dictionary_columns=[field.name for field in fields if field.type == _CODED],
-                default_fragment_scan_options=parquet.scan_options(self.files),
+                default_fragment_scan_options=parquet_files.scan_options(self.files),
             ),
             filesystem=self.files.filesystem,
         )
@@ -283,7 +290,7 @@ class SweepStore:
             schema=schema.encoded(columns, texts),
             format=pads.ParquetFileFormat(
                 dictionary_columns=texts,
-                default_fragment_scan_options=parquet.scan_options(self.files),
+                default_fragment_scan_options=parquet_files.scan_options(self.files),
             ),
             filesystem=self.files.filesystem,
         )
@@ -354,7 +361,7 @@ class SweepStore:
         except RaysweepError:
             raise
         except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
-            raise parquet.at_fault(self.files, names, error) from error
+            raise parquet_files.at_fault(self.files, names, error) from error
 
     def remove(self) -> None:
         """Deletes the sweep with all its results."""

@@ -6,16 +6,14 @@ import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalFileOpenLock
 
 from raysweep.errors import SpecError
+from raysweep.results.sweep_results import SweepResults
 from raysweep.studies.history import History, histories, quiet
-
-if TYPE_CHECKING:
-    from raysweep.results.results import Results
 
 JOURNALS = (".log", ".jsonl")
 
@@ -54,7 +52,7 @@ class Export:
         return "\n".join(lines)
 
 
-def export(results: "Results", path: str | Path, metric: str | None = None) -> Export:
+def export(results: SweepResults, path: str | Path, metric: str | None = None) -> Export:
     """Writes the studies of a sweep into a new file.
 
     Args:

@@ -7,7 +7,7 @@ import datetime
 import statistics
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import optuna
 import pyarrow as pa
@@ -17,12 +17,10 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from raysweep.results.selection import Candidate, candidates
+from raysweep.results.sweep_results import SweepResults
 from raysweep.search.distributions import DIRECTIONS, Direction, distribution, to_optuna
 from raysweep.sweep import space
 from raysweep.sweep.spec import Arm
-
-if TYPE_CHECKING:
-    from raysweep.results.results import Results
 
 ABOUT = ("seed", "steps", "seconds", "started_at", "error")
 UNKNOWN_START = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
@@ -56,7 +54,7 @@ class History:
         return made
 
 
-def histories(results: "Results", metrics: Sequence[str]) -> list[History]:
+def histories(results: SweepResults, metrics: Sequence[str]) -> list[History]:
     """The history of every arm, in the file's order.
 
     Args:
@@ -206,7 +204,7 @@ def _start(candidate: Candidate) -> datetime.datetime:
 
 
 def _curves(
-    results: "Results", found: Sequence[Sequence[Candidate]], metric: str
+    results: SweepResults, found: Sequence[Sequence[Candidate]], metric: str
 ) -> Mapping[str, Curve]:
     """Means over seeds by configuration and step, where every seed still there has a number."""
     dataset = results.store.dataset("curves")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 from optuna.importance import (
@@ -15,11 +15,9 @@ from optuna.importance import (
 from optuna.trial import FrozenTrial, TrialState
 
 from raysweep.errors import SpecError, nearest
-from raysweep.formats.status import arrow_text
+from raysweep.formats.aligned import arrow_text
+from raysweep.results.sweep_results import SweepResults
 from raysweep.studies.history import History, histories, quiet
-
-if TYPE_CHECKING:
-    from raysweep.results.results import Results
 
 EVALUATORS: Mapping[str, Callable[[], BaseImportanceEvaluator]] = {
     "ped-anova": PedAnovaImportanceEvaluator,
@@ -29,7 +27,7 @@ EVALUATORS: Mapping[str, Callable[[], BaseImportanceEvaluator]] = {
 
 
 def importance(
-    results: "Results", metric: str | None = None, evaluator: str = "ped-anova"
+    results: SweepResults, metric: str | None = None, evaluator: str = "ped-anova"
 ) -> list[dict[str, Any]]:
     """The settings' importances, a record per arm in the file's order; see `Results.importance`.
 

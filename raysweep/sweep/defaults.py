@@ -14,7 +14,7 @@ from raysweep.sweep import space
 from raysweep.sweep.runs import canonical_json
 from raysweep.sweep.space import Conditional, Domain, Value, plain
 from raysweep.sweep.spec import Arm
-from raysweep.words import counted
+from raysweep.text import counted
 
 MAX_TRIED = 4096  # combinations of old and new values for one configuration
 MAX_NULLS = 8  # settings without a stored value, of which it is found out whether they were null

@@ -116,7 +116,7 @@ def make_pack(
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Member:
+class ArmRun:
     """A run of an arm."""
 
     arm: Arm
@@ -164,17 +164,17 @@ class PackSize:
 
     wanted: int | Literal["auto"]
     workers: int
-    replica_bytes: Callable[[Member], int]
+    replica_bytes: Callable[[ArmRun], int]
     together: bool = False
 
-    def of(self, members: Sequence[Member]) -> int:
+    def of(self, members: Sequence[ArmRun]) -> int:
         """The most runs that a pack of this program holds."""
         if self.wanted != "auto":
             return self.wanted
         by_workers = math.ceil(len(members) / max(1, self.workers))
         return max(1, min(self.room(members), by_workers))
 
-    def room(self, members: Sequence[Member]) -> int:
+    def room(self, members: Sequence[ArmRun]) -> int:
         """The most runs of this program that could ever share a pack."""
         if self.wanted != "auto":
             return self.wanted
@@ -182,8 +182,8 @@ class PackSize:
 
 
 def cut(
-    members: Sequence[Member],
-    missing: Callable[[Member], bool],
+    members: Sequence[ArmRun],
+    missing: Callable[[ArmRun], bool],
     failures: Mapping[str, int],
     size: PackSize,
 ) -> list[Pack]:
@@ -199,7 +199,7 @@ def cut(
         failures: Failed attempts by run id.
         size: How many runs a pack may hold.
     """
-    programs: dict[str, list[Member]] = {}
+    programs: dict[str, list[ArmRun]] = {}
     for member in members:
         programs.setdefault(member.program, []).append(member)
     packs: list[Pack] = []
@@ -217,18 +217,18 @@ def cut(
     return packs
 
 
-def _pack(members: Sequence[Member], failures: Mapping[str, int]) -> Pack:
+def _pack(members: Sequence[ArmRun], failures: Mapping[str, int]) -> Pack:
     first = members[0].run.configuration
     runs = [member.planned(failures.get(member.run.run_id, 0)) for member in members]
     return make_pack(first.task, first.estimator, runs, members[0].arm.code)
 
 
-def _parts(group: Sequence[Member], size: PackSize) -> list[Sequence[Member]]:
+def _parts(group: Sequence[ArmRun], size: PackSize) -> list[Sequence[ArmRun]]:
     """The members of a program in parts as large as packs may be."""
     most = size.of(group)
     if not size.together:
         return _even_parts(sorted(group, key=_by_seed), most)
-    configurations: dict[str, list[Member]] = {}
+    configurations: dict[str, list[ArmRun]] = {}
     for member in sorted(group, key=lambda each: (_settings_key(each), each.run.seed)):
         configuration_id = member.run.configuration.configuration_id
         configurations.setdefault(configuration_id, []).append(member)
@@ -246,17 +246,17 @@ def _even_parts(members: Sequence[T], most: int) -> list[Sequence[T]]:
     return [members[a:b] for a, b in itertools.pairwise(edges)]
 
 
-def _by_seed(member: Member) -> tuple[int, str]:
+def _by_seed(member: ArmRun) -> tuple[int, str]:
     """Seeds first: a sweep extended by seeds then leaves the packs of the old ones whole."""
     return member.run.seed, _settings_key(member)
 
 
-def _by_optimizer(member: Member) -> tuple[str, str, int]:
+def _by_optimizer(member: ArmRun) -> tuple[str, str, int]:
     """Equal optimizer settings side by side: one kernel call serves them all."""
     settings = member.run.configuration.settings
     training = {key: value for key, value in settings.items() if key.startswith("training.")}
     return canonical_json(training), _settings_key(member), member.run.seed
 
 
-def _settings_key(member: Member) -> str:
+def _settings_key(member: ArmRun) -> str:
     return canonical_json(dict(member.run.configuration.settings))

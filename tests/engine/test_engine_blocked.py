@@ -3,8 +3,9 @@
 import pytest
 
 from raysweep.cli.main import main
+from raysweep.cli.plan_text import plan_text
 from raysweep.driver import session
-from raysweep.formats.status import plan_text, status_text
+from raysweep.formats.status import status_text
 
 FRESH = {"seeds": {"search": 2, "report": 3}}
 REASON = (

@@ -5,11 +5,12 @@ import pytest
 from engine_helpers import by_run, files_of, statuses
 
 from raysweep.cli.main import main
+from raysweep.cli.plan_text import plan_text
 from raysweep.driver import again, session
 from raysweep.engine import inline as inline_engine
 from raysweep.errors import SpecError
-from raysweep.formats.status import plan_text, status_text
-from raysweep.store import checkpoints, removal
+from raysweep.formats.status import status_text
+from raysweep.store import again_file, checkpoints
 
 CODE = (
     "the code of task toy changed since 6 runs; raysweep run FILE --again \"task_name = 'toy' and "
@@ -240,7 +241,7 @@ def test_a_removal_that_is_killed_anywhere_is_ended_by_the_next_driver(
         for name in ("write_table", "remove"):
             patch.setattr(files, name, killed(getattr(files, name)))
         try:
-            removal.remove_runs(whole.store, met)
+            whole.store.remove_runs(met)
         except KeyboardInterrupt:
             rows = [row["run_id"] for row in whole.runs().to_pylist()]
             assert len(rows) == len(set(rows))
@@ -265,6 +266,6 @@ def test_a_removed_configuration_is_forgotten_by_the_search(inline, toy):
     spec = toy(training={"lr": {"low": 0.1, "high": 0.3}}, search=search)
     results = inline(spec)
     inline(spec, again="true")
-    assert len(again.began_again(results.store.files)) == 3
+    assert len(again_file.read(results.store.files)) == 3
     again.remove_for_good(results.store, list(ids(results)))
-    assert again.began_again(results.store.files) == []
+    assert again_file.read(results.store.files) == {}

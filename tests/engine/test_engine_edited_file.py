@@ -5,8 +5,8 @@ import contextlib
 import pytest
 
 from raysweep.cli.main import main
+from raysweep.cli.plan_text import plan_text
 from raysweep.driver import session
-from raysweep.formats.status import plan_text
 
 TWO = {"ST": {"estimator": "straight_through"}, "RM": {"estimator": "reinmax"}}
 

@@ -10,12 +10,12 @@ import pytest
 from figure_helpers import ESTIMATORS, TASKS, curve, loss, only_begun, spec_of, store_of
 from report_page import data, read, rows
 
+from raysweep.api import Results
 from raysweep.cli.main import main
 from raysweep.errors import SpecError
 from raysweep.figures.curves import CurvesRequest, prepare
 from raysweep.figures.plotly_backend import common
 from raysweep.formats.parts import texts
-from raysweep.results.results import Results
 
 AWKWARD = "</script><b>x</b> & \"q\" 'a' %{x} é数"
 METRICS = ("train_loss", "distance")

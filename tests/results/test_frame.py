@@ -13,8 +13,8 @@ from figure_helpers import spec_of, store_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from raysweep.api import Results
 from raysweep.errors import StoreError
-from raysweep.results.results import Results
 from raysweep.store import schema
 from raysweep.store.constants import MOST_FILES, constants
 from raysweep.store.sweep_store import SweepStore

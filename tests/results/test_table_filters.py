@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 from figure_helpers import loss, only_begun, spec_of, store_of
 
+from raysweep.api import Results
 from raysweep.cli.main import main
 from raysweep.errors import SpecError
-from raysweep.results.results import Results
 
 
 def shown(table):

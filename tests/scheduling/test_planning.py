@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raysweep.sweep.packs import MAX_REPLICAS, Member, PackSize, cut
+from raysweep.sweep.packs import MAX_REPLICAS, ArmRun, PackSize, cut
 from raysweep.sweep.runs import Run
 from raysweep.sweepfile.reader import read_spec
 
@@ -29,7 +29,7 @@ def members_of(temperatures=2, lrs=2, seeds=3, sizes=1):
     )
     (arm,) = spec.arms
     return [
-        Member(arm, Run(arm.configuration(cell), seed))
+        ArmRun(arm, Run(arm.configuration(cell), seed))
         for cell in arm.cells()
         for seed in spec.seeds
     ]

@@ -5,6 +5,7 @@ import statistics
 import pytest
 
 import raysweep
+from raysweep.driver.prior import prior_results
 from raysweep.errors import SpecError
 from raysweep.scheduling.scheduler import Schedule
 from raysweep.store.sweep_store import SweepStore
@@ -34,7 +35,8 @@ def old(tmp_path):
 
 def schedule(tmp_path, **keys):
     search = {"from": "old", **keys.pop("search", {})}
-    return Schedule(read_spec(bowl(search=search, **keys)), SweepStore(str(tmp_path), "new"))
+    spec, store = read_spec(bowl(search=search, **keys)), SweepStore(str(tmp_path), "new")
+    return Schedule(spec, store, prior=prior_results(spec, store))
 
 
 def told(schedule):

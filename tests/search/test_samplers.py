@@ -7,10 +7,10 @@ import itertools
 import pytest
 from search_helpers import SQUARE, TWO, bowl, regret
 
-from raysweep.scheduling.state import FAILED, Outcome
 from raysweep.search.samplers import _CLASSES, BRED, make_sampler
 from raysweep.search.study import ArmStudy
 from raysweep.sweep.options import SAMPLERS, Search
+from raysweep.sweep.outcomes import FAILED, TrialResult
 from raysweep.sweepfile.reader import read_spec
 
 SEARCHED = [name for name in SAMPLERS if name != "grid"]
@@ -41,7 +41,7 @@ def study_of(spec):
 def values(study, assignment):
     settings = {"task.x": 0.0, "task.y": 0.0, **assignment}
     found = (regret(settings), settings["task.y"])
-    return Outcome(found[: len(study.study.directions)])
+    return TrialResult(found[: len(study.study.directions)])
 
 
 def drain(study, most=10**6, told=None):
@@ -162,7 +162,7 @@ def test_startup_trials_are_what_random_would_propose_whatever_is_told():
         one, other = first.propose(), second.propose()
         assert one.assignment == other.assignment
         first.tell(one, values(first, one.assignment))
-        second.tell(other, Outcome((-values(second, other.assignment).values[0],)))
+        second.tell(other, TrialResult((-values(second, other.assignment).values[0],)))
     assert first.propose().assignment != second.propose().assignment
 
 

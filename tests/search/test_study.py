@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from raysweep.scheduling.state import FAILED, Outcome
 from raysweep.search.pruners import Rungs
 from raysweep.search.study import ArmStudy
 from raysweep.sweep.options import EarlyStopping
+from raysweep.sweep.outcomes import FAILED, TrialResult
 from raysweep.sweepfile.reader import read_spec
 
 
@@ -34,7 +34,7 @@ def drain(found, value=None):
     taken = []
     while (proposal := found.propose()) is not None:
         taken.append(proposal.assignment)
-        found.tell(proposal, Outcome((value(proposal.assignment) if value else 0.0,)))
+        found.tell(proposal, TrialResult((value(proposal.assignment) if value else 0.0,)))
     return taken
 
 
@@ -91,17 +91,17 @@ def test_a_rebuilt_study_goes_on_as_the_first_would():
     for _ in range(12):
         proposal = first.propose()
         value = abs(proposal.assignment["training.lr"] - 0.5)
-        first.tell(proposal, Outcome((value,)))
+        first.tell(proposal, TrialResult((value,)))
         told.append((proposal.assignment, value))
     second = study(RANGE, "tpe", 14)
     for assignment, value in told:
-        second.add(assignment, Outcome((value,)))
+        second.add(assignment, TrialResult((value,)))
     assert second.propose().assignment == first.propose().assignment
 
 
 def test_a_list_of_choices_may_grow_between_sessions():
     found = study([0.1, 0.2, 0.3], "tpe", 6)
-    found.add({"training.lr": 0.1, "training.optimizer": "adam"}, Outcome((1.0,)))
+    found.add({"training.lr": 0.1, "training.optimizer": "adam"}, TrialResult((1.0,)))
     assert len(drain(found)) == 5
 
 
@@ -116,7 +116,7 @@ def test_failed_configurations_count_and_are_told_as_failed():
 def test_an_adopted_configuration_is_told_its_own_value():
     found = study(RANGE, "tpe", 2)
     proposal = found.adopt({"training.lr": 0.125, "training.optimizer": "sgd"})
-    found.tell(proposal, Outcome((7.0,)))
+    found.tell(proposal, TrialResult((7.0,)))
     (trial,) = found.study.trials
     assert (trial.params["training.lr"], trial.value) == (0.125, 7.0)
 

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from store_helpers import SPEC, aged, fill, ids, row
 
+from raysweep.api import Results
 from raysweep.cli.main import main
 from raysweep.errors import StoreError
-from raysweep.results.results import Results
 from raysweep.store import compaction, schema
 from raysweep.store.files import Files
 from raysweep.store.lease import Lease

@@ -27,7 +27,7 @@ def test_a_merge_that_was_cut_off_brings_no_removed_run_back(store, changes):
     gone, other, *left = ids(store)
     cut_removal(store, [gone])
     cut_merge(store, changes)
-    removal.remove_runs(store, [other])
+    store.remove_runs([other])
     compaction.end(store.files)
     assert ids(store) == left
 
@@ -50,6 +50,6 @@ def test_decisions_of_configurations_in_flight_alone_go_with_their_pack(store):
     Checkpoints(store.files, pack.pack_id).write(manifest, None)
     judged = [Decision(own, 5, 1.0, False, False) for own in ids_in_flight.values()]
     Decisions(store.files).write(judged, "train_loss")
-    removal.remove_runs(store, [], [pack.pack_id])
+    store.remove_runs([], [pack.pack_id])
     (name,) = store.files.names("decisions")
     assert store.files.read_table(name)["configuration_id"].to_pylist() == [ended]

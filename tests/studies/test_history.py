@@ -7,7 +7,7 @@ import pytest
 from figure_helpers import row, spec_of
 from optuna.distributions import CategoricalDistribution
 
-from raysweep.results.results import Results
+from raysweep.api import Results
 from raysweep.store import schema
 from raysweep.store.sweep_store import SweepStore
 from raysweep.studies.history import History, histories, quiet

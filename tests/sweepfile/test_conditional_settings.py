@@ -8,8 +8,8 @@ import pytest
 import raysweep
 from raysweep.errors import SpecError
 from raysweep.figures import heatmaps
-from raysweep.scheduling.state import Outcome
 from raysweep.search.study import ArmStudy
+from raysweep.sweep.outcomes import TrialResult
 from raysweep.sweep.runs import Run
 from raysweep.sweep.space import Choice, Conditional, Fixed, Range
 from raysweep.sweep.spec import Spec, smoke_spec
@@ -317,7 +317,7 @@ def proposals(training, sampler):
     found, taken = ArmStudy(spec.arms[0], spec.search, spec.select), []
     while (proposal := found.propose()) is not None:
         taken.append(proposal.assignment)
-        found.tell(proposal, Outcome((proposal.assignment.get(MOMENTUM, 1.0),)))
+        found.tell(proposal, TrialResult((proposal.assignment.get(MOMENTUM, 1.0),)))
     return taken
 
 
@@ -338,9 +338,9 @@ def test_configurations_of_earlier_sessions_are_taken_over():
     spec = spec_of(SEARCHED, search=RANDOM)
     found = ArmStudy(spec.arms[0], spec.search, spec.select)
     old = {"training.lr": 0.1, OPTIMIZER: "adam"}
-    found.add(old, Outcome((1.0,)))
+    found.add(old, TrialResult((1.0,)))
     adopted = found.adopt({"training.lr": 0.2, OPTIMIZER: "sgd", MOMENTUM: 0.75})
-    found.tell(adopted, Outcome((2.0,)))
+    found.tell(adopted, TrialResult((2.0,)))
     assert [set(trial.params) for trial in found.study.trials] == [
         set(old),
         {*old, MOMENTUM},

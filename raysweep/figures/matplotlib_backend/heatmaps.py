@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from raysweep.figures.heatmaps import ABSENT, HeatmapFigure, HeatmapPanel
+from raysweep.figures.heatmaps import HeatmapFigure, HeatmapPanel
 from raysweep.figures.matplotlib_backend import panels
 from raysweep.figures.matplotlib_backend.cells import (
     GAP,
@@ -14,6 +14,7 @@ from raysweep.figures.matplotlib_backend.cells import (
     label_columns,
 )
 from raysweep.figures.sizes import Size, plain
+from raysweep.results.bins import ABSENT
 
 TASK_WIDTH = 2.2  # inches that a task's label may take beside a heatmap, on a screen
 

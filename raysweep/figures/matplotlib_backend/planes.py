@@ -8,7 +8,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from raysweep.figures.heatmaps import ABSENT, HeatmapFigure
+from raysweep.figures.heatmaps import HeatmapFigure
 from raysweep.figures.matplotlib_backend import panels
 from raysweep.figures.matplotlib_backend.cells import (
     GAP,
@@ -20,6 +20,7 @@ from raysweep.figures.matplotlib_backend.cells import (
 from raysweep.figures.matplotlib_backend.heatmaps import draw_heatmap
 from raysweep.figures.planes import Plane, PlanesFigure
 from raysweep.figures.sizes import Size, plain
+from raysweep.results.bins import ABSENT
 
 EMPTY = ListedColormap(["#f0f0f0"])  # where no configuration ended well
 LOWEST = 0.17  # inches that a cell is high on paper

@@ -24,10 +24,10 @@ from raysweep.figures.plotly_backend.common import (
     symbol,
     thinned,
 )
+from raysweep.figures.plotly_backend.parts import Control, Figure, Plot, choices
 from raysweep.figures.scope import Numbers, curve_metrics
-from raysweep.report.parts import Control, Figure, Plot, choices
-from raysweep.report.snapshot import Snapshot
 from raysweep.results.selection import Selection
+from raysweep.results.snapshot import Snapshot
 
 Places = Sequence[Sequence[NDArray[Any]]]
 

@@ -10,10 +10,10 @@ from raysweep.figures import heatmaps, planes
 from raysweep.figures.heatmaps import HeatmapFigure, HeatmapPanel, HeatmapRequest
 from raysweep.figures.planes import Plane
 from raysweep.figures.plotly_backend.common import axis, label, numbers, reason, short
+from raysweep.figures.plotly_backend.parts import Figure, Plot, choices
 from raysweep.figures.scope import Numbers
 from raysweep.figures.style import axis_label, colour, sentence
-from raysweep.report.parts import Figure, Plot, choices
-from raysweep.report.snapshot import Snapshot
+from raysweep.results.snapshot import Snapshot
 
 MOST_SETTINGS = 8  # with a heatmap of their own
 MOST_PLANES = 300  # drawings over two settings

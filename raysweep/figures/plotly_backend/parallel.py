@@ -9,10 +9,10 @@ from raysweep.figures import parallel
 from raysweep.figures.axes import Axis
 from raysweep.figures.parallel import ParallelFigure, ParallelPanel, ParallelRequest
 from raysweep.figures.plotly_backend.common import label, numbers, reason
+from raysweep.figures.plotly_backend.parts import Figure, Plot, choices
 from raysweep.figures.scope import Numbers
 from raysweep.figures.style import axis_label, sentence
-from raysweep.report.parts import Figure, Plot, choices
-from raysweep.report.snapshot import Snapshot
+from raysweep.results.snapshot import Snapshot
 
 MOST_LINES = 20_000  # of all arms together
 FEWEST_LINES = 50  # of an arm

@@ -15,9 +15,9 @@ from raysweep.figures.plotly_backend.common import (
     reason,
     thinned,
 )
+from raysweep.figures.plotly_backend.parts import Figure, Plot
 from raysweep.figures.search_progress import Progress, SearchFigure, SearchPanel, SearchRequest
-from raysweep.report.parts import Figure, Plot
-from raysweep.report.snapshot import Snapshot
+from raysweep.results.snapshot import Snapshot
 
 
 def search_figure(results: Snapshot, select: str) -> Figure:

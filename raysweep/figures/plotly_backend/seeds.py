@@ -9,9 +9,9 @@ import numpy as np
 from raysweep.errors import SpecError
 from raysweep.figures import seeds, style
 from raysweep.figures.plotly_backend.common import axis, empty, label, numbers, short
+from raysweep.figures.plotly_backend.parts import Figure, Plot, choices
 from raysweep.figures.seeds import SeedsFigure, SeedsPanel, SeedsRequest, SeedsRow
-from raysweep.report.parts import Figure, Plot, choices
-from raysweep.report.snapshot import Snapshot
+from raysweep.results.snapshot import Snapshot
 
 DOTS = 60_000  # of all rows together: some 2 MB
 FEWEST_DOTS = 20  # of a row

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from raysweep.scheduling.arm_search import ArmSearch
 from raysweep.scheduling.scheduler import Schedule
-from raysweep.store.pauses import Pauses, duration
-from raysweep.text import one_line
+from raysweep.store.pauses import Pauses
+from raysweep.text import duration, one_line
 
 LINE_S = 10.0
 MAX_ARMS = 24

@@ -1,31 +1,14 @@
-"""Planned runs that can never run: fresh seeds of arms without a configuration to select."""
+"""Planned runs that can never run, and why."""
 
 import collections
-from typing import Protocol
 
 from raysweep.results.unreported import ENDS, reason
 from raysweep.scheduling.arm_search import ArmSearch
-from raysweep.scheduling.budget import Allowance
-from raysweep.sweep.spec import Spec
+from raysweep.scheduling.budget import is_blocked
+from raysweep.scheduling.scheduler import Schedule
 
 
-def is_blocked(spec: Spec, search: ArmSearch, allowance: Allowance) -> bool:
-    """Whether an arm's search is over and left nothing that could run on its fresh seeds."""
-    if not spec.report_seeds or search.reported or search.open:
-        return False
-    over = search.exhausted or not allowance.allows(search)
-    return over and search.selected() is None
-
-
-class Searches(Protocol):
-    """The searches of a sweep: a `Schedule`."""
-
-    spec: Spec
-    arms: list[ArmSearch]
-    allowance: Allowance
-
-
-def reasons(schedule: Searches) -> list[str]:
+def reasons(schedule: Schedule) -> list[str]:
     """A line for each arm whose fresh seeds can never run."""
     spec = schedule.spec
     return [

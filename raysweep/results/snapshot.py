@@ -4,10 +4,10 @@ import functools
 from collections.abc import Sequence
 
 from raysweep.results.frame import EndedRuns
-from raysweep.results.results import Results
+from raysweep.results.sweep_results import SweepResults
 
 
-class Snapshot(Results):
+class Snapshot(SweepResults):
     """Results whose ended runs are read once, with every metric.
 
     A report asks for the same runs a dozen times. Read each time, a store of a million runs
@@ -17,13 +17,13 @@ class Snapshot(Results):
         results: Of the sweep.
     """
 
-    def __init__(self, results: Results) -> None:
+    def __init__(self, results: SweepResults) -> None:
         self.store, self.sweep, self.spec = results.store, results.sweep, results.spec
 
     @functools.cached_property
     def runs_read(self) -> EndedRuns:
         """Every ended run, with all metrics and the time at which it began."""
-        return Results.ended(self, *sorted(self.spec.metrics), about=("started_at",))
+        return SweepResults.ended(self, *sorted(self.spec.metrics), about=("started_at",))
 
     def ended(
         self, *metrics: str, about: Sequence[str] = (), where: str | None = None

@@ -1,4 +1,4 @@
-"""The results of one sweep: Arrow tables, SQL, and the table. Needs neither torch nor Ray."""
+"""The results of one sweep as Arrow tables, SQL and the table."""
 
 import dataclasses
 import importlib.util
@@ -27,16 +27,15 @@ from raysweep.sweep.spec import Spec
 if TYPE_CHECKING:
     import pandas
     import polars
-    from matplotlib.figure import Figure
-
-    from raysweep.studies.export import Export
 
 TABLES = ("runs", "curves", "attempts", "decisions")
 WITHOUT_SPEC = {"attempts": schema.ATTEMPTS, "decisions": DECISIONS}  # the same in every sweep
 
 
-class Results:
-    """A sweep in a store.
+class SweepResults:
+    """What is stored of a sweep: rows, and the tables and statistics made of them.
+
+    `raysweep.Results` adds figures, reports and files. Needs neither torch nor Ray.
 
     Args:
         store: The store's path or URI.
@@ -73,18 +72,7 @@ class Results:
         where: str | None = None,
         **style: Any,
     ) -> ResultTable:
-        """The result table.
-
-        Args:
-            select: The metric whose mean over seeds selects a cell's configuration; the sweep
-                file's if None.
-            report: The metric shown; the one that selects if None.
-            rows: Labels of the estimators to show; all if there are none.
-            columns: Labels of the tasks to show; likewise.
-            where: A condition in SQL over the columns of `runs`; what does not meet it is left
-                out, seeds that are all left out too are no longer waited for.
-            style: `spread` (`std`, `sem` or `ci`), `test` (`welch` or `mann-whitney`) and `level`
-                (of significance, 0.05).
+        """The result table; the arguments are those of `raysweep.Results.table`.
 
         Raises:
             SpecError: If the sweep has no such metric or label, or no run meets the condition.
@@ -194,79 +182,6 @@ class Results:
             each for one, found in arms for each in sensitivities(one, found, select, mode, report)
         ]
 
-    def plot(self, kind: str = "curves", **options: Any) -> "Figure":
-        """A figure, to be saved with its `savefig`.
-
-        Args:
-            kind: `curves`, `time`, `heatmap`, `parallel`, `search`, `seeds` or `paths`.
-            options: As `raysweep plot` takes them: `select`, `tasks` and `estimators` (labels)
-                and `size` (`screen`, `column` or `page`) for every kind; `metric` for all but
-                search and paths, several names for curves and time; `log` for curves, time and
-                search; `band` (`sem`, `std` or `ci`) for curves and time; `over` (a setting or
-                two) for a heatmap; `x` and `y` (metrics, pair by pair) for paths.
-
-        Raises:
-            SpecError: If an option names what the sweep lacks, or there is nothing to draw yet.
-        """
-        from raysweep.figures.kinds import figure
-
-        return figure(self, kind, options)
-
-    def report(self, path: str | Path | None = None, *, select: str | None = None) -> Path:
-        """Writes tables, figures, statistics and provenance into one HTML file without a network.
-
-        Args:
-            path: The file, which ends in `.html`; None for `<sweep>.html` in the working directory.
-            select: The metric whose mean over seeds selects a configuration; the sweep file's if
-                None.
-
-        Returns:
-            The file.
-
-        Raises:
-            SpecError: If the sweep has no such metric, or the file cannot be written.
-        """
-        from raysweep.report.write import save
-
-        return save(self, path, select)
-
-    def importance(
-        self, metric: str | None = None, evaluator: str = "ped-anova"
-    ) -> list[dict[str, Any]]:
-        """How much each searched setting matters, by one of Optuna's evaluators.
-
-        Args:
-            metric: What settings may matter to, as its mean over seeds; the first that the sweep
-                selects by if None.
-            evaluator: `ped-anova`, `fanova` or `mdi`.
-
-        Returns:
-            A record per arm, in the file's order: `task`, `estimator`, `metric`, `evaluator`,
-            `configurations` (how many finished), `importances` (a share of 1 for each setting,
-            the largest first), `left_out` (settings without one, and why), and `reason`: why
-            there are none, or None.
-
-        Raises:
-            SpecError: If the sweep has no such metric, or there is no such evaluator.
-        """
-        from raysweep.studies.importance import importance
-
-        return importance(self, metric, evaluator)
-
-    def export_optuna(self, path: str | Path, metric: str | None = None) -> "Export":
-        """Writes the sweep's studies, one per arm, into a new file that Optuna opens.
-
-        Args:
-            path: A journal if it ends in `.log` or `.jsonl`, SQLite otherwise.
-            metric: The objective; what the sweep selects by if None.
-
-        Raises:
-            SpecError: If the sweep has no such metric, or the file cannot be written or is there.
-        """
-        from raysweep.studies.export import export
-
-        return export(self, path, metric)
-
     def to_pandas(self, table: str = "runs") -> "pandas.DataFrame":
         """A table of the store as a pandas frame.
 
@@ -277,7 +192,7 @@ class Results:
             SpecError: If there is no such table, or pandas is not installed.
         """
         _need("pandas")
-        return self.store.read(self._table(table)).to_pandas()
+        return self.store.read(self.dataset(table)).to_pandas()
 
     def to_polars(self, table: str = "runs") -> "polars.DataFrame":
         """A table of the store as a Polars frame; the arguments are those of `to_pandas`.
@@ -288,23 +203,9 @@ class Results:
         _need("polars")
         import polars
 
-        return polars.DataFrame(polars.from_arrow(self.store.read(self._table(table))))
+        return polars.DataFrame(polars.from_arrow(self.store.read(self.dataset(table))))
 
-    def export_csv(self, path: str | Path, table: str = "runs") -> int:
-        """Writes a table of the store into a new CSV file; how many rows.
-
-        Args:
-            path: Where to; the file may not be there yet.
-            table: `runs`, `curves`, `attempts` or `decisions`.
-
-        Raises:
-            SpecError: If there is no such table, or the file cannot be written or is there.
-        """
-        from raysweep.formats.csv_file import write_csv
-
-        return write_csv(self._table(table), Path(path))
-
-    def _table(self, name: str) -> pads.Dataset:
+    def dataset(self, name: str) -> pads.Dataset:
         """The files of a table, listed now.
 
         Raises:
@@ -343,7 +244,7 @@ class Results:
         """
         from raysweep.results.sql import ask
 
-        tables = {name: self._table(name) for name in TABLES}
+        tables = {name: self.dataset(name) for name in TABLES}
         with self.store.reading(*tables.values()):
             return ask(query, tables)
 
@@ -372,12 +273,3 @@ def _need(module: str) -> None:
     """Refuses what an optional package is needed for."""
     if importlib.util.find_spec(module) is None:
         raise SpecError(f"expected {module} to be installed; `pip install {module}` does it")
-
-
-def open_results(store: str | Path, sweep: str) -> Results:
-    """The results of a sweep in a store.
-
-    Raises:
-        SpecError: If the store has no such sweep.
-    """
-    return Results(store, sweep)
