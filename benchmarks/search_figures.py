@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.searches import Found
-from raysweep.figures.style import colour, finish, our_style
+from raysweep.figures.style import colour, figure_style, finish
 
 LINES = {
     "random": "#777777",
@@ -26,7 +26,7 @@ def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 
     @functools.wraps(draw)
     def styled(*given: object) -> Figure:
-        with our_style():
+        with figure_style():
             figure = draw(*given)
             figure.canvas.draw()
             return figure

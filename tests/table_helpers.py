@@ -2,8 +2,9 @@
 
 import statistics
 
+from raysweep.api import Table
 from raysweep.results.selection import Cell
-from raysweep.results.table import Column, ResultTable
+from raysweep.results.table import Column
 
 
 def cell(estimator, task, values, status="selected", **more):
@@ -35,7 +36,7 @@ def table_of(*cells, **more):
     }
     tasks = tuple(dict.fromkeys(each.task for each in cells))
     estimators = tuple(dict.fromkeys(each.estimator for each in cells))
-    return ResultTable(tasks=tasks, estimators=estimators, cells=cells, **about)
+    return Table(tasks=tasks, estimators=estimators, cells=cells, **about)
 
 
 def judged(table, label, kind="task"):

@@ -18,44 +18,14 @@ ONLY = {
     "optuna": "search studies",
     "torch": "engine store.checkpoints estimators tasks doctor.environment",
     "torchvision": "tasks.data",
-    "matplotlib": "figures report.write results.results",
+    "matplotlib": "figures report.write api",
     "duckdb": "results.sql",
-    "pandas": "results api",
-    "polars": "results api",
+    "pandas": "results.sweep_results",
+    "polars": "results.sweep_results",
     "jinja2": "report",
     "click": "cli",
-    "rich": "cli formats",
+    "rich": "cli formats progress",
     "ruamel": "sweepfile.document",
-}
-# Imports against the order of the table: each is to be cut.
-DEBTS: set[tuple[str, str]] = {
-    ("driver.session", "cli.progress"),
-    ("figures.plotly_backend.curves", "report.parts"),
-    ("figures.plotly_backend.curves", "report.snapshot"),
-    ("figures.plotly_backend.heatmaps", "report.parts"),
-    ("figures.plotly_backend.heatmaps", "report.snapshot"),
-    ("figures.plotly_backend.parallel", "report.parts"),
-    ("figures.plotly_backend.parallel", "report.snapshot"),
-    ("figures.plotly_backend.search", "report.parts"),
-    ("figures.plotly_backend.search", "report.snapshot"),
-    ("figures.plotly_backend.seeds", "report.parts"),
-    ("figures.plotly_backend.seeds", "report.snapshot"),
-    ("results.results", "figures.kinds"),
-    ("results.results", "formats.csv_file"),
-    ("results.results", "report.write"),
-    ("results.results", "studies.export"),
-    ("results.results", "studies.importance"),
-    ("results.sensitivity", "figures.heatmaps"),
-    ("results.table", "formats"),
-    ("scheduling.blocked", "results.unreported"),
-    ("scheduling.scheduler", "driver.again"),
-    ("scheduling.warm_start", "results.edits"),
-    ("search.study", "scheduling.state"),
-    ("store.repair", "scheduling.state"),
-    ("store.standing_rows", "scheduling.state"),
-    ("store.damage", "store.files"),
-    ("store.parquet", "store.files"),
-    ("store.removal", "store.sweep_store"),
 }
 
 
@@ -112,10 +82,10 @@ ROWS = {name: (imports, importers) for name, imports, importers in table()}
 
 
 def edges():
-    """Imports of one package by another, debts left out."""
+    """Imports of one package by another."""
     for module, found in IMPORTS.items():
         for other in found:
-            if package(module) != package(other) and (module, other) not in DEBTS:
+            if package(module) != package(other):
                 yield package(module), package(other)
 
 
@@ -136,15 +106,7 @@ def test_the_page_lists_a_package_after_all_that_it_imports():
 
 
 def test_no_module_imports_itself_through_others():
-    graph = {
-        module: {other for other in found if (module, other) not in DEBTS}
-        for module, found in IMPORTS.items()
-    }
-    graphlib.TopologicalSorter(graph).prepare()  # raises where there is a circle
-
-
-def test_every_debt_is_one():
-    assert all(other in IMPORTS[module] for module, other in DEBTS)
+    graphlib.TopologicalSorter(IMPORTS).prepare()  # raises where there is a circle
 
 
 @pytest.mark.parametrize("module", sorted(MODULES))

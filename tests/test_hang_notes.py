@@ -7,7 +7,7 @@ import pytest
 from raysweep_testing import Toy
 from rich.console import Console
 
-from raysweep import progress
+from raysweep import api, progress
 from raysweep.driver import session
 from raysweep.formats.status import status_text
 from raysweep.progress import Progress, View
@@ -159,7 +159,7 @@ def test_a_worker_writes_when_its_pack_made_the_last_step(store, tmp_path, monke
     monkeypatch.setattr(Checkpoints, "write_progress", write)
     task = {"task": "toy", "delay_s": 0.2, "steps": 8, "report_every": 8}
     spec = {**SPEC, "tasks": {"walk": task}, "seeds": 1}
-    session.run(spec, store=tmp_path, inline=True)
+    api.run(spec, store=tmp_path, inline=True)
     assert written[0][1] is None
     assert 0.19 < written[-1][1] < 2
     assert 0 <= written[-1][0] < 2
@@ -175,5 +175,5 @@ def test_a_worker_writes_that_a_pack_begins_before_its_task_starts(tmp_path, mon
     written = []
     monkeypatch.setattr(Toy, "start", start)
     monkeypatch.setattr(Checkpoints, "write_progress", lambda *given: written.append(given))
-    session.run(SPEC, store=tmp_path, inline=True)
+    api.run(SPEC, store=tmp_path, inline=True)
     assert written

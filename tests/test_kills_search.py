@@ -12,7 +12,7 @@ import pytest
 import raysweep
 from raysweep.scheduling.scheduler import Schedule
 from raysweep.search.judge import Judge
-from raysweep.store.decisions import sittings
+from raysweep.store.decisions import batches
 from raysweep.sweepfile.reader import read_spec
 
 CONFIGURATIONS, SEEDS = 20, 3
@@ -150,7 +150,7 @@ def test_the_values_decided_by_are_the_means_of_the_curves(killed):
 @pytest.mark.slow
 def test_the_decisions_replayed_from_the_store_are_those_that_were_taken(killed):
     results, _ = killed
-    taken = sittings(results.store.dataset("decisions").to_table())
+    taken = batches(results.store.dataset("decisions").to_table())
     replayed = []
     judge = Judge(results.spec.early_stopping, lambda found: replayed.append(list(found)))
     members = {}

@@ -121,19 +121,19 @@ troubles = st.sampled_from(
 )
 endings = st.sampled_from(["stop", "kill", "kill", "whole"])
 moments = st.integers(0, 12) | st.integers(0, 150)
-sittings = st.lists(st.tuples(st.booleans(), endings, moments, troubles), min_size=1, max_size=4)
+sessions = st.lists(st.tuples(st.booleans(), endings, moments, troubles), min_size=1, max_size=4)
 
 
 @pytest.mark.slow
 @examples(6)
-@given(sweeps(), sweeps(), sittings)
+@given(sweeps(), sweeps(), sessions)
 @example(
     Sweep(seeds=(0, 1)), Sweep(seeds=(3,)), [(True, "stop", 4, None), (False, "kill", 4, None)]
 )
-def test_any_edits_between_sittings_end_in_the_rows_of_an_undisturbed_sweep(one, other, sittings):
+def test_any_edits_between_sessions_end_in_the_rows_of_an_undisturbed_sweep(one, other, sessions):
     """The file is edited between two contents, there and back."""
     with place() as here:
-        for first, *session in sittings:
+        for first, *session in sessions:
             here.sit(one if first else other, *session)
         found, wanted = here.sit(one), here.undisturbed(one)
         run_ids = ids(wanted.runs().to_pylist())

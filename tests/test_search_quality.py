@@ -14,7 +14,7 @@ import torch
 from benchmarks.searches import RANGES, Case, measure
 from raysweep.scheduling.arm_search import ArmSearch
 from raysweep.scheduling.state import RunRegistry
-from raysweep.search.sampler_state import Kept
+from raysweep.search.sampler_state import SamplerState
 from raysweep.search.study import ArmStudy
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.outcomes import RunResult, TrialResult
@@ -106,7 +106,7 @@ def test_fresh_seeds_are_unbiased_where_those_of_the_search_are_not():
 def lost_race(tmp_path, sampler):
     """A search with a good configuration and one that lost after two seeds of four."""
     spec = read_spec(Case("", sampler, 4, {"pruner": "racing"}, configurations=2).file(0))
-    runs, kept = RunRegistry(), Kept(SweepStore(str(tmp_path), "valley").files)
+    runs, kept = RunRegistry(), SamplerState(SweepStore(str(tmp_path), "valley").files)
     search = ArmSearch(spec.arms[0], spec, runs, kept)
     for value in (0.0, 1.0):
         search.open_next()

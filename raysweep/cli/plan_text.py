@@ -78,7 +78,7 @@ def _plan_notes(schedule: Any) -> str:
             ]
             lines.append(f"budget of {whose}: {' and '.join(limits)}")
     waiting = sum(
-        not state.reported and not is_blocked(spec, state, schedule.allowance)
+        not state.reported and not is_blocked(spec, state, schedule.budget_tracker)
         for state in schedule.arms
     )
     if spec.report_seeds and waiting:

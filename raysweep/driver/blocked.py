@@ -14,7 +14,7 @@ def reasons(schedule: Schedule) -> list[str]:
     return [
         reason(search.arm.name, len(search.closed), _ends(search), len(spec.report_seeds))
         for search in schedule.arms
-        if is_blocked(spec, search, schedule.allowance)
+        if is_blocked(spec, search, schedule.budget_tracker)
     ]
 
 

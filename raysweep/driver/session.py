@@ -134,19 +134,23 @@ def drive(  # noqa: PLR0913 - the options of the command
             _take_up(schedule, lease, progress)
             schedule.arrange(pack_size(spec, workers))
             schedule.drop_ended_checkpoints()
-            job = _job(schedule, lease, data)
-            watch = progress.watching(schedule) if progress else _nobody()
             flag.train()
-            with watch as tell:
+            with progress.watching(schedule) if progress else _no_progress() as tell:
+                job = _job(schedule, lease, data)
                 train(schedule, job, lambda: bool(flag) or lease.lost.is_set(), tell)
-                if isinstance(schedule.fatal, StoreError):
-                    raise schedule.fatal  # the first error: saving would only raise the next
-                schedule.save()
-                if schedule.fatal is not None:
-                    raise schedule.fatal
-                if lease.lost.is_set():
-                    raise lease.error()
+                _end(schedule, lease)
     return _session(schedule, flag)
+
+
+def _end(schedule: Schedule, lease: Lease) -> None:
+    """Writes what only the session knows, and raises what ended it early."""
+    if isinstance(schedule.fatal, StoreError):
+        raise schedule.fatal  # the first error: saving would only raise the next
+    schedule.save()
+    if schedule.fatal is not None:
+        raise schedule.fatal
+    if lease.lost.is_set():
+        raise lease.error()
 
 
 def _take_up(schedule: Schedule, lease: Lease, progress: Progress | None) -> None:
@@ -234,7 +238,7 @@ def _on_ray(
 
 
 @contextlib.contextmanager
-def _nobody() -> Iterator[Callable[[Mapping[str, Any]], None]]:
+def _no_progress() -> Iterator[Callable[[Mapping[str, Any]], None]]:
     yield lambda progress: None
 
 

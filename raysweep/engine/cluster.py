@@ -72,7 +72,7 @@ def connect(address: str | None, cpus: int) -> Iterator[None]:
 def _connected(cluster: str | None, **options: Any) -> Iterator[None]:
     try:
         if cluster is not None:
-            _reach(cluster)
+            _check_reachable(cluster)
         ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
     except (ConnectionError, ValueError, RuntimeError, TimeoutError, OSError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
@@ -125,7 +125,7 @@ def _secrets_not_copied() -> Iterator[None]:
         copied |= secret
 
 
-def _reach(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Makes sure that something listens at HOST:PORT: Ray itself would try for minutes.
 
     Raises:
@@ -164,7 +164,9 @@ def probe() -> Callable[[], bool]:
     node_id, head = context.get_node_id(), context.gcs_address
 
     def is_alive() -> bool:
-        _reach(head)  # Ray's own call would keep a CPU busy while it tries again for a minute
+        _check_reachable(
+            head
+        )  # Ray's own call would keep a CPU busy while it tries again for a minute
         try:
             return any(node["NodeID"] == node_id and node["Alive"] for node in ray.nodes())
         except (ray.exceptions.RayError, RuntimeError) as error:
@@ -212,7 +214,7 @@ def check_store(files: Files) -> None:
     files.write(name, b"")
     try:
         probes = {
-            host: _sees.options(
+            host: _path_exists.options(
                 num_cpus=0,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False),
             ).remote(files.path(name))
@@ -230,7 +232,7 @@ def check_store(files: Files) -> None:
 
 
 @ray.remote
-def _sees(path: str) -> bool:
+def _path_exists(path: str) -> bool:
     return os.path.exists(path)
 
 

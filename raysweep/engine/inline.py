@@ -7,7 +7,7 @@ from typing import Any
 from raysweep.engine.pack import Job
 from raysweep.engine.work import Worker, prepared
 from raysweep.scheduling.scheduler import Schedule
-from raysweep.search.early_stopping import SeatedJudge
+from raysweep.search.early_stopping import StoredEarlyStopper
 
 PAUSE_S = 0.2
 
@@ -31,11 +31,11 @@ def run_inline(
         _train(schedule, job, judge, stopping, watch)
 
 
-def seat(schedule: Schedule, job: Job) -> SeatedJudge | None:
+def seat(schedule: Schedule, job: Job) -> StoredEarlyStopper | None:
     """The judge of early stopping, in this process; None if nothing is stopped early."""
     if job.stopping is None:
         return None
-    judge = SeatedJudge(job.store, job.sweep, job.token, job.stopping)
+    judge = StoredEarlyStopper(job.store, job.sweep, job.token, job.stopping)
     schedule.attach(judge)
     judge.begin()
     return judge
@@ -44,7 +44,7 @@ def seat(schedule: Schedule, job: Job) -> SeatedJudge | None:
 def _train(
     schedule: Schedule,
     job: Job,
-    judge: SeatedJudge | None,
+    judge: StoredEarlyStopper | None,
     stopping: Callable[[], bool],
     watch: Callable[[dict[str, Any]], None],
 ) -> None:

@@ -20,7 +20,7 @@ from raysweep.store.retry import Patience
 from raysweep.store.rows import run_row, timed, utc_now
 from raysweep.store.sweep_store import SweepStore
 from raysweep.store.watch import DriverWatch
-from raysweep.sweep.early_stopping import Verdicts
+from raysweep.sweep.early_stopping import EarlyStopper
 from raysweep.sweep.options import EarlyStopping
 from raysweep.sweep.packs import Pack, PlannedRun
 from raysweep.sweep.space import coerce
@@ -78,7 +78,7 @@ class PackLoop:
         judge: Says which runs leave at a rung; None if nothing is stopped early.
     """
 
-    def __init__(self, pack: Pack, job: Job, judge: Verdicts | None = None) -> None:
+    def __init__(self, pack: Pack, job: Job, judge: EarlyStopper | None = None) -> None:
         self.pack, self.job, self.judge = pack, job, judge
         self.stopping = EarlyStopping(**job.stopping) if job.stopping and judge else None
         self.store = SweepStore(job.store, job.sweep)

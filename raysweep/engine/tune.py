@@ -37,24 +37,24 @@ class JudgeActor:
     """The judge of early stopping, in a process that every worker can ask."""
 
     def __init__(self, store: str, sweep: str, token: str, stopping: dict[str, Any]) -> None:
-        from raysweep.search.early_stopping import SeatedJudge
+        from raysweep.search.early_stopping import StoredEarlyStopper
 
-        self._judge = SeatedJudge(store, sweep, token, stopping)
+        self._judge = StoredEarlyStopper(store, sweep, token, stopping)
 
     def opened(self, *about: Any) -> None:
-        """See `Verdicts`."""
+        """See `EarlyStopper`."""
         self._judge.opened(*about)
 
     def lost(self, run_id: str) -> None:
-        """See `Verdicts`."""
+        """See `EarlyStopper`."""
         self._judge.lost(run_id)
 
     def begin(self) -> None:
-        """See `Verdicts`."""
+        """See `EarlyStopper`."""
         self._judge.begin()
 
     def ask(self, *about: Any) -> list[str]:
-        """See `Verdicts`."""
+        """See `EarlyStopper`."""
         return self._judge.ask(*about)
 
 
@@ -71,19 +71,19 @@ class RemoteJudge:
     def opened(
         self, arm: str, length: tuple[int, int], configuration_id: str, run_ids: Sequence[str]
     ) -> None:
-        """See `Verdicts`; does not wait."""
+        """See `EarlyStopper`; does not wait."""
         self.actor.opened.remote(arm, length, configuration_id, list(run_ids))
 
     def lost(self, run_id: str) -> None:
-        """See `Verdicts`; does not wait."""
+        """See `EarlyStopper`; does not wait."""
         self.actor.lost.remote(run_id)
 
     def begin(self) -> None:
-        """See `Verdicts`."""
+        """See `EarlyStopper`."""
         self._answer(self.actor.begin.remote())
 
     def ask(self, step: int, values: Mapping[str, float | None], last: bool) -> list[str]:
-        """See `Verdicts`."""
+        """See `EarlyStopper`."""
         return self._answer(self.actor.ask.remote(step, dict(values), last))
 
     def _answer(self, reference: Any) -> Any:

@@ -14,7 +14,7 @@ from raysweep.engine.pack import CannotRestore, Job, PackLoop
 from raysweep.errors import DamagedFile, RaysweepError, StoreError, is_memory_error
 from raysweep.store.rows import utc_now
 from raysweep.store.watch import DriverGone
-from raysweep.sweep.early_stopping import Verdicts
+from raysweep.sweep.early_stopping import EarlyStopper
 from raysweep.sweep.packs import Pack
 from raysweep.text import MAX_ERROR, recorded
 
@@ -51,7 +51,7 @@ class Worker:
         judge: Of early stopping, if there is one.
     """
 
-    def __init__(self, job: Job, pack: Pack, judge: Verdicts | None = None) -> None:
+    def __init__(self, job: Job, pack: Pack, judge: EarlyStopper | None = None) -> None:
         self.job, self.pack, self.judge = job, pack, judge
         self.loop: PackLoop | None = None
         self.began = utc_now()

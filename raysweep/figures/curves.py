@@ -11,7 +11,7 @@ from raysweep.figures.scope import (
     Curve,
     MetricRequest,
     Numbers,
-    Scope,
+    SweepView,
     curve_metrics,
     read_curves,
     without_curves,
@@ -164,7 +164,7 @@ def prepare(results: SweepResults, request: CurvesRequest) -> CurvesFigure:
     for name in request.metrics:
         results.metric(name, "--metric")
     band = check_band(request.band)
-    scope = Scope.of(results, request)
+    scope = SweepView.of(results, request)
     cells = [cell for cell in scope.cells() if cell.run_ids]
     run_ids = [run_id for cell in cells for run_id in cell.run_ids]
     metrics = request.metrics or _default(scope, run_ids)
@@ -201,7 +201,7 @@ def prepare(results: SweepResults, request: CurvesRequest) -> CurvesFigure:
     )
 
 
-def _default(scope: Scope, run_ids: Sequence[str]) -> tuple[str, ...]:
+def _default(scope: SweepView, run_ids: Sequence[str]) -> tuple[str, ...]:
     """The metric that selects if it has curves, else the training loss, else any that has."""
     usual = [name for name in (scope.select, "train_loss") if name in scope.results.spec.metrics]
     for names in (*([name] for name in usual), sorted(scope.results.spec.metrics)):
@@ -212,7 +212,7 @@ def _default(scope: Scope, run_ids: Sequence[str]) -> tuple[str, ...]:
 
 
 def _lines(
-    scope: Scope, cells: Sequence[Cell], metric: str, curves: dict[str, Curve], band: str
+    scope: SweepView, cells: Sequence[Cell], metric: str, curves: dict[str, Curve], band: str
 ) -> tuple[Line, ...]:
     found = []
     for cell in cells:

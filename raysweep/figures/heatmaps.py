@@ -8,7 +8,7 @@ import numpy as np
 
 from raysweep.errors import SpecError, nearest
 from raysweep.figures.scale import Scale
-from raysweep.figures.scope import MetricRequest, Numbers, Scope, without_values
+from raysweep.figures.scope import MetricRequest, Numbers, SweepView, without_values
 from raysweep.results.bins import Column, column_of, columns, value_at
 from raysweep.results.selection import Candidate, choose
 from raysweep.results.sweep_results import SweepResults
@@ -92,7 +92,7 @@ def prepare(results: SweepResults, request: HeatmapRequest) -> HeatmapFigure:
     """
     setting = searched_setting(results.spec, request.settings[0])
     request.check_single("a heatmap")
-    scope = Scope.of(results, request)
+    scope = SweepView.of(results, request)
     metric = results.metric((*request.metrics, scope.select)[0], "--metric")
     by_estimator: dict[str, list[tuple[Arm, list[Candidate]]]] = {}
     for arm, found in scope.candidates(metric):
@@ -143,7 +143,7 @@ def searched_setting(spec: Spec, name: str | None) -> str:
 
 
 def _panel(
-    scope: Scope, setting: str, metric: str, arms: Sequence[tuple[Arm, list[Candidate]]]
+    scope: SweepView, setting: str, metric: str, arms: Sequence[tuple[Arm, list[Candidate]]]
 ) -> HeatmapPanel:
     shown = columns([arm for arm, _ in arms], setting)
     means = np.full((len(scope.tasks), len(shown)), np.nan)

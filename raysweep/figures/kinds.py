@@ -19,7 +19,7 @@ from raysweep.figures.matplotlib_backend.search_progress import draw_search
 from raysweep.figures.matplotlib_backend.seeds import draw_seeds
 from raysweep.figures.matplotlib_backend.time import draw_time
 from raysweep.figures.sizes import Size, named
-from raysweep.figures.style import our_style
+from raysweep.figures.style import figure_style
 from raysweep.results.sweep_results import SweepResults
 
 # Nothing that differs from one day to the next goes into a file.
@@ -53,7 +53,7 @@ KINDS: Mapping[str, Kind] = {
 def figure(results: SweepResults, kind: str, options: Mapping[str, Any]) -> Figure:
     """A figure of a sweep; the arguments are those of `Results.plot`."""
     size = named(options.get("size", "screen"))
-    with our_style(size):
+    with figure_style(size):
         drawn, _ = _drawn(results, kind, options, size)
         drawn.draw_without_rendering()  # what is laid out late takes the settings of that moment
     return drawn
@@ -77,7 +77,7 @@ def save(
         _check(Path(out))
     size = named(options.get("size", "screen"))
     buffer = io.BytesIO()
-    with our_style(size):
+    with figure_style(size):
         drawn, name = _drawn(results, kind, options, size)
         path = Path(out if out is not None else f"{results.sweep}-{name}.png")
         suffix = path.suffix.lower()

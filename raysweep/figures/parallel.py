@@ -9,7 +9,7 @@ import numpy as np
 from raysweep.errors import SpecError
 from raysweep.figures.axes import Axis, metric_axis, place_on, setting_axis
 from raysweep.figures.scale import Scale
-from raysweep.figures.scope import MetricRequest, Numbers, Scope, without_values
+from raysweep.figures.scope import MetricRequest, Numbers, SweepView, without_values
 from raysweep.results.selection import Candidate, choose
 from raysweep.results.sweep_results import SweepResults
 from raysweep.sweep.spec import Arm
@@ -90,7 +90,7 @@ def prepare(results: SweepResults, request: ParallelRequest) -> ParallelFigure:
         SpecError: If the request names what the sweep lacks, or there is nothing to draw yet.
     """
     request.check_single("parallel coordinates")
-    scope = Scope.of(results, request)
+    scope = SweepView.of(results, request)
     metric = results.metric((*request.metrics, scope.select)[0], "--metric")
     tried = [_tried(scope, metric, arm, own) for arm, own in scope.candidates(metric)]
     searching = [each for each in tried if each.arm.searched]
@@ -113,7 +113,7 @@ def prepare(results: SweepResults, request: ParallelRequest) -> ParallelFigure:
     )
 
 
-def _tried(scope: Scope, metric: str, arm: Arm, found: Sequence[Candidate]) -> _Tried:
+def _tried(scope: SweepView, metric: str, arm: Arm, found: Sequence[Candidate]) -> _Tried:
     chosen = choose(found, scope.select, scope.mode)
     provisional = chosen is not None and chosen[1] == "provisional"
     members, means = [], []

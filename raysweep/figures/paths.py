@@ -11,7 +11,7 @@ from raysweep.figures.scope import (
     Curve,
     Numbers,
     Request,
-    Scope,
+    SweepView,
     curve_metrics,
     read_curves,
     without_curves,
@@ -111,7 +111,7 @@ def prepare(results: SweepResults, request: PathsRequest) -> PathsFigure:
     for x, y in pairs:
         results.metric(x, "--x")
         results.metric(y, "--y")
-    scope = Scope.of(results, request)
+    scope = SweepView.of(results, request)
     cells = [cell for cell in scope.cells() if cell.run_ids]
     run_ids = [run_id for cell in cells for run_id in cell.run_ids]
     metrics = tuple(dict.fromkeys(name for pair in pairs for name in pair))

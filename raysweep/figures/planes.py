@@ -10,7 +10,7 @@ from raysweep.errors import SpecError
 from raysweep.figures import heatmaps
 from raysweep.figures.heatmaps import HeatmapFigure, HeatmapRequest, searched_setting
 from raysweep.figures.scale import Scale
-from raysweep.figures.scope import Numbers, Scope, without_values
+from raysweep.figures.scope import Numbers, SweepView, without_values
 from raysweep.results.bins import Column, column_of, columns, value_at
 from raysweep.results.selection import Candidate, choose
 from raysweep.results.sweep_results import SweepResults
@@ -86,7 +86,7 @@ def prepare(results: SweepResults, request: HeatmapRequest) -> PlanesFigure:
     if x == y:
         raise SpecError(f"--over: expected two settings, got {x} twice; leave one out")
     request.check_single("a heatmap")
-    scope = Scope.of(results, request)
+    scope = SweepView.of(results, request)
     metric = results.metric((*request.metrics, scope.select)[0], "--metric")
     arms = list(scope.candidates(metric))
     about = results.spec.metrics[metric]
@@ -111,7 +111,7 @@ def _siblings(arm: Arm, arms: Sequence[tuple[Arm, list[Candidate]]]) -> list[Arm
 
 
 def _plane(
-    scope: Scope,
+    scope: SweepView,
     settings: tuple[str, str],
     metric: str,
     own: tuple[Arm, list[Candidate]],

@@ -61,7 +61,7 @@ class MetricRequest(Request):
 
 
 @dataclasses.dataclass(frozen=True)
-class Scope:
+class SweepView:
     """The part of a sweep that a figure shows, in the file's order.
 
     Args:
@@ -77,7 +77,7 @@ class Scope:
     estimators: tuple[str, ...]
 
     @classmethod
-    def of(cls, results: SweepResults, request: Request) -> "Scope":
+    def of(cls, results: SweepResults, request: Request) -> "SweepView":
         """What the request leaves of a sweep.
 
         Raises:
@@ -211,7 +211,7 @@ def without_fresh(sweep: str) -> SpecError:
 
 
 def without_curves(
-    scope: Scope, metrics: Sequence[str], run_ids: Sequence[str], option: str = "--metric"
+    scope: SweepView, metrics: Sequence[str], run_ids: Sequence[str], option: str = "--metric"
 ) -> SpecError:
     """The error of metrics of which there is no curve, with those of which there is."""
     name = scope.results.sweep

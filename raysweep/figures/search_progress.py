@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from raysweep.errors import SpecError
 from raysweep.figures.scale import Scale
-from raysweep.figures.scope import Numbers, Request, Scope
+from raysweep.figures.scope import Numbers, Request, SweepView
 from raysweep.results.selection import Candidate
 from raysweep.results.sweep_results import SweepResults
 
@@ -100,7 +100,7 @@ def prepare(results: SweepResults, request: SearchRequest) -> SearchFigure:
     Raises:
         SpecError: If the request names what the sweep lacks, or there is nothing to draw yet.
     """
-    scope = Scope.of(results, request)
+    scope = SweepView.of(results, request)
     lines: dict[str, list[Progress]] = {task: [] for task in scope.tasks}
     for arm, found in scope.candidates(about=("started_at",)):
         place = scope.place(arm.estimator_label)
@@ -129,7 +129,7 @@ def prepare(results: SweepResults, request: SearchRequest) -> SearchFigure:
     )
 
 
-def _progress(estimator: str, place: int, found: Sequence[Candidate], scope: Scope) -> Progress:
+def _progress(estimator: str, place: int, found: Sequence[Candidate], scope: SweepView) -> Progress:
     ended = [each for each in found if each.complete or _ended_otherwise(each)]
     ended.sort(key=lambda each: (_start(each), each.configuration_id))
     values = np.array([_mean(each, scope.select) for each in ended], np.float64)

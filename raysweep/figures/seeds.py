@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from raysweep.figures.scope import (
     MetricRequest,
     Numbers,
-    Scope,
+    SweepView,
     read_finals,
     without_fresh,
     without_values,
@@ -89,7 +89,7 @@ def prepare(results: SweepResults, request: SeedsRequest) -> SeedsFigure:
         SpecError: If the request names what the sweep lacks, or there is nothing to draw yet.
     """
     request.check_single("a figure of seeds")
-    scope = Scope.of(results, request)
+    scope = SweepView.of(results, request)
     metric = results.metric((*request.metrics, scope.select)[0], "--metric")
     cells = scope.cells()
     run_ids = [run_id for cell in cells for run_id in cell.run_ids]
@@ -114,7 +114,7 @@ def prepare(results: SweepResults, request: SeedsRequest) -> SeedsFigure:
     return SeedsFigure(results.sweep, metric, unit, scope.estimators, panels, scope.selection)
 
 
-def _row(cell: Cell, scope: Scope, finals: dict[str, tuple[int, float]]) -> SeedsRow:
+def _row(cell: Cell, scope: SweepView, finals: dict[str, tuple[int, float]]) -> SeedsRow:
     found = sorted(finals[run_id] for run_id in cell.run_ids if run_id in finals)
     seeds = np.array([seed for seed, _ in found], np.int64)
     values = np.array([value for _, value in found], np.float64)

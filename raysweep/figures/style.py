@@ -47,7 +47,7 @@ _SETTINGS: Mapping[Any, Any] = {
 
 
 @contextlib.contextmanager
-def our_style(size: Size = SCREEN) -> Iterator[None]:
+def figure_style(size: Size = SCREEN) -> Iterator[None]:
     """Settings of our own, whatever the user's are: the same figure everywhere."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
@@ -122,7 +122,7 @@ def log_axis(axes: Axes) -> None:
         axes.yaxis.set_minor_locator(NullLocator())
 
 
-def say_empty(axes: Axes, text: str) -> None:
+def draw_placeholder(axes: Axes, text: str) -> None:
     """A panel without lines, and why."""
     axes.text(0.5, 0.5, text, ha="center", va="center", color="#777777", transform=axes.transAxes)
     axes.set_xticks([])

@@ -41,7 +41,7 @@ def status_text(store: str, sweep: str) -> str:
         rows = rows.filter(pc.invert(pc.is_in(rows["run_id"], former)))
     ended = _ended(own, spec, rows, former)
     text = f"{sweep} in {own.uri}\n{ended.told}; {_driver(own.files)}\n"
-    text += _flying(own.files) + "\n"
+    text += _packs_in_flight(own.files) + "\n"
     text += aligned(
         ["arm", *ENDS], [[arm, *(count[each] for each in ENDS)] for arm, count in ended.arms]
     )
@@ -121,14 +121,14 @@ def _by_label(spec: Spec, rows: pa.Table) -> list[tuple[str, Counter[str]]]:
     return [(" · ".join(labels), counts[labels]) for labels in order]
 
 
-def _flying(files: Files) -> str:
-    flying = checkpoints.in_flight(files)
-    if not flying:
+def _packs_in_flight(files: Files) -> str:
+    in_flight = checkpoints.in_flight(files)
+    if not in_flight:
         return _silent(files)
     told = ", ".join(
-        f"{each.pack.pack_id} ({len(each.active)} runs, step {each.step})" for each in flying[:5]
+        f"{each.pack.pack_id} ({len(each.active)} runs, step {each.step})" for each in in_flight[:5]
     )
-    text = f"{len(flying)} packs in flight: {told}{', …' if len(flying) > 5 else ''}\n"
+    text = f"{len(in_flight)} packs in flight: {told}{', …' if len(in_flight) > 5 else ''}\n"
     return text + _silent(files)
 
 

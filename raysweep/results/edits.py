@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.results.frame import EndedRuns, Mask
+from raysweep.results.frame import Mask, RunFrame
 from raysweep.results.outdated import outdated, without_outdated
 from raysweep.results.reader import read_all
 from raysweep.store.sweep_store import SweepStore
@@ -98,7 +98,7 @@ def _codes(spec: Spec) -> dict[tuple[str, str], str]:
     return {program: code for program, code in codes.items() if code is not None}
 
 
-def in_file(spec: Spec, runs: EndedRuns) -> Mask:
+def in_file(spec: Spec, runs: RunFrame) -> Mask:
     """The rows that are runs of the sweep file: configurations of its arms, on its seeds."""
     old = outdated(spec, runs).rows
     kept = runs.keep(~old)
@@ -111,7 +111,7 @@ def in_file(spec: Spec, runs: EndedRuns) -> Mask:
     return found
 
 
-def recoded(spec: Spec, runs: EndedRuns) -> list[str]:
+def recoded(spec: Spec, runs: RunFrame) -> list[str]:
     """A line for each task and estimator whose code changed since runs that the file plans."""
     if "code" not in runs.table.column_names:
         return []
@@ -140,7 +140,7 @@ def _changed_parts(row: dict[str, str], now: str) -> Iterator[tuple[str, str, st
         yield "estimator", row["estimator_name"], f"%{JOINT}{present[2]}"
 
 
-def hidden(spec: Spec, runs: EndedRuns) -> list[str]:
+def hidden(spec: Spec, runs: RunFrame) -> list[str]:
     """A line on the stored runs that the file does not plan, if there are any.
 
     Args:
@@ -173,6 +173,6 @@ def _listed(texts_: Sequence[str]) -> str:
     return ", ".join(shown)
 
 
-def ids_of(runs: EndedRuns, rows: Mask) -> set[str]:
+def ids_of(runs: RunFrame, rows: Mask) -> set[str]:
     """The ids of these rows."""
     return set(pc.filter(runs.run_ids, pa.array(rows)).to_pylist())

@@ -33,7 +33,7 @@ NEEDED = (
 )
 
 
-class EndedRuns:
+class RunFrame:
     """Rows of `runs`, and the configurations that they are of.
 
     Args:
@@ -65,11 +65,11 @@ class EndedRuns:
         self.codes: Places = codes
         self.seeds: NDArray[np.int64] = table["seed"].to_numpy()
 
-    def keep(self, rows: Mask) -> "EndedRuns":
+    def keep(self, rows: Mask) -> "RunFrame":
         """These rows alone; the same object where they are all."""
         if rows.all():
             return self
-        return EndedRuns(self.table.filter(pa.array(rows)), self.left_out, self.same)
+        return RunFrame(self.table.filter(pa.array(rows)), self.left_out, self.same)
 
     @property
     def count(self) -> int:
@@ -216,7 +216,7 @@ class _Program:
         places: Its configurations.
     """
 
-    def __init__(self, runs: EndedRuns, places: Places) -> None:
+    def __init__(self, runs: RunFrame, places: Places) -> None:
         self.runs, self.places = runs, places
         self._columns: dict[str, _Column] = {}
         self._known: dict[str | None, list[dict[str, Any]]] = {}

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.results.frame import EndedRuns, Mask, Places, encoded, numbers
+from raysweep.results.frame import Mask, Places, RunFrame, encoded, numbers
 from raysweep.sweep.defaults import Change, Counterparts
 from raysweep.sweep.spec import Spec
 
@@ -28,7 +28,7 @@ class Outdated:
     counts: Mapping[Change, int]
 
 
-def without_outdated(spec: Spec, runs: EndedRuns) -> EndedRuns:
+def without_outdated(spec: Spec, runs: RunFrame) -> RunFrame:
     """The runs less those that are outdated, which its `outdated` counts."""
     found = outdated(spec, runs)
     kept = runs.keep(~found.rows)
@@ -38,7 +38,7 @@ def without_outdated(spec: Spec, runs: EndedRuns) -> EndedRuns:
     return kept
 
 
-def outdated(spec: Spec, runs: EndedRuns) -> Outdated:
+def outdated(spec: Spec, runs: RunFrame) -> Outdated:
     """The rows with the id of a configuration of the spec and other values than it has.
 
     Rows of the present definition cannot be among them: id and settings follow from each other. Of
@@ -61,7 +61,7 @@ def outdated(spec: Spec, runs: EndedRuns) -> Outdated:
     return Outdated(rows, counts)
 
 
-def _strange(spec: Spec, runs: EndedRuns) -> Mask:
+def _strange(spec: Spec, runs: RunFrame) -> Mask:
     """The rows of the spec's tasks and estimators that another definition made."""
     table = runs.table
     if "definition" in table.column_names:
@@ -84,7 +84,7 @@ def _isin(column: pa.ChunkedArray, values: pa.Array) -> Mask:
     return np.asarray(known[_places(coded)], bool)
 
 
-def _variants(runs: EndedRuns, rows: Places) -> tuple[Places, Places]:
+def _variants(runs: RunFrame, rows: Places) -> tuple[Places, Places]:
     """Numbers the different settings and definitions of each configuration among these rows.
 
     Returns:
@@ -126,7 +126,7 @@ def _places(coded: pa.DictionaryArray) -> Places:
     return numbers(coded.indices.fill_null(-1)).astype(np.int64)
 
 
-def _changes(spec: Spec, runs: EndedRuns, firsts: Places) -> Iterator[tuple[int, list[Change]]]:
+def _changes(spec: Spec, runs: RunFrame, firsts: Places) -> Iterator[tuple[int, list[Change]]]:
     """The variants that are outdated, with what changed.
 
     Where a definition is that of another version, no id has a counterpart: after a thousand

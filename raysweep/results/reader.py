@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.results.frame import NEEDED, EndedRuns
+from raysweep.results.frame import NEEDED, RunFrame
 from raysweep.results.outdated import without_outdated
 from raysweep.store import schema
 from raysweep.store.sweep_store import SweepStore
@@ -18,7 +18,7 @@ def read_ended(
     metrics: Sequence[str] = (),
     about: Sequence[str] = (),
     where: str | None = None,
-) -> EndedRuns:
+) -> RunFrame:
     """Every ended run with these final metrics, less those of defaults that have changed.
 
     Args:
@@ -40,7 +40,7 @@ def read_all(
     metrics: Sequence[str] = (),
     about: Sequence[str] = (),
     where: str | None = None,
-) -> EndedRuns:
+) -> RunFrame:
     """Every ended run, those of defaults that have changed among them; as `read_ended`."""
     dataset = store.dataset("runs", schema.runs_schema(spec), encoded=True)
     wanted = {*NEEDED, *about, *(f"metric.{each}" for each in metrics)}
@@ -51,7 +51,7 @@ def read_all(
     one_row = pa.table([[each] for each in same.values()], schema=pa.schema(fields))
     table = store.read(dataset, [name for name in names if name not in same])
     if where is None:
-        return EndedRuns(table, same=one_row)
+        return RunFrame(table, same=one_row)
     from raysweep.results.sql import matching
 
     with store.reading(dataset):
@@ -59,4 +59,4 @@ def read_all(
     kept = table.filter(pc.is_in(table["run_id"], met))
     left_out: set[int] = set(pc.unique(table["seed"]).to_pylist())
     left_out -= set(pc.unique(kept["seed"]).to_pylist())
-    return EndedRuns(kept, frozenset(left_out), one_row)
+    return RunFrame(kept, frozenset(left_out), one_row)

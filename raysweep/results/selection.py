@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from raysweep.results.frame import EndedRuns, Mask, Numbers, Places
+from raysweep.results.frame import Mask, Numbers, Places, RunFrame
 from raysweep.results.stats.summary import mean, std
 from raysweep.sweep.spec import Arm, Spec
 
@@ -72,7 +72,7 @@ class Planned:
         spec: Says which seeds are searched with, and which are reported.
     """
 
-    def __init__(self, runs: EndedRuns, spec: Spec) -> None:
+    def __init__(self, runs: RunFrame, spec: Spec) -> None:
         self.runs, self.spec = runs, spec
         self.searched: Mask = np.isin(runs.seeds, spec.seeds)
         self.fresh: Mask = np.isin(runs.seeds, spec.report_seeds)
@@ -239,7 +239,7 @@ class Candidate:
         return bool(self.planned.has(status)[self.place])
 
 
-def candidates(spec: Spec, runs: EndedRuns) -> list[list[Candidate]]:
+def candidates(spec: Spec, runs: RunFrame) -> list[list[Candidate]]:
     """For each arm, its configurations that have runs on the seeds of the search.
 
     Args:
@@ -317,7 +317,7 @@ class Selection:
         )
 
 
-def selections(spec: Spec, runs: EndedRuns, select: str, mode: str) -> list[Selection]:
+def selections(spec: Spec, runs: RunFrame, select: str, mode: str) -> list[Selection]:
     """What each arm's cell shows, arm by arm.
 
     Args:
@@ -330,7 +330,7 @@ def selections(spec: Spec, runs: EndedRuns, select: str, mode: str) -> list[Sele
     return [_selection(arm, planned, select, mode) for arm in spec.arms]
 
 
-def cells(spec: Spec, runs: EndedRuns, select: str, mode: str, report: str) -> list[Cell]:
+def cells(spec: Spec, runs: RunFrame, select: str, mode: str, report: str) -> list[Cell]:
     """The table's cells, arm by arm; `report` is the metric shown, the rest as `selections`."""
     return [each.cell(report) for each in selections(spec, runs, select, mode)]
 

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Sequence
 
-from raysweep.results.frame import EndedRuns
+from raysweep.results.frame import RunFrame
 from raysweep.results.sweep_results import SweepResults
 
 
@@ -21,13 +21,11 @@ class Snapshot(SweepResults):
         self.store, self.sweep, self.spec = results.store, results.sweep, results.spec
 
     @functools.cached_property
-    def runs_read(self) -> EndedRuns:
+    def runs_read(self) -> RunFrame:
         """Every ended run, with all metrics and the time at which it began."""
         return SweepResults.ended(self, *sorted(self.spec.metrics), about=("started_at",))
 
-    def ended(
-        self, *metrics: str, about: Sequence[str] = (), where: str | None = None
-    ) -> EndedRuns:
+    def ended(self, *metrics: str, about: Sequence[str] = (), where: str | None = None) -> RunFrame:
         """Every ended run; a condition is asked of the store itself."""
         if where is not None:
             return super().ended(*metrics, about=about, where=where)

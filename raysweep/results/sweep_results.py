@@ -11,7 +11,7 @@ import pyarrow.dataset as pads
 
 from raysweep.errors import SpecError, nearest
 from raysweep.results.aggregates import Statistics, statistics_of
-from raysweep.results.frame import EndedRuns
+from raysweep.results.frame import RunFrame
 from raysweep.results.labels import chosen
 from raysweep.results.pareto import fronts
 from raysweep.results.reader import read_ended
@@ -105,7 +105,7 @@ class SweepResults:
         )
 
     def _part(
-        self, runs: EndedRuns, rows: str | Sequence[str], columns: str | Sequence[str]
+        self, runs: RunFrame, rows: str | Sequence[str], columns: str | Sequence[str]
     ) -> Spec:
         """The sweep cut down to these estimators and tasks, and to the seeds that are left."""
         spec = self.spec
@@ -218,9 +218,7 @@ class SweepResults:
             )
         return self.store.dataset(name, WITHOUT_SPEC.get(name))
 
-    def ended(
-        self, *metrics: str, about: Sequence[str] = (), where: str | None = None
-    ) -> EndedRuns:
+    def ended(self, *metrics: str, about: Sequence[str] = (), where: str | None = None) -> RunFrame:
         """Every ended run with these final metrics, for selection.
 
         Runs with values of a default that has changed since are left out, and counted.

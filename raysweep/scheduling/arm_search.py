@@ -6,7 +6,7 @@ from typing import Any
 
 from raysweep.scheduling.racing import Values, clearly_worse, rounds
 from raysweep.scheduling.state import RunRegistry
-from raysweep.search.sampler_state import Kept
+from raysweep.search.sampler_state import SamplerState
 from raysweep.search.study import ArmStudy, Proposal
 from raysweep.sweep.outcomes import FAILED, RunResult, TrialResult, trial_result
 from raysweep.sweep.packs import ArmRun
@@ -62,11 +62,13 @@ class ArmSearch:
         arm: The arm.
         spec: Its sweep.
         runs: Every run of the session, shared between the arms.
-        kept: What the sampler noted at its proposals.
+        sampler_state: What the sampler noted at its proposals.
     """
 
-    def __init__(self, arm: Arm, spec: Spec, runs: RunRegistry, kept: Kept) -> None:
-        self.arm, self.spec, self.runs, self.kept = arm, spec, runs, kept
+    def __init__(
+        self, arm: Arm, spec: Spec, runs: RunRegistry, sampler_state: SamplerState
+    ) -> None:
+        self.arm, self.spec, self.runs, self.sampler_state = arm, spec, runs, sampler_state
         self.study = ArmStudy(arm, spec.search, spec.select)
         self.open: dict[str, Open] = {}
         self.closed: dict[str, TrialResult] = {}
@@ -95,19 +97,19 @@ class ArmSearch:
                 assignment = self.arm.locate(configuration_id, settings)
                 if assignment is not None:
                     seen[configuration_id] = assignment
-        ids = self.kept.in_order(seen)
+        ids = self.sampler_state.in_order(seen)
         # All of them before any is judged: under racing they are compared with each other.
         self.members.update({each: self._members(seen[each]) for each in ids})
         for configuration_id in ids:
             members = self.members[configuration_id]
             found = self._outcome(members, len(members))
             if found is not None:
-                attributes = self.kept.of(configuration_id)
+                attributes = self.sampler_state.of(configuration_id)
                 self.study.add(seen[configuration_id], self._told(members, found), attributes)
                 self._close(configuration_id, members, found)
         for configuration_id in ids:
             if configuration_id not in self.closed:
-                attributes = self.kept.of(configuration_id)
+                attributes = self.sampler_state.of(configuration_id)
                 self._open(self.study.adopt(seen[configuration_id], attributes))
 
     def open_next(self) -> list[ArmRun] | None:
@@ -118,7 +120,7 @@ class ArmSearch:
             return None
         if self.study.adapts:
             configuration = self.arm.configuration(proposal.assignment)
-            self.kept.note(configuration.configuration_id, proposal.attributes or {})
+            self.sampler_state.note(configuration.configuration_id, proposal.attributes or {})
         return self._open(proposal)
 
     def settle(self, configuration_id: str) -> list[ArmRun]:

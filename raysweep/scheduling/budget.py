@@ -12,7 +12,7 @@ BATCH_SHARE = 10  # a tenth of the configurations are in flight
 OPEN_ENDED = 40  # stands for their number where only a budget ends the search
 
 
-class Allowance:
+class BudgetTracker:
     """Says whether an arm may open another configuration.
 
     A budget is kept by what has run and by what is open, each open configuration counted with all
@@ -81,9 +81,9 @@ class Allowance:
         return found
 
 
-def is_blocked(spec: Spec, search: ArmSearch, allowance: Allowance) -> bool:
+def is_blocked(spec: Spec, search: ArmSearch, tracker: BudgetTracker) -> bool:
     """Whether an arm's search is over and left nothing that could run on its fresh seeds."""
     if not spec.report_seeds or search.reported or search.open:
         return False
-    over = search.exhausted or not allowance.allows(search)
+    over = search.exhausted or not tracker.allows(search)
     return over and search.selected() is None

@@ -6,16 +6,16 @@ from typing import Any
 
 from raysweep.errors import SpecError, StoreError, TooManyFailures
 from raysweep.scheduling.arm_search import ArmSearch, Began
-from raysweep.scheduling.budget import Allowance, is_blocked
+from raysweep.scheduling.budget import BudgetTracker, is_blocked
 from raysweep.scheduling.failures import FATAL, Failure, Recovery, RunFailed
 from raysweep.scheduling.pack_queue import PackQueue
 from raysweep.scheduling.state import RunRegistry
 from raysweep.scheduling.warm_start import PriorResults, learn
-from raysweep.search.sampler_state import Kept
+from raysweep.search.sampler_state import SamplerState
 from raysweep.store import again_file, checkpoints, leftovers, repair, schema
 from raysweep.store.sweep_store import SweepStore
 from raysweep.store.unfinished import UnfinishedRows
-from raysweep.sweep.early_stopping import Verdicts
+from raysweep.sweep.early_stopping import EarlyStopper
 from raysweep.sweep.outcomes import RunResult, one_row_each
 from raysweep.sweep.packs import ArmRun, Pack, PackSize, PlannedRun, cut, make_pack
 from raysweep.sweep.spec import Spec
@@ -52,7 +52,7 @@ class Schedule:
         self.fatal: Exception | None = None
         self.stopping = False
         self.still_mine: Callable[[], bool] | None = None  # asks the lease; of a driver's session
-        self.judge: Verdicts | None = None
+        self.judge: EarlyStopper | None = None
         self._recovery = Recovery(store.files)
         self._owners: dict[str, list[tuple[ArmSearch, str]]] = {}
         self._columns = schema.runs_schema(spec)
@@ -62,17 +62,17 @@ class Schedule:
         self._packs_of_rows: set[str] = set()
         self._repeated = False  # whether a run has several rows
         self.runs = RunRegistry()
-        self.kept = Kept(store.files)
+        self.sampler_state = SamplerState(store.files)
         rows = self._read()
         self._manifests = manifests = checkpoints.in_flight(store.files)
         flying = [run for manifest in manifests for run in manifest.pack.runs]
         self.runs.begun = {run.run_id for run in flying}
         began = [*rows, *((run.configuration_id, run.settings) for run in flying)]
         began += again_file.read(store.files).items()
-        self.arms = [ArmSearch(arm, spec, self.runs, self.kept) for arm in spec.arms]
+        self.arms = [ArmSearch(arm, spec, self.runs, self.sampler_state) for arm in spec.arms]
         for search in self.arms:
             search.siblings = self.arms
-        self.allowance = Allowance(spec, self.runs, self.arms)
+        self.budget_tracker = BudgetTracker(spec, self.runs, self.arms)
         self.learnt = learn(self.arms, prior) if prior is not None else {}
         for search in self.arms:
             if search.study.takes_over:
@@ -113,7 +113,7 @@ class Schedule:
         if self._goes_on(search) and search.study.wanted is not None:
             coming = max(0, search.study.wanted - started) * seeds
         racing = sum(len(each.members) - each.count for each in list(search.open.values()))
-        decided = search.reported or is_blocked(self.spec, search, self.allowance)
+        decided = search.reported or is_blocked(self.spec, search, self.budget_tracker)
         return coming + racing + (0 if decided else len(self.spec.report_seeds))
 
     @property
@@ -153,7 +153,7 @@ class Schedule:
 
     def save(self) -> None:
         """Writes what only this session knows: the samplers' notes, runs that never ran."""
-        self.kept.save()
+        self.sampler_state.save()
         unwritten, self.runs.unwritten = self.runs.unwritten, []
         files: dict[str, list[ArmRun]] = {}
         for member in unwritten:
@@ -167,7 +167,7 @@ class Schedule:
             pack = make_pack(first.task, first.estimator, runs, members[0].arm.code)
             self._unfinished.write_never_ran(pack)
 
-    def attach(self, judge: Verdicts) -> None:
+    def attach(self, judge: EarlyStopper) -> None:
         """Tells the judge of early stopping about every configuration, now and from here on."""
         self.judge = judge
         for search in self.arms:
@@ -296,19 +296,19 @@ class Schedule:
         while opened:
             opened = False
             for search in self.arms:
-                if len(search.open) < self.allowance.batch(search):
+                if len(search.open) < self.budget_tracker.batch(search):
                     members = self._open_next(search)
                     fresh += members or []
                     opened |= members is not None
         searching = [search for search in self.arms if self._goes_on(search)]
         for search in self.arms:
             # A budget is shared, or an estimate: a search may go on while another one does.
-            if search not in searching and not (self.allowance.limited and searching):
+            if search not in searching and not (self.budget_tracker.limited and searching):
                 fresh += search.report()
         return fresh
 
     def _goes_on(self, search: ArmSearch) -> bool:
-        return bool(search.open) or not (search.exhausted or not self.allowance.allows(search))
+        return bool(search.open) or not (search.exhausted or not self.budget_tracker.allows(search))
 
     def _open_one_more(self) -> list[ArmRun]:
         """The runs of a configuration beyond the batch."""
@@ -320,7 +320,7 @@ class Schedule:
         return []
 
     def _open_next(self, search: ArmSearch) -> list[ArmRun] | None:
-        if search.exhausted or not self.allowance.allows(search):
+        if search.exhausted or not self.budget_tracker.allows(search):
             return None
         members = search.open_next()
         if members is not None:

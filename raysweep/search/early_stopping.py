@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.search.judge import Judge
-from raysweep.store.decisions import DECISIONS, Decisions, sittings
+from raysweep.store.decisions import DECISIONS, Decisions, batches
 from raysweep.store.retry import Patience
 from raysweep.store.sweep_store import SweepStore
 from raysweep.store.watch import DriverWatch
@@ -15,7 +15,7 @@ from raysweep.sweep.early_stopping import Decision
 from raysweep.sweep.options import EarlyStopping
 
 
-class SeatedJudge:
+class StoredEarlyStopper:
     """A judge whose decisions are in a store.
 
     Args:
@@ -38,28 +38,28 @@ class SeatedJudge:
     def opened(
         self, arm: str, length: tuple[int, int], configuration_id: str, run_ids: Sequence[str]
     ) -> None:
-        """An arm has a configuration; see `Verdicts`."""
+        """An arm has a configuration; see `EarlyStopper`."""
         self._lengths[configuration_id] = length
         self._runs[configuration_id] = list(run_ids)
         self.judge.opened(arm, length, configuration_id, run_ids)
 
     def lost(self, run_id: str) -> None:
-        """A run failed for good; see `Verdicts`."""
+        """A run failed for good; see `EarlyStopper`."""
         self.judge.lost(run_id)
 
     def ask(self, step: int, values: Mapping[str, float | None], last: bool) -> list[str]:
-        """Which runs of a pack leave; see `Verdicts`."""
+        """Which runs of a pack leave; see `EarlyStopper`."""
         return self.judge.ask(step, values, last)
 
     def begin(self) -> None:
-        """Takes over what earlier sessions decided; see `Verdicts`.
+        """Takes over what earlier sessions decided; see `EarlyStopper`.
 
         Configurations that ended before anything was judged, or were judged by another metric,
         take part with their curves.
         """
         mine = pc.field("metric") == self.stopping.metric
         table = self.store.read(self.store.dataset("decisions", DECISIONS), where=mine)
-        before = sittings(table)
+        before = batches(table)
         self.judge.restore(before)
         judged = {each.configuration_id for sitting in before for each in sitting}
         for sitting in self._from_curves(judged):

@@ -43,7 +43,7 @@ class Judge:
     def opened(
         self, arm: str, length: tuple[int, int], configuration_id: str, run_ids: Sequence[str]
     ) -> None:
-        """An arm has a configuration; see `Verdicts`."""
+        """An arm has a configuration; see `EarlyStopper`."""
         if arm not in self._arms:
             self._arms[arm] = Rungs(self.stopping, *length)
         owners = self._owners.setdefault(configuration_id, [])
@@ -54,11 +54,11 @@ class Judge:
         self._configuration.update(dict.fromkeys(run_ids, configuration_id))
 
     def lost(self, run_id: str) -> None:
-        """A run failed for good; see `Verdicts`."""
+        """A run failed for good; see `EarlyStopper`."""
         self._lost.add(self._configuration[run_id])
 
     def ask(self, step: int, values: Mapping[str, float | None], last: bool) -> list[str]:
-        """Which runs of a pack leave; see `Verdicts`."""
+        """Which runs of a pack leave; see `EarlyStopper`."""
         due: dict[str, float | None] = {}
         for run_id, value in values.items():
             configuration_id = self._configuration.get(run_id)
@@ -82,9 +82,9 @@ class Judge:
             if value is not None and self._left(run_id) <= step
         ]
 
-    def restore(self, sittings: Iterable[Sequence[Decision]]) -> None:
+    def restore(self, batches: Iterable[Sequence[Decision]]) -> None:
         """Takes over what was decided in earlier sessions, sitting by sitting, in order."""
-        for decisions in sittings:
+        for decisions in batches:
             if decisions:
                 self._enter(decisions[0].step, {d.configuration_id: d.value for d in decisions})
                 self._settle(decisions)

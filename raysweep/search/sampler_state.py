@@ -30,7 +30,7 @@ _WRONG = (ValueError, TypeError, AttributeError, LookupError, RecursionError, Me
 log = logging.getLogger("raysweep")
 
 
-class Kept:
+class SamplerState:
     """The attributes of a sweep's configurations.
 
     Args:
@@ -89,7 +89,7 @@ class Kept:
 def set_aside_if_damaged(files: Files) -> None:
     """Moves what samplers noted below `damaged/` if it cannot be read; for the driver."""
     try:
-        Kept(files)
+        SamplerState(files)
     except DamagedFile as error:
         log.warning(
             "%s; it is kept as %s, and the sampler resumes from the results",

@@ -45,7 +45,7 @@ ADAPTIVE = frozenset({"tpe", "gp", "cmaes", "nsga2"})
 MIN_HISTORY = 10  # `cmaes` starts from the best tenth of it
 KEEPS_ATTRIBUTES = frozenset({"cmaes", "nsga2"})
 # What a trial that this sampler did not propose carries: for `nsga2` it is of the first generation.
-BRED = {OrderedNSGAII._get_generation_key(): 0}
+FIRST_GENERATION_ATTRS = {OrderedNSGAII._get_generation_key(): 0}
 
 
 def make_sampler(

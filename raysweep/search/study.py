@@ -13,7 +13,12 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from raysweep.search.distributions import DIRECTIONS, corner, distribution, suggest, to_optuna
 from raysweep.search.sampler_state import MARK
-from raysweep.search.samplers import ADAPTIVE, BRED, KEEPS_ATTRIBUTES, make_sampler
+from raysweep.search.samplers import (
+    ADAPTIVE,
+    FIRST_GENERATION_ATTRS,
+    KEEPS_ATTRIBUTES,
+    make_sampler,
+)
 from raysweep.sweep.options import Search, Select
 from raysweep.sweep.outcomes import TrialResult
 from raysweep.sweep.runs import canonical_json, digest
@@ -111,7 +116,7 @@ class ArmStudy:
                 state=TrialState.RUNNING,
                 params=params,
                 distributions=distributions,
-                system_attrs=dict(self._own(attributes) or BRED),
+                system_attrs=dict(self._own(attributes) or FIRST_GENERATION_ATTRS),
             )
         )
         return Proposal(assignment, self._count() - 1)
@@ -185,7 +190,7 @@ class ArmStudy:
             values=values or None,
             state=state,
             intermediate_values=then,
-            system_attrs=dict(BRED if attributes is None else attributes),
+            system_attrs=dict(FIRST_GENERATION_ATTRS if attributes is None else attributes),
         )
         if attributes is None and outcome.values:
             self._history.append(trial)

@@ -55,7 +55,7 @@ class Decisions:
         self._next += 1
 
 
-def sittings(table: pa.Table) -> list[list[Decision]]:
+def batches(table: pa.Table) -> list[list[Decision]]:
     """The rows of `decisions`, sitting by sitting, in order."""
     names = ["sitting", *(field.name for field in dataclasses.fields(Decision))]
     rows = table.select(names).to_pylist()

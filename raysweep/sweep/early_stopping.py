@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 
-class Verdicts(Protocol):
+class EarlyStopper(Protocol):
     """Says which configurations go on."""
 
     def opened(

@@ -25,7 +25,7 @@ from raysweep.tasks.gradient_quality.problems import (
     expectation,
 )
 from raysweep.tasks.polynomial import PolynomialModel, PolynomialSettings
-from raysweep.tasks.training.latest import Latest
+from raysweep.tasks.training.evaluation import LastEvaluation
 from raysweep.tasks.training.layers import select
 from raysweep.tasks.training.loop import GradientTraining, Losses, Model, training_bytes
 from raysweep.tasks.vae.categorical import CategoricalVae, CategoricalVaeSettings
@@ -172,7 +172,7 @@ class MeasuredModel(Model):
         self._training_noise = Noise(seeds=seeds, purpose="measure")
         self._final_noise = Noise(seeds=seeds, purpose="measure last")
         names = ["expected_loss", *measured(settings.evaluation_samples)]
-        self.latest = Latest(names, len(seeds), next(problem.parameters()).device)
+        self.latest = LastEvaluation(names, len(seeds), next(problem.parameters()).device)
         if settings.prior_lr is not None:
             self.rates = {"problem.model.prior.logits": "prior_lr"}
 

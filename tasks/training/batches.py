@@ -9,7 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 
-class Order:
+class BatchSampler:
     """Batches without replacement, shuffled anew every epoch, for each replica by its own seed.
 
     Epoch e's permutation is a function of (seed, e) alone, and the batch of a step is a slice of

@@ -9,7 +9,7 @@ from torch import Tensor
 from raysweep.estimators.noise import Noise
 from raysweep.tasks import data
 from raysweep.tasks.base import DTYPES
-from raysweep.tasks.training.batches import Order
+from raysweep.tasks.training.batches import BatchSampler
 from raysweep.tasks.vae.settings import CodedImagesSettings
 
 
@@ -31,7 +31,7 @@ class Images:
         self.train: Float[Tensor, "N D"] = found.train
         self.valid: Float[Tensor, "V D"] = found.valid[:most]
         self.test: Float[Tensor, "M D"] = found.test[:most]
-        self.order = Order(seeds, len(found.train), settings.batch_size, device)
+        self.order = BatchSampler(seeds, len(found.train), settings.batch_size, device)
         self._draws = None
         if settings.binarisation == "dynamic":
             self._draws = Noise(seeds=list(seeds), purpose="binarise")

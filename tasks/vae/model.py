@@ -17,7 +17,7 @@ from raysweep.estimators.estimate import Objective
 from raysweep.estimators.noise import Noise
 from raysweep.tasks import data
 from raysweep.tasks.base import DTYPES
-from raysweep.tasks.training.latest import Latest
+from raysweep.tasks.training.evaluation import LastEvaluation
 from raysweep.tasks.training.layers import MLP, select
 from raysweep.tasks.training.loop import Losses, Model
 from raysweep.tasks.vae.codes import Code
@@ -117,7 +117,7 @@ class CodedImagesModel(Model):
             self.observer = GradientVariance(dict(self.encoder.named_parameters("encoder")))
         if isinstance(settings, VaeSettings) and settings.prior_lr is not None:
             self.rates = {"prior.logits": "prior_lr"}
-        self._latest: Latest | None = None
+        self._latest: LastEvaluation | None = None
         self._noises = {
             purpose: Noise(seeds=list(seeds), purpose=purpose)
             for purpose in ("evaluate", "evaluate valid", "bound", "bound valid")
@@ -125,7 +125,7 @@ class CodedImagesModel(Model):
         if settings.evaluate_every is not None:
             parts = ["valid", "test"] if len(self.images.valid) else ["test"]
             names = [f"{part}_{name}" for part in parts for name in (design.loss, "neg_bound")]
-            self._latest = Latest([*names, "active_units"], len(seeds), device)
+            self._latest = LastEvaluation([*names, "active_units"], len(seeds), device)
 
     def _start_from_data(self) -> None:
         """What settings ask to be taken from the mean training image."""

@@ -56,7 +56,7 @@ def test_an_unexpected_error_is_one_line_where_no_log_can_be_written(
     monkeypatch.setattr(status, "status_text", broken)
     code, _, (line,) = command("status", "listed")
     assert code == 1
-    assert "(cli/test_crash.py:" in line
+    assert "(test_crash.py:" in line
     assert "could not be written" in line
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from raysweep.api import Results
 from raysweep.cli.main import main
 from raysweep.cli.plan_text import plan_text
 from raysweep.driver import session
@@ -72,7 +73,10 @@ def test_other_arms_run_their_fresh_seeds(drive, toy, trouble):
     arms = {"tasks": {"bad": {"task": "toy", **trouble.task}, "good": {"task": "toy"}}}
     ended = drive(toy(**FRESH, **arms))
     assert ended.blocked == [REASON.replace("walk", "bad")]
-    cells = {cell.task: cell.n for cell in ended.results.table().cells}
+    cells = {
+        cell.task: cell.n
+        for cell in Results(ended.store.store.uri, ended.store.sweep).table().cells
+    }
     assert cells == {"bad": 0, "good": 3}
 
 

@@ -10,7 +10,7 @@ from raysweep.cli.main import main
 from raysweep.driver import session
 from raysweep.engine import inline as inline_engine
 from raysweep.errors import SpecError
-from raysweep.figures.scope import Request, Scope
+from raysweep.figures.scope import Request, SweepView
 from raysweep.formats.status import status_text
 from raysweep.store import checkpoints
 
@@ -140,7 +140,7 @@ def test_a_cell_never_mixes_two_defaults_in_a_store_without_definitions(mixed, o
 
 def test_figures_leave_runs_of_a_former_default_out(mixed, opened):
     mixed([0, 1], [2, 3])
-    scope = Scope.of(opened(), Request())
+    scope = SweepView.of(opened(), Request())
     assert sorted(scope.cells()[0].values) == [2, 3]
     assert max(len(line.get_xdata()) for line in opened().plot("seeds").axes[0].lines) == 2
 

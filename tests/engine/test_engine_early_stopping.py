@@ -6,7 +6,7 @@ import raysweep
 from raysweep.errors import SpecError
 from raysweep.scheduling.scheduler import Schedule
 from raysweep.search.judge import Judge
-from raysweep.store.decisions import sittings
+from raysweep.store.decisions import batches
 from raysweep.sweepfile.reader import read_spec
 
 ASHA = {"pruner": "asha", "grace": 3, "reduction": 3}
@@ -90,7 +90,7 @@ def test_a_study_is_told_pruned_and_where(inline):
 
 def test_the_decisions_can_be_followed_from_the_store(inline):
     results = inline(bowl())
-    taken = sittings(results.store.dataset("decisions").to_table())
+    taken = batches(results.store.dataset("decisions").to_table())
     again = []
     judge = Judge(results.spec.early_stopping, again.extend)
     runs = {}

@@ -48,7 +48,7 @@ def test_a_row_tells_what_trained_it_and_when(inline, toy):
         assert row["torch"] == torch.__version__
         assert row["python"] == platform.python_version()
         assert row["host"] == origin.host_class()
-        assert row["version"] == raysweep.origin.installed_version()["version"]
+        assert row["version"] == origin.installed_version()["version"]
         assert row["started_at"] < row["ended_at"]
 
 

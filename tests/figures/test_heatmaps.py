@@ -8,6 +8,8 @@ from figure_helpers import ESTIMATORS, loss, only_begun, spec_of, store_of
 
 from raysweep.errors import SpecError
 from raysweep.figures import heatmaps
+from raysweep.results import bins
+from raysweep.sweep.space import Choice
 
 SPEC = spec_of()
 TEMPERATURE = "estimator.temperature"
@@ -36,7 +38,7 @@ def test_a_heatmap_takes_the_best_over_the_other_settings(tmp_path):
 
 def test_a_setting_that_an_estimator_lacks_leaves_one_column(hand):
     panel = panel_of(heatmap_of(hand, over="temperature"), "RF")
-    assert panel.columns == (heatmaps.Column(heatmaps.ABSENT),)
+    assert panel.columns == (bins.Column(bins.ABSENT),)
     np.testing.assert_allclose(panel.means, [[11.0], [21.0]])
 
 
@@ -81,8 +83,8 @@ def test_one_bad_value_does_not_make_the_others_look_alike(tmp_path):
 def test_a_range_is_cut_into_intervals():
     estimators = {"ST": {**ESTIMATORS["ST"], "temperature": {"low": 0.1, "high": 10, "log": True}}}
     spec = spec_of(estimators=estimators, search={"sampler": "random", "configurations": 2})
-    found = heatmaps.columns(spec.arms, TEMPERATURE)
-    assert len(found) == heatmaps.INTERVALS
+    found = bins.columns(spec.arms, TEMPERATURE)
+    assert len(found) == bins.INTERVALS
     assert [found[0].label, found[-1].label] == ["0.1–0.18", "5.6–10"]
     assert found[3].interval == pytest.approx((0.1 * 100 ** (3 / 8), 1.0))
 
@@ -97,8 +99,8 @@ def test_a_range_is_cut_into_intervals():
     ],
 )
 def test_columns_are_values_in_order(values, labels):
-    arm = dataclasses.replace(SPEC.arms[0], space={"task.size": heatmaps.Choice(tuple(values))})
-    assert [column.label for column in heatmaps.columns([arm], "task.size")] == labels
+    arm = dataclasses.replace(SPEC.arms[0], space={"task.size": Choice(tuple(values))})
+    assert [column.label for column in bins.columns([arm], "task.size")] == labels
 
 
 @pytest.mark.parametrize(

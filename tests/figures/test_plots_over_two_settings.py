@@ -6,6 +6,7 @@ from figure_helpers import ESTIMATORS, TASKS, spec_of, store_of
 
 from raysweep.errors import SpecError
 from raysweep.figures import heatmaps, planes
+from raysweep.results import bins
 
 LR = {"lr": [0.3, 0.1, 0.2]}
 OVER = ("lr", "temperature")
@@ -66,7 +67,7 @@ def test_shades_of_planes_share_a_scale_within_a_task(grid):
 
 def test_a_setting_that_an_estimator_lacks_leaves_one_row(grid):
     panel = plane_of(planes_of(grid, over=OVER), "RF")
-    assert panel.y == (heatmaps.Column(heatmaps.ABSENT),)
+    assert panel.y == (bins.Column(bins.ABSENT),)
     assert panel.means.shape == (1, 3)
 
 
@@ -102,7 +103,7 @@ def test_ranges_are_cut_into_intervals_along_both_axes(tmp_path):
     ]
     results = store_of(tmp_path, spec, total, points=lambda arm: points)
     panel = plane_of(planes_of(results, over=OVER), "ST")
-    assert panel.means.shape == (heatmaps.INTERVALS, heatmaps.INTERVALS)
+    assert panel.means.shape == (bins.INTERVALS, bins.INTERVALS)
     assert np.argwhere(np.isfinite(panel.means)).tolist() == [[0, 6], [7, 0]]
     assert panel.selected == (0, 6)
 

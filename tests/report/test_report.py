@@ -16,6 +16,7 @@ from raysweep.errors import SpecError
 from raysweep.figures.curves import CurvesRequest, prepare
 from raysweep.figures.plotly_backend import common
 from raysweep.formats.parts import texts
+from raysweep.results.sweep_results import SweepResults
 
 AWKWARD = "</script><b>x</b> & \"q\" 'a' %{x} é数"
 METRICS = ("train_loss", "distance")
@@ -310,9 +311,9 @@ def test_the_same_results_give_the_same_bytes(awkward):
 
 def test_ended_runs_are_read_once(tmp_path, monkeypatch):
     results = store_of(tmp_path, spec_of())
-    read_from, calls = Results.ended, []
+    read_from, calls = SweepResults.ended, []
     monkeypatch.setattr(
-        Results, "ended", lambda *given, **more: calls.append(1) or read_from(*given, **more)
+        SweepResults, "ended", lambda *given, **more: calls.append(1) or read_from(*given, **more)
     )
     results.report(tmp_path / "page.html")
     assert len(calls) == 1

@@ -11,7 +11,7 @@ from rich.console import Console
 from raysweep.formats.captions import notes
 from raysweep.formats.parts import entry_text
 from raysweep.formats.text import print_table
-from raysweep.results.frame import EndedRuns
+from raysweep.results.frame import RunFrame
 from raysweep.results.selection import cells
 from raysweep.results.table import ResultTable
 from raysweep.store import schema
@@ -44,7 +44,7 @@ def rows_of(values, spec=SPEC):
             found = values.get((arm.estimator_label, arm.task_label, place), ())
             for seed, value in enumerate(found):
                 rows.append(row(arm, configuration, seed, value))
-    return EndedRuns(schema.rows_table(rows, schema.runs_schema(spec)))
+    return RunFrame(schema.rows_table(rows, schema.runs_schema(spec)))
 
 
 def row(arm, configuration, seed, value):

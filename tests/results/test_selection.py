@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raysweep.results.frame import EndedRuns
+from raysweep.results.frame import RunFrame
 from raysweep.results.selection import candidates, cells, choose
 from raysweep.store import schema
 from raysweep.sweep.runs import Run
@@ -143,7 +143,7 @@ def reported(shown, fresh, status):
 
 
 def table_of(rows):
-    return EndedRuns(schema.rows_table(rows, schema.runs_schema(SPEC)))
+    return RunFrame(schema.rows_table(rows, schema.runs_schema(SPEC)))
 
 
 def found(rows, spec, mode):

@@ -17,13 +17,13 @@ LENGTH = (27, 1)
 
 def judge_of(how, names, arms=("A",), seeds=1, length=LENGTH):
     """A judge that knows configurations of some arms, and what it puts down."""
-    sittings = []
-    judge = Judge(how, lambda decisions: sittings.append(list(decisions)))
+    batches = []
+    judge = Judge(how, lambda decisions: batches.append(list(decisions)))
     for arm in arms:
         for name in names:
             runs = [f"{arm}{name}/{seed}" for seed in range(seeds)]
             judge.opened(arm, length, arm + name, runs)
-    return judge, sittings
+    return judge, batches
 
 
 def ask(judge, step, values, last=False):
@@ -85,29 +85,29 @@ def test_one_arm_never_depends_on_another(values, pruner, order):
 
 
 def test_seeds_spread_over_packs_are_judged_when_the_last_arrives():
-    judge, sittings = judge_of(stopping("asha", grace=1, reduction=2), "ab", seeds=3)
+    judge, batches = judge_of(stopping("asha", grace=1, reduction=2), "ab", seeds=3)
     judge.ask(1, {f"Aa/{seed}": 0.0 for seed in range(3)}, False)
     assert judge.ask(1, {"Ab/0": 5.0}, False) == []
     assert judge.ask(1, {"Ab/2": 6.0}, False) == []
-    assert len(sittings) == 1
+    assert len(batches) == 1
     assert judge.ask(1, {"Ab/1": 7.0}, False) == ["Ab/1"]
-    assert sittings[1][0].value == 6.0
+    assert batches[1][0].value == 6.0
 
 
 def test_seeds_in_other_packs_leave_when_they_ask_next():
-    judge, sittings = judge_of(stopping("asha", grace=1, reduction=2), "ab", seeds=2)
+    judge, batches = judge_of(stopping("asha", grace=1, reduction=2), "ab", seeds=2)
     judge.ask(1, {"Aa/0": 0.0, "Aa/1": 0.0}, False)
     judge.ask(1, {"Ab/0": 5.0}, False)
     judge.ask(1, {"Ab/1": 5.0}, False)
     assert judge.ask(3, {"Ab/0": 0.0}, False) == ["Ab/0"]
-    assert len(sittings) == 2
+    assert len(batches) == 2
 
 
 @pytest.mark.parametrize("pruner", ["asha", "hyperband", "median", "patient"])
 def test_a_diverged_seed_stops_its_siblings(pruner):
-    judge, sittings = judge_of(stopping(pruner, grace=1), "ab", seeds=2)
+    judge, batches = judge_of(stopping(pruner, grace=1), "ab", seeds=2)
     assert judge.ask(1, {"Aa/0": None, "Aa/1": 0.0, "Ab/0": 9.0}, False) == ["Aa/1"]
-    assert [(each.configuration_id, each.value) for each in sittings[0]] == [("Aa", None)]
+    assert [(each.configuration_id, each.value) for each in batches[0]] == [("Aa", None)]
 
 
 def test_a_configuration_with_a_diverged_seed_competes_with_nobody():
@@ -118,13 +118,13 @@ def test_a_configuration_with_a_diverged_seed_competes_with_nobody():
 
 @pytest.mark.parametrize("last", [False, True])
 def test_asked_again_the_answer_is_the_same_and_nothing_is_recorded_twice(last):
-    judge, sittings = judge_of(stopping("asha", grace=1, reduction=2), "abcd")
+    judge, batches = judge_of(stopping("asha", grace=1, reduction=2), "abcd")
     values = {"a": 4.0, "b": 3.0, "c": 2.0, "d": 1.0}
     first = ask(judge, 1, values)
     assert first == {"a", "b"}
     for _ in range(2):
         assert ask(judge, 1, values, last) == first
-    assert len(sittings) == 1
+    assert len(batches) == 1
 
 
 def test_nothing_is_answered_that_could_not_be_recorded():
@@ -156,9 +156,9 @@ def test_a_decision_that_could_not_be_recorded_may_be_made_again():
 
 
 def test_runs_that_no_configuration_has_are_never_judged():
-    judge, sittings = judge_of(stopping("asha", grace=1), "a")
+    judge, batches = judge_of(stopping("asha", grace=1), "a")
     assert judge.ask(1, {"fresh/1000000": 9.0}, False) == []
-    assert sittings == []
+    assert batches == []
 
 
 def test_one_that_two_arms_share_is_stopped_only_if_both_would():
@@ -278,14 +278,14 @@ def test_a_judge_restored_anywhere_goes_on_as_the_first_would(seed, data):
     how = stopping(pruner, mode, grace=1, **({"n_startup_trials": 1} if pruner == "median" else {}))
     asks = list(asks_of(random.Random(seed)))
     cut = data.draw(st.integers(0, len(asks)))
-    first, sittings = judge_of(how, NAMES, seeds=2)
+    first, batches = judge_of(how, NAMES, seeds=2)
     answers(first, asks[:cut])
     second, later = judge_of(how, NAMES, seeds=2)
-    second.restore(sittings)
+    second.restore(batches)
     second._waiting = {key: dict(each) for key, each in first._waiting.items()}
-    known = len(sittings)
+    known = len(batches)
     assert answers(second, asks[cut:]) == answers(first, asks[cut:])
-    assert later == sittings[known:]
+    assert later == batches[known:]
 
 
 @given(st.integers(0, 10**6), st.integers(0, 30))
@@ -293,10 +293,10 @@ def test_a_judge_restored_anywhere_goes_on_as_the_first_would(seed, data):
 def test_a_judge_asked_again_after_its_restart_answers_as_before(seed, cut):
     how = stopping("asha", grace=1, reduction=2)
     asks = list(asks_of(random.Random(seed)))[:cut]
-    first, sittings = judge_of(how, NAMES, seeds=2)
+    first, batches = judge_of(how, NAMES, seeds=2)
     answers(first, asks)
     second, later = judge_of(how, NAMES, seeds=2)
-    second.restore(sittings)
+    second.restore(batches)
     answers(second, asks)
     assert later == []
     assert second._stopped == first._stopped
@@ -307,13 +307,13 @@ def test_what_was_decided_counts_for_an_arm_that_opens_the_configuration_later(p
     """A grid opens what an earlier session ended only when its turn comes."""
     how = stopping(pruner, grace=1, **({"n_startup_trials": 2} if pruner == "median" else {}))
     names = [f"{place}" for place in range(12)]
-    first, sittings = judge_of(how, names)
+    first, batches = judge_of(how, names)
     values = {name: float(name) for name in names}
     for name in names[:8]:
         ask(first, 1, {name: values[name]})
         ask(first, 27, {name: values[name]}, last=True)
     second, _ = judge_of(how, names[8:])
-    second.restore(sittings)
+    second.restore(batches)
     for name in names[:8]:
         second.opened("A", LENGTH, "A" + name, [f"A{name}/0"])
     rest = {name: values[name] for name in names[8:]}
@@ -321,10 +321,10 @@ def test_what_was_decided_counts_for_an_arm_that_opens_the_configuration_later(p
 
 
 def test_a_configuration_with_a_seed_that_failed_for_good_leaves_at_its_next_rung():
-    judge, sittings = judge_of(stopping("asha", grace=3, reduction=3), "ab", seeds=2)
+    judge, batches = judge_of(stopping("asha", grace=3, reduction=3), "ab", seeds=2)
     judge.lost("Aa/1")
     assert judge.ask(3, {"Aa/0": 0.0, "Ab/0": 1.0, "Ab/1": 1.0}, False) == ["Aa/0"]
-    ((first, second),) = sittings
+    ((first, second),) = batches
     assert (first.value, first.stopped, second.value, second.stopped) == (None, True, 1.0, False)
 
 

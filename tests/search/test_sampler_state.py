@@ -12,7 +12,7 @@ from search_helpers import TWO, Driver, bowl
 
 from raysweep.errors import StoreError
 from raysweep.search import cma_state
-from raysweep.search.sampler_state import MAX_OPTIMIZERS, NAME, Kept, set_aside_if_damaged
+from raysweep.search.sampler_state import MAX_OPTIMIZERS, NAME, SamplerState, set_aside_if_damaged
 from raysweep.store.sweep_store import SweepStore
 
 CMAES = {"sampler": "cmaes", "configurations": 20, "n_startup_trials": 1, "popsize": 4}
@@ -32,18 +32,18 @@ def optimizer_of(tmp_path, **more):
 
 
 def test_attributes_and_their_order_survive(files):
-    kept = Kept(files)
+    kept = SamplerState(files)
     for name in "cab":
         kept.note(name, {"cma:generation": ord(name)})
     kept.save()
-    again = Kept(files)
+    again = SamplerState(files)
     assert again.in_order(["x", "a", "b", "c"]) == ["x", "c", "a", "b"]
     assert again.of("a") == {"cma:generation": 97}
     assert again.of("x") is None
 
 
 def test_nothing_is_written_where_nothing_is_noted(files):
-    Kept(files).save()
+    SamplerState(files).save()
     assert files.read(NAME) is None
 
 
@@ -53,7 +53,7 @@ def test_nothing_is_written_where_nothing_is_noted(files):
 def test_the_optimizers_of_a_search_are_taken_back(tmp_path, variant):
     driver, _, holders = optimizer_of(tmp_path, **variant)
     assert 1 < len(holders) <= MAX_OPTIMIZERS
-    Kept(driver.store.files)
+    SamplerState(driver.store.files)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_pickle_of_an_earlier_version_is_dropped_unread(files, tmp_path, prefi
     text = pickle.dumps(Evil(mark)).hex()
     noted = {f"{prefix}:optimizer:0": text[:9], f"{prefix}:optimizer:1": text[9:], "cma:x": 3}
     files.write(NAME, json.dumps({"c": noted}).encode())
-    kept = Kept(files)
+    kept = SamplerState(files)
     assert kept.of("c") == {"cma:x": 3}
     assert not mark.exists()
     assert [each.getMessage() for each in caplog.records] == [
@@ -155,7 +155,7 @@ def state(tmp_path_factory):
 def test_an_odd_number_in_an_optimizers_state_is_told_in_one_line(files, state, bad):
     files.write(NAME, json.dumps({"c": {"cma:optimizer": changed(state, *BAD[bad])}}).encode())
     with pytest.raises(StoreError, match=r"cannot read .*search.json: expected what .*; run the"):
-        Kept(files)
+        SamplerState(files)
 
 
 def test_a_state_that_lacks_a_number_is_told_in_one_line(files, state):
@@ -163,13 +163,13 @@ def test_a_state_that_lacks_a_number_is_told_in_one_line(files, state):
         less = {key: value for key, value in state.items() if key != name}
         files.write(NAME, json.dumps({"c": {"cma:optimizer": less}}).encode())
         with pytest.raises(StoreError, match=r"search.json: expected what raysweep"):
-            Kept(files)
+            SamplerState(files)
 
 
 def test_an_optimizer_that_cannot_be_kept_exactly_is_said_and_left_out(files, state, caplog):
     optimizer = cma_state.from_json(state)
     optimizer._unknown = 3
-    kept = Kept(files)
+    kept = SamplerState(files)
     kept.note("c", {"cma:optimizer:0": pickle.dumps(optimizer).hex(), "cma:generation": 1})
     assert kept.of("c") == {"cma:generation": 1}
     assert "CMA holds more than is known of it" in caplog.text
@@ -222,7 +222,7 @@ def test_an_optimizer_rebuilt_each_generation_proposes_the_same_bits(name):
 def test_a_broken_file_is_told_in_one_line(files, data):
     files.write(NAME, data)
     with pytest.raises(StoreError, match=r"cannot read .*search.json: expected what raysweep"):
-        Kept(files)
+        SamplerState(files)
 
 
 def test_a_search_goes_on_from_its_results_where_the_file_was_removed(tmp_path):
@@ -237,5 +237,5 @@ def test_a_session_sets_unreadable_notes_aside_and_searches_on(files, caplog):
     files.write(NAME, b'{"0123456789abcdef": 7}')
     set_aside_if_damaged(files)
     assert files.exists(f"damaged/{NAME}")
-    assert Kept(files).of("0123456789abcdef") is None
+    assert SamplerState(files).of("0123456789abcdef") is None
     assert "the sampler resumes from the results" in caplog.text

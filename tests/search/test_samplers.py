@@ -7,7 +7,7 @@ import itertools
 import pytest
 from search_helpers import SQUARE, TWO, bowl, regret
 
-from raysweep.search.samplers import _CLASSES, BRED, make_sampler
+from raysweep.search.samplers import _CLASSES, FIRST_GENERATION_ATTRS, make_sampler
 from raysweep.search.study import ArmStudy
 from raysweep.sweep.options import SAMPLERS, Search
 from raysweep.sweep.outcomes import FAILED, TrialResult
@@ -23,7 +23,7 @@ SMALL = {
     "cmaes": {"n_startup_trials": 1, "popsize": 4},
     "nsga2": {"population_size": 4},
 }
-GENERATION = next(iter(BRED))
+GENERATION = next(iter(FIRST_GENERATION_ATTRS))
 COUNT = {"gp": 6}  # each proposal of a Gaussian process costs a tenth of a second
 
 

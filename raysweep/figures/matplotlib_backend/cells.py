@@ -23,12 +23,12 @@ Means = tuple[Numbers, Sequence[Sequence[bool]]]  # of a panel, and which are pr
 
 
 @dataclasses.dataclass(frozen=True)
-class Cells:
+class Layout:
     """How the panels of a heatmap stand beside each other.
 
     Args:
         columns: Panels in a row.
-        widths: Cells across each column of panels.
+        widths: Layout across each column of panels.
         width: Of a cell, in inches.
         points: Of the numbers in the cells; None where they do not fit.
         digits: Of these numbers.
@@ -50,11 +50,11 @@ class Cells:
         labels: Sequence[str],
         size: Size,
         beside: tuple[float, float] = (0.0, 0.0),
-    ) -> "Cells":
+    ) -> "Layout":
         """As many panels in a row as fit.
 
         Args:
-            counts: Cells across each panel.
+            counts: Layout across each panel.
             panels: Their means and which of them are provisional.
             labels: Below the cells.
             size: Of the figure.
@@ -92,7 +92,7 @@ def _abreast(
     """How many panels stand in a row, and how many cells are across each column of panels.
 
     Args:
-        counts: Cells across each panel.
+        counts: Layout across each panel.
         width: That a cell should have, in inches.
         room: For all cells of a row, in inches, by the number of panels in it.
     """
@@ -124,7 +124,7 @@ def draw_cells(
     axes: Axes,
     panel: Means,
     scores: Numbers,
-    cells: Cells,
+    cells: Layout,
 ) -> None:
     """The shades of a panel's cells with their numbers, the first row on top."""
     means, provisional = panel

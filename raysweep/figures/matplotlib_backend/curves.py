@@ -68,7 +68,7 @@ def _panel(axes: Axes, panel: Panel, places: Sequence[Any], what: CurvesFigure) 
         axes.set_ylim(*panel.limits)
     style.number_axis(axes, whole=all(np.asarray(own).dtype.kind == "i" for own in places))
     if not panel.lines:
-        style.say_empty(axes, "no curve")
+        style.draw_placeholder(axes, "no curve")
 
 
 def _curve(axes: Axes, line: Line, places: Any, number: int) -> None:

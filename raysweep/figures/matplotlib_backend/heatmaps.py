@@ -8,7 +8,7 @@ from raysweep.figures.heatmaps import HeatmapFigure, HeatmapPanel
 from raysweep.figures.matplotlib_backend import panels
 from raysweep.figures.matplotlib_backend.cells import (
     GAP,
-    Cells,
+    Layout,
     draw_cells,
     heatmap_caption,
     label_columns,
@@ -24,7 +24,7 @@ def draw_heatmap(what: HeatmapFigure, size: Size) -> Figure:
     widest = TASK_WIDTH if size.width is None else size.width * 0.3
     tasks = [size.wrapped(task, widest) for task in what.tasks]
     labels = 0.2 + (size.label + 0.002) * max(len(line) for t in tasks for line in t.split("\n"))
-    cells = Cells.of(
+    cells = Layout.of(
         [len(panel.columns) for panel in what.panels],
         [(panel.means, panel.provisional) for panel in what.panels],
         [column.label for panel in what.panels for column in panel.columns],
@@ -54,7 +54,7 @@ def draw_heatmap(what: HeatmapFigure, size: Size) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, panel: HeatmapPanel, tasks: list[str], cells: Cells) -> None:
+def _panel(axes: Axes, panel: HeatmapPanel, tasks: list[str], cells: Layout) -> None:
     draw_cells(axes, (panel.means, panel.provisional), panel.scores, cells)
     label_columns(axes, [column.label for column in panel.columns], turned=cells.turned)
     axes.set_yticks(np.arange(len(tasks)) + 0.5, tasks)

@@ -45,7 +45,7 @@ def _paths_panel(axes: Axes, panel: PathsPanel) -> None:
         mark = END_MARKERS[path.pair % len(END_MARKERS)]
         draw(path.x[-1:], path.y[-1:], marker=mark, markersize=4, linestyle="", zorder=3)
     if not panel.paths:
-        style.say_empty(axes, "no curve")
+        style.draw_placeholder(axes, "no curve")
 
 
 def _paths_caption(what: PathsFigure) -> str:

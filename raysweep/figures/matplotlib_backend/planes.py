@@ -12,7 +12,7 @@ from raysweep.figures.heatmaps import HeatmapFigure
 from raysweep.figures.matplotlib_backend import panels
 from raysweep.figures.matplotlib_backend.cells import (
     GAP,
-    Cells,
+    Layout,
     draw_cells,
     heatmap_caption,
     label_columns,
@@ -36,7 +36,7 @@ def draw_planes(what: PlanesFigure, size: Size) -> Figure:
     """A panel for each task and estimator, the first value of each setting at the lower left."""
     longest = max(len(column.label) for panel in what.panels for column in panel.x)
     beside = 0.15 + size.label * max(len(row.label) for panel in what.panels for row in panel.y)
-    cells = Cells.of(
+    cells = Layout.of(
         [len(panel.x) for panel in what.panels],
         [(panel.means, panel.provisional) for panel in what.panels],
         [column.label for panel in what.panels for column in panel.x],
@@ -83,16 +83,16 @@ def _labelled(planes: Sequence[Plane], columns: int) -> set[int]:
 
 
 def _heights(counts: Sequence[int], columns: int) -> list[int]:
-    """Cells up each row of panels."""
+    """Layout up each row of panels."""
     return [max(counts[first : first + columns]) for first in range(0, len(counts), columns)]
 
 
-def _title(what: PlanesFigure, panel: Plane, cells: Cells, size: Size) -> str:
+def _title(what: PlanesFigure, panel: Plane, cells: Layout, size: Size) -> str:
     name = f"{panel.estimator} · {panel.task}" if len(what.tasks) > 1 else panel.estimator
     return size.titled(name, len(panel.x) * cells.width + 0.3)
 
 
-def _name_axes(axes: Axes, what: PlanesFigure, place: int, cells: Cells) -> None:
+def _name_axes(axes: Axes, what: PlanesFigure, place: int, cells: Layout) -> None:
     panel = what.panels[place]
     x, y = (plain(setting.partition(".")[2]) for setting in what.settings)
     if axes.get_xticklabels()[0].get_text() not in ("", ABSENT):
@@ -102,7 +102,7 @@ def _name_axes(axes: Axes, what: PlanesFigure, place: int, cells: Cells) -> None
         axes.set_ylabel(y)
 
 
-def _panel(axes: Axes, panel: Plane, cells: Cells, *, labelled: bool) -> None:
+def _panel(axes: Axes, panel: Plane, cells: Layout, *, labelled: bool) -> None:
     axes.pcolormesh(np.zeros(panel.means.shape), cmap=EMPTY, edgecolors="white", linewidth=1.5)
     draw_cells(axes, (panel.means, panel.provisional), panel.scores, cells)
     axes.invert_yaxis()  # a setting goes up

@@ -43,7 +43,7 @@ def _panel(axes: Axes, panel: SearchPanel, what: SearchFigure) -> None:
         axes.set_ylim(*panel.limits)
     style.number_axis(axes)
     if not panel.lines:
-        style.say_empty(axes, "no configuration yet")
+        style.draw_placeholder(axes, "no configuration yet")
 
 
 def _line(axes: Axes, line: Progress, number: int) -> None:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-class Latest(nn.Module):
+class LastEvaluation(nn.Module):
     """The latest values, as a buffer, so that checkpoints have them and replicas can be dropped.
 
     Args:

@@ -1,0 +1,70 @@
+"""raysweep adds one name to Python, and is the one found, wherever a script lies."""
+
+import importlib.metadata
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SCRIPT = """
+import estimators.mine, tasks
+import raysweep, raysweep.estimators, raysweep.tasks
+assert (tasks.MINE, estimators.mine.MINE) == (1, 2)
+assert raysweep.estimators.get("reinmax").name == "reinmax"
+assert "polynomial" in raysweep.tasks.names()
+spec = {
+    "name": "foreign",
+    "tasks": {"quad": {"task": "polynomial", "latents": 4, "batch_size": 4, "steps": 4}},
+    "estimators": {"ST": {"estimator": "straight_through"}},
+    "seeds": 1,
+}
+results = raysweep.run(spec, store="sweeps", inline=True)
+assert raysweep.open("sweeps", "foreign").table().render("text") == results.table().render("text")
+"""
+
+
+@pytest.fixture
+def foreign(tmp_path):
+    """A folder with a user's own `tasks.py` and `estimators/`, and the clone beside them."""
+    (tmp_path / "tasks.py").write_text("MINE = 1\n")
+    (tmp_path / "estimators").mkdir()  # a namespace package: it has no __init__.py
+    (tmp_path / "estimators" / "mine.py").write_text("MINE = 2\n")
+    (tmp_path / "raysweep").symlink_to(ROOT)
+    (tmp_path / "script.py").write_text(SCRIPT)
+    return tmp_path
+
+
+def python(folder, *arguments):
+    """Runs Python in a folder, with what is installed and nothing else."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={"PATH": "", "HOME": str(folder), "RAYSWEEP_DATA": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_script_beside_modules_of_the_same_names_runs_a_sweep(foreign):
+    done = python(foreign, "script.py")
+    assert done.returncode == 0, done.stderr
+
+
+def test_nothing_but_raysweep_is_installed(tmp_path):
+    names = ["estimators", "tasks", "benchmarks", "tests", "docs"]
+    found = f"import importlib.util as u; print([n for n in {names} if u.find_spec(n)])"
+    assert python(tmp_path, "-c", found).stdout.strip() == "[]"
+    paths = importlib.metadata.files("raysweep") or []
+    assert {path.parts[0].split("-")[0] for path in paths if path.suffix == ".py"} <= {"raysweep"}
+
+
+def test_estimators_need_torch_alone(tmp_path):
+    text = (
+        "import sys, raysweep.estimators\n"
+        "heavy = {'ray', 'optuna', 'pyarrow', 'duckdb', 'pandas', 'scipy', 'matplotlib'}\n"
+        "print(sorted(heavy & set(sys.modules)), 'torch' in sys.modules)"
+    )
+    assert python(tmp_path, "-c", text).stdout.strip() == "[] True"
