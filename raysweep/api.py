@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 class Table(ResultTable):
     """A result table that can be printed."""
 
-    def render(self, form: str) -> str:
+    def render(self, format: str) -> str:
         """The table as text: `text`, `markdown`, `latex`, `html`, `csv` or `json`."""
         from raysweep.formats import render
 
-        return render(self, form)
+        return render(self, format)
 
 
 class Results(SweepResults):

@@ -16,15 +16,31 @@ from collections.abc import Iterable
 
 
 class RaysweepError(Exception):
-    """Base of all errors that raysweep explains to its user."""
+    """Base of all errors that raysweep explains to its user.
+
+    Args:
+        text: One line: what was expected, what was given, what to do.
+        field: The argument that is wrong, whose name the message begins with; the command line
+            has an option of that name.
+    """
+
+    def __init__(self, text: str = "", *, field: str | None = None) -> None:
+        self.text, self.field = text, field
+        super().__init__(f"{field}: {text}" if field else text)
 
 
 class SpecError(RaysweepError, ValueError):
-    """Something the user wrote is wrong; `problems` holds one line per mistake."""
+    """Something the user wrote is wrong; `problems` holds one line per mistake.
 
-    def __init__(self, problems: str | Iterable[str]) -> None:
-        self.problems = [problems] if isinstance(problems, str) else list(problems)
-        super().__init__("\n".join(self.problems))
+    Args:
+        problems: One line, or one for each mistake.
+        field: The argument that is wrong, where there is one mistake.
+    """
+
+    def __init__(self, problems: str | Iterable[str], *, field: str | None = None) -> None:
+        lines = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(lines), field=field)
+        self.problems = lines if field is None else [str(self)]
 
 
 class StoreError(RaysweepError):

@@ -42,7 +42,7 @@ def data_folder(request):
     beside = TESTS.parent.parent / "shared" / "data"
     folder = Path(request.config.getoption("--data") or os.environ.get("RAYSWEEP_DATA") or beside)
     if not folder.is_dir():
-        pytest.skip(f"no data folder at {folder}; give --data or RAYSWEEP_DATA")
+        pytest.skip(f"no data folder at {folder}; give `data` or RAYSWEEP_DATA")
     return folder.absolute()
 
 

@@ -128,3 +128,35 @@ def test_functions_are_of_readable_length(path):
             lines = node.end_lineno - node.lineno + 1
             lines -= len((ast.get_docstring(node, clean=False) or "").splitlines())
             assert lines <= 50, node.name
+
+
+# The doctor's findings are read in a terminal only; elsewhere an option stands in a whole command.
+COMMAND = re.compile(r"\b(raysweep|ray) [^`']*--[a-z]")
+SPELLERS = [path for path in FILES if package(short(module_name(path))) not in ("cli", "doctor")]
+
+
+def messages(path):
+    """The texts of a file with a space in them: those of f-strings whole, docstrings left out."""
+    tree = ast.parse(path.read_text())
+    inside = {
+        id(part)
+        for node in ast.walk(tree)
+        for part in (node.values if isinstance(node, ast.JoinedStr) else [])
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr):
+            inside.add(id(node.value))
+        elif isinstance(node, ast.JoinedStr):
+            yield "".join(getattr(part, "value", "{}") for part in map(text_of, node.values))
+        elif isinstance(node, ast.Constant) and id(node) not in inside and " " in str(node.value):
+            yield str(node.value)
+
+
+def text_of(part):
+    return part if isinstance(part, ast.Constant) else ast.Constant("{}")
+
+
+@pytest.mark.parametrize("path", SPELLERS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_options_are_spelt_by_the_command_line_alone(path):
+    for text in messages(path):
+        assert not re.search(r"(?<![\w-])--[a-z]", COMMAND.sub("", text)), text

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from raysweep.cli.options import STORE, SWEEP, store_of, warn
+from raysweep.cli.options import STORE, SWEEP, given_by, store_of, warn
 from raysweep.cli.output import show
 
 
@@ -86,5 +86,6 @@ def report(sweep: str, store: str | None, select: str | None, out: str | None) -
 
     results = Results(store_of(store), sweep)
     warn(results)
-    show(str(results.report(out, select=select)))
+    with given_by(path="out"):
+        show(str(results.report(out, select=select)))
     return 0

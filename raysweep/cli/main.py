@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from raysweep.cli import crash, doctor, draw, read, run
+from raysweep.cli.options import spelt
 from raysweep.cli.output import prepare_output, show
 from raysweep.errors import RaysweepError, SpecError, Stopped
 from raysweep.text import one_line
@@ -60,9 +61,10 @@ def _guarded(command: Callable[[], Any]) -> int:
 def _explain(error: BaseException) -> tuple[list[str], int]:
     """What to say of an error, a line each, and the exit code."""
     if isinstance(error, SpecError):
-        return [one_line(each) for each in error.problems], 2
+        lines = [spelt(error)] if error.field else error.problems
+        return [one_line(each) for each in lines], 2
     if isinstance(error, RaysweepError):
-        return [one_line(str(error))], 1
+        return [one_line(spelt(error))], 1
     if isinstance(error, click.ClickException):
         return [error.format_message()], 2
     stopped = error.__cause__ if isinstance(error, click.Abort) else error

@@ -1,11 +1,14 @@
 """Options and arguments that several commands take."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from raysweep.cli.output import show
+from raysweep.errors import RaysweepError
 
 MANY_FILES = 2000  # of which reading takes seconds
 STORE = click.option(
@@ -67,3 +70,24 @@ def print_table(found: Any) -> None:
     from raysweep.formats.text import print_table
 
     print_table(found, Console())
+
+
+@contextlib.contextmanager
+def given_by(**options: str) -> Iterator[None]:
+    """Have errors name the option that gave an argument of another name.
+
+    Args:
+        options: Name of the option, by the name of the argument.
+    """
+    try:
+        yield
+    except RaysweepError as error:
+        error.field = options.get(error.field or "", error.field)
+        raise
+
+
+def spelt(error: RaysweepError) -> str:
+    """Return the error's line, its argument as the option of that name."""
+    if not error.field:
+        return str(error)
+    return f"{', '.join(f'--{name}' for name in error.field.split(', '))}: {error.text}"

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from raysweep.cli.options import STORE, SWEEP, hint, print_table, store_of, warn
+from raysweep.cli.options import STORE, SWEEP, given_by, hint, print_table, store_of, warn
 from raysweep.cli.output import show
 
 
@@ -199,10 +199,12 @@ def export(
     results = Results(store_of(store), sweep)
     warn(results)
     if csv is not None:
-        rows = results.export_csv(csv, table or "runs")
+        with given_by(path="csv"):
+            rows = results.export_csv(csv, table or "runs")
         show(f"{csv}: {rows} rows of {table or 'runs'}")
     elif optuna is not None:
-        show(results.export_optuna(optuna, metric).text)
+        with given_by(path="optuna"):
+            show(results.export_optuna(optuna, metric).text)
     return 0
 
 

@@ -56,7 +56,7 @@ def run(  # noqa: PLR0913 - one for each option
     from raysweep.progress import Progress
     from raysweep.text import counted
 
-    loaded = engine.load(spec, changes, smoke=smoke)
+    loaded = engine.load(spec, changes, smoke=smoke, changes_place="--set")
     session = engine.drive(
         loaded,
         store=store,
@@ -101,7 +101,7 @@ def plan(spec: Path, store: str | None, smoke: bool, changes: tuple[str, ...]) -
     from raysweep.cli.plan_text import plan_text
     from raysweep.driver import session as engine
 
-    loaded = engine.load(spec, changes, smoke=smoke)
+    loaded = engine.load(spec, changes, smoke=smoke, changes_place="--set")
     show(plan_text(engine.plan(loaded, store)), nl=False)
     return 0
 

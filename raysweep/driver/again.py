@@ -56,12 +56,13 @@ def chosen(spec: Spec, store: SweepStore, condition: str) -> Again:
     here = in_file(spec, runs) | (outdated(spec, runs).rows & planned)
     dataset = store.dataset("runs", schema.runs_schema(spec))
     with store.reading(dataset):
-        met = set(meeting(dataset, condition, "--again").to_pylist()) & ids_of(runs, here)
+        met = set(meeting(dataset, condition, "again").to_pylist()) & ids_of(runs, here)
     manifests = _matching_packs(spec, store, condition)
     if not met and not manifests:
         raise SpecError(
-            f"--again: expected a condition that some stored run of the file meets, got "
-            f"{condition!r}; `raysweep rm --where` removes runs that the file does not plan"
+            f"expected a condition that some stored run of the file meets, got "
+            f"{condition!r}; `raysweep rm --where` removes runs that the file does not plan",
+            field="again",
         )
     rows = np.isin(runs.run_ids.to_numpy(zero_copy_only=False), list(met))
     configurations = sorted(set(runs.codes[rows].tolist()))
@@ -135,6 +136,6 @@ def _matching_packs(spec: Spec, store: SweepStore, condition: str) -> list[Manif
     if not rows:
         return []
     table = schema.rows_table(rows, columns)
-    met = meeting(table, condition, "--again").to_pylist()
+    met = meeting(table, condition, "again").to_pylist()
     found = {owners[run_id].pack.pack_id: owners[run_id] for run_id in met}
     return list(found.values())

@@ -72,7 +72,8 @@ def refuse_former_defaults(spec: Spec, store: SweepStore, leaving: Again = NOTHI
     if counts:
         conditions = " or ".join(sorted({each.condition for each in counts}))
         raise SpecError(
-            f'{line}, or train them anew: --again "{conditions}"' for line in texts(counts)
+            f'{line}, or train them anew: raysweep run FILE --again "{conditions}"'
+            for line in texts(counts)
         )
 
 

@@ -65,10 +65,14 @@ class Session:
 
 
 def load(
-    source: str | Path | Mapping[str, Any], changes: Sequence[str] = (), *, smoke: bool = False
+    source: str | Path | Mapping[str, Any],
+    changes: Sequence[str] = (),
+    *,
+    smoke: bool = False,
+    changes_place: str = "changes",
 ) -> Spec:
-    """The spec of a sweep file, cut down to a trial run if wanted."""
-    spec = read_spec(source, changes)
+    """Read the spec of a sweep file, cut down to a trial run if wanted; see `read_spec`."""
+    spec = read_spec(source, changes, changes_place)
     return smoke_spec(spec) if smoke else spec
 
 

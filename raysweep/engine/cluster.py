@@ -78,8 +78,9 @@ def _connected(cluster: str | None, **options: Any) -> Iterator[None]:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         where = f"at {cluster}" if cluster else "on this machine"
         raise ClusterError(
-            f"--address: expected a Ray cluster {where}, got: {reason}; start one "
-            "with 'ray start --head', or use --inline"
+            f"expected a Ray cluster {where}, got: {reason}; start one "
+            "with 'ray start --head', or train inline, without Ray",
+            field="address",
         ) from error
     except BaseException as error:
         ray.shutdown()
@@ -189,7 +190,7 @@ def workers(resources: Resources) -> int:
         raise ClusterError(
             f"resources: expected a worker with cpu {resources.cpu:g} and gpu {resources.gpu:g}, "
             f"got a cluster with CPU {found.get('CPU', 0):g} and GPU {found.get('GPU', 0):g}; "
-            "lower resources in the sweep file, or join a larger cluster with --address"
+            "lower resources in the sweep file, or join a larger cluster by its address"
         )
     return max(1, min(counts))
 
@@ -225,9 +226,10 @@ def check_store(files: Files) -> None:
         files.remove(name)
     if blind:
         raise ClusterError(
-            f"--store: expected a store that every node sees, got the local folder {files.root}, "
+            f"expected a store that every node sees, got the local folder {files.root}, "
             f"which {', '.join(blind)} cannot see; give a shared file system or a bucket URI such "
-            "as s3://bucket/sweeps"
+            "as s3://bucket/sweeps",
+            field="store",
         )
 
 

@@ -162,7 +162,7 @@ def prepare(results: SweepResults, request: CurvesRequest) -> CurvesFigure:
         SpecError: If the request names what the sweep lacks, or there is nothing to draw yet.
     """
     for name in request.metrics:
-        results.metric(name, "--metric")
+        results.metric(name, "metric")
     band = check_band(request.band)
     scope = SweepView.of(results, request)
     cells = [cell for cell in scope.cells() if cell.run_ids]
@@ -260,8 +260,9 @@ def _check_positive(panels: Sequence[Panel]) -> None:
     for panel in panels:
         if panel.lines and not any((line.mean > 0).any() for line in panel.lines):
             raise SpecError(
-                f"--log: expected positive values of {panel.metric}, got none on {panel.task}; "
-                "leave --log out"
+                f"expected positive values of {panel.metric}, got none on {panel.task}; "
+                "leave log out",
+                field="log",
             )
 
 

@@ -36,8 +36,8 @@ class HeatmapRequest(MetricRequest):
         names = (self.over,) if self.over is None or isinstance(self.over, str) else self.over
         if len(names) > 2 or len(set(names)) < len(names):
             raise SpecError(
-                f"--over: expected one setting or two, got {', '.join(map(str, names))}; "
-                "leave some out"
+                f"expected one setting or two, got {', '.join(map(str, names))}; leave some out",
+                field="over",
             )
         return tuple(names) or (None,)
 
@@ -93,7 +93,7 @@ def prepare(results: SweepResults, request: HeatmapRequest) -> HeatmapFigure:
     setting = searched_setting(results.spec, request.settings[0])
     request.check_single("a heatmap")
     scope = SweepView.of(results, request)
-    metric = results.metric((*request.metrics, scope.select)[0], "--metric")
+    metric = results.metric((*request.metrics, scope.select)[0], "metric")
     by_estimator: dict[str, list[tuple[Arm, list[Candidate]]]] = {}
     for arm, found in scope.candidates(metric):
         by_estimator.setdefault(arm.estimator_label, []).append((arm, found))
@@ -126,20 +126,22 @@ def searched_setting(spec: Spec, name: str | None) -> str:
     known = {key for arm in spec.arms for key in arm.searched}
     if not known:
         raise SpecError(
-            "--over: expected a sweep that searches a setting, got one without; "
-            "give a setting a list of values"
+            "expected a sweep that searches a setting, got one without; "
+            "give a setting a list of values",
+            field="over",
         )
     found = [key for key in known if name is None or name in (key, key.partition(".")[2])]
     if len(found) == 1:
         return found[0]
     if found and name is None:
         raise SpecError(
-            "--over: expected one of the settings that the sweep searches, "
-            f"got none: {', '.join(sorted(found))}"
+            "expected one of the settings that the sweep searches, "
+            f"got none: {', '.join(sorted(found))}",
+            field="over",
         )
     given = "several of that name" if found else "a setting that the sweep searches"
     wanted = "one setting" if found else given
-    raise SpecError(f"--over: expected {wanted}, got {name!r}{nearest(name or '', known)}")
+    raise SpecError(f"expected {wanted}, got {name!r}{nearest(name or '', known)}", field="over")
 
 
 def _panel(

@@ -86,7 +86,7 @@ def save(
         path.write_bytes(buffer.getvalue())
     except OSError as error:
         raise SpecError(
-            f"--out: expected a file that can be written, got {str(path)!r}: {error.strerror}"
+            f"expected a file that can be written, got {str(path)!r}: {error.strerror}", field="out"
         ) from error
     return path
 
@@ -96,14 +96,17 @@ def _drawn(
 ) -> tuple[Figure, str]:
     """The figure, and what to call it."""
     if kind not in KINDS:
-        raise SpecError(f"--kind: expected a kind of figure, got {kind!r}{nearest(kind, KINDS)}")
+        raise SpecError(
+            f"expected a kind of figure, got {kind!r}{nearest(kind, KINDS)}", field="kind"
+        )
     own = KINDS[kind]
     known = {field.name for field in dataclasses.fields(own.request)} | {"size"}
     for option in options:
         if option not in known:
             raise SpecError(
-                f"--{option}: expected an option of --kind {kind}, got another's "
-                f"(known: {', '.join(sorted(known))})"
+                f"expected an option of kind {kind}, got another's "
+                f"(known: {', '.join(sorted(known))})",
+                field=option,
             )
     asked = {option: value for option, value in options.items() if option != "size"}
     what = own.prepare(results, own.request(**asked))
@@ -116,10 +119,11 @@ def _check(path: Path) -> None:
     """Refuses a file that cannot be written, before anything is read."""
     if path.suffix.lower() not in UNDATED:
         raise SpecError(
-            f"--out: expected a name that ends in {', '.join(UNDATED)}, got {str(path)!r}"
+            f"expected a name that ends in {', '.join(UNDATED)}, got {str(path)!r}", field="out"
         )
     if not path.parent.is_dir():
         raise SpecError(
-            f"--out: expected a file in a folder that exists, got {str(path)!r}; "
-            f"make {str(path.parent)!r} first"
+            f"expected a file in a folder that exists, got {str(path)!r}; "
+            f"make {str(path.parent)!r} first",
+            field="out",
         )

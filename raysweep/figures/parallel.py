@@ -91,13 +91,14 @@ def prepare(results: SweepResults, request: ParallelRequest) -> ParallelFigure:
     """
     request.check_single("parallel coordinates")
     scope = SweepView.of(results, request)
-    metric = results.metric((*request.metrics, scope.select)[0], "--metric")
+    metric = results.metric((*request.metrics, scope.select)[0], "metric")
     tried = [_tried(scope, metric, arm, own) for arm, own in scope.candidates(metric)]
     searching = [each for each in tried if each.arm.searched]
     if not searching:
         raise SpecError(
-            "--kind parallel: expected a sweep that searches a setting, got one without; "
-            "give a setting a list of values"
+            "expected a sweep that searches a setting, got one without; "
+            "give a setting a list of values",
+            field="kind parallel",
         )
     if not any(len(each.means) for each in searching):
         raise without_values(results, metric)

@@ -42,7 +42,7 @@ class PathsRequest(Request):
         y = [self.y] if isinstance(self.y, str) else list(self.y)
         if not x or len(x) != len(y):
             raise SpecError(
-                f"--x: expected a metric for each --y, at least one, got {len(x)} and {len(y)}"
+                f"expected a metric for each y, at least one, got {len(x)} and {len(y)}", field="x"
             )
         return tuple(zip(x, y, strict=True))
 
@@ -109,8 +109,8 @@ def prepare(results: SweepResults, request: PathsRequest) -> PathsFigure:
     """
     pairs = request.pairs
     for x, y in pairs:
-        results.metric(x, "--x")
-        results.metric(y, "--y")
+        results.metric(x, "x")
+        results.metric(y, "y")
     scope = SweepView.of(results, request)
     cells = [cell for cell in scope.cells() if cell.run_ids]
     run_ids = [run_id for cell in cells for run_id in cell.run_ids]
@@ -136,7 +136,7 @@ def prepare(results: SweepResults, request: PathsRequest) -> PathsFigure:
     if not any(panel.paths for panel in panels):
         known = curve_metrics(results, run_ids, metrics)
         unknown = [metric for metric in metrics if metric not in known]
-        raise without_curves(scope, unknown or metrics, run_ids, "--x, --y")
+        raise without_curves(scope, unknown or metrics, run_ids, "x, y")
     names = ([x for x, _ in pairs], [y for _, y in pairs])
     labels = [_label(results, own) for own in names]
     return PathsFigure(

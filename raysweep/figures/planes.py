@@ -84,10 +84,10 @@ def prepare(results: SweepResults, request: HeatmapRequest) -> PlanesFigure:
     """
     x, y = (searched_setting(results.spec, name) for name in request.settings)
     if x == y:
-        raise SpecError(f"--over: expected two settings, got {x} twice; leave one out")
+        raise SpecError(f"expected two settings, got {x} twice; leave one out", field="over")
     request.check_single("a heatmap")
     scope = SweepView.of(results, request)
-    metric = results.metric((*request.metrics, scope.select)[0], "--metric")
+    metric = results.metric((*request.metrics, scope.select)[0], "metric")
     arms = list(scope.candidates(metric))
     about = results.spec.metrics[metric]
     panels: list[Plane] = []

@@ -55,8 +55,8 @@ class MetricRequest(Request):
         """
         if len(self.metrics) > 1:
             raise SpecError(
-                f"--metric: expected one for {kind}, got {', '.join(self.metrics)}; "
-                "draw a figure for each"
+                f"expected one for {kind}, got {', '.join(self.metrics)}; draw a figure for each",
+                field="metric",
             )
 
 
@@ -84,9 +84,9 @@ class SweepView:
             SpecError: If it names what the sweep lacks, or no run has ended.
         """
         spec = results.spec
-        select = results.metric(request.select or spec.select.metric, "--select")
-        tasks = chosen(request.tasks, spec.task_labels, "--tasks")
-        estimators = chosen(request.estimators, spec.estimator_labels, "--estimators")
+        select = results.metric(request.select or spec.select.metric, "select")
+        tasks = chosen(request.tasks, spec.task_labels, "tasks")
+        estimators = chosen(request.estimators, spec.estimator_labels, "estimators")
         if not results.store.count("runs"):
             raise SpecError(
                 f"expected ended runs to draw, got none in {results.sweep} yet; "
@@ -196,8 +196,9 @@ def curve_metrics(results: SweepResults, run_ids: Sequence[str], names: Sequence
 def without_values(results: SweepResults, metric: str) -> SpecError:
     """The error of a final metric that no run has which ended well."""
     return SpecError(
-        f"--metric: expected runs that ended well with {metric}, got none in {results.sweep}; "
-        f"`raysweep table {results.sweep}` tells how they ended"
+        f"expected runs that ended well with {metric}, got none in {results.sweep}; "
+        f"`raysweep table {results.sweep}` tells how they ended",
+        field="metric",
     )
 
 
@@ -211,7 +212,7 @@ def without_fresh(sweep: str) -> SpecError:
 
 
 def without_curves(
-    scope: SweepView, metrics: Sequence[str], run_ids: Sequence[str], option: str = "--metric"
+    scope: SweepView, metrics: Sequence[str], run_ids: Sequence[str], field: str = "metric"
 ) -> SpecError:
     """The error of metrics of which there is no curve, with those of which there is."""
     name = scope.results.sweep
@@ -220,8 +221,9 @@ def without_curves(
     known = curve_metrics(scope.results, run_ids, sorted(scope.results.spec.metrics))
     if known:
         return SpecError(
-            f"{option}: expected a metric with a curve, got {' and '.join(map(repr, metrics))}"
-            f"{nearest(metrics[0], known)}; `raysweep table {name} --report M` shows final metrics"
+            f"expected a metric with a curve, got {' and '.join(map(repr, metrics))}"
+            f"{nearest(metrics[0], known)}; `raysweep table {name} --report M` shows final metrics",
+            field=field,
         )
     return SpecError(
         f"expected curves of runs that ended well, got none in {name}; "

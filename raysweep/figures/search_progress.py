@@ -109,8 +109,9 @@ def prepare(results: SweepResults, request: SearchRequest) -> SearchFigure:
             lines[arm.task_label].append(progress)
     if not any(len(line.at) for own in lines.values() for line in own):
         raise SpecError(
-            f"--kind search: expected configurations whose seeds all ended well, got none in "
-            f"{results.sweep}; `raysweep status {results.sweep}` tells how far it is"
+            f"expected configurations whose seeds all ended well, got none in "
+            f"{results.sweep}; `raysweep status {results.sweep}` tells how far it is",
+            field="kind search",
         )
     if request.log:
         _check_positive(lines, scope.select)
@@ -184,5 +185,6 @@ def _check_positive(lines: dict[str, list[Progress]], metric: str) -> None:
     for task, own in lines.items():
         if own and not any((line.means > 0).any() for line in own):
             raise SpecError(
-                f"--log: expected positive values of {metric}, got none on {task}; leave --log out"
+                f"expected positive values of {metric}, got none on {task}; leave log out",
+                field="log",
             )

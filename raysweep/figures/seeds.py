@@ -90,7 +90,7 @@ def prepare(results: SweepResults, request: SeedsRequest) -> SeedsFigure:
     """
     request.check_single("a figure of seeds")
     scope = SweepView.of(results, request)
-    metric = results.metric((*request.metrics, scope.select)[0], "--metric")
+    metric = results.metric((*request.metrics, scope.select)[0], "metric")
     cells = scope.cells()
     run_ids = [run_id for cell in cells for run_id in cell.run_ids]
     if not run_ids and results.spec.report_seeds:

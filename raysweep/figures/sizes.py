@@ -88,7 +88,8 @@ def named(name: str) -> Size:
     """
     if name not in SIZES:
         raise SpecError(
-            f"--size: expected {', '.join(list(SIZES)[:-1])} or {list(SIZES)[-1]}, "
-            f"got {name!r}{nearest(name, SIZES)}"
+            f"expected {', '.join(list(SIZES)[:-1])} or {list(SIZES)[-1]}, "
+            f"got {name!r}{nearest(name, SIZES)}",
+            field="size",
         )
     return SIZES[name]

@@ -58,7 +58,9 @@ def check_band(name: str) -> str:
         SpecError: If there is none of that name.
     """
     if name not in BANDS:
-        raise SpecError(f"--band: expected sem, std or ci, got {name!r}{nearest(name, BANDS)}")
+        raise SpecError(
+            f"expected sem, std or ci, got {name!r}{nearest(name, BANDS)}", field="band"
+        )
     return name
 
 

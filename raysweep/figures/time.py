@@ -37,8 +37,9 @@ def prepare(results: SweepResults, request: CurvesRequest) -> TimeFigure:
     seconds = tuple(tuple(_seconds(line, times) for line in panel.lines) for panel in what.panels)
     if not any(np.isfinite(own).any() for panel in seconds for own in panel):
         raise SpecError(
-            f"--kind time: expected curves that tell their seconds, got none in {results.sweep}; "
-            f"`raysweep plot {results.sweep}` draws them over steps"
+            f"expected curves that tell their seconds, got none in {results.sweep}; "
+            f"`raysweep plot {results.sweep}` draws them over steps",
+            field="kind time",
         )
     return TimeFigure(what, seconds)
 

@@ -20,15 +20,16 @@ FORMATS: Mapping[str, Callable[[ResultTable], str]] = {
 NAMES: Sequence[str] = tuple(FORMATS)
 
 
-def render(table: ResultTable, form: str) -> str:
+def render(table: ResultTable, format: str) -> str:
     """The table as text, in one of `FORMATS`.
 
     Raises:
-        SpecError: If there is no such form.
+        SpecError: If there is no such format.
     """
-    if form not in FORMATS:
+    if format not in FORMATS:
         raise SpecError(
-            f"--format: expected {', '.join(NAMES[:-1])} or {NAMES[-1]}, got {form!r}"
-            f"{nearest(form, NAMES)}"
+            f"expected {', '.join(NAMES[:-1])} or {NAMES[-1]}, got {format!r}"
+            f"{nearest(format, NAMES)}",
+            field="format",
         )
-    return FORMATS[form](table)
+    return FORMATS[format](table)

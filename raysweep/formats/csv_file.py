@@ -33,11 +33,12 @@ def write_csv(dataset: pads.Dataset, path: Path) -> int:
         SpecError: If the file is there, or cannot be written.
     """
     if path.exists():
-        raise SpecError(f"--csv: expected a new file, got {str(path)!r}, which is there")
+        raise SpecError(f"expected a new file, got {str(path)!r}, which is there", field="path")
     if not path.parent.is_dir():
         raise SpecError(
-            f"--csv: expected a file in a folder that exists, got {str(path)!r}; "
-            f"make {str(path.parent)!r} first"
+            f"expected a file in a folder that exists, got {str(path)!r}; "
+            f"make {str(path.parent)!r} first",
+            field="path",
         )
     rows = 0
     aside = path.with_name(f".{path.name}.part")
@@ -50,7 +51,7 @@ def write_csv(dataset: pads.Dataset, path: Path) -> int:
     except (OSError, pa.ArrowInvalid) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise SpecError(
-            f"--csv: expected a file that can be written, got {str(path)!r}: {reason}"
+            f"expected a file that can be written, got {str(path)!r}: {reason}", field="path"
         ) from error
     finally:
         aside.unlink(missing_ok=True)

@@ -49,7 +49,8 @@ def save(results: SweepResults, out: str | Path | None = None, select: str | Non
         os.replace(aside, path)
     except OSError as error:
         raise SpecError(
-            f"--out: expected a file that can be written, got {str(path)!r}: {error.strerror}"
+            f"expected a file that can be written, got {str(path)!r}: {error.strerror}",
+            field="path",
         ) from error
     finally:
         with contextlib.suppress(OSError):
@@ -115,9 +116,10 @@ def _script(text: str) -> Markup:
 def _check(path: Path) -> None:
     """Refuses a file that cannot be written, before anything is read."""
     if path.suffix.lower() != ".html":
-        raise SpecError(f"--out: expected a name that ends in .html, got {str(path)!r}")
+        raise SpecError(f"expected a name that ends in .html, got {str(path)!r}", field="path")
     if not path.parent.is_dir():
         raise SpecError(
-            f"--out: expected a file in a folder that exists, got {str(path)!r}; "
-            f"make {str(path.parent)!r} first"
+            f"expected a file in a folder that exists, got {str(path)!r}; "
+            f"make {str(path.parent)!r} first",
+            field="path",
         )

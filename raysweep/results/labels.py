@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from raysweep.errors import SpecError, nearest
 
 
-def chosen(wanted: str | Sequence[str], known: tuple[str, ...], option: str) -> tuple[str, ...]:
+def chosen(wanted: str | Sequence[str], known: tuple[str, ...], field: str) -> tuple[str, ...]:
     """The labels asked for, in the file's order; all if none are.
 
     Raises:
@@ -15,6 +15,7 @@ def chosen(wanted: str | Sequence[str], known: tuple[str, ...], option: str) -> 
     for name in names:
         if name not in known:
             raise SpecError(
-                f"{option}: expected a label of the sweep file, got {name!r}{nearest(name, known)}"
+                f"expected a label of the sweep file, got {name!r}{nearest(name, known)}",
+                field=field,
             )
     return tuple(label for label in known if label in names) if names else known

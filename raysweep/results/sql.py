@@ -51,13 +51,13 @@ def matching(runs: pads.Dataset, where: str) -> pa.ChunkedArray:
         SpecError: If DuckDB refuses the condition, or no run meets it.
         ScanFailed: If a file cannot be read.
     """
-    found = meeting(runs, where, "--where")
+    found = meeting(runs, where, "where")
     if not len(found):
-        raise SpecError(f"--where: expected a condition that some run meets, got {where!r}")
+        raise SpecError(f"expected a condition that some run meets, got {where!r}", field="where")
     return found
 
 
-def meeting(runs: pads.Dataset | pa.Table, where: str, option: str) -> pa.ChunkedArray:
+def meeting(runs: pads.Dataset | pa.Table, where: str, field: str) -> pa.ChunkedArray:
     """Ids of the runs that meet a condition in SQL, which the option gave; as `matching`.
 
     Raises:
@@ -74,8 +74,9 @@ def meeting(runs: pads.Dataset | pa.Table, where: str, option: str) -> pa.Chunke
     except duckdb.Error as error:
         _check_scan(error)
         raise SpecError(
-            f"{option}: expected a condition in SQL over the columns of runs, such as "
-            f"'param.training.lr < 0.01', got {where!r}: {_reason(error)}"
+            f"expected a condition in SQL over the columns of runs, such as "
+            f"'param.training.lr < 0.01', got {where!r}: {_reason(error)}",
+            field=field,
         ) from error
     return found["run_id"]
 

@@ -78,8 +78,8 @@ class SweepResults:
             SpecError: If the sweep has no such metric or label, or no run meets the condition.
         """
         own = select is None  # the sweep file's choice, which may be of two metrics
-        select = self.metric(select or self.spec.select.metric, "--select")
-        report = self.metric(report or select, "--report")
+        select = self.metric(select or self.spec.select.metric, "select")
+        report = self.metric(report or select, "report")
         shown = Style(**style)
         both = self.spec.select.all if own and self.spec.select.second else ()
         runs = self.ended(select, report, *(each.metric for each in both), where=where)
@@ -109,8 +109,8 @@ class SweepResults:
     ) -> Spec:
         """The sweep cut down to these estimators and tasks, and to the seeds that are left."""
         spec = self.spec
-        estimators = chosen(rows, spec.estimator_labels, "--rows")
-        tasks = chosen(columns, spec.task_labels, "--columns")
+        estimators = chosen(rows, spec.estimator_labels, "rows")
+        tasks = chosen(columns, spec.task_labels, "columns")
         return dataclasses.replace(
             spec,
             arms=tuple(
@@ -172,8 +172,8 @@ class SweepResults:
         Raises:
             SpecError: As `table` does.
         """
-        select = self.metric(select or self.spec.select.metric, "--select")
-        report = self.metric(report or select, "--report")
+        select = self.metric(select or self.spec.select.metric, "select")
+        report = self.metric(report or select, "report")
         mode = self.spec.metrics[select]["direction"]
         runs = self.ended(select, report, where=where)
         spec = self._part(runs, rows, columns)
@@ -213,8 +213,9 @@ class SweepResults:
         """
         if name not in TABLES:
             raise SpecError(
-                f"--table: expected {', '.join(TABLES[:-1])} or {TABLES[-1]}, got {name!r}"
-                f"{nearest(name, TABLES)}"
+                f"expected {', '.join(TABLES[:-1])} or {TABLES[-1]}, got {name!r}"
+                f"{nearest(name, TABLES)}",
+                field="table",
             )
         return self.store.dataset(name, WITHOUT_SPEC.get(name))
 
@@ -246,7 +247,7 @@ class SweepResults:
         with self.store.reading(*tables.values()):
             return ask(query, tables)
 
-    def metric(self, name: str, option: str) -> str:
+    def metric(self, name: str, field: str) -> str:
         """The metric's name, which the option gave.
 
         Raises:
@@ -254,8 +255,8 @@ class SweepResults:
         """
         if name not in self.spec.metrics:
             raise SpecError(
-                f"{option}: expected a metric of the sweep, got {name!r}"
-                f"{nearest(name, self.spec.metrics)}"
+                f"expected a metric of the sweep, got {name!r}{nearest(name, self.spec.metrics)}",
+                field=field,
             )
         return name
 

@@ -40,16 +40,17 @@ class Style:
     level: float = 0.05
 
     def __post_init__(self) -> None:
-        for option, value, known in (
-            ("--spread", self.spread, SPREADS),
-            ("--test", self.test, TESTS),
+        for field, value, known in (
+            ("spread", self.spread, SPREADS),
+            ("test", self.test, TESTS),
         ):
             if value not in known:
                 raise SpecError(
-                    f"{option}: expected {' or '.join(known)}, got {value!r}{nearest(value, known)}"
+                    f"expected {' or '.join(known)}, got {value!r}{nearest(value, known)}",
+                    field=field,
                 )
         if not 0 < self.level < 1:
-            raise SpecError(f"--level: expected a number between 0 and 1, got {self.level:g}")
+            raise SpecError(f"expected a number between 0 and 1, got {self.level:g}", field="level")
 
 
 @dataclasses.dataclass(frozen=True)

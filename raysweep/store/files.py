@@ -72,8 +72,9 @@ class Files:
             return
         if has_credentials(text):
             raise SpecError(
-                "--store: expected a URI without credentials, got one with them; "
-                "give them by the environment or the provider's credential files"
+                "expected a URI without credentials, got one with them; "
+                "give them by the environment or the provider's credential files",
+                field="store",
             )
         self.uri = text.rstrip("/")
         try:
@@ -84,8 +85,9 @@ class Files:
             reason = re.sub(r"\?\S*", "?…", str(error).splitlines()[0])  # may hold a signature
             scheme = urlsplit(text).scheme
             raise SpecError(
-                f"--store: expected a path or a URI such as s3://bucket/folder, "
-                f"got {scheme}://...: {reason}"
+                f"expected a path or a URI such as s3://bucket/folder, "
+                f"got {scheme}://...: {reason}",
+                field="store",
             ) from error
         self.root = path.rstrip("/")
 

@@ -67,7 +67,7 @@ def export(results: SweepResults, path: str | Path, metric: str | None = None) -
     selected = tuple(each.metric for each in results.spec.select.all)
     metrics = (metric,) if metric else selected
     for each in metrics:
-        results.metric(each, "--metric")
+        results.metric(each, "metric")
     _check(path)
     with quiet(), _aside(path) as aside:
         found = histories(results, metrics)
@@ -85,13 +85,14 @@ def _check(path: Path) -> None:
     """Refuses a file that is there, or could not be, before anything is read."""
     if path.exists():
         raise SpecError(
-            f"--optuna: expected a new file, got {str(path)!r}, which exists; "
-            "remove it, or name another"
+            f"expected a new file, got {str(path)!r}, which exists; remove it, or name another",
+            field="path",
         )
     if not path.parent.is_dir():
         raise SpecError(
-            f"--optuna: expected a file in a folder that exists, got {str(path)!r}; "
-            f"make {str(path.parent)!r} first"
+            f"expected a file in a folder that exists, got {str(path)!r}; "
+            f"make {str(path.parent)!r} first",
+            field="path",
         )
 
 
@@ -106,7 +107,7 @@ def _aside(path: Path) -> Iterator[Path]:
     except (OSError, sqlite3.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise SpecError(
-            f"--optuna: expected a file that can be written, got {str(path)!r}: {reason}"
+            f"expected a file that can be written, got {str(path)!r}: {reason}", field="path"
         ) from error
     finally:
         aside.unlink(missing_ok=True)

@@ -34,11 +34,12 @@ def importance(
     Raises:
         SpecError: If the sweep has no such metric, or there is no such evaluator.
     """
-    metric = results.metric(metric or results.spec.select.metric, "--metric")
+    metric = results.metric(metric or results.spec.select.metric, "metric")
     if evaluator not in EVALUATORS:
         raise SpecError(
-            f"--evaluator: expected one of Optuna's evaluators, got {evaluator!r}"
-            f"{nearest(evaluator, EVALUATORS)}"
+            f"expected one of Optuna's evaluators, got {evaluator!r}"
+            f"{nearest(evaluator, EVALUATORS)}",
+            field="evaluator",
         )
     with quiet():
         return [record_of(each, evaluator) for each in histories(results, (metric,))]

@@ -32,12 +32,17 @@ TOP = (
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
-def read_spec(source: str | Path | Mapping[str, Any], changes: Sequence[str] = ()) -> Spec:
+def read_spec(
+    source: str | Path | Mapping[str, Any],
+    changes: Sequence[str] = (),
+    changes_place: str = "changes",
+) -> Spec:
     """The sweep that a file (or a mapping of the same form) describes.
 
     Args:
         source: The path of a sweep file, or its content as a mapping.
         changes: `KEY=VALUE` texts that override dotted keys of the file.
+        changes_place: The place that messages give for a mistake in one of them.
 
     Raises:
         SpecError: With one line for each mistake in the file.
@@ -53,18 +58,18 @@ def read_spec(source: str | Path | Mapping[str, Any], changes: Sequence[str] = (
             raise SpecError(f"{file}: expected a sweep file, got: {reason}") from error
     root = document.read(text, file)
     for change in changes:
-        _change(root, change)
+        _change(root, change, changes_place)
     if changes:
         text = document.dump_plain(root.plain())
     return _FileReader(root).spec(text)
 
 
-def _change(root: Node, change: str) -> None:
+def _change(root: Node, change: str, place: str) -> None:
     """Sets one dotted key; under `training` it becomes the last override, so that it wins."""
     key, equals, value = change.partition("=")
-    where = f"--set {key}"
+    where = f"{place} {key}"
     if not equals or not key:
-        raise SpecError(f"--set: expected KEY=VALUE, got {change!r}")
+        raise SpecError(f"{place}: expected KEY=VALUE, got {change!r}")
     if not isinstance(root.value, dict):
         return
     node = document.parse_value(value, where)

@@ -68,5 +68,5 @@ def not_at_hand(name: str, wanted: str, error: Exception) -> FileNotFoundError:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
     return FileNotFoundError(
         f"{name} needs {wanted}, which are not there and could not be downloaded ({reason}); "
-        "put them there, or name another data folder by --data or RAYSWEEP_DATA"
+        "put them there, or name another data folder by `data` or RAYSWEEP_DATA"
     )

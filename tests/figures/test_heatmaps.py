@@ -112,10 +112,10 @@ def test_columns_are_values_in_order(values, labels):
     ],
 )
 def test_a_setting_that_is_not_searched_is_told(spec, over, message, tmp_path):
-    with pytest.raises(SpecError, match=f"--over: expected .*{message}"):
+    with pytest.raises(SpecError, match=f"over: expected .*{message}"):
         store_of(tmp_path, spec).plot("heatmap", over=over)
 
 
 def test_a_heatmap_has_one_metric(hand):
-    with pytest.raises(SpecError, match="--metric: expected one for a heatmap, got distance, tr"):
+    with pytest.raises(SpecError, match="metric: expected one for a heatmap, got distance, tr"):
         hand.plot("heatmap", metric=["distance", "train_loss"])

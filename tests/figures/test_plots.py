@@ -140,19 +140,19 @@ def test_a_metric_without_curves_is_told_with_those_that_have_some(tmp_path):
 
 
 def test_a_logarithmic_axis_needs_a_positive_value(hand):
-    with pytest.raises(SpecError, match="--log: expected positive values of distance, got none"):
+    with pytest.raises(SpecError, match="log: expected positive values of distance, got none"):
         hand.plot(metric="distance", log=True)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"metric": "los"}, "--metric: expected a metric of the sweep, got 'los'"),
-        ({"select": "los"}, "--select: expected a metric of the sweep, got 'los'"),
-        ({"tasks": ["a"]}, "--tasks: expected a label of the sweep file, got 'a'"),
-        ({"estimators": "SR"}, "--estimators: expected a label .* got 'SR'; did you mean 'ST'"),
-        ({"over": "lr"}, "--over: expected an option of --kind curves, got another's"),
-        ({"kind": "curve"}, "--kind: expected a kind of figure, got 'curve'; did you mean 'cur"),
+        ({"metric": "los"}, "metric: expected a metric of the sweep, got 'los'"),
+        ({"select": "los"}, "select: expected a metric of the sweep, got 'los'"),
+        ({"tasks": ["a"]}, "tasks: expected a label of the sweep file, got 'a'"),
+        ({"estimators": "SR"}, "estimators: expected a label .* got 'SR'; did you mean 'ST'"),
+        ({"over": "lr"}, "over: expected an option of kind curves, got another's"),
+        ({"kind": "curve"}, "kind: expected a kind of figure, got 'curve'; did you mean 'cur"),
     ],
 )
 def test_what_the_sweep_lacks_is_told(options, message, hand):
@@ -174,7 +174,7 @@ def test_every_pair_of_metrics_has_a_path(hand):
 
 
 def test_metrics_of_paths_come_in_pairs(hand):
-    with pytest.raises(SpecError, match=r"--x: expected a metric for each --y, .* got 1 and 0"):
+    with pytest.raises(SpecError, match=r"x: expected a metric for each y, .* got 1 and 0"):
         hand.plot("paths", x=["train_loss"])
 
 
@@ -268,14 +268,14 @@ def test_the_users_settings_of_matplotlib_change_nothing(hand, tmp_path):
 @pytest.mark.parametrize(
     ("out", "message"),
     [
-        ("figure.jpg", "--out: expected a name that ends in .png, .pdf, .svg, got 'figure.jpg'"),
+        ("figure.jpg", "out: expected a name that ends in .png, .pdf, .svg, got 'figure.jpg'"),
         (
             "none/figure.png",
-            "--out: expected a file in a folder that exists, got 'none/figure.png'",
+            "out: expected a file in a folder that exists, got 'none/figure.png'",
         ),
         (
             "taken.png",
-            "--out: expected a file that can be written, got 'taken.png': Is a directory",
+            "out: expected a file that can be written, got 'taken.png': Is a directory",
         ),
     ],
 )

@@ -115,9 +115,9 @@ def test_one_setting_in_a_list_is_a_heatmap_over_it(grid):
 @pytest.mark.parametrize(
     ("over", "message"),
     [
-        (("lr", "temperature", "momentum"), "--over: expected one setting or two, got lr, temp"),
-        (("lr", "lr"), "--over: expected one setting or two, got lr, lr; leave some out"),
-        (("lr", "training.lr"), "--over: expected two settings, got training.lr twice"),
+        (("lr", "temperature", "momentum"), "over: expected one setting or two, got lr, temp"),
+        (("lr", "lr"), "over: expected one setting or two, got lr, lr; leave some out"),
+        (("lr", "training.lr"), "over: expected two settings, got training.lr twice"),
         (("lr", "temprature"), "got 'temprature'; did you mean 'estimator.temperature'"),
     ],
 )

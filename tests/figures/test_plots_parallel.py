@@ -123,12 +123,12 @@ def test_a_running_cell_is_marked(tmp_path):
 
 def test_a_sweep_that_searches_nothing_is_told(tmp_path):
     results = store_of(tmp_path, spec_of(estimators={"RF": ESTIMATORS["RF"]}))
-    with pytest.raises(SpecError, match="--kind parallel: expected a sweep that searches a sett"):
+    with pytest.raises(SpecError, match="kind parallel: expected a sweep that searches a sett"):
         results.plot("parallel")
 
 
 def test_parallel_coordinates_have_one_metric(hand):
-    with pytest.raises(SpecError, match="--metric: expected one for parallel coordinates, got d"):
+    with pytest.raises(SpecError, match="metric: expected one for parallel coordinates, got d"):
         hand.plot("parallel", metric=["distance", "train_loss"])
 
 

@@ -91,16 +91,16 @@ def test_the_axis_leaves_out_what_would_flatten_the_rest(tmp_path):
 
 def test_a_search_without_complete_configurations_is_told(tmp_path):
     results = store_of(tmp_path, SPEC, lambda *_: "stopped")
-    with pytest.raises(SpecError, match="--kind search: expected configurations whose seeds all"):
+    with pytest.raises(SpecError, match="kind search: expected configurations whose seeds all"):
         results.plot("search")
 
 
 def test_a_logarithmic_axis_of_a_search_needs_a_positive_value(tmp_path):
     results = store_of(tmp_path, SPEC, lambda *cell: -losses(*cell))
-    with pytest.raises(SpecError, match="--log: expected positive values of train_loss, got none"):
+    with pytest.raises(SpecError, match="log: expected positive values of train_loss, got none"):
         results.plot("search", log=True)
 
 
 def test_a_search_has_no_metric_but_the_one_that_selects(hand):
-    with pytest.raises(SpecError, match="--metric: expected an option of --kind search, got anoth"):
+    with pytest.raises(SpecError, match="metric: expected an option of kind search, got anoth"):
         hand.plot("search", metric="distance")

@@ -103,7 +103,7 @@ def test_a_provisional_row_is_told(tmp_path):
 
 
 def test_seeds_have_one_metric(hand):
-    with pytest.raises(SpecError, match="--metric: expected one for a figure of seeds, got dist"):
+    with pytest.raises(SpecError, match="metric: expected one for a figure of seeds, got dist"):
         hand.plot("seeds", metric=["distance", "train_loss"])
 
 
@@ -147,7 +147,7 @@ def test_the_caption_names_the_band(band, words, hand):
 
 
 def test_a_band_of_another_name_is_told(hand):
-    with pytest.raises(SpecError, match="--band: expected sem, std or ci, got 'sd'"):
+    with pytest.raises(SpecError, match="band: expected sem, std or ci, got 'sd'"):
         hand.plot(band="sd")
 
 
@@ -171,7 +171,7 @@ def test_seconds_are_means_over_the_runs_that_reached_the_step(tmp_path):
 
 def test_curves_that_do_not_tell_their_seconds_are_told(tmp_path):
     results = store_of(tmp_path, spec_of(), curve=lambda *_: {"train_loss": 1.0})
-    with pytest.raises(SpecError, match="--kind time: expected curves that tell their seconds, g"):
+    with pytest.raises(SpecError, match="kind time: expected curves that tell their seconds, g"):
         results.plot("time")
 
 

@@ -116,7 +116,7 @@ def test_the_screen_is_the_size_unless_another_is_named(small):
 
 
 def test_a_size_of_another_name_is_told(small):
-    with pytest.raises(SpecError, match="--size: expected screen, column or page, got 'columns'"):
+    with pytest.raises(SpecError, match="size: expected screen, column or page, got 'columns'"):
         small.plot(size="columns")
 
 

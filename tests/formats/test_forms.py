@@ -364,7 +364,7 @@ def test_labels_are_in_every_form(form):
 
 
 def test_an_unknown_form_is_told(tmp_path):
-    with pytest.raises(SpecError, match=r"--format: expected text, .* or json, got 'tex'"):
+    with pytest.raises(SpecError, match=r"format: expected text, .* or json, got 'tex'"):
         store_of(tmp_path, spec_of(), lambda *_: 1.0).table().render("tex")
 
 

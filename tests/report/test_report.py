@@ -351,9 +351,9 @@ def test_numbers_are_short_and_finite():
 @pytest.mark.parametrize(
     ("out", "told"),
     [
-        ("page.pdf", r"--out: expected a name that ends in \.html, got '.*page\.pdf'"),
-        ("nowhere/page.html", r"--out: expected a file in a folder that exists, got .*; make"),
-        ("folder.html", "--out: expected a file that can be written, got .*: Is a directory"),
+        ("page.pdf", r"path: expected a name that ends in \.html, got '.*page\.pdf'"),
+        ("nowhere/page.html", r"path: expected a file in a folder that exists, got .*; make"),
+        ("folder.html", "path: expected a file that can be written, got .*: Is a directory"),
     ],
 )
 def test_a_file_that_cannot_be_is_told_in_one_line(tmp_path, out, told):

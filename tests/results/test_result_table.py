@@ -8,12 +8,12 @@ import statistics
 import pytest
 from rich.console import Console
 
+from raysweep.api import Table
 from raysweep.formats.captions import notes
 from raysweep.formats.parts import entry_text
 from raysweep.formats.text import print_table
 from raysweep.results.frame import RunFrame
 from raysweep.results.selection import cells
-from raysweep.results.table import ResultTable
 from raysweep.store import schema
 from raysweep.sweepfile.reader import read_spec
 
@@ -68,7 +68,7 @@ def row(arm, configuration, seed, value):
 def table(values, report="train_loss"):
     found = cells(SPEC, rows_of(values), "train_loss", "min", report)
     names = ("train_loss", "min", report, "min" if report == "train_loss" else "max", "")
-    return ResultTable("hand", SPEC.task_labels, SPEC.estimator_labels, tuple(found), *names)
+    return Table("hand", SPEC.task_labels, SPEC.estimator_labels, tuple(found), *names)
 
 
 def text_of(found, estimator, label):

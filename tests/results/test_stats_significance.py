@@ -268,10 +268,10 @@ def test_comparing_means_and_intervals_load_no_scipy_stats():
         "import sys\n"
         "from raysweep.results.stats import intervals, significance\n"
         "sides = {1: 1.0, 2: 2.5, 3: 3.0}, {1: 1.5, 2: 2.0, 3: 9.0}\n"
-        "comparison.compare(*sides); comparison.compare(sides[0], {4: 1.0, 5: 2.0})\n"
-        "comparison.holm([0.1, 0.2])\n"
-        "bootstrap.mean_interval([1.0, 2.0, 4.0, 5.0, 7.0])\n"
-        "bootstrap.iqm_interval([[1.0, 2.0, 4.0, 5.0, 7.0]] * 2)\n"
+        "significance.compare(*sides); significance.compare(sides[0], {4: 1.0, 5: 2.0})\n"
+        "significance.holm([0.1, 0.2])\n"
+        "intervals.mean_interval([1.0, 2.0, 4.0, 5.0, 7.0])\n"
+        "intervals.iqm_interval([[1.0, 2.0, 4.0, 5.0, 7.0]] * 2)\n"
         "sys.exit('scipy.stats' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -64,10 +64,10 @@ def test_one_column_has_neither_average_nor_rank(hand):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"rows": "SR"}, r"--rows: expected a label of the sweep file, got 'SR'; did you mean"),
-        ({"rows": "A"}, "--rows: expected a label of the sweep file, got 'A'"),
-        ({"columns": ["A", "C"]}, "--columns: expected a label of the sweep file, got 'C'"),
-        ({"columns": ""}, "--columns: expected a label of the sweep file, got ''"),
+        ({"rows": "SR"}, r"rows: expected a label of the sweep file, got 'SR'; did you mean"),
+        ({"rows": "A"}, "rows: expected a label of the sweep file, got 'A'"),
+        ({"columns": ["A", "C"]}, "columns: expected a label of the sweep file, got 'C'"),
+        ({"columns": ""}, "columns: expected a label of the sweep file, got ''"),
     ],
     ids=str,
 )
@@ -188,7 +188,7 @@ BAD = {
 
 @pytest.mark.parametrize("where", BAD)
 def test_a_condition_that_is_none_is_told(hand, where):
-    with pytest.raises(SpecError, match="--where: expected a condition") as caught:
+    with pytest.raises(SpecError, match="where: expected a condition") as caught:
         hand.table(where=where)
     assert BAD[where] in str(caught.value)
 

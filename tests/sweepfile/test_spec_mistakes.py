@@ -157,8 +157,8 @@ def test_aliases_that_multiply_are_refused(tmp_path):
         ("seeds", "expected KEY=VALUE, got 'seeds'"),
         ("seeds=", "expected a value after '='"),
         ("seeds.first=3", "leads into a plain value"),
-        ("training.lr=[", "--set training.lr: expected YAML"),
-        ("resources.pack=-1", "--set resources.pack: expected pack of at least 1, got -1"),
+        ("training.lr=[", "changes training.lr: expected YAML"),
+        ("resources.pack=-1", "changes resources.pack: expected pack of at least 1, got -1"),
     ],
 )
 def test_a_bad_change_is_told(tmp_path, change, message):

@@ -87,7 +87,7 @@ def test_missing_files_are_named_with_the_remedy(use_folder, tmp_path, mirror):
 
     mirror(unreachable)
     use_folder(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"no network.* --data or RAYSWEEP_DATA") as error:
+    with pytest.raises(FileNotFoundError, match=r"no network.* `data` or RAYSWEEP_DATA") as error:
         data.load("mnist")
     assert "\n" not in str(error.value)
     assert str(tmp_path) in str(error.value)
@@ -192,7 +192,7 @@ def test_other_missing_files_are_named_with_the_remedy(
     monkeypatch.setattr("torchvision.datasets.utils.download_url", unreachable)
     monkeypatch.setattr("torchvision.datasets.omniglot.download_and_extract_archive", unreachable)
     use_folder(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"no network.* --data or RAYSWEEP_DATA") as error:
+    with pytest.raises(FileNotFoundError, match=r"no network.* `data` or RAYSWEEP_DATA") as error:
         data.load(name)
     assert "\n" not in str(error.value)
     assert wanted in str(error.value)

@@ -1,7 +1,6 @@
 """What the report's figures share: numbers as JSON has them, labels as Plotly takes them."""
 
 import math
-import re
 import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from raysweep.errors import RaysweepError
 from raysweep.figures.style import MARKERS
 
 POINTS = 40_000  # of all lines of one figure together: some 3 MB
@@ -68,9 +68,9 @@ def short(text: str, width: int = WIDE) -> str:
     return "<br>".join(map(label, lines))
 
 
-def reason(error: Exception) -> str:
-    """Why a figure is left out; nobody gave the option that the message begins with."""
-    return re.sub(r"^--\w+( \w+)?: ", "", str(error))
+def reason(error: RaysweepError) -> str:
+    """Return why a figure is left out, without the argument that nobody gave."""
+    return error.text
 
 
 def symbol(mark: str) -> str:
