@@ -1,7 +1,9 @@
 """Optuna's samplers, by their names in a sweep file."""
 
+import dataclasses
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import optuna
 from optuna.samplers import (
@@ -31,19 +33,85 @@ class OrderedNSGAII(NSGAIISampler):
         return sorted(found, key=lambda trial: trial.number)
 
 
-_CLASSES: dict[str, type[BaseSampler]] = {
-    "grid": RandomSampler,  # only ever asked for points that are given to it
-    "random": RandomSampler,
-    "tpe": TPESampler,
-    "gp": GPSampler,
-    "qmc": QMCSampler,
-    "cmaes": CmaEsSampler,
-    "nsga2": OrderedNSGAII,
+@dataclasses.dataclass(frozen=True)
+class Sampler:
+    """A sampler that a sweep file can name.
+
+    Args:
+        cls: Optuna's class, made with `seed`, `fixed` and the file's settings.
+        settings: Type and least value of each setting that a sweep file may give, by Optuna's name.
+        metrics: How many metrics `select` may have.
+        fixed: Settings that every one has.
+        adaptive: Whether proposals depend on results.
+        keeps_state: Whether it notes at its trials what later proposals need.
+        starts_from_history: Whether trials of other samplers are handed to it, as `source_trials`.
+    """
+
+    cls: type[BaseSampler]
+    settings: Mapping[str, tuple[Any, float | None]] = dataclasses.field(default_factory=dict)
+    metrics: tuple[int, ...] = (1, 2)
+    fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    adaptive: bool = False
+    keeps_state: bool = False
+    starts_from_history: bool = False
+
+
+_QUIET = {"warn_independent_sampling": False}
+SAMPLERS: Mapping[str, Sampler] = {
+    "grid": Sampler(RandomSampler),  # only ever asked for points that are given to it
+    "random": Sampler(RandomSampler),
+    "tpe": Sampler(
+        TPESampler,
+        {
+            "n_startup_trials": (int, 0),
+            "n_ei_candidates": (int, 1),
+            "multivariate": (bool | None, None),
+            "group": (bool, None),
+            "constant_liar": (bool, None),
+        },
+        adaptive=True,
+    ),
+    "gp": Sampler(
+        GPSampler,
+        {"n_startup_trials": (int, 0), "deterministic_objective": (bool, None)},
+        fixed=_QUIET,
+        adaptive=True,
+    ),
+    "qmc": Sampler(
+        QMCSampler,
+        {"qmc_type": (Literal["sobol", "halton"], None), "scramble": (bool, None)},
+        fixed=_QUIET,
+    ),
+    "cmaes": Sampler(
+        CmaEsSampler,
+        {
+            "n_startup_trials": (int, 0),
+            "popsize": (int | None, 2),
+            "use_separable_cma": (bool, None),
+            "with_margin": (bool, None),
+            "lr_adapt": (bool, None),
+            "consider_pruned_trials": (bool, None),
+        },
+        metrics=(1,),
+        fixed=_QUIET,
+        adaptive=True,
+        keeps_state=True,
+        starts_from_history=True,
+    ),
+    "nsga2": Sampler(
+        OrderedNSGAII,
+        {
+            "population_size": (int, 2),
+            "mutation_prob": (float | None, 0),
+            "crossover_prob": (float, 0),
+            "swapping_prob": (float, 0),
+        },
+        metrics=(2,),
+        adaptive=True,
+        keeps_state=True,
+    ),
 }
-_QUIET = {name: {"warn_independent_sampling": False} for name in ("gp", "qmc", "cmaes")}
-ADAPTIVE = frozenset({"tpe", "gp", "cmaes", "nsga2"})
-MIN_HISTORY = 10  # `cmaes` starts from the best tenth of it
-KEEPS_ATTRIBUTES = frozenset({"cmaes", "nsga2"})
+MIN_HISTORY = 10  # trials; `cmaes` starts from the best tenth of them
 # What a trial that this sampler did not propose carries: for `nsga2` it is of the first generation.
 FIRST_GENERATION_ATTRS = {OrderedNSGAII._get_generation_key(): 0}
 
@@ -68,13 +136,14 @@ def make_sampler(
     Raises:
         ValueError: If Optuna refuses a setting.
     """
-    settings = {**_QUIET.get(search.sampler, {}), **search.settings}
-    if search.sampler == "tpe" and conditional and settings.get("multivariate") is not False:
+    sampler = SAMPLERS[search.sampler]
+    settings = {**sampler.fixed, **search.settings}
+    if "group" in sampler.settings and conditional and settings.get("multivariate") is not False:
         settings.setdefault("group", True)
     enough = len(history) >= MIN_HISTORY and not settings.get("use_separable_cma")
-    if search.sampler == "cmaes" and enough:
+    if sampler.starts_from_history and enough:
         settings["source_trials"] = list(history)
-    cls: type = _CLASSES[search.sampler]
+    cls: type = sampler.cls
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         return cls(seed=seed, **settings)

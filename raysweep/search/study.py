@@ -14,9 +14,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from raysweep.search.distributions import DIRECTIONS, corner, distribution, suggest, to_optuna
 from raysweep.search.sampler_state import MARK
 from raysweep.search.samplers import (
-    ADAPTIVE,
     FIRST_GENERATION_ATTRS,
-    KEEPS_ATTRIBUTES,
+    SAMPLERS,
     make_sampler,
 )
 from raysweep.sweep.options import Search, Select
@@ -75,7 +74,7 @@ class ArmStudy:
     @property
     def adapts(self) -> bool:
         """Whether proposals depend on results."""
-        return self.search.sampler in ADAPTIVE
+        return SAMPLERS[self.search.sampler].adaptive
 
     @property
     def takes_over(self) -> bool:
@@ -167,7 +166,7 @@ class ArmStudy:
             if self.arm.applies(key, chosen):
                 chosen[key] = suggest(trial, key, self.arm.domain(key))
         kept = None
-        if self.search.sampler in KEEPS_ATTRIBUTES:
+        if SAMPLERS[self.search.sampler].keeps_state:
             noted = self.study.get_trials(deepcopy=False)[trial.number].system_attrs
             kept = {key: value for key, value in noted.items() if key != "fixed_params"}
             kept[MARK] = self._mark
@@ -202,7 +201,7 @@ class ArmStudy:
 
     def _numeric_history(self) -> list[FrozenTrial]:
         """What other samplers found, as far as `cmaes` searches: numbers that all trials have."""
-        if self.search.sampler != "cmaes" or not self._history:
+        if not SAMPLERS[self.search.sampler].starts_from_history or not self._history:
             return []
         shared = {
             key: each

@@ -8,37 +8,8 @@ from typing import Any, Literal
 from raysweep.sweep.space import Value
 
 Mode = Literal["min", "max"]
-Sampler = Literal["grid", "random", "tpe", "gp", "qmc", "cmaes", "nsga2"]
 Pruner = Literal["asha", "hyperband", "median", "patient", "racing"]
 
-# Settings that are passed on to Optuna's samplers by Optuna's own names: type and least value.
-SAMPLERS: Mapping[str, Mapping[str, tuple[Any, float | None]]] = {
-    "grid": {},
-    "random": {},
-    "tpe": {
-        "n_startup_trials": (int, 0),
-        "n_ei_candidates": (int, 1),
-        "multivariate": (bool | None, None),
-        "group": (bool, None),
-        "constant_liar": (bool, None),
-    },
-    "gp": {"n_startup_trials": (int, 0), "deterministic_objective": (bool, None)},
-    "qmc": {"qmc_type": (Literal["sobol", "halton"], None), "scramble": (bool, None)},
-    "cmaes": {
-        "n_startup_trials": (int, 0),
-        "popsize": (int | None, 2),
-        "use_separable_cma": (bool, None),
-        "with_margin": (bool, None),
-        "lr_adapt": (bool, None),
-        "consider_pruned_trials": (bool, None),
-    },
-    "nsga2": {
-        "population_size": (int, 2),
-        "mutation_prob": (float | None, 0),
-        "crossover_prob": (float, 0),
-        "swapping_prob": (float, 0),
-    },
-}
 # Settings of the pruners: type, default, least value.
 PRUNERS: Mapping[str, Mapping[str, tuple[Any, Any, float | None]]] = {
     "asha": {
@@ -67,7 +38,7 @@ class Search:
     """How configurations are found.
 
     Args:
-        sampler: Optuna's, or `grid`.
+        sampler: Name in `raysweep.search.samplers`.
         configurations: How many per arm; the grid has its own number, a budget may set it too.
         seed: Decides the proposals, together with the results so far.
         batch: Configurations in flight per arm; None for a tenth of all, and no idle worker.
@@ -76,7 +47,7 @@ class Search:
         source: Another sweep in the store whose results are prior observations.
     """
 
-    sampler: Sampler = "grid"
+    sampler: str = "grid"
     configurations: int | None = None
     seed: int = 0
     batch: int | None = None

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from raysweep import registry
 from raysweep.errors import SpecError
+from raysweep.search.samplers import SAMPLERS, make_sampler
 from raysweep.sweep.options import EarlyStopping, Search, Select
 from raysweep.sweep.spec import Arm, Spec
 from raysweep.sweepfile import arms, document
@@ -307,17 +308,20 @@ class _FileReader:
 
 
 def _selection_mistake(search: Search, select: Select) -> str | None:
-    if search.sampler == "nsga2" and select.second is None:
+    possible = SAMPLERS[search.sampler].metrics
+    if len(select.all) in possible:
+        return None
+    if select.second is None:
         return (
-            "expected two metrics in select with sampler 'nsga2', which seeks their best "
-            f"trade-offs, got one; write select: {{metric: [{select.metric}, OTHER]}}, or use tpe"
+            f"expected two metrics in select with sampler {search.sampler!r}, which seeks their "
+            f"best trade-offs, got one; write select: {{metric: [{select.metric}, OTHER]}}, or "
+            "use tpe"
         )
-    if search.sampler == "cmaes" and select.second is not None:
-        return (
-            "expected one metric in select with sampler 'cmaes', got two; use nsga2, tpe, gp, "
-            "qmc, random or grid"
-        )
-    return None
+    others = [name for name, each in SAMPLERS.items() if 2 in each.metrics]
+    return (
+        f"expected one metric in select with sampler {search.sampler!r}, got two; use "
+        f"{', '.join(others[:-1])} or {others[-1]}"
+    )
 
 
 def _report_mistake(spec: Spec) -> str | None:
@@ -369,8 +373,6 @@ def _budget_mistake(spec: Spec) -> str | None:
 
 def _sampler_mistake(search: Search) -> str | None:
     """What Optuna itself says against a sampler's settings."""
-    from raysweep.search.samplers import make_sampler
-
     try:
         make_sampler(search, seed=0)
     except ValueError as error:

@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
+from raysweep.search.samplers import SAMPLERS
 from raysweep.sweep.options import (
     PRUNERS,
-    SAMPLERS,
     Budget,
     EarlyStopping,
     Resources,
@@ -100,7 +100,7 @@ class Sections:
         sampler: Any = member(given["sampler"], SAMPLERS, "a sampler", self.problems)
         if sampler is None:
             return Search(sampler="random")
-        own = SAMPLERS[sampler]
+        own = SAMPLERS[sampler].settings
         common = ("sampler", "configurations", "seed", "batch", "first", "from")
         if isinstance(node.value, dict):
             check_keys(node, (*common, *own), f"search with {sampler!r}", self.problems)

@@ -7,9 +7,9 @@ import itertools
 import pytest
 from search_helpers import SQUARE, TWO, bowl, regret
 
-from raysweep.search.samplers import _CLASSES, FIRST_GENERATION_ATTRS, make_sampler
+from raysweep.search.samplers import FIRST_GENERATION_ATTRS, SAMPLERS, make_sampler
 from raysweep.search.study import ArmStudy
-from raysweep.sweep.options import SAMPLERS, Search
+from raysweep.sweep.options import Search
 from raysweep.sweep.outcomes import FAILED, TrialResult
 from raysweep.sweepfile.reader import read_spec
 
@@ -126,8 +126,8 @@ def test_one_that_was_begun_goes_on_with_its_number(sampler):
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_every_setting_is_one_of_optunas(sampler):
-    known = inspect.signature(_CLASSES[sampler].__init__).parameters
-    assert set(SAMPLERS[sampler]) <= set(known)
+    known = inspect.signature(SAMPLERS[sampler].cls.__init__).parameters
+    assert set(SAMPLERS[sampler].settings) <= set(known)
 
 
 @pytest.mark.parametrize(
