@@ -91,7 +91,7 @@ class Driver:
             named = [each.metric for each in self.spec.select.all]
             values = found if isinstance(found, tuple) else (found,)
             outcome["metrics"] = dict(zip(named, values, strict=True))
-        return run_row(self.spec.name, pack, run, self.columns, outcome)
+        return run_row(self.spec.name, pack, run, self.columns, **outcome)
 
     def run(self, packs=None):
         """Ends so many packs, or all; the schedule's own order."""

@@ -131,7 +131,7 @@ def _matching_packs(spec: Spec, store: SweepStore, condition: str) -> list[Manif
             if run.run_id in manifest.active:
                 known = {k: own for k, own in run.settings.items() if f"param.{k}" in columns.names}
                 stored = dataclasses.replace(run, settings=known)
-                rows.append(run_row(spec.name, manifest.pack, stored, columns, {}))
+                rows.append(run_row(spec.name, manifest.pack, stored, columns))
                 owners[run.run_id] = manifest
     if not rows:
         return []

@@ -331,16 +331,18 @@ class PackLoop:
         }
 
     def _row(self, run: PlannedRun, status: str, metrics: Mapping[str, float]) -> dict[str, Any]:
-        outcome = {
-            "status": status,
-            "steps": self.training.step,
-            "steps_executed": self.executed,
-            "seconds": self.seconds,
-            "device": self.device_name,
-            "started_at": self.started_at,
-            "ended_at": utc_now(),
-            "metrics": metrics,
-            **self.job.origin,
-            **machine(),
-        }
-        return run_row(self.job.sweep, self.pack, run, self.columns, outcome)
+        return run_row(
+            self.job.sweep,
+            self.pack,
+            run,
+            self.columns,
+            metrics,
+            status=status,
+            steps=self.training.step,
+            steps_executed=self.executed,
+            seconds=self.seconds,
+            device=self.device_name,
+            started_at=self.started_at,
+            ended_at=utc_now(),
+            **{**self.job.origin, **machine()},
+        )

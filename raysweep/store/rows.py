@@ -1,50 +1,61 @@
 """Rows of `runs`: what is known of a run when it ends."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
 
-from raysweep.store.schema import encode_settings
+from raysweep.store.schema import RunRow, encode_settings
 from raysweep.sweep.packs import Pack, PlannedRun
 
 
 def run_row(
-    sweep: str, pack: Pack, run: PlannedRun, columns: pa.Schema, outcome: Mapping[str, Any]
+    sweep: str,
+    pack: Pack,
+    run: PlannedRun,
+    columns: pa.Schema,
+    metrics: Mapping[str, float | None] = MappingProxyType({}),
+    **known: Any,
 ) -> dict[str, Any]:
-    """One row of `runs`, in plain data that JSON can hold.
+    """Return one row of `runs`, in plain data that JSON can hold.
 
     Args:
-        sweep: The sweep's name.
+        sweep: Name of the sweep.
         pack: The run's pack.
         run: The run.
-        columns: The schema of `runs`.
-        outcome: `status`, `steps`, `metrics`, and whatever other columns are known.
+        columns: Schema of `runs`.
+        metrics: Final metrics by name; what is not finite is null.
+        known: Further fields of `RunRow`.
     """
-    metrics = {
-        f"metric.{name}": value if value is not None and math.isfinite(value) else None
-        for name, value in outcome.get("metrics", {}).items()
-    }
-    known = {key: value for key, value in outcome.items() if key != "metrics"}
+    row = RunRow(
+        **{
+            "run_id": run.run_id,
+            "sweep": sweep,
+            "task": run.task_label,
+            "estimator": run.estimator_label,
+            "task_name": pack.task,
+            "estimator_name": pack.estimator,
+            "configuration_id": run.configuration_id,
+            "definition": run.definition,
+            "code": pack.code,
+            "seed": run.seed,
+            "attempts": run.failures + 1,
+            "pack_id": pack.pack_id,
+            "replicas": len(pack.runs),
+            **known,
+        }
+    )
     return {
-        "run_id": run.run_id,
-        "sweep": sweep,
-        "task": run.task_label,
-        "estimator": run.estimator_label,
-        "task_name": pack.task,
-        "estimator_name": pack.estimator,
-        "configuration_id": run.configuration_id,
-        "definition": run.definition,
-        "code": pack.code,
-        "seed": run.seed,
-        "attempts": run.failures + 1,
-        "pack_id": pack.pack_id,
-        "replicas": len(pack.runs),
+        **dataclasses.asdict(row),
         **encode_settings(run.settings, columns),
-        **metrics,
-        **known,
+        **{
+            f"metric.{name}": value if value is not None and math.isfinite(value) else None
+            for name, value in metrics.items()
+        },
     }
 
 

@@ -1,5 +1,6 @@
 """The columns of a sweep's Parquet files: one schema per sweep, known from its spec."""
 
+import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -17,35 +18,78 @@ _TYPES = {
 }
 _TIME = pa.timestamp("us", tz="UTC")
 
-IDENTITY = (
-    ("run_id", pa.string()),
-    ("sweep", pa.string()),
-    ("task", pa.string()),
-    ("estimator", pa.string()),
-    ("task_name", pa.string()),
-    ("estimator_name", pa.string()),
-    ("configuration_id", pa.string()),
-    ("seed", pa.int64()),
-    ("status", pa.string()),
-    ("steps", pa.int64()),
-    ("steps_executed", pa.int64()),
-    ("attempts", pa.int32()),
-    ("seconds", pa.float64()),
-    ("pack_id", pa.string()),
-    ("replicas", pa.int32()),
-    ("device", pa.string()),
-    ("started_at", _TIME),
-    ("version", pa.string()),
-    ("git_commit", pa.string()),
-    ("error", pa.string()),
-    ("definition", pa.string()),
-    ("git_dirty", pa.bool_()),
-    ("torch", pa.string()),
-    ("python", pa.string()),
-    ("host", pa.string()),
-    ("ended_at", _TIME),
-    ("code", pa.string()),
-)
+
+def _column(kind: pa.DataType, default: Any = None) -> Any:
+    """A column of `runs`, null unless it is given."""
+    return dataclasses.field(default=default, metadata={"type": kind})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunRow:
+    """A row of `runs` in plain data that JSON can hold, apart from its settings and metrics.
+
+    A column of `runs` is a field here, and a value wherever rows are made of what is known.
+
+    Args:
+        run_id: Identity of the run.
+        sweep: Name of the sweep.
+        task: Label of the task.
+        estimator: Label of the estimator.
+        task_name: Registry name of the task.
+        estimator_name: Registry name of the estimator.
+        configuration_id: Identity of the configuration.
+        seed: Seed of the run.
+        status: `done`, `diverged`, `stopped` or `failed`.
+        steps: Steps that were trained.
+        steps_executed: Steps that all attempts executed, repeated ones included.
+        attempts: Number of attempts.
+        seconds: The run's share of the time that its pack trained.
+        pack_id: Identity of the pack.
+        replicas: Number of runs in the pack.
+        device: `cpu`, or `cuda` with the model.
+        started_at: Time at which training began, as ISO text.
+        version: Version of raysweep.
+        git_commit: Commit of the folder that the command ran in.
+        error: Error of a run that failed.
+        definition: Identity of the versions and defaults of task and estimator.
+        git_dirty: Whether tracked files differed from the commit.
+        torch: Version of torch.
+        python: Version of Python.
+        host: Class of the machine.
+        ended_at: Time at which the run ended, as ISO text.
+        code: Digests of the source of task and estimator.
+    """
+
+    run_id: str = _column(pa.string())
+    sweep: str = _column(pa.string())
+    task: str = _column(pa.string())
+    estimator: str = _column(pa.string())
+    task_name: str = _column(pa.string())
+    estimator_name: str = _column(pa.string())
+    configuration_id: str = _column(pa.string())
+    seed: int = _column(pa.int64())
+    status: str | None = _column(pa.string())
+    steps: int | None = _column(pa.int64())
+    steps_executed: int | None = _column(pa.int64())
+    attempts: int | None = _column(pa.int32())
+    seconds: float | None = _column(pa.float64())
+    pack_id: str = _column(pa.string())
+    replicas: int = _column(pa.int32())
+    device: str | None = _column(pa.string())
+    started_at: str | None = _column(_TIME)
+    version: str | None = _column(pa.string())
+    git_commit: str | None = _column(pa.string())
+    error: str | None = _column(pa.string())
+    definition: str | None = _column(pa.string())
+    git_dirty: bool | None = _column(pa.bool_())
+    torch: str | None = _column(pa.string())
+    python: str | None = _column(pa.string())
+    host: str | None = _column(pa.string())
+    ended_at: str | None = _column(_TIME)
+    code: str | None = _column(pa.string())
+
+
+IDENTITY = tuple((each.name, each.metadata["type"]) for each in dataclasses.fields(RunRow))
 ATTEMPTS = pa.schema(
     [
         ("run_id", pa.string()),

@@ -65,6 +65,6 @@ class UnfinishedRows:
         columns = self.store.schema("runs", self.columns)
         moment = utc_now()
         known = {**self.origin, "started_at": moment, "ended_at": moment, **outcome}
-        rows = [run_row(self.store.sweep, pack, run, columns, known) for run in pack.runs]
+        rows = [run_row(self.store.sweep, pack, run, columns, **known) for run in pack.runs]
         self.store.write_runs(name, [timed(row) for row in rows], columns)
         return rows
