@@ -1,7 +1,6 @@
 """Heatmaps: how a metric depends on one searched setting, for each estimator and task."""
 
 import dataclasses
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ from raysweep.figures.scale import Scale
 from raysweep.figures.scope import MetricRequest, Numbers, SweepView, without_values
 from raysweep.results.bins import Column, column_of, columns, value_at
 from raysweep.results.selection import Candidate, choose
+from raysweep.results.stats.summary import mean as mean_of
 from raysweep.results.sweep_results import SweepResults
 from raysweep.sweep.spec import Arm, Spec
 
@@ -156,7 +156,7 @@ def _panel(
             chosen = choose(members, scope.select, scope.mode)
             values = chosen[0].values(metric) if chosen else []
             if chosen and values:
-                means[row, column] = math.fsum(values) / len(values)
+                means[row, column] = mean_of(values)
                 provisional[row, column] = chosen[1] == "provisional"
     flags = tuple(tuple(map(bool, row)) for row in provisional)
     return HeatmapPanel(arms[0][0].estimator_label, shown, means, means, flags)

@@ -1,7 +1,6 @@
 """Parallel coordinates: every configuration tried as a line through its settings to its metric."""
 
 import dataclasses
-import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ from raysweep.figures.axes import Axis, metric_axis, place_on, setting_axis
 from raysweep.figures.scale import Scale
 from raysweep.figures.scope import MetricRequest, Numbers, SweepView, without_values
 from raysweep.results.selection import Candidate, choose
+from raysweep.results.stats.summary import mean as mean_of
 from raysweep.results.sweep_results import SweepResults
 from raysweep.sweep.spec import Arm
 
@@ -124,7 +124,7 @@ def _tried(scope: SweepView, metric: str, arm: Arm, found: Sequence[Candidate]) 
         may_be = provisional and not any(map(candidate.has, ("diverged", "failed", "stopped")))
         if values and (is_final or may_be):
             members.append(candidate)
-            means.append(math.fsum(values) / len(values))
+            means.append(mean_of(values))
     selected = chosen[0].configuration_id if chosen else None
     return _Tried(arm, members, np.array(means, np.float64), provisional, selected)
 

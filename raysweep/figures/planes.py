@@ -1,7 +1,6 @@
 """Planes: how a metric depends on two settings together, for each estimator and task."""
 
 import dataclasses
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +12,7 @@ from raysweep.figures.scale import Scale
 from raysweep.figures.scope import Numbers, SweepView, without_values
 from raysweep.results.bins import Column, column_of, columns, value_at
 from raysweep.results.selection import Candidate, choose
+from raysweep.results.stats.summary import mean as mean_of
 from raysweep.results.sweep_results import SweepResults
 from raysweep.sweep.spec import Arm
 
@@ -133,7 +133,7 @@ def _plane(
         chosen = choose(members, scope.select, scope.mode)
         values = chosen[0].values(metric) if chosen else []
         if chosen and values:
-            means[place] = math.fsum(values) / len(values)
+            means[place] = mean_of(values)
             provisional[place] = chosen[1] == "provisional"
     best = choose(found, scope.select, scope.mode)
     flags = tuple(tuple(map(bool, row)) for row in provisional)

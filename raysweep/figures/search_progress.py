@@ -14,6 +14,7 @@ from raysweep.errors import SpecError
 from raysweep.figures.scale import Scale
 from raysweep.figures.scope import Numbers, Request, SweepView
 from raysweep.results.selection import Candidate
+from raysweep.results.stats.summary import mean as mean_of
 from raysweep.results.sweep_results import SweepResults
 
 MAX_DOTS = 2000  # of a line; more would hide it
@@ -169,7 +170,7 @@ def _mean(candidate: Candidate, metric: str) -> float:
     values = candidate.values(metric)
     if not candidate.complete or len(values) < candidate.seeds:
         return math.nan
-    return math.fsum(values) / len(values)
+    return mean_of(values)
 
 
 def _limits(lines: Sequence[Progress], mode: str) -> tuple[float, float] | None:

@@ -16,6 +16,7 @@ from raysweep.figures.scope import (
 )
 from raysweep.figures.statistics import interval
 from raysweep.results.selection import Cell, Status
+from raysweep.results.stats.summary import mean as mean_of
 from raysweep.results.sweep_results import SweepResults
 
 MANY = 30  # seeds: of more, a box tells more than their dots
@@ -123,7 +124,7 @@ def _row(cell: Cell, scope: SweepView, finals: dict[str, tuple[int, float]]) -> 
     if not len(values) and status in ("selected", "provisional"):
         status = "empty"
     if status in ("selected", "provisional"):
-        mean = math.fsum(values) / len(values)
+        mean = mean_of(values.tolist())
         low, high = (float(end) for end in interval(values))
     many = len(values) > MANY
     box = tuple(np.percentile(values, [5, 25, 50, 75, 95]).tolist()) if many else ()

@@ -9,7 +9,7 @@ from typing import Any
 
 from raysweep.formats.captions import title
 from raysweep.formats.parts import number
-from raysweep.results.aggregates import ArmStatistics, Statistics
+from raysweep.results.aggregates import SEED_STATISTICS, ArmStatistics, Statistics
 from raysweep.results.sensitivity import Sensitivity
 from raysweep.results.stats.summary import Interval
 from raysweep.text import csv_row, markdown_text, one_line
@@ -61,7 +61,7 @@ def as_markdown(found: Statistics, moves: Sequence[Sensitivity]) -> str:
 def as_csv(found: Statistics, moves: Sequence[Sensitivity]) -> str:
     """A line per arm, unrounded; the rest is in JSON alone."""
     out = io.StringIO()
-    records = [_flat(dataclasses.asdict(each)) for each in found.arms]
+    records = [_flat(each.record()) for each in found.arms]
     names = list(records[0]) if records else ["estimator", "task"]
     writer = csv.DictWriter(out, names, lineterminator="\n")
     writer.writeheader()
@@ -75,7 +75,7 @@ def as_json(found: Statistics, moves: Sequence[Sensitivity]) -> str:
         "sweep": found.table.sweep,
         "select": found.table.select,
         "report": found.table.report,
-        "arms": [dataclasses.asdict(each) for each in found.arms],
+        "arms": [each.record() for each in found.arms],
         "tasks": list(found.tasks),
         "over_tasks": [dataclasses.asdict(each) for each in found.over_tasks],
         "left_out": list(found.left_out),
@@ -97,22 +97,14 @@ def _sections(found: Statistics, moves: Sequence[Sensitivity]) -> list[Section]:
 
 
 def _arms(found: Statistics) -> Section:
-    head = ["estimator · task", "n", "mean", "std", "sem", "95 % interval", "median", "IQM"]
-    rows = [[*head, "configurations", "diverged", "failed", "stopped"]]
+    labels = [each.label for each in SEED_STATISTICS]
+    rows = [["estimator · task", "n", *labels, "configurations", "diverged", "failed", "stopped"]]
     for each in found.arms:
-        spread = each.std
-        values = (each.mean, each.std, each.sem)
-        mean, std, sem = (_short(value, spread) for value in values)
         rows.append(
             [
                 f"{each.estimator} · {each.task}",
                 _seeds(each),
-                mean,
-                std,
-                sem,
-                _interval(each.interval),
-                _short(each.median, spread),
-                _short(each.iqm, spread),
+                *(_statistic(value, each.std) for value in each.over_seeds.values()),
                 *map(str, (each.configurations, each.diverged, each.failed, each.stopped)),
             ]
         )
@@ -196,7 +188,9 @@ def _interval(found: Interval | None) -> str:
     return f"[{number(found.low, half)[0]}, {number(found.high, half)[0]}]"
 
 
-def _short(value: float | None, spread: float | None) -> str:
+def _statistic(value: float | Interval | None, spread: float | None) -> str:
+    if isinstance(value, Interval):
+        return _interval(value)
     return "–" if value is None else number(value, spread)[0]
 
 
@@ -205,9 +199,13 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:
-    """The record with its interval in two columns."""
-    interval = record.pop("interval") or {"low": None, "high": None}
-    return {**record, "ci_low": interval["low"], "ci_high": interval["high"]}
+    """The record with each interval in two columns, behind the others."""
+    prefixes = {each.name: each.prefix for each in SEED_STATISTICS if each.prefix}
+    plain = {name: each for name, each in record.items() if name not in prefixes}
+    for name, prefix in prefixes.items():
+        interval = record[name] or {"low": None, "high": None}
+        plain |= {f"{prefix}_low": interval["low"], f"{prefix}_high": interval["high"]}
+    return plain
 
 
 FORMATS: Mapping[str, Callable[[Statistics, Sequence[Sensitivity]], str]] = {

@@ -2,29 +2,18 @@
 
 from raysweep.report.parts import NONE, Table, Text, Views, row, shown
 from raysweep.report.tables import Tables
-from raysweep.results.aggregates import Improvement, Statistics, statistics_of
+from raysweep.results.aggregates import SEED_STATISTICS, Improvement, Statistics, statistics_of
 from raysweep.results.stats.summary import Interval
 
 ARM_HEAD = (
-    "estimator",
-    "task",
-    "status",
-    "n",
-    "mean",
-    "std",
-    "sem",
-    "median",
-    "IQM",
-    "95 % interval",
-    "configurations",
-    "diverged",
-    "failed",
-    "stopped",
+    *("estimator", "task", "status", "n"),
+    *(each.label for each in SEED_STATISTICS),
+    *("configurations", "diverged", "failed", "stopped"),
 )
 ARM_NOTES = (
-    "n: seeds of the selected configuration; std: sample standard deviation; sem: std / √n; "
-    "interval: studentised bootstrap of the mean, none for fewer than five seeds; "
-    "configurations: those that have ended runs, and how many of them a diverged or failed seed "
+    "n: seeds of the selected configuration; "
+    + "".join(f"{each.note}; " for each in SEED_STATISTICS if each.note)
+    + "configurations: those that have ended runs, and how many of them a diverged or failed seed "
     "or early stopping took out",
 )
 NORMALISED = (
@@ -50,8 +39,7 @@ def _arms(found: Statistics) -> Table:
                 each.task,
                 each.status,
                 each.n,
-                *map(shown, (each.mean, each.std, each.sem, each.median, each.iqm)),
-                _interval(each.interval),
+                *map(_statistic, each.over_seeds.values()),
                 each.configurations,
                 each.diverged,
                 each.failed,
@@ -122,6 +110,10 @@ def _chance(each: Improvement) -> str:
     interval = each.interval
     beside = f" [{interval.low:.2f}, {interval.high:.2f}]" if interval else ""
     return f"{each.probability:.2f}{beside}"
+
+
+def _statistic(value: float | Interval | None) -> str:
+    return _interval(value) if isinstance(value, Interval) else shown(value)
 
 
 def _interval(interval: Interval | None) -> str:

@@ -2,7 +2,8 @@
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from raysweep.results.stats import summary
 from raysweep.results.stats.intervals import iqm_interval, mean_interval, probability_of_improvement
@@ -11,40 +12,80 @@ from raysweep.results.table import Column, ResultTable
 
 
 @dataclasses.dataclass(frozen=True)
+class SeedStatistic:
+    """A statistic of one metric over the seeds of an arm: a column of every output.
+
+    Args:
+        name: Key in JSON and CSV, and attribute of `ArmStatistics`.
+        label: Head of the column.
+        compute: Returns it for at least one value; None where there are too few.
+        note: Explanation for readers; empty where the label says it all.
+        prefix: Of an interval, what the names of its two columns in CSV begin with.
+    """
+
+    name: str
+    label: str
+    compute: Callable[[Sequence[float]], float | Interval | None]
+    note: str = ""
+    prefix: str = ""
+
+
+SEED_STATISTICS: tuple[SeedStatistic, ...] = (
+    SeedStatistic("mean", "mean", summary.mean),
+    SeedStatistic("std", "std", summary.std, "std: sample standard deviation"),
+    SeedStatistic("sem", "sem", summary.sem, "sem: std / √n"),
+    SeedStatistic(
+        "interval",
+        "95 % interval",
+        mean_interval,
+        "interval: studentised bootstrap of the mean, none for fewer than five seeds",
+        prefix="ci",
+    ),
+    SeedStatistic("median", "median", summary.median),
+    SeedStatistic("iqm", "IQM", summary.iqm, "IQM: interquartile mean"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
 class ArmStatistics:
     """What one cell of the table is over its seeds.
 
+    Each of `SEED_STATISTICS` is an attribute, too: `arm.median`.
+
     Args:
-        estimator: Label.
-        task: Label.
-        status: As in the table.
-        n: Seeds with the metric; all that follows is over them.
-        mean: Arithmetic; None without a value, as the others.
-        std: Sample standard deviation; None for one seed.
-        sem: Standard error of the mean; likewise.
-        interval: Of the mean, 95 %, studentised bootstrap; None below five seeds.
-        median: The middle value.
-        iqm: Interquartile mean.
-        configurations: That have ended runs.
-        diverged: Configurations with a diverged seed.
-        failed: With a failed one.
-        stopped: Stopped early.
+        estimator: Label of the estimator.
+        task: Label of the task.
+        status: Status of the cell, as in the table.
+        n: Number of seeds with the metric, which all statistics are over.
+        over_seeds: Each of `SEED_STATISTICS`, by name; None without a value.
+        configurations: Number of configurations that have ended runs.
+        diverged: Number of configurations with a diverged seed.
+        failed: Number of configurations with a failed seed.
+        stopped: Number of configurations that were stopped early.
     """
 
     estimator: str
     task: str
     status: str
     n: int
-    mean: float | None
-    std: float | None
-    sem: float | None
-    interval: Interval | None
-    median: float | None
-    iqm: float | None
+    over_seeds: Mapping[str, float | Interval | None]
     configurations: int
     diverged: int
     failed: int
     stopped: int
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a statistic over seeds."""
+        if name == "over_seeds" or name not in self.over_seeds:
+            raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+        return self.over_seeds[name]
+
+    def record(self) -> dict[str, Any]:
+        """Return all of it as one flat mapping, an interval as a mapping of its own."""
+        found = dataclasses.asdict(self)
+        position = list(found).index("over_seeds")
+        items = list(found.items())
+        return dict([*items[:position], *found["over_seeds"].items(), *items[position + 1 :]])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,12 +213,7 @@ def _arm(table: ResultTable, estimator: str, task: str) -> ArmStatistics:
         task,
         cell.status,
         cell.n,
-        cell.mean,
-        cell.std,
-        summary.sem(values) if values else None,
-        mean_interval(values) if values else None,
-        summary.median(values) if values else None,
-        summary.iqm(values) if values else None,
+        {each.name: each.compute(values) if values else None for each in SEED_STATISTICS},
         cell.configurations,
         cell.diverged,
         cell.failed,

@@ -1,12 +1,12 @@
 """How a metric moves with each searched setting around the selected configuration."""
 
 import dataclasses
-import statistics
 from collections.abc import Sequence
 from typing import Any
 
 from raysweep.results.bins import ABSENT, Column, column_of, columns
 from raysweep.results.selection import Candidate, Selection, choose
+from raysweep.results.stats.summary import mean as mean_of
 from raysweep.sweep.space import same
 from raysweep.sweep.spec import Arm
 
@@ -75,7 +75,7 @@ def sensitivities(
             arm.task_label,
             key,
             chosen.assignment.get(key),
-            statistics.fmean(values),
+            mean_of(values),
             _moves(arm, key, chosen, found, (select, mode, report)),
         )
         for key in arm.searched
@@ -132,4 +132,4 @@ def _mean(members: Sequence[Candidate], how: tuple[str, str, str]) -> float | No
     select, mode, report = how
     best = choose(members, select, mode)
     values = best[0].values(report) if best else []
-    return statistics.fmean(values) if values else None
+    return mean_of(values) if values else None

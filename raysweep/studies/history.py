@@ -17,6 +17,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from raysweep.results.selection import Candidate, candidates
+from raysweep.results.stats.summary import mean as mean_of
 from raysweep.results.sweep_results import SweepResults
 from raysweep.search.distributions import DIRECTIONS, Direction, distribution, to_optuna
 from raysweep.sweep import space
@@ -123,7 +124,7 @@ def _trial(
     params, sources = terms.point(candidate.assignment)
     values = None
     if state == TrialState.COMPLETE:
-        values = [statistics.fmean(candidate.values(each)) for each in metrics]
+        values = [mean_of(candidate.values(each)) for each in metrics]
     elif state == TrialState.PRUNED and len(metrics) == 1:
         curve = _until_stopped(candidate, metrics[0], curve)
         values = [curve[max(curve)]] if curve else None  # as Optuna has it of its own trials
@@ -165,7 +166,7 @@ def _until_stopped(candidate: Candidate, metric: str, curve: Curve) -> Curve:
     known = [value for value in values if value is not None]
     last = max((row["steps"] for row in stopped), default=0)
     before = {step: value for step, value in curve.items() if step <= last}
-    return {**before, last: statistics.fmean(known)} if known else before
+    return {**before, last: mean_of(known)} if known else before
 
 
 def _about(candidate: Candidate, metrics: Sequence[str], state: TrialState) -> dict[str, Any]:
