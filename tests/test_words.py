@@ -1,0 +1,133 @@
+"""Words of the three packages: the rules of docs/writing.md, as far as a test can hold them."""
+
+import ast
+import re
+import tokenize
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted(
+    path for folder in ("raysweep", "estimators", "tasks") for path in (ROOT / folder).rglob("*.py")
+)
+# Packages whose words have not been gone through yet.
+WAITING = (
+    "estimators/",
+    "tasks/",
+    "raysweep/__init__",
+    "raysweep/api",
+    "raysweep/cli/",
+    "raysweep/doctor/",
+    "raysweep/driver/",
+    "raysweep/engine/",
+    "raysweep/errors",
+    "raysweep/figures/",
+    "raysweep/formats/",
+    "raysweep/progress",
+    "raysweep/registry",
+    "raysweep/report/",
+    "raysweep/results/",
+    "raysweep/scheduling/",
+    "raysweep/search/",
+    "raysweep/store/",
+    "raysweep/studies/",
+    "raysweep/sweep/",
+    "raysweep/sweepfile/",
+    "raysweep/text",
+)
+DONE = [path for path in FILES if not path.relative_to(ROOT).as_posix().startswith(WAITING)]
+FORBIDDEN = re.compile(
+    r"\b(put(s|ting)? down|go(es|ing)? on|went on|tells?|told|stands?|stood|ha(ve|s|d) to"
+    r"|likewise|theirs|whatever|sitting|seated|what there is|as they stand)\b",
+    re.IGNORECASE,
+)
+NOT_FIRST = {"What", "Which", "How", "Where", "Whose", "Whether", "When"}
+NO_VERBS = {"The", "A", "An", "Every", "Each", "One", "All", "No", "Of", "Those", "These", "This"}
+NAMES = {"place", "places", "found", "each", "what", "own", "theirs", "mine"}
+ENTRY = re.compile(r"^(\w+)(?: \(.*?\))?: (.*)$")
+
+
+def name(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def documented(path):
+    """The functions and classes of a file, with their docstrings."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            text = ast.get_docstring(node)
+            if text:
+                yield node, text
+
+
+def is_property(node):
+    return any("property" in ast.unparse(each) for each in node.decorator_list)
+
+
+def entries(docstring):
+    """The names and texts of the entries of `Args` and `Attributes`."""
+    for block in re.findall(
+        r"\n(?:Args|Attributes):\n((?:    .*\n?|\n(?=    ))+)", docstring + "\n"
+    ):
+        entry = None
+        for line in block.splitlines():
+            if match := ENTRY.match(line[4:]):
+                if entry:
+                    yield entry
+                entry = match[1], match[2]
+            elif entry:
+                entry = entry[0], f"{entry[1]} {line.strip()}"
+        if entry:
+            yield entry
+
+
+def texts(path):
+    """The comments, docstrings and messages of a file, without what is code in them."""
+    with tokenize.open(path) as file:
+        for token in tokenize.generate_tokens(file.readline):
+            if token.type == tokenize.COMMENT or (
+                token.type == tokenize.STRING and " " in token.string
+            ):
+                yield token.start[0], re.sub(r"`[^`]*`", "``", token.string)
+
+
+@pytest.mark.parametrize("path", DONE, ids=name)
+def test_a_summary_of_a_function_is_an_imperative(path):
+    for node, text in documented(path):
+        first = re.split(r"\W", text)[0]
+        if isinstance(node, ast.FunctionDef) and not is_property(node):
+            assert first not in NOT_FIRST | NO_VERBS, f"{node.name}: {text.splitlines()[0]}"
+            verb = re.fullmatch(r"[A-Z][a-z]+([^s]s|es)", first)
+            assert verb is None or first in {"Pass", "Press", "Process"}, f"{node.name}: {text}"
+
+
+@pytest.mark.parametrize("path", DONE, ids=name)
+def test_a_summary_of_a_class_is_a_noun_phrase(path):
+    for node, text in documented(path):
+        if isinstance(node, ast.ClassDef) or is_property(node):
+            first = re.split(r"\W", text)[0]
+            assert first not in NOT_FIRST - {"Whether"}, f"{node.name}: {text.splitlines()[0]}"
+
+
+@pytest.mark.parametrize("path", DONE, ids=name)
+def test_an_entry_of_arguments_says_more_than_two_words(path):
+    for node, text in documented(path):
+        for argument, meaning in entries(text):
+            assert len(meaning.split()) > 2, f"{node.name}, {argument}: {meaning}"
+
+
+@pytest.mark.parametrize("path", DONE, ids=name)
+def test_no_text_uses_a_forbidden_word(path):
+    for line, text in texts(path):
+        match = FORBIDDEN.search(text)
+        assert match is None, f"line {line}: {match and match[0]}"
+
+
+@pytest.mark.parametrize("path", DONE, ids=name)
+def test_no_variable_has_a_name_that_says_nothing(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            assert node.id not in NAMES, f"line {node.lineno}: {node.id}"
+        if isinstance(node, ast.arg):
+            assert node.arg not in NAMES, f"line {node.lineno}: {node.arg}"
