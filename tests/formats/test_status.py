@@ -3,7 +3,8 @@
 import pytest
 
 from raysweep.cli.main import main
-from raysweep.formats import status
+from raysweep.formats.status import status_text
+from raysweep.results import status
 from raysweep.store import schema
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweepfile.reader import read_spec
@@ -51,7 +52,7 @@ def told(tmp_path):
         store.prepare(spec)
         if rows:
             store.write_runs("all", rows, store.schema("runs", schema.runs_schema(spec)))
-        return status.status_text(str(tmp_path), spec.name)
+        return status_text(str(tmp_path), spec.name)
 
     return tell
 
@@ -154,4 +155,4 @@ def test_a_torn_file_is_named(told, tmp_path):
     told(spec_of(), rows_of(spec_of()))
     (tmp_path / "hand" / "runs" / "b.parquet").write_bytes(b"PAR1torn")
     with pytest.raises(status.StoreError, match=r"b\.parquet"):
-        status.status_text(str(tmp_path), "hand")
+        status_text(str(tmp_path), "hand")
