@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+# One process of tests more than there are cores, as many tests wait for others; at most 4.
+PROCESSES ?= $(shell echo $$(( $$(nproc) < 3 ? $$(nproc) + 1 : 4 )))
 
 BIN := .venv/bin
 # Empty files, as old as the last complete installation of each kind.
@@ -24,7 +26,7 @@ quickstart: $(RUNTIME)  ## Run examples/quickstart.yaml on this machine and prin
 	$(BIN)/raysweep run examples/quickstart.yaml
 
 test: $(DEV)  ## Run all tests (ARGS="-k name" for some)
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadgroup $(ARGS)
+	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup $(ARGS)
 
 lint: $(DEV)  ## Check style, format and types
 	$(BIN)/ruff check .

@@ -29,11 +29,24 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Of several processes one has all tests with the shared Ray; those of a file stay together."""
+    """Of several processes one has all tests with the shared Ray; those of a file stay together.
+
+    The longest groups begin first, so that no process is left with one of them at the end.
+    """
+    groups = {}
     for item in items:
         shares = {"shared_ray", "executor"} & set(item.fixturenames)
         group = "ray" if shares and item.get_closest_marker("ray") else item.location[0]
         item.add_marker(pytest.mark.xdist_group(group))
+        groups.setdefault(group, []).append(item)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        order = sorted(groups, key=lambda group: -sum(map(_weight, groups[group])))
+        items[:] = [item for group in order for item in groups[group]]
+
+
+def _weight(item):
+    """About how many times as long as a quick test a test takes."""
+    return 300 if item.get_closest_marker("ray") else 50 if item.get_closest_marker("slow") else 1
 
 
 @pytest.fixture(scope="session")

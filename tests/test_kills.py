@@ -71,11 +71,11 @@ def wait_for_progress(store, process, after_s):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_driver_killed_three_times_ends_with_the_numbers_of_one_never_killed(tmp_path, start):
+def test_a_driver_killed_twice_ends_with_the_numbers_of_one_never_killed(tmp_path, start):
     steps, runs = 1500, 36
     whole = start("whole", "--inline", steps=steps)  # the same numbers, without a start of Ray
     assert whole.wait() == 0
-    for after_s in (1.3, 0.1, 2.4):
+    for after_s in (1.3, 0.1):
         process = start("cut", steps=steps)
         wait_for_progress(tmp_path / "cut", process, after_s)
         process.send_signal(signal.SIGKILL)
@@ -89,7 +89,7 @@ def test_a_driver_killed_three_times_ends_with_the_numbers_of_one_never_killed(t
     assert twice["n"].to_pylist() == [0]
     repeated = found.sql("select sum(steps_executed - steps) as n from runs")["n"].to_pylist()[0]
     # Each kill repeats at most what was trained since the last checkpoint of each pack in flight.
-    assert 0 < repeated <= repeatable(found, kills=3, checkpoint_s=2)
+    assert 0 < repeated <= repeatable(found, kills=2, checkpoint_s=2)
 
 
 def repeatable(found, *, kills, checkpoint_s):
@@ -111,8 +111,8 @@ def repeatable(found, *, kills, checkpoint_s):
 def test_a_signal_stops_with_a_checkpoint_and_says_how_to_go_on(
     tmp_path, start, number, code, options
 ):
-    if options == () and number == signal.SIGHUP:
-        pytest.skip("one code path for every signal; two of three are enough on a cluster")
+    if options == () and number != signal.SIGTERM:
+        pytest.skip("one code path for every signal; one of three is enough on a cluster")
     process = start("store", *options, steps=50_000, checkpoint_s=600)
     wait_for_progress(tmp_path / "store", process, 0.5)
     process.send_signal(number)

@@ -249,17 +249,16 @@ def test_an_address_without_a_cluster_is_told_at_once(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.ray
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_while_ray_starts_ends_with_its_code(tmp_path, number, code):
+def test_a_signal_while_ray_starts_ends_with_its_code(tmp_path):
     (tmp_path / "small.yaml").write_text(SWEEP)
     command = [sys.executable, "-m", "raysweep.cli.main", "run", "small.yaml"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         while not (tmp_path / "sweeps" / "small" / "spec.json").exists():
             time.sleep(0.05)
         time.sleep(1.5)
-        process.send_signal(number)
+        process.send_signal(signal.SIGTERM)
         error = process.communicate(timeout=30)[1]
-    assert process.returncode == code
+    assert process.returncode == 143
     assert "the same command goes on from" in error
     assert not (tmp_path / "sweeps" / "small" / "lease").exists()
 
