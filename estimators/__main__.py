@@ -74,7 +74,7 @@ def _calls(method: type[Estimator]) -> str:
 
 def _section(method: type[Estimator]) -> str:
     parts = _parts(inspect.getdoc(method) or "")
-    calls = inspect.getdoc(method.evaluations) or ""
+    calls = (inspect.getdoc(method.evaluations) or "").partition(": ")[2]
     lines = [f"## {method.name}", "", parts["text"], "", f"Calls: {calls}", ""]
     for name, meaning in parts["settings"]:
         default = inspect.signature(method).parameters[name].default

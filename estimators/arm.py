@@ -46,12 +46,7 @@ class ARM(Estimator):
     reference = "Yin, Zhou (2019), arXiv:1807.11143"
 
     def __init__(self, *, samples: int = 2) -> None:
-        super().__init__()
-        self.samples = even_sample_count(samples, self.name)
-
-    def evaluations(self, latents: int, categories: int) -> int:
-        """One per sample: two per pair."""
-        return self.samples
+        super().__init__(samples=even_sample_count(samples, self.name))
 
     def _estimate(
         self,

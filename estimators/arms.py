@@ -48,12 +48,7 @@ class ARMS(Estimator):
     reference = "Dimitriev, Zhou (2021), arXiv:2105.14141"
 
     def __init__(self, *, samples: int = 2) -> None:
-        super().__init__()
-        self.samples = sample_count(samples, least=2, purpose=self.name)
-
-    def evaluations(self, latents: int, categories: int) -> int:
-        """One per sample."""
-        return self.samples
+        super().__init__(samples=sample_count(samples, least=2, purpose=self.name))
 
     def _estimate(
         self,

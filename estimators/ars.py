@@ -14,7 +14,6 @@ from raysweep.estimators.estimate import (
     Objective,
     estimate_from_gradient,
     evaluate,
-    sample_count,
 )
 from raysweep.estimators.noise import Noise
 
@@ -40,11 +39,15 @@ class _Swap(Estimator):
 
     unbiased = True
     needs_gradient = False
-    samples: int
-    pivot: Literal["random", "first"]
+
+    def __init__(self, *, samples: int = 1, pivot: Literal["random", "first"] = "random") -> None:
+        super().__init__(samples=samples)
+        if pivot not in ("random", "first"):
+            raise ValueError(f"pivot must be 'random' or 'first', got {pivot!r}")
+        self.pivot = pivot
 
     def evaluations(self, latents: int, categories: int) -> int:
-        """C per sample."""
+        """Count the evaluations: C per sample."""
         return self.samples * categories
 
     @abstractmethod
@@ -109,11 +112,6 @@ class ARS(_Swap):
     name = "ars"
     reference = "Yin, Yue, Zhou (2019), arXiv:1905.01413"
 
-    def __init__(self, *, samples: int = 1, pivot: Literal["random", "first"] = "random") -> None:
-        super().__init__()
-        self.samples = sample_count(samples)
-        self.pivot = _checked_pivot(pivot)
-
     def _weights(
         self, theta: Float[Tensor, "*b L C"], noise: Noise, swaps: Swaps
     ) -> Float[Tensor, "K *B L"]:
@@ -151,9 +149,7 @@ class ARSPlus(_Swap):
         pivot: Literal["random", "first"] = "random",
         bounds: Literal["full", "paper"] = "full",
     ) -> None:
-        super().__init__()
-        self.samples = sample_count(samples)
-        self.pivot = _checked_pivot(pivot)
+        super().__init__(samples=samples, pivot=pivot)
         if bounds not in ("full", "paper"):
             raise ValueError(f"bounds must be 'full' or 'paper', got {bounds!r}")
         self.bounds = bounds
@@ -214,15 +210,14 @@ class _SwapMerge(Estimator):
 
     unbiased = True
     needs_gradient = False
-    samples: int
 
     def evaluations(self, latents: int, categories: int) -> int:
-        """C (C - 1) / 2 + 1 per sample: one per pair of categories, and one without a swap."""
+        """Count the evaluations: per sample, one per pair of categories and one without a swap."""
         return self.samples * (categories * (categories - 1) // 2 + 1)
 
-    @abstractmethod
     def _mask(self, category: Float[Tensor, "M J K *B L"]) -> Tensor | None:
-        """Weights `K *B L J` of the pivots, given the samples after swaps of m and j, or None."""
+        """Return weights `K *B L J` of the pivots j after swaps of m and j; None for all 1."""
+        return None
 
     def _estimate(
         self,
@@ -264,13 +259,6 @@ class ARSM(_SwapMerge):
     name = "arsm"
     reference = "Yin, Yue, Zhou (2019), arXiv:1905.01413"
 
-    def __init__(self, *, samples: int = 1) -> None:
-        super().__init__()
-        self.samples = sample_count(samples)
-
-    def _mask(self, category: Float[Tensor, "M J K *B L"]) -> Tensor | None:
-        return None
-
 
 class ARSMPlus(_SwapMerge):
     """ARSM without the terms whose expectation is zero.
@@ -290,10 +278,6 @@ class ARSMPlus(_SwapMerge):
 
     name = "arsm_plus"
     reference = "Dong, Mnih, Tucker (2021), arXiv:2106.08056"
-
-    def __init__(self, *, samples: int = 1) -> None:
-        super().__init__()
-        self.samples = sample_count(samples)
 
     def _mask(self, category: Float[Tensor, "M J K *B L"]) -> Tensor | None:
         return (category.amin(0) != category.amax(0)).movedim(0, -1)
@@ -338,9 +322,3 @@ def _pair_orders(categories: int, device: torch.device) -> tuple[Tensor, Tensor]
     table = torch.zeros(categories, categories, dtype=torch.long, device=device)
     table[pairs[0], pairs[1]] = table[pairs[1], pairs[0]] = rows
     return order, table
-
-
-def _checked_pivot(pivot: Literal["random", "first"]) -> Literal["random", "first"]:
-    if pivot not in ("random", "first"):
-        raise ValueError(f"pivot must be 'random' or 'first', got {pivot!r}")
-    return pivot

@@ -42,12 +42,7 @@ class DisARM(Estimator):
     reference = "Dong, Mnih, Tucker (2020), arXiv:2006.10680"
 
     def __init__(self, *, samples: int = 2) -> None:
-        super().__init__()
-        self.samples = even_sample_count(samples, self.name)
-
-    def evaluations(self, latents: int, categories: int) -> int:
-        """One per sample: two per pair."""
-        return self.samples
+        super().__init__(samples=even_sample_count(samples, self.name))
 
     def _estimate(
         self,

@@ -43,12 +43,7 @@ class DoubleCV(Estimator):
     alpha: Scalar
 
     def __init__(self, *, samples: int = 2) -> None:
-        super().__init__()
-        self.samples = sample_count(samples, least=2, purpose=self.name)
-
-    def evaluations(self, latents: int, categories: int) -> int:
-        """One per sample, each with its gradient."""
-        return self.samples
+        super().__init__(samples=sample_count(samples, least=2, purpose=self.name))
 
     def _build(
         self, latents: int, categories: int, context: int | None, replicas: int | None

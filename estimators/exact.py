@@ -21,7 +21,6 @@ from raysweep.estimators.estimate import (
     Objective,
     evaluate,
     mean_over_samples,
-    sample_count,
 )
 from raysweep.estimators.noise import Noise
 
@@ -54,12 +53,8 @@ class Exact(Estimator):
     needs_gradient = False
     reference = "Liu, Dong, Liu, Yu, Gao (2023), arXiv:2304.08612, section 5.2"
 
-    def __init__(self, *, samples: int = 1) -> None:
-        super().__init__()
-        self.samples = sample_count(samples)
-
     def evaluations(self, latents: int, categories: int) -> int:
-        """One per state."""
+        """Count the evaluations: one per state."""
         return categories**latents
 
     def _check(self, latents: int, categories: int) -> str | None:

@@ -15,7 +15,6 @@ from raysweep.estimators.categorical import (
     log_normaliser,
     probabilities,
 )
-from raysweep.estimators.estimate import sample_count
 from raysweep.estimators.noise import Noise
 
 
@@ -42,10 +41,7 @@ class GappedST(HardForwardEstimator):
     """
 
     name = "gapped_st"
-    unbiased = False
-    per_replica = frozenset({"temperature"})
     reference = "Fan, Chi, Rudnicky, Ramadge (2022), arXiv:2206.07235"
-    temperature: float | Tensor
 
     def __init__(
         self,
@@ -54,17 +50,11 @@ class GappedST(HardForwardEstimator):
         gap: float | Literal["expected"] = 1.0,
         samples: int = 1,
     ) -> None:
-        super().__init__()
-        self._keep("temperature", temperature)
+        super().__init__(temperature=temperature, samples=samples)
         number = isinstance(gap, int | float) and not isinstance(gap, bool)
         if gap != "expected" and not (number and 0 <= float(gap) < float("inf")):
             raise ValueError(f"gap must be a number >= 0 or 'expected', got {gap!r}")
         self.gap = gap
-        self.samples = sample_count(samples)
-
-    def evaluations(self, latents: int, categories: int) -> int:
-        """One per sample."""
-        return self.samples
 
     def _draw(
         self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int

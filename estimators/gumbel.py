@@ -26,7 +26,6 @@ from raysweep.estimators.estimate import (
     estimate_at,
     evaluate,
     mean_over_samples,
-    sample_count,
 )
 from raysweep.estimators.noise import Noise
 
@@ -62,19 +61,7 @@ class STGumbelSoftmax(HardForwardEstimator):
     """
 
     name = "st_gumbel_softmax"
-    unbiased = False
-    per_replica = frozenset({"temperature"})
     reference = "Jang, Gu, Poole (2017), arXiv:1611.01144"
-    temperature: float | Tensor
-
-    def __init__(self, *, temperature: float | Tensor = 1.0, samples: int = 1) -> None:
-        super().__init__()
-        self._keep("temperature", temperature)
-        self.samples = sample_count(samples)
-
-    def evaluations(self, latents: int, categories: int) -> int:
-        """One per sample."""
-        return self.samples
 
     def _draw(
         self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int
@@ -104,18 +91,10 @@ class GumbelSoftmax(PathwiseEstimator):
     """
 
     name = "gumbel_softmax"
-    unbiased = False
-    per_replica = frozenset({"temperature"})
     reference = "Maddison, Mnih, Teh (2017), arXiv:1611.00712"
-    temperature: float | Tensor
-
-    def __init__(self, *, temperature: float | Tensor = 1.0, samples: int = 1) -> None:
-        super().__init__()
-        self._keep("temperature", temperature)
-        self.samples = sample_count(samples)
 
     def evaluations(self, latents: int, categories: int) -> int:
-        """A relaxed and a hard one per sample."""
+        """Count the evaluations: a relaxed and a hard one per sample."""
         return 2 * self.samples
 
     def _draw(
@@ -159,18 +138,13 @@ class GumbelRao(PathwiseEstimator):
     """
 
     name = "gumbel_rao"
-    unbiased = False
-    per_replica = frozenset({"temperature"})
     reference = "Paulus, Maddison, Krause (2021), arXiv:2010.04838"
-    temperature: float | Tensor
 
     def __init__(self, *, temperature: float | Tensor = 1.0, samples: int = 100) -> None:
-        super().__init__()
-        self._keep("temperature", temperature)
-        self.samples = sample_count(samples)
+        super().__init__(temperature=temperature, samples=samples)
 
     def evaluations(self, latents: int, categories: int) -> int:
-        """One, whatever the number of draws."""
+        """Count the evaluations: one, whatever the number of draws."""
         return 1
 
     def _estimate(

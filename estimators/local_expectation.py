@@ -12,7 +12,6 @@ from raysweep.estimators.estimate import (
     estimate_from_gradient,
     evaluate,
     mean_over_samples,
-    sample_count,
 )
 from raysweep.estimators.noise import Noise
 
@@ -42,12 +41,8 @@ class LocalExpectation(Estimator):
     needs_gradient = False
     reference = "Titsias, Lazaro-Gredilla (2015), NeurIPS"
 
-    def __init__(self, *, samples: int = 1) -> None:
-        super().__init__()
-        self.samples = sample_count(samples)
-
     def evaluations(self, latents: int, categories: int) -> int:
-        """1 + L (C - 1) per sample: one, and one per other category of each variable."""
+        """Count the evaluations: per sample, one and one per other category of each variable."""
         return self.samples * (1 + latents * (categories - 1))
 
     def _estimate(

@@ -65,10 +65,9 @@ class MuProp(Estimator):
         baseline: bool = False,
         hidden: int = 100,
     ) -> None:
-        super().__init__()
+        super().__init__(samples=samples)
         if not (constant or linear):
             raise ValueError("muprop needs its constant or its linear part, got neither")
-        self.samples = sample_count(samples)
         self.constant, self.linear = flag("constant", constant), flag("linear", linear)
         self.learn_eta = flag("learn_eta", learn_eta)
         self._keep_eta(eta, learn_eta)
@@ -80,7 +79,7 @@ class MuProp(Estimator):
         self.baseline: Baseline | None = None
 
     def evaluations(self, latents: int, categories: int) -> int:
-        """One per sample, and one at the mean-field point."""
+        """Count the evaluations: one per sample, and one at the mean-field point."""
         return self.samples + 1
 
     def _build(

@@ -52,8 +52,7 @@ class NVIL(Estimator):
     def __init__(
         self, *, samples: int = 1, normalise: bool = False, decay: float = 0.8, hidden: int = 100
     ) -> None:
-        super().__init__()
-        self.samples = sample_count(samples)
+        super().__init__(samples=samples)
         if isinstance(decay, bool) or not isinstance(decay, int | float) or not 0 <= decay < 1:
             raise ValueError(f"decay must be a number in [0, 1), got {decay!r}")
         self.normalise = flag("normalise", normalise)
@@ -61,10 +60,6 @@ class NVIL(Estimator):
         self.decay = decay
         self.hidden = sample_count(hidden, quantity="hidden")
         self.baseline: Baseline | None = None
-
-    def evaluations(self, latents: int, categories: int) -> int:
-        """One per sample."""
-        return self.samples
 
     def _build(
         self, latents: int, categories: int, context: int | None, replicas: int | None

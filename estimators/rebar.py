@@ -1,6 +1,5 @@
 """REBAR, and what it shares with RELAX: control variates made of relaxed samples."""
 
-from abc import abstractmethod
 from typing import Literal, NamedTuple
 
 import torch
@@ -16,7 +15,6 @@ from raysweep.estimators.estimate import (
     estimate_from_gradient,
     evaluate,
     flag,
-    sample_count,
 )
 from raysweep.estimators.learned import Bridge, Scalar, per_example, reach_only
 from raysweep.estimators.noise import Noise
@@ -48,47 +46,47 @@ class RelaxedControl(Estimator):
     per_replica = frozenset({"temperature", "eta"})
     temperature: float | Tensor
     eta: float | Tensor
-    samples: int
-    coupled: bool
-    learn_eta: bool
-    learn_temperature: bool
-    learned_eta: Scalar | None
-    learned_temperature: Scalar | None
 
-    def evaluations(self, latents: int, categories: int) -> int:
-        """Per sample, one at the hard sample and one at each relaxed one: 2 coupled, else 3."""
-        return self.samples * (2 if self.coupled else 3)
-
-    @abstractmethod
-    def _relaxation(self, logits: Float[Tensor, "*b L C"]) -> Relaxation:
-        """The law of z for these logits."""
-
-    @abstractmethod
-    def _shift(self, temperature: float | Tensor) -> float | Tensor:
-        """Weight of the location that is added to z/temperature before it is softened."""
-
-    @abstractmethod
-    def _correction(
-        self, z: Float[Tensor, "S *B L W"], context: Float[Tensor, "*B F"] | None
-    ) -> Correction | None:
-        """The control variate's part that is no relaxed objective, if there is one."""
-
-    def _keep_control(
+    def __init__(
         self,
+        *,
         temperature: float | Tensor,
         eta: float | Tensor,
-        *,
         learn_temperature: bool,
         learn_eta: bool,
+        coupled: bool,
+        samples: int,
     ) -> None:
-        """Stores the settings that both methods share."""
+        super().__init__(samples=samples)
         self._keep("temperature", temperature)
         self._keep_eta(eta, learn_eta)
         self.learn_temperature = flag("learn_temperature", learn_temperature)
         self.learn_eta = flag("learn_eta", learn_eta)
-        self.learned_temperature = self.learned_eta = None
+        self.coupled = flag("coupled", coupled)
+        self.learned_temperature: Scalar | None = None
+        self.learned_eta: Scalar | None = None
 
-    def _build_control(self, replicas: int | None) -> None:
+    def evaluations(self, latents: int, categories: int) -> int:
+        """Count the evaluations: per sample, one hard and one relaxed (two if not coupled)."""
+        return self.samples * (2 if self.coupled else 3)
+
+    def _relaxation(self, logits: Float[Tensor, "*b L C"]) -> Relaxation:
+        """Return the distribution of z for these logits."""
+        return Logistic(logits) if logits.shape[-1] == 2 else Categorical(logits)
+
+    def _shift(self, temperature: float | Tensor) -> float | Tensor:
+        """Return the weight of the location that is added to z/temperature before softening."""
+        return 0.0
+
+    def _correction(
+        self, z: Float[Tensor, "S *B L W"], context: Float[Tensor, "*B F"] | None
+    ) -> Correction | None:
+        """Return the control variate's part that is no relaxed objective, or None."""
+        return None
+
+    def _build(
+        self, latents: int, categories: int, context: int | None, replicas: int | None
+    ) -> None:
         if self.learn_temperature:
             self.learned_temperature = Scalar(self.temperature, replicas, "positive")
         if self.learn_eta:
@@ -215,9 +213,13 @@ class REBAR(RelaxedControl):
         link: Link = "softmax",
         samples: int = 1,
     ) -> None:
-        super().__init__()
-        self._keep_control(
-            temperature, eta, learn_temperature=learn_temperature, learn_eta=learn_eta
+        super().__init__(
+            temperature=temperature,
+            eta=eta,
+            learn_temperature=learn_temperature,
+            learn_eta=learn_eta,
+            coupled=coupled,
+            samples=samples,
         )
         if relaxation not in ("concrete", "muprop"):
             raise ValueError(f"relaxation must be 'concrete' or 'muprop', got {relaxation!r}")
@@ -225,29 +227,15 @@ class REBAR(RelaxedControl):
             raise ValueError(f"link must be 'softmax' or 'probit', got {link!r}")
         if link == "probit" and relaxation == "muprop":
             raise ValueError("relaxation 'muprop' needs the softmax link, got link='probit'")
-        self.coupled = flag("coupled", coupled)
         self.relaxation, self.link = relaxation, link
-        self.samples = sample_count(samples)
 
     def _check(self, latents: int, categories: int) -> str | None:
         if self.link == "probit" and categories != 2:
             return f"the probit link needs 2 categories, got {categories}; use link 'softmax'"
         return None
 
-    def _build(
-        self, latents: int, categories: int, context: int | None, replicas: int | None
-    ) -> None:
-        self._build_control(replicas)
-
     def _relaxation(self, logits: Float[Tensor, "*b L C"]) -> Relaxation:
-        if self.link == "probit":
-            return Probit(logits)
-        return Logistic(logits) if logits.shape[-1] == 2 else Categorical(logits)
+        return Probit(logits) if self.link == "probit" else super()._relaxation(logits)
 
     def _shift(self, temperature: float | Tensor) -> float | Tensor:
         return 0.0 if self.relaxation == "concrete" else temperature / (temperature + 1)
-
-    def _correction(
-        self, z: Float[Tensor, "S *B L W"], context: Float[Tensor, "*B F"] | None
-    ) -> Correction | None:
-        return None

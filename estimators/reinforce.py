@@ -37,14 +37,6 @@ class Reinforce(Estimator):
     needs_gradient = False
     reference = "Williams (1992), Machine Learning 8, 229-256"
 
-    def __init__(self, *, samples: int = 1) -> None:
-        super().__init__()
-        self.samples = sample_count(samples)
-
-    def evaluations(self, latents: int, categories: int) -> int:
-        """One per sample."""
-        return self.samples
-
     def _estimate(
         self,
         logits: Float[Tensor, "*B L C"],
@@ -82,12 +74,7 @@ class ReinforceLOO(Estimator):
     )
 
     def __init__(self, *, samples: int = 2) -> None:
-        super().__init__()
-        self.samples = sample_count(samples, least=2, purpose="leave-one-out")
-
-    def evaluations(self, latents: int, categories: int) -> int:
-        """One per sample."""
-        return self.samples
+        super().__init__(samples=sample_count(samples, least=2, purpose="leave-one-out"))
 
     def _estimate(
         self,

@@ -16,7 +16,6 @@ from raysweep.estimators.categorical import (
     jacobian_product,
     probabilities,
 )
-from raysweep.estimators.estimate import sample_count
 from raysweep.estimators.noise import Noise
 from raysweep.estimators.straight_through import tempered
 
@@ -51,10 +50,8 @@ class ReinMax(HardForwardEstimator):
     """
 
     name = "reinmax"
-    unbiased = False
-    per_replica = frozenset({"temperature"})
     reference = "Liu, Dong, Liu, Yu, Gao (2023), arXiv:2304.08612"
-    temperature: float | Tensor
+    least_temperature = 1.0
 
     def __init__(
         self,
@@ -63,19 +60,13 @@ class ReinMax(HardForwardEstimator):
         baseline: Literal["expected", "uniform"] = "expected",
         samples: int = 1,
     ) -> None:
-        super().__init__()
-        self._keep("temperature", temperature, minimum=1.0)
+        super().__init__(temperature=temperature, samples=samples)
         if baseline not in ("expected", "uniform"):
             raise ValueError(f"baseline must be 'expected' or 'uniform', got {baseline!r}")
         at_one = temperature == 1
         if baseline == "uniform" and not (at_one.all() if isinstance(at_one, Tensor) else at_one):
             raise ValueError(f"the uniform baseline needs temperature 1, got {temperature}")
         self.baseline = baseline
-        self.samples = sample_count(samples)
-
-    def evaluations(self, latents: int, categories: int) -> int:
-        """One per sample."""
-        return self.samples
 
     def _draw(
         self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int

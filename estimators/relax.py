@@ -7,10 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import leaky_relu
 
-from raysweep.estimators.estimate import flag, sample_count
+from raysweep.estimators.estimate import sample_count
 from raysweep.estimators.learned import Network
 from raysweep.estimators.rebar import Correction, RelaxedControl
-from raysweep.estimators.relaxation import Categorical, Logistic, Relaxation
 
 
 class RELAX(RelaxedControl):
@@ -55,19 +54,21 @@ class RELAX(RelaxedControl):
         hidden: int = 137,
         samples: int = 1,
     ) -> None:
-        super().__init__()
-        self._keep_control(
-            temperature, eta, learn_temperature=learn_temperature, learn_eta=learn_eta
+        super().__init__(
+            temperature=temperature,
+            eta=eta,
+            learn_temperature=learn_temperature,
+            learn_eta=learn_eta,
+            coupled=coupled,
+            samples=samples,
         )
-        self.coupled = flag("coupled", coupled)
         self.hidden = sample_count(hidden, quantity="hidden")
-        self.samples = sample_count(samples)
         self.network: Network | None = None
 
     def _build(
         self, latents: int, categories: int, context: int | None, replicas: int | None
     ) -> None:
-        self._build_control(replicas)
+        super()._build(latents, categories, context, replicas)
         inputs = latents * (1 if categories == 2 else categories) + (context or 0)
         self.network = Network(
             (inputs, self.hidden, 1),
@@ -76,12 +77,6 @@ class RELAX(RelaxedControl):
             name=self.name,
             starts_at_zero=True,
         )
-
-    def _relaxation(self, logits: Float[Tensor, "*b L C"]) -> Relaxation:
-        return Logistic(logits) if logits.shape[-1] == 2 else Categorical(logits)
-
-    def _shift(self, temperature: float | Tensor) -> float | Tensor:
-        return 0.0
 
     def _correction(
         self, z: Float[Tensor, "S *B L W"], context: Float[Tensor, "*B F"] | None

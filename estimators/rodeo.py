@@ -68,13 +68,8 @@ class RODEO(Estimator):
     network: Network
 
     def __init__(self, *, samples: int = 2, hidden: int = 100) -> None:
-        super().__init__()
-        self.samples = sample_count(samples, least=2, purpose=self.name)
+        super().__init__(samples=sample_count(samples, least=2, purpose=self.name))
         self.hidden = sample_count(hidden, quantity="hidden")
-
-    def evaluations(self, latents: int, categories: int) -> int:
-        """One per sample, each with its gradient."""
-        return self.samples
 
     def _build(
         self, latents: int, categories: int, context: int | None, replicas: int | None

@@ -11,7 +11,6 @@ from raysweep.estimators.categorical import (
     jacobian_product,
     probabilities,
 )
-from raysweep.estimators.estimate import sample_count
 from raysweep.estimators.noise import Noise
 
 
@@ -35,19 +34,7 @@ class StraightThrough(HardForwardEstimator):
     """
 
     name = "straight_through"
-    unbiased = False
-    per_replica = frozenset({"temperature"})
     reference = "Bengio, Leonard, Courville (2013), arXiv:1308.3432"
-    temperature: float | Tensor
-
-    def __init__(self, *, temperature: float | Tensor = 1.0, samples: int = 1) -> None:
-        super().__init__()
-        self._keep("temperature", temperature)
-        self.samples = sample_count(samples)
-
-    def evaluations(self, latents: int, categories: int) -> int:
-        """One per sample."""
-        return self.samples
 
     def _draw(
         self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int
