@@ -9,12 +9,16 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any, Union
 
-from raysweep import estimators, tasks
+from raysweep import tasks
 from raysweep.errors import SpecError, nearest
 from raysweep.estimators import Estimator
+from raysweep.estimators import registry as estimators
 from raysweep.tasks.base import Task, TrainingSettings
 
 TRAINING = frozenset(field.name for field in dataclasses.fields(TrainingSettings))
+
+ESTIMATOR_GROUPS = {"categorical": "raysweep.estimators"}
+"""Entry points of estimators in other packages, by family."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,24 +67,22 @@ def task(name: str) -> Task:
 
 @functools.cache
 def estimator_names(family: str) -> tuple[str, ...]:
-    """Every estimator of a family that tasks can ask for."""
-    own = estimators.names() if family == "categorical" else ()
-    plugins = _plugins("raysweep.estimators") if family == "categorical" else {}
-    return tuple(sorted({*own, *plugins}))
+    """Return every estimator of a family: raysweep's own and those of installed packages."""
+    return tuple(sorted({*estimators.FAMILIES.get(family, ()), *_estimator_plugins(family)}))
 
 
 @functools.cache
 def estimator_class(family: str, name: str) -> type[Estimator]:
-    """The estimator's class.
+    """Return the class of an estimator.
 
     Raises:
-        SpecError: If the family has none of that name.
+        SpecError: If the family has no estimator of that name.
     """
     if name not in estimator_names(family):
         raise SpecError(f"unknown estimator {name!r}{nearest(name, estimator_names(family))}")
-    if name in estimators.names():
-        return estimators.find(name)
-    return _plugins("raysweep.estimators")[name].load()
+    if name in estimators.FAMILIES.get(family, ()):
+        return estimators.find(name, family)
+    return _estimator_plugins(family)[name].load()
 
 
 @functools.cache
@@ -149,6 +151,11 @@ def _without_tensor(annotation: Any) -> Any:
         if not (isinstance(each, type) and each.__module__ == "torch") and "Tensor" not in str(each)
     )
     return Union[plain]  # noqa: UP007 - the members are only known here
+
+
+def _estimator_plugins(family: str) -> dict[str, Any]:
+    group = ESTIMATOR_GROUPS.get(family)
+    return {} if group is None else _plugins(group)
 
 
 @functools.cache

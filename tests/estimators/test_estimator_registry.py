@@ -57,6 +57,17 @@ def test_an_unknown_name_is_refused_with_the_nearest():
         estimators.get("rienmax")
 
 
+def test_the_family_of_a_name_is_categorical_unless_it_is_given():
+    assert estimators.names() == estimators.names("categorical")
+    assert estimators.find("reinmax", family="categorical") is estimators.find("reinmax")
+    assert isinstance(estimators.get("arm", family="categorical"), estimators.find("arm"))
+
+
+def test_an_unknown_family_is_refused_with_the_nearest():
+    with pytest.raises(ValueError, match="family must be one of categorical; got 'categorial'"):
+        estimators.get("reinmax", family="categorial")
+
+
 def test_an_unknown_setting_is_refused_with_the_nearest():
     with pytest.raises(
         ValueError, match=r"setting of reinmax must be .* got 'temprature'; .*'temperature'"

@@ -1,0 +1,109 @@
+"""The estimators by family and registry name."""
+
+import difflib
+import inspect
+from collections.abc import Collection
+from typing import Any
+
+from raysweep.estimators.arm import ARM
+from raysweep.estimators.arms import ARMS
+from raysweep.estimators.ars import ARS, ARSM, ARSMPlus, ARSPlus
+from raysweep.estimators.base import Estimator
+from raysweep.estimators.disarm import DisARM
+from raysweep.estimators.double_cv import DoubleCV
+from raysweep.estimators.exact import Exact
+from raysweep.estimators.gapped import GappedST
+from raysweep.estimators.gumbel import GumbelRao, GumbelSoftmax, STGumbelSoftmax
+from raysweep.estimators.local_expectation import LocalExpectation
+from raysweep.estimators.muprop import MuProp
+from raysweep.estimators.nvil import NVIL
+from raysweep.estimators.rebar import REBAR
+from raysweep.estimators.reinforce import Reinforce, ReinforceLOO
+from raysweep.estimators.reinmax import ReinMax
+from raysweep.estimators.relax import RELAX
+from raysweep.estimators.rodeo import RODEO
+from raysweep.estimators.straight_through import StraightThrough
+
+_CATEGORICAL: tuple[type[Estimator], ...] = (
+    StraightThrough,
+    STGumbelSoftmax,
+    GumbelSoftmax,
+    GumbelRao,
+    GappedST,
+    ReinMax,
+    Reinforce,
+    ReinforceLOO,
+    NVIL,
+    MuProp,
+    REBAR,
+    RELAX,
+    ARM,
+    ARS,
+    ARSPlus,
+    ARSM,
+    ARSMPlus,
+    DisARM,
+    ARMS,
+    DoubleCV,
+    RODEO,
+    LocalExpectation,
+    Exact,
+)
+
+FAMILIES: dict[str, dict[str, type[Estimator]]] = {
+    "categorical": {method.name: method for method in _CATEGORICAL},
+}
+"""Classes by family and registry name. A family shares one kind of latent variables."""
+
+
+def names(family: str = "categorical") -> list[str]:
+    """Return every registry name of a family.
+
+    Raises:
+        ValueError: If there is no such family.
+    """
+    return list(_table(family))
+
+
+def find(name: str, family: str = "categorical") -> type[Estimator]:
+    """Return the class of a registry name; its settings are the keyword arguments of `__init__`.
+
+    Raises:
+        ValueError: If there is no such estimator or family.
+    """
+    table = _table(family)
+    if name not in table:
+        raise ValueError(_unknown("estimator", name, table))
+    return table[name]
+
+
+def get(name: str, family: str = "categorical", **settings: Any) -> Estimator:
+    """Create an estimator by its registry name.
+
+    Args:
+        name: One of `names(family)`.
+        family: The kind of latent variables, a key of `FAMILIES`.
+        settings: Keyword arguments of the class.
+
+    Raises:
+        ValueError: If the name, the family, a setting or a setting's value is not valid.
+        TypeError: If a setting has the wrong type.
+    """
+    method = find(name, family)
+    valid = inspect.signature(method).parameters
+    for setting in settings:
+        if setting not in valid:
+            raise ValueError(_unknown(f"setting of {name}", setting, valid))
+    return method(**settings)
+
+
+def _table(family: str) -> dict[str, type[Estimator]]:
+    if family not in FAMILIES:
+        raise ValueError(_unknown("family", family, FAMILIES))
+    return FAMILIES[family]
+
+
+def _unknown(kind: str, given: str, valid: Collection[str]) -> str:
+    nearest = difflib.get_close_matches(str(given), valid, n=1, cutoff=0.0)
+    hint = f"; the nearest is {nearest[0]!r}" if nearest else ""
+    return f"{kind} must be one of {', '.join(valid)}; got {given!r}{hint}"
