@@ -12,19 +12,19 @@ _HEAD = """# Estimators
 Every gradient estimator of the package, by registry name, as its class declares it; the test suite
 measures each declaration. This page is the output of `python -m raysweep.estimators`.
 
-`estimators.get(name, **settings)` makes one; [training-loop.md](training-loop.md) shows it at work.
-In a sweep file, settings stand beside the name, and lists of values are searched. All take
-`samples`. Settings in italics may differ between the replicas of a pack (tensors `[R]`).
+`estimators.get(name, **settings)` creates one; [training-loop.md](training-loop.md) shows its use.
+In a sweep file, write settings beside the name; lists of values are searched. All take `samples`.
+Settings in italics may differ between the replicas of a pack (tensors `[R]`).
 
 Calls are evaluations of the objective per example and estimate, all of them in one call of the
 function, at the default settings for L variables with C categories. Three settings change what the
 class declares, and the instance says so: `nvil(normalise=True)` and `ars_plus(bounds="paper")` are
-biased, `muprop(linear=False)` needs no gradient. Estimators that learn start alike for every seed.
+biased, `muprop(linear=False)` needs no gradient. Learned parameters start alike for every seed.
 """
 
 
 def page() -> str:
-    """The page: a table, and a section for every estimator."""
+    """Return the page: a table, and a section for every estimator."""
     methods = [estimators.find(name) for name in estimators.names()]
     sections = [_section(method) for method in methods]
     return "\n".join([_HEAD, *_table(methods), "", *sections]).rstrip() + "\n"
@@ -38,10 +38,10 @@ def _table(methods: list[type[Estimator]]) -> list[str]:
 
 def _row(method: type[Estimator]) -> list[str]:
     settings = [
-        f"*{each.name}* = {_shown(each.default)}"
-        if each.name in method.per_replica
-        else f"{each.name} = {_shown(each.default)}"
-        for each in inspect.signature(method).parameters.values()
+        f"*{setting.name}* = {_shown(setting.default)}"
+        if setting.name in method.per_replica
+        else f"{setting.name} = {_shown(setting.default)}"
+        for setting in inspect.signature(method).parameters.values()
     ]
     return [
         f"[`{method.name}`](#{method.name})",
@@ -55,7 +55,7 @@ def _row(method: type[Estimator]) -> list[str]:
 
 
 def _calls(method: type[Estimator]) -> str:
-    """The number of calls as a formula, found among the few there are, at several sizes."""
+    """Return the formula that gives the number of calls at several sizes."""
     default = method()
     sizes = [(2, 2), (2, 3), (3, 2), (4, 3), (3, 4), (2, 5)]
     counts = [default.evaluations(*size) for size in sizes]
@@ -66,10 +66,10 @@ def _calls(method: type[Estimator]) -> str:
         "C^L": [c**latents for latents, c in sizes],
         str(counts[0]): [counts[0]] * len(sizes),
     }
-    found = [formula for formula, values in formulas.items() if values == counts]
-    if not found:
+    matches = [formula for formula, values in formulas.items() if values == counts]
+    if not matches:
         raise ValueError(f"no formula for the evaluations of {method.name}: {counts}")
-    return found[0]
+    return matches[0]
 
 
 def _section(method: type[Estimator]) -> str:
@@ -83,7 +83,7 @@ def _section(method: type[Estimator]) -> str:
 
 
 def _parts(doc: str) -> dict[str, Any]:
-    """The description, the settings with their meanings, and the references of a docstring."""
+    """Split a docstring into its text, settings with their meanings, and references."""
     text, _, rest = doc.partition("\n\nArgs:\n")
     arguments, _, rest = rest.partition("\n\nRaises:\n")
     _, _, references = rest.partition("\n\nReferences:\n")

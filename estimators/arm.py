@@ -23,7 +23,7 @@ from raysweep.estimators.noise import Noise
 
 
 class ARM(Estimator):
-    """Two hard samples from one uniform and its mirror image; binary variables only.
+    """Antithetic pairs of hard samples, each from one uniform; binary variables only.
 
     Unbiased. Two evaluations of the objective per pair, which need not be differentiable in the
     sample. With p = sigmoid(a) the probability of class 1, `b = 1[u > 1 - p]` and
@@ -66,6 +66,6 @@ class ARM(Estimator):
 def antithetic_pair(
     a: Float[Tensor, "*b L"], uniform: Float[Tensor, "H *B L"]
 ) -> Float[Tensor, "K *B L 2"]:
-    """Hard samples of a uniform u, `1[u > 1 - p]`, and then those of 1 - u: K = 2H."""
+    """Return the hard samples `1[u > 1 - p]` of every uniform u, then those of 1 - u: K = 2H."""
     bits = torch.cat((uniform > torch.sigmoid(-a), uniform < torch.sigmoid(a)))
     return binary_one_hot(bits, a.dtype)

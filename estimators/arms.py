@@ -32,7 +32,7 @@ class ARMS(Estimator):
     constant that the authors' code adds.
 
     Args:
-        samples: K, at least 2.
+        samples: K, coupled samples; at least 2.
 
     Raises:
         ValueError: If `samples` is not at least 2.
@@ -67,10 +67,10 @@ class ARMS(Estimator):
         return estimate_from_gradient(logits, from_log_odds(scaled), losses, one_hot[0])
 
     def _bits(self, a: Float[Tensor, "*b L"], draws: Float[Tensor, "K *B L"]) -> Tensor:
-        """Coupled bits: the rarer class where `(1 - d_k)^(K-1)` is below its probability.
+        """Draw coupled bits: the rarer class where `(1 - d_k)^(K-1)` is below its probability.
 
-        d is Dirichlet, made of exponentials; the sum of the other draws is not taken as a
-        difference, which would lose it beside a large one.
+        d is Dirichlet, from normalised exponentials. The other draws are summed one by one, since
+        the total less a large draw would lose the digits of their sum.
         """
         others = torch.tensordot(
             1 - torch.eye(self.samples, dtype=draws.dtype, device=draws.device), draws, 1
@@ -80,7 +80,7 @@ class ARMS(Estimator):
         return is_rare ^ (a >= 0)
 
     def _decorrelation(self, a: Float[Tensor, "*b L"]) -> Float[Tensor, "*b L"]:
-        """1 / (1 - rho): with m the rarer class's probability, `(1 - m) / (1 - P(both) / m)`."""
+        """Return 1 / (1 - rho) = `(1 - m) / (1 - P(both) / m)`, m the rarer class's probability."""
         order = self.samples - 1
         one_given_other = (1 - torch.expm1(-logsigmoid(-a.abs()) / order)).clamp(min=0) ** order
         return torch.sigmoid(a.abs()) / (1 - one_given_other)

@@ -19,7 +19,7 @@ from raysweep.estimators.noise import Noise
 
 
 class Swaps(NamedTuple):
-    """Hard samples under every swap with a pivot, of which `M` = C are the new places.
+    """Hard samples after every swap with a pivot; `M` = C is the number of its new positions.
 
     Args:
         log_noise: `K *B L C`. Logs of the Dirichlet noise.
@@ -35,7 +35,7 @@ class Swaps(NamedTuple):
 
 
 class _Swap(Estimator):
-    """The part that ARS and ARS+ share: `(F_c - mean_m F_m) (1 - C w)`, w of the pivot's noise."""
+    """The common form of ARS and ARS+: `(F_c - mean_m F_m) (1 - C w)`, w the pivot's noise."""
 
     unbiased = True
     needs_gradient = False
@@ -54,7 +54,7 @@ class _Swap(Estimator):
     def _weights(
         self, theta: Float[Tensor, "*b L C"], noise: Noise, swaps: Swaps
     ) -> Float[Tensor, "K *B L"]:
-        """`1 - C w` for every latent variable."""
+        """Return `1 - C w` for every latent variable."""
 
     def _estimate(
         self,
@@ -66,8 +66,8 @@ class _Swap(Estimator):
         theta = compact(logits)
         swaps = self._swaps(logits, theta, noise)
         losses = evaluate(objective, swaps.one_hot.flatten(0, 1))
-        by_place = losses.detach().unflatten(0, swaps.one_hot.shape[:2])
-        centred = (by_place - by_place.mean(0)).movedim(0, -1)
+        by_position = losses.detach().unflatten(0, swaps.one_hot.shape[:2])
+        centred = (by_position - by_position.mean(0)).movedim(0, -1)
         weights = self._weights(theta, noise, swaps)
         gradient = (centred.unsqueeze(-2) * weights.unsqueeze(-1)).mean(0)
         return estimate_from_gradient(logits, gradient, losses, swaps.one_hot[0, 0])
@@ -80,9 +80,9 @@ class _Swap(Estimator):
         pivot = torch.zeros((*log_noise.shape[:-2], 1, 1), dtype=torch.long, device=logits.device)
         if self.pivot == "random":
             pivot += random_below(categories, logits[..., :1, :1], noise, self.samples)
-        place = torch.arange(categories, device=logits.device)
-        new = place.view(-1, *(1,) * log_noise.dim())
-        source = torch.where(place == new, pivot, torch.where(place == pivot, new, place))
+        index = torch.arange(categories, device=logits.device)
+        new = index.view(-1, *(1,) * log_noise.dim())
+        source = torch.where(index == new, pivot, torch.where(index == pivot, new, index))
         swapped = log_noise.expand(categories, *log_noise.shape).gather(
             -1, source.expand(categories, *log_noise.shape)
         )
@@ -90,7 +90,7 @@ class _Swap(Estimator):
 
 
 class ARS(_Swap):
-    """Dirichlet noise with one coordinate swapped with every other one.
+    """Augment-REINFORCE-swap: one coordinate of Dirichlet noise swapped with every other one.
 
     Unbiased. C evaluations of the objective per sample, which need not be differentiable in the
     sample. With w Dirichlet noise, j the pivot and F_m the loss at the arg min of `w exp(-theta)`
@@ -102,7 +102,7 @@ class ARS(_Swap):
         pivot: "random" for every example, or the "first" category.
 
     Raises:
-        ValueError: If `samples` is not at least 1, or `pivot` is another word.
+        ValueError: If `samples` is not at least 1, or `pivot` is unknown.
 
     References:
         Yin, Yue, Zhou (2019), arXiv:1905.01413; as in Dong, Mnih, Tucker (2021),
@@ -115,11 +115,11 @@ class ARS(_Swap):
     def _weights(
         self, theta: Float[Tensor, "*b L C"], noise: Noise, swaps: Swaps
     ) -> Float[Tensor, "K *B L"]:
-        return 1 - theta.shape[-1] * _at(swaps.log_noise, swaps.pivot).exp()
+        return 1 - theta.shape[-1] * _gather(swaps.log_noise, swaps.pivot).exp()
 
 
 class ARSPlus(_Swap):
-    """ARS with a coordinate of the noise integrated out, and rows that cannot matter at zero.
+    """ARS with one coordinate of the noise integrated out, and zeros where no swap matters.
 
     Unbiased with the "full" bounds. C evaluations of the objective per sample, as for `ars`, with
     no more variance. The pivot's noise w_j is replaced by its mean given every other coordinate but
@@ -133,7 +133,7 @@ class ARSPlus(_Swap):
             published one, given only whether the moved coordinate won, which is biased for C >= 3.
 
     Raises:
-        ValueError: If `samples` is not at least 1, or `pivot` or `bounds` is another word.
+        ValueError: If `samples` is not at least 1, or `pivot` or `bounds` is unknown.
 
     References:
         Dong, Mnih, Tucker (2021), arXiv:2106.08056, section 3, with corrected bounds.
@@ -172,32 +172,32 @@ class ARSPlus(_Swap):
         swaps: Swaps,
         partner: Int[Tensor, "K *B L 1"],
     ) -> tuple[Float[Tensor, "K *B L"], Float[Tensor, "K *B L"]]:
-        """Bounds of the pivot's noise, given the partner's sum with it and all other coordinates.
+        """Return bounds of the pivot's noise, given its sum with the partner's and all the rest.
 
-        Index m runs over the new places of the pivot's noise, `slot` is where the partner's is
-        then; a place i has the score `log w_i - theta_i`, of which the smallest wins.
+        m runs over the new positions of the pivot's noise, `slot` is the partner's position after
+        that swap. Category i has the score `log w_i - theta_i`; the smallest score wins.
         """
-        place = torch.arange(theta.shape[-1], device=theta.device)
-        m = place.view(-1, *(1,) * partner.dim())
+        index = torch.arange(theta.shape[-1], device=theta.device)
+        m = index.view(-1, *(1,) * partner.dim())
         slot = torch.where(m == partner, swaps.pivot, partner)
-        scores = (swaps.swapped - theta).masked_fill((place == m) | (place == slot), torch.inf)
+        scores = (swaps.swapped - theta).masked_fill((index == m) | (index == slot), torch.inf)
         best_other = scores.amin(-1)
         at_m = theta.movedim(-1, 0).unsqueeze(1)
-        at_slot = _at(theta.expand(slot.shape[:-1] + theta.shape[-1:]), slot)
+        at_slot = _gather(theta.expand(slot.shape[:-1] + theta.shape[-1:]), slot)
         log_total = torch.logaddexp(
-            _at(swaps.log_noise, swaps.pivot), _at(swaps.log_noise, partner)
+            _gather(swaps.log_noise, swaps.pivot), _gather(swaps.log_noise, partner)
         )
         total = log_total.exp()
-        level = total * torch.sigmoid(at_m - at_slot)  # where m and slot have equal scores
-        below = torch.minimum(best_other + at_m, log_total).exp()  # where m and the others have
+        level = total * torch.sigmoid(at_m - at_slot)  # m and slot score equally
+        below = torch.minimum(best_other + at_m, log_total).exp()  # m and the best other do
         above = total - torch.minimum(best_other + at_slot, log_total).exp()
-        m_won = _at(swaps.one_hot, m.expand(slot.shape)) == 1
+        m_won = _gather(swaps.one_hot, m.expand(slot.shape)) == 1
         if self.bounds == "paper":
             first = torch.minimum(below, level)
             low = torch.where(m_won, 0.0, first)
             high = torch.where(m_won, first, total)
         else:
-            slot_won = _at(swaps.one_hot, slot) == 1
+            slot_won = _gather(swaps.one_hot, slot) == 1
             low = torch.where(m_won, 0.0, torch.where(slot_won, torch.maximum(level, above), below))
             high = torch.where(
                 m_won, torch.minimum(below, level), torch.where(slot_won, total, above)
@@ -206,7 +206,7 @@ class ARSPlus(_Swap):
 
 
 class _SwapMerge(Estimator):
-    """The part that ARSM and ARSM+ share: the mean of ARS over all pivots, from shared losses."""
+    """The common form of ARSM and ARSM+: the mean of ARS over all pivots, from shared losses."""
 
     unbiased = True
     needs_gradient = False
@@ -241,7 +241,7 @@ class _SwapMerge(Estimator):
 
 
 class ARSM(_SwapMerge):
-    """ARS averaged over all pivots, which share their evaluations.
+    """Augment-REINFORCE-swap-merge: ARS averaged over all pivots, with shared evaluations.
 
     Unbiased; with two categories it is `arm`. C (C - 1) / 2 + 1 evaluations of the objective per
     sample, which need not be differentiable in the sample.
@@ -286,7 +286,7 @@ class ARSMPlus(_SwapMerge):
 def log_dirichlet(
     logits: Float[Tensor, "*B L C"], noise: Noise, samples: int
 ) -> Float[Tensor, "K *B L C"]:
-    """Logs of uniform points of the simplex, from exponentials; small ones keep their digits."""
+    """Draw logs of uniform points of the simplex so that small ones keep their digits."""
     draws = exponentials(noise, logits, samples)
     return draws.log() - draws.sum(-1, keepdim=True).log()
 
@@ -294,26 +294,26 @@ def log_dirichlet(
 def random_below(
     count: int, like: Float[Tensor, "*B N 1"], noise: Noise, samples: int
 ) -> Int[Tensor, "K *B N 1"]:
-    """Uniform whole numbers from 0 to `count - 1`; the request leads with the batch."""
+    """Draw uniform integers from 0 to `count - 1`; the request leads with the batch."""
     *batch, rows, _ = like.shape
     uniform = noise.uniform(*batch, samples, rows, dtype=like.dtype, device=like.device)
     return (uniform.movedim(-2, 0).unsqueeze(-1) * count).long().clamp(max=count - 1)
 
 
-def _at(values: Tensor, index: Tensor) -> Tensor:
-    """The value at a place of the last axis, where the index has length 1."""
+def _gather(values: Tensor, index: Tensor) -> Tensor:
+    """Gather the value at an index of the last axis, where the index has length 1."""
     shape = torch.broadcast_shapes(values.shape[:-1], index.shape[:-1])
     values, index = values.expand(*shape, values.shape[-1]), index.expand(*shape, 1)
     return values.gather(-1, index).squeeze(-1)
 
 
 def _category(one_hot: Float[Tensor, "... C"]) -> Float[Tensor, "..."]:
-    """The number of the category; an arg max over a short axis would take longer."""
+    """Return the category's index; an arg max over a short axis would take longer."""
     return one_hot @ torch.arange(one_hot.shape[-1], dtype=one_hot.dtype, device=one_hot.device)
 
 
 def _pair_orders(categories: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Orders of the coordinates under every swap, `P C`, and the number of each pair's, `C C`."""
+    """Return the coordinates' order after every swap, `P C`, and the row of each pair, `C C`."""
     pairs = torch.triu_indices(categories, categories, 1, device=device)
     count = 1 + pairs.shape[1]
     order = torch.arange(categories, device=device).repeat(count, 1)

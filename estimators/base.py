@@ -43,7 +43,7 @@ class Estimator(Replicated, ABC):
         reads_context: Whether its learned parts read the context, where there is one.
         needs_context: Whether it needs a context.
         link: The function from logits to probabilities.
-        reference: The publication.
+        reference: Publication of the method.
         samples: K, hard samples that the estimate averages over.
     """
 

@@ -1,7 +1,7 @@
 """One-hot sampling, probabilities and their gradients, fast where there are few categories.
 
 Torch's softmax and its reductions over the last axis cost far more per row than per number on a
-CPU, so that two categories, the most common case, have formulas of their own.
+CPU, so two categories, the most common case, have formulas of their own.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,14 +18,14 @@ Term = tuple[float | Tensor, Float[Tensor, "... L C"]]
 """A scale (a number, or a tensor that broadcasts) and the probabilities it belongs to."""
 
 Link = Literal["softmax", "probit"]
-"""How probabilities come from logits."""
+"""The function from logits to probabilities, by its name."""
 
-_ROWS_WORTH_A_KERNEL = 16
-"""Categories from which torch's CPU softmax beats elementary operations."""
+_KERNEL_CATEGORIES = 16
+"""Number of categories from which torch's CPU softmax beats elementary operations."""
 
 
 def compact(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*b L C"]:
-    """The logits, detached, with every batch axis that merely repeats them cut to length 1."""
+    """Detach the logits, and cut every batch axis that merely repeats them to length 1."""
     logits = logits.detach()
     for axis, stride in enumerate(logits.stride()[:-2]):
         if stride == 0:
@@ -34,27 +34,27 @@ def compact(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*b L C"]:
 
 
 def probabilities(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B L C"]:
-    """Softmax over the categories."""
+    """Return the softmax over the categories."""
     if logits.shape[-1] == 2:
         return (logits - logits.flip(-1)).sigmoid()
-    if logits.shape[-1] >= _ROWS_WORTH_A_KERNEL or logits.device.type != "cpu":
+    if logits.shape[-1] >= _KERNEL_CATEGORIES or logits.device.type != "cpu":
         return logits.softmax(-1)
     weights = (logits - logits.detach().amax(-1, keepdim=True)).exp()
     return weights / weights.sum(-1, keepdim=True)
 
 
 def log_normaliser(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B L"]:
-    """Log of the sum of exponentials over the categories."""
+    """Return the log of the sum of exponentials over the categories."""
     if logits.shape[-1] == 2:
         return torch.logaddexp(*logits.unbind(-1))
     return logits.logsumexp(-1)
 
 
 def softmax_logits(logits: Float[Tensor, "*B L C"], link: Link) -> Float[Tensor, "*B L C"]:
-    """Logits whose softmax is the variables' law, for the logits of a link.
+    """Return logits whose softmax is the variables' distribution under a link.
 
     Args:
-        logits: With the probit link, C = 2.
+        logits: Logits of the link; C = 2 with the probit link.
         link: "softmax", or "probit" with P(class 1) = Phi(theta_1 - theta_0).
     """
     return logits if link == "softmax" else torch.special.log_ndtr(logits - logits.flip(-1))
@@ -63,7 +63,7 @@ def softmax_logits(logits: Float[Tensor, "*B L C"], link: Link) -> Float[Tensor,
 def uniforms(
     noise: Noise, logits: Float[Tensor, "*B L C"], samples: int
 ) -> Float[Tensor, "K *B L"]:
-    """One uniform per sample and latent; a request leads with the batch, samples come after it."""
+    """Draw one uniform per sample and latent; the request leads with the batch, then samples."""
     *batch, latents, _ = logits.shape
     if samples == 1:
         one = noise.uniform(*batch, latents, dtype=logits.dtype, device=logits.device)
@@ -75,7 +75,7 @@ def uniforms(
 def exponentials(
     noise: Noise, logits: Float[Tensor, "*B L C"], samples: int
 ) -> Float[Tensor, "K *B L C"]:
-    """One standard exponential per sample and category; the request leads with the batch."""
+    """Draw one standard exponential per sample and category; the request leads with the batch."""
     *batch, latents, categories = logits.shape
     many = noise.exponential(
         *batch, samples, latents, categories, dtype=logits.dtype, device=logits.device
@@ -86,7 +86,7 @@ def exponentials(
 def sample_one_hot(
     p: Float[Tensor, "*b L C"], uniform: Float[Tensor, "K *B L"]
 ) -> Float[Tensor, "K *B L C"]:
-    """Inverts the cumulative distribution: class c where c cumulative probabilities are <= u."""
+    """Invert the cumulative distribution: class c where c cumulative probabilities are <= u."""
     if p.shape[-1] == 2:
         return binary_one_hot(uniform >= p[..., 0], p.dtype)
     below = uniform.unsqueeze(-1) < p.cumsum(-1)
@@ -97,39 +97,39 @@ def sample_one_hot(
 
 
 def argmax_one_hot(scores: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B L C"]:
-    """One-hot of the largest score."""
+    """Return the one-hot of the largest score."""
     if scores.shape[-1] == 2:
         return binary_one_hot(scores[..., 1] > scores[..., 0], scores.dtype)
     return torch.zeros_like(scores).scatter_(-1, scores.argmax(-1, keepdim=True), 1.0)
 
 
 def binary_one_hot(is_second: Bool[Tensor, "*B L"], dtype: torch.dtype) -> Float[Tensor, "*B L 2"]:
-    """One-hot of class 1 where true, of class 0 elsewhere."""
+    """Return the one-hot of class 1 where true, of class 0 elsewhere."""
     # converting bytes is several times faster than converting booleans
     return torch.stack((~is_second, is_second), -1).view(torch.uint8).to(dtype)
 
 
 def log_odds(logits: Float[Tensor, "*B L 2"]) -> Float[Tensor, "*B L"]:
-    """Log-odds of class 1 against class 0."""
+    """Return the log-odds of class 1 against class 0."""
     return logits[..., 1] - logits[..., 0]
 
 
 def from_log_odds(gradient: Float[Tensor, "*B L"]) -> Float[Tensor, "*B L 2"]:
-    """The gradient to both logits, from the one to the log-odds of class 1."""
+    """Return the gradient to both logits, given the one to the log-odds of class 1."""
     return torch.stack((-gradient, gradient), -1)
 
 
 def draw_one_hot(
     p: Float[Tensor, "*b L C"], logits: Float[Tensor, "*B L C"], noise: Noise, samples: int
 ) -> Float[Tensor, "K *B L C"]:
-    """Hard samples with probabilities `p`, in the shape of the logits."""
+    """Draw hard samples with probabilities `p`, in the shape of the logits."""
     return sample_one_hot(p, uniforms(noise, logits, samples))
 
 
 def jacobian_product(
     terms: Sequence[Term], gradient: Float[Tensor, "K *B L C"]
 ) -> Float[Tensor, "K *B L C"]:
-    """Sum of `scale * J(p) g` with the softmax Jacobian `J(p) g = p * (g - <p, g>)`."""
+    """Sum `scale * J(p) g` with the softmax Jacobian `J(p) g = p * (g - <p, g>)`."""
     if gradient.shape[-1] == 2:
         return binary_jacobian_product(_binary_weight(terms), gradient)
     return sum(  # type: ignore[return-value]
@@ -140,7 +140,7 @@ def jacobian_product(
 def binary_jacobian_product(
     weight: Float[Tensor, "... L"], gradient: Float[Tensor, "K *B L 2"]
 ) -> Float[Tensor, "K *B L 2"]:
-    """`weight (g_0 - g_1)` times (1, -1): with two categories, J(p) g has weight `p_0 p_1`."""
+    """Return `weight (g_0 - g_1)` times (1, -1); for C = 2, J(p) g has weight `p_0 p_1`."""
     first, second = gradient.unbind(-1)
     difference = (first - second).mul_(weight)
     product = gradient.new_empty(gradient.shape)
@@ -156,7 +156,7 @@ def _centred(
 
 
 def _binary_weight(terms: Sequence[Term]) -> Float[Tensor, "... L"]:
-    """Sum of `scale * p_0 p_1`."""
+    """Sum `scale * p_0 p_1`."""
     weights = [
         p[..., 0] * p[..., 1] * (scale.squeeze(-1) if isinstance(scale, Tensor) else scale)
         for scale, p in terms
@@ -169,10 +169,9 @@ def carry_gradient(
     one_hot: Float[Tensor, "K *B L C"],
     backward: Callable[[Float[Tensor, "K *B L C"]], Float[Tensor, "K *B L C"]],
 ) -> Float[Tensor, "K *B L C"]:
-    """The samples unchanged, with a gradient to the logits: `backward` of the samples' gradient.
+    """Return the samples, with a gradient to the logits: `backward` of the samples' gradient.
 
-    What `backward` returns is summed over the samples. It is a constant for higher derivatives,
-    which are refused.
+    The result of `backward` is summed over the samples. Higher derivatives are refused.
     """
     return _CarryGradient.apply(logits, one_hot, backward)
 

@@ -1,4 +1,4 @@
-"""DisARM: ARM with the noise that the samples do not show integrated out."""
+"""DisARM: ARM with the noise integrated out, given the samples."""
 
 import torch
 from jaxtyping import Float

@@ -27,7 +27,7 @@ class DoubleCV(Estimator):
     variables, where `J(pi)` is `p (1 - p)`.
 
     Args:
-        samples: K, at least 2.
+        samples: K, independent samples; at least 2.
 
     Raises:
         ValueError: If `samples` is not at least 2.
@@ -74,6 +74,6 @@ class DoubleCV(Estimator):
 def leave_one_out(
     signal: Float[Tensor, " K *B"], score: Float[Tensor, "K *B L C"]
 ) -> Float[Tensor, "*B L C"]:
-    """Mean over k of `(signal_k - mean_{j != k} signal_j) score_k`."""
+    """Return the mean over k of `(signal_k - mean_{j != k} signal_j) score_k`."""
     centred = (signal - signal.mean(0)) / (len(signal) - 1)
     return (centred[..., None, None] * score).sum(0)

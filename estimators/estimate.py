@@ -1,4 +1,4 @@
-"""What an estimate is, and how the objective is asked."""
+"""The result of an estimator, and evaluations of the objective."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -34,10 +34,10 @@ class Estimate(NamedTuple):
 
 
 def estimate_at(one_hot: Float[Tensor, "K *B L C"], objective: Objective) -> Estimate:
-    """The estimate of hard samples that carry the gradient themselves.
+    """Return the estimate of hard samples that carry the gradient themselves.
 
     Raises:
-        ValueError: If the losses have no gradient at all, where the samples do.
+        ValueError: If the samples carry a gradient and the losses have none.
     """
     surrogate = mean_over_samples(evaluate(objective, one_hot))
     if one_hot.requires_grad and not surrogate.requires_grad:
@@ -46,7 +46,7 @@ def estimate_at(one_hot: Float[Tensor, "K *B L C"], objective: Objective) -> Est
 
 
 def evaluate(objective: Objective, one_hot: Float[Tensor, "K *B L C"]) -> Float[Tensor, " K *B"]:
-    """The objective's losses at these samples.
+    """Evaluate the objective at these samples.
 
     Raises:
         ValueError: If the objective does not return one loss per sample and example.
@@ -61,30 +61,30 @@ def evaluate(objective: Objective, one_hot: Float[Tensor, "K *B L C"]) -> Float[
 
 
 def mean_over_samples(losses: Float[Tensor, " K *B"]) -> Float[Tensor, "*B"]:
-    """The mean over the leading axis; a view where there is one sample."""
+    """Return the mean over the leading axis; a view where there is one sample."""
     return losses.squeeze(0) if losses.shape[0] == 1 else losses.mean(0)
 
 
 def sample_count(samples: Any, least: int = 1, purpose: str = "", quantity: str = "samples") -> int:
-    """A checked number of samples, or of something else that is counted.
+    """Check a number of samples, or another count.
 
     Args:
-        samples: The number.
-        least: The least valid one.
-        purpose: What needs so many, if it is more than one.
-        quantity: What is counted.
+        samples: The number to check.
+        least: The least valid number.
+        purpose: The method that needs so many, if more than one.
+        quantity: The name of the setting.
 
     Raises:
         ValueError: If it is not an integer of at least `least`.
     """
     if isinstance(samples, bool) or not isinstance(samples, int) or samples < least:
-        asked = f"{purpose} needs {quantity}" if purpose else f"{quantity} must be an integer"
-        raise ValueError(f"{asked} >= {least}, got {samples!r}")
+        demand = f"{purpose} needs {quantity}" if purpose else f"{quantity} must be an integer"
+        raise ValueError(f"{demand} >= {least}, got {samples!r}")
     return samples
 
 
 def even_sample_count(samples: Any, method: str) -> int:
-    """A checked number of samples that come in pairs.
+    """Check a number of samples that come in pairs.
 
     Raises:
         ValueError: If it is not an even integer of at least 2.
@@ -96,7 +96,7 @@ def even_sample_count(samples: Any, method: str) -> int:
 
 
 def flag(name: str, value: Any) -> bool:
-    """A checked setting that is on or off.
+    """Check a setting that is on or off.
 
     Raises:
         ValueError: If it is neither True nor False.
@@ -109,15 +109,15 @@ def flag(name: str, value: Any) -> bool:
 def evaluate_and_differentiate(
     objective: Objective, one_hot: Float[Tensor, "K *B L C"], method: str
 ) -> tuple[Float[Tensor, " K *B"], Float[Tensor, "K *B L C"]]:
-    """The losses at these samples, and the losses' gradients there, detached.
+    """Return the losses at these points, and their gradients there, detached.
 
     Args:
-        objective: Whose losses keep their graph, for what it closes over.
-        one_hot: Constants.
-        method: Who asks, for the error.
+        objective: The objective; its losses keep their graph, for all that it closes over.
+        one_hot: Points to evaluate, as constants.
+        method: Name of the estimator, for the error.
 
     Raises:
-        ValueError: If the losses do not depend on the samples in a differentiable way.
+        ValueError: If the losses do not depend on the points in a differentiable way.
     """
     with torch.enable_grad():
         point = one_hot.detach().requires_grad_()
@@ -128,13 +128,13 @@ def evaluate_and_differentiate(
 def differentiate(
     losses: Tensor, point: Tensor, method: str, *, differentiable: bool = False
 ) -> Tensor:
-    """The gradient of every loss at its own point.
+    """Return the gradient of every loss at its own point.
 
     Args:
-        losses: Their graph is kept.
-        point: What they were computed from; the loss of a row depends on that row only.
-        method: Who asks, for the error.
-        differentiable: Whether the result is to be differentiated again.
+        losses: The losses; their graph is kept.
+        point: Input of the losses; the loss of a row depends on that row only.
+        method: Name of the estimator, for the error.
+        differentiable: Whether the result can be differentiated again.
 
     Raises:
         ValueError: If the losses do not depend on the point in a differentiable way.
@@ -156,14 +156,14 @@ def estimate_from_gradient(
     one_hot: Float[Tensor, "*B L C"],
     tuning_loss: Float[Tensor, "*B"] | None = None,
 ) -> Estimate:
-    """The estimate whose gradient to the logits is known.
+    """Return the estimate whose gradient to the logits is known.
 
     Args:
-        logits: The ones asked about.
-        gradient: The estimate of their gradient, through the sample; its graph is not followed.
-        losses: The objective at hard samples, with its graph to what it closes over.
-        one_hot: One hard sample.
-        tuning_loss: As in `Estimate`.
+        logits: The logits of the estimate.
+        gradient: Their estimated gradient, through the sample; its graph is not followed.
+        losses: Losses at hard samples, with their graph to all that the objective closes over.
+        one_hot: One of the hard samples.
+        tuning_loss: Loss of the learned parameters, as in `Estimate`.
     """
     direct = mean_over_samples(losses)
     surrogate = (logits * gradient.detach()).sum((-2, -1)) + direct

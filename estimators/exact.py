@@ -25,7 +25,7 @@ from raysweep.estimators.estimate import (
 from raysweep.estimators.noise import Noise
 
 MAX_STATES = 2**20
-"""Most states that are enumerated."""
+"""The largest number of states that is enumerated."""
 
 CHUNK_NUMBERS = 2**22
 """Numbers in the one-hot states that one call of the objective sees."""
@@ -70,19 +70,19 @@ class Exact(Estimator):
         surrogate, losses = _enumerate(_log_softmax(logits), objective)
         one_hot = draw_one_hot(probabilities(compact(logits)), logits, noise, self.samples)
         latents, categories = logits.shape[-2:]
-        places = torch.tensor(_places(latents, categories), device=logits.device)
-        state = (one_hot.argmax(-1) * places).sum(-1)
+        place_values = torch.tensor(_place_values(latents, categories), device=logits.device)
+        state = (one_hot.argmax(-1) * place_values).sum(-1)
         return Estimate(surrogate, mean_over_samples(losses.gather(0, state)), one_hot[0])
 
 
 def expectation(
     logits: Float[Tensor, "*B L C"], objective: Objective, link: Link = "softmax"
 ) -> Float[Tensor, "*B"]:
-    """Exact `E[objective(D)]`, differentiable in the logits and in what the objective closes over.
+    """Return `E[objective(D)]`, differentiable in logits and in all that the objective closes over.
 
     Args:
-        logits: L independent variables with C categories.
-        objective: Maps one-hot `K *B L C` to losses `K *B`; K runs over states.
+        logits: Logits of L independent variables with C categories.
+        objective: Function from one-hot `K *B L C` to losses `K *B`; K runs over states.
         link: "softmax", or "probit" for C = 2 with P(class 1) = Phi(theta_1 - theta_0).
 
     Raises:
@@ -121,7 +121,7 @@ def _refusal(latents: int, categories: int) -> str | None:
 def _enumerate(
     log_p: Float[Tensor, "*B L C"], objective: Objective
 ) -> tuple[Float[Tensor, "*B"], Float[Tensor, " S *B"]]:
-    """The expectation, and the detached losses of all states in order."""
+    """Return the expectation, and the detached losses of all states in order."""
     *batch, latents, categories = log_p.shape
     states = categories**latents
     chunk = max(1, min(states, CHUNK_NUMBERS // max(1, log_p.numel())))
@@ -131,29 +131,29 @@ def _enumerate(
         one_hot = _states(start, min(start + chunk, states), log_p)
 
         def part(log_p: Tensor, one_hot: Tensor = one_hot) -> tuple[Tensor, Tensor]:
-            at_states = evaluate(objective, one_hot)
+            state_losses = evaluate(objective, one_hot)
             weights = (one_hot * log_p).sum((-2, -1)).exp()
-            return (weights * at_states).sum(0), at_states.detach()
+            return (weights * state_losses).sum(0), state_losses.detach()
 
         if chunk < states and torch.is_grad_enabled():
-            share, at_states = checkpoint(part, log_p, use_reentrant=False)
+            share, state_losses = checkpoint(part, log_p, use_reentrant=False)
         else:
-            share, at_states = part(log_p)
+            share, state_losses = part(log_p)
         total = total + share
-        losses.append(at_states)
+        losses.append(state_losses)
     return total, torch.cat(losses)
 
 
 def _states(start: int, stop: int, like: Float[Tensor, "*B L C"]) -> Float[Tensor, "S *B L C"]:
-    """One-hot states number `start` to `stop`, the last latent running fastest."""
+    """Return the one-hot states `start` to `stop`, the last latent running fastest."""
     *batch, latents, categories = like.shape
     numbers = torch.arange(start, stop, device=like.device)
-    places = torch.tensor(_places(latents, categories), device=like.device)
-    digits = numbers.unsqueeze(-1) // places % categories
+    place_values = torch.tensor(_place_values(latents, categories), device=like.device)
+    digits = numbers.unsqueeze(-1) // place_values % categories
     one_hot = torch.nn.functional.one_hot(digits, categories).to(like.dtype)
     shape = (len(numbers), *(1 for _ in batch), latents, categories)
     return one_hot.view(shape).expand(-1, *batch, -1, -1)
 
 
-def _places(latents: int, categories: int) -> list[int]:
+def _place_values(latents: int, categories: int) -> list[int]:
     return [categories ** (latents - 1 - latent) for latent in range(latents)]

@@ -28,12 +28,12 @@ class GappedST(HardForwardEstimator):
     logits on average, given D; it is computed in log space, where the authors' code shrinks pi_D.
 
     Args:
-        temperature: tau: divides the moved logits; > 0, dimensionless.
-        gap: In units of the logits, >= 0; 1.0 is the paper's GST-1.0.
+        temperature: tau, which divides the moved logits; > 0, dimensionless.
+        gap: Least lead of the sampled class's logit, >= 0; 1.0 is the paper's GST-1.0.
         samples: Hard samples that the estimate averages over.
 
     Raises:
-        ValueError: If `temperature` is not positive, `gap` negative or another word, or `samples`
+        ValueError: If `temperature` is not positive, `gap` negative or unknown, or `samples`
             not at least 1.
 
     References:
@@ -75,7 +75,7 @@ def expected_gap(
     p: Float[Tensor, "*b L C"],
     one_hot: Float[Tensor, "K *B L C"],
 ) -> Float[Tensor, "K *B L 1"]:
-    """`-log(1 - p_D) / p_D`; 1 in the limit of a small probability, large where p_D is near 1."""
+    """Return `-log(1 - p_D) / p_D`: 1 in the limit of a small p_D, large where it is near 1."""
     smallest = torch.finfo(p.dtype).tiny
     at_sample = (one_hot * p).sum(-1, keepdim=True).clamp(min=smallest)
     if logits.shape[-1] == 2:

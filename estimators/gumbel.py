@@ -36,7 +36,7 @@ CHUNK_NUMBERS = 2**18
 def _straight_through_sample(
     logits: Float[Tensor, "*B L C"], noise: Noise, samples: int, temperature: float | Tensor
 ) -> Float[Tensor, "K *B L C"]:
-    """Arg max of perturbed logits, with the gradient of their tempered softmax."""
+    """Return the arg max of perturbed logits, with the gradient of their tempered softmax."""
     perturbed = compact(logits) - exponentials(noise, logits, samples).log()
     terms = [(1 / temperature, probabilities(perturbed / temperature))]
     one_hot = argmax_one_hot(perturbed)
@@ -177,7 +177,7 @@ class GumbelRao(PathwiseEstimator):
         temperature: float | Tensor,
         noise: Noise,
     ) -> Float[Tensor, "*B L C C"]:
-        """Mean over draws of `(1/tau) J(s)`, that is of `(1/tau) (diag(s) - s s^T)`."""
+        """Average `(1/tau) J(s)` over draws, that is `(1/tau) (diag(s) - s s^T)`."""
         mean = torch.zeros_like(logits)
         outer = logits.new_zeros(*logits.shape, logits.shape[-1])
         for count in self._chunks(noise, logits):
@@ -197,23 +197,23 @@ class GumbelRao(PathwiseEstimator):
         temperature: float | Tensor,
         noise: Noise,
     ) -> Float[Tensor, "*B L"]:
-        """Mean over draws of `(1/tau) s_0 s_1`, for two categories.
+        """Average `(1/tau) s_0 s_1` over draws, for two categories.
 
-        The drawn class leads by a logistic variable given its sign. With its odds r and v uniform
-        the other class's share of it, before the temperature, is `(1 - v) / (1 + v r)`.
+        The drawn class leads by a logistic variable given its sign. With its odds r and v uniform,
+        the other class's weight relative to it, before the temperature, is `(1 - v) / (1 + v r)`.
         """
         odds = ((one_hot[..., 1] - one_hot[..., 0]) * log_odds(logits)).exp()
         temperature = temperature.squeeze(-1) if isinstance(temperature, Tensor) else temperature
         total = torch.zeros_like(odds)
         for count in self._chunks(noise, odds):
             v = uniforms(noise, logits, count)
-            share = (1 - v) / torch.addcmul(torch.ones_like(odds), v, odds)
-            share = _power(share, 1 / temperature)
-            total += (share / (1 + share).square()).sum(0)
+            relative = (1 - v) / torch.addcmul(torch.ones_like(odds), v, odds)
+            relative = _power(relative, 1 / temperature)
+            total += (relative / (1 + relative).square()).sum(0)
         return total / (temperature * self.samples)
 
     def _chunks(self, noise: Noise, like: Tensor) -> list[int]:
-        """How many draws to take at a time."""
+        """Return the numbers of draws to take at a time."""
         numbers = math.prod(noise.replica_shape(like.shape))
         chunk = min(max(CHUNK_NUMBERS // max(numbers, 1), 1), self.samples)
         full, rest = divmod(self.samples, chunk)
@@ -226,7 +226,7 @@ def _conditional(
     draws: Float[Tensor, "K *B L C"],
     temperature: float | Tensor,
 ) -> Float[Tensor, "K *B L C"]:
-    """Tempered softmax of logits perturbed given their arg max, from standard exponentials E.
+    """Return the tempered softmax of logits perturbed given their arg max, E exponential.
 
     The perturbed logits are `-log(E_D / Z)` at the sample and `-log(E_c exp(-theta_c) + E_D / Z)`
     elsewhere, so relative to the sample a category weighs
@@ -240,7 +240,7 @@ def _conditional(
 
 
 def _power(base: Tensor, exponent: float | Tensor) -> Tensor:
-    """A power; torch takes its time for those that are simple."""
+    """Raise to a power, without torch's slow power where a simpler operation will do."""
     if isinstance(exponent, float) and exponent in (1.0, -1.0):
         return base if exponent == 1 else base.reciprocal()
     return base**exponent

@@ -1,7 +1,7 @@
 """Parts that estimators learn: scalars, small networks, and losses that reach nothing else.
 
-Initial values do not depend on any seed: every replica of a pack starts alike, and as it would
-alone. The streams they come from are fixed ones.
+Initial values depend on no seed: every replica of a pack starts alike, and as it would alone. They
+come from fixed streams.
 """
 
 import math
@@ -23,10 +23,10 @@ class Scalar(nn.Module):
     """A learned number, or one per replica, inside its range at any value of its parameter.
 
     Args:
-        initial: The number it starts at, or a tensor `R`.
-        replicas: R, if there are replicas.
-        kind: "positive" (the exponential of the parameter), "eta" (twice its sigmoid, in (0, 2)),
-            or "real" (the parameter itself).
+        initial: The initial number, or a tensor `R`.
+        replicas: Number of replicas R, if there is a replica axis.
+        kind: The range: "positive" (the exponential of the parameter), "eta" (twice its sigmoid,
+            in (0, 2)), or "real" (the parameter itself).
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Scalar(nn.Module):
         self._kind = kind
 
     def forward(self, logits: Float[Tensor, "*B L C"]) -> Tensor:
-        """The number, in the logits' format, ready to be combined with them."""
+        """Return the number in the logits' dtype, in a shape that broadcasts over them."""
         raw = replica_view(self.parameter.to(logits.dtype), logits)
         if self._kind == "positive":
             return raw.exp()
@@ -55,10 +55,10 @@ class Network(nn.Module):
     """A fully connected network, one per replica if there are replicas.
 
     Args:
-        sizes: Features before the first layer, between layers, and after the last.
-        activation: Between layers; none after the last.
-        replicas: R, if weights are to lead with it.
-        name: Of the stream that initial weights come from; they are uniform in ±1/sqrt(inputs).
+        sizes: Numbers of features before the first layer, between layers, and after the last.
+        activation: Function between layers; none follows the last.
+        replicas: Number of replicas R that the weights lead with, if any.
+        name: Name of the stream of initial weights, which are uniform in ±1/sqrt(inputs).
         starts_at_zero: Whether the last layer's weights start at zero, and so the output.
     """
 
@@ -85,7 +85,7 @@ class Network(nn.Module):
         self._activation = activation
 
     def forward(self, x: Float[Tensor, "*B inputs"]) -> Float[Tensor, "*B outputs"]:
-        """Maps the last axis; with replicas, `x` leads with `R`."""
+        """Map the last axis; with replicas, `x` leads with `R`."""
         weights = list(self.weights)
         has_replicas = weights[0].dim() == 3
         rows = x.flatten(1, -2) if has_replicas and x.dim() > 2 else x
@@ -100,10 +100,10 @@ class Baseline(nn.Module):
     """A function of the context that predicts the loss: one hidden layer of tanh units.
 
     Args:
-        features: Of the context.
-        hidden: Units.
-        replicas: R, if there are replicas.
-        name: Whose baseline it is.
+        features: Number of features of the context.
+        hidden: Number of hidden units.
+        replicas: Number of replicas R, if there is a replica axis.
+        name: Name of the estimator, for the stream of initial weights.
     """
 
     def __init__(self, features: int, hidden: int, replicas: int | None, name: str) -> None:
@@ -113,26 +113,26 @@ class Baseline(nn.Module):
         )
 
     def forward(self, context: Float[Tensor, "*B F"]) -> Float[Tensor, "*B"]:
-        """The prediction for every example."""
+        """Return the prediction for every example."""
         return self.network(context).squeeze(-1)
 
 
 def replica_view(value: Tensor, logits: Float[Tensor, "*B L C"]) -> Tensor:
-    """A number, or numbers `R`, in a shape that broadcasts over the logits."""
+    """View a number, or numbers `R`, in a shape that broadcasts over the logits."""
     return value.view(-1, *(1,) * (logits.dim() - 1)) if value.dim() else value
 
 
 def per_example(value: Any) -> Any:
-    """What broadcasts over the logits, without the axes of variables and categories."""
+    """Drop the axes of variables and categories of a value that broadcasts over the logits."""
     return value[..., 0, 0] if isinstance(value, Tensor) and value.dim() else value
 
 
-class Bridge(NamedTuple):
-    """Where a graph was cut on purpose.
+class DetachedCopy(NamedTuple):
+    """A detached copy of a tensor, at which a graph was cut on purpose.
 
     Args:
-        leaf: What later results were computed from.
-        source: What the leaf is a copy of, with its graph.
+        leaf: The copy that later results were computed from.
+        source: The tensor that was copied, with its graph.
     """
 
     leaf: Tensor
@@ -140,35 +140,35 @@ class Bridge(NamedTuple):
 
 
 def reach_only(
-    parameters: Sequence[nn.Parameter], loss: Float[Tensor, "*B"], bridge: Bridge | None = None
+    parameters: Sequence[nn.Parameter], loss: Float[Tensor, "*B"], copy: DetachedCopy | None = None
 ) -> Float[Tensor, "*B"]:
-    """A loss whose gradient reaches these parameters, whatever else is in its graph.
+    """Return a loss whose gradient reaches these parameters, whatever else is in its graph.
 
     Where the loss shares a graph with the surrogate, take its gradient first, or both at once.
 
     Args:
-        parameters: The estimator's own.
-        loss: With its graph.
-        bridge: A cut to be crossed, if the loss depends on parameters through one.
+        parameters: Parameters of the estimator.
+        loss: The loss of every example, with its graph.
+        copy: A detached copy between the parameters and the loss, if there is one.
     """
-    loss_of = _Loss(tuple(parameters), loss, bridge)
+    loss_of = _Loss(tuple(parameters), loss, copy)
     return _ReachOnly.apply(loss_of, *parameters)
 
 
 class _Loss(NamedTuple):
     parameters: tuple[nn.Parameter, ...]
     value: Tensor
-    bridge: Bridge | None
+    copy: DetachedCopy | None
 
     def gradients(self, weight: Tensor) -> list[Tensor | None]:
-        """To each parameter, with the weight of every loss."""
-        if self.bridge is None:
+        """Return the gradient to every parameter, with the weight of every loss."""
+        if self.copy is None:
             return _gradients(self.value, self.parameters, weight)
-        direct = _gradients(self.value, (*self.parameters, self.bridge.leaf), weight)
+        direct = _gradients(self.value, (*self.parameters, self.copy.leaf), weight)
         at_leaf = direct.pop()
-        if at_leaf is None or not self.bridge.source.requires_grad:
+        if at_leaf is None or not self.copy.source.requires_grad:
             return direct
-        through = _gradients(self.bridge.source, self.parameters, at_leaf)
+        through = _gradients(self.copy.source, self.parameters, at_leaf)
         return [_sum(pair) for pair in zip(direct, through, strict=True)]
 
 

@@ -64,7 +64,7 @@ class LocalExpectation(Estimator):
         after = by_change.unflatten(0, changed.shape[:3]).movedim(0, -1).unsqueeze(-1)
         table = base[..., None, None] * one_hot + (after * others).sum(0)
         gradient = jacobian_product([(1.0, p)], table.detach()).mean(0)
-        direct = (p * table).sum(-1).mean(-1)  # every loss is there, so none is left out
+        direct = (p * table).sum(-1).mean(-1)  # every loss is evaluated anyway, so all are averaged
         return estimate_from_gradient(logits, gradient, direct, one_hot[0])._replace(
             value=mean_over_samples(base).detach()
         )

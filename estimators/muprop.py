@@ -21,7 +21,7 @@ from raysweep.estimators.noise import Noise
 
 
 class MuProp(Estimator):
-    """The score function, less the objective's expansion around the mean, which is added exactly.
+    """The score function with a first-order expansion around the mean as control variate.
 
     Unbiased for any weights. One evaluation of the objective per sample and one at the mean-field
     point pi, with its gradient g there:
@@ -33,10 +33,10 @@ class MuProp(Estimator):
         samples: Independent samples that the estimate averages over.
         constant: Whether to use the value at the mean-field point.
         linear: Whether to use the gradient at the mean-field point.
-        eta: Weight that both parts start at; in (0, 2) if learned.
+        eta: Weight of both parts, its initial value if learned, then in (0, 2).
         learn_eta: Whether the weights are learned.
-        baseline: Whether to subtract a network's prediction from the context too, as `nvil` does.
-        hidden: Units of the baseline network.
+        baseline: Whether to subtract a network's prediction from the context, as in `nvil`, too.
+        hidden: Number of units of the baseline network.
 
     Raises:
         ValueError: If both parts are off, `eta` is out of range, or `samples` or `hidden` is not
@@ -122,14 +122,14 @@ class MuProp(Estimator):
         at_points: tuple[Float[Tensor, " K+1 *B"], Float[Tensor, "... L C"]],
         context: Float[Tensor, "*B F"] | None,
     ) -> tuple[Float[Tensor, "*B L C"], Float[Tensor, "*B"] | None]:
-        """The gradient, and the loss of what is learned.
+        """Return the gradient, and the loss of the learned parts.
 
         Args:
-            logits: For their format.
-            score: At the samples.
-            p: Probabilities.
-            at_points: Losses at the samples and at p; the gradient at p.
-            context: For the baseline.
+            logits: The logits, for their shape and dtype.
+            score: Score function at the samples.
+            p: Probabilities of the categories.
+            at_points: Losses at the samples and at p, and the gradient at p.
+            context: Input of the baseline network.
         """
         losses, slope = at_points
         signal, exact = losses[:-1], torch.zeros_like(p)
@@ -142,7 +142,7 @@ class MuProp(Estimator):
             exact = weight * jacobian_product([(1.0, p)], slope.unsqueeze(0)).squeeze(0)
         tuning_losses = []
         if self.baseline is not None and context is not None:
-            prediction = self.baseline(context)  # of what the expansion leaves
+            prediction = self.baseline(context)  # of the part that the expansion leaves
             tuning_losses.append(mean_over_samples((signal.detach() - prediction).square()))
             signal = signal - prediction.detach()
         gradient = exact + (signal[..., None, None] * score).mean(0)

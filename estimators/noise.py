@@ -1,4 +1,4 @@
-"""Random numbers that depend on seeds and steps alone, never on who else is being trained."""
+"""Random numbers that depend on seeds and steps alone, never on the other replicas."""
 
 import hashlib
 import math
@@ -26,10 +26,10 @@ class Noise:
     request has one entry per seed, and entry r is what a `Noise` of that seed alone would give for
     the remaining axes: it depends neither on the number of replicas nor on the other seeds.
 
-    Used as it is, every request draws its own numbers, and the n-th request of a stream is always
-    the same. After `at(step)`, request i of a step is a slice of a block drawn for consecutive
+    Before `at`, every request draws its own numbers, and the n-th request of a stream is always the
+    same. After `at(step)`, request i of a step is a slice of a block drawn for consecutive
     steps at once; the numbers of a step are the same in whatever order steps are visited, so a
-    checkpoint needs the step and nothing else. Tensors given out are shared: do not write to them.
+    checkpoint needs the step and nothing else. Returned tensors are shared: do not write to them.
 
     Numbers depend on the kind of device as well, and a float32 and a float64 request differ.
     Torch's CPU generator keeps only the low 32 bits of its 64-bit key.
@@ -37,7 +37,7 @@ class Noise:
     Args:
         seed: The seed of a single stream.
         seeds: One seed per replica, instead of `seed`; they may repeat.
-        purpose: Separates streams of the same seed that must not repeat each other.
+        purpose: Name that separates streams of the same seed which must not repeat each other.
 
     Raises:
         ValueError: If both `seed` and `seeds` are given, or `seeds` is empty.
@@ -65,7 +65,7 @@ class Noise:
         self._blocks: dict[int, _Block] = {}
 
     def at(self, step: int) -> None:
-        """Goes to a step: the next request is the step's first one.
+        """Go to a step: the next request is the step's first one.
 
         Raises:
             ValueError: If `step` is negative.
@@ -81,12 +81,12 @@ class Noise:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Tensor:
-        """Uniform numbers in the open interval (0, 1).
+        """Draw uniform numbers in the open interval (0, 1).
 
         Args:
-            shape: With `seeds`, its first entry is the number of seeds.
-            dtype: Torch's default if not set.
-            device: The CPU if not set.
+            shape: Shape of the result; with `seeds`, its first entry is the number of seeds.
+            dtype: The numbers' dtype, torch's default if None.
+            device: The numbers' device, the CPU if None.
 
         Raises:
             ValueError: If the first axis does not have one entry per seed.
@@ -99,12 +99,12 @@ class Noise:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Tensor:
-        """Standard exponential numbers, drawn in float64 so that float32 keeps both tails.
+        """Draw standard exponential numbers, in float64 so that float32 keeps both tails.
 
         Args:
-            shape: With `seeds`, its first entry is the number of seeds.
-            dtype: Torch's default if not set.
-            device: The CPU if not set.
+            shape: Shape of the result; with `seeds`, its first entry is the number of seeds.
+            dtype: The numbers' dtype, torch's default if None.
+            device: The numbers' device, the CPU if None.
 
         Raises:
             ValueError: If the first axis does not have one entry per seed.
@@ -112,10 +112,13 @@ class Noise:
         return self._next(("exponential", shape, dtype, device))
 
     def select(self, keep: Tensor) -> None:
-        """Drops replicas: `keep` is a boolean mask or a tensor of indices over the present ones.
+        """Keep some replicas, and drop the others.
+
+        Args:
+            keep: A boolean mask over the present replicas, or a tensor of their indices.
 
         Raises:
-            ValueError: If there are no replicas, or the mask's length is not theirs.
+            ValueError: If there are no replicas, or the mask has another length.
         """
         if self.seeds is None:
             raise ValueError("select needs a noise of replicas, got one seed; construct with seeds")
@@ -126,11 +129,11 @@ class Noise:
         self._blocks.clear()
 
     def replica_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
-        """The part of a request's shape that belongs to one replica."""
+        """Return the part of a request's shape that belongs to one replica."""
         return tuple(shape if self.seeds is None else shape[1:])
 
     def block_steps(self, *replica_shape: int) -> int:
-        """Steps drawn at once, for a request of this shape per replica."""
+        """Return the number of steps drawn at once, for a request of this shape per replica."""
         numbers = max(1, math.prod(replica_shape))
         return min(max(self.BLOCK_NUMBERS // numbers, 1), self.BLOCK_STEPS)
 
@@ -205,7 +208,7 @@ def _key(seed: int, purpose: str, block: int | None, request: int) -> int:
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator, dtype: torch.dtype) -> Tensor:
     numbers = torch.rand(shape, generator=generator, dtype=dtype, device=generator.device)
-    # torch gives multiples of eps/2 in [0, 1): only 0 has to move, by half a step
+    # torch gives multiples of eps/2 in [0, 1): only 0 must move, by half a step
     return numbers.clamp_(min=torch.finfo(dtype).eps / 4)
 
 

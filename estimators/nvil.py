@@ -20,19 +20,19 @@ from raysweep.estimators.reinforce import score_estimate
 
 
 class NVIL(Estimator):
-    """The score function times the loss, less a running mean and a network's prediction.
+    """The score function with a running mean and a network's prediction as baselines.
 
     Unbiased unless `normalise` is on: `(f(D) - c - b(x)) (D - pi)`. One evaluation of the objective
     per sample, which need not be differentiable in the sample. The network b, one hidden layer of
     tanh units, exists where there is a context, and learns by squared error; c is the running mean
-    of `f - b` over calls in training mode, and a call uses its value from before.
+    of `f - b` over calls in training mode, and a call uses the value from before it.
 
     Args:
         samples: Independent samples that the estimate averages over.
         normalise: Whether to divide by the signal's running standard deviation where that exceeds
             1, as the paper does: it changes the step size, and makes the estimate biased.
-        decay: Of the running mean and variance, in [0, 1); the paper's 0.8.
-        hidden: Units of the baseline network.
+        decay: Decay of the running mean and variance, in [0, 1); 0.8 in the paper.
+        hidden: Number of units of the baseline network.
 
     Raises:
         ValueError: If `samples` or `hidden` is not at least 1, or `decay` not in [0, 1).
@@ -94,13 +94,13 @@ class NVIL(Estimator):
         if self.normalise:
             signal = signal / variance.sqrt().clamp(min=1)
         if self.training:
-            self._follow(residual.detach())
+            self._update_moments(residual.detach())
         estimate = score_estimate(logits, one_hot - p, losses, signal, one_hot[0])
         return estimate._replace(tuning_loss=tuning_loss)
 
     @torch.no_grad()
-    def _follow(self, residual: Float[Tensor, " K *B"]) -> None:
-        """Moves the running moments towards these losses'."""
+    def _update_moments(self, residual: Float[Tensor, " K *B"]) -> None:
+        """Move the running moments towards those of these losses."""
         rows = residual.movedim(0, -1).flatten(self.running_mean.dim()).to(self.running_mean.dtype)
         deviation = (rows - self.running_mean.unsqueeze(-1)).square().mean(-1)
         self.running_mean.lerp_(rows.mean(-1), 1 - self.decay)

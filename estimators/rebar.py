@@ -1,4 +1,4 @@
-"""REBAR, and what it shares with RELAX: control variates made of relaxed samples."""
+"""REBAR, and its base class with RELAX: control variates at relaxed samples."""
 
 from typing import Literal, NamedTuple
 
@@ -16,7 +16,7 @@ from raysweep.estimators.estimate import (
     evaluate,
     flag,
 )
-from raysweep.estimators.learned import Bridge, Scalar, per_example, reach_only
+from raysweep.estimators.learned import DetachedCopy, Scalar, per_example, reach_only
 from raysweep.estimators.noise import Noise
 from raysweep.estimators.relaxation import Categorical, Draw, Logistic, Probit, Relaxation
 
@@ -38,7 +38,7 @@ class RelaxedControl(Estimator):
         samples: K, independent draws that the estimate averages over.
         coupled: Whether z~ has z's value.
         learn_eta: Whether the control variate's weight is learned.
-        learn_temperature: Whether the relaxation's temperature is.
+        learn_temperature: Whether the relaxation's temperature is learned.
     """
 
     unbiased = True
@@ -119,7 +119,7 @@ class RelaxedControl(Estimator):
                 (1 / temperature, shift),
                 self._correction(z, context),
             )
-            tuning_loss = self._tuning_loss(gradient, Bridge(leaf, soft))
+            tuning_loss = self._tuning_loss(gradient, DetachedCopy(leaf, soft))
         return estimate_from_gradient(
             logits, gradient, losses[: self.samples], draw.one_hot[0], tuning_loss
         )
@@ -133,15 +133,15 @@ class RelaxedControl(Estimator):
         scales: tuple[float | Tensor, float | Tensor],
         correction: Correction | None,
     ) -> Float[Tensor, "*B L C"]:
-        """The estimate's gradient, with its graph to the learned parts.
+        """Return the estimate's gradient, with its graph to the learned parts.
 
         Args:
-            logits: For their shape.
-            relaxation: The law of z.
-            draw: K samples of it.
+            logits: The logits, for their shape.
+            relaxation: The distribution of z.
+            draw: K samples of z.
             objective: Hard losses `K *B`; losses and gradients at the softened z, then z~.
             scales: Derivatives of what is softened, with respect to z and to the location.
-            correction: At z, then z~.
+            correction: The learned control variate at z, then z~.
         """
         hard, relaxed, to_z = objective
         by_z, by_location = scales
@@ -155,16 +155,16 @@ class RelaxedControl(Estimator):
             signal = signal - correction.value[last]
             inner = inner + correction.slope[first] - draw.slope * correction.slope[last]
         score = relaxation.score(draw.one_hot)
-        each = signal[..., None, None] * score + relaxation.to_logits(inner)
-        return each.mean(0)
+        by_sample = signal[..., None, None] * score + relaxation.to_logits(inner)
+        return by_sample.mean(0)
 
     def _tuning_loss(
-        self, gradient: Float[Tensor, "*B L C"], bridge: Bridge
+        self, gradient: Float[Tensor, "*B L C"], copy: DetachedCopy
     ) -> Float[Tensor, "*B"] | None:
         parameters = list(self.parameters())
         if not parameters:
             return None
-        return reach_only(parameters, gradient.square().sum((-2, -1)), bridge)
+        return reach_only(parameters, gradient.square().sum((-2, -1)), copy)
 
 
 class REBAR(RelaxedControl):
@@ -175,14 +175,14 @@ class REBAR(RelaxedControl):
     relaxed ones coincide. With c = eta f(softmax(z / lambda)), the gradient is
     `(f(D) - c(z~)) score + d c(z) - d c(z~)`. Weight and temperature are learned, to reduce the
     squared gradient; a learned temperature needs an objective that torch differentiates twice
-    rightly, which cannot be checked.
+    correctly, which cannot be checked.
 
     Args:
-        temperature: lambda, where it starts if learned; > 0, dimensionless.
-        eta: Weight of the control variate, where it starts if learned, then in (0, 2).
+        temperature: lambda, its initial value if learned; > 0, dimensionless.
+        eta: Weight of the control variate, its initial value if learned, then in (0, 2).
         learn_temperature: Whether the temperature is learned.
         learn_eta: Whether the weight is learned.
-        coupled: Whether the noise that is drawn again takes the value it had (appendix G.2), which
+        coupled: Whether the redrawn noise takes the value it had (appendix G.2), which
             saves an evaluation.
         relaxation: "concrete", or "muprop" for equation 7 of the appendix, which tends to
             `muprop(linear=False)` as the temperature grows: z/lambda plus lambda/(lambda+1) times

@@ -57,7 +57,7 @@ class ReinforceLOO(Estimator):
     not be differentiable in the sample.
 
     Args:
-        samples: K, at least 2.
+        samples: K, independent samples; at least 2.
 
     Raises:
         ValueError: If `samples` is not at least 2.
@@ -98,10 +98,10 @@ def score_estimate(
     signal: Float[Tensor, " K *B"],
     one_hot: Float[Tensor, "*B L C"],
 ) -> Estimate:
-    """Detached signals times scores, plus the losses for what the objective closes over.
+    """Return detached signals times scores, plus losses for all that the objective closes over.
 
     Args:
-        logits: Those the samples were drawn with.
+        logits: Logits of the samples.
         score: Samples minus probabilities.
         losses: The objective at the samples.
         signal: The losses minus a baseline, detached.

@@ -20,7 +20,7 @@ from raysweep.estimators.noise import Noise
 from raysweep.estimators.straight_through import tempered
 
 PROBABILITY_FLOOR = 1e-12
-"""Least probability of a sampled class that the uniform baseline divides by."""
+"""The least probability of a sampled class that the uniform baseline divides by."""
 
 
 class ReinMax(HardForwardEstimator):
@@ -37,8 +37,8 @@ class ReinMax(HardForwardEstimator):
       for it deviates from their own remark. It is defined at temperature 1 only.
 
     Args:
-        temperature: tau: divides the logits of m, not of pi; >= 1, dimensionless.
-        baseline: What the approximated finite differences are taken from.
+        temperature: tau, which divides the logits of m, not of pi; >= 1, dimensionless.
+        baseline: Baseline of the approximated finite differences, "expected" or "uniform".
         samples: Hard samples that the estimate averages over.
 
     Raises:
@@ -79,8 +79,8 @@ class ReinMax(HardForwardEstimator):
             return carry_gradient(logits, one_hot, lambda g: _uniform_gradient(one_hot, p, g))
         relaxed = tempered(constant, p, temperature)
 
-        follow = _binary_gradient if logits.shape[-1] == 2 else _gradient
-        return carry_gradient(logits, one_hot, lambda g: follow(one_hot, p, relaxed, g))
+        backward = _binary_gradient if logits.shape[-1] == 2 else _gradient
+        return carry_gradient(logits, one_hot, lambda g: backward(one_hot, p, relaxed, g))
 
 
 def _gradient(
@@ -99,7 +99,7 @@ def _binary_gradient(
     relaxed: Float[Tensor, "... L 2"],
     gradient: Float[Tensor, "K *B L 2"],
 ) -> Float[Tensor, "K *B L 2"]:
-    """The same with `4 m_0 m_1 = q + q_0 q_1`, q the relaxed probability of the class not drawn."""
+    """Return `_gradient` by `4 m_0 m_1 = q + q_0 q_1`, q the relaxed p of the class not drawn."""
     first, second = relaxed.unbind(-1)
     weight = torch.lerp(first, second, one_hot[..., 0]).mul_(0.5)
     if relaxed is not p:

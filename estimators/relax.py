@@ -19,16 +19,16 @@ class RELAX(RelaxedControl):
     `c(z) = eta f(softmax(z / lambda)) + r(z, x)`, with r a network of one hidden layer that sees
     the perturbed logits and the context, if there is one; r starts at zero. Its parameters, the
     weight and the temperature are learned, to reduce the squared gradient; a learned temperature
-    needs an objective that torch differentiates twice rightly, which cannot be checked.
+    needs an objective that torch differentiates twice correctly, which cannot be checked.
 
     Args:
-        temperature: lambda, where it starts if learned; > 0, dimensionless.
-        eta: Weight of the relaxed objective, where it starts if learned, then in (0, 2).
+        temperature: lambda, its initial value if learned; > 0, dimensionless.
+        eta: Weight of the relaxed objective, its initial value if learned, then in (0, 2).
         learn_temperature: Whether the temperature is learned.
         learn_eta: Whether the weight is learned.
-        coupled: Whether the noise that is drawn again takes the value it had, which saves an
+        coupled: Whether the redrawn noise takes the value it had, which saves an
             evaluation.
-        hidden: Units of the network, leaky rectified with slope 0.3.
+        hidden: Number of units of the network, leaky rectified with slope 0.3.
         samples: Independent draws that the estimate averages over.
 
     Raises:
@@ -86,8 +86,8 @@ class RELAX(RelaxedControl):
         point = z.detach().requires_grad_()
         inputs = point.flatten(-2).movedim(0, -2)  # replicas lead, samples after the batch
         if context is not None:
-            seen = context.unsqueeze(-2).expand(*inputs.shape[:-1], -1)
-            inputs = torch.cat((inputs, seen), -1)
+            repeated = context.unsqueeze(-2).expand(*inputs.shape[:-1], -1)
+            inputs = torch.cat((inputs, repeated), -1)
         value = self.network(inputs).squeeze(-1).movedim(-1, 0)
         (slope,) = torch.autograd.grad(value.sum(), point, create_graph=True)
         return Correction(value, slope)

@@ -1,7 +1,7 @@
-"""Continuous relaxations of discrete variables, and how noise is redrawn given the hard sample.
+"""Continuous relaxations of discrete variables, with noise redrawn given the hard sample.
 
 A variable has perturbed logits z, of which the hard sample is a function. Given the hard sample, z
-can be drawn anew. Both are handed out as constants with their derivatives beside them: no
+can be drawn again. Both are returned as constants, with derivatives beside them: no
 derivative needs more than the first order, and none passes through a clamp.
 """
 
@@ -32,7 +32,7 @@ class Draw(NamedTuple):
 
     Args:
         one_hot: `K *B L C`. The hard samples.
-        z: `K *B L W`. Perturbed logits that they are functions of.
+        z: `K *B L W`. Perturbed logits, of which the hard samples are functions.
         conditional: `K *B L W`. Perturbed logits drawn again, given the hard samples.
         slope: `K *B L W`. Derivative of `conditional` with respect to the location.
     """
@@ -44,10 +44,10 @@ class Draw(NamedTuple):
 
 
 class Relaxation(ABC):
-    """The law of z, whose location is a function of the logits, and the soft samples it gives.
+    """The distribution of z, with a location that depends on the logits, and its soft samples.
 
     Args:
-        logits: Constants.
+        logits: The logits, as constants.
     """
 
     def __init__(self, logits: Float[Tensor, "*b L C"]) -> None:
@@ -57,33 +57,33 @@ class Relaxation(ABC):
     def draw(
         self, noise: Noise, like: Float[Tensor, "*B L C"], samples: int, *, coupled: bool
     ) -> Draw:
-        """Samples in the shape of `like`; coupled ones redraw z to the value it already has."""
+        """Draw samples in the shape of `like`; if coupled, z is redrawn to the value it has."""
 
     @abstractmethod
     def location(self) -> Float[Tensor, "*b L W"]:
-        """What the noise is added to."""
+        """Return the location that the noise is added to."""
 
     @abstractmethod
     def soften(self, z: Float[Tensor, "K *B L W"]) -> Float[Tensor, "K *B L C"]:
-        """The soft sample at scaled z."""
+        """Return the soft sample at scaled z."""
 
     @abstractmethod
     def to_z(
         self, soft: Float[Tensor, "K *B L C"], gradient: Float[Tensor, "K *B L C"]
     ) -> Float[Tensor, "K *B L W"]:
-        """The gradient to what `soften` was given, from the one to the soft sample."""
+        """Return the gradient to the argument of `soften`, given the one to the soft sample."""
 
     @abstractmethod
     def to_logits(self, gradient: Float[Tensor, "K *B L W"]) -> Float[Tensor, "K *B L C"]:
-        """The gradient to the logits, from the one to the location."""
+        """Return the gradient to the logits, given the one to the location."""
 
     @abstractmethod
     def score(self, one_hot: Float[Tensor, "K *B L C"]) -> Float[Tensor, "K *B L C"]:
-        """The gradient of the samples' log-probabilities to the logits."""
+        """Return the gradient of the samples' log-probabilities to the logits."""
 
 
 class Categorical(Relaxation):
-    """z = log pi + Gumbel noise; the hard sample is its arg max.
+    """Gumbel noise: z = log pi + noise, and the hard sample is its arg max.
 
     References:
         Tucker et al. (2017), arXiv:1703.07370, appendix C.
@@ -92,7 +92,7 @@ class Categorical(Relaxation):
     def draw(
         self, noise: Noise, like: Float[Tensor, "*B L C"], samples: int, *, coupled: bool
     ) -> Draw:
-        """With E exponential, z = log(pi / E); its largest entry is -log M, M exponential."""
+        """Draw z = log(pi / E), E exponential; its largest entry is -log M, M exponential."""
         log_p = self.location()
         z = log_p - exponentials(noise, like, samples).log()
         one_hot = argmax_one_hot(z)
@@ -108,48 +108,48 @@ class Categorical(Relaxation):
         return Draw(one_hot, z, torch.where(is_top, -log_top, others), slope)
 
     def location(self) -> Float[Tensor, "*b L C"]:
-        """Log-probabilities."""
+        """Return the log-probabilities."""
         return self.logits - log_normaliser(self.logits).unsqueeze(-1)
 
     def soften(self, z: Float[Tensor, "K *B L C"]) -> Float[Tensor, "K *B L C"]:
-        """Softmax."""
+        """Return the softmax of z."""
         return probabilities(z)
 
     def to_z(
         self, soft: Float[Tensor, "K *B L C"], gradient: Float[Tensor, "K *B L C"]
     ) -> Float[Tensor, "K *B L C"]:
-        """The softmax Jacobian's product."""
+        """Return the softmax Jacobian's product."""
         return soft * (gradient - (soft * gradient).sum(-1, keepdim=True))
 
     def to_logits(self, gradient: Float[Tensor, "K *B L C"]) -> Float[Tensor, "K *B L C"]:
-        """Through the normaliser of the log-probabilities."""
+        """Return the gradient through the normaliser of the log-probabilities."""
         return gradient - probabilities(self.logits) * gradient.sum(-1, keepdim=True)
 
     def score(self, one_hot: Float[Tensor, "K *B L C"]) -> Float[Tensor, "K *B L C"]:
-        """D - pi."""
+        """Return D - pi."""
         return one_hot - probabilities(self.logits)
 
 
 class _Binary(Relaxation):
-    """z = a + noise with a the log-odds of class 1, which is drawn where z > 0."""
+    """A binary variable: z = a + noise, a the log-odds of class 1, drawn where z > 0."""
 
     def location(self) -> Float[Tensor, "*b L 1"]:
-        """The difference of the logits."""
+        """Return the difference of the logits."""
         return log_odds(self.logits).unsqueeze(-1)
 
     def soften(self, z: Float[Tensor, "K *B L 1"]) -> Float[Tensor, "K *B L 2"]:
-        """Sigmoid, as the probability of class 1."""
+        """Return the sigmoid, as the probability of class 1."""
         return torch.cat((torch.sigmoid(-z), torch.sigmoid(z)), -1)
 
     def to_z(
         self, soft: Float[Tensor, "K *B L 2"], gradient: Float[Tensor, "K *B L 2"]
     ) -> Float[Tensor, "K *B L 1"]:
-        """Sigmoid's slope times the difference of the gradients."""
+        """Return the sigmoid's slope times the difference of the gradients."""
         slope = soft[..., :1] * soft[..., 1:]
         return slope * (gradient[..., 1:] - gradient[..., :1])
 
     def to_logits(self, gradient: Float[Tensor, "K *B L 1"]) -> Float[Tensor, "K *B L 2"]:
-        """Opposite signs for the two classes."""
+        """Return opposite gradients for the two classes."""
         return from_log_odds(gradient.squeeze(-1))
 
 
@@ -166,7 +166,7 @@ class Logistic(_Binary):
     def draw(
         self, noise: Noise, like: Float[Tensor, "*B L 2"], samples: int, *, coupled: bool
     ) -> Draw:
-        """One uniform per variable, and another if uncoupled."""
+        """Draw one uniform per variable, and another if uncoupled."""
         a = self.location()
         uniform = uniforms(noise, like, samples).unsqueeze(-1)
         z = a + torch.logit(uniform)
@@ -180,7 +180,7 @@ class Logistic(_Binary):
         return Draw(one_hot, z, conditional, torch.sigmoid(shifted))
 
     def score(self, one_hot: Float[Tensor, "K *B L 2"]) -> Float[Tensor, "K *B L 2"]:
-        """D - pi."""
+        """Return D - pi."""
         return one_hot - probabilities(self.logits)
 
 
@@ -196,31 +196,31 @@ class Probit(_Binary):
     def draw(
         self, noise: Noise, like: Float[Tensor, "*B L 2"], samples: int, *, coupled: bool
     ) -> Draw:
-        """One uniform per variable, and another if uncoupled."""
+        """Draw one uniform per variable, and another if uncoupled."""
         a = self.location()
         z = a + torch.special.ndtri(uniforms(noise, like, samples).unsqueeze(-1))
         sign = torch.where(z > 0, 1.0, -1.0).to(z.dtype)
         one_hot = binary_one_hot(z.squeeze(-1) > 0, z.dtype)
-        towards = sign * a
+        signed = sign * a
         if coupled:
-            return Draw(one_hot, z, z, 1 - _mills_quotient(towards, towards - z.abs()))
+            return Draw(one_hot, z, z, 1 - _mills_quotient(signed, signed - z.abs()))
         redrawn = uniforms(noise, like, samples).unsqueeze(-1)
-        beyond = torch.special.ndtri(redrawn * torch.special.ndtr(towards))
-        slope = 1 - _mills_quotient(towards, beyond)
-        return Draw(one_hot, z, sign * (towards - beyond), slope)
+        lower = torch.special.ndtri(redrawn * torch.special.ndtr(signed))
+        slope = 1 - _mills_quotient(signed, lower)
+        return Draw(one_hot, z, sign * (signed - lower), slope)
 
     def score(self, one_hot: Float[Tensor, "K *B L 2"]) -> Float[Tensor, "K *B L 2"]:
-        """The inverse Mills ratio of the drawn class."""
+        """Return the inverse Mills ratio of the drawn class."""
         sign = one_hot[..., 1] - one_hot[..., 0]
-        towards = sign * self.location().squeeze(-1)
-        return from_log_odds(sign * _log_inverse_mills(towards).exp())
+        signed = sign * self.location().squeeze(-1)
+        return from_log_odds(sign * _log_inverse_mills(signed).exp())
 
 
 def _log_inverse_mills(x: Tensor) -> Tensor:
-    """Log of the normal density over the normal distribution."""
+    """Return the log of the normal density over the normal distribution function."""
     return -0.5 * (x.square() + math.log(2 * math.pi)) - torch.special.log_ndtr(x)
 
 
-def _mills_quotient(x: Tensor, beyond: Tensor) -> Tensor:
-    """The inverse Mills ratio at x over that at a point below it, in [0, 1]."""
-    return torch.exp(_log_inverse_mills(x) - _log_inverse_mills(beyond))
+def _mills_quotient(x: Tensor, lower: Tensor) -> Tensor:
+    """Return the inverse Mills ratio at x over that at a point below it, in [0, 1]."""
+    return torch.exp(_log_inverse_mills(x) - _log_inverse_mills(lower))

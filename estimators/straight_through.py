@@ -22,7 +22,7 @@ class StraightThrough(HardForwardEstimator):
     at the sample; the sample itself is drawn at temperature 1.
 
     Args:
-        temperature: tau: divides the logits in the backward pass only; > 0, dimensionless.
+        temperature: tau, which divides the logits in the backward pass only; > 0, dimensionless.
         samples: Hard samples that the estimate averages over.
 
     Raises:
@@ -51,7 +51,7 @@ class StraightThrough(HardForwardEstimator):
 def tempered(
     constant: Float[Tensor, "*b L C"], p: Float[Tensor, "*b L C"], temperature: float | Tensor
 ) -> Float[Tensor, "... L C"]:
-    """Probabilities at a temperature, given those at temperature 1."""
+    """Return probabilities at a temperature, given those at temperature 1."""
     if isinstance(temperature, float) and temperature == 1:
         return p
     return probabilities(constant / temperature)
