@@ -54,7 +54,7 @@ def task(name: str) -> Task:
     """The task of that name.
 
     Raises:
-        SpecError: If there is none.
+        SpecError: If there is none, or if an installed package's is no `Task`.
     """
     if name in tasks.names():
         return tasks.get(name)
@@ -62,7 +62,13 @@ def task(name: str) -> Task:
     if name not in plugins:
         raise SpecError(f"unknown task {name!r}{nearest(name, task_names())}")
     found = plugins[name].load()
-    return found() if isinstance(found, type) else found
+    made = found() if isinstance(found, type) else found
+    if not isinstance(made, Task):
+        raise SpecError(
+            f"task {name!r} must be a subclass of raysweep.tasks.Task, got {plugins[name].value}; "
+            "add the base class"
+        )
+    return made
 
 
 @functools.cache

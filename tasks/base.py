@@ -1,7 +1,9 @@
 """What every task shares: declared settings, declared metrics, and the replicas it trains."""
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
@@ -133,9 +135,16 @@ class Training(Protocol):
         """Takes over the state of a training of the same settings and replicas."""
 
 
-@runtime_checkable
-class Task(Protocol):
-    """A training problem, as the engine sees it."""
+class Task(ABC):
+    """Training problem, as the engine sees it; every task is a subclass.
+
+    Attributes:
+        name: Name in the registry and in sweep files.
+        version: Number that is raised when the meaning of a result, or a default, changes.
+        settings: Frozen dataclass whose fields are declared by `setting`.
+        metrics: Meaning of every metric that a training reports, by name.
+        family: Family of the estimators that the task accepts.
+    """
 
     name: ClassVar[str]
     version: ClassVar[int]
@@ -143,15 +152,32 @@ class Task(Protocol):
     metrics: ClassVar[Mapping[str, Metric]]
     family: ClassVar[str]
 
+    @abstractmethod
     def check(self, settings: Any, estimator: Estimator) -> str | None:
-        """Why this pair cannot run, or None. Reads no data."""
+        """Return the reason why this pair cannot run, or None; read no data."""
 
-    def replica_bytes(self, settings: Any, estimator: Estimator) -> int:
-        """Bytes that one replica needs: weights, optimizer state, and an update's evaluations.
+    def prepare(self, settings: Any, folder: Path | None) -> None:  # noqa: B027 - most need nothing
+        """Make the files that a training reads available; do nothing unless overridden.
 
-        Reads no data.
+        The driver calls this before anything starts.
+
+        Args:
+            settings: Settings of the runs to come.
+            folder: Data folder; the default one if None.
+
+        Raises:
+            OSError: If files are missing and cannot be downloaded; the message is one line.
+            ValueError: If a file has unexpected content; the message is one line.
         """
 
+    @abstractmethod
+    def replica_bytes(self, settings: Any, estimator: Estimator) -> int:
+        """Return the bytes one replica needs: weights, optimizer state, an update's evaluations.
+
+        Read no data.
+        """
+
+    @abstractmethod
     def start(
         self,
         settings: Any,
@@ -159,4 +185,4 @@ class Task(Protocol):
         estimator: Estimator,
         device: torch.device,
     ) -> Training:
-        """Builds the training of a pack at step 0."""
+        """Build the training of a pack at step 0."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from raysweep.estimators.base import Estimator
 from raysweep.estimators.categorical import Link, softmax_logits
 from raysweep.estimators.noise import Noise
-from raysweep.tasks.base import DTYPES, Metric, Replica, TrainingSettings, setting
+from raysweep.tasks.base import DTYPES, Metric, Replica, Task, TrainingSettings, setting
 from raysweep.tasks.training.layers import select
 from raysweep.tasks.training.loop import GradientTraining, Losses, Model, training_bytes
 
@@ -40,7 +40,7 @@ class PolynomialSettings(TrainingSettings):
             raise ValueError(f"latents must be at least 1, got {self.latents}")
 
 
-class Polynomial:
+class Polynomial(Task):
     """Minimise E[mean_i |X_i - c_i|^p] over the logits of independent X_i in {0, 1}.
 
     The exact expectation has a closed form, so a method is judged without sampling error.

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from raysweep.estimators import Estimator
-from raysweep.tasks.base import Metric, Replica, TrainingSettings, resolve_window, setting
+from raysweep.tasks.base import Metric, Replica, Task, TrainingSettings, resolve_window, setting
 
 LR = (1e-5, 1e-1)  # searched on a log scale; `x` and `y` from -1 to 1
 INNER = 0.8  # the best place is in the middle 80 % of every range
@@ -39,7 +39,7 @@ class ValleySettings(TrainingSettings):
     batch_size: int = setting(1, "unused")
 
 
-class Valley:
+class Valley(Task):
     """Loss after a step: what no training takes away, what is not yet trained, and noise."""
 
     name = "valley"

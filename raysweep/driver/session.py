@@ -181,9 +181,7 @@ def _prepare_data(spec: Spec, folder: str | Path | None) -> None:
     root = Path(folder).expanduser().absolute() if folder else None
     prepared = set()  # points that differ in training or the estimator alone need the same data
     for arm in spec.arms:
-        prepare = getattr(registry.task(arm.task), "prepare", None)
-        if prepare is None:
-            continue
+        task = registry.task(arm.task)
         for assignment in corners(arm):
             settings = arm.configuration(assignment).settings
             own = [item for item in settings.items() if item[0].startswith("task.")]
@@ -191,7 +189,7 @@ def _prepare_data(spec: Spec, folder: str | Path | None) -> None:
                 continue
             prepared.add(key)
             try:
-                prepare(registry.instantiate(arm.task, arm.estimator, settings)[0], root)
+                task.prepare(registry.instantiate(arm.task, arm.estimator, settings)[0], root)
             except (OSError, ValueError) as error:
                 raise SpecError(str(error)) from error
 

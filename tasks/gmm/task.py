@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 
 from raysweep.estimators.base import Estimator
-from raysweep.tasks.base import DTYPES, Metric, Replica, Training
+from raysweep.tasks.base import DTYPES, Metric, Replica, Task, Training
 from raysweep.tasks.gmm.expectation_maximisation import ExpectationMaximisation
 from raysweep.tasks.gmm.mixture import METRICS
 from raysweep.tasks.gmm.models import EstimatedMixture, MixtureModel, RelaxedMixture
@@ -14,7 +14,7 @@ from raysweep.tasks.gmm.settings import COMPONENTS, GmmSettings
 from raysweep.tasks.training.loop import GradientTraining, training_bytes
 
 
-class Gmm:
+class Gmm(Task):
     """Minimise mean_i -log sum_c p_c N(x_i; mean_c, covariance_c): a mixture's likelihood.
 
     There are two components, with full covariances. The class weights' logits `R C` are those of

@@ -13,7 +13,7 @@ from raysweep.estimators.base import Estimator
 from raysweep.estimators.estimate import Estimate
 from raysweep.estimators.noise import Noise
 from raysweep.tasks import data
-from raysweep.tasks.base import DTYPES, Metric, Replica, setting
+from raysweep.tasks.base import DTYPES, Metric, Replica, Task, setting
 from raysweep.tasks.gradient_quality.measures import METRICS, Quality, measured
 from raysweep.tasks.gradient_quality.problems import (
     Batch,
@@ -78,7 +78,7 @@ class GradientQualitySettings(CategoricalVaeSettings):
             )
 
 
-class GradientQuality:
+class GradientQuality(Task):
     """Train, and at every row of the curve compare estimates with the exact gradient.
 
     Gradients are those of the estimated part of the loss with respect to the logits, flat over

@@ -1,7 +1,7 @@
 """What tasks with an encoder, a discrete code and a decoder do alike."""
 
 import dataclasses
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
@@ -11,7 +11,7 @@ import torch
 from raysweep.estimators.base import Estimator
 from raysweep.estimators.categorical import Link
 from raysweep.tasks import data
-from raysweep.tasks.base import DTYPES, Replica
+from raysweep.tasks.base import DTYPES, Replica, Task
 from raysweep.tasks.training.loop import GradientTraining, training_bytes
 from raysweep.tasks.vae.model import CodedImagesModel, Design
 from raysweep.tasks.vae.priors import Prior
@@ -20,7 +20,7 @@ from raysweep.tasks.vae.settings import CodedImagesSettings
 Settings = TypeVar("Settings", bound=CodedImagesSettings)
 
 
-class CodedImagesTask(ABC, Generic[Settings]):
+class CodedImagesTask(Task, Generic[Settings]):
     """A task says how its code is made and what it is compared with; the rest is here."""
 
     family: ClassVar[str] = "categorical"

@@ -6,7 +6,7 @@ import time
 
 import torch
 
-from raysweep.tasks.base import Metric, TrainingSettings, resolve_window, setting
+from raysweep.tasks.base import Metric, Task, TrainingSettings, resolve_window, setting
 
 BEST = {"x": 0.3, "y": -0.4}
 
@@ -24,7 +24,7 @@ class BowlSettings(TrainingSettings):
     batch_size: int = setting(1, "unused")
 
 
-class Bowl:
+class Bowl(Task):
     """Loss after step t: distance² to the best place, what is not yet trained, and noise."""
 
     name = "bowl"

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from raysweep.estimators import Noise
-from raysweep.tasks.base import Metric, TrainingSettings, resolve_window, setting
+from raysweep.tasks.base import Metric, Task, TrainingSettings, resolve_window, setting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class ToySettings(TrainingSettings):
     batch_size: int = setting(1, "unused")
 
 
-class Toy:
+class Toy(Task):
     """x ← x − lr · (x − target + noise), a replica each."""
 
     name = "toy"

@@ -1,8 +1,10 @@
 import dataclasses
+from importlib.metadata import EntryPoint
 
 import pytest
 
-from raysweep import tasks
+from raysweep import registry, tasks
+from raysweep.errors import SpecError
 from raysweep.estimators.straight_through import StraightThrough
 
 
@@ -62,3 +64,16 @@ def test_settings_out_of_range_are_refused(task, changes, message):
 def test_a_task_without_latent_variables_is_refused(name):
     with pytest.raises(ValueError, match="latents must be at least 1, got 0"):
         tasks.get(name).settings(latents=0)
+
+
+def test_a_task_that_reads_no_files_prepares_nothing(tmp_path):
+    task = tasks.get("polynomial")
+    assert task.prepare(task.settings(), tmp_path) is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_plug_in_that_is_no_subclass_of_task_is_refused(monkeypatch):
+    entry = EntryPoint("odd", "builtins:object", "raysweep.tasks")
+    monkeypatch.setattr(registry, "_plugins", lambda group: {"odd": entry})
+    with pytest.raises(SpecError, match=r"'odd' must be a subclass of .*Task, got builtins:object"):
+        registry.task("odd")
