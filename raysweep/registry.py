@@ -30,12 +30,14 @@ class Setting:
         type: Its type annotation.
         default: Its value when the sweep file is silent.
         per_replica: Whether the runs of one pack may differ in it.
+        smoke: Largest value in a trial run; no limit if None.
     """
 
     key: str
     type: Any
     default: Any
     per_replica: bool
+    smoke: float | None = None
 
     @property
     def name(self) -> str:
@@ -101,7 +103,8 @@ def task_settings(name: str) -> Mapping[str, Setting]:
         section = "training" if field.name in TRAINING else "task"
         key = f"{section}.{field.name}"
         per_replica = bool(field.metadata.get("per_replica", False))
-        found[key] = Setting(key, hints[field.name], _plain(field.default), per_replica)
+        smoke = field.metadata.get("smoke")
+        found[key] = Setting(key, hints[field.name], _plain(field.default), per_replica, smoke)
     return types.MappingProxyType(found)
 
 

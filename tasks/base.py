@@ -44,15 +44,18 @@ class Replica:
     settings: Mapping[str, Any]
 
 
-def setting(default: Any, meaning: str, *, per_replica: bool = False) -> Any:
-    """Declares one setting of a task: its default, its meaning, whether replicas may differ.
+def setting(
+    default: Any, meaning: str, *, per_replica: bool = False, smoke: float | None = None
+) -> Any:
+    """Declare one setting of a task.
 
     Args:
         default: The value when the sweep file is silent; the paper's where there is one.
         meaning: One line, with the unit and the reference of the default.
         per_replica: True if the runs of one pack may hold different values.
+        smoke: Largest value in a trial run (`--smoke`); no limit if None.
     """
-    metadata = {"meaning": meaning, "per_replica": per_replica}
+    metadata = {"meaning": meaning, "per_replica": per_replica, "smoke": smoke}
     return dataclasses.field(default=default, metadata=metadata)
 
 

@@ -13,6 +13,7 @@ from raysweep.sweep.runs import Configuration, digest
 from raysweep.sweep.space import Choice, Conditional, Domain, Fixed, Range, Value
 
 MODULES = ("task_module", "estimator_module")
+SMOKE_STEPS = 3
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,69}")  # a name of 64, and "-smoke"
 
 
@@ -32,6 +33,7 @@ class Arm:
         per_replica: Keys in which the runs of one pack may differ.
         task_module: The module that defines the task; empty where an older version wrote the arm.
         estimator_module: The module that defines the estimator; likewise.
+        smoke: Largest values in a trial run, by key; they are not stored.
     """
 
     task_label: str
@@ -45,6 +47,7 @@ class Arm:
     per_replica: frozenset[str]
     task_module: str = ""
     estimator_module: str = ""
+    smoke: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -197,7 +200,7 @@ class Arm:
     def to_json(self) -> dict[str, Any]:
         """The arm as plain data."""
         data = dataclasses.asdict(dataclasses.replace(self, space={}, defaults={}))
-        for name in MODULES:  # earlier versions know no such keys
+        for name in (*MODULES, "smoke"):  # earlier versions know no such keys
             del data[name]
         data["space"] = {key: space.to_json(domain) for key, domain in self.space.items()}
         data["defaults"] = dict(self.defaults)
@@ -301,7 +304,7 @@ def smoke_spec(spec: Spec) -> Spec:
     """The sweep cut down to a trial of its plumbing, under the name `<name>-smoke`.
 
     Every choice becomes its first value and every range its low end, where it applies; one seed,
-    three steps, evaluation on at most 200 examples with at most 2 samples.
+    three steps, and of a task's settings at most the values that the task declares for a trial.
     """
     arms = tuple(dataclasses.replace(arm, space=_smoke_space(arm)) for arm in spec.arms)
     return dataclasses.replace(
@@ -322,12 +325,7 @@ def _plain(section: Any) -> dict[str, Any] | None:
 
 
 def _smoke_space(arm: Arm) -> dict[str, Domain]:
-    limits = {
-        "training.steps": 3,
-        "task.evaluation_examples": 200,
-        "task.evaluation_samples": 2,
-        "task.bound_samples": 2,
-    }
+    limits = {"training.steps": SMOKE_STEPS, **arm.smoke}
     first = arm.configuration(arm.points.completed({})).settings
     cut: dict[str, Domain] = {key: Fixed(value) for key, value in first.items()}
     for key, most in limits.items():

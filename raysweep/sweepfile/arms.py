@@ -163,6 +163,11 @@ class _ArmBuilder:
             frozenset(key for key, setting in self.declared.items() if setting.per_replica),
             type(task).__module__,
             cls.__module__,
+            {
+                key: setting.smoke
+                for key, setting in self.declared.items()
+                if setting.smoke is not None
+            },
         )
         for where, message in self.mistakes(arm):
             self.problems.add(where, message)

@@ -53,9 +53,9 @@ class GradientQualitySettings(CategoricalVaeSettings):
         "estimator", "what the run follows: the estimates, or the exact gradient"
     )
     evaluation_examples: int | None = setting(
-        100, "images that gradients are measured on, the first of the training set"
+        100, "images that gradients are measured on, the first of the training set", smoke=200
     )
-    evaluation_samples: int = setting(1000, "estimates drawn for a measurement")
+    evaluation_samples: int = setting(1000, "estimates drawn for a measurement", smoke=2)
     report_every: int = setting(
         600, "steps between two rows of a curve, measured at the first of them"
     )

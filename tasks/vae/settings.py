@@ -52,9 +52,14 @@ class CodedImagesSettings(TrainingSettings):
     evaluation_examples: int | None = setting(
         None,
         "test images that are evaluated, and validation images, the first ones; all if not set",
+        smoke=200,
     )
-    evaluation_samples: int = setting(1, "codes drawn per test image for the one-sample bound")
-    bound_samples: int = setting(100, "codes drawn per test image for the multi-sample bound")
+    evaluation_samples: int = setting(
+        1, "codes drawn per test image for the one-sample bound", smoke=2
+    )
+    bound_samples: int = setting(
+        100, "codes drawn per test image for the multi-sample bound", smoke=2
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
