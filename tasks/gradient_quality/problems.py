@@ -13,7 +13,7 @@ from raysweep.estimators.categorical import Link, softmax_logits
 from raysweep.estimators.estimate import Objective
 from raysweep.estimators.noise import Noise
 from raysweep.tasks.training.layers import select
-from raysweep.tasks.vae.model import CodedImagesModel
+from raysweep.tasks.vae.model import EncoderDecoder
 
 WIDTH = 16  # hidden units of the coupled problem
 
@@ -61,7 +61,7 @@ class VaeProblem(Problem):
         examples: How many images; all if None.
     """
 
-    def __init__(self, model: CodedImagesModel, examples: int | None) -> None:
+    def __init__(self, model: EncoderDecoder, examples: int | None) -> None:
         super().__init__()
         self.model = model
         self._examples = examples

@@ -7,12 +7,12 @@ from typing import ClassVar, Literal
 import torch
 
 from raysweep.tasks.base import DTYPES, Metric, setting
+from raysweep.tasks.vae.base import EncoderDecoderTask
 from raysweep.tasks.vae.codes import Bits
 from raysweep.tasks.vae.metrics import VAE_METRICS
 from raysweep.tasks.vae.model import Design
 from raysweep.tasks.vae.priors import Learned, Mispaired, Prior, Uniform
 from raysweep.tasks.vae.settings import VaeSettings
-from raysweep.tasks.vae.task import CodedImagesTask
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class BernoulliVaeSettings(VaeSettings):
             raise ValueError(f"prior mispaired needs an even number of latents, got {self.latents}")
 
 
-class BernoulliVae(CodedImagesTask[BernoulliVaeSettings]):
+class BernoulliVae(EncoderDecoderTask[BernoulliVaeSettings]):
     """Minimise E_q[-log p(x | b) + log q(b | x) - log p(b)], b of L bits.
 
     The public code of Liu et al. (2023) differs from that of Shi et al. (2022), whose numbers

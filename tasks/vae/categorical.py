@@ -7,12 +7,12 @@ from typing import ClassVar, Literal
 import torch
 
 from raysweep.tasks.base import DTYPES, Metric, setting
+from raysweep.tasks.vae.base import EncoderDecoderTask
 from raysweep.tasks.vae.codes import Integer, OneHot
 from raysweep.tasks.vae.metrics import VAE_METRICS
 from raysweep.tasks.vae.model import Design
 from raysweep.tasks.vae.priors import Learned, Prior, Uniform
 from raysweep.tasks.vae.settings import VaeSettings
-from raysweep.tasks.vae.task import CodedImagesTask
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class CategoricalVaeSettings(VaeSettings):
             raise ValueError(f"categories must be at least 2, got {self.categories}")
 
 
-class CategoricalVae(CodedImagesTask[CategoricalVaeSettings]):
+class CategoricalVae(EncoderDecoderTask[CategoricalVaeSettings]):
     """Minimise E_q[-log p(x | D)] + KL(q(D | x) || p(D)): the negative evidence lower bound.
 
     By default targets are grey values, not binarised, as in the paper's code, and the prior is

@@ -10,7 +10,7 @@ from raysweep.estimators.noise import Noise
 from raysweep.tasks import data
 from raysweep.tasks.base import DTYPES
 from raysweep.tasks.training.batches import BatchSampler
-from raysweep.tasks.vae.settings import CodedImagesSettings
+from raysweep.tasks.vae.settings import EncoderDecoderSettings
 
 
 class Images:
@@ -23,7 +23,7 @@ class Images:
     """
 
     def __init__(
-        self, settings: CodedImagesSettings, seeds: Sequence[int], device: torch.device
+        self, settings: EncoderDecoderSettings, seeds: Sequence[int], device: torch.device
     ) -> None:
         self._settings, self._device = settings, device
         found = self._load(settings.binarisation)

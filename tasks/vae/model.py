@@ -23,7 +23,7 @@ from raysweep.tasks.training.loop import Losses, Model
 from raysweep.tasks.vae.codes import Code
 from raysweep.tasks.vae.images import Images
 from raysweep.tasks.vae.priors import Prior
-from raysweep.tasks.vae.settings import CodedImagesSettings, VaeSettings
+from raysweep.tasks.vae.settings import EncoderDecoderSettings, VaeSettings
 from raysweep.tasks.vae.variance import GradientVariance
 
 EVALUATION_ROWS = 100  # examples at a time: bounds memory, and evaluation noise depends on it
@@ -50,7 +50,7 @@ class Design:
     loss: str = "neg_elbo"
     encoded: int | None = None
 
-    def widths(self, settings: CodedImagesSettings) -> tuple[list[int], list[int]]:
+    def widths(self, settings: EncoderDecoderSettings) -> tuple[list[int], list[int]]:
         """Layer widths of the encoder and of the decoder."""
         pixels = data.get(settings.dataset).features
         encoded = pixels if self.encoded is None else self.encoded
@@ -75,7 +75,7 @@ class Terms(NamedTuple):
     direct: Float[Tensor, "R B"] | None
 
 
-class CodedImagesModel(Model):
+class EncoderDecoder(Model):
     """The nets, the prior and the images.
 
     Args:
@@ -88,7 +88,7 @@ class CodedImagesModel(Model):
 
     def __init__(
         self,
-        settings: CodedImagesSettings,
+        settings: EncoderDecoderSettings,
         design: Design,
         seeds: Sequence[int],
         device: torch.device,
@@ -299,7 +299,7 @@ def _nothing(code: Tensor) -> float:
     return 0.0
 
 
-def _activation(settings: CodedImagesSettings) -> Callable[[Tensor], Tensor]:
+def _activation(settings: EncoderDecoderSettings) -> Callable[[Tensor], Tensor]:
     """Elementwise and in place: autograd needs its output alone."""
     if settings.activation == "leaky_relu":
         return partial(functional.leaky_relu_, negative_slope=settings.slope)

@@ -9,7 +9,7 @@ from raysweep.tasks.base import TrainingSettings, setting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CodedImagesSettings(TrainingSettings):
+class EncoderDecoderSettings(TrainingSettings):
     """Images, nets and evaluation.
 
     Raises:
@@ -93,7 +93,7 @@ class CodedImagesSettings(TrainingSettings):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class VaeSettings(CodedImagesSettings):
+class VaeSettings(EncoderDecoderSettings):
     """And how codes are compared with a prior.
 
     Raises:

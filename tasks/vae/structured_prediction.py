@@ -8,15 +8,15 @@ import torch
 
 from raysweep.tasks import data
 from raysweep.tasks.base import Metric, setting
+from raysweep.tasks.vae.base import EncoderDecoderTask
 from raysweep.tasks.vae.codes import Bits
 from raysweep.tasks.vae.metrics import PREDICTION_METRICS
 from raysweep.tasks.vae.model import Design
-from raysweep.tasks.vae.settings import CodedImagesSettings
-from raysweep.tasks.vae.task import CodedImagesTask
+from raysweep.tasks.vae.settings import EncoderDecoderSettings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class StructuredPredictionSettings(CodedImagesSettings):
+class StructuredPredictionSettings(EncoderDecoderSettings):
     """Defaults follow Tucker et al. (2017), arXiv:1703.07370, appendix, and their code.
 
     Raises:
@@ -49,7 +49,7 @@ class StructuredPredictionSettings(CodedImagesSettings):
     steps: int = setting(2_000_000, "parameter updates")
 
 
-class StructuredPrediction(CodedImagesTask[StructuredPredictionSettings]):
+class StructuredPrediction(EncoderDecoderTask[StructuredPredictionSettings]):
     """Minimise E_{b ~ p(b | upper half)}[-log p(lower half | b)].
 
     References:

@@ -13,14 +13,14 @@ from raysweep.estimators.categorical import Link
 from raysweep.tasks import data
 from raysweep.tasks.base import DTYPES, Replica, Task
 from raysweep.tasks.training.loop import GradientTraining, training_bytes
-from raysweep.tasks.vae.model import CodedImagesModel, Design
+from raysweep.tasks.vae.model import Design, EncoderDecoder
 from raysweep.tasks.vae.priors import Prior
-from raysweep.tasks.vae.settings import CodedImagesSettings
+from raysweep.tasks.vae.settings import EncoderDecoderSettings
 
-Settings = TypeVar("Settings", bound=CodedImagesSettings)
+Settings = TypeVar("Settings", bound=EncoderDecoderSettings)
 
 
-class CodedImagesTask(Task, Generic[Settings]):
+class EncoderDecoderTask(Task, Generic[Settings]):
     """A task says how its code is made and what it is compared with; the rest is here."""
 
     family: ClassVar[str] = "categorical"
@@ -83,8 +83,8 @@ class CodedImagesTask(Task, Generic[Settings]):
         seeds: list[int],
         device: torch.device,
         link: Link = "softmax",
-    ) -> CodedImagesModel:
+    ) -> EncoderDecoder:
         """The nets, the prior and the images of replicas with these seeds."""
         prior = self.prior(settings, len(seeds), device)
         design = dataclasses.replace(self.design(settings), prior=prior)
-        return CodedImagesModel(settings, design, seeds, device, link)
+        return EncoderDecoder(settings, design, seeds, device, link)
