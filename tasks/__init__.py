@@ -32,12 +32,12 @@ TASKS: Mapping[str, Task] = {
 
 
 def names() -> list[str]:
-    """Every task's name."""
+    """Return every task's name."""
     return list(TASKS)
 
 
 def get(name: str) -> Task:
-    """The task of that name.
+    """Return the task of that name.
 
     Raises:
         ValueError: If there is none; the message names the nearest.

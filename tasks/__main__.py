@@ -1,4 +1,4 @@
-"""`python -m raysweep.tasks` prints docs/tasks.md, from the classes."""
+"""Prints docs/tasks.md, made from the classes: `python -m raysweep.tasks`."""
 
 import dataclasses
 import inspect
@@ -21,10 +21,10 @@ _COMMON = {field.name: field.default for field in dataclasses.fields(TrainingSet
 
 
 def page() -> str:
-    """The page: a list, and a section for every task."""
-    found = [tasks.get(name) for name in tasks.names()]
-    listed = [f"- [`{task.name}`](#{task.name}): {_summary(task)}" for task in found]
-    return _HEAD + "\n".join([*listed, "", *(_section(task) for task in found)]).rstrip() + "\n"
+    """Return the page: a list of all tasks, and a section for each."""
+    listed = [tasks.get(name) for name in tasks.names()]
+    links = [f"- [`{task.name}`](#{task.name}): {_summary(task)}" for task in listed]
+    return _HEAD + "\n".join([*links, "", *(_section(task) for task in listed)]).rstrip() + "\n"
 
 
 def _summary(task: Task) -> str:
@@ -33,7 +33,7 @@ def _summary(task: Task) -> str:
 
 def _section(task: Task) -> str:
     fields = dataclasses.fields(task.settings)
-    own = [field for field in fields if field.name not in _COMMON]
+    specific = [field for field in fields if field.name not in _COMMON]
     changed = [
         f"`{field.name}` = {_shown(field.default)}"
         for field in fields
@@ -42,7 +42,7 @@ def _section(task: Task) -> str:
     text, _, references = (inspect.getdoc(type(task)) or "").partition("\n\nReferences:\n")
     hints = typing.get_type_hints(task.settings)
     lines = [f"## {task.name}", "", text, "", f"References: {' '.join(references.split())}", ""]
-    lines += [_settings_line(field, hints[field.name]) for field in own]
+    lines += [_settings_line(field, hints[field.name]) for field in specific]
     lines += ["", f"Of `training`: {', '.join(changed)}." if changed else "", "", "Metrics:", ""]
     for name, metric in task.metrics.items():
         unit = f" [{metric.unit}]" if metric.unit else ""

@@ -1,4 +1,4 @@
-"""What every task shares: declared settings, declared metrics, and the replicas it trains."""
+"""Base of every task: declared settings, declared metrics, replicas, the interfaces."""
 
 import dataclasses
 from abc import ABC, abstractmethod
@@ -16,12 +16,12 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
-    """What a number means.
+    """Meaning of a reported number.
 
     Args:
-        direction: `"min"` if smaller is better, `"max"` if larger is.
-        unit: For example `"nats"`, or `""` for a plain number.
-        meaning: One line.
+        direction: Better values: `"min"` if smaller ones, `"max"` if larger ones.
+        unit: Unit, for example `"nats"`; `""` for a plain number.
+        meaning: Description in one line.
     """
 
     direction: Literal["min", "max"]
@@ -31,11 +31,11 @@ class Metric:
 
 @dataclasses.dataclass(frozen=True)
 class Replica:
-    """One run inside a pack.
+    """Run inside a pack.
 
     Args:
-        run_id: The run's identity.
-        seed: Decides the run's initialisation, data order and noise, together with its settings.
+        run_id: Identity of the run.
+        seed: Seed of the run's initialisation, data order and noise.
         settings: Values of those settings that may differ between the replicas of a pack.
     """
 
@@ -50,8 +50,8 @@ def setting(
     """Declare one setting of a task.
 
     Args:
-        default: The value when the sweep file is silent; the paper's where there is one.
-        meaning: One line, with the unit and the reference of the default.
+        default: Value if the sweep file does not set it; the paper's where there is one.
+        meaning: Description in one line, with the unit and the reference of the default.
         per_replica: True if the runs of one pack may hold different values.
         smoke: Largest value in a trial run (`--smoke`); no limit if None.
     """
@@ -61,7 +61,7 @@ def setting(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """Settings that every gradient-trained task has: section `training` of a run.
+    """Settings of every gradient-trained task: section `training` of a run.
 
     Raises:
         ValueError: If a value is out of its range.
@@ -77,11 +77,11 @@ class TrainingSettings:
     epsilon: float = setting(1e-8, "added to the root of the second moment", per_replica=True)
     tuning_lr: float | None = setting(
         None,
-        "learning rate of what the estimator learns, by adam; ten times lr if not set",
+        "learning rate of the estimator's parameters, by adam; ten times lr if not set",
         per_replica=True,
     )
     tuning_beta2: float = setting(
-        0.999, "decay of the second moment of what the estimator learns", per_replica=True
+        0.999, "decay of the second moment of the estimator's parameters", per_replica=True
     )
     steps: int = setting(1000, "parameter updates")
     batch_size: int = setting(100, "examples, or samples, per update")
@@ -111,31 +111,31 @@ class TrainingSettings:
 
 
 def resolve_window(settings: TrainingSettings, default: int) -> int:
-    """Steps that final training metrics average over, never more than the run has."""
+    """Return the steps that final training metrics average over, at most all of the run."""
     return min(settings.window or default, settings.steps)
 
 
 @runtime_checkable
 class Training(Protocol):
-    """A pack in training. Every metric is a tensor `R`, in the pack's present order of replicas."""
+    """Pack in training; every metric is a tensor `R`, in the current order of replicas."""
 
     step: int
     window: int
 
     def advance(self, steps: int) -> Mapping[str, Tensor]:
-        """Trains that many steps; the metrics' means over them, detached, on the device."""
+        """Train for some steps; return the metrics' means over them, detached, on the device."""
 
     def evaluate(self) -> Mapping[str, Tensor]:
-        """Final metrics of the present parameters; changes nothing that training depends on."""
+        """Return final metrics of the current parameters, without an effect on training."""
 
     def select(self, keep: Tensor) -> None:
-        """Drops replicas: `keep` is a boolean mask or indices, over the present ones."""
+        """Drop replicas; `keep` is a boolean mask or indices over the current ones."""
 
     def state_dict(self) -> dict[str, Any]:
-        """All that `load_state_dict` needs to go on bit for bit: tensors, numbers, lists, dicts."""
+        """Return the state that resumes training bit for bit: tensors, numbers, lists, dicts."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over the state of a training of the same settings and replicas."""
+        """Load the state of a training with the same settings and replicas."""
 
 
 class Task(ABC):

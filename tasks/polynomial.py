@@ -1,4 +1,4 @@
-"""Polynomial programming: binary variables that should be near given targets."""
+"""Polynomial programming: binary variables close to given targets."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -18,7 +18,9 @@ from raysweep.tasks.training.loop import GradientTraining, Losses, Model, traini
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PolynomialSettings(TrainingSettings):
-    """Defaults follow Liu et al. (2023), arXiv:2304.08612, section 6.1, and their code.
+    """Settings of `Polynomial`.
+
+    Defaults follow Liu et al. (2023), arXiv:2304.08612, section 6.1, and their code.
 
     Raises:
         ValueError: If a value is out of its range.
@@ -41,9 +43,9 @@ class PolynomialSettings(TrainingSettings):
 
 
 class Polynomial(Task):
-    """Minimise E[mean_i |X_i - c_i|^p] over the logits of independent X_i in {0, 1}.
+    """Minimisation of E[mean_i |X_i - c_i|^p] over the logits of independent X_i in {0, 1}.
 
-    The exact expectation has a closed form, so a method is judged without sampling error.
+    The expectation has a closed form, so methods are compared without sampling error.
 
     References:
         Liu et al. (2023), arXiv:2304.08612, sections 6.1 and F.6.
@@ -60,13 +62,13 @@ class Polynomial(Task):
     family: ClassVar[str] = "categorical"
 
     def check(self, settings: PolynomialSettings, estimator: Estimator) -> str | None:
-        """Why this pair cannot run, or None."""
+        """Return the reason why this pair cannot run, or None."""
         if estimator.needs_context:
             return estimator.context_is_missing
         return estimator.check(settings.latents, 2)
 
     def replica_bytes(self, settings: PolynomialSettings, estimator: Estimator) -> int:
-        """Bytes of the logits, their optimizer's state and the samples."""
+        """Return the bytes of the logits, their optimizer's state and the samples."""
         samples = settings.batch_size * estimator.evaluations(settings.latents, 2)
         return training_bytes(2 * settings.latents, 2 * settings.latents * samples, settings)
 
@@ -77,7 +79,7 @@ class Polynomial(Task):
         estimator: Estimator,
         device: torch.device,
     ) -> GradientTraining:
-        """Builds the training of a pack at step 0."""
+        """Build the training of a pack at step 0."""
         seeds = [replica.seed for replica in replicas]
         model = PolynomialModel(settings, seeds, device, estimator.link)
         estimator.build(settings.latents, 2, replicas=len(replicas))
@@ -86,7 +88,7 @@ class Polynomial(Task):
 
 
 class PolynomialModel(Model):
-    """The logits theta, `R L 2`, and the objective; X_i is the first entry of the one-hot D_i."""
+    """Logits theta, `R L 2`, and the objective; X_i is the first entry of the one-hot D_i."""
 
     theta: Float[Tensor, "R L 2"]
 
@@ -111,18 +113,18 @@ class PolynomialModel(Model):
         self._if_one = (1 - self._targets).abs().pow(self._p)
 
     def losses(self, step: int, estimator: Estimator, noise: Noise) -> Losses:
-        """Samples and the exact expectation, both at the parameters before the update."""
+        """Return losses of samples and the exact expectation, both before the update."""
         theta = self.theta
         logits = theta.unsqueeze(1).expand(-1, self._batch_size, -1, -1)
         estimate = estimator.estimate(logits, self.objective, noise)
         expected = self.expected_loss()
-        # Logits that are no numbers still give samples: a diverged replica must not look healthy.
+        # NaN logits still give samples: adding 0 times the exact value makes a diverged loss NaN.
         train_loss = torch.add(estimate.value.mean(1), expected, alpha=0)
         metrics = {"train_loss": train_loss, "expected_loss": expected}
         return Losses(estimate.surrogate, estimate.tuning_loss, metrics)
 
     def objective(self, sample: Float[Tensor, "*batch L 2"]) -> Float[Tensor, "*batch"]:
-        """mean_i |X_i - c_i|^p, also of relaxed samples."""
+        """Return mean_i |X_i - c_i|^p, of relaxed samples too."""
         distance = sample[..., 0] - self._targets
         if self._p == 2:
             return distance.square().mean(-1)
@@ -130,28 +132,28 @@ class PolynomialModel(Model):
 
     @torch.no_grad()
     def expected_loss(self) -> Float[Tensor, " R"]:
-        """mean_i P(X_i = 1) |1 - c_i|^p + P(X_i = 0) |c_i|^p."""
+        """Return mean_i P(X_i = 1) |1 - c_i|^p + P(X_i = 0) |c_i|^p."""
         logits = softmax_logits(self.theta, self._link)
         ones = torch.sigmoid(logits[..., 0] - logits[..., 1])
         return torch.lerp(self._if_zero, self._if_one, ones).mean(-1)
 
     def evaluate(self) -> Mapping[str, Float[Tensor, " R"]]:
-        """The exact expectation at the present parameters."""
+        """Return the exact expectation at the current parameters."""
         return {"final_expected_loss": self.expected_loss()}
 
     def select(self, keep: Tensor) -> None:
-        """Drops replicas."""
+        """Drop replicas."""
         select(self, keep)
 
 
 def targets(settings: PolynomialSettings) -> Float[Tensor, " L"]:
-    """The constants c_i, in float64."""
+    """Return the constants c_i, in float64."""
     if settings.targets == "constant":
         return torch.full((settings.latents,), 0.45, dtype=torch.float64)
     return (torch.arange(settings.latents, dtype=torch.float64) + 0.5) / settings.latents
 
 
 def optimum(settings: PolynomialSettings) -> float:
-    """The smallest expected loss: every X_i surely at the value nearer to c_i."""
+    """Return the smallest expected loss: every X_i is always the value nearer to c_i."""
     c = targets(settings)
     return torch.minimum(c, 1 - c).pow(settings.p).mean().item()

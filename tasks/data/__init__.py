@@ -32,12 +32,12 @@ SOURCES: Mapping[str, Source] = {
 
 
 def names() -> list[str]:
-    """Every data set's name."""
+    """Return every data set's name."""
     return list(SOURCES)
 
 
 def get(name: str) -> Source:
-    """What is known of a data set before it is read.
+    """Return the source of a data set.
 
     Raises:
         ValueError: If there is no such data set.
@@ -50,15 +50,15 @@ def get(name: str) -> Source:
 
 
 def fetch(name: str, root: Path | None = None) -> None:
-    """Downloads the data set, with a progress bar, unless its files are at hand.
+    """Download the data set, with a progress bar, unless its files are there.
 
     Args:
-        name: One of `names()`.
-        root: The data folder; `folder()` if None.
+        name: Name of the data set, one of `names()`.
+        root: Data folder; `folder()` if None.
 
     Raises:
         ValueError: If there is no such data set.
-        FileNotFoundError: If its files are neither at hand nor to be downloaded.
+        FileNotFoundError: If its files are missing and cannot be downloaded.
     """
     get(name).fetch(root or folder())
 
@@ -70,22 +70,22 @@ def load(
     binarisation: Binarisation = "none",
     validation: int = 0,
 ) -> Data:
-    """The data set, read once per process, device, format and cut.
+    """Load the data set, once per process, device, format, binarisation and split.
 
     Args:
-        name: One of `names()`.
-        device: Where the tensors are wanted.
+        name: Name of the data set, one of `names()`.
+        device: Device of the tensors.
         dtype: Floating point format of the values.
-        binarisation: `threshold`: 1 where the grey value is above a half. `static`: every value
-            drawn once, with its grey value as the probability of a 1; the same on every device,
-            for every seed, format and cut. `dynamic`: as `static`, but training images stay grey,
-            for batches to be drawn from.
-        validation: How many images to validate with: the first of the data set's own, or else
-            the last training images, which are then not trained on.
+        binarisation: Conversion to binary values. `none`: grey values. `threshold`: 1 where the
+            grey value is above a half. `static`: every value drawn once, with its grey value as
+            the probability of a 1; the same on every device, for every seed, format and split.
+            `dynamic`: as `static`, but training images stay grey, to draw batches from.
+        validation: Number of validation images: the first of the data set's own, or else the
+            last training images, which are then left out of training.
 
     Raises:
         ValueError: If there is no such data set.
-        FileNotFoundError: If its files are neither at hand nor to be downloaded.
+        FileNotFoundError: If its files are missing and cannot be downloaded.
     """
     return _load(get(name), folder(), torch.device(device), dtype, binarisation, validation)
 
@@ -127,6 +127,6 @@ def _load(
 
 
 def _drawn(grey: Float[Tensor, "N D"], purpose: str) -> Bool[Tensor, "N D"]:
-    """Ones with the grey values as probabilities, always the same, drawn on the CPU."""
+    """Draw ones with the grey values as probabilities, always the same, on the CPU."""
     noise = Noise(seed=0, purpose=purpose)
     return torch.cat([noise.uniform(*rows.shape) < rows for rows in grey.split(10_000)])

@@ -1,4 +1,4 @@
-"""What every data set shares: where files lie, and the tensors they become."""
+"""Base of every data set: its source, its folder and its tensors."""
 
 import dataclasses
 import os
@@ -14,9 +14,9 @@ class Data:
     """Images as rows of grey values in [0, 1].
 
     Args:
-        train: `N D`.
-        valid: `V D`, the data set's own images to validate with; mostly none.
-        test: `M D`.
+        train: Training images, `N D`.
+        valid: Validation images, `V D`; none if not asked for.
+        test: Test images, `M D`.
     """
 
     train: Float[Tensor, "N D"]
@@ -26,18 +26,18 @@ class Data:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What is known of a data set before it is read.
+    """Source of a data set: its sizes, and functions that read and download it.
 
     Args:
-        name: Its name in a sweep file.
+        name: Name in a sweep file.
         train: Number of training examples.
         test: Number of test examples.
-        features: Values per example, `D`.
-        white: The largest grey value as stored.
-        read: From the data folder to stored grey values: `N D`, `V D` if there are any, `M D`.
-        fetch: Downloads into the data folder what `read` needs, unless it is there.
-        at_hand: Whether the data folder has all that `read` needs; of a source that needs none, it
-            always has.
+        features: Number of values per example, `D`.
+        white: Largest grey value as stored.
+        read: Function from the data folder to stored grey values: `N D`, `V D` if any, `M D`.
+        fetch: Function that downloads into the data folder what `read` needs, unless it is there.
+        at_hand: Function that says whether the data folder has all that `read` needs; always True
+            for a source that needs no files.
         valid: Number of the data set's own validation examples.
     """
 
@@ -53,17 +53,17 @@ class Source:
 
 
 def folder() -> Path:
-    """Where data sets lie and are downloaded to: `$RAYSWEEP_DATA`, or `~/.cache/raysweep`."""
+    """Return the folder of the data sets: `$RAYSWEEP_DATA`, or `~/.cache/raysweep`."""
     return Path(os.environ.get("RAYSWEEP_DATA") or "~/.cache/raysweep").expanduser().absolute()
 
 
 def not_at_hand(name: str, wanted: str, error: Exception) -> FileNotFoundError:
-    """What to say where files are neither there nor to be downloaded.
+    """Return the error for files that are missing and cannot be downloaded.
 
     Args:
-        name: The data set's.
-        wanted: The files, and where they should be.
-        error: Why the download failed.
+        name: Name of the data set.
+        wanted: Names of the files and the folder they should be in.
+        error: Error of the download.
     """
     reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
     return FileNotFoundError(

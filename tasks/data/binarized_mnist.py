@@ -1,4 +1,4 @@
-"""MNIST binarised once and for all: 28 x 28 images of zeros and ones."""
+"""MNIST in its published binarisation: 28 x 28 images of zeros and ones."""
 
 import hashlib
 import tempfile
@@ -27,7 +27,7 @@ DIGESTS: Mapping[str, str] = {
 
 
 def _read(root: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
-    """The packed file if it is there, else the three published ones, else a download.
+    """Read the packed file if it is there, else the three published ones, else download them.
 
     Salakhutdinov, Murray (2008), in the split of Larochelle, Murray (2011).
     """
@@ -54,7 +54,7 @@ def _fetch(root: Path) -> None:
 def _at_hand(root: Path) -> bool:
     folder = root / FOLDER
     published = (folder / _published(part) for part in DIGESTS)
-    return (folder / PACKED).is_file() or all(each.is_file() for each in published)
+    return (folder / PACKED).is_file() or all(path.is_file() for path in published)
 
 
 def _published(part: str) -> str:
@@ -62,7 +62,7 @@ def _published(part: str) -> str:
 
 
 def _pack(folder: Path) -> None:
-    """Packs the published text, which takes a while to read, whole or not at all."""
+    """Pack the published text, which is slow to read; write the file atomically."""
     parts = {}
     for part, digest in DIGESTS.items():
         bits = np.loadtxt(folder / _published(part), dtype=np.uint8)
@@ -90,7 +90,9 @@ def _download(folder: Path) -> None:
 
 
 def _damaged(path: Path) -> ValueError:
-    return ValueError(f"{path} must hold the published bits, and does not: fetch it again")
+    return ValueError(
+        f"{path} must hold the published bits, but does not; delete it to fetch it again"
+    )
 
 
 BINARIZED_MNIST = Source(

@@ -1,4 +1,4 @@
-"""8 x 8 handwritten digits that come with scikit-learn: nothing to download."""
+"""8 x 8 handwritten digits included in scikit-learn, without a download."""
 
 from pathlib import Path
 
@@ -12,15 +12,15 @@ TRAIN = 1500
 
 
 def _read(root: Path) -> tuple[Real[Tensor, "N 64"], Real[Tensor, "M 64"]]:
-    """The first 1,500 images to train with, the last 297 to test with."""
-    from sklearn.datasets import load_digits  # noqa: PLC0415 - a second, for this data set only
+    """Read the first 1,500 images as training set, the last 297 as test set."""
+    from sklearn.datasets import load_digits  # noqa: PLC0415 - takes a second, for this data set only
 
     images = torch.from_numpy(load_digits().data)
     return images[:TRAIN], images[TRAIN:]
 
 
 def _fetch(root: Path) -> None:
-    """Scikit-learn has brought it."""
+    """Do nothing, as scikit-learn includes the images."""
 
 
 DIGITS = Source(

@@ -31,14 +31,14 @@ FILES = tuple(DIGESTS["MNIST"])
 
 
 def _read(dataset: str, root: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
-    """Extracted files if they are there, else the packed ones, else a download."""
+    """Read extracted files if they are there, else the packed ones, else download them."""
     _fetch(dataset, root)
     raw = root / dataset / "raw"
     return _images(dataset, root) if _extracted(raw) else _unpack(dataset, raw)
 
 
 def _fetch(dataset: str, root: Path) -> None:
-    """And checks what is there: torchvision would replace a packed file that fails."""
+    """Download missing files, and check them, as torchvision would replace a damaged one."""
     raw = root / dataset / "raw"
     if not _at_hand(dataset, root):
         _download(dataset, root)
@@ -58,11 +58,13 @@ def _extracted(raw: Path) -> bool:
 
 def _check(path: Path, checksum: str) -> None:
     if not vision.datasets().utils.check_integrity(path, checksum):
-        raise ValueError(f"{path} must have MD5 {checksum}, and has not: fetch it again")
+        raise ValueError(
+            f"{path} must have MD5 {checksum}, but does not; delete it to fetch it again"
+        )
 
 
 def _class(dataset: str) -> Any:
-    """`torchvision.datasets.MNIST` or `FashionMNIST`; torchvision names its folders after them."""
+    """Return torchvision's class of that name, which is also its folder's name."""
     return getattr(vision.datasets(), dataset)
 
 
@@ -75,7 +77,7 @@ def _images(
 
 
 def _unpack(dataset: str, raw: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
-    """Reads packed files without writing beside them: their folder may be shared, or read-only."""
+    """Read packed files without writing next to them: their folder may be shared or read-only."""
     with tempfile.TemporaryDirectory() as scratch:
         linked = Path(scratch) / dataset / "raw"
         linked.mkdir(parents=True)
@@ -85,7 +87,7 @@ def _unpack(dataset: str, raw: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
 
 
 def _download(dataset: str, root: Path) -> None:
-    """Puts the files into the data folder, whole or not at all: other workers may be at it too."""
+    """Download each file atomically, as other workers may be downloading it too."""
     target = root / dataset / "raw"
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -95,7 +97,7 @@ def _download(dataset: str, root: Path) -> None:
             for file in (Path(scratch) / dataset / "raw").iterdir():
                 file.replace(target / file.name)
     except (OSError, RuntimeError) as error:
-        wanted = f"{', '.join(FILES)} (or the same packed as .gz) in {target}"
+        wanted = f"{', '.join(FILES)} (or the same files as .gz) in {target}"
         raise not_at_hand(dataset, wanted, error) from error
 
 

@@ -29,10 +29,10 @@ BURDA_MD5 = "21ecaf34373511aa7691cf2e0802aa3d"
 
 
 def _read(root: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
-    """Background images to train with, evaluation images to test with; ink is white.
+    """Read background images as training set, evaluation images as test set; ink is white.
 
-    Packed bits if they are there, else torchvision's folders, else a download. Images of 105 x 105
-    become 28 x 28 by the mean over areas.
+    Read packed bits if they are there, else torchvision's folders, else download these. Images of
+    105 x 105 become 28 x 28 by the mean over areas.
     """
     packed = root / PACKED
     _fetch(root)
@@ -40,7 +40,9 @@ def _read(root: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
     for part, bits in ink.items():
         if hashlib.sha256(np.packbits(bits, axis=1).tobytes()).hexdigest() != DIGESTS[part]:
             where = packed if packed.is_file() else root / "omniglot-py" / PARTS[part]
-            raise ValueError(f"{where} must hold the published images, and does not: get it again")
+            raise ValueError(
+                f"{where} must hold the published images, but does not; delete it to get it again"
+            )
     return _shrunk(ink["background"]), _shrunk(ink["evaluation"])
 
 
@@ -51,7 +53,7 @@ def _fetch(root: Path) -> None:
 
 def _at_hand(root: Path) -> bool:
     extracted = root / "omniglot-py"
-    return (root / PACKED).is_file() or all((extracted / each).is_dir() for each in PARTS.values())
+    return (root / PACKED).is_file() or all((extracted / name).is_dir() for name in PARTS.values())
 
 
 def _packed(path: Path) -> Iterator[tuple[str, np.ndarray]]:
@@ -61,11 +63,11 @@ def _packed(path: Path) -> Iterator[tuple[str, np.ndarray]]:
                 bits = np.unpackbits(file[f"{part}_images_packed"], axis=1)
                 yield part, bits[:, : SIDE * SIDE]
     except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is damaged ({error}): get it again") from error
+        raise ValueError(f"{path} is damaged ({error}); delete it to get it again") from error
 
 
 def _drawn(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Images as torchvision extracts them: alphabet, character, number of the drawer."""
+    """Read images as torchvision extracts them, by alphabet, character and drawer."""
     from PIL import Image  # noqa: PLC0415 - for this data set only
 
     for part, name in PARTS.items():
@@ -86,7 +88,7 @@ def _shrunk(ink: np.ndarray) -> Real[Tensor, "N 784"]:
 
 
 def _download(root: Path) -> None:
-    """Puts torchvision's folders there, whole or not at all."""
+    """Download torchvision's folders, each atomically."""
     target = root / "omniglot-py"
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -103,7 +105,7 @@ def _download(root: Path) -> None:
 
 
 def _read_burda(root: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
-    """Burda's split, resolution and grey values; `chardata.mat` has an image per column."""
+    """Read Burda's split, resolution and values; `chardata.mat` has an image per column."""
     from scipy.io import loadmat  # noqa: PLC0415 - for this data set only
 
     path = root / BURDA
@@ -119,7 +121,9 @@ def _fetch_burda(root: Path) -> None:
     path = root / BURDA
     if path.is_file():
         if not vision.datasets().utils.check_integrity(path, BURDA_MD5):
-            raise ValueError(f"{path} must have MD5 {BURDA_MD5}, and has not: get it again")
+            raise ValueError(
+                f"{path} must have MD5 {BURDA_MD5}, but does not; delete it to get it again"
+            )
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

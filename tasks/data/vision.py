@@ -1,4 +1,4 @@
-"""Imports torchvision's data sets, beside a torch of another build too."""
+"""Import of torchvision's data sets that also works with a torch of another build."""
 
 import functools
 import importlib
@@ -17,12 +17,12 @@ SCHEMAS = {
 
 @functools.lru_cache(maxsize=1)
 def datasets() -> ModuleType:
-    """The module `torchvision.datasets`.
+    """Import the module `torchvision.datasets`.
 
-    The package index's torchvision is compiled against a CUDA build of torch. Beside a CPU build
-    its library of operators cannot load, which torchvision forgives, and then it describes two
-    of the missing operators to torch, which torch does not: `operator torchvision::nms does not
-    exist`. Data sets use no operator, so it is enough that torch has heard of these two.
+    The package index's torchvision is compiled against a CUDA build of torch. With a CPU build its
+    library of operators cannot load. Torchvision ignores that, but then registers properties of
+    two missing operators, and torch raises `operator torchvision::nms does not exist`. Data sets
+    use no operator, so it is enough to define these two by name.
     """
     if "torchvision" not in sys.modules and not _operators_load():
         for name, schema in SCHEMAS.items():
@@ -31,7 +31,7 @@ def datasets() -> ModuleType:
 
 
 def _operators_load() -> bool:
-    """Whether torchvision's compiled operators fit this torch; if they do, they are loaded."""
+    """Load torchvision's compiled operators; return False if they do not fit this torch."""
     package = importlib.util.find_spec("torchvision")
     if package is None or package.submodule_search_locations is None:
         return False

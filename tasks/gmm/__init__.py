@@ -1,1 +1,1 @@
-"""Gaussian mixtures: the same data fitted through any estimator, by EM, or relaxed."""
+"""Gaussian mixtures, fitted with any estimator, by EM, or in the relaxed model."""

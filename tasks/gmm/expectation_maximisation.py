@@ -1,4 +1,4 @@
-"""Expectation maximisation as a training: an iteration of scikit-learn's per step."""
+"""Expectation maximisation as a training: one iteration of scikit-learn per step."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from raysweep.tasks.gmm.settings import COMPONENTS, GmmSettings, draw_data, draw
 
 
 class Mixtures(NamedTuple):
-    """One mixture per replica, in float64 on the CPU."""
+    """Mixtures of all replicas, in float64 on the CPU."""
 
     weights: Float[Tensor, "R C"]
     means: Float[Tensor, "R C D"]
@@ -22,20 +22,20 @@ class Mixtures(NamedTuple):
 
 
 class ExpectationMaximisation:
-    """A pack in training by EM, each replica in turn; in float64 on the CPU, whatever is asked.
+    """Pack in training by EM, each replica in turn; always in float64 on the CPU.
 
-    Scikit-learn adds 1e-6 to the covariances' diagonals at each iteration, so that none collapses.
+    Scikit-learn adds 1e-6 to the covariances' diagonals at each iteration, so none collapses.
 
     Args:
-        settings: The pack's; learning rates and the like are not used.
-        replicas: In the order of the axis `R`.
-        device: Where metrics go.
+        settings: Settings of the pack; those of the optimizer are not used.
+        replicas: Replicas in the order of the axis `R`.
+        device: Device of the metrics.
     """
 
     def __init__(
         self, settings: GmmSettings, replicas: Sequence[Replica], device: torch.device
     ) -> None:
-        from threadpoolctl import ThreadpoolController  # noqa: PLC0415 - scikit-learn's own
+        from threadpoolctl import ThreadpoolController  # noqa: PLC0415 - a dependency of scikit-learn
 
         self.step = 0
         self.window = resolve_window(settings, 1)
@@ -49,35 +49,35 @@ class ExpectationMaximisation:
         self._mixtures = Mixtures(weights, means, covariances)
 
     def advance(self, steps: int) -> Mapping[str, Float[Tensor, " R"]]:
-        """Iterates that many times; the metrics' means over the iterations, before each.
+        """Run some iterations; return the means of the metrics before each of them.
 
         Raises:
             ValueError: If `steps` is not positive.
         """
         if steps < 1:
             raise ValueError(f"steps must be at least 1, got {steps}")
-        # Threads for matrices of two rows cost ten times what they compute.
+        # For matrices of two rows, threads cost ten times more than the computation.
         with self._threads.limit(limits=1, user_api="blas"):
-            each = [self._advance_once() for _ in range(steps)]
+            rows = [self._advance_once() for _ in range(steps)]
         return {
-            name: torch.stack([one[name] for one in each]).mean(0).to(self._device)
-            for name in each[0]
+            name: torch.stack([row[name] for row in rows]).mean(0).to(self._device)
+            for name in rows[0]
         }
 
     def evaluate(self) -> Mapping[str, Float[Tensor, " R"]]:
-        """The negative log-likelihood per example after the last iteration."""
+        """Return the negative log-likelihood per example after the last iteration."""
         return {"neg_log_likelihood": self._describe()["train_loss"].to(self._device)}
 
     def select(self, keep: Tensor) -> None:
-        """Drops replicas: `keep` is a boolean mask or indices, over the present ones."""
+        """Drop replicas; `keep` is a boolean mask or indices over the current ones."""
         self._mixtures = Mixtures(*(value[keep.cpu()] for value in self._mixtures))
 
     def state_dict(self) -> dict[str, Any]:
-        """The step and the mixtures."""
+        """Return the step and the mixtures."""
         return {"step": self.step, "mixtures": self._mixtures._asdict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over the state of a training of the same settings and replicas."""
+        """Load the state of a training with the same settings and replicas."""
         self.step = state["step"]
         self._mixtures = Mixtures(**state["mixtures"])
 
@@ -96,8 +96,8 @@ class ExpectationMaximisation:
 
 
 def iterate(x: Float[Tensor, "B D"], mixture: Mixtures) -> Mixtures:
-    """One iteration from a mixture without the axis `R`; numbers that are not finite stay."""
-    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415 - a second, for EM only
+    """Run an iteration on a mixture without the axis `R`; keep it if a number is not finite."""
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415 - takes a second, for EM only
     from sklearn.mixture import GaussianMixture  # noqa: PLC0415
 
     if not all(value.isfinite().all() for value in mixture):
@@ -106,7 +106,7 @@ def iterate(x: Float[Tensor, "B D"], mixture: Mixtures) -> Mixtures:
         len(mixture.weights),
         tol=0.0,
         max_iter=1,
-        init_params="random",  # the cheapest of what the given start replaces
+        init_params="random",  # the cheapest; the given start replaces it
         weights_init=mixture.weights.numpy(),
         means_init=mixture.means.numpy(),
         precisions_init=torch.linalg.inv(mixture.covariances).numpy(),

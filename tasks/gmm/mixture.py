@@ -1,4 +1,4 @@
-"""The likelihood of a Gaussian mixture, and what is reported of one, however it was fitted."""
+"""Likelihood and metrics of a Gaussian mixture, the same for every kind of fit."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,9 @@ AXES = ("x", "y")
 
 METRICS: Mapping[str, Metric] = {
     "train_loss": Metric("min", "nats", "mean over examples of -log likelihood, before an update"),
-    "neg_log_likelihood": Metric("min", "nats", "the same after the last update"),
+    "neg_log_likelihood": Metric(
+        "min", "nats", "mean over examples of -log likelihood, after the last update"
+    ),
     "mean_likelihood": Metric("max", "", "mean over examples of the mixture's density"),
     "weight_1": Metric("min", "", "share of component 1, in the order of the start; not a score"),
     "mean_1_x": Metric("min", "", "position of component 1's mean on the first axis; not a score"),
@@ -26,30 +28,30 @@ METRICS: Mapping[str, Metric] = {
 def log_densities(
     x: Float[Tensor, "B D"], means: Float[Tensor, "R C D"], factors: Float[Tensor, "R C D D"]
 ) -> Float[Tensor, "R B C"]:
-    """The log-density of every example under every component.
+    """Return the log-density of every example under every component.
 
     Args:
-        x: The examples.
-        means: The components' means.
-        factors: Lower triangles L of the covariances L L^T, with the logarithm of L's diagonal in
-            the diagonal's place, so that any numbers give positive definite covariances. What
-            stands above the diagonal is ignored.
+        x: Examples to evaluate.
+        means: Means of the components.
+        factors: Lower triangles L of the covariances L L^T, with the logarithm of L's diagonal on
+            the diagonal, so that any numbers give positive definite covariances. Entries above
+            the diagonal are ignored.
     """
     centred = x[:, None] - means[:, None]
     log_diagonal = factors.diagonal(dim1=-2, dim2=-1)
     whitened: list[Tensor] = []  # L^-1 (x - mean), solved forward, one axis at a time
     for row in range(x.shape[-1]):
-        rest = centred[..., row]
+        remainder = centred[..., row]
         for column, solved in enumerate(whitened):
-            rest = rest - factors[:, None, :, row, column] * solved
-        whitened.append(rest * torch.exp(-log_diagonal[:, None, :, row]))
+            remainder = remainder - factors[:, None, :, row, column] * solved
+        whitened.append(remainder * torch.exp(-log_diagonal[:, None, :, row]))
     squares = torch.stack(whitened).square().sum(0)
     constant = x.shape[-1] * math.log(2 * math.pi)
     return -0.5 * (squares + constant) - log_diagonal.sum(-1)[:, None]
 
 
 def log_factors(covariances: Float[Tensor, "R C D D"]) -> Float[Tensor, "R C D D"]:
-    """The factors whose covariances these are, as `log_densities` takes them."""
+    """Return the factors of these covariances, in the form that `log_densities` takes."""
     lower = torch.linalg.cholesky(covariances)
     diagonal = lower.diagonal(dim1=-2, dim2=-1)
     return lower.tril(-1) + torch.diag_embed(diagonal.log())
@@ -58,7 +60,7 @@ def log_factors(covariances: Float[Tensor, "R C D D"]) -> Float[Tensor, "R C D D
 def log_likelihoods(
     log_weights: Float[Tensor, "R C"], log_density: Float[Tensor, "R B C"]
 ) -> Float[Tensor, "R B"]:
-    """The log-density of every example under the mixture: log sum_c p_c N(x; c)."""
+    """Return the log-density of every example under the mixture: log sum_c p_c N(x; c)."""
     return (log_weights[:, None] + log_density).logsumexp(-1)
 
 
@@ -68,17 +70,17 @@ def describe(
     log_likelihood: Float[Tensor, "R B"],
     means: Float[Tensor, "R C D"],
 ) -> Mapping[str, Float[Tensor, " R"]]:
-    """The metrics of a step, by the same formulas for every kind of fit.
+    """Return the metrics of a step, by the same formulas for every kind of fit.
 
-    Components keep the order they start in; on one axis there is no `y`.
+    Components keep their order from the start; in one dimension there is no `y`.
     """
-    found = {
+    metrics = {
         "train_loss": -log_likelihood.mean(-1),
         "mean_likelihood": log_likelihood.exp().mean(-1),
         "weight_1": log_weights[:, 0].exp(),
     }
-    # Copies: an update writes over the means before anyone reads what is reported of them.
-    for component, of_component in enumerate(means.clone().unbind(1), start=1):
-        for axis, position in zip(AXES, of_component.unbind(-1), strict=False):
-            found[f"mean_{component}_{axis}"] = position
-    return found
+    # Copies: an update overwrites the means before the metrics are read.
+    for component, mean in enumerate(means.clone().unbind(1), start=1):
+        for axis, position in zip(AXES, mean.unbind(-1), strict=False):
+            metrics[f"mean_{component}_{axis}"] = position
+    return metrics

@@ -1,4 +1,4 @@
-"""Mixtures that follow gradients: the likelihood through an estimator, and the relaxed model."""
+"""Mixtures that follow gradients: by an estimator, and in the relaxed model."""
 
 import math
 from abc import ABC, abstractmethod
@@ -21,13 +21,13 @@ from raysweep.tasks.training.loop import Losses, Model
 
 
 class MixtureModel(Model, ABC):
-    """Logits of the class weights, means, and factors of the covariances; and the data.
+    """Model of class weights' logits, means, covariances' factors, and the data.
 
     Args:
-        settings: The pack's.
-        seeds: One per replica.
-        device: Where the parameters go.
-        link: How class weights come from the logits.
+        settings: Settings of the pack.
+        seeds: Seed of each replica.
+        device: Device of the parameters.
+        link: Link from the logits to the class weights.
     """
 
     theta: Float[Tensor, "R C"]
@@ -51,7 +51,7 @@ class MixtureModel(Model, ABC):
         self._link = link
 
     def losses(self, step: int, estimator: Estimator, noise: Noise) -> Losses:
-        """A surrogate of -log likelihood, and the exact likelihood before the update."""
+        """Return a surrogate of -log likelihood, and metrics of the exact one before the update."""
         log_weights = self.log_weights()
         log_density = log_densities(self._x, self.means, self.factors)
         log_likelihood = log_likelihoods(log_weights, log_density).detach()
@@ -67,36 +67,36 @@ class MixtureModel(Model, ABC):
         estimator: Estimator,
         noise: Noise,
     ) -> tuple[Float[Tensor, "R B"], Float[Tensor, "R B"] | None]:
-        """What the parameters follow, and what the estimator's own follow, if anything.
+        """Return the losses that parameters follow, and those of the estimator's own, or None.
 
         Args:
-            log_density: Of every example under every component, with its graph.
-            log_likelihood: Of every example, detached.
-            estimator: Built for one variable with C categories.
-            noise: At the step.
+            log_density: Log-density of every example under every component, with its graph.
+            log_likelihood: Log-likelihood of every example, detached.
+            estimator: Estimator built for one variable with C categories.
+            noise: Noise at the step.
         """
 
     @torch.no_grad()
     def log_weights(self) -> Float[Tensor, "R C"]:
-        """Logarithms of the class weights, in this model's link."""
+        """Return logarithms of the class weights, in this model's link."""
         return softmax_logits(self.theta, self._link).log_softmax(-1)
 
     def evaluate(self) -> Mapping[str, Float[Tensor, " R"]]:
-        """The exact negative log-likelihood per example."""
+        """Return the exact negative log-likelihood per example."""
         log_density = log_densities(self._x, self.means, self.factors)
         return {"neg_log_likelihood": -log_likelihoods(self.log_weights(), log_density).mean(-1)}
 
     def select(self, keep: Tensor) -> None:
-        """Drops replicas."""
+        """Drop replicas."""
         select(self, keep)
 
 
 class EstimatedMixture(MixtureModel):
-    """The likelihood's gradient by an estimator: one variable per example says its component.
+    """Mixture that follows an estimator, with one variable per example, its component.
 
-    An example's objective is -N(x; D) / sum_c p_c N(x; c) with the denominator constant, whose
-    expectation has -log likelihood's gradient in every parameter. That of means and covariances
-    comes from the same samples.
+    An example's objective is -N(x; D) / sum_c p_c N(x; c) with the denominator constant; the
+    gradient of its expectation is that of -log likelihood in every parameter. The gradient in
+    means and covariances uses the same samples.
     """
 
     def _surrogate(
@@ -106,7 +106,7 @@ class EstimatedMixture(MixtureModel):
         estimator: Estimator,
         noise: Noise,
     ) -> tuple[Float[Tensor, "R B"], Float[Tensor, "R B"] | None]:
-        """The estimate of the objective's expectation."""
+        """Return the estimate of the objective's expectation."""
         ratio = torch.exp(log_density - log_likelihood.unsqueeze(-1))
         logits = self.theta[:, None, None].expand(-1, len(self._x), -1, -1)
         estimate = estimator.estimate(logits, partial(negative_ratio, ratio), noise)
@@ -116,18 +116,18 @@ class EstimatedMixture(MixtureModel):
 def negative_ratio(
     ratio: Float[Tensor, "R B C"], component: Float[Tensor, "*batch 1 C"]
 ) -> Float[Tensor, "*batch"]:
-    """Minus the density over the mixture's, linear in the component, which may be relaxed."""
+    """Return minus the density ratio, linear in the component, which may be relaxed."""
     return -(component.squeeze(-2) * ratio).sum(-1)
 
 
 class RelaxedMixture(MixtureModel):
-    """The score function in the relaxed model, for two components.
+    """Mixture of two components that follows the score function in the relaxed model.
 
     With z ~ N(a, 1), a = theta_1 - theta_0, an example's density is that of the components mixed
-    by (sigmoid(-z/lambda), sigmoid(z/lambda)). The gradient to theta is E[density score] over
-    E[density], both from the same samples, so the ratio is biased by the order of 1/K. Means and
+    by (sigmoid(-z/lambda), sigmoid(z/lambda)). The gradient in theta is E[density score] over
+    E[density], both from the same samples, so the ratio has a bias of order 1/K. Means and
     covariances follow the same ratio pathwise. The mean of sigmoid(z/lambda) is not P(z > 0), so
-    that another likelihood is maximised than the mixture's, whose weights are Phi(+-a).
+    the maximised likelihood is not that of the mixture, whose weights are Phi(+-a).
     """
 
     def __init__(self, settings: GmmSettings, seeds: Sequence[int], device: torch.device) -> None:
@@ -142,7 +142,7 @@ class RelaxedMixture(MixtureModel):
         estimator: Estimator,
         noise: Noise,
     ) -> tuple[Float[Tensor, "R B"], None]:
-        """The logarithm of the samples' mean density, and the score's weighted mean beside it."""
+        """Return minus the log of the samples' mean density, plus a term for theta's gradient."""
         uniform = noise.uniform(
             *log_density.shape[:2],
             self._samples,

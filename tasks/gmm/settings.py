@@ -1,4 +1,4 @@
-"""Settings of a mixture's fit, and what follows from them alone: the data and the start."""
+"""Settings of a mixture's fit, and the data and the start that they determine."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,17 +12,18 @@ from raysweep.estimators.noise import Noise
 from raysweep.tasks.base import TrainingSettings, setting
 
 COMPONENTS = 2
-"""Components of every mixture, C."""
+"""Number of components of every mixture, C."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GmmSettings(TrainingSettings):
-    """Data, start and relaxation are those of the experiment of `Gmm`, in one dimension.
+    """Settings of `Gmm`.
 
-    That experiment takes 100 plain gradient steps at a rate of 0.5 (0.1 for trajectories), times
-    0.99 after each. Here adam takes 300 at a constant rate, which brings exact gradients to the
-    maximum; with sgd at 0.5 one component ends with all the weight. Nothing decays. The
-    experiment's settings in two dimensions are not known: the defaults keep components well apart.
+    Data, start and relaxation are those of the published experiment, in one dimension. It
+    takes 100 plain gradient steps at a rate of 0.5 (0.1 for trajectories), times 0.99 after each.
+    Here adam takes 300 at a constant rate, which reaches the maximum with exact gradients; with
+    sgd at 0.5 one component ends with all the weight. The experiment's settings in two dimensions
+    are not known: the defaults keep components well apart.
 
     Raises:
         ValueError: If a value is out of its range.
@@ -31,24 +32,24 @@ class GmmSettings(TrainingSettings):
     fit: Literal["estimator", "em", "relaxed_reinforce"] = setting(
         "estimator",
         "gradients by the estimator; expectation maximisation, an iteration per step; or the score "
-        "function in the relaxed model. The last two need the estimator exact, and do not use it",
+        "function in the relaxed model; the last two require the estimator exact but do not use it",
     )
-    dimensions: int = setting(1, "numbers per example, D: 1 or 2")
-    examples: int = setting(200, "data points, all of them in every update")
-    data_seed: int = setting(28, "decides the data; runs of any seed see the same")
+    dimensions: int = setting(1, "number of dimensions of the data, D: 1 or 2")
+    examples: int = setting(200, "number of data points, all of them in every update")
+    data_seed: int = setting(28, "seed of the data, the same for runs of every seed")
     weights: tuple[float, ...] = setting((0.3, 0.7), "the components' shares of the data")
-    means: tuple[float, ...] = setting((-3.0, 3.0), "the components' centres, on every axis")
+    means: tuple[float, ...] = setting((-3.0, 3.0), "the components' means, on every axis")
     scales: tuple[float, ...] = setting(
         (2.0, 1.0), "the components' standard deviations, on every axis"
     )
     start: Literal["fixed", "data"] = setting(
-        "fixed", "where means start: at start_means, or at data points drawn by the run's seed"
+        "fixed", "initial means: start_means, or data points drawn with the run's seed"
     )
     start_means: tuple[float, ...] = setting(
-        (-7.0, 7.0), "where means start on the first axis; on the second they start at 0"
+        (-7.0, 7.0), "initial means on the first axis; on the second they are 0"
     )
     relaxation: float = setting(1.0, "temperature of relaxed_reinforce's soft samples, > 0")
-    relaxed_samples: int = setting(200, "samples per example of relaxed_reinforce")
+    relaxed_samples: int = setting(200, "number of samples per example of relaxed_reinforce")
     optimizer: Literal["adam", "radam", "sgd"] = setting("adam", "update rule; the paper's is sgd")
     lr: float = setting(0.1, "learning rate, > 0", per_replica=True)
     steps: int = setting(300, "parameter updates, or iterations of EM; the paper has 100")
@@ -79,7 +80,7 @@ class GmmSettings(TrainingSettings):
 
 
 def draw_data(settings: GmmSettings) -> Float[Tensor, "B D"]:
-    """The examples, in float64 on the CPU: drawn there, they are the same for every device."""
+    """Draw the examples, in float64 on the CPU, so that they are the same on every device."""
     uniform = Noise(settings.data_seed, purpose="data").uniform(
         settings.examples, 1 + settings.dimensions, dtype=torch.float64
     )
@@ -93,7 +94,7 @@ def draw_data(settings: GmmSettings) -> Float[Tensor, "B D"]:
 
 
 def draw_start(settings: GmmSettings, seeds: Sequence[int]) -> Float[Tensor, "R C D"]:
-    """The means that runs start from, in float64 on the CPU; the same for every kind of fit."""
+    """Draw the initial means, in float64 on the CPU; they are the same for every kind of fit."""
     if settings.start == "data":
         keys = Noise(seeds=seeds, purpose="init").uniform(
             len(seeds), settings.examples, dtype=torch.float64

@@ -15,20 +15,20 @@ from raysweep.tasks.training.loop import GradientTraining, training_bytes
 
 
 class Gmm(Task):
-    """Minimise mean_i -log sum_c p_c N(x_i; mean_c, covariance_c): a mixture's likelihood.
+    """Minimisation of mean_i -log sum_c p_c N(x_i; mean_c, covariance_c), a mixture's likelihood.
 
     There are two components, with full covariances. The class weights' logits `R C` are those of
     one categorical variable per example, whose gradient the estimator gives; its objective is
     linear, so straight-through is unbiased too. Weights are a softmax; with the probit link the
-    second component's is Phi(theta_1 - theta_0), and a component that lost its weight hardly comes
-    back. Fits by EM and by the score function of the relaxed model start where the others do, and
+    second component's is Phi(theta_1 - theta_0), and a component that lost its weight hardly
+    regains it. Fits by EM and by the score function of the relaxed model have the same start, and
     all report the same exact likelihood.
 
     Departures from the published derivation: the denominator is exact, not sampled; one function
     gives the class weight in sampling, scores and reports, where the published signs disagree.
-    From its code: theta's score keeps samples and examples apart and is not divided by 1000;
-    densities have the covariances that data are drawn with; the relaxed fit is that of appendix
-    E.6; EM and gradients are measured by one likelihood. Rates do not decay.
+    Departures from its code: theta's score keeps samples and examples apart and is not divided by
+    1000; densities have the covariances that data are drawn with; the relaxed fit is that of
+    appendix E.6; EM and gradients are measured by one likelihood; rates do not decay.
 
     References:
         Andrzejczuk, Bielecki, Orłowski, "Project REBAR", section 4, appendices E.5 and E.6.
@@ -42,7 +42,7 @@ class Gmm(Task):
     family: ClassVar[str] = "categorical"
 
     def check(self, settings: GmmSettings, estimator: Estimator) -> str | None:
-        """Why this pair cannot run, or None; a fit without an estimator takes `exact` alone."""
+        """Return the reason why this pair cannot run, or None; other fits accept only `exact`."""
         if settings.fit != "estimator" and estimator.name != "exact":
             return (
                 f"fit {settings.fit!r} uses no estimator and needs the estimator exact, "
@@ -53,7 +53,7 @@ class Gmm(Task):
         return estimator.check(1, COMPONENTS)
 
     def replica_bytes(self, settings: GmmSettings, estimator: Estimator) -> int:
-        """Bytes of the parameters, their optimizer's state, densities and samples."""
+        """Return the bytes of the parameters, their optimizer's state, densities and samples."""
         parameters = COMPONENTS * (1 + settings.dimensions + settings.dimensions**2)
         samples = COMPONENTS * estimator.evaluations(1, COMPONENTS)
         if settings.fit == "relaxed_reinforce":
@@ -68,7 +68,7 @@ class Gmm(Task):
         estimator: Estimator,
         device: torch.device,
     ) -> Training:
-        """Builds the training of a pack at step 0."""
+        """Build the training of a pack at step 0."""
         if settings.fit == "em":
             return ExpectationMaximisation(settings, replicas, device)
         seeds = [replica.seed for replica in replicas]

@@ -1,1 +1,1 @@
-"""How good gradient estimates are: problems small enough for the exact gradient, and measures."""
+"""Quality of gradient estimates, on problems small enough for the exact gradient."""

@@ -1,4 +1,4 @@
-"""Estimates of a gradient against the exact one: direction, bias, variance, error."""
+"""Measures of gradient estimates against the exact gradient: direction, bias, variance, error."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -38,17 +38,17 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 
 
 def measured(draws: int) -> list[str]:
-    """The measures that so many estimates allow."""
-    enough = [name for name in METRICS if not name.startswith("cosine_")]
+    """Return the names of the measures that this number of estimates allows."""
+    others = [name for name in METRICS if not name.startswith("cosine_")]
     cosines = [f"cosine_{n}" for n in COUNTS if n <= draws]
-    return [*cosines, *(enough if draws >= 2 else ["gradient_norm"])]
+    return [*cosines, *(others if draws >= 2 else ["gradient_norm"])]
 
 
 class Quality:
-    """Gathers estimates a few at a time; memory does not grow with their number.
+    """Accumulator of estimates, whose memory does not grow with their number.
 
     Args:
-        exact: The exact gradient, flat, `R M`.
+        exact: Exact gradient, flat, `R M`.
     """
 
     def __init__(self, exact: Float[Tensor, "R M"]) -> None:
@@ -61,7 +61,7 @@ class Quality:
         self._cosines = {n: torch.zeros_like(self._norm) for n in COUNTS}
 
     def add(self, estimates: Float[Tensor, "n R M"]) -> None:
-        """One estimate after the other; n is what they came in."""
+        """Add n estimates, one after the other."""
         for estimate in estimates.double():
             self._draws += 1
             self._sum += estimate
@@ -73,26 +73,26 @@ class Quality:
                     group.zero_()
 
     def metrics(self) -> dict[str, Float[Tensor, " R"]]:
-        """The measures; those that need more estimates than there are, are left out.
+        """Return the measures, without those that need more estimates than were added.
 
         The squared distance of the mean estimate from the exact gradient exceeds the squared bias
-        by the mean's variance, which is subtracted; what falls below zero counts as no bias.
+        by the mean's variance, which is subtracted; a negative difference counts as no bias.
         """
         mean, norm = self._sum / self._draws, self._norm
-        found = {
+        metrics = {
             f"cosine_{n}": total / (self._draws // n)
             for n, total in self._cosines.items()
             if self._draws >= n
         }
-        found["gradient_norm"] = norm
+        metrics["gradient_norm"] = norm
         if self._draws < 2:
-            return found
+            return metrics
         spread = (self._squares / self._draws - mean.square().sum(-1)).clamp(min=0)
         variance = spread * self._draws / (self._draws - 1)
         distance = (mean - self._exact).square().sum(-1)
         bias = (distance - variance / self._draws).clamp(min=0)
-        found["relative_bias"] = bias.sqrt() / norm
-        found["relative_variance"] = variance / norm.square()
+        metrics["relative_bias"] = bias.sqrt() / norm
+        metrics["relative_variance"] = variance / norm.square()
         for n in COUNTS:
-            found[f"relative_rmse_{n}"] = (bias + variance / n).sqrt() / norm
-        return found
+            metrics[f"relative_rmse_{n}"] = (bias + variance / n).sqrt() / norm
+        return metrics

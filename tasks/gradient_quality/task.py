@@ -1,4 +1,4 @@
-"""How far a method's gradient is from the exact one, along a training run."""
+"""Comparison of a method's gradient with the exact one, along a training run."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -30,13 +30,13 @@ from raysweep.tasks.training.layers import select
 from raysweep.tasks.training.loop import GradientTraining, Losses, Model, training_bytes
 from raysweep.tasks.vae.categorical import CategoricalVae, CategoricalVaeSettings
 
-MOST_STATES = 16_384  # Liu et al. (2023) enumerate below this number
+MAX_STATES = 16_384  # Liu et al. (2023) enumerate below this number
 DRAWS = 10  # estimates at a time: bounds memory, and the measurement's noise depends on it
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GradientQualitySettings(CategoricalVaeSettings):
-    """Defaults follow Liu et al. (2023), arXiv:2304.08612, figure 4.
+    """Settings of `GradientQuality`; defaults follow Liu et al. (2023), arXiv:2304.08612, figure 4.
 
     Raises:
         ValueError: If a value is out of its range.
@@ -48,14 +48,16 @@ class GradientQualitySettings(CategoricalVaeSettings):
         "or a random network over the code",
     )
     p: float = setting(2.0, "exponent of the polynomial, >= 1")
-    problem_seed: int = setting(0, "decides the weights of the coupled problem")
+    problem_seed: int = setting(0, "seed of the coupled problem's weights")
     trained_by: Literal["estimator", "exact"] = setting(
-        "estimator", "what the run follows: the estimates, or the exact gradient"
+        "estimator", "gradient that the run follows: the estimates, or the exact one"
     )
     evaluation_examples: int | None = setting(
-        100, "images that gradients are measured on, the first of the training set", smoke=200
+        100,
+        "number of images that gradients are measured on, the first of the training set",
+        smoke=200,
     )
-    evaluation_samples: int = setting(1000, "estimates drawn for a measurement", smoke=2)
+    evaluation_samples: int = setting(1000, "number of estimates drawn for a measurement", smoke=2)
     report_every: int = setting(
         600, "steps between two rows of a curve, measured at the first of them"
     )
@@ -64,9 +66,9 @@ class GradientQualitySettings(CategoricalVaeSettings):
         super().__post_init__()
         if not self.p >= 1:
             raise ValueError(f"p must be at least 1, got {self.p}")
-        if self.categories**self.latents > MOST_STATES:
+        if self.categories**self.latents > MAX_STATES:
             raise ValueError(
-                f"latents must be so few that categories ** latents <= {MOST_STATES}, "
+                f"latents must be so few that categories ** latents <= {MAX_STATES}, "
                 f"got {self.categories} ** {self.latents}"
             )
         if self.problem == "polynomial" and self.categories != 2:
@@ -79,10 +81,10 @@ class GradientQualitySettings(CategoricalVaeSettings):
 
 
 class GradientQuality(Task):
-    """Train, and at every row of the curve compare estimates with the exact gradient.
+    """Training with a comparison of estimates and exact gradient at every row of the curve.
 
     Gradients are those of the estimated part of the loss with respect to the logits, flat over
-    examples, latent variables and categories. Rows of a curve hold what was measured at the first
+    examples, latent variables and categories. Rows of a curve hold the measurement at the first
     step of their interval, before its update; final metrics are measured after the last one.
 
     References:
@@ -94,14 +96,14 @@ class GradientQuality(Task):
     version: ClassVar[int] = 1
     settings: ClassVar[type] = GradientQualitySettings
     metrics: ClassVar[Mapping[str, Metric]] = {
-        "train_loss": Metric("min", "", "what training minimises, in training"),
+        "train_loss": Metric("min", "", "loss that training minimises, in training"),
         "expected_loss": Metric("min", "", "exact loss of the examples measured on"),
         **METRICS,
     }
     family: ClassVar[str] = "categorical"
 
     def check(self, settings: GradientQualitySettings, estimator: Estimator) -> str | None:
-        """Why this pair cannot run, or None. Reads no data."""
+        """Return the reason why this pair cannot run, or None; read no data."""
         if settings.problem == "vae":
             return CategoricalVae().check(settings, estimator)
         if estimator.needs_context:
@@ -109,12 +111,12 @@ class GradientQuality(Task):
         return estimator.check(settings.latents, settings.categories)
 
     def prepare(self, settings: GradientQualitySettings, folder: Path | None) -> None:
-        """Downloads the data set into a folder, the default one if None, unless it is there."""
+        """Download the data set into a folder, the default one if None, unless it is there."""
         if settings.problem == "vae":
             data.fetch(settings.dataset, folder)
 
     def replica_bytes(self, settings: GradientQualitySettings, estimator: Estimator) -> int:
-        """Bytes of the problem in training, and of all states' losses. Reads no data."""
+        """Return the bytes of the problem in training and of all states' losses; read no data."""
         states = settings.categories**settings.latents
         if settings.problem != "vae":
             return training_bytes(settings.latents * settings.categories, 8 * states, settings)
@@ -133,7 +135,7 @@ class GradientQuality(Task):
         estimator: Estimator,
         device: torch.device,
     ) -> GradientTraining:
-        """Builds the training of a pack at step 0."""
+        """Build the training of a pack at step 0."""
         seeds = [replica.seed for replica in replicas]
         problem = _problem(settings, seeds, estimator, device)
         context = problem.measured().context
@@ -149,13 +151,13 @@ class GradientQuality(Task):
 
 
 class MeasuredModel(Model):
-    """A problem, and what was last measured on it.
+    """Model of a problem, with the last measurement on it.
 
     Args:
-        problem: To train and to measure on.
-        estimator: Built for it.
-        settings: Of the task.
-        seeds: One per replica.
+        problem: Problem to train and to measure on.
+        estimator: Estimator built for the problem.
+        settings: Settings of the task.
+        seeds: Seed of each replica.
     """
 
     def __init__(
@@ -167,7 +169,7 @@ class MeasuredModel(Model):
     ) -> None:
         super().__init__()
         self.problem = problem
-        self._estimator = (estimator,)  # in a tuple, as it is no part of the model
+        self._estimator = (estimator,)  # in a tuple, so that it is not a submodule
         self._settings = settings
         self._training_noise = Noise(seeds=seeds, purpose="measure")
         self._final_noise = Noise(seeds=seeds, purpose="measure last")
@@ -177,22 +179,22 @@ class MeasuredModel(Model):
             self.rates = {"problem.model.prior.logits": "prior_lr"}
 
     def losses(self, step: int, estimator: Estimator, noise: Noise) -> Losses:
-        """The problem's losses; at the first step of an interval, a measurement before them."""
-        number, since = divmod(step, self._settings.report_every)
+        """Return the problem's losses; first measure, at the first step of an interval."""
+        index, since = divmod(step, self._settings.report_every)
         if since == 0:
-            self.latest.hold(self._measure(self._training_noise, number))
+            self.latest.hold(self._measure(self._training_noise, index))
         batch = self.problem.batch(step)
-        estimate = self._followed(batch, estimator, noise)
+        estimate = self._estimate(batch, estimator, noise)
         surrogate, value = estimate.surrogate, estimate.value
         if batch.direct is not None:
             surrogate, value = surrogate + batch.direct, value + batch.direct.detach()
-        # Logits that are no numbers still give samples: a diverged replica must not look healthy.
+        # NaN logits still give samples: adding 0 times the logits makes a diverged loss NaN.
         train_loss = torch.add(value.mean(1), batch.logits.detach().sum((1, 2, 3)), alpha=0)
         metrics = {"train_loss": train_loss, **self.latest.metrics()}
         return Losses(surrogate, estimate.tuning_loss, metrics)
 
-    def _followed(self, batch: Batch, estimator: Estimator, noise: Noise) -> Estimate:
-        """The estimate, or the exact expectation with what the estimator learns meanwhile."""
+    def _estimate(self, batch: Batch, estimator: Estimator, noise: Noise) -> Estimate:
+        """Return the estimate, or one with the exact expectation as its surrogate."""
         estimate = estimator.estimate(batch.logits, batch.objective, noise, context=batch.context)
         if self._settings.trained_by == "estimator":
             return estimate
@@ -200,22 +202,22 @@ class MeasuredModel(Model):
         return estimate._replace(surrogate=exact, value=exact.detach())
 
     def evaluate(self) -> Mapping[str, Float[Tensor, " R"]]:
-        """The measurement after the last update."""
+        """Return the measurement after the last update."""
         return self._measure(self._final_noise, 0)
 
     def select(self, keep: Tensor) -> None:
-        """Drops replicas."""
+        """Drop replicas."""
         select(self.latest, keep)
         self.problem.select(keep)
         self._training_noise.select(keep)
         self._final_noise.select(keep)
 
-    def _measure(self, noise: Noise, number: int) -> dict[str, Float[Tensor, " R"]]:
-        """Estimates at the present parameters; leaves the estimator as it was."""
+    def _measure(self, noise: Noise, index: int) -> dict[str, Float[Tensor, " R"]]:
+        """Measure estimates at the current parameters; leave the estimator unchanged."""
         estimator = self._estimator[0]
         training = estimator.training
         before = {name: value.clone() for name, value in estimator.state_dict().items()}
-        estimator.eval()  # running moments stay: every estimate is one of the same estimator
+        estimator.eval()  # freezes running moments: all estimates are of the same estimator
         with torch.no_grad():
             batch = self.problem.measured()
             expected = expectation(batch, estimator.link)
@@ -225,10 +227,10 @@ class MeasuredModel(Model):
         draws = self._settings.evaluation_samples
         parts = -(-draws // DRAWS)
         for part in range(parts):
-            noise.at(number * parts + part)
-            # always as many, as a smaller request would be given numbers of an earlier part
-            found = estimates(batch, estimator, noise, DRAWS)
-            quality.add(found[: draws - part * DRAWS])
+            noise.at(index * parts + part)
+            # always the same number of draws, as fewer would repeat numbers of an earlier part
+            drawn = estimates(batch, estimator, noise, DRAWS)
+            quality.add(drawn[: draws - part * DRAWS])
         estimator.load_state_dict(before)
         estimator.train(training)
         return {"expected_loss": expected.mean(1), **quality.metrics()}
@@ -237,7 +239,7 @@ class MeasuredModel(Model):
 def estimates(
     batch: Batch, estimator: Estimator, noise: Noise, count: int
 ) -> Float[Tensor, "n R M"]:
-    """Independent gradient estimates at the same logits, flat over examples and logits."""
+    """Draw independent gradient estimates at the same logits, flat over examples and logits."""
     replicas, examples = batch.logits.shape[:2]
 
     def repeated(x: Float[Tensor, "R B ..."]) -> Float[Tensor, "R rows ..."]:
@@ -252,8 +254,8 @@ def estimates(
     with torch.enable_grad():
         logits = repeated(batch.logits).requires_grad_()
         context = None if batch.context is None else repeated(batch.context)
-        found = estimator.estimate(logits, objective, noise, context=context)
-        gradient = torch.autograd.grad(found.surrogate.sum(), logits)[0]
+        estimate = estimator.estimate(logits, objective, noise, context=context)
+        gradient = torch.autograd.grad(estimate.surrogate.sum(), logits)[0]
     return gradient.view(replicas, count, -1).transpose(0, 1)
 
 
@@ -270,8 +272,10 @@ def _problem(
     dtype = DTYPES[settings.dtype]
     function: Callable[[Tensor], Tensor]
     if settings.problem == "polynomial":
-        own = PolynomialSettings(p=settings.p, latents=settings.latents, dtype=settings.dtype)
-        function = PolynomialModel(own, seeds, device).objective
+        polynomial = PolynomialSettings(
+            p=settings.p, latents=settings.latents, dtype=settings.dtype
+        )
+        function = PolynomialModel(polynomial, seeds, device).objective
     else:
         function = coupled(*sizes, settings.problem_seed, dtype=dtype, device=device)
     return SyntheticProblem(function, sizes, settings.batch_size, seeds, dtype=dtype, device=device)

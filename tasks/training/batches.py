@@ -1,4 +1,4 @@
-"""Which examples each replica sees at each step."""
+"""Batches of examples, by replica and step."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ from torch import Tensor
 
 
 class BatchSampler:
-    """Batches without replacement, shuffled anew every epoch, for each replica by its own seed.
+    """Sampler of batches without replacement, reshuffled every epoch by each replica's seed.
 
     Epoch e's permutation is a function of (seed, e) alone, and the batch of a step is a slice of
-    it; an incomplete last batch is dropped. So nothing needs saving but the step.
+    it; an incomplete last batch is dropped. So only the step needs to be saved.
 
     Args:
-        seeds: One per replica.
-        examples: Size of the data set.
-        batch_size: Examples per replica and step, `B`.
-        device: Where the indices are wanted.
+        seeds: Seed of each replica.
+        examples: Number of examples in the data set.
+        batch_size: Number of examples per replica and step, `B`.
+        device: Device of the indices.
 
     Raises:
         ValueError: If a batch is larger than the data set.
@@ -39,7 +39,7 @@ class BatchSampler:
         self._batches: Int[Tensor, "T R B"] = torch.empty(0, dtype=torch.int64)
 
     def batch(self, step: int) -> Int[Tensor, "R B"]:
-        """Indices of the examples of a step, counted from 0."""
+        """Return the indices of the examples at a step, counted from 0."""
         epoch, position = divmod(step, self.steps_per_epoch)
         if epoch != self._epoch:
             self._batches = self._shuffle(epoch)
@@ -47,13 +47,13 @@ class BatchSampler:
         return self._batches[position]
 
     def select(self, keep: Tensor) -> None:
-        """Drops replicas: `keep` is a boolean mask or indices, over the present ones."""
+        """Drop replicas; `keep` is a boolean mask or indices over the current ones."""
         self._seeds = torch.tensor(self._seeds)[keep.cpu()].tolist()
         self._epoch = -1
 
     def _shuffle(self, epoch: int) -> Int[Tensor, "T R B"]:
-        # Sorting random keys, not a library's shuffle: numpy promises Philox's raw stream for
-        # good, and a stable sort of integers is the same on every device.
+        # Sort random keys instead of calling a shuffle: NumPy guarantees Philox's raw stream in
+        # every version, and a stable sort of integers is the same on every device.
         keys = np.stack([_keys(seed, epoch, self._examples) for seed in self._seeds])
         order = torch.from_numpy(keys).to(self._device).argsort(dim=1, stable=True)
         used = order[:, : self.steps_per_epoch * self._batch_size]
@@ -62,7 +62,7 @@ class BatchSampler:
 
 
 def _keys(seed: int, epoch: int, count: int) -> np.ndarray:
-    """Random 63-bit integers, a function of seed and epoch."""
+    """Return random 63-bit integers, a function of seed and epoch."""
     digest = hashlib.sha256(f"order/{seed}/{epoch}".encode()).digest()
     raw = np.random.Philox(key=int.from_bytes(digest[:16], "little")).random_raw(count)
     return (raw >> np.uint64(1)).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Metrics that are measured now and then, and hold until they are measured again."""
+"""Metrics of the last evaluation during training."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 
 class LastEvaluation(nn.Module):
-    """The latest values, as a buffer, so that checkpoints have them and replicas can be dropped.
+    """Values of the last evaluation, in a buffer, so that checkpoints and selections include them.
 
     Args:
-        names: Of the metrics.
-        replicas: R.
-        device: Where the values are kept, in float64.
+        names: Names of the metrics.
+        replicas: Number of replicas, R.
+        device: Device of the values, which are in float64.
     """
 
     values: Float[Tensor, "R n"]
@@ -21,13 +21,13 @@ class LastEvaluation(nn.Module):
     def __init__(self, names: Sequence[str], replicas: int, device: torch.device) -> None:
         super().__init__()
         self.names = list(names)
-        held = torch.zeros(replicas, len(self.names), dtype=torch.float64, device=device)
-        self.register_buffer("values", held)
+        start = torch.zeros(replicas, len(self.names), dtype=torch.float64, device=device)
+        self.register_buffer("values", start)
 
     def hold(self, metrics: Mapping[str, Float[Tensor, " R"]]) -> None:
-        """Replaces every value."""
+        """Replace every value."""
         self.values.copy_(torch.stack([metrics[name] for name in self.names], 1))
 
     def metrics(self) -> dict[str, Float[Tensor, " R"]]:
-        """The values by name, as tensors of their own."""
+        """Return copies of the values, by name."""
         return dict(zip(self.names, self.values.clone().unbind(1), strict=True))

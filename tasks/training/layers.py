@@ -1,4 +1,4 @@
-"""Layers whose weights lead with the replica axis."""
+"""Layers with a replica axis in front."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,19 +15,19 @@ Initialisation = Literal["torch", "glorot"]
 
 
 class Linear(nn.Module):
-    """An affine map per replica: `x @ weight + bias`.
+    """Affine map per replica: `x @ weight + bias`.
 
-    Weights and biases start uniform in ±1/sqrt(inputs), as in `torch.nn.Linear`, or as Glorot and
-    Bengio (2010) have it, with weights in ±sqrt(6 / (inputs + outputs)) and no bias. Each
+    Weights and biases start uniform in ±1/sqrt(inputs), as in `torch.nn.Linear`, or as in Glorot
+    and Bengio (2010), with weights in ±sqrt(6 / (inputs + outputs)) and biases 0. Each
     replica's numbers depend on its own seed only.
 
     Args:
-        inputs: Features that go in.
-        outputs: Features that come out.
-        noise: The replicas' streams for initialisation.
-        initialisation: `"torch"` or `"glorot"`.
-        dtype: Of the weights.
-        device: Of the weights.
+        inputs: Number of input features.
+        outputs: Number of output features.
+        noise: Noise of the replicas for initialisation.
+        initialisation: Distribution of the weights: `"torch"` or `"glorot"`.
+        dtype: Floating point format of the weights.
+        device: Device of the weights.
     """
 
     weight: Float[Tensor, "R inputs outputs"]
@@ -54,7 +54,7 @@ class Linear(nn.Module):
             setattr(self, name, nn.Parameter(uniform.mul(2 * bound).sub(bound)))
 
     def forward(self, x: Float[Tensor, "*K R B inputs"]) -> Float[Tensor, "*K R B outputs"]:
-        """Maps every row by its replica's weights; `K` is an optional axis of samples."""
+        """Map every row by its replica's weights; `K` is an optional axis of samples."""
         if x.dim() == 3:
             return torch.baddbmm(self.bias, x, self.weight)
         return unfold_samples(torch.baddbmm(self.bias, fold_samples(x), self.weight), x.shape[0])
@@ -64,12 +64,12 @@ class MLP(nn.Module):
     """Linear layers with an activation between them, none after the last.
 
     Args:
-        sizes: Features before the first layer, between layers, and after the last.
-        noise: The replicas' streams for initialisation.
-        activation: Elementwise; may write over its argument.
-        initialisation: Of every layer: `"torch"` or `"glorot"`.
-        dtype: Of the weights.
-        device: Of the weights.
+        sizes: Numbers of features before the first layer, between layers, and after the last.
+        noise: Noise of the replicas for initialisation.
+        activation: Elementwise function; may overwrite its argument.
+        initialisation: Distribution of the weights: `"torch"` or `"glorot"`.
+        dtype: Floating point format of the weights.
+        device: Device of the weights.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class MLP(nn.Module):
         self._activation = activation
 
     def forward(self, x: Float[Tensor, "*K R B inputs"]) -> Float[Tensor, "*K R B outputs"]:
-        """Maps every row by its replica's weights; `K` is an optional axis of samples."""
+        """Map every row by its replica's weights; `K` is an optional axis of samples."""
         h = x if x.dim() == 3 else fold_samples(x)
         *inner, last = self.layers
         for layer in inner:
@@ -103,7 +103,7 @@ class MLP(nn.Module):
 
 
 def fold_samples(x: Float[Tensor, "K R B D"]) -> Float[Tensor, "R rows D"]:
-    """Moves samples into the batch, K * B rows, so that a replica's weights are read once."""
+    """Move samples into the batch, K * B rows, so that a replica's weights are read once."""
     samples, replicas, batch, features = x.shape
     if samples == 1:
         return x.squeeze(0)
@@ -111,7 +111,7 @@ def fold_samples(x: Float[Tensor, "K R B D"]) -> Float[Tensor, "R rows D"]:
 
 
 def unfold_samples(x: Float[Tensor, "R rows D"], samples: int) -> Float[Tensor, "K R B D"]:
-    """Undoes `fold_samples`."""
+    """Undo `fold_samples`."""
     if samples == 1:
         return x.unsqueeze(0)
     return x.unflatten(1, (samples, -1)).transpose(0, 1)
@@ -119,11 +119,11 @@ def unfold_samples(x: Float[Tensor, "R rows D"], samples: int) -> Float[Tensor, 
 
 @torch.no_grad()
 def select(module: nn.Module, keep: Tensor) -> None:
-    """Drops replicas from every parameter and buffer of a module.
+    """Drop replicas from every parameter and buffer of a module.
 
     Args:
-        module: Every parameter and buffer leads with `R`.
-        keep: A boolean mask or indices, over the present replicas.
+        module: Module whose parameters and buffers all lead with `R`.
+        keep: A boolean mask or indices, over the current replicas.
     """
     for part in module.modules():
         for name, parameter in part.named_parameters(recurse=False):

@@ -1,4 +1,4 @@
-"""The loop of every task that follows gradients; a task adds a `Model`, its mathematics."""
+"""Training loop of tasks that follow gradients; a task adds its mathematics, a `Model`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ TUNING_RATE = 10.0  # times the model's: Tucker et al. (2017), arXiv:1703.07370,
 
 
 class Losses(NamedTuple):
-    """What one step comes to, for every replica and example.
+    """Losses and metrics of one step, for every replica and example.
 
     Args:
-        surrogate: `R B`, whose gradient, averaged over examples, the model follows.
-        tuning_loss: `R B`, whose gradient the estimator's own parameters follow, or None.
-        metrics: By name, `R` each, detached.
+        surrogate: Losses `R B`; the model follows their gradient, averaged over examples.
+        tuning_loss: Losses `R B`; the estimator's parameters follow their gradient. Or None.
+        metrics: Metrics by name, `R` each, detached.
     """
 
     surrogate: Float[Tensor, "R B"]
@@ -31,19 +31,19 @@ class Losses(NamedTuple):
 
 
 class Observer(Protocol):
-    """What looks at every gradient that is followed, and makes metrics of it."""
+    """Observer of the gradients that the model follows, which reports metrics of them."""
 
     def observe(self, gradients: Mapping[str, Tensor]) -> Mapping[str, Float[Tensor, " R"]]:
-        """Metrics after one more gradient, by parameter name; tensors are not to be written to."""
+        """Return metrics after one more gradient, by parameter name, which must not be modified."""
 
 
 class Model(nn.Module, ABC):
-    """A task's mathematics: parameters that lead with `R`, and the losses of a step.
+    """Mathematics of a task: parameters that lead with `R`, and the losses of a step.
 
     Attributes:
-        rates: Parameters that follow plain gradient descent instead of the run's optimizer: by
-            parameter name, the setting that holds their learning rate.
-        observer: Sees every gradient, if there is one.
+        rates: Setting that holds the learning rate, by name of those parameters that follow plain
+            gradient descent instead of the run's optimizer.
+        observer: Observer of every gradient, or None.
     """
 
     def __init__(self) -> None:
@@ -53,29 +53,29 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def losses(self, step: int, estimator: Estimator, noise: Noise) -> Losses:
-        """The losses at a step, counted from 0; `noise` is already there."""
+        """Return the losses at a step, counted from 0; `noise` is already at that step."""
 
     @abstractmethod
     def evaluate(self) -> Mapping[str, Float[Tensor, " R"]]:
-        """Final metrics of the present parameters. Runs without gradients."""
+        """Return final metrics of the current parameters; called without gradients."""
 
     @abstractmethod
     def select(self, keep: Tensor) -> None:
-        """Drops replicas from the parameters and from everything else that leads with `R`."""
+        """Drop replicas from the parameters and from everything else that leads with `R`."""
 
 
 class GradientTraining:
-    """A pack in training: at every step, the gradient of the model's losses, then one update.
+    """Pack in training: at every step, the gradient of the model's losses, then one update.
 
     Replicas cannot mix: the derivative is taken of all replicas' losses at once, and each loss
     depends on its own replica's parameters alone.
 
     Args:
-        model: On the device, in its final format.
-        estimator: Built for the model, on the same device.
-        settings: The pack's; what replicas set for themselves comes first.
-        replicas: In the order of the axis `R`.
-        default_window: Steps that final training metrics average over, where settings are silent.
+        model: Model on the device, in its final format.
+        estimator: Estimator built for the model, on the same device.
+        settings: Settings of the pack; a replica's own values take precedence.
+        replicas: Replicas in the order of the axis `R`.
+        default_window: Steps that final training metrics average over if settings do not say.
     """
 
     def __init__(
@@ -96,17 +96,17 @@ class GradientTraining:
             for rate, parameters in self._groups().items()
         }
         self._tuner = _make_tuner(list(estimator.parameters()), settings, replicas)
-        self._link_parameters()
+        self._list_parameters()
 
     def advance(self, steps: int) -> Mapping[str, Float[Tensor, " R"]]:
-        """Trains that many steps; the metrics' means over them, in float64.
+        """Train for some steps; return the metrics' means over them, in float64.
 
         Raises:
             ValueError: If `steps` is not positive.
         """
         if steps < 1:
             raise ValueError(f"steps must be at least 1, got {steps}")
-        # copies: in float64 two metrics may be one tensor, which sums would run into twice
+        # copies: in float64 two metrics may be one tensor, and both sums would be added to it
         means = {
             name: value.to(torch.float64, copy=True) for name, value in self._advance_once().items()
         }
@@ -119,11 +119,11 @@ class GradientTraining:
 
     @torch.no_grad()
     def evaluate(self) -> Mapping[str, Float[Tensor, " R"]]:
-        """Final metrics of the present parameters, in float64; training goes on as if not asked."""
+        """Return final metrics of the current parameters, in float64; training is unaffected."""
         return {name: value.double() for name, value in self._model.evaluate().items()}
 
     def select(self, keep: Tensor) -> None:
-        """Drops replicas: `keep` is a boolean mask or indices, over the present ones."""
+        """Drop replicas; `keep` is a boolean mask or indices over the current ones."""
         self._model.select(keep)
         self._estimator.select(keep)
         self._noise.select(keep)
@@ -131,10 +131,10 @@ class GradientTraining:
             self._optimizers[rate].select(keep, list(parameters.values()))
         if self._tuner is not None:
             self._tuner.select(keep, list(self._estimator.parameters()))
-        self._link_parameters()
+        self._list_parameters()
 
     def state_dict(self) -> dict[str, Any]:
-        """All that training depends on; tensors are the live ones, so save or copy it at once."""
+        """Return all that training depends on; tensors are no copies: save or copy them at once."""
         return {
             "step": self.step,
             "model": dict(self._model.state_dict()),
@@ -144,7 +144,7 @@ class GradientTraining:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes over the state of a training of the same settings and replicas."""
+        """Load the state of a training with the same settings and replicas."""
         self.step = state["step"]
         self._model.load_state_dict(state["model"])
         for rate, rule in self._optimizers.items():
@@ -154,14 +154,14 @@ class GradientTraining:
             self._tuner.load_state_dict(state["tuner"])
 
     def _groups(self) -> dict[str, dict[str, Tensor]]:
-        """The model's parameters by the rule that updates them; `""` is the run's optimizer."""
+        """Return the parameters by the rule that updates them; `""` is the run's optimizer."""
         groups: dict[str, dict[str, Tensor]] = {"": {}}
         for name, parameter in self._model.named_parameters():
             groups.setdefault(self._model.rates.get(name, ""), {})[name] = parameter
         return groups
 
-    def _link_parameters(self) -> None:
-        """Lists the parameters once, as walking through modules costs more than a small step."""
+    def _list_parameters(self) -> None:
+        """List the parameters once, as walking through modules costs more than a small step."""
         self._names = [name for group in self._groups().values() for name in group]
         self._sizes = [len(group) for group in self._groups().values()]
         self._parameters = [p for group in self._groups().values() for p in group.values()]
@@ -194,7 +194,7 @@ class GradientTraining:
         *,
         keep_graph: bool = False,
     ) -> tuple[Tensor, ...]:
-        """Derivatives of the mean over examples, each replica's by its own parameters."""
+        """Return derivatives of the mean over examples, each replica's by its own parameters."""
         if self._shares.shape != losses.shape:
             self._shares = torch.full_like(losses, 1 / losses.shape[-1])
         return torch.autograd.grad(
@@ -208,7 +208,7 @@ class GradientTraining:
 
 
 def replica_values(name: str, settings: TrainingSettings, replicas: Sequence[Replica]) -> list[Any]:
-    """A setting's value for each replica: its own, else the pack's."""
+    """Return a setting's value for each replica: its own, else the pack's."""
     return [replica.settings.get(name, getattr(settings, name)) for replica in replicas]
 
 
@@ -218,19 +218,19 @@ def _make_rule(
     settings: TrainingSettings,
     replicas: Sequence[Replica],
 ) -> Optimizer:
-    """The run's optimizer, or plain descent at the rate that a setting holds."""
+    """Return the run's optimizer, or gradient descent at the rate that a setting holds."""
     tensors = list(parameters.values())
     if not rate:
         return make_optimizer(tensors, settings, replicas)
-    nothing = [0.0] * len(replicas)
+    zeros = [0.0] * len(replicas)
     lr = replica_values(rate, settings, replicas)
-    return SGD(tensors, {"lr": lr, "weight_decay": nothing, "momentum": nothing})
+    return SGD(tensors, {"lr": lr, "weight_decay": zeros, "momentum": zeros})
 
 
 def make_optimizer(
     parameters: Sequence[Tensor], settings: TrainingSettings, replicas: Sequence[Replica]
 ) -> Optimizer:
-    """The update rule that the settings ask for."""
+    """Return the update rule that the settings name."""
     kind = OPTIMIZERS[settings.optimizer]
     values = {name: replica_values(name, settings, replicas) for name in kind.setting_names}
     if kind is SGD:
@@ -242,12 +242,12 @@ OPTIMIZERS: Mapping[str, type[Optimizer]] = {"adam": Adam, "radam": RAdam, "sgd"
 
 
 def training_bytes(parameters: int, activations: int, settings: TrainingSettings) -> int:
-    """Bytes of one replica in training.
+    """Return the bytes of one replica in training.
 
     Args:
-        parameters: Numbers that are trained, each with its optimizer's state.
-        activations: Numbers that an update's evaluations hold, each with its gradient.
-        settings: For the format and the optimizer.
+        parameters: Count of trained numbers, each with its optimizer's state.
+        activations: Count of numbers that an update's evaluations hold, each with its gradient.
+        settings: Settings with the format and the optimizer.
     """
     itemsize = 8 if settings.dtype == "float64" else 4
     state = 1 + len(OPTIMIZERS[settings.optimizer].moment_names)
@@ -257,13 +257,13 @@ def training_bytes(parameters: int, activations: int, settings: TrainingSettings
 def _make_tuner(
     parameters: Sequence[Tensor], settings: TrainingSettings, replicas: Sequence[Replica]
 ) -> Adam | None:
-    """Adam for the estimator's own parameters, if it has any."""
+    """Return Adam for the estimator's own parameters; None if it has none."""
     if not parameters:
         return None
     values = {
         "lr": [
-            TUNING_RATE * lr if own is None else own
-            for lr, own in zip(
+            TUNING_RATE * lr if tuning_lr is None else tuning_lr
+            for lr, tuning_lr in zip(
                 replica_values("lr", settings, replicas),
                 replica_values("tuning_lr", settings, replicas),
                 strict=True,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Neighbouring replicas with equal settings: views of their parameters and moments."""
+    """Adjacent replicas with equal settings: views of their parameters and moments."""
 
     settings: Mapping[str, float]
     parameters: list[Tensor]
@@ -20,14 +20,14 @@ class Group:
 
 
 class Optimizer(ABC):
-    """Parameters of `R` replicas, each with settings of its own.
+    """Update rule for the parameters of `R` replicas, each with its own settings.
 
-    Torch's fused kernels take one number per setting, so replicas are cut into groups of
-    neighbours with equal settings: order replicas by their settings and groups are few.
+    Torch's fused kernels take one number per setting, so replicas are divided into groups of
+    adjacent ones with equal settings: order replicas by their settings to keep groups few.
 
     Args:
         parameters: Tensors `R ...`, contiguous; updated in place.
-        settings: One sequence of `R` numbers for every name in `setting_names`.
+        settings: Sequence of `R` numbers for every name in `setting_names`.
 
     Raises:
         ValueError: If a setting is missing, or not given for every replica.
@@ -55,14 +55,14 @@ class Optimizer(ABC):
 
     @abstractmethod
     def _update(self, group: Group, gradients: list[Tensor]) -> None:
-        """Moves the parameters of one group, at step `self.steps`, counted from 1."""
+        """Update the parameters of one group, at step `self.steps`, counted from 1."""
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
-        """Updates every parameter in place.
+        """Update every parameter in place.
 
         Args:
-            gradients: One per parameter, of its shape.
+            gradients: Gradient of every parameter, of its shape.
         """
         self.steps += 1
         self._count.fill_(self.steps)
@@ -75,11 +75,11 @@ class Optimizer(ABC):
             self._update(group, [part[index] for part in parts])
 
     def select(self, keep: Tensor, parameters: Sequence[Tensor]) -> None:
-        """Drops replicas.
+        """Drop replicas.
 
         Args:
-            keep: A boolean mask or indices, over the present replicas.
-            parameters: The kept replicas' parameters, in the order they had at the start.
+            keep: Boolean mask or indices over the current replicas.
+            parameters: Parameters of the kept replicas, in the order they had at the start.
         """
         self._parameters = [parameter.detach() for parameter in parameters]
         self._settings = {name: values[keep.cpu()] for name, values in self._settings.items()}
@@ -90,18 +90,18 @@ class Optimizer(ABC):
         self._regroup()
 
     def state_dict(self) -> dict[str, Any]:
-        """Steps taken and moments; settings are not in it."""
+        """Return the number of steps taken and the moments, without settings."""
         return {"steps": self.steps, "moments": self._moments}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Copies the state of an optimizer with the same parameters and settings."""
+        """Copy the state of an optimizer with the same parameters and settings."""
         self.steps = state["steps"]
         for name, moments in self._moments.items():
             for moment, saved in zip(moments, state["moments"][name], strict=True):
                 moment.copy_(saved)
 
     def _regroup(self) -> None:
-        """Cuts the replicas into groups; the views stay valid until replicas are dropped."""
+        """Divide the replicas into groups; the views stay valid until replicas are dropped."""
         rows = list(zip(*(values.tolist() for values in self._settings.values()), strict=True))
         for parameter in self._parameters:
             if len(parameter) != len(rows):
@@ -131,9 +131,9 @@ class SGD(Optimizer):
     """Stochastic gradient descent with an L2 penalty and heavy-ball momentum.
 
     Args:
-        parameters: As in `Optimizer`.
-        settings: `lr`, `weight_decay`, `momentum`.
-        nesterov: Use Nesterov's form of the momentum; replicas without momentum ignore it.
+        parameters: Tensors `R ...`, contiguous; updated in place.
+        settings: Values of `lr`, `weight_decay` and `momentum`, for every replica.
+        nesterov: True for Nesterov's form of the momentum; replicas without momentum ignore it.
     """
 
     setting_names = ("lr", "weight_decay", "momentum")
@@ -161,7 +161,7 @@ class SGD(Optimizer):
             dampening=0.0,
             nesterov=self._nesterov and momentum > 0,
             maximize=False,
-            # A velocity of zero makes the first step what torch's first step is.
+            # With a velocity of zero the first step is the same as torch's first step.
             is_first_step=False,
         )
 
@@ -181,7 +181,7 @@ class Adam(Optimizer):
 
 
 class RAdam(Optimizer):
-    """Rectified Adam with an L2 penalty: the settings of `Adam`.
+    """Rectified Adam with an L2 penalty, with the settings of `Adam`.
 
     A rectified step is a step of Adam with a scaled learning rate: torch adds epsilon before the
     second moment's bias is corrected, Adam after it, hence the scaled epsilon.
@@ -224,7 +224,7 @@ def _fused_adam(
 
 
 def _rectification(beta2: float, step: int) -> float | None:
-    """Factor r_t of the learning rate; None while the second moment has too few terms."""
+    """Return the learning rate's factor r_t; None while the second moment has too few terms."""
     longest = 2 / (1 - beta2) - 1
     length = longest - 2 * step * beta2**step / (1 - beta2**step)
     if length <= 5:
@@ -235,7 +235,7 @@ def _rectification(beta2: float, step: int) -> float | None:
 
 
 def _unadapted_step(group: Group, gradients: list[Tensor], step: int) -> None:
-    """Momentum alone moves the parameters; the second moment is only gathered."""
+    """Update the parameters by momentum alone; the second moment is only accumulated."""
     settings = group.settings
     if settings["weight_decay"]:
         penalty = settings["weight_decay"]

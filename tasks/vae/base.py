@@ -1,4 +1,4 @@
-"""What tasks with an encoder, a discrete code and a decoder do alike."""
+"""Base of the tasks with an encoder, a discrete code and a decoder."""
 
 import dataclasses
 from abc import abstractmethod
@@ -21,20 +21,20 @@ Settings = TypeVar("Settings", bound=EncoderDecoderSettings)
 
 
 class EncoderDecoderTask(Task, Generic[Settings]):
-    """A task says how its code is made and what it is compared with; the rest is here."""
+    """Task with an encoder, a discrete code and a decoder; a subclass adds code and prior."""
 
     family: ClassVar[str] = "categorical"
 
     @abstractmethod
     def design(self, settings: Settings) -> Design:
-        """The code and what goes with it, without the prior."""
+        """Return the code and all else that the task decides, without the prior."""
 
     @abstractmethod
     def prior(self, settings: Settings, replicas: int, device: torch.device) -> Prior | None:
-        """What codes are compared with, or None."""
+        """Return the prior of the codes, or None."""
 
     def check(self, settings: Settings, estimator: Estimator) -> str | None:
-        """Why this pair cannot run, or None. Reads no data."""
+        """Return the reason why this pair cannot run, or None; read no data."""
         if settings.batch_size > settings.training_examples:
             return (
                 f"batch_size must be at most {settings.training_examples}, the training images "
@@ -44,11 +44,11 @@ class EncoderDecoderTask(Task, Generic[Settings]):
         return estimator.check(code.latents, code.categories)
 
     def prepare(self, settings: Settings, folder: Path | None) -> None:
-        """Downloads the data set into a folder, the default one if None, unless it is there."""
+        """Download the data set into a folder, the default one if None, unless it is there."""
         data.fetch(settings.dataset, folder)
 
     def replica_bytes(self, settings: Settings, estimator: Estimator) -> int:
-        """Bytes of both nets, their optimizer's state and their layers' outputs. Reads no data."""
+        """Return the bytes of nets, optimizer state and layer outputs; read no data."""
         design = self.design(settings)
         encoder, decoder = design.widths(settings)
         encoding, decoding = (
@@ -69,8 +69,8 @@ class EncoderDecoderTask(Task, Generic[Settings]):
         estimator: Estimator,
         device: torch.device,
     ) -> GradientTraining:
-        """Builds the training of a pack at step 0; the estimator sees what is encoded."""
-        model = self.model(settings, [each.seed for each in replicas], device, estimator.link)
+        """Build a pack's training at step 0; the encoder's input is the estimator's context."""
+        model = self.model(settings, [replica.seed for replica in replicas], device, estimator.link)
         code, context = model.code, model.encoder.inputs
         estimator.build(code.latents, code.categories, context=context, replicas=len(replicas))
         estimator.to(device, DTYPES[settings.dtype])
@@ -84,7 +84,7 @@ class EncoderDecoderTask(Task, Generic[Settings]):
         device: torch.device,
         link: Link = "softmax",
     ) -> EncoderDecoder:
-        """The nets, the prior and the images of replicas with these seeds."""
+        """Build the nets, the prior and the images of replicas with these seeds."""
         prior = self.prior(settings, len(seeds), device)
         design = dataclasses.replace(self.design(settings), prior=prior)
         return EncoderDecoder(settings, design, seeds, device, link)

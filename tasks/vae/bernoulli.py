@@ -1,4 +1,4 @@
-"""A variational autoencoder with binary latent variables."""
+"""Variational autoencoder with binary latent variables."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -17,7 +17,9 @@ from raysweep.tasks.vae.settings import VaeSettings
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BernoulliVaeSettings(VaeSettings):
-    """Defaults follow Shi et al. (2022), arXiv:2202.09497, section 6.2, and their code.
+    """Settings of `BernoulliVae`.
+
+    Defaults follow Shi et al. (2022), arXiv:2202.09497, section 6.2, and their code.
 
     Raises:
         ValueError: If a value is out of its range.
@@ -25,20 +27,19 @@ class BernoulliVaeSettings(VaeSettings):
 
     binarisation: Literal["none", "threshold", "static", "dynamic"] = setting(
         "dynamic",
-        "as in categorical_vae; static is what the code of Liu et al. (2023) does under the name "
-        "of dynamic",
+        "as in categorical_vae; the code of Liu et al. (2023) has static under the name dynamic",
     )
     validation_examples: int = setting(
-        10_000, "images to validate with: the data set's own, or else the last training images"
+        10_000, "number of validation images: the data set's own, or else the last training images"
     )
     latents: int = setting(200, "binary latent variables, L")
     hidden: tuple[int, ...] = setting(
         (200, 200), "widths of the encoder's hidden layers; the decoder mirrors them"
     )
     activation: Literal["relu", "leaky_relu", "tanh"] = setting(
-        "leaky_relu", "of the hidden layers"
+        "leaky_relu", "activation of the hidden layers"
     )
-    slope: float = setting(0.3, "of leaky_relu below zero, in [0, 1)")
+    slope: float = setting(0.3, "slope of leaky_relu below zero, in [0, 1)")
     initialisation: Literal["torch", "glorot"] = setting(
         "glorot", "uniform in ±1/sqrt(inputs), biases too; or Glorot's uniform, biases 0"
     )
@@ -47,16 +48,14 @@ class BernoulliVaeSettings(VaeSettings):
     )
     prior: Literal["fixed", "learned", "mispaired"] = setting(
         "fixed",
-        "p(b): uniform; independent with learned logits; or the latter read in the wrong order, "
+        "p(b): uniform; independent with learned logits; or these read in the wrong order, "
         "as in the code of Liu et al. (2023)",
     )
     logits: Literal["standard", "reflected"] = setting(
         "standard",
-        "of an encoder's output h: (0, h), or (1 - h, h) as in the code of Liu et al. (2023)",
+        "logits of the encoder's output h: (0, h), or (1 - h, h) as in Liu et al. (2023)'s code",
     )
-    codes: Literal["bits", "signs"] = setting(
-        "bits", "what the decoder takes: 0 and 1, or -1 and 1"
-    )
+    codes: Literal["bits", "signs"] = setting("bits", "input of the decoder: 0 and 1, or -1 and 1")
     steps: int = setting(1_000_000, "parameter updates")
 
     def __post_init__(self) -> None:
@@ -66,12 +65,12 @@ class BernoulliVaeSettings(VaeSettings):
 
 
 class BernoulliVae(EncoderDecoderTask[BernoulliVaeSettings]):
-    """Minimise E_q[-log p(x | b) + log q(b | x) - log p(b)], b of L bits.
+    """Minimisation of E_q[-log p(x | b) + log q(b | x) - log p(b)], where b has L bits.
 
     The public code of Liu et al. (2023) differs from that of Shi et al. (2022), whose numbers
-    stand beside it in its table 6: images binarised once instead of anew for every batch, other
-    logits, a learned prior (in the wrong order), and an exact divergence. Each of these is a
-    setting here, so that estimators can be compared on equal terms, on either side.
+    its table 6 repeats: images binarised once instead of anew for every batch, other
+    logits, a learned prior (read in the wrong order), and an exact divergence. Each of these is a
+    setting here, so that estimators can be compared with either paper's choices.
 
     References:
         Shi, Zhou, Hwang, Titsias, Mackey (2022), arXiv:2202.09497, section 6.2.
@@ -84,7 +83,7 @@ class BernoulliVae(EncoderDecoderTask[BernoulliVaeSettings]):
     metrics: ClassVar[Mapping[str, Metric]] = VAE_METRICS
 
     def design(self, settings: BernoulliVaeSettings) -> Design:
-        """Bits or signs."""
+        """Return the binary code, as bits or signs."""
         code = Bits(
             settings.latents,
             reflected=settings.logits == "reflected",
@@ -93,7 +92,7 @@ class BernoulliVae(EncoderDecoderTask[BernoulliVaeSettings]):
         return Design(code)
 
     def prior(self, settings: BernoulliVaeSettings, replicas: int, device: torch.device) -> Prior:
-        """Uniform, learned, or learned in the wrong order."""
+        """Return the prior: uniform, learned, or learned and read in the wrong order."""
         dtype = DTYPES[settings.dtype]
         if settings.prior == "learned":
             return Learned(replicas, settings.latents, 2, dtype=dtype, device=device)

@@ -1,4 +1,4 @@
-"""A variational autoencoder with categorical latent variables."""
+"""Variational autoencoder with categorical latent variables."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -17,18 +17,20 @@ from raysweep.tasks.vae.settings import VaeSettings
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CategoricalVaeSettings(VaeSettings):
-    """Defaults follow Liu et al. (2023), arXiv:2304.08612, section 6.3, and their code.
+    """Settings of `CategoricalVae`.
+
+    Defaults follow Liu et al. (2023), arXiv:2304.08612, section 6.3, and their code.
 
     Raises:
         ValueError: If a value is out of its range.
     """
 
-    categories: int = setting(8, "values of each latent variable, C")
+    categories: int = setting(8, "number of values of each latent variable, C")
     prior: Literal["fixed", "learned"] = setting(
         "fixed", "p(D): uniform, or independent with logits that start at 0 and are learned"
     )
     codes: Literal["one_hot", "integer"] = setting(
-        "one_hot", "what the decoder takes: L * C zeros and ones, or L numbers 0 to C - 1"
+        "one_hot", "input of the decoder: L * C zeros and ones, or L numbers 0 to C - 1"
     )
     steps: int = setting(96_000, "parameter updates: 160 epochs of MNIST")
 
@@ -39,11 +41,11 @@ class CategoricalVaeSettings(VaeSettings):
 
 
 class CategoricalVae(EncoderDecoderTask[CategoricalVaeSettings]):
-    """Minimise E_q[-log p(x | D)] + KL(q(D | x) || p(D)): the negative evidence lower bound.
+    """Minimisation of the negative ELBO, E_q[-log p(x | D)] + KL(q(D | x) || p(D)).
 
     By default targets are grey values, not binarised, as in the paper's code, and the prior is
-    uniform; the divergence is exact, where that code adds 1e-10 inside the logarithm. Nets start
-    as torch's defaults.
+    uniform; the divergence is exact, where that code adds 1e-10 inside the logarithm. Nets are
+    initialised as by torch.
 
     References:
         Liu et al. (2023), arXiv:2304.08612, sections 6.3 and F; with other settings Dong, Mnih,
@@ -56,12 +58,12 @@ class CategoricalVae(EncoderDecoderTask[CategoricalVaeSettings]):
     metrics: ClassVar[Mapping[str, Metric]] = VAE_METRICS
 
     def design(self, settings: CategoricalVaeSettings) -> Design:
-        """One-hot or integer codes."""
+        """Return the code, one-hot or integer."""
         sizes = settings.latents, settings.categories
         return Design(OneHot(*sizes) if settings.codes == "one_hot" else Integer(*sizes))
 
     def prior(self, settings: CategoricalVaeSettings, replicas: int, device: torch.device) -> Prior:
-        """Uniform, or learned."""
+        """Return the prior, uniform or learned."""
         sizes = settings.latents, settings.categories
         if settings.prior == "fixed":
             return Uniform(*sizes)

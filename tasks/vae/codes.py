@@ -1,4 +1,4 @@
-"""How an encoder's outputs become logits, and how a code is handed to a decoder."""
+"""Discrete codes: logits from an encoder's outputs, and a decoder's inputs from a code."""
 
 from abc import ABC, abstractmethod
 
@@ -8,11 +8,11 @@ from torch import Tensor
 
 
 class Code(ABC):
-    """L variables with C categories between two nets.
+    """Code of L variables with C categories between two nets.
 
     Args:
-        latents: L.
-        categories: C.
+        latents: Number of latent variables, L.
+        categories: Number of categories, C.
     """
 
     def __init__(self, latents: int, categories: int) -> None:
@@ -21,70 +21,70 @@ class Code(ABC):
     @property
     @abstractmethod
     def outputs(self) -> int:
-        """Numbers that the encoder gives."""
+        """Number of the encoder's outputs."""
 
     @property
     @abstractmethod
     def inputs(self) -> int:
-        """Numbers that the decoder takes."""
+        """Number of the decoder's inputs."""
 
     @abstractmethod
     def logits(self, h: Float[Tensor, "*B H"]) -> Float[Tensor, "*B L C"]:
-        """From the encoder's outputs to logits."""
+        """Return the logits of the encoder's outputs."""
 
     @abstractmethod
     def features(self, code: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B F"]:
-        """From a one-hot or relaxed code to the decoder's input, linearly."""
+        """Return the decoder's input, linear in the one-hot or relaxed code."""
 
 
 class LogitPerCategory(Code):
-    """The encoder gives a logit for every category of every variable."""
+    """Code for which the encoder outputs a logit per category of every variable."""
 
     @property
     def outputs(self) -> int:
-        """`L * C`."""
+        """Number of the encoder's outputs, `L * C`."""
         return self.latents * self.categories
 
     def logits(self, h: Float[Tensor, "*B H"]) -> Float[Tensor, "*B L C"]:
-        """The outputs, cut into variables."""
+        """Split the outputs into variables."""
         return h.unflatten(-1, (self.latents, self.categories))
 
 
 class OneHot(LogitPerCategory):
-    """Codes go in as they are."""
+    """One-hot code, which the decoder reads as it is."""
 
     @property
     def inputs(self) -> int:
-        """`L * C`."""
+        """Number of the decoder's inputs, `L * C`."""
         return self.latents * self.categories
 
     def features(self, code: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B F"]:
-        """All entries."""
+        """Return all entries."""
         return code.flatten(-2)
 
 
 class Integer(LogitPerCategory):
-    """A code goes in as L numbers 0, 1, ..., C - 1."""
+    """Code that the decoder reads as L numbers 0, 1, ..., C - 1."""
 
     @property
     def inputs(self) -> int:
-        """L."""
+        """Number of the decoder's inputs, L."""
         return self.latents
 
     def features(self, code: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B F"]:
-        """The category's number, or its mean for a relaxed code."""
+        """Return each category's number, or its mean for a relaxed code."""
         numbers = torch.arange(self.categories, dtype=code.dtype, device=code.device)
         return code @ numbers
 
 
 class Bits(Code):
-    """One output per binary variable, and bits 0 and 1, or signs -1 and 1, for the decoder.
+    """Binary code: one encoder output per variable; the decoder reads bits or signs.
 
     Args:
-        latents: L.
-        reflected: An output h gives the logits (1 - h, h), so that P(bit = 1) = sigmoid(2 h - 1),
-            as in the code of Liu et al. (2023); otherwise (0, h) and sigmoid(h).
-        signs: Codes go in as -1 and 1.
+        latents: Number of latent variables, L.
+        reflected: True for logits (1 - h, h) of an output h, so that P(bit = 1) = sigmoid(2 h - 1),
+            as in the code of Liu et al. (2023); otherwise they are (0, h), with sigmoid(h).
+        signs: True if the decoder reads -1 and 1; otherwise it reads 0 and 1.
     """
 
     def __init__(self, latents: int, *, reflected: bool = False, signs: bool = False) -> None:
@@ -93,18 +93,18 @@ class Bits(Code):
 
     @property
     def outputs(self) -> int:
-        """L."""
+        """Number of the encoder's outputs, L."""
         return self.latents
 
     @property
     def inputs(self) -> int:
-        """L."""
+        """Number of the decoder's inputs, L."""
         return self.latents
 
     def logits(self, h: Float[Tensor, "*B L"]) -> Float[Tensor, "*B L 2"]:
-        """A second logit beside each output."""
+        """Add a second logit to each output."""
         return torch.stack((1 - h if self._reflected else torch.zeros_like(h), h), -1)
 
     def features(self, code: Float[Tensor, "*B L 2"]) -> Float[Tensor, "*B L"]:
-        """The second entry, or its difference to the first."""
+        """Return the second entry, or its difference to the first."""
         return code[..., 1] - code[..., 0] if self._signs else code[..., 1]

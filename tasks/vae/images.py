@@ -1,4 +1,4 @@
-"""Which images a pack sees: batches to train with, and the images to validate and test with."""
+"""Images of a pack: training batches, validation images and test images."""
 
 from collections.abc import Sequence
 
@@ -14,24 +14,24 @@ from raysweep.tasks.vae.settings import EncoderDecoderSettings
 
 
 class Images:
-    """The data set on the device, as settings ask for it.
+    """Data set on the device, prepared as the settings say.
 
     Args:
-        settings: Of the task.
-        seeds: One per replica; they decide the order, and what is drawn anew.
-        device: Where the images are wanted.
+        settings: Settings of the task.
+        seeds: Seed of each replica; decides the order and the dynamic binarisation.
+        device: Device of the images.
     """
 
     def __init__(
         self, settings: EncoderDecoderSettings, seeds: Sequence[int], device: torch.device
     ) -> None:
         self._settings, self._device = settings, device
-        found = self._load(settings.binarisation)
-        most = settings.evaluation_examples
-        self.train: Float[Tensor, "N D"] = found.train
-        self.valid: Float[Tensor, "V D"] = found.valid[:most]
-        self.test: Float[Tensor, "M D"] = found.test[:most]
-        self.order = BatchSampler(seeds, len(found.train), settings.batch_size, device)
+        loaded = self._load(settings.binarisation)
+        limit = settings.evaluation_examples
+        self.train: Float[Tensor, "N D"] = loaded.train
+        self.valid: Float[Tensor, "V D"] = loaded.valid[:limit]
+        self.test: Float[Tensor, "M D"] = loaded.test[:limit]
+        self.order = BatchSampler(seeds, len(loaded.train), settings.batch_size, device)
         self._draws = None
         if settings.binarisation == "dynamic":
             self._draws = Noise(seeds=list(seeds), purpose="binarise")
@@ -48,22 +48,22 @@ class Images:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches that hold every image once."""
+        """Number of batches that hold every image once."""
         return self.order.steps_per_epoch
 
     def mean(self) -> Float[Tensor, " D"]:
-        """The mean training image."""
+        """Return the mean training image."""
         return self.train.mean(0)
 
     def first(self, count: int | None) -> Float[Tensor, "n D"]:
-        """The first training images, all if None, binarised once where batches are anew."""
-        found = self.train
+        """Return the first training images, all if None; dynamic binarisation becomes static."""
+        images = self.train
         if self._draws is not None:
-            found = self._load("static").train
-        return found[:count]
+            images = self._load("static").train
+        return images[:count]
 
     def batch(self, step: int) -> Float[Tensor, "R B D"]:
-        """The images of a step, counted from 0."""
+        """Return the images of a step, counted from 0."""
         order = self.order.batch(step)
         x = self.train.index_select(0, order.flatten()).unflatten(0, order.shape)
         if self._draws is None:
@@ -72,7 +72,7 @@ class Images:
         return (self._draws.uniform(*x.shape, dtype=x.dtype, device=x.device) < x).to(x.dtype)
 
     def select(self, keep: Tensor) -> None:
-        """Drops replicas: `keep` is a boolean mask or indices, over the present ones."""
+        """Drop replicas; `keep` is a boolean mask or indices over the current ones."""
         self.order.select(keep)
         if self._draws is not None:
             self._draws.select(keep)

@@ -1,4 +1,4 @@
-"""What the metrics of tasks with codes mean."""
+"""Metrics of the tasks with codes."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -16,14 +16,15 @@ SHARED: Mapping[str, Metric] = MappingProxyType(
         "gradient_variance": Metric(
             "min",
             "",
-            "running variance of the encoder's gradient, mean over its weights; where asked for",
+            "running variance of the encoder's gradient, mean over its weights; only with setting "
+            "gradient_variance",
         ),
     }
 )
 
 VAE_METRICS: Mapping[str, Metric] = MappingProxyType(
     {
-        "train_loss": Metric("min", "nats", "what training minimises: train_neg_elbo"),
+        "train_loss": Metric("min", "nats", "loss that training minimises: train_neg_elbo"),
         "train_neg_elbo": Metric("min", "nats", "negative bound per training image, in training"),
         "valid_neg_elbo": Metric("min", "nats", "negative bound per validation image, one sample"),
         "valid_neg_bound": Metric(
@@ -39,7 +40,9 @@ VAE_METRICS: Mapping[str, Metric] = MappingProxyType(
 
 PREDICTION_METRICS: Mapping[str, Metric] = MappingProxyType(
     {
-        "train_loss": Metric("min", "nats", "what training minimises: train_neg_log_likelihood"),
+        "train_loss": Metric(
+            "min", "nats", "loss that training minimises: train_neg_log_likelihood"
+        ),
         "train_neg_log_likelihood": Metric(
             "min", "nats", "-log p(target | code) per training image, in training"
         ),

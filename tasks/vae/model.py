@@ -1,4 +1,4 @@
-"""An encoder, a discrete code and a decoder: the loss that is trained, and the metrics."""
+"""Encoder, discrete code and decoder: the training loss and the metrics."""
 
 import dataclasses
 import math
@@ -27,22 +27,22 @@ from raysweep.tasks.vae.settings import EncoderDecoderSettings, VaeSettings
 from raysweep.tasks.vae.variance import GradientVariance
 
 EVALUATION_ROWS = 100  # examples at a time: bounds memory, and evaluation noise depends on it
-BOUND_CODES = 5  # codes at a time in the multi-sample bound: likewise
+BOUND_CODES = 5  # codes at a time in the multi-sample bound, for the same reasons
 ACTIVE = 0.01  # variance above which a latent variable is active: Burda et al. (2015), section 5
 LEAST, MOST = 1e-3, 1 - 1e-3  # mean grey values are clamped before they become log-odds
 
 
 @dataclasses.dataclass(frozen=True)
 class Design:
-    """What tells one task with codes from another.
+    """Parts that differ between tasks with codes.
 
     Args:
-        code: Between the nets.
-        prior: What codes are compared with; without one, they are a draw given the input, and the
-            loss is the reconstruction's alone.
-        loss: The metrics' name for what is minimised.
-        encoded: Pixels that are encoded, the first ones; the others are decoded. If not set, all
-            are encoded and all are decoded.
+        code: Code between the nets.
+        prior: Prior of the codes; if None, codes are drawn given the input and the loss is the
+            reconstruction's alone.
+        loss: Name of the minimised loss in metrics.
+        encoded: Number of pixels that are encoded, the first ones; the others are decoded. If
+            None, all are encoded and all are decoded.
     """
 
     code: Code
@@ -51,7 +51,7 @@ class Design:
     encoded: int | None = None
 
     def widths(self, settings: EncoderDecoderSettings) -> tuple[list[int], list[int]]:
-        """Layer widths of the encoder and of the decoder."""
+        """Return the layer widths of the encoder and of the decoder."""
         pixels = data.get(settings.dataset).features
         encoded = pixels if self.encoded is None else self.encoded
         decoded = pixels if self.encoded is None else pixels - self.encoded
@@ -60,13 +60,13 @@ class Design:
 
 
 class Terms(NamedTuple):
-    """A loss: `E[objective(D)] + direct`.
+    """Terms of a loss: `E[objective(D)] + direct`.
 
     Args:
-        logits: Of q(D | x), `R B L C`.
-        objective: What is estimated.
-        of_code: The part of the objective that compares the code with the prior.
-        direct: What is known exactly, `R B`, or None.
+        logits: Logits of q(D | x), `R B L C`.
+        objective: Objective whose expectation is estimated.
+        of_code: Part of the objective that compares the code with the prior.
+        direct: Part of the loss that is known exactly, `R B`, or None.
     """
 
     logits: Float[Tensor, "R B L C"]
@@ -76,14 +76,14 @@ class Terms(NamedTuple):
 
 
 class EncoderDecoder(Model):
-    """The nets, the prior and the images.
+    """Model of nets, prior and images.
 
     Args:
-        settings: Of the task.
-        design: Of the task.
-        seeds: One per replica.
-        device: Where all of it lives.
-        link: How the estimator turns logits into probabilities.
+        settings: Settings of the task.
+        design: Design of the task.
+        seeds: Seed of each replica.
+        device: Device of parameters and images.
+        link: Link by which the estimator turns logits into probabilities.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class EncoderDecoder(Model):
             for widths in (encoder, decoder)
         )
         self._center: Tensor | None = None
-        self._start_from_data()
+        self._initialise_from_data()
         if settings.gradient_variance:
             self.observer = GradientVariance(dict(self.encoder.named_parameters("encoder")))
         if isinstance(settings, VaeSettings) and settings.prior_lr is not None:
@@ -127,8 +127,8 @@ class EncoderDecoder(Model):
             names = [f"{part}_{name}" for part in parts for name in (design.loss, "neg_bound")]
             self._latest = LastEvaluation([*names, "active_units"], len(seeds), device)
 
-    def _start_from_data(self) -> None:
-        """What settings ask to be taken from the mean training image."""
+    def _initialise_from_data(self) -> None:
+        """Set the input's centre and the output's bias from the mean training image."""
         settings = self._settings
         if not (settings.center_input or settings.output_bias_from_data):
             return
@@ -140,7 +140,7 @@ class EncoderDecoder(Model):
             self.decoder.layers[-1].get_parameter("bias").data.copy_(odds)
 
     def losses(self, step: int, estimator: Estimator, noise: Noise) -> Losses:
-        """The loss with its reconstruction estimated, and its divergence too if so set."""
+        """Return the loss; its reconstruction is estimated, and a sampled divergence too."""
         x, target = self.split(self.images.batch(step))
         terms = self.terms(x, target)
         estimate = estimator.estimate(terms.logits, terms.objective, noise, context=x)
@@ -149,13 +149,13 @@ class EncoderDecoder(Model):
             loss, surrogate = loss + terms.direct.detach(), surrogate + terms.direct
         mean = loss.mean(1)
         if self.prior is None:
-            # logits that are no numbers give samples too: who diverged must not look healthy
+            # NaN logits still give samples: adding 0 times the logits makes a diverged loss NaN
             mean = torch.add(mean, terms.logits.detach().sum((1, 2, 3)), alpha=0)
-        metrics = {"train_loss": mean, f"train_{self._design.loss}": mean, **self._held(step)}
+        metrics = {"train_loss": mean, f"train_{self._design.loss}": mean, **self._evaluated(step)}
         return Losses(surrogate, estimate.tuning_loss, metrics)
 
-    def _held(self, step: int) -> Mapping[str, Float[Tensor, " R"]]:
-        """What was last evaluated in training, at the first step of an interval."""
+    def _evaluated(self, step: int) -> Mapping[str, Float[Tensor, " R"]]:
+        """Return the last evaluation, made at the first step of an interval."""
         if self._latest is None or self._settings.evaluate_every is None:
             return {}
         if step % self._settings.evaluate_every == 0:
@@ -164,29 +164,29 @@ class EncoderDecoder(Model):
         return self._latest.metrics()
 
     def terms(self, x: Float[Tensor, "R B D"], target: Float[Tensor, "R B T"]) -> Terms:
-        """The loss of some images, cut into what is estimated and what is known."""
+        """Split the loss of some images into an estimated and an exact part."""
         logits = self.encode(x)
         reconstruction = partial(self.reconstruction, target)
         if self.prior is None:
-            return Terms(logits, reconstruction, _nothing, None)
+            return Terms(logits, reconstruction, _zero, None)
         log_q = softmax_logits(logits, self._link).log_softmax(-1)
         settings = self._settings
         if isinstance(settings, VaeSettings) and settings.divergence == "sampled":
             # detached, as the expectation of the derivative of log q is zero
             of_code = partial(self._log_ratio, log_q.detach())
             return Terms(logits, lambda code: reconstruction(code) + of_code(code), of_code, None)
-        return Terms(logits, reconstruction, _nothing, self.prior.divergence(log_q))
+        return Terms(logits, reconstruction, _zero, self.prior.divergence(log_q))
 
     def _log_ratio(
         self, log_q: Float[Tensor, "R B L C"], code: Float[Tensor, "*K #R #B L C"]
     ) -> Tensor | float:
-        """The code's log q(D | x) - log p(D); 0 without a prior, where the two are one."""
+        """Return a code's log q(D | x) - log p(D); 0 without a prior, as the two are then equal."""
         if self.prior is None:
             return 0.0
         return (code * log_q).sum((-1, -2)) + self.prior.cross_entropy(code)
 
     def split(self, x: Float[Tensor, "R B D"]) -> tuple[Tensor, Tensor]:
-        """What is encoded, centred if so set, and what is decoded."""
+        """Return the encoder's input, centred if so set, and the decoder's target."""
         encoded, decoded = self._split(x)
         return encoded if self._center is None else encoded - self._center, decoded
 
@@ -194,41 +194,41 @@ class EncoderDecoder(Model):
         return x[..., : self._design.encoded], x[..., self._design.encoded or 0 :]
 
     def encode(self, x: Float[Tensor, "R B D"]) -> Float[Tensor, "R B L C"]:
-        """Logits of q(D | x), in the estimator's link."""
+        """Return the logits of q(D | x), in the estimator's link."""
         return self.code.logits(self.encoder(x))
 
     def reconstruction(
         self, x: Float[Tensor, "R B D"], code: Float[Tensor, "K R B L C"]
     ) -> Float[Tensor, "K R B"]:
-        """-log p(x | code): the cross entropy of grey or binary values, summed over an image."""
+        """Return -log p(x | code): the cross entropy of grey or binary values, over all pixels."""
         logits = self.decoder(self.code.features(code))
         return functional.softplus(logits).sum(-1) - (logits * x).sum(-1)
 
     def evaluate(self) -> Mapping[str, Float[Tensor, " R"]]:
-        """Bounds of the test images, and of the validation images if there are any."""
-        found = {}
+        """Return bounds of the test images, and of the validation images if there are any."""
+        metrics = {}
         for part, suffix in (("valid", " valid"), ("test", "")):
             images = getattr(self.images, part)
             if len(images) > 0:
                 evaluation = self._evaluate(images, suffix)
                 active = evaluation.pop("active_units")
-                found.update({f"{part}_{name}": value for name, value in evaluation.items()})
-        return {**found, "active_units": active}
+                metrics.update({f"{part}_{name}": value for name, value in evaluation.items()})
+        return {**metrics, "active_units": active}
 
     def _evaluate(
         self, images: Float[Tensor, "M D"], suffix: str
     ) -> dict[str, Float[Tensor, " R"]]:
-        """Means over some images, in parts; the noise of a part has its number."""
+        """Return means over some images, in parts; the noise of a part is at its index."""
         totals = torch.zeros(2, self._replicas(), dtype=torch.float64, device=images.device)
         sizes = self._replicas(), self.code.latents, self.code.categories
         moments = torch.zeros(2, *sizes, dtype=torch.float64, device=images.device)
-        for number, rows in enumerate(images.split(EVALUATION_ROWS)):
+        for index, rows in enumerate(images.split(EVALUATION_ROWS)):
             x, target = self.split(rows.expand(self._replicas(), -1, -1))
             logits = softmax_logits(self.encode(x), self._link)
             p = probabilities(logits)
             moments += torch.stack((p.double().sum(1), p.double().square().sum(1)))
-            one = self._one_sample(target, logits, p, self._noises["evaluate" + suffix], number)
-            many = self._many_samples(target, logits, p, self._noises["bound" + suffix], number)
+            one = self._one_sample(target, logits, p, self._noises["evaluate" + suffix], index)
+            many = self._many_samples(target, logits, p, self._noises["bound" + suffix], index)
             totals += torch.stack((one.sum(1, dtype=torch.float64), many.sum(1)))
         mean, square = moments / len(images)
         spread = square - mean.square()
@@ -243,10 +243,10 @@ class EncoderDecoder(Model):
         logits: Float[Tensor, "R B L C"],
         p: Float[Tensor, "R B L C"],
         noise: Noise,
-        number: int,
+        index: int,
     ) -> Float[Tensor, "R B"]:
-        """The loss of some images, averaged over codes; its divergence is exact."""
-        noise.at(number)
+        """Return the loss of some images, averaged over codes; its divergence is exact."""
+        noise.at(index)
         samples = self._settings.evaluation_samples
         total = torch.zeros_like(target[..., 0])
         if self.prior is not None:
@@ -262,11 +262,11 @@ class EncoderDecoder(Model):
         logits: Float[Tensor, "R B L C"],
         p: Float[Tensor, "R B L C"],
         noise: Noise,
-        number: int,
+        index: int,
     ) -> Float[Tensor, "R B"]:
-        """-log of the mean importance weight p(x, D) / q(D | x), in float64.
+        """Return -log of the mean importance weight p(x, D) / q(D | x), in float64.
 
-        Codes come a few at a time, so that memory does not grow with their number.
+        Codes are drawn a few at a time, so that memory does not grow with their number.
 
         References:
             Burda, Grosse, Salakhutdinov (2015), arXiv:1509.00519, equation 8.
@@ -276,8 +276,8 @@ class EncoderDecoder(Model):
         parts = math.ceil(samples / BOUND_CODES)
         total = torch.full(target.shape[:2], -torch.inf, dtype=torch.float64, device=target.device)
         for part in range(parts):
-            noise.at(number * parts + part)
-            # always as many, as a smaller request would be given numbers of an earlier part
+            noise.at(index * parts + part)
+            # always the same number of draws, as fewer would repeat numbers of an earlier part
             code = draw_one_hot(p, logits, noise, samples=BOUND_CODES)
             code = code[: samples - part * BOUND_CODES]
             loss = self.reconstruction(target, code) + self._log_ratio(log_q, code)
@@ -288,19 +288,19 @@ class EncoderDecoder(Model):
         return len(next(self.encoder.parameters()))
 
     def select(self, keep: Tensor) -> None:
-        """Drops replicas."""
+        """Drop replicas."""
         select(self, keep)
         self.images.select(keep)
         for noise in self._noises.values():
             noise.select(keep)
 
 
-def _nothing(code: Tensor) -> float:
+def _zero(code: Tensor) -> float:
     return 0.0
 
 
 def _activation(settings: EncoderDecoderSettings) -> Callable[[Tensor], Tensor]:
-    """Elementwise and in place: autograd needs its output alone."""
+    """Return the activation, elementwise and in place, as autograd needs its output alone."""
     if settings.activation == "leaky_relu":
         return partial(functional.leaky_relu_, negative_slope=settings.slope)
     return {"relu": torch.relu_, "tanh": torch.tanh_}[settings.activation]

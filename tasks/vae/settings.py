@@ -1,4 +1,4 @@
-"""Settings that every task with an encoder, a discrete code and a decoder has."""
+"""Settings of every task with an encoder, a discrete code and a decoder."""
 
 import dataclasses
 import math
@@ -10,7 +10,7 @@ from raysweep.tasks.base import TrainingSettings, setting
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EncoderDecoderSettings(TrainingSettings):
-    """Images, nets and evaluation.
+    """Settings of images, nets and evaluation.
 
     Raises:
         ValueError: If a value is out of its range.
@@ -21,28 +21,30 @@ class EncoderDecoderSettings(TrainingSettings):
     ] = setting("mnist", "images to model")
     binarisation: Literal["none", "threshold", "static", "dynamic"] = setting(
         "none",
-        "grey values as they are; 1 above a half; drawn with the grey values' probabilities once "
-        "for every run (static), or anew for every batch (dynamic; the images to validate and test "
-        "with once)",
+        "grey values as they are; 1 above a half; drawn with the grey values as probabilities, "
+        "once for all runs (static) or anew for every batch (dynamic; validation and test images "
+        "are drawn once)",
     )
     validation_examples: int = setting(
-        0, "images to validate with: the data set's own, or else the last training images"
+        0, "number of validation images: the data set's own, or else the last training images"
     )
-    latents: int = setting(4, "latent variables, L")
+    latents: int = setting(4, "number of latent variables, L")
     hidden: tuple[int, ...] = setting(
         (512, 256), "widths of the encoder's hidden layers; the decoder mirrors them"
     )
-    activation: Literal["relu", "leaky_relu", "tanh"] = setting("relu", "of the hidden layers")
-    slope: float = setting(0.01, "of leaky_relu below zero, in [0, 1)")
+    activation: Literal["relu", "leaky_relu", "tanh"] = setting(
+        "relu", "activation of the hidden layers"
+    )
+    slope: float = setting(0.01, "slope of leaky_relu below zero, in [0, 1)")
     initialisation: Literal["torch", "glorot"] = setting(
         "torch", "uniform in ±1/sqrt(inputs), biases too; or Glorot's uniform, biases 0"
     )
-    center_input: bool = setting(False, "subtract the mean training image from what is encoded")
+    center_input: bool = setting(False, "subtract the mean training image from the encoder's input")
     output_bias_from_data: bool = setting(
         False, "start the decoder's last bias at the log-odds of the mean training image"
     )
     gradient_variance: bool = setting(
-        False, "follow the variance of the encoder's gradient (metric gradient_variance)"
+        False, "report the variance of the encoder's gradient (metric gradient_variance)"
     )
     evaluate_every: int | None = setting(
         None,
@@ -51,7 +53,7 @@ class EncoderDecoderSettings(TrainingSettings):
     )
     evaluation_examples: int | None = setting(
         None,
-        "test images that are evaluated, and validation images, the first ones; all if not set",
+        "number of test and validation images that are evaluated, the first ones; all if not set",
         smoke=200,
     )
     evaluation_samples: int = setting(
@@ -78,34 +80,34 @@ class EncoderDecoderSettings(TrainingSettings):
         if not 0 <= self.slope < 1:
             raise ValueError(f"slope must be in [0, 1), got {self.slope}")
         source = data.get(self.dataset)
-        most = source.valid or source.train - 1
-        if not 0 <= self.validation_examples <= most:
+        largest = source.valid or source.train - 1
+        if not 0 <= self.validation_examples <= largest:
             raise ValueError(
-                f"validation_examples must be in 0..{most} for {self.dataset}, "
+                f"validation_examples must be in 0..{largest} for {self.dataset}, "
                 f"got {self.validation_examples}"
             )
 
     @property
     def training_examples(self) -> int:
-        """Images that are trained on."""
+        """Number of training images."""
         source = data.get(self.dataset)
         return source.train - (0 if source.valid else self.validation_examples)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VaeSettings(EncoderDecoderSettings):
-    """And how codes are compared with a prior.
+    """Settings of a task with a prior, besides those of images, nets and evaluation.
 
     Raises:
         ValueError: If a value is out of its range.
     """
 
-    prior: str = setting("fixed", "p(D): the task says which there are")
+    prior: str = setting("fixed", "p(D): one of the task's priors")
     prior_lr: float | None = setting(
         None,
-        "learning rate of the prior's logits by plain gradient descent; they follow the optimizer "
-        "like all else if not set",
-    )  # not per replica: a pack has one rule for its priors
+        "learning rate of the prior's logits by plain gradient descent; if not set, the optimizer "
+        "updates them like all else",
+    )  # not per replica: a pack has one update rule for its priors
     divergence: Literal["analytic", "sampled"] = setting(
         "analytic", "KL(q || prior) in training: exact, or log q - log p of the sampled codes"
     )

@@ -1,4 +1,4 @@
-"""How much the encoder's gradient varies from step to step."""
+"""Running variance of the encoder's gradient."""
 
 from collections.abc import Mapping
 
@@ -12,14 +12,14 @@ DECAY = 0.999
 class GradientVariance(nn.Module):
     """Running moments of every weight's gradient: the mean over weights of E[g^2] - E[g]^2.
 
-    Gradients are of the loss per example, and both moments are exponential averages that start
-    without bias, as Adam's do. Parameters move meanwhile, so that the figure lags by about a
-    thousand steps; over the first hundreds it is too small where few gradients were seen (0 after
-    one), and led by what they were. In float32 it cannot be told from 0 where a mean is a thousand
-    times its spread.
+    Gradients are of the loss per example, and both moments are exponential averages whose bias at
+    the start is corrected, as in Adam. Parameters change meanwhile, so the value lags by about a
+    thousand steps; over the first hundreds it is too small (0 after one gradient) and depends on
+    the first gradients. In float32 it cannot be distinguished from 0 where a mean is a thousand
+    times its standard deviation.
 
     Args:
-        parameters: Those to follow, by name, `R ...`.
+        parameters: Parameters to observe, by name, `R ...`.
 
     References:
         Dong, Mnih, Tucker (2021), arXiv:2106.08056, figure 1; their public code follows the
@@ -40,7 +40,7 @@ class GradientVariance(nn.Module):
 
     @torch.no_grad()
     def observe(self, gradients: Mapping[str, Tensor]) -> Mapping[str, Float[Tensor, " R"]]:
-        """The variance after one more gradient."""
+        """Return the variance after one more gradient."""
         flat = torch.cat([gradients[name].flatten(1) for name in self._names], 1)
         self.first.lerp_(flat, 1 - DECAY)
         self.second.mul_(DECAY).addcmul_(flat, flat, value=1 - DECAY)
