@@ -16,7 +16,7 @@ FILES = sorted(path for folder in PACKAGES for path in (ROOT / folder).rglob("*.
 ONLY = {
     "ray": "engine.cluster engine.deaths engine.tune",
     "optuna": "search studies",
-    "torch": "engine store.checkpoints estimators tasks doctor.environment",
+    "torch": "engine store.checkpoints estimators tasks testing doctor.environment",
     "torchvision": "tasks.data",
     "matplotlib": "figures report.write api",
     "duckdb": "results.sql",

@@ -4,7 +4,6 @@ import io
 import time
 
 import pytest
-from raysweep_testing import Toy
 from rich.console import Console
 
 from raysweep import api, progress
@@ -16,6 +15,7 @@ from raysweep.store.lease import Lease
 from raysweep.store.pauses import Pauses
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweepfile.reader import read_spec
+from raysweep.testing.toy import Toy
 
 SPEC = {
     "name": "hangs",

@@ -4,13 +4,13 @@ import dataclasses
 import json
 
 import pytest
-from raysweep_testing import Toy, ToySettings
 
 import raysweep
 from raysweep import registry
 from raysweep.estimators.straight_through import StraightThrough
 from raysweep.sweep import sources
 from raysweep.tasks.base import setting
+from raysweep.testing.toy import Toy, ToySettings
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def edit(monkeypatch):
     """Gives a module another source."""
     real = sources.source_digest
 
-    def change(module="raysweep_testing", digest="0123456789ab"):
+    def change(module="raysweep.testing.toy", digest="0123456789ab"):
         monkeypatch.setattr(
             sources, "source_digest", lambda name: digest if name == module else real(name)
         )

@@ -3,7 +3,6 @@
 import pyarrow as pa
 import pytest
 from engine_helpers import files_of
-from raysweep_testing import Toy
 
 import raysweep
 from raysweep.cli.main import main
@@ -13,6 +12,7 @@ from raysweep.errors import SpecError
 from raysweep.figures.scope import Request, SweepView
 from raysweep.formats.status import status_text
 from raysweep.store import checkpoints
+from raysweep.testing.toy import Toy
 
 CHANGED = "the default of toy.steps changed since 6 runs: 20 → 30; raise its version, or write"
 SEARCH = {

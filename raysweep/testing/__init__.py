@@ -1,0 +1,1 @@
+"""The toy task and cases of estimators: for those who test tasks, estimators and sweeps."""

@@ -1,0 +1,163 @@
+"""The toy task: a random walk that costs nothing, and fails on demand."""
+
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn
+
+import torch
+from torch import Tensor
+
+from raysweep.estimators import Estimator, Noise
+from raysweep.tasks.base import (
+    Metric,
+    Replica,
+    Task,
+    TrainingSettings,
+    resolve_window,
+    setting,
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ToySettings(TrainingSettings):
+    """Settings of the toy task.
+
+    `trouble` names a JSON file with the seeds that fail, by the way they do (the keys of
+    `TROUBLES`, and `nan`), from step `at` on; `memory_above`, the number of replicas above which
+    memory runs out; and `environment`, a file to write the environment of the worker into. While
+    there is no such file, all goes well.
+    """
+
+    target: float = setting(0.0, "end of the walk", per_replica=True)
+    noise: float = setting(0.1, "size of the random steps")
+    size: int = setting(1, "a setting that changes the program")
+    delay_s: float = setting(0.0, "seconds that a step takes")
+    trouble: str = setting("", "path of a JSON file")
+    steps: int = setting(20, "steps of the walk")
+    report_every: int = setting(5, "steps between two rows of a curve")
+    batch_size: int = setting(1, "unused")
+
+
+class Toy(Task):
+    """The walk x ← x − lr · (x − target + noise), one per replica, from the seed plus one."""
+
+    name = "toy"
+    version = 1
+    settings: ClassVar = ToySettings
+    metrics: Mapping[str, Metric] = {
+        "train_loss": Metric("min", "", "squared distance to the target"),
+        "distance": Metric("max", "m", "distance from the origin"),
+    }
+    family = "categorical"
+
+    def check(self, settings: Any, estimator: Estimator) -> str | None:
+        """Refuse `exact`, so that a refusal can be tested."""
+        return "exact cannot walk" if estimator.name == "exact" else None
+
+    def replica_bytes(self, settings: Any, estimator: Estimator) -> int:
+        """Return the memory of a replica in bytes."""
+        return 8 * int(settings.size)
+
+    def start(
+        self,
+        settings: Any,
+        replicas: Sequence[Replica],
+        estimator: Estimator,
+        device: torch.device,
+    ) -> "Walk":
+        """Start a walk for each replica."""
+        return Walk(settings, replicas)
+
+
+def _raise() -> NoReturn:
+    raise RuntimeError("this seed is unlucky")
+
+
+def _interrupt() -> NoReturn:
+    raise KeyboardInterrupt
+
+
+TROUBLES: Mapping[str, Callable[[], object]] = {
+    "raise": _raise,
+    "die": lambda: os._exit(3),
+    "exit": lambda: sys.exit(0),
+    "interrupt": _interrupt,
+    "hang": lambda: time.sleep(3600),
+}
+
+
+class Walk:
+    """The training of the toy task: the walks of a pack.
+
+    Args:
+        settings: Settings that the replicas share.
+        replicas: The replicas, with settings of their own.
+    """
+
+    def __init__(self, settings: ToySettings, replicas: Sequence[Replica]) -> None:
+        self.settings = settings
+        self.window = resolve_window(settings, 10)
+        self.step = 0
+        self.seeds = [replica.seed for replica in replicas]
+        self.noises = Noise(seeds=self.seeds, purpose="walk")
+        self.target, self.lr = (
+            torch.tensor([replica.settings[name] for replica in replicas], dtype=torch.float64)
+            for name in ("target", "lr")
+        )
+        self.x = torch.tensor(self.seeds, dtype=torch.float64) + 1
+        self._make_trouble(is_start=True)
+
+    def _make_trouble(self, *, is_start: bool = False) -> None:
+        path = Path(self.settings.trouble)
+        if not self.settings.trouble or not path.exists():
+            return
+        trouble = json.loads(path.read_text())
+        if "environment" in trouble:
+            Path(trouble["environment"]).write_text(json.dumps(dict(os.environ)))
+        if is_start and len(self.seeds) > trouble.get("memory_above", 10**9):
+            raise torch.OutOfMemoryError("too many replicas")
+        if self.step < trouble.get("at", 0):
+            return
+        for name, happen in TROUBLES.items():
+            if set(self.seeds) & set(trouble.get(name, ())):
+                happen()
+        for index, seed in enumerate(self.seeds):
+            if seed in trouble.get("nan", ()):
+                self.x[index] = float("nan")
+
+    def advance(self, steps: int) -> Mapping[str, Tensor]:
+        """Walk some steps; return means of the metrics over them, one per replica."""
+        total = torch.zeros_like(self.x)
+        for _ in range(steps):
+            self._make_trouble()
+            self.noises.at(self.step)
+            shake = self.noises.uniform(len(self.seeds), 1, dtype=torch.float64)[:, 0] - 0.5
+            self.x = self.x - self.lr * (self.x - self.target + self.settings.noise * shake)
+            total += (self.x - self.target) ** 2
+            self.step += 1
+            time.sleep(self.settings.delay_s)
+        return {"train_loss": total / steps, "distance": self.x.abs()}
+
+    def evaluate(self) -> Mapping[str, Tensor]:
+        """Return no further metrics."""
+        return {}
+
+    def select(self, keep: Tensor) -> None:
+        """Drop replicas."""
+        self.x, self.target, self.lr = self.x[keep], self.target[keep], self.lr[keep]
+        self.noises.select(keep)
+        indices = keep.nonzero()[:, 0] if keep.dtype == torch.bool else keep
+        self.seeds = [self.seeds[index] for index in indices.tolist()]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the step and the positions."""
+        return {"step": self.step, "x": self.x}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Resume from a step and positions."""
+        self.step, self.x = state["step"], state["x"]
