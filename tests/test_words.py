@@ -30,7 +30,6 @@ WAITING = (
     "raysweep/search/",
     "raysweep/store/",
     "raysweep/studies/",
-    "raysweep/sweep/",
     "raysweep/sweepfile/",
     "raysweep/text",
 )

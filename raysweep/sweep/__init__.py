@@ -1,1 +1,1 @@
-"""What a sweep consists of, as plain data: settings and their spaces, runs, packs, the spec."""
+"""Parts of a sweep as plain data: settings and their spaces, runs, packs, the spec."""

@@ -1,7 +1,7 @@
-"""Stored runs whose id a present run has too, with other values: a declared default has changed.
+"""Defaults that changed, so that stored runs share an id with present runs of other values.
 
 Ids leave out settings at their defaults. So a run of 400 steps, which was the default, and one of
-300, which is the default now, have one id, and only their settings tell them apart.
+300, which is the default now, have the same id, and only their settings differ.
 """
 
 import dataclasses
@@ -16,8 +16,8 @@ from raysweep.sweep.space import Conditional, Domain, Value, plain
 from raysweep.sweep.spec import Arm
 from raysweep.text import counted
 
-MAX_TRIED = 4096  # combinations of old and new values for one configuration
-MAX_NULLS = 8  # settings without a stored value, of which it is found out whether they were null
+MAX_TRIED = 4096  # combinations of old and new values that are tried for a configuration
+MAX_NULLS = 8  # settings without a stored value whose former default may have been null
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,10 +25,10 @@ class Change:
     """A default that changed since runs were stored.
 
     Args:
-        owner: Registry name of the task or the estimator that declares it.
-        key: `section.name`.
+        owner: Registry name of the task or the estimator that declares the setting.
+        key: Key of the setting, `section.name`.
         old: JSON text of the value that the runs have.
-        new: JSON text of the default now.
+        new: JSON text of the present default.
     """
 
     owner: str
@@ -38,15 +38,15 @@ class Change:
 
     @classmethod
     def of(cls, arm: Arm, key: str, old: Value) -> "Change":
-        """The change of an arm's default from a stored value."""
+        """Create the change of an arm's default from a stored value."""
         owner = arm.estimator if key.startswith("estimator.") else arm.task
         return cls(owner, key, canonical_json(old), canonical_json(arm.defaults[key]))
 
     def text(self, runs: int) -> str:
-        """One line.
+        """Describe the change in one line.
 
         Args:
-            runs: Number of the runs that have the old value.
+            runs: Number of runs that have the old value.
         """
         name = self.key.partition(".")[2]
         return (
@@ -57,7 +57,7 @@ class Change:
 
     @property
     def condition(self) -> str:
-        """The condition in SQL that holds for runs with the old value in a column of its type."""
+        """SQL condition that selects the runs with the old value."""
         value = json.loads(self.old)
         if value is None:
             return f"param.{self.key} is null"
@@ -68,16 +68,22 @@ class Change:
 
 
 def texts(counts: Mapping[Change, int]) -> list[str]:
-    """A line for each change, those of most runs first."""
-    order = sorted(counts, key=lambda each: (-counts[each], each.owner, each.key, each.old))
-    return [each.text(counts[each]) for each in order]
+    """Return a line for each change, most frequent first.
+
+    Args:
+        counts: Number of runs with the old value, by change.
+    """
+    order = sorted(
+        counts, key=lambda change: (-counts[change], change.owner, change.key, change.old)
+    )
+    return [change.text(counts[change]) for change in order]
 
 
 class Counterparts:
-    """The configurations of an arm that stored configurations would be now, by their ids.
+    """Present configurations of an arm with the ids of stored configurations.
 
     Args:
-        arm: The arm as it is now.
+        arm: Arm with its present defaults.
     """
 
     def __init__(self, arm: Arm) -> None:
@@ -91,18 +97,18 @@ class Counterparts:
     def changed(
         self, configuration_id: str, settings: Mapping[str, Value], definition: str | None = None
     ) -> list[str] | None:
-        """Keys in which a stored configuration differs from the arm's configuration of its id.
+        """Return the keys in which a stored configuration differs from the arm's of the same id.
 
-        A null stands for the present default, as a setting declared later has none stored, unless
+        A null means the present default, as a setting declared later has no stored value, unless
         the definition proves that null was the default.
 
         Args:
-            configuration_id: Its id.
-            settings: Its stored settings by key `section.name`.
-            definition: Its stored definition, if it is known.
+            configuration_id: Id of the stored configuration.
+            settings: Stored settings, by key `section.name`.
+            definition: Stored definition, if it is known.
 
         Returns:
-            No keys where it is that configuration; None if the arm has none of that id.
+            The keys, empty if nothing differs; None if the arm has no configuration of that id.
         """
         options = self._options(settings)
         if options is None:
@@ -110,26 +116,27 @@ class Counterparts:
         for chosen in itertools.islice(_fewest_changes_first(options), MAX_TRIED):
             if self._id(chosen) != configuration_id:
                 continue
-            assignment = self.arm.assignment({key: each.value for key, each in chosen.items()})
+            assignment = self.arm.assignment({key: option.value for key, option in chosen.items()})
             if assignment is not None:
-                keys = [key for key, each in chosen.items() if each.is_change]
+                keys = [key for key, option in chosen.items() if option.is_change]
                 return keys + self._former_nulls(settings, keys, definition)
         return None
 
     def _former_nulls(
         self, settings: Mapping[str, Value], changed: Sequence[str], definition: str | None
     ) -> list[str]:
-        """Keys of settings whose default was null when the definition was made, and is not now."""
+        """Return the settings whose default was null in the definition, and is not now."""
         if definition is None:
             return []
         key = definition, canonical_json({key: settings[key] for key in changed})
         if key not in self._nulls:
-            self._nulls[key] = self._found_nulls(settings, changed, definition)
+            self._nulls[key] = self._search_nulls(settings, changed, definition)
         return self._nulls[key]
 
-    def _found_nulls(
+    def _search_nulls(
         self, settings: Mapping[str, Value], changed: Sequence[str], definition: str
     ) -> list[str]:
+        """Try which settings had the default null, until the definition agrees."""
         former = {**self.arm.defaults, **{key: settings[key] for key in changed}}
         unknown = [
             key
@@ -146,23 +153,23 @@ class Counterparts:
         return []
 
     def _options(self, settings: Mapping[str, Value]) -> dict[str, list["_Option"]] | None:
-        """The values that each setting may have now; None if one may have none."""
+        """Return the values that each setting may have now; None if a setting has none."""
         decisive = self.arm.decisive
         if not all(domain.contains(settings.get(key)) for key, domain in decisive.items()):
             return None
-        found = {}
+        options = {}
         for key, domain in self.arm.space.items():
             value, default = settings.get(key), self.arm.defaults[key]
-            own = [_Option(value)] if _holds(domain, value) else []
+            values = [_Option(value)] if _holds(domain, value) else []
             if not space.same(value, default) and _holds(domain, default):
-                own.append(_Option(default, is_change=value is not None))
-            if not own:
+                values.append(_Option(default, is_change=value is not None))
+            if not values:
                 return None
-            found[key] = own
-        return found
+            options[key] = values
+        return options
 
     def _id(self, chosen: Mapping[str, "_Option"]) -> str:
-        """The id of the configuration with these values, as `Configuration` works it out."""
+        """Return the id of the configuration with these values, as `Configuration` does."""
         parts = []
         for key in sorted(chosen):
             text = canonical_json(_member(self.arm.space[key], chosen[key].value))
@@ -174,7 +181,7 @@ class Counterparts:
 
 @dataclasses.dataclass(frozen=True)
 class _Option:
-    """A value that a setting may have, and whether it is another than the stored one."""
+    """A value that a setting may have, and whether it differs from the stored one."""
 
     value: Value
     is_change: bool = False
@@ -183,23 +190,23 @@ class _Option:
 def _fewest_changes_first(
     options: Mapping[str, Sequence[_Option]],
 ) -> Iterator[dict[str, _Option]]:
-    """Every combination, by the number of settings that have their second value."""
-    first = {key: own[0] for key, own in options.items()}
-    open_ = [key for key, own in options.items() if len(own) > 1]
-    for count in range(len(open_) + 1):
-        for keys in itertools.combinations(open_, count):
+    """Yield every combination, in order of the number of settings with their second value."""
+    first = {key: values[0] for key, values in options.items()}
+    undecided = [key for key, values in options.items() if len(values) > 1]
+    for count in range(len(undecided) + 1):
+        for keys in itertools.combinations(undecided, count):
             yield {**first, **{key: options[key][1] for key in keys}}
 
 
 def _holds(domain: Domain, value: Value) -> bool:
-    """Whether a setting of that domain may have the value, whatever the others have."""
+    """Check whether a setting of that domain may have the value, for any values of others."""
     if isinstance(domain, Conditional) and space.same(value, domain.otherwise):
         return True
     return plain(domain).contains(value)
 
 
 def _member(domain: Domain, value: Value) -> Value:
-    """The domain's own value that equals this one."""
+    """Return the domain's value that equals this one."""
     inside = plain(domain)
     if isinstance(domain, Conditional) and not inside.contains(value):
         return domain.otherwise
@@ -207,12 +214,12 @@ def _member(domain: Domain, value: Value) -> Value:
 
 
 def _written(text: str) -> str:
-    """A value as a reader expects it."""
+    """Return a value as a reader expects it."""
     value = json.loads(text)
     return value if isinstance(value, str) and value else text
 
 
 def _yaml(text: str) -> str:
-    """A value as a sweep file takes it."""
+    """Return a value as a sweep file takes it."""
     value = json.loads(text)
     return f"{{value: {text}}}" if isinstance(value, list) else _written(text)

@@ -1,4 +1,4 @@
-"""What packs and the schedule know of the judge of early stopping, wherever it lives."""
+"""The interface of early stopping that packs and the scheduler use."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -6,53 +6,53 @@ from typing import Protocol
 
 
 class EarlyStopper(Protocol):
-    """Says which configurations go on."""
+    """Early stopping: decides which configurations continue."""
 
     def opened(
         self, arm: str, length: tuple[int, int], configuration_id: str, run_ids: Sequence[str]
     ) -> None:
-        """An arm has a configuration.
+        """Add a configuration to an arm.
 
         Args:
-            arm: Its name.
-            length: Steps of its longest run, and between two rows of its curves.
-            configuration_id: Which.
-            run_ids: Its runs, one for each seed.
+            arm: Name of the arm.
+            length: Steps of the arm's longest run, and steps between two rows of its curves.
+            configuration_id: Identity of the configuration.
+            run_ids: Ids of its runs, one for each seed.
         """
 
     def lost(self, run_id: str) -> None:
-        """A run failed for good; its configuration leaves at its next rung."""
+        """Note that a run failed for good; its configuration is stopped at its next rung."""
 
     def begin(self) -> None:
-        """Takes over what earlier sessions decided; after their configurations were opened.
+        """Restore the decisions of earlier sessions, once their configurations are added.
 
         Raises:
             StoreError: If the store cannot be read or written.
         """
 
     def ask(self, step: int, values: Mapping[str, float | None], last: bool) -> list[str]:
-        """Which runs of a pack leave.
+        """Return the ids of the runs that a pack must stop.
 
         Args:
-            step: That the pack has reached.
-            values: Of the judged metric, by run; None for a run that diverged.
-            last: Whether it is the end of these runs.
+            step: Step that the pack has reached.
+            values: Value of the compared metric, by run id; None for a run that diverged.
+            last: Whether these runs end at this step.
 
         Raises:
-            StoreError: If the decision cannot be put down.
+            StoreError: If the decision cannot be written.
         """
 
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """What became of a configuration at a rung.
+    """Decision on a configuration at a rung.
 
     Args:
-        configuration_id: Which.
-        step: Of the rung, or its last step.
-        value: Mean over its seeds; None if one of them diverged.
-        stopped: Whether it was stopped.
-        last: Whether this was its end.
+        configuration_id: Identity of the configuration.
+        step: Step of the rung, or the last step of the configuration.
+        value: Mean of the metric over seeds; None if one of them diverged.
+        stopped: Whether the configuration was stopped.
+        last: Whether the configuration ended at this step.
     """
 
     configuration_id: str

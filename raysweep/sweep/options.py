@@ -1,4 +1,4 @@
-"""What a sweep file says besides its tasks and estimators. Plain data."""
+"""Options of a sweep besides its tasks and estimators, as plain data."""
 
 import dataclasses
 import math
@@ -10,7 +10,7 @@ from raysweep.sweep.space import Value
 Mode = Literal["min", "max"]
 Pruner = Literal["asha", "hyperband", "median", "patient", "racing"]
 
-# Settings of the pruners: type, default, least value.
+# Settings of each pruner: type, default, smallest value.
 PRUNERS: Mapping[str, Mapping[str, tuple[Any, Any, float | None]]] = {
     "asha": {
         "grace": (int | None, None, 1),
@@ -35,16 +35,18 @@ PRUNERS: Mapping[str, Mapping[str, tuple[Any, Any, float | None]]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """How configurations are found.
+    """Search for configurations: a sampler and its settings.
 
     Args:
-        sampler: Name in `raysweep.search.samplers`.
-        configurations: How many per arm; the grid has its own number, a budget may set it too.
-        seed: Decides the proposals, together with the results so far.
-        batch: Configurations in flight per arm; None for a tenth of all, and no idle worker.
-        settings: The sampler's own, by Optuna's names.
-        first: Points to try first: some searched settings each, by key `section.name`.
-        source: Another sweep in the store whose results are prior observations.
+        sampler: Name of the sampler in `raysweep.search.samplers`.
+        configurations: Number of configurations per arm; None with a grid, or if only a budget
+            ends the search.
+        seed: Seed that decides the proposals, together with the results so far.
+        batch: Number of configurations that train at once per arm; None for a tenth of all, and
+            more while a worker is idle.
+        settings: Settings of the sampler, by Optuna's names.
+        first: Points to try first, each with values of some searched settings.
+        source: Name of another sweep in the store, whose results the search starts from.
     """
 
     sampler: str = "grid"
@@ -57,7 +59,7 @@ class Search:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Search":
-        """The search that `dataclasses.asdict` made plain."""
+        """Return the search that `dataclasses.asdict` turned into plain data."""
         return cls(**{**data, "first": tuple(data.get("first", ()))})
 
 
@@ -66,9 +68,9 @@ class Select:
     """The metric by which a configuration is selected, as its mean over seeds.
 
     Args:
-        metric: Its name.
-        mode: Which values are better.
-        second: Another one, where the best trade-offs between two are sought.
+        metric: Name of the metric.
+        mode: Whether low (`min`) or high (`max`) values are better.
+        second: Second metric, where the best trade-offs between two are sought.
     """
 
     metric: str = "train_loss"
@@ -77,26 +79,27 @@ class Select:
 
     @property
     def all(self) -> "tuple[Select, ...]":
-        """One or both."""
+        """The one metric, or both."""
         return (self,) if self.second is None else (self, self.second)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Select":
-        """The selection that `dataclasses.asdict` made plain."""
+        """Return the selection that `dataclasses.asdict` turned into plain data."""
         second = data.get("second")
         return cls(data["metric"], data["mode"], cls.from_json(second) if second else None)
 
 
 @dataclasses.dataclass(frozen=True)
 class EarlyStopping:
-    """How poor configurations are stopped before their end.
+    """Early stopping of poor configurations: a pruner and its settings.
 
     Args:
-        pruner: `asha`, `hyperband`, `median` and `patient` judge at rungs, by steps; `racing`
-            judges whole runs, and adds seeds to what is not yet clearly worse.
-        metric: Of which the mean over a configuration's seeds is judged.
-        mode: Which values are better.
-        settings: The pruner's, each with its value.
+        pruner: `asha`, `hyperband`, `median` and `patient` compare configurations at rungs, by
+            steps; `racing` compares finished runs, and adds seeds to configurations that are not
+            yet clearly worse.
+        metric: Name of the metric whose mean over seeds is compared.
+        mode: Whether low (`min`) or high (`max`) values are better.
+        settings: Value of each setting of the pruner.
     """
 
     pruner: Pruner
@@ -106,42 +109,42 @@ class EarlyStopping:
 
     @property
     def by_steps(self) -> bool:
-        """Whether runs are judged while they train."""
+        """Whether configurations are compared while they train."""
         return self.pruner != "racing"
 
     def rungs(self, steps: int, report_every: int) -> tuple[int, ...]:
-        """The steps at which runs of that length are judged, all of them before its end.
+        """Return the steps at which runs of that length are compared, all before their end.
 
-        They are multiples of `report_every`, as the values judged are curve rows.
+        They are multiples of `report_every`, as the compared values are rows of curves.
         """
         if not self.by_steps:
             return ()
         grace = self.grace(steps, report_every)
         if "reduction" in self.settings:
-            found = [grace]
-            while found[-1] < steps:
-                found.append(found[-1] * self.settings["reduction"])
+            rungs = [grace]
+            while rungs[-1] < steps:
+                rungs.append(rungs[-1] * self.settings["reduction"])
         else:
-            interval = _up(self.settings["interval"] or grace, report_every)
-            found = list(range(grace, steps, interval))
-        return tuple(step for step in found if step < steps)
+            interval = _round_up(self.settings["interval"] or grace, report_every)
+            rungs = list(range(grace, steps, interval))
+        return tuple(step for step in rungs if step < steps)
 
     def grace(self, steps: int, report_every: int) -> int:
-        """Steps before a run of that length is judged at all; at most its own steps."""
+        """Return the step of the first comparison of runs of that length; at most their last."""
         given = self.settings["grace"]
         if given is None:
             reduction = self.settings.get("reduction")
             given = steps / reduction**2 if reduction else steps / 10
-        return min(_up(given, report_every), steps)
+        return min(_round_up(given, report_every), steps)
 
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """What a search may use, all sessions together; None is no limit.
+    """Limits of a search over all sessions; None is no limit.
 
     Args:
-        hours: Of workers: GPU-hours, where a worker has one GPU.
-        runs: Runs, those on fresh seeds included.
+        hours: Hours of training, summed over workers: GPU-hours, where a worker has one GPU.
+        runs: Number of runs, those on fresh seeds included.
     """
 
     hours: float | None = None
@@ -156,18 +159,18 @@ NO_BUDGET = Budget()
 
 @dataclasses.dataclass(frozen=True)
 class Resources:
-    """What one worker gets and how it works.
+    """Resources of one worker, and limits on failures.
 
     Args:
         cpu: CPU cores per worker.
         gpu: GPUs per worker; a fraction shares one.
-        pack: Runs trained together, or `auto`.
-        max_failures: Failed attempts after which a run is left alone.
+        pack: Number of runs that train together, or `auto`.
+        max_failures: Number of failed attempts after which a run is not tried again.
         checkpoint_s: Seconds between two checkpoints of a pack.
-        max_failed_fraction: The share of the runs that may fail before the session ends; None
-            for any.
-        patience_s: Seconds without a step after which the worker of a pack is ended; None for
-            never.
+        max_failed_fraction: Share of the runs that may fail before the session ends; None
+            for no limit.
+        patience_s: Seconds without a step after which the worker of a pack is killed; None for
+            no limit.
     """
 
     cpu: float = 1.0
@@ -179,6 +182,6 @@ class Resources:
     patience_s: float | None = None
 
 
-def _up(steps: float, grid: int) -> int:
-    """The first multiple of the grid that is not below."""
-    return max(1, math.ceil(steps / grid)) * grid
+def _round_up(steps: float, report_every: int) -> int:
+    """Return the smallest positive multiple of `report_every` that is at least `steps`."""
+    return max(1, math.ceil(steps / report_every)) * report_every

@@ -1,4 +1,4 @@
-"""How runs ended, and what that makes of their configurations."""
+"""Results of runs, and the results of configurations that follow from them."""
 
 import dataclasses
 import statistics
@@ -10,14 +10,14 @@ ENDS = ("done", "diverged", "stopped", "failed")
 
 @dataclasses.dataclass(frozen=True)
 class RunResult:
-    """How a run ended.
+    """Result of a run.
 
     Args:
         status: `done`, `diverged`, `stopped` or `failed`.
-        values: Of the metrics that select; None where it has none.
-        steps: Trained.
-        seconds: Its share of its pack's time.
-        error: If it failed.
+        values: Final values of the metrics in `select`; None for a metric without a value.
+        steps: Number of steps trained.
+        seconds: The run's share of the training time of its pack.
+        error: Error message of a failed run.
     """
 
     status: str
@@ -28,7 +28,7 @@ class RunResult:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], metrics: Sequence[str]) -> "RunResult":
-        """From a row of `runs`."""
+        """Create the result from a row of `runs`."""
         return cls(
             row["status"],
             tuple(row.get(f"metric.{name}") for name in metrics),
@@ -39,12 +39,12 @@ class RunResult:
 
     @property
     def never_ran(self) -> bool:
-        """Whether it was stopped before its first step."""
+        """Whether the run was stopped before its first step."""
         return self.status == "stopped" and self.steps == 0
 
 
 def one_row_each(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The rows, one for each run: one that ended well before a failed one, then the later one.
+    """Return one row for each run: one that finished rather than a failed one, then the latest.
 
     Args:
         rows: Rows of `runs`, with `run_id`, `status` and `attempts`.
@@ -52,25 +52,25 @@ def one_row_each(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     kept: dict[str, Mapping[str, Any]] = {}
     for row in rows:
         other = kept.setdefault(row["run_id"], row)
-        if other is not row and standing(row) > standing(other):
+        if other is not row and rank(row) > rank(other):
             kept[row["run_id"]] = row
     return list(kept.values())
 
 
-def standing(row: Mapping[str, Any]) -> tuple[int, int]:
-    """The rank of a row among several of one run; the largest one holds."""
+def rank(row: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the rank of a row among several rows of one run; the highest one counts."""
     ranks = {"failed": 0, "stopped": 1, "diverged": 2, "done": 3}
     return ranks[row["status"]], row["attempts"] or 0
 
 
 @dataclasses.dataclass(frozen=True)
 class TrialResult:
-    """How a configuration ended.
+    """Result of a configuration, over its seeds.
 
     Args:
-        values: Mean over its seeds of each metric that selects; empty unless all ended well.
-        stopped_at: Where it was stopped early: steps, or seeds under racing.
-        value_then: Its mean at that moment, if the metric that selects was known.
+        values: Mean over seeds of each metric in `select`; empty unless all seeds finished.
+        stopped_at: Steps after which it was stopped early; under racing, the number of seeds.
+        value_then: Mean of the metric in `select` at that moment, if it was known.
     """
 
     values: tuple[float, ...] = ()
@@ -81,21 +81,22 @@ class TrialResult:
 FAILED = TrialResult()
 
 
-def trial_result(ended: Sequence[RunResult]) -> TrialResult:
-    """What becomes of a configuration whose runs ended so: one bad seed and it failed."""
-    statuses = {each.status for each in ended}
-    if not ended or statuses & {"diverged", "failed"}:
+def trial_result(results: Sequence[RunResult]) -> TrialResult:
+    """Combine the results of a configuration's runs; one bad seed makes it fail."""
+    statuses = {result.status for result in results}
+    if not results or statuses & {"diverged", "failed"}:
         return FAILED
     if "stopped" in statuses:
-        steps = [each.steps for each in ended if each.status == "stopped" and each.steps]
-        ran = [each for each in ended if not each.never_ran]
+        steps = [result.steps for result in results if result.status == "stopped" and result.steps]
+        ran = [result for result in results if not result.never_ran]
         return TrialResult((), min(steps, default=len(ran)), _mean(ran, 0))
-    means = [_mean(ended, place) for place in range(len(ended[0].values))]
+    means = [_mean(results, index) for index in range(len(results[0].values))]
     known = [mean for mean in means if mean is not None]
     return TrialResult(tuple(known)) if len(known) == len(means) else FAILED
 
 
-def _mean(ended: Sequence[RunResult], place: int) -> float | None:
-    values = [each.values[place] for each in ended]
+def _mean(results: Sequence[RunResult], index: int) -> float | None:
+    """Return the mean of one metric over all results; None if one of them lacks it."""
+    values = [result.values[index] for result in results]
     known = [value for value in values if value is not None]
     return statistics.fmean(known) if known and len(known) == len(values) else None

@@ -1,4 +1,4 @@
-"""Which runs go into which packs. Pure: a function of the runs and the number of workers."""
+"""Packs of runs, as a pure function of the runs and the number of workers."""
 
 import dataclasses
 import itertools
@@ -17,19 +17,19 @@ MAX_PACK_BYTES = 2**30
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PlannedRun:
-    """A run as a worker needs it, in plain data.
+    """A run as plain data, as a worker needs it.
 
     Args:
-        run_id: Identity.
-        configuration_id: Identity without the seed.
-        seed: The seed.
-        task_label: Column of the result table.
-        estimator_label: Row of the result table.
-        settings: Every setting by key `section.name`.
-        failures: Failed attempts so far.
-        executed: Steps that earlier attempts executed.
+        run_id: Identity of the run.
+        configuration_id: Identity of its configuration, without the seed.
+        seed: Seed of the run.
+        task_label: Label of the task, a column of the result table.
+        estimator_label: Label of the estimator, a row of the result table.
+        settings: Value of every setting, by key `section.name`.
+        failures: Number of failed attempts so far.
+        executed: Number of steps that earlier attempts executed.
         definition: Identity of the task's and the estimator's versions and defaults; None where
-            an older version planned it.
+            an older version planned the run.
     """
 
     run_id: str
@@ -45,15 +45,15 @@ class PlannedRun:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pack:
-    """Runs of one program, trained together by one trial.
+    """Runs of one program that train together, in one worker.
 
     Args:
-        pack_id: Hash of the ordered run ids it was cut with.
-        task: Registry name.
-        estimator: Registry name.
-        runs: In the order of the replica axis.
-        code: Digests of the source of task and estimator that it began with; None where they are
-            not known.
+        pack_id: Hash of the ordered run ids that the pack was made of.
+        task: Registry name of the task.
+        estimator: Registry name of the estimator.
+        runs: Runs in the order of the replica axis.
+        code: Digests of the source of task and estimator that the pack began with; None where
+            they are not known.
     """
 
     pack_id: str
@@ -69,39 +69,39 @@ class Pack:
 
     @property
     def rows_name(self) -> str:
-        """Base name of the file of its rows.
+        """Base name of the file that holds the pack's rows.
 
-        The row of a run that failed has a file named after the run, which its next attempt
-        replaces, whatever pack that belongs to.
+        A run that failed before has a file named after the run, so that its next attempt
+        replaces the row, in any pack.
         """
-        alone = len(self.runs) == 1 and self.runs[0].failures > 0
-        return self.runs[0].run_id if alone else self.pack_id
+        is_retry = len(self.runs) == 1 and self.runs[0].failures > 0
+        return self.runs[0].run_id if is_retry else self.pack_id
 
     def to_json(self) -> dict[str, Any]:
-        """The pack as plain data."""
+        """Return the pack as plain data."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Pack":
-        """The pack that `to_json` wrote."""
-        runs = tuple(PlannedRun(**each) for each in data["runs"])
+        """Return the pack that `to_json` wrote."""
+        runs = tuple(PlannedRun(**run) for run in data["runs"])
         return cls(data["pack_id"], data["task"], data["estimator"], runs, data.get("code"))
 
     def only(self, run_ids: Iterable[str]) -> "Pack":
-        """The same pack without the other runs; it keeps its identity."""
+        """Return the pack with only these runs; it keeps its identity."""
         wanted = set(run_ids)
         runs = tuple(run for run in self.runs if run.run_id in wanted)
         return dataclasses.replace(self, runs=runs)
 
     def split(self) -> tuple["Pack", ...]:
-        """Two new packs of about half the runs each, between two configurations if it can be."""
+        """Split into two new packs of about half the runs, between configurations if possible."""
         middle = len(self.runs) // 2
         edges = [
-            place
-            for place in range(1, len(self.runs))
-            if self.runs[place - 1].configuration_id != self.runs[place].configuration_id
+            index
+            for index in range(1, len(self.runs))
+            if self.runs[index - 1].configuration_id != self.runs[index].configuration_id
         ]
-        middle = min(edges, key=lambda place: abs(place - middle), default=middle)
+        middle = min(edges, key=lambda index: abs(index - middle), default=middle)
         return tuple(
             make_pack(self.task, self.estimator, part, self.code)
             for part in (self.runs[:middle], self.runs[middle:])
@@ -111,23 +111,23 @@ class Pack:
 def make_pack(
     task: str, estimator: str, runs: Sequence[PlannedRun], code: str | None = None
 ) -> Pack:
-    """A new pack of these runs."""
+    """Create a pack of these runs."""
     return Pack(pack_id(run.run_id for run in runs), task, estimator, tuple(runs), code)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ArmRun:
-    """A run of an arm."""
+    """A run, with the arm that it belongs to."""
 
     arm: Arm
     run: Run
 
     def planned(self, failures: int = 0, executed: int = 0) -> PlannedRun:
-        """The run as a worker needs it.
+        """Return the run as a worker needs it.
 
         Args:
-            failures: Failed attempts so far.
-            executed: Steps that they executed.
+            failures: Number of failed attempts so far.
+            executed: Number of steps that failed attempts executed.
         """
         return PlannedRun(
             self.run.run_id,
@@ -143,7 +143,7 @@ class ArmRun:
 
     @property
     def program(self) -> str:
-        """What the runs of one pack share: shapes, classes, and every setting fixed in a pack."""
+        """Identity of all that the runs of a pack share: task, estimator, and fixed settings."""
         settings = self.run.configuration.settings
         fixed = {key: value for key, value in settings.items() if key not in self.arm.per_replica}
         identity = self.run.configuration.identity
@@ -152,14 +152,14 @@ class ArmRun:
 
 @dataclasses.dataclass(frozen=True)
 class PackSize:
-    """How many runs a pack may hold.
+    """Limit on the number of runs in a pack.
 
     Args:
-        wanted: A number, or `auto`.
-        workers: Packs that can train at the same time.
-        replica_bytes: What one run of a program holds.
-        together: Whether the seeds of a configuration share a pack where they fit, so that they
-            can be judged, and leave, together.
+        wanted: Number of runs from the sweep file, or `auto`.
+        workers: Number of packs that can train at the same time.
+        replica_bytes: Function that returns the memory of one run of a program.
+        together: Whether the seeds of a configuration share a pack where they fit, so that early
+            stopping can compare and stop them together.
     """
 
     wanted: int | Literal["auto"]
@@ -167,96 +167,95 @@ class PackSize:
     replica_bytes: Callable[[ArmRun], int]
     together: bool = False
 
-    def of(self, members: Sequence[ArmRun]) -> int:
-        """The most runs that a pack of this program holds."""
+    def limit(self, runs: Sequence[ArmRun]) -> int:
+        """Return the largest number of runs in a pack of this program."""
         if self.wanted != "auto":
             return self.wanted
-        by_workers = math.ceil(len(members) / max(1, self.workers))
-        return max(1, min(self.room(members), by_workers))
+        by_workers = math.ceil(len(runs) / max(1, self.workers))
+        return max(1, min(self.capacity(runs), by_workers))
 
-    def room(self, members: Sequence[ArmRun]) -> int:
-        """The most runs of this program that could ever share a pack."""
+    def capacity(self, runs: Sequence[ArmRun]) -> int:
+        """Return how many runs of this program fit into a pack, for any number of workers."""
         if self.wanted != "auto":
             return self.wanted
-        return min(MAX_REPLICAS, MAX_PACK_BYTES // max(1, self.replica_bytes(members[0])))
+        return min(MAX_REPLICAS, MAX_PACK_BYTES // max(1, self.replica_bytes(runs[0])))
 
 
 def cut(
-    members: Sequence[ArmRun],
+    runs: Sequence[ArmRun],
     missing: Callable[[ArmRun], bool],
     failures: Mapping[str, int],
     size: PackSize,
 ) -> list[Pack]:
-    """Packs of the missing members.
+    """Group the missing runs into packs.
 
-    All members are cut, and the ended ones left out afterwards: so a sweep that was killed is cut
-    as it was before, and its packs come out the same to the last bit. Runs that failed before go
-    alone.
+    Packs are cut from all planned runs, then ended runs are dropped, so that a resumed sweep gets
+    the same packs and the same results, to the last bit. A run that failed before trains alone.
 
     Args:
-        members: Every run planned, ended ones too, each once.
-        missing: Whether a member has still to run.
-        failures: Failed attempts by run id.
-        size: How many runs a pack may hold.
+        runs: Every planned run once, ended ones included.
+        missing: Function that returns whether a run must still train.
+        failures: Number of failed attempts, by run id.
+        size: Limit on the number of runs in a pack.
     """
     programs: dict[str, list[ArmRun]] = {}
-    for member in members:
-        programs.setdefault(member.program, []).append(member)
+    for arm_run in runs:
+        programs.setdefault(arm_run.program, []).append(arm_run)
     packs: list[Pack] = []
     for group in programs.values():
-        wanted = [member for member in group if missing(member)]
+        wanted = [arm_run for arm_run in group if missing(arm_run)]
         if not wanted:
             continue
-        together = {id(member) for member in wanted if not failures.get(member.run.run_id)}
+        together = {id(arm_run) for arm_run in wanted if not failures.get(arm_run.run.run_id)}
         for part in _parts(group, size):
-            rest = [member for member in part if id(member) in together]
+            rest = [arm_run for arm_run in part if id(arm_run) in together]
             if rest:
                 packs.append(_pack(sorted(rest, key=_by_optimizer), failures))
-        alone = [member for member in wanted if id(member) not in together]
-        packs += [_pack([member], failures) for member in alone]
+        alone = [arm_run for arm_run in wanted if id(arm_run) not in together]
+        packs += [_pack([arm_run], failures) for arm_run in alone]
     return packs
 
 
-def _pack(members: Sequence[ArmRun], failures: Mapping[str, int]) -> Pack:
-    first = members[0].run.configuration
-    runs = [member.planned(failures.get(member.run.run_id, 0)) for member in members]
-    return make_pack(first.task, first.estimator, runs, members[0].arm.code)
+def _pack(runs: Sequence[ArmRun], failures: Mapping[str, int]) -> Pack:
+    first = runs[0].run.configuration
+    planned = [arm_run.planned(failures.get(arm_run.run.run_id, 0)) for arm_run in runs]
+    return make_pack(first.task, first.estimator, planned, runs[0].arm.code)
 
 
 def _parts(group: Sequence[ArmRun], size: PackSize) -> list[Sequence[ArmRun]]:
-    """The members of a program in parts as large as packs may be."""
-    most = size.of(group)
+    """Divide the runs of a program into parts of at most the size of a pack."""
+    limit = size.limit(group)
     if not size.together:
-        return _even_parts(sorted(group, key=_by_seed), most)
-    configurations: dict[str, list[ArmRun]] = {}
-    for member in sorted(group, key=lambda each: (_settings_key(each), each.run.seed)):
-        configuration_id = member.run.configuration.configuration_id
-        configurations.setdefault(configuration_id, []).append(member)
-    whole = list(configurations.values())
-    seeds = max(len(each) for each in whole)
-    if size.room(group) < seeds:
-        return [part for each in whole for part in _even_parts(each, most)]
-    shares = _even_parts(whole, max(1, most // seeds))
-    return [[member for each in share for member in each] for share in shares]
+        return _even_parts(sorted(group, key=_by_seed), limit)
+    by_configuration: dict[str, list[ArmRun]] = {}
+    for arm_run in sorted(group, key=lambda arm_run: (_settings_key(arm_run), arm_run.run.seed)):
+        configuration_id = arm_run.run.configuration.configuration_id
+        by_configuration.setdefault(configuration_id, []).append(arm_run)
+    configurations = list(by_configuration.values())
+    seeds = max(len(runs) for runs in configurations)
+    if size.capacity(group) < seeds:
+        return [part for runs in configurations for part in _even_parts(runs, limit)]
+    shares = _even_parts(configurations, max(1, limit // seeds))
+    return [[arm_run for runs in share for arm_run in runs] for share in shares]
 
 
-def _even_parts(members: Sequence[T], most: int) -> list[Sequence[T]]:
-    parts = math.ceil(len(members) / most)
-    edges = [round(each * len(members) / parts) for each in range(parts + 1)]
-    return [members[a:b] for a, b in itertools.pairwise(edges)]
+def _even_parts(items: Sequence[T], limit: int) -> list[Sequence[T]]:
+    parts = math.ceil(len(items) / limit)
+    edges = [round(index * len(items) / parts) for index in range(parts + 1)]
+    return [items[start:end] for start, end in itertools.pairwise(edges)]
 
 
-def _by_seed(member: ArmRun) -> tuple[int, str]:
-    """Seeds first: a sweep extended by seeds then leaves the packs of the old ones whole."""
-    return member.run.seed, _settings_key(member)
+def _by_seed(arm_run: ArmRun) -> tuple[int, str]:
+    """Return a sort key that starts with the seed: new seeds leave the old packs unchanged."""
+    return arm_run.run.seed, _settings_key(arm_run)
 
 
-def _by_optimizer(member: ArmRun) -> tuple[str, str, int]:
-    """Equal optimizer settings side by side: one kernel call serves them all."""
-    settings = member.run.configuration.settings
+def _by_optimizer(arm_run: ArmRun) -> tuple[str, str, int]:
+    """Return a sort key by optimizer settings: equal ones side by side share a kernel call."""
+    settings = arm_run.run.configuration.settings
     training = {key: value for key, value in settings.items() if key.startswith("training.")}
-    return canonical_json(training), _settings_key(member), member.run.seed
+    return canonical_json(training), _settings_key(arm_run), arm_run.run.seed
 
 
-def _settings_key(member: ArmRun) -> str:
-    return canonical_json(dict(member.run.configuration.settings))
+def _settings_key(arm_run: ArmRun) -> str:
+    return canonical_json(dict(arm_run.run.configuration.settings))

@@ -1,4 +1,4 @@
-"""The points of a space whose settings may apply under conditions on each other."""
+"""Points of a space, in which a setting may apply only beside certain values of others."""
 
 import dataclasses
 import functools
@@ -24,52 +24,53 @@ NOTHING: Mapping[str, Value] = {}
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Points:
-    """The points of a space.
+    """Points of a space.
 
     A point is an assignment: a value for each searched setting that applies there. All other
     settings follow from it.
 
     Args:
-        space: What each setting may be; conditions are on settings in it, without a circle.
+        space: Domain of each setting; conditions name settings of the space, without a cycle.
     """
 
     space: Mapping[str, Domain]
 
     @functools.cached_property
     def searched(self) -> dict[str, Choice | Range]:
-        """The settings with more than one value where they apply, after those that decide it."""
-        found = {key: plain(self.space[key]) for key in ordered(self.space)}
-        return {key: each for key, each in found.items() if not isinstance(each, Fixed)}
+        """Settings with several values, each after the settings that its condition names."""
+        domains = {key: plain(self.space[key]) for key in ordered(self.space)}
+        return {key: domain for key, domain in domains.items() if not isinstance(domain, Fixed)}
 
     @functools.cached_property
     def size(self) -> int | None:
-        """How many points there are; None if a range makes them infinitely many."""
-        named = [each.when for each in self.space.values() if isinstance(each, Conditional)]
-        deciding = {key for when in named for key in when}
+        """Number of points; None if a range makes it infinite."""
+        domains = self.space.values()
+        conditions = [domain.when for domain in domains if isinstance(domain, Conditional)]
+        deciding = {key for when in conditions for key in when}
         rest = [key for key in self.searched if key not in deciding]
         total = 0
         for chosen in self.over(deciding):
             sizes = [count(self.searched[key]) for key in rest if self.applies(key, chosen)]
             if None in sizes:
                 return None
-            total += math.prod(each for each in sizes if each is not None)
+            total += math.prod(size for size in sizes if size is not None)
         return total
 
     def applies(self, key: str, chosen: Mapping[str, Value]) -> bool:
-        """Whether a setting's condition, if it has one, holds.
+        """Check whether a setting applies: it has no condition, or its condition holds.
 
         Args:
-            key: `section.name`.
-            chosen: The values of the searched settings that decide it and apply.
+            key: Key of the setting, `section.name`.
+            chosen: Values of the searched settings that its condition depends on and that apply.
         """
         domain = self.space[key]
         return not isinstance(domain, Conditional) or all(
-            any(same(self.value(other, chosen), each) for each in wanted)
+            any(same(self.value(other, chosen), value) for value in wanted)
             for other, wanted in domain.when.items()
         )
 
     def value(self, key: str, chosen: Mapping[str, Value]) -> Value:
-        """A setting's value at a point."""
+        """Return the value of a setting at a point."""
         domain = self.space[key]
         if isinstance(domain, Conditional) and not self.applies(key, chosen):
             return domain.otherwise
@@ -77,10 +78,11 @@ class Points:
         return inside.value if isinstance(inside, Fixed) else chosen[key]
 
     def over(self, keys: Iterable[str]) -> Iterator[dict[str, Value]]:
-        """Every assignment of these searched settings; the last one varies fastest.
+        """Yield every assignment of these searched settings; the last one varies fastest.
 
         Args:
-            keys: With each setting, those that decide whether it applies; others are left out.
+            keys: Keys of the settings, with all those that their conditions depend on; keys
+                that are not searched are left out.
         """
         wanted = set(keys)
         return self._over([key for key in self.searched if key in wanted], {})
@@ -95,32 +97,32 @@ class Points:
                 yield from self._over(keys[1:], {**chosen, keys[0]: value})
 
     def deciding(self, key: str) -> set[str]:
-        """The settings on which it depends, at once or through others, whether this one applies."""
+        """Return the settings that a setting's condition depends on, directly or indirectly."""
         domain = self.space[key]
-        found: set[str] = set()
+        keys: set[str] = set()
         if isinstance(domain, Conditional):
             for other in domain.when:
-                found |= {other} | self.deciding(other)
-        return found
+                keys |= {other} | self.deciding(other)
+        return keys
 
     def reach(self, key: str, given: Mapping[str, Value] = NOTHING) -> dict[str, Value] | None:
-        """The first values, of those that decide it, at which a setting applies.
+        """Return the first values of the deciding settings at which a setting applies.
 
         Args:
-            key: `section.name`.
-            given: Values that may not change.
+            key: Key of the setting, `section.name`.
+            given: Values of other settings that must not change.
 
         Returns:
-            None if it applies nowhere.
+            The values by key; None if the setting applies nowhere.
         """
         for chosen in self.over(self.deciding(key)):
-            kept = all(same(chosen[each], given[each]) for each in chosen if each in given)
-            if kept and self.applies(key, chosen):
+            agrees = all(same(chosen[other], given[other]) for other in chosen if other in given)
+            if agrees and self.applies(key, chosen):
                 return chosen
         return None
 
     def completed(self, given: Mapping[str, Value]) -> dict[str, Value]:
-        """The point with these values where they apply, and else the first ones or low ends."""
+        """Return the point with these values where they apply, else first values or low ends."""
         chosen: dict[str, Value] = {}
         for key, domain in self.searched.items():
             if self.applies(key, chosen):
@@ -129,18 +131,18 @@ class Points:
 
 
 def ordered(space: Mapping[str, Domain]) -> list[str]:
-    """The settings as they come, but none before those that its condition is on.
+    """Return the settings in their order, but each after those that its condition names.
 
-    Those whose conditions go round in a circle are left out, with all that depends on them.
+    Settings whose conditions form a cycle are left out, with all that depend on them.
     """
-    waiting, found = list(space), dict.fromkeys(space, False)
+    waiting, is_ordered = list(space), dict.fromkeys(space, False)
     order: list[str] = []
-    while ready := next((key for key in waiting if _is_ready(space[key], found)), None):
+    while ready := next((key for key in waiting if _is_ready(space[key], is_ordered)), None):
         waiting.remove(ready)
         order.append(ready)
-        found[ready] = True
+        is_ordered[ready] = True
     return order
 
 
-def _is_ready(domain: Domain, found: Mapping[str, bool]) -> bool:
-    return not isinstance(domain, Conditional) or all(found[other] for other in domain.when)
+def _is_ready(domain: Domain, is_ordered: Mapping[str, bool]) -> bool:
+    return not isinstance(domain, Conditional) or all(is_ordered[key] for key in domain.when)

@@ -1,4 +1,4 @@
-"""What a run is: its configuration, its seed, and the identity that follows from both."""
+"""Configurations and runs, with the identities that follow from their settings and seeds."""
 
 import dataclasses
 import functools
@@ -9,12 +9,12 @@ from typing import Any
 
 
 def canonical_json(data: Any) -> str:
-    """The one text of plain data: sorted keys, no spaces, shortest floats, ASCII."""
+    """Return the canonical text of data: sorted keys, no spaces, shortest floats, ASCII."""
     return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def digest(data: Any) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of the data's canonical JSON."""
+    """Return the first 16 hexadecimal digits of the SHA-256 of the data's canonical JSON."""
     return hashlib.sha256(canonical_json(data).encode()).hexdigest()[:16]
 
 
@@ -23,12 +23,12 @@ class Configuration:
     """A task, an estimator, and one value for each of their settings.
 
     Args:
-        task: Registry name.
-        task_version: Raised by the task when the meaning of its result changes.
-        estimator: Registry name.
-        estimator_version: Likewise.
-        settings: Every setting by key `section.name`.
-        defaults: The declared default of every setting.
+        task: Registry name of the task.
+        task_version: Version of the task, raised when the meaning of its result changes.
+        estimator: Registry name of the estimator.
+        estimator_version: Version of the estimator, raised when its result changes.
+        settings: Value of every setting, by key `section.name`.
+        defaults: Declared default of every setting, by the same keys.
     """
 
     task: str
@@ -40,7 +40,7 @@ class Configuration:
 
     @functools.cached_property
     def identity(self) -> dict[str, Any]:
-        """What the configuration's identity is made of: unchanged defaults are not in it."""
+        """The data that the identity is computed from; settings at their defaults are left out."""
         changed = {
             key: value
             for key, value in self.settings.items()
@@ -54,11 +54,11 @@ class Configuration:
 
     @functools.cached_property
     def configuration_id(self) -> str:
-        """Identity without a seed."""
+        """Identity of the configuration, without a seed."""
         return digest(self.identity)
 
     def section(self, name: str) -> dict[str, Any]:
-        """The settings of one section, by their names."""
+        """Return the settings of one section, by their names."""
         prefix = name + "."
         return {
             key.removeprefix(prefix): value
@@ -81,5 +81,5 @@ class Run:
 
 
 def pack_id(run_ids: Iterable[str]) -> str:
-    """Identity of a pack: its runs, in order."""
+    """Return the identity of a pack: a digest of its run ids, in order."""
     return digest(list(run_ids))

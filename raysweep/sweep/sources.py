@@ -1,9 +1,9 @@
-"""The source of a task or an estimator as a short digest, read from files without an import.
+"""Digests of the source of tasks and estimators, read from files without importing them.
 
-The module that defines the class is read, and the modules that it imports, directly or through
-others, as far as they belong to the same package, lie beside it outside of `site-packages`, or are
-raysweep's own tasks and estimators. A name that a package's `__init__` only imports from
-elsewhere is followed to where it is defined, so that a new estimator changes nobody else's digest.
+A digest covers the module that defines the class, and the modules that it imports, directly or
+indirectly, if they belong to the same package, are next to it outside of `site-packages`, or are
+raysweep's own tasks and estimators. A name that a package's `__init__` only imports from elsewhere
+is followed to the module that defines it, so that a new estimator changes no other digest.
 Comments, docstrings and blank lines do not count.
 """
 
@@ -24,19 +24,19 @@ _UNREADABLE = (OSError, SyntaxError, ValueError, tokenize.TokenError)
 
 
 def code(task_module: str, estimator_module: str) -> str | None:
-    """The digests of a task's and an estimator's source; None where one of them has no file.
+    """Return the joined digests of a task and an estimator; None if one of them has no file.
 
     Args:
-        task_module: The module that defines the task's class.
-        estimator_module: The module that defines the estimator's class.
+        task_module: Name of the module that defines the task's class.
+        estimator_module: Name of the module that defines the estimator's class.
     """
-    found = [source_digest(each) for each in (task_module, estimator_module)]
-    known = [each for each in found if each is not None]
-    return JOINT.join(known) if len(known) == len(found) else None
+    digests = [source_digest(module) for module in (task_module, estimator_module)]
+    known = [digest for digest in digests if digest is not None]
+    return JOINT.join(known) if len(known) == len(digests) else None
 
 
 def source_digest(module: str) -> str | None:
-    """The first 12 hexadecimal digits of the SHA-256 of a module's source and what it imports."""
+    """Return 12 hexadecimal digits of the SHA-256 of a module and the modules it imports."""
     known = _known(module)
     if not known.is_current:
         _known.cache_clear()
@@ -50,10 +50,10 @@ def _known(module: str) -> "_Digest":
 
 
 class _Digest:
-    """A digest, and the files that it was made of.
+    """A digest, and the files that it covers.
 
     Args:
-        module: The module that defines the class.
+        module: Name of the module that defines the class.
     """
 
     def __init__(self, module: str) -> None:
@@ -70,7 +70,7 @@ class _Digest:
 
     @property
     def is_current(self) -> bool:
-        """Whether the module is still that file, and no file has changed since."""
+        """Whether the module is still the same file, and no file has changed since."""
         try:
             return module_path(self.module) == self.path and all(
                 _stamp(path) == stamp for path, stamp in self.files.items()
@@ -79,26 +79,26 @@ class _Digest:
             return False
 
     def _sources(self, module: str) -> dict[str, str]:
-        """The normalised text of the module and of those that it imports, by name."""
+        """Return the normalised text of the module and of those that it imports, by name."""
         followed = _Followed(module)
-        found: dict[str, str] = {}
+        sources: dict[str, str] = {}
         waiting = [module]
         while waiting:
             name = waiting.pop()
-            path = module_path(name) if name not in found and followed.has(name) else None
+            path = module_path(name) if name not in sources and followed.has(name) else None
             if path is not None:
                 self.files[path] = _stamp(path)
                 parsed = _parse(path, self.files[path])
-                found[name] = parsed.text
+                sources[name] = parsed.text
                 waiting += parsed.imports(name, followed)
-        return found
+        return sources
 
 
 class _Followed:
-    """The modules that belong to a source.
+    """Modules that a digest covers.
 
     Args:
-        module: Where it begins.
+        module: Name of the module that defines the class.
     """
 
     def __init__(self, module: str) -> None:
@@ -110,7 +110,7 @@ class _Followed:
         self._known = dict.fromkeys((_package(module), *OWN), True)
 
     def has(self, name: str) -> bool:
-        """Whether the module is one of them."""
+        """Check whether the digest covers the module."""
         top = _package(name)
         if top not in self._known:
             path = module_path(top) if self.folder is not None and "." not in top and top else None
@@ -119,7 +119,7 @@ class _Followed:
 
 
 def _package(module: str) -> str:
-    """The package that a module belongs to; raysweep's are one level below it."""
+    """Return the package that a module belongs to; for raysweep, the one a level below it."""
     top, *below = module.split(".")
     return f"raysweep.{below[0]}" if top == "raysweep" and below else top
 
@@ -130,7 +130,7 @@ def _installed() -> frozenset[str]:
 
 
 def module_path(name: str) -> Path | None:
-    """The file of a module, found without importing it or its packages; None if it has none."""
+    """Find the file of a module without importing it or its packages; None if there is none."""
     top, *rest = name.split(".")
     if not all(part.isidentifier() for part in (top, *rest)):
         return None
@@ -151,8 +151,8 @@ def module_path(name: str) -> Path | None:
 
 
 def _stamp(path: Path) -> _Stamp:
-    about = path.stat()
-    return about.st_mtime_ns, about.st_size
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
 
 
 @functools.lru_cache(maxsize=1024)
@@ -161,10 +161,10 @@ def _parse(path: Path, _changed: _Stamp) -> "_Parsed":
 
 
 class _Parsed:
-    """One file of Python.
+    """A parsed Python file.
 
     Args:
-        path: Of the file.
+        path: Path of the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -176,11 +176,11 @@ class _Parsed:
         self._nodes = [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
 
     def imports(self, name: str, followed: _Followed) -> Iterator[str]:
-        """The modules that the file imports, as far as they are followed.
+        """Yield the modules that the file imports and that the digest covers.
 
         Args:
-            name: The module that the file is.
-            followed: The modules that count.
+            name: Name of the file's module.
+            followed: Modules that the digest covers.
         """
         for node in self._nodes:
             if isinstance(node, ast.Import):
@@ -189,7 +189,7 @@ class _Parsed:
                 yield from (_defining(module, alias.name) for alias in node.names)
 
     def source_of(self, name: str, wanted: str) -> tuple[str, str] | None:
-        """The module and the name in it under which a name of this file is imported, if it is."""
+        """Return the module and the name that this file imports under a name; None if neither."""
         for node in self._nodes:
             if isinstance(node, ast.ImportFrom):
                 for alias in node.names:
@@ -198,7 +198,7 @@ class _Parsed:
         return None
 
     def _absolute(self, node: ast.ImportFrom, name: str) -> str:
-        """The module that an import is from, its leading dots resolved."""
+        """Return the module that an import is from, with its leading dots resolved."""
         if not node.level:
             return node.module or ""
         parts = name.split(".")
@@ -207,7 +207,7 @@ class _Parsed:
 
 
 def _defining(module: str, wanted: str) -> str:
-    """The module that `from module import wanted` is about."""
+    """Return the module that defines the name in `from module import wanted`."""
     seen = set()
     while (module, wanted) not in seen:
         seen.add((module, wanted))
@@ -225,9 +225,10 @@ def _defining(module: str, wanted: str) -> str:
 
 
 def _normalised(text: str, nodes: Sequence[ast.AST]) -> str:
-    """The text without comments, docstrings, blank lines and spaces at the ends of lines.
+    """Remove comments, docstrings, blank lines and spaces at the ends of lines from a text.
 
-    It is cut, not written anew from the tree, so that every version of Python gives the same.
+    The text is cut rather than generated from the tree, so that it does not depend on Python's
+    version.
     """
     lines = text.split("\n")
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
@@ -242,7 +243,7 @@ def _normalised(text: str, nodes: Sequence[ast.AST]) -> str:
 
 
 def _docstring_rows(body: Sequence[ast.stmt]) -> range:
-    """The rows of the text that a docstring at the head of these statements takes."""
+    """Return the lines of the docstring that these statements begin with, if they have one."""
     first = body[0] if body else None
     if not isinstance(first, ast.Expr) or not isinstance(first.value, ast.Constant):
         return range(0)

@@ -1,4 +1,4 @@
-"""The values a setting may take: one, a choice, a range, or these under a condition."""
+"""Domains of settings: one value, a choice, a range, or one of these under a condition."""
 
 import dataclasses
 import math
@@ -17,7 +17,7 @@ class Fixed:
     value: Value
 
     def contains(self, value: Value) -> bool:
-        """Whether the value is this one."""
+        """Check whether the value is this one."""
         return same(value, self.value)
 
 
@@ -28,8 +28,8 @@ class Choice:
     values: tuple[Value, ...]
 
     def contains(self, value: Value) -> bool:
-        """Whether the value is among them."""
-        return any(same(value, each) for each in self.values)
+        """Check whether the value is one of the choices."""
+        return any(same(value, choice) for choice in self.values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Range:
     whole: bool = False
 
     def contains(self, value: Value) -> bool:
-        """Whether the number lies in the range."""
+        """Check whether the number lies in the range."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
         return self.low <= value <= self.high and (not self.whole or value == int(value))
@@ -53,12 +53,12 @@ Plain = Fixed | Choice | Range
 
 @dataclasses.dataclass(frozen=True)
 class Conditional:
-    """What a setting may be where others have certain values; elsewhere it has one value.
+    """Domain that applies where other settings have certain values; elsewhere, one value.
 
     Args:
-        when: The values of other settings, by key `section.name`: one of each must hold.
-        domain: What the setting may be there.
-        otherwise: Its value elsewhere.
+        when: Values of other settings, by key `section.name`; each setting must have one of them.
+        domain: Domain of the setting where the condition holds.
+        otherwise: Value of the setting elsewhere.
     """
 
     when: Mapping[str, tuple[Value, ...]]
@@ -70,15 +70,15 @@ Domain = Plain | Conditional
 
 
 def plain(domain: Domain) -> Plain:
-    """The domain where its condition, if it has one, holds."""
+    """Return the domain without its condition."""
     return domain.domain if isinstance(domain, Conditional) else domain
 
 
 def values(domain: Plain) -> Sequence[Value]:
-    """Every value of a finite domain, in order.
+    """Return every value of a finite domain, in order.
 
     Raises:
-        ValueError: If it is infinite.
+        ValueError: If the domain is infinite.
     """
     match domain:
         case Fixed(value):
@@ -91,36 +91,36 @@ def values(domain: Plain) -> Sequence[Value]:
 
 
 def count(domain: Plain) -> int | None:
-    """How many values a domain has; None if it is infinite."""
+    """Return the number of values in a domain; None if it is infinite."""
     return None if isinstance(domain, Range) and not domain.whole else len(values(domain))
 
 
 def first(domain: Plain) -> Value:
-    """A domain's first value, or its low end."""
+    """Return the first value of a domain, or its low end."""
     if isinstance(domain, Range):
         return member(domain, domain.low)
     return values(domain)[0]
 
 
 def same(a: Value, b: Value) -> bool:
-    """Equality that tells `True` from `1`, and compares lists with tuples by their items."""
+    """Compare two values: `True` differs from `1`, and a list equals a tuple of its items."""
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
         return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
     return a == b and isinstance(a, bool) == isinstance(b, bool)
 
 
 def member(domain: Plain, value: Value) -> Value:
-    """The domain's own value that equals this one: `1` may stand for `1.0`."""
+    """Return the domain's value that equals this one, so that `1` becomes `1.0`."""
     match domain:
-        case Fixed(own):
-            return own
-        case Choice(several):
-            return next(each for each in several if same(each, value))
+        case Fixed(fixed):
+            return fixed
+        case Choice(choices):
+            return next(choice for choice in choices if same(choice, value))
     return int(value) if domain.whole else float(value)
 
 
 def to_json(domain: Domain) -> dict[str, Any]:
-    """The domain as plain data; `from_json` reads it back."""
+    """Return the domain as plain data, which `from_json` reads."""
     match domain:
         case Fixed(value):
             return {"value": value}
@@ -129,15 +129,15 @@ def to_json(domain: Domain) -> dict[str, Any]:
         case Range(low, high, log, whole):
             return {"low": low, "high": high, "log": log, "whole": whole}
         case Conditional(when, inside, otherwise):
-            conditions = {key: list(each) for key, each in when.items()}
+            conditions = {key: list(wanted) for key, wanted in when.items()}
             return {"when": conditions, "otherwise": otherwise, **to_json(inside)}
 
 
 def from_json(data: dict[str, Any]) -> Domain:
-    """The domain that `to_json` wrote."""
+    """Return the domain that `to_json` wrote."""
     if "when" not in data:
         return _plain_from_json(data)
-    when = {key: tuple(each) for key, each in data["when"].items()}
+    when = {key: tuple(wanted) for key, wanted in data["when"].items()}
     return Conditional(when, _plain_from_json(data), data["otherwise"])
 
 
@@ -150,15 +150,15 @@ def _plain_from_json(data: dict[str, Any]) -> Plain:
 
 
 def coerce(value: Value, declared: Any) -> Value:
-    """The value as its setting's declared type; sequences become tuples.
+    """Convert a value to the declared type of its setting; sequences become tuples.
 
     Args:
-        value: What the file says, as plain data.
+        value: Value in the sweep file, as plain data.
         declared: A type annotation: `bool`, `int`, `float`, `str`, `None`, `Literal`,
             `tuple[T, ...]`, or a union of these.
 
     Raises:
-        ValueError: With what was expected and what was given, if the value does not fit.
+        ValueError: If the value does not fit; the message says what was expected and given.
     """
     for member in _members(declared):
         try:
@@ -169,12 +169,12 @@ def coerce(value: Value, declared: Any) -> Value:
 
 
 def describe(declared: Any) -> str:
-    """A type annotation in a user's words."""
+    """Return the name of a type annotation in a user's words."""
     return " or ".join(_describe_member(member) for member in _members(declared))
 
 
 def _members(declared: Any) -> tuple[Any, ...]:
-    """The members of a union, `bool` before `int` before `float` so that each keeps its own."""
+    """Return the members of a union, ordered so that a value keeps its type: `bool` first."""
     if typing.get_origin(declared) not in (Union, types.UnionType):
         return (declared,)
     rank = {bool: 0, int: 1, float: 2}
@@ -182,23 +182,23 @@ def _members(declared: Any) -> tuple[Any, ...]:
 
 
 def _coerce_to(value: Value, declared: Any) -> Value:
-    """The value as one plain type.
+    """Convert a value to one plain type.
 
     Raises:
-        ValueError: If it does not fit.
+        ValueError: If the value does not fit.
     """
     origin = typing.get_origin(declared)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if origin is Literal:
         allowed = typing.get_args(declared)
-        if any(same(value, each) and type(value) is type(each) for each in allowed):
+        if any(same(value, option) and type(value) is type(option) for option in allowed):
             return value
     elif origin in (tuple, list) and isinstance(value, list | tuple):
-        item = typing.get_args(declared)[0]
-        return tuple(_coerce_to(each, item) for each in value)
+        item_type = typing.get_args(declared)[0]
+        return tuple(_coerce_to(item, item_type) for item in value)
     elif declared in (int, float) and is_number and math.isfinite(value):
         if declared is float:
-            return float(value) + 0.0  # minus zero would be another identity
+            return float(value) + 0.0  # minus zero would give another identity
         if value == int(value):
             return int(value)
     elif declared in (bool, str, type(None)) and isinstance(value, declared):
@@ -215,7 +215,7 @@ def _describe_member(declared: Any) -> str:
         return f"{{value: [...]}} with {item} for each item"
     if declared in (None, type(None)):
         return "null"
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
     return names.get(declared, str(declared))
 
 

@@ -1,4 +1,4 @@
-"""A sweep, read and checked: its arms, seeds, search and resources. Plain data, no torch."""
+"""The checked sweep as plain data, without torch: arms, seeds, search and resources."""
 
 import dataclasses
 import functools
@@ -14,7 +14,7 @@ from raysweep.sweep.space import Choice, Conditional, Domain, Fixed, Range, Valu
 
 MODULES = ("task_module", "estimator_module")
 SMOKE_STEPS = 3
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,69}")  # a name of 64, and "-smoke"
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,69}")  # 64 characters, and "-smoke"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,17 +22,18 @@ class Arm:
     """One labelled task with one labelled estimator, and the space of their settings.
 
     Args:
-        task_label: The result table's column.
-        estimator_label: The result table's row.
-        task: Registry name.
-        task_version: Of the task's results.
-        estimator: Registry name.
-        estimator_version: Of the estimator's results.
-        space: What each setting may be, by key `section.name`.
-        defaults: Each setting's declared default.
-        per_replica: Keys in which the runs of one pack may differ.
-        task_module: The module that defines the task; empty where an older version wrote the arm.
-        estimator_module: The module that defines the estimator; likewise.
+        task_label: Label of the task, a column of the result table.
+        estimator_label: Label of the estimator, a row of the result table.
+        task: Registry name of the task.
+        task_version: Version of the task, raised when its results change.
+        estimator: Registry name of the estimator.
+        estimator_version: Version of the estimator, raised when its results change.
+        space: Domain of each setting, by key `section.name`.
+        defaults: Declared default of each setting.
+        per_replica: Keys of the settings in which the runs of one pack may differ.
+        task_module: Module that defines the task; empty where an older version wrote the arm.
+        estimator_module: Module that defines the estimator; empty where an older version wrote
+            the arm.
         smoke: Largest values in a trial run, by key; they are not stored.
     """
 
@@ -51,19 +52,19 @@ class Arm:
 
     @property
     def name(self) -> str:
-        """Both labels."""
+        """The label of the estimator, then that of the task."""
         return f"{self.estimator_label} · {self.task_label}"
 
     @functools.cached_property
     def definition(self) -> str:
-        """Identity of what turns settings into a configuration's identity: versions, defaults.
+        """Identity of the versions and defaults that a configuration's identity depends on.
 
-        Of two runs with the same definition and the same settings the ids are the same, too.
+        Two runs with the same definition and the same settings have the same id.
         """
         return self.definition_with(self.defaults)
 
     def definition_with(self, defaults: Mapping[str, Value]) -> str:
-        """The definition that the arm would have with these defaults."""
+        """Return the definition that the arm would have with these defaults."""
         return digest(
             {
                 "task": [self.task, self.task_version],
@@ -74,17 +75,17 @@ class Arm:
 
     @functools.cached_property
     def code(self) -> str | None:
-        """Digests of the present source of task and estimator; None where it is not to be read."""
+        """Digests of the present source of task and estimator; None if it cannot be read."""
         return sources.code(self.task_module, self.estimator_module)
 
     @functools.cached_property
     def points(self) -> Points:
-        """The points of the space."""
+        """Points of the space."""
         return Points(self.space)
 
     @functools.cached_property
     def decisive(self) -> Mapping[str, Fixed]:
-        """The settings that have one value, which is not their default: most others lack one."""
+        """Settings fixed at another value than their default; few stored runs share them."""
         return {
             key: domain
             for key, domain in self.space.items()
@@ -93,33 +94,33 @@ class Arm:
 
     @property
     def searched(self) -> Mapping[str, Choice | Range]:
-        """The settings with more than one value where they apply, after those that decide it."""
+        """Settings with several values, each after the settings that its condition names."""
         return self.points.searched
 
     @property
     def size(self) -> int | None:
-        """Configurations in the space; None if a range makes it infinite."""
+        """Number of configurations in the space; None if a range makes it infinite."""
         return self.points.size
 
     def domain(self, key: str) -> Choice | Range:
-        """What a searched setting may be where it applies."""
+        """Return the domain of a searched setting where it applies."""
         return self.searched[key]
 
     def applies(self, key: str, chosen: Mapping[str, Value]) -> bool:
-        """Whether a searched setting applies; elsewhere it has its default.
+        """Check whether a searched setting applies; where it does not, it has its default.
 
         Args:
-            key: `section.name`.
-            chosen: The assignment so far: of those before it in `searched` that apply.
+            key: Key of the setting, `section.name`.
+            chosen: Values of the settings before it in `searched`, as far as they apply.
         """
         return self.points.applies(key, chosen)
 
     def cells(self) -> Iterator[dict[str, Value]]:
-        """Every assignment of the searched settings that apply; the last one varies fastest."""
+        """Yield every assignment of the searched settings; the last one varies fastest."""
         return self.points.over(self.searched)
 
     def configuration(self, assignment: Mapping[str, Value]) -> Configuration:
-        """The configuration at one point of the space."""
+        """Return the configuration at a point of the space."""
         settings = {key: self.points.value(key, assignment) for key in self.space}
         return Configuration(
             self.task,
@@ -131,7 +132,7 @@ class Arm:
         )
 
     def assignment(self, settings: Mapping[str, Value]) -> dict[str, Value] | None:
-        """The point of the space that these settings are, or None if they are outside it."""
+        """Return the point of the space with these settings; None if they are outside it."""
         chosen: dict[str, Value] = {}
         for key, domain in self.searched.items():
             if self.applies(key, chosen):
@@ -144,7 +145,7 @@ class Arm:
         return chosen
 
     def holds(self, configuration: Configuration) -> bool:
-        """Whether the configuration is a point of this arm."""
+        """Check whether the configuration is a point of this arm."""
         return (self.task, self.estimator) == (
             configuration.task,
             configuration.estimator,
@@ -152,7 +153,7 @@ class Arm:
 
     @property
     def length(self) -> tuple[int, int]:
-        """Steps of its longest run, and steps between two rows of a curve."""
+        """Steps of the longest run, and steps between two rows of a curve."""
         steps, report_every = (
             _largest(self.space[f"training.{name}"]) for name in ("steps", "report_every")
         )
@@ -160,28 +161,28 @@ class Arm:
 
     @property
     def conditional(self) -> bool:
-        """Whether some setting applies only beside certain values of others."""
-        return any(isinstance(each, Conditional) for each in self.space.values())
+        """Whether a setting applies only beside certain values of others."""
+        return any(isinstance(domain, Conditional) for domain in self.space.values())
 
     def keys_of(self, name: str) -> list[str]:
-        """The searched settings that a name means: `section.name`, or the name alone."""
+        """Return the keys of the searched settings of a name, with or without its section."""
         return [key for key in self.searched if name in (key, key.partition(".")[2])]
 
     def point(self, named: Mapping[str, Value]) -> dict[str, Value]:
-        """What named values say about this arm's space; names and values it lacks are left out."""
-        found = {}
+        """Return the values of searched settings by key; foreign names and values are left out."""
+        chosen = {}
         for name, value in named.items():
             for key in self.keys_of(name):
                 if self.searched[key].contains(value):
-                    found[key] = space.member(self.searched[key], value)
-        return found
+                    chosen[key] = space.member(self.searched[key], value)
+        return chosen
 
     def locate(
         self, configuration_id: str, settings: Mapping[str, Value]
     ) -> dict[str, Value] | None:
-        """The point of the space that a stored configuration is, or None if it is outside.
+        """Return the point of the space of a stored configuration; None if it is outside.
 
-        A setting that was declared after the configuration ran has no value: it had its default.
+        A setting that was declared after the configuration ran has no value; its default counts.
         """
         if not all(domain.contains(settings.get(key)) for key, domain in self.decisive.items()):
             return None
@@ -198,9 +199,9 @@ class Arm:
         return None
 
     def to_json(self) -> dict[str, Any]:
-        """The arm as plain data."""
+        """Return the arm as plain data."""
         data = dataclasses.asdict(dataclasses.replace(self, space={}, defaults={}))
-        for name in (*MODULES, "smoke"):  # earlier versions know no such keys
+        for name in (*MODULES, "smoke"):  # earlier versions do not know these keys
             del data[name]
         data["space"] = {key: space.to_json(domain) for key, domain in self.space.items()}
         data["defaults"] = dict(self.defaults)
@@ -209,33 +210,33 @@ class Arm:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Arm":
-        """The arm that `to_json` wrote."""
-        domains = {key: space.from_json(each) for key, each in data["space"].items()}
+        """Return the arm that `to_json` wrote."""
+        domains = {key: space.from_json(domain) for key, domain in data["space"].items()}
         per_replica = frozenset(data["per_replica"])
         return cls(**{**data, "space": domains, "per_replica": per_replica})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Spec:
-    """A sweep, checked.
+    """A checked sweep.
 
     Args:
-        name: The sweep's name.
-        arms: In the file's order, tasks first.
-        task_labels: The result table's columns, in the file's order.
-        estimator_labels: The result table's rows, in the file's order.
-        seeds: To search with, in the file's order.
-        search: How configurations are found.
-        select: How one of them is selected.
-        resources: What a worker gets.
-        metrics: What each metric of the arms' tasks means: direction, unit, meaning.
-        types: The column type of each setting: `double`, `int64`, `bool`, `string` or `json`.
-        text: The file, with what the command line changed in it.
-        report_seeds: Fresh seeds for the selected configuration of each arm; none to report the
+        name: Name of the sweep.
+        arms: Arms in the order of the file, by task first.
+        task_labels: Columns of the result table, in the order of the file.
+        estimator_labels: Rows of the result table, in the order of the file.
+        seeds: Seeds to search with, in the order of the file.
+        search: Sampler and its settings.
+        select: Metric that selects a configuration.
+        resources: Resources of a worker.
+        metrics: Direction, unit and meaning of each metric of the tasks.
+        types: Column type of each setting: `double`, `int64`, `bool`, `string` or `json`.
+        text: Text of the file, with the changes of the command line.
+        report_seeds: Fresh seeds for the selected configuration of each arm; empty to report the
             seeds of the search.
-        early_stopping: How poor configurations are stopped, if at all.
-        budget: What the whole search may use.
-        arm_budget: What the search of each arm may use.
+        early_stopping: Pruner and its settings; None without early stopping.
+        budget: Limits of the whole search.
+        arm_budget: Limits of the search of each arm.
     """
 
     name: str
@@ -255,7 +256,7 @@ class Spec:
     arm_budget: Budget = NO_BUDGET
 
     def to_json(self) -> dict[str, Any]:
-        """The spec as plain data, without the file's text."""
+        """Return the spec as plain data, without the file's text."""
         return {
             "name": self.name,
             "arms": [arm.to_json() for arm in self.arms],
@@ -269,21 +270,21 @@ class Spec:
             "metrics": {name: dict(meaning) for name, meaning in self.metrics.items()},
             "types": dict(self.types),
             "report_seeds": list(self.report_seeds),
-            "early_stopping": _plain(self.early_stopping),
+            "early_stopping": self.early_stopping and dataclasses.asdict(self.early_stopping),
             "budget": dataclasses.asdict(self.budget),
             "arm_budget": dataclasses.asdict(self.arm_budget),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Spec":
-        """The spec that `to_json` wrote; an older version wrote fewer keys."""
+        """Return the spec that `to_json` wrote; an older version wrote fewer keys."""
         stopping = data.get("early_stopping")
         modules = data.get("modules") or [("", "")] * len(data["arms"])
         return cls(
             name=data["name"],
             arms=tuple(
-                Arm.from_json({**each, **dict(zip(MODULES, own, strict=True))})
-                for each, own in zip(data["arms"], modules, strict=True)
+                Arm.from_json({**arm, **dict(zip(MODULES, names, strict=True))})
+                for arm, names in zip(data["arms"], modules, strict=True)
             ),
             task_labels=tuple(data["task_labels"]),
             estimator_labels=tuple(data["estimator_labels"]),
@@ -301,7 +302,7 @@ class Spec:
 
 
 def smoke_spec(spec: Spec) -> Spec:
-    """The sweep cut down to a trial of its plumbing, under the name `<name>-smoke`.
+    """Return a short version of the sweep for a test, under the name `<name>-smoke`.
 
     Every choice becomes its first value and every range its low end, where it applies; one seed,
     three steps, and of a task's settings at most the values that the task declares for a trial.
@@ -320,10 +321,6 @@ def smoke_spec(spec: Spec) -> Spec:
     )
 
 
-def _plain(section: Any) -> dict[str, Any] | None:
-    return None if section is None else dataclasses.asdict(section)
-
-
 def _smoke_space(arm: Arm) -> dict[str, Domain]:
     limits = {"training.steps": SMOKE_STEPS, **arm.smoke}
     first = arm.configuration(arm.points.completed({})).settings
@@ -338,8 +335,8 @@ def _largest(domain: Domain) -> int:
     match domain:
         case Fixed(value):
             return int(value)
-        case Choice(values):
-            return int(max(values))
+        case Choice(choices):
+            return int(max(choices))
         case Range(high=high):
             return int(high)
     return max(_largest(domain.domain), int(domain.otherwise))
