@@ -30,7 +30,6 @@ WAITING = (
     "raysweep/search/",
     "raysweep/store/",
     "raysweep/studies/",
-    "raysweep/sweepfile/",
     "raysweep/text",
 )
 DONE = [path for path in FILES if not path.relative_to(ROOT).as_posix().startswith(WAITING)]

@@ -1,1 +1,1 @@
-"""The sweep file: reading, checking, and the sweep it describes."""
+"""Reading and checking of sweep files, from YAML to a `Spec`."""

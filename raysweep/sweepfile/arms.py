@@ -1,4 +1,4 @@
-"""From the file's sections to arms: which settings each task × estimator has, and from where."""
+"""Arms of a sweep file: the settings of each task × estimator, from all sections of the file."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,20 +13,20 @@ from raysweep.sweep.spec import Arm
 from raysweep.sweepfile.conditions import Reader, settled
 from raysweep.sweepfile.document import Node, Problems
 
-MAX_CHECKED = 1000  # larger spaces are checked along each of their settings
+MAX_CHECKED = 1000  # points; of larger spaces, one setting is varied at a time
 
 
 @dataclasses.dataclass(frozen=True)
-class Block:
+class Entry:
     """One labelled entry of `tasks` or `estimators`.
 
     Args:
-        label: As in the file.
-        where: Where the label stands.
-        name: Registry name.
-        name_where: Where the name stands.
-        settings: Everything else in the entry, by key.
-        only: The task labels an estimator is restricted to, or None.
+        label: Label in the file.
+        where: Position of the label in the file.
+        name: Registry name of the task or the estimator.
+        name_where: Position of the name in the file.
+        settings: Settings in the entry, by key, with their positions.
+        only: Labels of the tasks that an estimator is restricted to; None for all tasks.
     """
 
     label: str
@@ -39,7 +39,7 @@ class Block:
 
 @dataclasses.dataclass(frozen=True)
 class Override:
-    """Settings for some cells of the table; None means every label."""
+    """Settings for some arms; None as labels means every label."""
 
     where: str
     tasks: tuple[str, ...] | None
@@ -47,23 +47,23 @@ class Override:
     settings: Mapping[str, tuple[str, Node]]
 
     def covers(self, task: str, estimator: str) -> bool:
-        """Whether it applies to the arm of these labels."""
+        """Check whether the override applies to the arm of these labels."""
         return (self.tasks is None or task in self.tasks) and (
             self.estimators is None or estimator in self.estimators
         )
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
-    """What arms are built from, besides their own task and estimator entries."""
+class CommonSettings:
+    """Settings of a file outside the entries of tasks and estimators."""
 
     training: Mapping[str, tuple[str, Node]]
     overrides: tuple[Override, ...]
     ranges: bool
 
 
-def build(task: Block, estimator: Block, source: Source, problems: Problems) -> Arm | None:
-    """The arm of a task entry and an estimator entry; None after noting why there is none."""
+def build(task: Entry, estimator: Entry, common: CommonSettings, problems: Problems) -> Arm | None:
+    """Build the arm of a task and an estimator; None, with a mistake, if there is none."""
     family = registry.task(task.name).family
     if estimator.name not in registry.estimator_names(family):
         problems.add(
@@ -71,31 +71,31 @@ def build(task: Block, estimator: Block, source: Source, problems: Problems) -> 
             f"expected an estimator for the {family} task "
             f"{task.label!r}, got {estimator.name!r}"
             f"{nearest(estimator.name, registry.estimator_names(family))}; "
-            "restrict it with tasks: [...]",
+            "restrict it to other tasks with tasks: [...]",
         )
         return None
     declared = {
         **registry.task_settings(task.name),
         **registry.estimator_settings(family, estimator.name),
     }
-    builder = _ArmBuilder(task, estimator, declared, problems, source.ranges)
-    builder.assign(source.training, ("training",), "training")
+    builder = _ArmBuilder(task, estimator, declared, problems, common.ranges)
+    builder.assign(common.training, ("training",), "training")
     builder.assign(task.settings, ("task", "training"), f"task {task.name!r}")
     builder.assign(estimator.settings, ("estimator", "training"), f"estimator {estimator.name!r}")
-    for override in source.overrides:
+    for override in common.overrides:
         if override.covers(task.label, estimator.label):
-            what = f"{estimator.label!r} on {task.label!r}"
-            builder.assign(override.settings, ("estimator", "task", "training"), what)
+            owner = f"{estimator.label!r} on {task.label!r}"
+            builder.assign(override.settings, ("estimator", "task", "training"), owner)
     return builder.finish(family)
 
 
 class _ArmBuilder:
-    """Collects one arm's space, later assignments winning."""
+    """Builder of the space of an arm, in which later assignments win."""
 
     def __init__(
         self,
-        task: Block,
-        estimator: Block,
+        task: Entry,
+        estimator: Entry,
         declared: Mapping[str, Setting],
         problems: Problems,
         ranges: bool,
@@ -108,27 +108,26 @@ class _ArmBuilder:
         }
         self.reader = Reader(declared, self.defaults, problems, ranges)
         self.space: dict[str, Domain] = {key: Fixed(v) for key, v in self.defaults.items()}
-        self.places: dict[str, str] = {}
+        self.locations: dict[str, str] = {}
         self.complete = True
 
     def assign(
-        self, settings: Mapping[str, tuple[str, Node]], sections: tuple[str, ...], what: str
+        self, settings: Mapping[str, tuple[str, Node]], sections: tuple[str, ...], owner: str
     ) -> None:
         for name, (where, node) in settings.items():
             keys = [key for key in self.declared if self.matches(key, name, sections)]
             if len(keys) == 1:
-                found = self.reader.domain(node, keys[0])
-                self.complete &= found is not None
-                if found is not None:
-                    self.space[keys[0]] = found
-                    self.places[keys[0]] = node.where
+                domain = self.reader.domain(node, keys[0])
+                self.complete &= domain is not None
+                if domain is not None:
+                    self.space[keys[0]] = domain
+                    self.locations[keys[0]] = node.where
                 continue
             self.complete = False
             if keys:
                 self.problems.add(
                     where,
-                    f"expected one setting, got {name!r}, which is "
-                    f"{' and '.join(keys)}; write the one you mean",
+                    f"{name!r} is ambiguous: {' or '.join(keys)}; write the one you mean",
                 )
             else:
                 known = [
@@ -137,7 +136,7 @@ class _ArmBuilder:
                     if key.partition(".")[0] in sections
                 ]
                 self.problems.add(
-                    where, f"unknown setting {name!r} of {what}{nearest(name, known)}"
+                    where, f"unknown setting {name!r} of {owner}{nearest(name, known)}"
                 )
 
     @staticmethod
@@ -146,7 +145,7 @@ class _ArmBuilder:
         return section in sections and name in (short, key)
 
     def finish(self, family: str) -> Arm | None:
-        space = settled(self.space, self.places, self.problems) if self.complete else None
+        space = settled(self.space, self.locations, self.problems) if self.complete else None
         if space is None:
             return None
         task = registry.task(self.task.name)
@@ -169,13 +168,14 @@ class _ArmBuilder:
                 if setting.smoke is not None
             },
         )
-        for where, message in self.mistakes(arm):
-            self.problems.add(where, message)
+        mistake = next(self.mistakes(arm), None)
+        if mistake is not None:
+            self.problems.add(*mistake)
             return None
         return arm
 
     def mistakes(self, arm: Arm) -> Iterator[tuple[str, str]]:
-        """What task and estimator themselves say against values of the space."""
+        """Yield the objections of task and estimator to values of the space, with positions."""
         few = arm.size is not None and arm.size <= MAX_CHECKED
         for assignment in arm.cells() if few else corners(arm):
             configuration = arm.configuration(assignment)
@@ -194,19 +194,19 @@ class _ArmBuilder:
                 )
 
     def blame(self, message: str) -> str:
-        """Where the file sets what the message speaks of; else where the estimator stands."""
+        """Return the position of the setting that a message names, else of the estimator."""
         words = message.replace(",", " ").replace("(", " ").split()
         for word in words:
-            for key, where in self.places.items():
+            for key, where in self.locations.items():
                 if key.partition(".")[2] == word.strip("'`\":;"):
                     return where
         return self.estimator.where
 
 
 def corners(arm: Arm) -> Iterator[dict[str, Any]]:
-    """The first point of the space, then each other value of each setting from there.
+    """Yield the first point of the space, then that point with each other value of a setting.
 
-    A setting that does not apply there has its values at the first point where it does.
+    A setting that does not apply there is varied at the first point where it does.
     """
     seen = set()
     for given in ({}, *_changes(arm)):
@@ -218,47 +218,47 @@ def corners(arm: Arm) -> Iterator[dict[str, Any]]:
 
 
 def _changes(arm: Arm) -> Iterator[dict[str, Any]]:
-    """One value of one setting each, with what makes the setting apply."""
-    for key, each in arm.searched.items():
-        where = arm.points.reach(key)
-        if where is not None:
-            for value in _representatives(each):
-                yield {**where, key: value}
+    """Yield each value of each setting, with the values at which the setting applies."""
+    for key, domain in arm.searched.items():
+        conditions = arm.points.reach(key)
+        if conditions is not None:
+            for value in _representatives(domain):
+                yield {**conditions, key: value}
 
 
-def _representatives(each: Choice | Range) -> tuple[Value, ...]:
-    if isinstance(each, Choice):
-        return each.values
-    return member(each, each.low), member(each, each.high)
+def _representatives(domain: Choice | Range) -> tuple[Value, ...]:
+    if isinstance(domain, Choice):
+        return domain.values
+    return member(domain, domain.low), member(domain, domain.high)
 
 
-def named(kind: str, name: str) -> None:
-    """Checks that a registry name exists in any family.
+def check_name(kind: str, name: str) -> None:
+    """Check that a registry name exists, for estimators in any family.
 
     Raises:
-        SpecError: With the nearest name.
+        SpecError: If it does not; the message gives the nearest name.
     """
     if kind == "task":
         registry.task(name)
         return
-    families = {registry.task(each).family for each in registry.task_names()}
-    known = {each for family in families for each in registry.estimator_names(family)}
+    families = {registry.task(task).family for task in registry.task_names()}
+    known = {other for family in families for other in registry.estimator_names(family)}
     if name not in known:
         raise SpecError(f"unknown estimator {name!r}{nearest(name, known)}")
 
 
-def point_mistakes(point: Mapping[str, Any], found: Sequence[Arm]) -> Iterator[str]:
-    """What is wrong with a point to try first: names that no arm searches, values outside."""
+def point_mistakes(point: Mapping[str, Any], arms: Sequence[Arm]) -> Iterator[str]:
+    """Yield the mistakes in a point to try first: settings not searched, values outside."""
     for name, value in point.items():
-        pairs = [(arm, key) for arm in found for key in arm.keys_of(name)]
+        pairs = [(arm, key) for arm in arms for key in arm.keys_of(name)]
         inside = [(arm, key) for arm, key in pairs if arm.domain(key).contains(value)]
         if not pairs:
-            known = {key.partition(".")[2] for arm in found for key in arm.searched}
+            known = {key.partition(".")[2] for arm in arms for key in arm.searched}
             yield f"expected a searched setting in first, got {name!r}{nearest(name, known)}"
         elif not inside:
             yield f"expected a value of {name!r} inside its range or among its choices, got {value}"
         elif all(arm.points.reach(key, arm.point(point)) is None for arm, key in inside):
             yield (
                 f"expected {name!r} in first only where its condition holds, got {dict(point)}; "
-                "leave it out, or change what it depends on"
+                "leave it out, or change the settings that it depends on"
             )

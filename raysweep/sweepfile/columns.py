@@ -1,4 +1,4 @@
-"""The Parquet type of each setting's column."""
+"""Parquet types of the columns of settings."""
 
 import types
 import typing
@@ -12,8 +12,8 @@ _PLAIN = {bool: "bool", int: "int64", float: "double", str: "string"}
 
 
 def column_types(arms: Iterable[Arm]) -> dict[str, str]:
-    """The column type of every setting of the arms: one plain type, or `json` for mixed ones."""
-    found: dict[str, str] = {}
+    """Return the column type of each setting of the arms: one plain type, or `json` if mixed."""
+    types_by_key: dict[str, str] = {}
     for arm in arms:
         family = registry.task(arm.task).family
         declared = {
@@ -22,14 +22,15 @@ def column_types(arms: Iterable[Arm]) -> dict[str, str]:
         }
         for key, setting in declared.items():
             kind = column_type(setting.type)
-            found[key] = kind if found.get(key, kind) == kind else "json"
-    return dict(sorted(found.items()))
+            types_by_key[key] = kind if types_by_key.get(key, kind) == kind else "json"
+    return dict(sorted(types_by_key.items()))
 
 
 def column_type(declared: Any) -> str:
-    """`double`, `int64`, `bool` or `string` where all values are of one type, else `json`."""
+    """Return `double`, `int64`, `bool` or `string` if all values are of one type, else `json`."""
     union = typing.get_origin(declared) in (Union, types.UnionType)
-    kinds = {_kind(each) for each in (typing.get_args(declared) if union else (declared,))}
+    members = typing.get_args(declared) if union else (declared,)
+    kinds = {_kind(member) for member in members}
     kinds.discard("null")
     return kinds.pop() if len(kinds) == 1 else "json"
 

@@ -1,4 +1,4 @@
-"""Settings under conditions: how the file writes them, and what they come to in one arm."""
+"""Settings with conditions: their form in the file, and their domains in one arm."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -25,12 +25,12 @@ FORMS = ({"value"}, {"choices"}, {"low", "high"}, {"low", "high", "log"})
 
 @dataclasses.dataclass(frozen=True)
 class Reader:
-    """Reads what the file says of one arm's settings.
+    """Reader of the settings of one arm.
 
     Args:
-        declared: The arm's settings.
-        defaults: Their values where conditions do not hold.
-        problems: Takes what is wrong.
+        declared: Declared settings of the arm, by key.
+        defaults: Values of the settings where conditions do not hold.
+        problems: Collector of the mistakes.
         ranges: Whether the search can use a range.
     """
 
@@ -40,7 +40,7 @@ class Reader:
     ranges: bool
 
     def domain(self, node: Node, key: str) -> Domain | None:
-        """What a node says a setting may be, or None after noting why it says nothing."""
+        """Read the domain of a setting from a node; None, with a mistake, if there is none."""
         setting = self.declared[key]
         if not isinstance(node.value, dict) or "when" not in node.value:
             return domain(node, setting, self.problems, ranges=self.ranges)
@@ -51,11 +51,11 @@ class Reader:
         return Conditional(when, inside, self.defaults[key])
 
     def _inside(self, node: Node, setting: Setting) -> Plain | None:
-        rest = {key: each for key, each in node.value.items() if key != "when"}
+        rest = {key: child for key, child in node.value.items() if key != "when"}
         if set(rest) not in FORMS:
             self.problems.add(
                 node.where,
-                f"expected when with value, with choices, or with low and high for "
+                f"expected value, choices, or low and high beside when for "
                 f"{setting.name!r}, got {{{', '.join(node.value)}}}",
             )
             return None
@@ -67,7 +67,7 @@ class Reader:
             self.problems.add(
                 choices.where,
                 f"expected choices of {setting.name!r} as a list, got {choices.plain()!r}; "
-                "write value for a single one",
+                "write value instead of choices for a single one",
             )
             return None
         return domain(choices, setting, self.problems, ranges=self.ranges)
@@ -80,31 +80,30 @@ class Reader:
                 f"such as {{optimizer: sgd}}, got {node.plain()!r}",
             )
             return None
-        found: dict[str, tuple[Value, ...]] = {}
-        for name, where, each in node.items():
+        conditions: dict[str, tuple[Value, ...]] = {}
+        for name, where, child in node.items():
             key = self._key(name, where)
-            if key in (setting.key, *found):
+            if key in (setting.key, *conditions):
                 self.problems.add(
                     where,
                     f"expected {setting.name!r} to depend on other settings, each once, "
-                    f"got {name!r} {'again' if key in found else 'itself'}",
+                    f"got {name!r} {'again' if key in conditions else 'itself'}",
                 )
                 key = None
-            wanted = None if key is None else self._wanted(each, self.declared[key])
+            wanted = None if key is None else self._wanted(child, self.declared[key])
             if key is not None and wanted is not None:
-                found[key] = wanted
-        return found if len(found) == len(node.value) else None
+                conditions[key] = wanted
+        return conditions if len(conditions) == len(node.value) else None
 
     def _key(self, name: str, where: str) -> str | None:
-        """The setting that a condition names."""
+        """Return the key of the setting that a condition names; None, with a mistake, if none."""
         keys = [key for key in self.declared if name in (key, key.partition(".")[2])]
         if len(keys) == 1:
             return keys[0]
         if keys:
             self.problems.add(
                 where,
-                f"expected one setting in when, got {name!r}, which is "
-                f"{' and '.join(keys)}; write the one you mean",
+                f"{name!r} in when is ambiguous: {' or '.join(keys)}; write the one you mean",
             )
             return None
         mistake = f"unknown setting {name!r} in when"
@@ -114,7 +113,7 @@ class Reader:
         return None
 
     def _wanted(self, node: Node, setting: Setting) -> tuple[Value, ...] | None:
-        """The values that a condition asks for."""
+        """Read the values for which a condition holds; None, with a mistake, if there are none."""
         if isinstance(node.value, dict) and set(node.value) != {"value"}:
             self.problems.add(
                 node.where,
@@ -131,58 +130,61 @@ class Reader:
 
 
 def settled(
-    space: Mapping[str, Domain], places: Mapping[str, str], problems: Problems
+    space: Mapping[str, Domain], locations: Mapping[str, str], problems: Problems
 ) -> dict[str, Domain] | None:
-    """The space without conditions that always or never hold; None after noting a mistake.
+    """Remove conditions that always or never hold; None, with a mistake, if one is wrong.
 
     Args:
-        space: As the file says.
-        places: Where the file sets a setting.
-        problems: Takes what is wrong: conditions on ranges or in a circle.
+        space: Domain of each setting, as in the file.
+        locations: Position in the file that sets each setting.
+        problems: Collector of the mistakes: conditions on ranges, or in a cycle.
     """
     order = ordered(space)
-    mistakes = list(_circles(space, set(space) - set(order)))
-    found = dict(space)
+    mistakes = list(_cycles(space, set(space) - set(order)))
+    domains = dict(space)
     broken: set[str] = set()
     for key in order:
-        each = found[key]
-        if isinstance(each, Conditional):
-            wrong = [other for other in each.when if isinstance(plain(found[other]), Range)]
-            mistakes += [(key, f"on a value or choices, got {other}, a range") for other in wrong]
-            if wrong or broken & set(each.when):
+        domain = domains[key]
+        if isinstance(domain, Conditional):
+            wrong = [other for other in domain.when if isinstance(plain(domains[other]), Range)]
+            mistakes += [
+                (key, f"{other}, which is a range; give it a list of choices") for other in wrong
+            ]
+            if wrong or broken & set(domain.when):
                 broken.add(key)
             else:
-                found[key] = _simplest(key, each, Points(found))
-    for key, got in mistakes:
+                domains[key] = _simplest(key, domain, Points(domains))
+    for key, mistake in mistakes:
         name = key.partition(".")[2]
         problems.add(
-            places[key], f"expected a condition of {name!r} {got}; change it, or remove the when"
+            locations[key], f"the condition of {name!r} depends on {mistake}, or remove its when"
         )
-    return None if mistakes else found
+    return None if mistakes else domains
 
 
-def _simplest(key: str, own: Conditional, points: Points) -> Domain:
-    """What a conditional setting comes to, given that those deciding it are settled."""
-    alike = isinstance(own.domain, Fixed) and same(own.domain.value, own.otherwise)
+def _simplest(key: str, conditional: Conditional, points: Points) -> Domain:
+    """Return the domain without its condition, if that always holds, or never."""
+    fixed, otherwise = conditional.domain, conditional.otherwise
+    makes_no_difference = isinstance(fixed, Fixed) and same(fixed.value, otherwise)
     held = (points.applies(key, chosen) for chosen in points.over(points.deciding(key)))
     always = next(held)
-    if not alike and any(each != always for each in held):
-        return own
-    return own.domain if always else Fixed(own.otherwise)
+    if not makes_no_difference and any(applies != always for applies in held):
+        return conditional
+    return conditional.domain if always else Fixed(otherwise)
 
 
-def _circles(space: Mapping[str, Domain], stuck: set[str]) -> Iterator[tuple[str, str]]:
-    """Each circle of conditions, by its first setting in the space."""
+def _cycles(space: Mapping[str, Domain], stuck: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield each cycle of conditions, with its first setting in the space."""
     seen: set[str] = set()
     for start in space:
         path: list[str] = []
         key = start
         while key in stuck and key not in seen and key not in path:
             path.append(key)
-            own = space[key]
-            when = own.when if isinstance(own, Conditional) else ()
+            domain = space[key]
+            when = domain.when if isinstance(domain, Conditional) else ()
             key = next(other for other in when if other in stuck)
         if key in path:
-            circle = path[path.index(key) :]
-            yield circle[0], f"that ends, got a circle: {' → '.join([*circle, key])}"
+            cycle = path[path.index(key) :]
+            yield cycle[0], f"itself ({' → '.join([*cycle, key])}); change a condition"
         seen.update(path)

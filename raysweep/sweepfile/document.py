@@ -1,4 +1,4 @@
-"""A YAML document as plain nodes that remember where they stand in the file."""
+"""YAML documents as plain nodes with their positions in the file."""
 
 import dataclasses
 import io
@@ -24,8 +24,8 @@ class Node:
 
     Args:
         value: `dict[str, Node]`, `list[Node]`, or a plain scalar.
-        where: Where it stands, as errors begin: `FILE: line N`.
-        key_where: For a mapping, where each of its keys stands.
+        where: Position of the value, as messages begin: `FILE: line N`.
+        key_where: Position of each key of a mapping.
     """
 
     value: Any
@@ -33,7 +33,7 @@ class Node:
     key_where: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def plain(self) -> Any:
-        """The value without positions."""
+        """Return the value without positions."""
         if isinstance(self.value, dict):
             return {key: node.plain() for key, node in self.value.items()}
         if isinstance(self.value, list):
@@ -41,60 +41,62 @@ class Node:
         return self.value
 
     def items(self) -> Iterator[tuple[str, str, "Node"]]:
-        """Of a mapping: each key, where it stands, and its node."""
+        """Yield each key of a mapping with its position and its node."""
         for key, node in self.value.items():
             yield key, self.key_where[key], node
 
 
 class Problems:
-    """Mistakes found so far; a file's are reported together."""
+    """Mistakes of a file, collected so that they are reported together."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
 
     def add(self, where: str, message: str) -> None:
-        """Notes a mistake once."""
+        """Add a mistake, unless it is there already."""
         line = f"{where}: {message}"
         if line not in self.lines:
             self.lines.append(line)
 
     def stop(self) -> None:
-        """Raises what was found, if anything was.
+        """Raise the collected mistakes, if there are any.
 
         Raises:
-            SpecError: With one line per mistake, in the file's order.
+            SpecError: With one line for each mistake, in the order of the file.
         """
         if self.lines:
             raise SpecError(sorted(self.lines, key=_line_number))
 
 
 def _line_number(problem: str) -> int:
-    found = re.search(r": line (\d+): ", problem)
-    return int(found.group(1)) if found else 0
+    match = re.search(r": line (\d+): ", problem)
+    return int(match.group(1)) if match else 0
 
 
 def read(text: str, file: str) -> Node:
-    """The document's nodes (YAML 1.2, one document, plain values only).
+    """Read a document into nodes (YAML 1.2, one document, plain values only).
 
     Args:
-        text: The document.
-        file: Its name in messages.
+        text: Text of the document.
+        file: Name of the file, for messages.
 
     Raises:
-        SpecError: If it is not such a document; each mistake with its line.
+        SpecError: If the text is not such a document; with the line of each mistake.
     """
     try:
         root = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        what = error.problem or error.context or "cannot be read"
-        raise SpecError(f"{file}: line {line}: expected YAML, {what}") from error
+        reason = error.problem or error.context or "it cannot be read"
+        raise SpecError(f"{file}: line {line}: not valid YAML: {reason}") from error
     except (YAMLError, RecursionError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise SpecError(f"{file}: line 1: expected YAML, {reason}") from error
+        raise SpecError(f"{file}: line 1: not valid YAML: {reason}") from error
     if root is None:
-        raise SpecError(f"{file}: line 1: expected a sweep (name, tasks, estimators), got nothing")
+        raise SpecError(
+            f"{file}: line 1: the file is empty; a sweep needs name, tasks, estimators and seeds"
+        )
     reader = _Reader(file)
     node = reader.node(root, ())
     reader.problems.stop()
@@ -102,18 +104,18 @@ def read(text: str, file: str) -> Node:
 
 
 def parse_value(text: str, where: str) -> Node:
-    """One value as the file's own rules read it, for a value given on the command line."""
+    """Read a value of the command line by the rules of the file."""
     if not text.strip():
-        raise SpecError(f"{where}: expected a value after '=', got nothing")
+        raise SpecError(f"{where}: no value after '='; write KEY=VALUE")
     try:
         node = read(text, where)
     except SpecError as error:
         raise SpecError([line.replace(": line 1:", ":") for line in error.problems]) from error
-    return _placed(node, where)
+    return _moved(node, where)
 
 
 def dump_plain(data: Any) -> str:
-    """Plain data as YAML text."""
+    """Return plain data as YAML text."""
     stream = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = None
@@ -122,18 +124,18 @@ def dump_plain(data: Any) -> str:
     return stream.getvalue()
 
 
-def _placed(node: Node, where: str) -> Node:
-    """The node, all of it standing in one place."""
+def _moved(node: Node, where: str) -> Node:
+    """Return the node with one position for all that it holds."""
     if isinstance(node.value, dict):
-        value: Any = {key: _placed(each, where) for key, each in node.value.items()}
+        value: Any = {key: _moved(child, where) for key, child in node.value.items()}
         return Node(value, where, dict.fromkeys(value, where))
     if isinstance(node.value, list):
-        return Node([_placed(each, where) for each in node.value], where)
+        return Node([_moved(child, where) for child in node.value], where)
     return Node(node.value, where)
 
 
 class _Reader:
-    """Turns ruamel's nodes into ours; collects mistakes."""
+    """Converter of ruamel's nodes, which collects mistakes."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -146,27 +148,29 @@ class _Reader:
         self.count += 1
         if id(yaml) in above or self.count > _MAX_NODES:
             raise SpecError(
-                f"{where}: expected a file of at most {_MAX_NODES:,} values, "
-                "got aliases that repeat without end; write them out"
+                f"{where}: aliases expand to more than {_MAX_NODES:,} values, or contain "
+                "themselves; write the values out instead"
             )
         inside = (*above, id(yaml))
         kind = str(yaml.tag).removeprefix(_TAG)
         if isinstance(yaml, MappingNode) and kind == "map":
             return self.mapping(yaml, where, inside)
         if isinstance(yaml, SequenceNode) and kind == "seq":
-            return Node([self.node(each, inside) for each in yaml.value], where)
+            return Node([self.node(item, inside) for item in yaml.value], where)
         if isinstance(yaml, ScalarNode) and kind == "timestamp":
             return Node(str(yaml.value), where)
         if isinstance(yaml, ScalarNode) and kind in _SCALARS:
             return Node(self.scalar(yaml, where), where)
-        self.problems.add(where, f"expected plain values, got the tag {kind!r}; remove it")
+        self.problems.add(where, f"the YAML tag {kind!r} is not supported; remove it")
         return Node(None, where)
 
     def scalar(self, yaml: ScalarNode, where: str) -> Any:
         try:
             value = self.constructor.construct_object(yaml, deep=True)
         except (ValueError, YAMLError):
-            self.problems.add(where, f"expected a plain value, got {yaml.value!r}")
+            self.problems.add(
+                where, f"cannot read the value {yaml.value!r}; put it in quotes if it is text"
+            )
             return None
         for plain in (bool, int, float, str):
             if isinstance(value, plain):
@@ -182,15 +186,16 @@ class _Reader:
                 merged += self.merged(value_node, key_where, inside)
                 continue
             if not isinstance(key_node, ScalarNode):
-                self.problems.add(key_where, "expected a plain key, got a list or a mapping")
+                self.problems.add(
+                    key_where, "expected text or a number as a key, got a list or a mapping"
+                )
                 continue
             key = str(key_node.value)
             if key in node.value:
                 first = node.key_where[key].rpartition("line ")[2]
                 self.problems.add(
                     key_where,
-                    f"expected each key once, got {key!r} again "
-                    f"(first on line {first}); remove or rename one",
+                    f"the key {key!r} appears twice (first on line {first}); remove or rename one",
                 )
                 continue
             node.value[key] = self.node(value_node, inside)
@@ -202,10 +207,10 @@ class _Reader:
         return node
 
     def merged(self, yaml: YamlNode, where: str, inside: tuple[int, ...]) -> list[Node]:
-        """What `<<:` brings in: mappings whose keys count where the mapping itself has none."""
+        """Return the mappings after `<<:`, whose keys count unless the mapping itself has them."""
         node = self.node(yaml, inside)
-        found = node.value if isinstance(node.value, list) else [node]
-        if not all(isinstance(each.value, dict) for each in found):
+        mappings = node.value if isinstance(node.value, list) else [node]
+        if not all(isinstance(mapping.value, dict) for mapping in mappings):
             self.problems.add(where, "expected a mapping, or a list of mappings, after '<<'")
             return []
-        return found
+        return mappings

@@ -1,4 +1,4 @@
-"""Reads a sweep file into a `Spec`, or says everything that is wrong with it."""
+"""Reader of sweep files: a file becomes a `Spec`, or one error with all its mistakes."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from raysweep.search.samplers import SAMPLERS, make_sampler
 from raysweep.sweep.options import EarlyStopping, Search, Select
 from raysweep.sweep.spec import Arm, Spec
 from raysweep.sweepfile import arms, document
-from raysweep.sweepfile.arms import Block, Override, Source
+from raysweep.sweepfile.arms import CommonSettings, Entry, Override
 from raysweep.sweepfile.columns import column_types
 from raysweep.sweepfile.document import Node, Problems
 from raysweep.sweepfile.sections import Sections
@@ -38,15 +38,15 @@ def read_spec(
     changes: Sequence[str] = (),
     changes_place: str = "changes",
 ) -> Spec:
-    """The sweep that a file (or a mapping of the same form) describes.
+    """Read the sweep that a file (or a mapping of the same form) describes.
 
     Args:
-        source: The path of a sweep file, or its content as a mapping.
+        source: Path of a sweep file, or its content as a mapping.
         changes: `KEY=VALUE` texts that override dotted keys of the file.
-        changes_place: The place that messages give for a mistake in one of them.
+        changes_place: Origin of the changes, for messages about a mistake in one of them.
 
     Raises:
-        SpecError: With one line for each mistake in the file.
+        SpecError: If the file cannot be read, or with one line for each mistake in it.
     """
     if isinstance(source, Mapping):
         text, file = document.dump_plain(source), "sweep"
@@ -54,9 +54,11 @@ def read_spec(
         file = str(source)
         try:
             text = Path(source).read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise SpecError(f"{file}: no such file") from error
         except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not UTF-8 text"
-            raise SpecError(f"{file}: expected a sweep file, got: {reason}") from error
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise SpecError(f"{file}: cannot read the sweep file: {reason}") from error
     root = document.read(text, file)
     for change in changes:
         _change(root, change, changes_place)
@@ -65,12 +67,12 @@ def read_spec(
     return _FileReader(root).spec(text)
 
 
-def _change(root: Node, change: str, place: str) -> None:
-    """Sets one dotted key; under `training` it becomes the last override, so that it wins."""
+def _change(root: Node, change: str, origin: str) -> None:
+    """Set one dotted key; under `training` it becomes the last override, so that it wins."""
     key, equals, value = change.partition("=")
-    where = f"{place} {key}"
+    where = f"{origin} {key}"
     if not equals or not key:
-        raise SpecError(f"{place}: expected KEY=VALUE, got {change!r}")
+        raise SpecError(f"{origin}: expected KEY=VALUE, got {change!r}")
     if not isinstance(root.value, dict):
         return
     node = document.parse_value(value, where)
@@ -80,36 +82,39 @@ def _change(root: Node, change: str, place: str) -> None:
         if isinstance(overrides.value, list):
             overrides.value.append(Node({name: node}, where, {name: where}))
         return
-    at, rest = root, key
+    parent, rest = root, key
     while rest:
-        if not isinstance(at.value, dict):
+        if not isinstance(parent.value, dict):
+            name = key.removesuffix(f".{rest}")
             raise SpecError(
-                f"{where}: expected a key of the file, got {key!r}, which leads into a plain value"
+                f"{where}: {key!r} is no key of the file, as {name!r} holds a value, not keys"
             )
         step = next(
             (
-                each
-                for each in sorted(at.value, key=len, reverse=True)
-                if rest == each or rest.startswith(each + ".")
+                name
+                for name in sorted(parent.value, key=len, reverse=True)
+                if rest == name or rest.startswith(name + ".")
             ),
             rest.partition(".")[0],
         )
         rest = rest[len(step) + 1 :]
-        at = _child(at, step, {}, where) if rest else _put(at, step, node, where)
+        parent = _child(parent, step, {}, where) if rest else _put(parent, step, node, where)
 
 
-def _child(at: Node, key: str, empty: Any, where: str) -> Node:
-    return at.value[key] if key in at.value else _put(at, key, Node(empty, where), where)
+def _child(parent: Node, key: str, empty: Any, where: str) -> Node:
+    if key in parent.value:
+        return parent.value[key]
+    return _put(parent, key, Node(empty, where), where)
 
 
-def _put(at: Node, key: str, node: Node, where: str) -> Node:
-    at.value[key] = node
-    at.key_where[key] = where
+def _put(parent: Node, key: str, node: Node, where: str) -> Node:
+    parent.value[key] = node
+    parent.key_where[key] = where
     return node
 
 
 class _FileReader:
-    """One pass over a file's nodes; mistakes are collected and raised together."""
+    """Reader of the nodes of a file, which raises all mistakes together."""
 
     def __init__(self, root: Node) -> None:
         self.root = root
@@ -119,34 +124,33 @@ class _FileReader:
             self.problems.stop()
         for key in ("name", "tasks", "estimators"):
             if key not in root.value or root.value[key].value is None:
-                self.problems.add(root.where, f"expected the key {key!r}, got none; add it")
+                self.problems.add(root.where, f"the key {key!r} is missing or has no value; add it")
 
     def spec(self, text: str) -> Spec:
         search = self.sections.search()
-        task_blocks = self.blocks("task")
-        estimator_blocks = self.blocks("estimator")
-        source = Source(
+        tasks, estimators = self.entries("task"), self.entries("estimator")
+        common = CommonSettings(
             self.training(),
-            self.overrides(task_blocks, estimator_blocks),
+            self.overrides(tasks, estimators),
             ranges=search.sampler != "grid",
         )
-        found = self.arms(task_blocks, estimator_blocks, source)
+        built = self.arms(tasks, estimators, common)
         seeds, report_seeds = self.sections.seeds()
-        metrics, shared = self.metrics([block.name for block in task_blocks])
+        metrics, shared = self.metrics([entry.name for entry in tasks])
         select = self.sections.select(metrics, shared)
         stopping = self.sections.early_stopping(select, metrics, shared)
         budget, arm_budget = self.sections.budgets()
         spec = Spec(
             self.name(),
-            tuple(found),
-            tuple(block.label for block in task_blocks),
-            tuple(block.label for block in estimator_blocks),
+            tuple(built),
+            tuple(entry.label for entry in tasks),
+            tuple(entry.label for entry in estimators),
             seeds,
             search,
             select,
             self.sections.resources(),
             metrics,
-            column_types(found),
+            column_types(built),
             text,
             report_seeds,
             stopping,
@@ -158,7 +162,7 @@ class _FileReader:
         return spec
 
     def check_together(self, spec: Spec) -> None:
-        """What sections say about each other."""
+        """Check the sections against each other."""
         for section, mistake in (
             ("select", _selection_mistake(spec.search, spec.select)),
             ("seeds", _report_mistake(spec)),
@@ -192,19 +196,19 @@ class _FileReader:
         )
         return ""
 
-    def blocks(self, kind: Literal["task", "estimator"]) -> list[Block]:
+    def entries(self, kind: Literal["task", "estimator"]) -> list[Entry]:
         section = self.sections.get(kind + "s")
         if section is None or not isinstance(section.value, dict) or not section.value:
             where = self.root.key_where.get(kind + "s")
             if where is not None:
                 self.problems.add(
-                    where, f"expected at least one labelled {kind}, as LABEL: {{{kind}: NAME}}"
+                    where, f"expected at least one {kind}, as LABEL: {{{kind}: NAME}}"
                 )
             return []
-        found = [self.block(kind, label, where, node) for label, where, node in section.items()]
-        return [block for block in found if block is not None]
+        entries = [self.entry(kind, label, where, node) for label, where, node in section.items()]
+        return [entry for entry in entries if entry is not None]
 
-    def block(self, kind: str, label: str, where: str, node: Node) -> Block | None:
+    def entry(self, kind: str, label: str, where: str, node: Node) -> Entry | None:
         if not label.isprintable() or not label.strip():
             self.problems.add(where, f"expected a label that can be printed, got {label!r}")
         if not isinstance(node.value, dict) or kind not in node.value:
@@ -214,7 +218,7 @@ class _FileReader:
             return None
         name = node.value[kind]
         try:
-            arms.named(kind, str(name.plain()))
+            arms.check_name(kind, str(name.plain()))
         except SpecError as error:
             self.problems.add(name.where, str(error))
             return None
@@ -224,28 +228,27 @@ class _FileReader:
             reserved.add("tasks")
             if "tasks" in node.value:
                 only = self.labels(node.value["tasks"], "tasks")
-        settings = {key: (at, each) for key, at, each in node.items() if key not in reserved}
-        return Block(label, where, str(name.plain()), name.where, settings, only)
+        settings = {key: (at, child) for key, at, child in node.items() if key not in reserved}
+        return Entry(label, where, str(name.plain()), name.where, settings, only)
 
     def labels(self, node: Node, section: str) -> tuple[str, ...]:
-        """A list of labels of `tasks` or `estimators`; one label may stand without brackets."""
+        """Read a list of labels of `tasks` or `estimators`; one label needs no brackets."""
         known = self.sections.get(section)
         allowed = list(known.value) if known and isinstance(known.value, dict) else []
-        each_node = node.value if isinstance(node.value, list) else [node]
-        if not each_node:
+        items = node.value if isinstance(node.value, list) else [node]
+        if not items:
             self.problems.add(node.where, f"expected at least one label of {section}, got []")
-        found = [
-            member(each, allowed, f"a label of {section}", self.problems) for each in each_node
-        ]
-        return tuple(label for label in found if label is not None)
+        labels = [member(item, allowed, f"a label of {section}", self.problems) for item in items]
+        return tuple(label for label in labels if label is not None)
 
     def training(self) -> dict[str, tuple[str, Node]]:
         node = self.sections.get("training")
         if node is None or not check_keys(node, registry.TRAINING, "training", self.problems):
             return {}
-        return {key: (where, each) for key, where, each in node.items() if key in registry.TRAINING}
+        known = registry.TRAINING
+        return {key: (where, child) for key, where, child in node.items() if key in known}
 
-    def overrides(self, tasks: list[Block], estimators: list[Block]) -> tuple[Override, ...]:
+    def overrides(self, tasks: list[Entry], estimators: list[Entry]) -> tuple[Override, ...]:
         node = self.sections.get("overrides")
         if node is None:
             return ()
@@ -254,22 +257,22 @@ class _FileReader:
                 node.where, f"expected overrides as a list of mappings, got {node.plain()!r}"
             )
             return ()
-        found = []
-        for each in node.value:
-            if not isinstance(each.value, dict):
+        overrides = []
+        for item in node.value:
+            if not isinstance(item.value, dict):
                 self.problems.add(
-                    each.where, f"expected an override as a mapping, got {each.plain()!r}"
+                    item.where, f"expected an override as a mapping, got {item.plain()!r}"
                 )
                 continue
             chosen = {
-                section: self.labels(each.value[section], section)
+                section: self.labels(item.value[section], section)
                 for section in ("tasks", "estimators")
-                if section in each.value
+                if section in item.value
             }
             settings = {
-                key: (where, value) for key, where, value in each.items() if key not in chosen
+                key: (where, value) for key, where, value in item.items() if key not in chosen
             }
-            override = Override(each.where, chosen.get("tasks"), chosen.get("estimators"), settings)
+            override = Override(item.where, chosen.get("tasks"), chosen.get("estimators"), settings)
             pairs = [
                 (t.label, e.label)
                 for t in tasks
@@ -278,33 +281,36 @@ class _FileReader:
             ]
             if pairs and not any(override.covers(*pair) for pair in pairs):
                 self.problems.add(
-                    each.where,
-                    "expected an override of at least one cell, "
-                    "got one that covers none; check its tasks and estimators",
+                    item.where,
+                    "the override applies to no estimator on any task; "
+                    "check its tasks and estimators",
                 )
-            found.append(override)
-        return tuple(found)
+            overrides.append(override)
+        return tuple(overrides)
 
-    def arms(self, tasks: list[Block], estimators: list[Block], source: Source) -> list[Arm]:
-        found = []
-        for task in tasks:
-            for estimator in estimators:
-                if estimator.only is None or task.label in estimator.only:
-                    found.append(arms.build(task, estimator, source, self.problems))
-        return [arm for arm in found if arm is not None]
+    def arms(
+        self, tasks: list[Entry], estimators: list[Entry], common: CommonSettings
+    ) -> list[Arm]:
+        built = [
+            arms.build(task, estimator, common, self.problems)
+            for task in tasks
+            for estimator in estimators
+            if estimator.only is None or task.label in estimator.only
+        ]
+        return [arm for arm in built if arm is not None]
 
     def metrics(self, tasks: list[str]) -> tuple[dict[str, dict[str, str]], set[str]]:
-        """What each metric of the tasks means, and which of them every task has."""
-        found: dict[str, dict[str, str]] = {}
+        """Return the meaning of each metric of the tasks, and the metrics that every task has."""
+        meanings: dict[str, dict[str, str]] = {}
         for name in tasks:
-            for metric, about in registry.task(name).metrics.items():
-                found[metric] = {
-                    "direction": about.direction,
-                    "unit": about.unit,
-                    "meaning": about.meaning,
+            for key, metric in registry.task(name).metrics.items():
+                meanings[key] = {
+                    "direction": metric.direction,
+                    "unit": metric.unit,
+                    "meaning": metric.meaning,
                 }
-        each = [set(registry.task(name).metrics) for name in tasks]
-        return found, set.intersection(*each) if each else set()
+        by_task = [set(registry.task(name).metrics) for name in tasks]
+        return meanings, set.intersection(*by_task) if by_task else set()
 
 
 def _selection_mistake(search: Search, select: Select) -> str | None:
@@ -317,7 +323,7 @@ def _selection_mistake(search: Search, select: Select) -> str | None:
             f"best trade-offs, got one; write select: {{metric: [{select.metric}, OTHER]}}, or "
             "use tpe"
         )
-    others = [name for name, each in SAMPLERS.items() if 2 in each.metrics]
+    others = [name for name, sampler in SAMPLERS.items() if 2 in sampler.metrics]
     return (
         f"expected one metric in select with sampler {search.sampler!r}, got two; use "
         f"{', '.join(others[:-1])} or {others[-1]}"
@@ -327,8 +333,8 @@ def _selection_mistake(search: Search, select: Select) -> str | None:
 def _report_mistake(spec: Spec) -> str | None:
     if spec.report_seeds and spec.select.second is not None:
         return (
-            "expected one metric in select with fresh seeds to report, as they are for the one "
-            "configuration selected, got two; write seeds as a number or a list"
+            "expected one metric in select with seeds: {search: N, report: M}, as fresh seeds need "
+            "one selected configuration, got two; write seeds as a number or a list"
         )
     return None
 
@@ -339,7 +345,7 @@ def _racing_mistake(stopping: EarlyStopping | None, seeds: tuple[int, ...]) -> s
     start = stopping.settings["start"]
     if start is not None and start >= len(seeds):
         return (
-            f"expected racing to start with fewer seeds than there are, got start {start} and "
+            f"expected racing to start with fewer seeds than the sweep has, got start {start} and "
             f"{len(seeds)} seeds; add seeds, or remove early_stopping"
         )
     return None
@@ -352,8 +358,8 @@ def _grace_mistake(spec: Spec) -> str | None:
     for arm in spec.arms:
         if "training.steps" in arm.searched:
             return (
-                f"expected grace where steps are searched, as in {arm.name}: its runs must be "
-                f"judged at the same steps; write early_stopping: {{pruner: {stopping.pruner}, "
+                f"expected grace in early_stopping, as {arm.name} searches steps and its runs must "
+                f"be compared at the same ones; write early_stopping: {{pruner: {stopping.pruner}, "
                 "grace: N}"
             )
     return None
@@ -365,14 +371,14 @@ def _budget_mistake(spec: Spec) -> str | None:
         needed = least + (arms_in - 1) * len(spec.report_seeds)
         if budget.runs is not None and budget.runs < needed:
             return (
-                f"expected a budget of at least {needed} runs, which one configuration and the "
-                f"fresh seeds take, got {budget.runs}"
+                f"expected a budget of at least {needed} runs, enough for one configuration and "
+                f"the fresh seeds, got {budget.runs}"
             )
     return None
 
 
 def _sampler_mistake(search: Search) -> str | None:
-    """What Optuna itself says against a sampler's settings."""
+    """Return Optuna's objection to the sampler's settings; None if it accepts them."""
     try:
         make_sampler(search, seed=0)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Reads the sections of a sweep file that are not arms: seeds, search, select, and the like."""
+"""Sections of a sweep file besides its arms: seeds, search, select, and others."""
 
 import dataclasses
 from collections.abc import Collection, Mapping
@@ -24,28 +24,28 @@ METRICS = Mapping[str, Mapping[str, str]]
 
 @dataclasses.dataclass(frozen=True)
 class Sections:
-    """The sections of one file.
+    """Sections of a sweep file.
 
     Args:
-        root: The file.
-        problems: Takes what is wrong.
+        root: Root node of the file.
+        problems: Collector of the mistakes.
     """
 
     root: Node
     problems: Problems
 
     def get(self, key: str) -> Node | None:
-        """The section's node; None if it is absent or null."""
+        """Return the node of a section; None if it is absent or null."""
         node = self.root.value.get(key)
         return None if node is None or node.value is None else node
 
     def seeds(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The seeds to search with, and the fresh ones to report."""
+        """Read the seeds to search with, and the fresh seeds to report."""
         node = self.get("seeds")
         if node is None:
             self.problems.add(
                 self.root.where,
-                "expected the key 'seeds', got none; add a number of seeds, or a list of them",
+                "the key 'seeds' is missing; add a number of seeds, or a list of seeds",
             )
             return (), ()
         if not isinstance(node.value, dict):
@@ -67,23 +67,23 @@ class Sections:
         fresh = tuple(range(FIRST_REPORT_SEED, FIRST_REPORT_SEED + (report or 0)))
         return self._seeds(node.value["search"], "seeds.search"), fresh
 
-    def _seeds(self, node: Node, what: str) -> tuple[int, ...]:
+    def _seeds(self, node: Node, key: str) -> tuple[int, ...]:
         if isinstance(node.value, list):
-            values = [typed(each, int, what, self.problems) for each in node.value]
+            values = [typed(item, int, key, self.problems) for item in node.value]
             bad = [v for v in values if v is not None and not 0 <= v <= MAX_SEED]
             if bad or not values or len(set(values)) < len(values):
                 self.problems.add(
                     node.where, f"expected distinct seeds from 0 to {MAX_SEED}, got {node.plain()}"
                 )
             return tuple(value for value in values if value is not None)
-        count = typed(node, int, what, self.problems)
+        count = typed(node, int, key, self.problems)
         if count is not None and not 1 <= count <= MAX_SEED:
             self.problems.add(node.where, f"expected 1 to {MAX_SEED} seeds, got {count}")
             return ()
         return tuple(range(count or 0))
 
     def search(self) -> Search:
-        """How configurations are found; its `first` points have their names as in the file."""
+        """Read the search; its `first` points have their names as in the file."""
         node = self.get("search")
         if node is None:
             return Search()
@@ -100,41 +100,46 @@ class Sections:
         sampler: Any = member(given["sampler"], SAMPLERS, "a sampler", self.problems)
         if sampler is None:
             return Search(sampler="random")
-        own = SAMPLERS[sampler].settings
+        declared = SAMPLERS[sampler].settings
         common = ("sampler", "configurations", "seed", "batch", "first", "from")
         if isinstance(node.value, dict):
-            check_keys(node, (*common, *own), f"search with {sampler!r}", self.problems)
+            check_keys(node, (*common, *declared), f"search with {sampler!r}", self.problems)
         if sampler == "grid":
             return self._grid(given)
-        settings = {
-            key: self._at_least(given[key], declared, f"search.{key}", least)
-            for key, (declared, least) in own.items()
-            if key in given
-        }
-        settings = {  # without what was wrong, which is told already
-            key: each for key, each in settings.items() if each is not None or not given[key].value
-        }
         return Search(
             sampler,
             self._configurations(node, given, sampler),
             self._whole(given, "seed", 0) or 0,
             self._whole(given, "batch", 1),
-            settings,
+            self._sampler_settings(sampler, given),
             self._first(given.get("first")),
             self._source(given.get("from")),
         )
 
+    def _sampler_settings(self, sampler: str, given: Mapping[str, Node]) -> dict[str, Any]:
+        settings = {
+            key: self._at_least(given[key], declared, f"search.{key}", least)
+            for key, (declared, least) in SAMPLERS[sampler].settings.items()
+            if key in given
+        }
+        # A wrong value is reported already, and reads as None; a null in the file is a value.
+        return {
+            key: value
+            for key, value in settings.items()
+            if value is not None or not given[key].value
+        }
+
     def _grid(self, given: Mapping[str, Node]) -> Search:
         reasons = {
-            "configurations": "which has its own number",
-            "first": "which tries every point",
-            "from": "which learns from no results",
+            "configurations": "it tries every point of the space",
+            "first": "it tries every point of the space",
+            "from": "it does not learn from results",
         }
         for key, reason in reasons.items():
             if key in given:
                 self.problems.add(
                     given[key].where,
-                    f"expected no {key} with a grid, {reason}; remove the key",
+                    f"a grid search takes no {key}, as {reason}; remove the key",
                 )
         seed = self._whole(given, "seed", 0) or 0
         return Search("grid", seed=seed, batch=self._whole(given, "batch", 1))
@@ -154,7 +159,7 @@ class Sections:
             return ()
         points = node.value
         if not isinstance(points, list) or not all(
-            isinstance(each.value, dict) and each.value for each in points
+            isinstance(point.value, dict) and point.value for point in points
         ):
             self.problems.add(
                 node.where,
@@ -162,25 +167,25 @@ class Sections:
                 f"got {node.plain()!r}",
             )
             return ()
-        return tuple(each.plain() for each in points)
+        return tuple(point.plain() for point in points)
 
     def _source(self, node: Node | None) -> str | None:
         if node is None:
             return None
-        own = self.get("name")
+        this = self.get("name")
         name = node.plain()
         if not isinstance(name, str) or not NAME.fullmatch(name):
             self.problems.add(node.where, f"expected the name of another sweep, got {name!r}")
-        elif own is not None and own.plain() == name:
+        elif this is not None and this.plain() == name:
             self.problems.add(
                 node.where,
-                f"expected the name of another sweep, got this one's; {name!r} goes on from its "
-                "own results anyway",
+                f"expected the name of another sweep, got this sweep's own name {name!r}; remove "
+                "the key, as a sweep always resumes from its own results",
             )
         return name if isinstance(name, str) else None
 
     def select(self, metrics: METRICS, shared: Collection[str]) -> Select:
-        """By which metric, or which two, a configuration is selected."""
+        """Read the metric, or the two metrics, that select a configuration."""
         node = self.get("select")
         if node is None or not shared:
             return Select()
@@ -191,8 +196,8 @@ class Sections:
             return Select()
         named = node.value["metric"]
         several = named.value if isinstance(named.value, list) else [named]
-        names = [member(each, shared, "a metric of every task", self.problems) for each in several]
-        known = [each for each in names if each is not None]
+        names = [member(item, shared, "a metric of every task", self.problems) for item in several]
+        known = [name for name in names if name is not None]
         if len(known) < len(names):
             return Select()
         if not 1 <= len(set(known)) == len(known) <= 2:
@@ -200,7 +205,7 @@ class Sections:
                 named.where, f"expected one metric, or two different ones, got {named.plain()}"
             )
             return Select()
-        directions = [metrics[each]["direction"] for each in known]
+        directions = [metrics[name]["direction"] for name in known]
         self._check_modes(node.value.get("mode"), known, directions)
         modes: list[Any] = directions
         second = Select(known[1], modes[1]) if len(known) == 2 else None
@@ -210,7 +215,7 @@ class Sections:
         if node is None:
             return
         several = node.value if isinstance(node.value, list) else [node]
-        given = [member(each, ("min", "max"), "min or max", self.problems) for each in several]
+        given = [member(item, ("min", "max"), "min or max", self.problems) for item in several]
         if len(given) != len(names):
             self.problems.add(
                 node.where, f"expected a mode for each of {', '.join(names)}, got {node.plain()}"
@@ -218,15 +223,17 @@ class Sections:
             return
         for name, mode, direction in zip(names, given, directions, strict=True):
             if mode not in (None, direction):
+                better = "lower" if direction == "min" else "higher"
                 self.problems.add(
                     node.where,
-                    f"expected mode {direction} for {name!r}, which is better that way, got {mode}",
+                    f"expected mode {direction} for {name!r}, of which {better} values are better, "
+                    f"got {mode}",
                 )
 
     def early_stopping(
         self, select: Select, metrics: METRICS, shared: Collection[str]
     ) -> EarlyStopping | None:
-        """How poor configurations are stopped."""
+        """Read the pruner and its settings; None without early stopping."""
         node = self.get("early_stopping")
         if node is None:
             return None
@@ -240,9 +247,8 @@ class Sections:
         pruner: Any = member(given["pruner"], PRUNERS, "a pruner", self.problems)
         if pruner is None:
             return None
-        own = PRUNERS[pruner]
         if isinstance(node.value, dict):
-            keys = ("pruner", "metric", *own)
+            keys = ("pruner", "metric", *PRUNERS[pruner])
             check_keys(node, keys, f"early_stopping with {pruner!r}", self.problems)
         settings = self._pruner_settings(pruner, given)
         metric = select.metric
@@ -250,7 +256,7 @@ class Sections:
             if pruner == "racing":
                 self.problems.add(
                     given["metric"].where,
-                    "expected no metric with racing, which compares what select names; remove it",
+                    "racing takes no metric, as it uses the metric in select; remove the key",
                 )
             named = member(given["metric"], shared, "a metric of every task", self.problems)
             metric = named or metric
@@ -258,27 +264,28 @@ class Sections:
             self.problems.add(
                 node.where,
                 "expected one metric in select with early_stopping, which compares "
-                f"configurations by one, got {select.metric} and {select.second.metric}",
+                f"configurations by one, got {select.metric} and {select.second.metric}; remove "
+                "one of them, or early_stopping",
             )
         mode: Any = metrics[metric]["direction"] if metric in metrics else select.mode
         return EarlyStopping(pruner, metric, mode, settings)
 
     def _pruner_settings(self, pruner: str, given: Mapping[str, Node]) -> dict[str, Any]:
-        found = {}
+        settings = {}
         for key, (declared, default, least) in PRUNERS[pruner].items():
-            what = f"early_stopping.{key}"
-            found[key] = (
-                self._at_least(given[key], declared, what, least) if key in given else default
+            name = f"early_stopping.{key}"
+            settings[key] = (
+                self._at_least(given[key], declared, name, least) if key in given else default
             )
-        self._at_most_one(given, "p_threshold", found.get("p_threshold"))
-        return found
+        self._at_most_one(given, "p_threshold", settings.get("p_threshold"))
+        return settings
 
     def _at_most_one(self, given: Mapping[str, Node], key: str, value: float | None) -> None:
         if value is not None and value > 1:
             self.problems.add(given[key].where, f"expected {key} between 0 and 1, got {value:g}")
 
     def budgets(self) -> tuple[Budget, Budget]:
-        """What the sweep may use, and what each of its arms."""
+        """Read the budget of the sweep, and the budget of each arm."""
         node = self.get("budget")
         if node is None:
             return Budget(), Budget()
@@ -294,17 +301,17 @@ class Sections:
             )
         return self._budget(node, "budget"), self._budget(arm, "budget.arm")
 
-    def _budget(self, node: Node | None, what: str) -> Budget:
+    def _budget(self, node: Node | None, section: str) -> Budget:
         if node is None:
             return Budget()
-        found = {}
+        limits = {}
         for key, declared, least in (("hours", float, 0), ("runs", int, 1)):
             if key in node.value:
-                found[key] = self._at_least(node.value[key], declared, f"{what}.{key}", least)
-        return Budget(**found)
+                limits[key] = self._at_least(node.value[key], declared, f"{section}.{key}", least)
+        return Budget(**limits)
 
     def resources(self) -> Resources:
-        """What a worker gets."""
+        """Read the resources of a worker."""
         node = self.get("resources")
         declared: dict[str, tuple[Any, float]] = {
             "cpu": (float, 0.01),
@@ -317,25 +324,32 @@ class Sections:
         }
         if node is None or not check_keys(node, declared, "resources", self.problems):
             return Resources()
-        found = {
+        given = {
             key: self._at_least(node.value[key], kind, f"resources.{key}", least)
             for key, (kind, least) in declared.items()
             if key in node.value
         }
-        self._at_most_one(node.value, "max_failed_fraction", found.get("max_failed_fraction"))
-        return Resources(**{key: value for key, value in found.items() if value is not None})
+        self._at_most_one(node.value, "max_failed_fraction", given.get("max_failed_fraction"))
+        return Resources(**{key: value for key, value in given.items() if value is not None})
 
     def _whole(self, given: Mapping[str, Node], key: str, least: int) -> int | None:
         if key not in given:
             return None
         return self._at_least(given[key], int, f"search.{key}", least)
 
-    def _at_least(self, node: Node, declared: Any, what: str, least: float | None) -> Any:
-        """The node's value, or None after noting that it is not of the type, or too small."""
-        value = typed(node, declared, what, self.problems)
+    def _at_least(self, node: Node, declared: Any, name: str, least: float | None) -> Any:
+        """Return the node's value; None, with a mistake, if its type is wrong or it is too small.
+
+        Args:
+            node: Node of the value.
+            declared: Type annotation of the value.
+            name: Dotted name of the value, for messages.
+            least: Smallest value allowed; None for any.
+        """
+        value = typed(node, declared, name, self.problems)
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if is_number and least is not None and value < least:
-            name = what.rpartition(".")[2]
-            self.problems.add(node.where, f"expected {name} of at least {least}, got {value}")
+            key = name.rpartition(".")[2]
+            self.problems.add(node.where, f"expected {key} of at least {least}, got {value}")
             return None
         return value

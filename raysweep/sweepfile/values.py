@@ -1,4 +1,4 @@
-"""How the file writes a setting's values: one value, a list of choices, a range, `{value: …}`."""
+"""Values of a setting in the file: one value, a list of choices, a range, or `{value: …}`."""
 
 import typing
 from collections.abc import Collection
@@ -11,12 +11,12 @@ from raysweep.sweepfile.document import Node, Problems
 
 
 def domain(node: Node, setting: Setting, problems: Problems, *, ranges: bool) -> Plain | None:
-    """The domain that a node describes, or None after noting why it describes none.
+    """Read the domain that a node describes; None, with a mistake, if it describes none.
 
     Args:
-        node: The value in the file.
-        setting: Whose value it is.
-        problems: Takes what is wrong.
+        node: Node of the value in the file.
+        setting: Declared setting that the value is for.
+        problems: Collector of the mistakes.
         ranges: Whether the search can use a range.
     """
     if isinstance(node.value, list):
@@ -37,32 +37,39 @@ def domain(node: Node, setting: Setting, problems: Problems, *, ranges: bool) ->
     return None
 
 
-def member(node: Node, allowed: Collection[str], what: str, problems: Problems) -> str | None:
-    """The node's text if it is one of the names allowed."""
+def member(node: Node, allowed: Collection[str], kind: str, problems: Problems) -> str | None:
+    """Return the node's text if it is one of the allowed names; None, with a mistake, if not.
+
+    Args:
+        node: Node of the name.
+        allowed: Names that are allowed.
+        kind: Noun for such a name, for messages.
+        problems: Collector of the mistakes.
+    """
     if isinstance(node.value, str) and node.value in allowed:
         return node.value
     hint = nearest(str(node.plain()), allowed)
-    problems.add(node.where, f"expected {what}, got {node.plain()!r}{hint}")
+    problems.add(node.where, f"expected {kind}, got {node.plain()!r}{hint}")
     return None
 
 
-def check_keys(node: Node, allowed: Collection[str], what: str, problems: Problems) -> bool:
-    """Whether the node is a mapping; unknown keys are noted."""
+def check_keys(node: Node, allowed: Collection[str], section: str, problems: Problems) -> bool:
+    """Check whether the node is a mapping; unknown keys are added to the mistakes."""
     if not isinstance(node.value, dict):
-        problems.add(node.where, f"expected {what} as a mapping, got {node.plain()!r}")
+        problems.add(node.where, f"expected {section} as a mapping, got {node.plain()!r}")
         return False
     for key, where, _ in node.items():
         if key not in allowed:
-            problems.add(where, f"unknown key {key!r} in {what}{nearest(key, allowed)}")
+            problems.add(where, f"unknown key {key!r} in {section}{nearest(key, allowed)}")
     return True
 
 
-def typed(node: Node, declared: Any, what: str, problems: Problems) -> Any:
-    """The node's value as the declared type, or None after noting why it is not."""
+def typed(node: Node, declared: Any, name: str, problems: Problems) -> Any:
+    """Return the node's value as the declared type; None, with a mistake, if it does not fit."""
     try:
         return coerce(node.plain(), declared)
     except ValueError as error:
-        problems.add(node.where, f"{what}: {error}")
+        problems.add(node.where, f"{name}: {error}")
         return None
 
 
@@ -81,18 +88,18 @@ def _choice(node: Node, setting: Setting, problems: Problems) -> Plain | None:
     values: list[Any] = []
     for item in node.value:
         wrapped = isinstance(item.value, dict) and set(item.value) == {"value"}
-        each = item.value["value"] if wrapped else item
-        found = _fixed(each, setting, problems)
-        if found is None:
+        choice = item.value["value"] if wrapped else item
+        fixed = _fixed(choice, setting, problems)
+        if fixed is None:
             return None
-        if any(same(found.value, value) for value in values):
+        if any(same(fixed.value, value) for value in values):
             problems.add(
-                each.where,
+                choice.where,
                 f"expected each choice of {setting.name!r} once, "
-                f"got {each.plain()!r} twice; remove one",
+                f"got {choice.plain()!r} twice; remove one",
             )
             return None
-        values.append(found.value)
+        values.append(fixed.value)
     return Fixed(values[0]) if len(values) == 1 else Choice(tuple(values))
 
 

@@ -34,8 +34,8 @@ MISTAKES = {
     "unknown metric": ("train_loss", "train_los", 13, "'train_los'.*'train_loss'"),
     "metric of one task only": ("train_loss", "test_neg_elbo", 13, "metric of every task"),
     "mode against the metric": ("mode: min", "mode: max", 13, "expected mode min"),
-    "duplicate label": ("  RLOO:", "  ST:", 8, "got 'ST' again .first on line 7"),
-    "duplicate key": ("seeds: 3", "seeds: 3\nseeds: 4", 12, "got 'seeds' again"),
+    "duplicate label": ("  RLOO:", "  ST:", 8, "'ST' .*twice .first on line 7"),
+    "duplicate key": ("seeds: 3", "seeds: 3\nseeds: 4", 12, "'seeds' .*twice"),
     "text for a number": ("latents: 8", "latents: many", 5, "a whole number, got 'many'"),
     "fraction for a whole number": ("latents: 8", "latents: 8.5", 5, "a whole number, got 8.5"),
     "word for a truth": ("p: 2,", "nesterov: no, p: 2,", 5, "true or false, got 'no'"),
@@ -72,9 +72,9 @@ MISTAKES = {
     "unknown label": ("samples: 4", "samples: 4, tasks: [digit]", 8, "'digit'.*'digits'"),
     "override of nothing": ("search: grid", "overrides: [{tasks: [nope], lr: 1.0}]", 12, "'nope'"),
     "pair that cannot run": ("reinforce_loo, samples: 4", "exact", 8, "cannot run.*states"),
-    "tab for a space": ("  lr:", "\tlr:", 10, "expected YAML"),
-    "unclosed bracket": ("[1.0, 1.5]}", "[1.0, 1.5}", 7, "expected YAML"),
-    "code in a tag": ("seeds: 3", "seeds: !!python/name:os.system 3", 11, "expected plain values"),
+    "tab for a space": ("  lr:", "\tlr:", 10, "not valid YAML"),
+    "unclosed bracket": ("[1.0, 1.5]}", "[1.0, 1.5}", 7, "not valid YAML"),
+    "code in a tag": ("seeds: 3", "seeds: !!python/name:os.system 3", 11, "the YAML tag .*remove"),
     "unknown pruner": (
         "search: grid",
         "early_stopping: {pruner: ashes}",
@@ -120,23 +120,21 @@ def test_every_problem_is_a_single_line(tmp_path):
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path):
-    with pytest.raises(SpecError, match="expected a sweep file, got: No such file"):
+    with pytest.raises(SpecError, match=r"nothing\.yaml: no such file"):
         read_spec(tmp_path / "nothing.yaml")
 
 
 def test_an_empty_file_is_told(tmp_path):
     path = tmp_path / "sweep.yaml"
     path.write_text("")
-    with pytest.raises(
-        SpecError, match=r"expected a sweep \(name, tasks, estimators\), got nothing"
-    ):
+    with pytest.raises(SpecError, match=r"line 1: the file is empty.*tasks"):
         read_spec(path)
 
 
 def test_aliases_without_end_are_refused(tmp_path):
     path = tmp_path / "sweep.yaml"
     path.write_text("a: &a [*a]\n")
-    with pytest.raises(SpecError, match="repeat without end"):
+    with pytest.raises(SpecError, match="contain themselves"):
         read_spec(path)
 
 
@@ -146,7 +144,7 @@ def test_aliases_that_multiply_are_refused(tmp_path):
     lines = ["a: &a [1,1,1,1,1,1,1,1,1,1]"]
     lines += [f"{b}: &{b} [{','.join([f'*{a}'] * 10)}]" for a, b in itertools.pairwise(names)]
     path.write_text("\n".join(lines))
-    with pytest.raises(SpecError, match="write them out"):
+    with pytest.raises(SpecError, match="write the values out"):
         read_spec(path)
 
 
@@ -155,9 +153,9 @@ def test_aliases_that_multiply_are_refused(tmp_path):
     [
         ("training.stepz=5", "unknown setting 'stepz'.*'steps'"),
         ("seeds", "expected KEY=VALUE, got 'seeds'"),
-        ("seeds=", "expected a value after '='"),
-        ("seeds.first=3", "leads into a plain value"),
-        ("training.lr=[", "changes training.lr: expected YAML"),
+        ("seeds=", "no value after '='"),
+        ("seeds.first=3", "'seeds' holds a value"),
+        ("training.lr=[", "changes training.lr: not valid YAML"),
         ("resources.pack=-1", "changes resources.pack: expected pack of at least 1, got -1"),
     ],
 )
