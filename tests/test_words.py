@@ -26,7 +26,6 @@ WAITING = (
     "raysweep/registry",
     "raysweep/report/",
     "raysweep/results/",
-    "raysweep/scheduling/",
     "raysweep/search/",
     "raysweep/store/",
     "raysweep/studies/",

@@ -1,1 +1,1 @@
-"""Decides which runs train next, and what becomes of those that fail."""
+"""Choice of the runs that train next, and recovery of those that fail."""

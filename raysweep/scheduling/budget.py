@@ -1,4 +1,4 @@
-"""What a sweep may still open: batches in flight, and budgets of runs and hours."""
+"""Limits on the configurations that start: batches in flight, budgets of runs and hours."""
 
 import math
 from collections.abc import Sequence
@@ -9,20 +9,20 @@ from raysweep.sweep.options import Budget
 from raysweep.sweep.spec import Spec
 
 BATCH_SHARE = 10  # a tenth of the configurations are in flight
-OPEN_ENDED = 40  # stands for their number where only a budget ends the search
+OPEN_ENDED = 40  # their assumed number where only a budget ends the search
 
 
 class BudgetTracker:
-    """Says whether an arm may open another configuration.
+    """Budgets of a sweep, which decide whether an arm may start another configuration.
 
-    A budget is kept by what has run and by what is open, each open configuration counted with all
-    its seeds, and each arm with its fresh seeds to report; so a budget of runs is never exceeded.
-    Hours are estimated from the runs that ended, so they are met as well as those tell.
+    Finished and started configurations count against a budget, each started one with all its
+    seeds, and each arm with its fresh seeds; so a budget of runs is never exceeded. Hours are
+    estimated from the mean time of the runs that ended, so they can be exceeded.
 
     Args:
-        spec: The sweep.
-        runs: Its runs.
-        searches: Its arms'.
+        spec: Spec of the sweep.
+        runs: Every run of the session.
+        searches: Searches of the arms.
     """
 
     def __init__(self, spec: Spec, runs: RunRegistry, searches: Sequence[ArmSearch]) -> None:
@@ -30,11 +30,11 @@ class BudgetTracker:
 
     @property
     def limited(self) -> bool:
-        """Whether there is a budget at all."""
+        """Whether the sweep has a budget."""
         return bool(self.spec.budget) or bool(self.spec.arm_budget)
 
     def batch(self, search: ArmSearch) -> float:
-        """How many configurations of an arm may be open at once."""
+        """Return how many configurations of an arm may train at once."""
         if self.spec.search.batch is not None:
             return self.spec.search.batch
         hours = (self.spec.budget.hours, self.spec.arm_budget.hours)
@@ -43,7 +43,7 @@ class BudgetTracker:
         return max(1, (search.study.wanted or OPEN_ENDED) // BATCH_SHARE)
 
     def allows(self, search: ArmSearch) -> bool:
-        """Whether the budgets leave room for another configuration of the arm."""
+        """Check whether the budgets allow another configuration of the arm."""
         if not self.limited:
             return True
         cost = len(self.spec.seeds)
@@ -59,8 +59,8 @@ class BudgetTracker:
         fresh = len(self.spec.report_seeds)
         runs = cost
         for search in searches:
-            runs += search.spent.runs + search.former.runs + search.in_flight
-            runs += search.bound + fresh
+            runs += search.spent.runs + search.previously_selected.runs + search.in_flight
+            runs += search.committed_runs + fresh
         if budget.runs is not None and runs > budget.runs:
             return False
         if not budget.hours:
@@ -70,19 +70,19 @@ class BudgetTracker:
         return spent.seconds + mean * (runs - spent.runs) <= 3600 * budget.hours
 
     def _spent(self, searches: Sequence[ArmSearch]) -> Spent:
-        """What has ended, in open configurations and on fresh seeds, too."""
-        found = Spent()
+        """Return the cost of all runs that ended, of open configurations and fresh seeds, too."""
+        total = Spent()
         for search in searches:
-            waiting = [member for each in search.open.values() for member in each.members]
-            found.add(self.runs.of([*waiting, *search.reported]))
-            for each in (search.spent, search.former):
-                found.runs += each.runs
-                found.seconds += each.seconds
-        return found
+            members = [member for opened in search.open.values() for member in opened.members]
+            total.add(self.runs.of([*members, *search.reported]))
+            for spent in (search.spent, search.previously_selected):
+                total.runs += spent.runs
+                total.seconds += spent.seconds
+        return total
 
 
 def is_blocked(spec: Spec, search: ArmSearch, tracker: BudgetTracker) -> bool:
-    """Whether an arm's search is over and left nothing that could run on its fresh seeds."""
+    """Check whether an arm's search is over without a configuration to run on fresh seeds."""
     if not spec.report_seeds or search.reported or search.open:
         return False
     over = search.exhausted or not tracker.allows(search)

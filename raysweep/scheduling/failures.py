@@ -1,4 +1,4 @@
-"""What becomes of a pack that failed: another try, two halves, or the failure of its only run."""
+"""Recovery of a pack that failed: another try, two halves, or the failure of its only run."""
 
 import contextlib
 import dataclasses
@@ -14,7 +14,7 @@ from raysweep.sweep.packs import Pack
 
 Failure = Literal[
     "run",  # the run's own code raised
-    "hung",  # it made no step for too long
+    "hung",  # it took no step for too long
     "memory",  # it did not fit into the device's or the machine's memory
     "died",  # its process ended
     "lost",  # its node was lost or preempted
@@ -26,17 +26,17 @@ Failure = Literal[
 log = logging.getLogger("raysweep")
 
 FATAL = frozenset({"store", "orphan", "setup"})
-DEATHS = 2  # without progress in between, after which a death counts as the runs' own
+DEATHS = 2  # in a row without progress, after which the runs count as the cause
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Retry:
-    """Train again.
+    """Another try at training.
 
     Args:
         packs: The pack itself, or its halves.
-        pause_s: Seconds to wait before.
+        pause_s: Seconds to wait before the try.
     """
 
     packs: tuple[Pack, ...]
@@ -45,27 +45,27 @@ class Retry:
 
 @dataclasses.dataclass(frozen=True)
 class RunFailed:
-    """The pack's only run failed.
+    """Failure of the only run of a pack.
 
     Args:
-        pack: With that run.
-        executed: Steps that it executed in all attempts.
-        about: Where and how long it trained, as columns of `runs`.
+        pack: Pack with that run.
+        executed: Number of steps that the run executed in all attempts.
+        columns: Columns of `runs` on the machine and the time of training.
     """
 
     pack: Pack
     executed: int
-    about: Mapping[str, Any]
+    columns: Mapping[str, Any]
 
 
 @dataclasses.dataclass
 class _Deaths:
-    """Deaths of one pack's workers since its last new checkpoint.
+    """Deaths of a pack's workers since its last new checkpoint.
 
     Args:
-        step: Of the checkpoint at the last of them.
-        counted: Those that count: a node that was lost or preempted does not.
-        all: Those after which to wait longer.
+        step: Step of the checkpoint at the last death.
+        counted: Number of deaths that count against the runs; lost nodes do not.
+        all: Number of all deaths, by which the pause grows.
     """
 
     step: int = -1
@@ -74,14 +74,14 @@ class _Deaths:
 
 
 class Recovery:
-    """Decides what becomes of packs that fail.
+    """Recovery of packs that fail.
 
-    What fails for a reason outside the runs is tried again from its checkpoint, after a growing
-    pause. What fails for its runs is halved until the run that fails is alone; the halves resume
-    from the pack's last checkpoint.
+    A pack that fails for a reason outside its runs is tried again from its checkpoint, after a
+    growing pause. A pack that fails because of its runs is halved until the run that fails is
+    alone; the halves resume from the pack's last checkpoint.
 
     Args:
-        files: The sweep's folder.
+        files: Folder of the sweep.
     """
 
     def __init__(self, files: Files) -> None:
@@ -89,25 +89,25 @@ class Recovery:
         self._deaths: dict[str, _Deaths] = {}
 
     def recover(
-        self, pack: Pack, kind: Failure, about: Mapping[str, Any] | None = None
+        self, pack: Pack, kind: Failure, columns: Mapping[str, Any] | None = None
     ) -> Retry | RunFailed:
-        """What to do with a pack that failed.
+        """Decide how to recover a pack that failed.
 
         Args:
-            pack: The pack, as it was sent to a worker.
-            kind: Its failure; none of `FATAL`.
-            about: Columns of `runs` that its worker reported of itself; a dead one reports none.
+            pack: Pack as it was sent to a worker.
+            kind: Kind of the failure; none of `FATAL`.
+            columns: Columns of `runs` that the worker reported; None if it died.
 
         Raises:
             StoreError: If the store cannot be read or written.
         """
         if kind != "restore":
             with contextlib.suppress(DamagedFile):
-                return self._recover(pack, kind, about)
+                return self._recover(pack, kind, columns)
         return self._start_over(pack)
 
     def _start_over(self, pack: Pack) -> Retry:
-        """Sets the checkpoint aside that cannot be restored, and trains the pack from step 0."""
+        """Set aside a checkpoint that cannot be restored, and train the pack from step 0."""
         executed = Checkpoints(self.files, pack.pack_id).set_aside()
         handover.forget(self.files, pack.pack_id)
         log.warning(
@@ -118,7 +118,7 @@ class Recovery:
         return Retry((executed_in_all(pack, executed),))
 
     def _recover(
-        self, pack: Pack, kind: Failure, about: Mapping[str, Any] | None
+        self, pack: Pack, kind: Failure, columns: Mapping[str, Any] | None
     ) -> Retry | RunFailed:
         checkpoint = Checkpoints(self.files, pack.pack_id)
         manifest = checkpoint.manifest()
@@ -127,19 +127,19 @@ class Recovery:
             if pause_s is not None:
                 integrity.mend_curves(self.files, pack)
                 return Retry((pack,), pause_s)
-        executed = max(checkpoint.executed(), (about or {}).get("steps_executed", 0))
+        executed = max(checkpoint.executed(), (columns or {}).get("steps_executed", 0))
         pack = executed_in_all(pack, executed)
         if len(pack.runs) > 1:
             halves = pack.split()
             handover.divide(self.files, pack.pack_id, manifest, halves)
             return Retry(halves)
-        known = {**_machine_columns(manifest), **(about or {})}
-        if kind in ("run", "hung"):  # its code is likely to be edited: it starts over
+        known = {**_machine_columns(manifest), **(columns or {})}
+        if kind in ("run", "hung"):  # its code is likely to be edited, so it starts over
             handover.forget(self.files, pack.pack_id)
         return RunFailed(pack, max(executed, pack.runs[0].executed), known)
 
     def _pause(self, pack_id: str, kind: Failure, step: int) -> float | None:
-        """Seconds to wait before another try from the checkpoint; None if its runs are to blame."""
+        """Return the seconds to wait before another try; None if the runs are the cause."""
         deaths = self._deaths.setdefault(pack_id, _Deaths())
         if step > deaths.step:
             self._deaths[pack_id] = deaths = _Deaths(step)
@@ -152,7 +152,7 @@ class Recovery:
 
 
 def executed_in_all(pack: Pack, executed: int) -> Pack:
-    """The pack whose runs have executed at least so many steps."""
+    """Return the pack with runs that have executed at least so many steps."""
     runs = tuple(
         dataclasses.replace(run, executed=max(run.executed, executed)) for run in pack.runs
     )
@@ -160,7 +160,7 @@ def executed_in_all(pack: Pack, executed: int) -> Pack:
 
 
 def _machine_columns(manifest: Manifest | None) -> dict[str, Any]:
-    """The columns of `runs` that a pack's manifest holds: where and how long it trained."""
+    """Return the columns of `runs` in a pack's manifest: the machine and the time of training."""
     if manifest is None:
         return {}
     times = {"started_at": manifest.started_at, "seconds": manifest.seconds}

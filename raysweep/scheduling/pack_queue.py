@@ -9,7 +9,7 @@ from raysweep.sweep.packs import Pack
 
 
 class PackQueue:
-    """Packs that wait; arms take turns, and a pack may have to wait for some time.
+    """Queue of packs, from which arms take turns; a pack can be delayed by some seconds.
 
     Args:
         in_flight: Packs that train now, by id; the arm that has the fewest of them comes next.
@@ -28,12 +28,12 @@ class PackQueue:
         return itertools.chain(paused, *self._by_arm.values())
 
     def put(self, packs: Iterable[Pack]) -> None:
-        """Takes packs in, behind those of their arm."""
+        """Add packs after the others of their arm."""
         for pack in packs:
             self._by_arm.setdefault(pack.arm, collections.deque()).append(pack)
 
     def put_first(self, packs: Iterable[Pack], pause_s: float = 0.0) -> None:
-        """Takes packs in again, before the others of their arm; some seconds later if wanted."""
+        """Add packs before the others of their arm, after some seconds if asked."""
         if pause_s > 0:
             self._paused += [(time.monotonic() + pause_s, pack) for pack in packs]
             return
@@ -41,7 +41,7 @@ class PackQueue:
             self._by_arm.setdefault(pack.arm, collections.deque()).appendleft(pack)
 
     def take(self) -> Pack | None:
-        """The next pack, or None if none waits that may be tried now."""
+        """Remove and return the next pack; None if no pack may be tried now."""
         now = time.monotonic()
         ready = [pack for due, pack in self._paused if due <= now]
         self._paused = [(due, pack) for due, pack in self._paused if due > now]

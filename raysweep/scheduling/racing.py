@@ -12,33 +12,35 @@ Values = Mapping[int, float]  # by seed
 def clearly_worse(
     challenger: Values, others: Iterable[Values], mode: Mode, p_threshold: float
 ) -> bool:
-    """Whether a configuration loses against the incumbent on the seeds that both have.
+    """Check whether a configuration is clearly worse than the incumbent, on common seeds.
 
     The test is Student's paired t-test, one-sided: seeds are shared, so they are paired, and with
     the two or three seeds of a first round no rank test can reach a small p-value. The incumbent
-    is the one with the most seeds, and the best mean among those.
+    is the configuration with the most seeds, and the best mean among those.
 
     Args:
-        challenger: Its values.
+        challenger: Values of the configuration, by seed.
         others: Values of every other configuration that lost no seed.
-        mode: Which values are better.
+        mode: Whether low (`min`) or high (`max`) values are better.
         p_threshold: The p-value below which the challenger is clearly worse.
     """
     sign = 1 if mode == "min" else -1
-    rivals = [each for each in others if challenger.keys() <= each.keys()]
+    rivals = [values for values in others if challenger.keys() <= values.keys()]
     if not rivals:
         return False
-    incumbent = min(rivals, key=lambda each: (-len(each), sign * statistics.fmean(each.values())))
+    incumbent = min(
+        rivals, key=lambda values: (-len(values), sign * statistics.fmean(values.values()))
+    )
     losses = [sign * (value - incumbent[seed]) for seed, value in challenger.items()]
     return _p_value(losses) < p_threshold
 
 
 def _p_value(losses: Sequence[float]) -> float:
-    """Of the hypothesis that the mean loss is not above zero."""
+    """Return the p-value of the hypothesis that the mean loss is not above zero."""
     from scipy import special
 
     spread = statistics.stdev(losses)
-    if spread == 0:  # nothing to test against
+    if spread == 0:  # the test statistic would divide by zero
         return 0.0 if losses[0] > 0 else 1.0
     # Not `scipy.stats.ttest_1samp`, which warns where the differences are nearly the same.
     t = statistics.fmean(losses) / (spread / math.sqrt(len(losses)))
@@ -46,8 +48,8 @@ def _p_value(losses: Sequence[float]) -> float:
 
 
 def rounds(start: int, seeds: int) -> list[int]:
-    """How many seeds a configuration has run after each round: twice as many each time."""
-    found = [min(start, seeds)]
-    while found[-1] < seeds:
-        found.append(min(2 * found[-1], seeds))
-    return found
+    """Return the number of seeds of a configuration after each round: doubled each time."""
+    counts = [min(start, seeds)]
+    while counts[-1] < seeds:
+        counts.append(min(2 * counts[-1], seeds))
+    return counts

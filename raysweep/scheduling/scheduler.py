@@ -1,16 +1,16 @@
-"""One session's view of a sweep: what is missing, what trains now, what has ended."""
+"""Schedule of one session: the runs that are missing, in flight and ended."""
 
 import dataclasses
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from raysweep.errors import SpecError, StoreError, TooManyFailures
-from raysweep.scheduling.arm_search import ArmSearch, Began
+from raysweep.scheduling.arm_search import ArmSearch, StartedConfiguration
 from raysweep.scheduling.budget import BudgetTracker, is_blocked
 from raysweep.scheduling.failures import FATAL, Failure, Recovery, RunFailed
 from raysweep.scheduling.pack_queue import PackQueue
 from raysweep.scheduling.state import RunRegistry
-from raysweep.scheduling.warm_start import PriorResults, learn
+from raysweep.scheduling.warm_start import PriorResults, warm_start
 from raysweep.search.sampler_state import SamplerState
 from raysweep.store import again_file, checkpoints, leftovers, repair, schema
 from raysweep.store.sweep_store import SweepStore
@@ -23,16 +23,17 @@ from raysweep.text import counted
 
 
 class Schedule:
-    """Decides what trains next; the executors ask it and tell it what happened.
+    """Schedule of a session, from which an executor gets packs and to which it reports results.
 
-    Making one reads the store and plans; nothing is written before `save` or `next_pack`.
+    Creating one reads the store and plans; nothing is written before `save` or `next_pack`.
 
     Args:
-        spec: The sweep.
-        store: Its folder.
-        origin: Columns of the rows that are written here: of runs that no worker could finish.
-        prior: Results of another sweep, which its searches learn from.
-        retry_failed: Whether runs that failed as often as they may are tried again.
+        spec: Spec of the sweep.
+        store: Store of the sweep.
+        origin: Environment columns for rows that the driver writes itself, of runs that no
+            worker finished.
+        prior: Results of another sweep, from which the searches start.
+        retry_failed: Whether runs that reached `max_failures` are tried again.
     """
 
     def __init__(
@@ -51,8 +52,8 @@ class Schedule:
         self.queue = PackQueue(self.in_flight)
         self.fatal: Exception | None = None
         self.stopping = False
-        self.still_mine: Callable[[], bool] | None = None  # asks the lease; of a driver's session
-        self.judge: EarlyStopper | None = None
+        self.still_mine: Callable[[], bool] | None = None  # whether this driver holds the lease
+        self.early_stopper: EarlyStopper | None = None
         self._recovery = Recovery(store.files)
         self._owners: dict[str, list[tuple[ArmSearch, str]]] = {}
         self._columns = schema.runs_schema(spec)
@@ -60,69 +61,69 @@ class Schedule:
         self.failures: dict[str, int] = {}
         self.executed: dict[str, int] = {}  # steps that failed attempts executed, by run id
         self._packs_of_rows: set[str] = set()
-        self._repeated = False  # whether a run has several rows
+        self._has_repeated_rows = False  # several rows of one run
         self.runs = RunRegistry()
         self.sampler_state = SamplerState(store.files)
         rows = self._read()
         self._manifests = manifests = checkpoints.in_flight(store.files)
-        flying = [run for manifest in manifests for run in manifest.pack.runs]
-        self.runs.begun = {run.run_id for run in flying}
-        began = [*rows, *((run.configuration_id, run.settings) for run in flying)]
-        began += again_file.read(store.files).items()
+        in_packs = [run for manifest in manifests for run in manifest.pack.runs]
+        self.runs.begun = {run.run_id for run in in_packs}
+        started = [*rows, *((run.configuration_id, run.settings) for run in in_packs)]
+        started += again_file.read(store.files).items()
         self.arms = [ArmSearch(arm, spec, self.runs, self.sampler_state) for arm in spec.arms]
         for search in self.arms:
             search.siblings = self.arms
         self.budget_tracker = BudgetTracker(spec, self.runs, self.arms)
-        self.learnt = learn(self.arms, prior) if prior is not None else {}
+        self.learnt = warm_start(self.arms, prior) if prior is not None else {}
         for search in self.arms:
             if search.study.takes_over:
-                search.take_over(began)
-                self._own(search)
+                search.take_over(started)
+                self._note_owners(search)
         self._fill()
 
     @property
     def planned(self) -> dict[str, ArmRun]:
-        """Runs that the sweep consists of so far, by id."""
+        """Runs of the sweep so far, by id."""
         return self.runs.planned
 
     @property
     def ended(self) -> dict[str, RunResult]:
-        """How runs ended, by id."""
+        """Results of the runs that ended, by id."""
         return self.runs.ended
 
     def arrange(self, size: PackSize) -> None:
-        """Queues the packs that an earlier session began, then those of what else is missing."""
+        """Queue the packs that an earlier session began, then packs of the other missing runs."""
         self.size = size
         adopted = self._adopt(self._manifests)
         self._cut(list(self.planned.values()), leave_out=adopted)
 
     @property
     def missing(self) -> int:
-        """Planned runs that have not ended."""
+        """Number of planned runs that have not ended."""
         return sum(1 for run_id in list(self.planned) if run_id not in self.ended)
 
     @property
     def to_come(self) -> int:
-        """Runs that are not planned yet, as far as their number is known."""
+        """Number of runs that are not planned yet, as far as it is known."""
         return sum(self._to_come(search) for search in self.arms)
 
     def _to_come(self, search: ArmSearch) -> int:
         started = len(search.open) + len(search.closed)
         seeds = len(self.spec.seeds)
         coming = 0
-        if self._goes_on(search) and search.study.wanted is not None:
+        if self._is_searching(search) and search.study.wanted is not None:
             coming = max(0, search.study.wanted - started) * seeds
-        racing = sum(len(each.members) - each.count for each in list(search.open.values()))
+        racing = sum(len(opened.members) - opened.count for opened in list(search.open.values()))
         decided = search.reported or is_blocked(self.spec, search, self.budget_tracker)
         return coming + racing + (0 if decided else len(self.spec.report_seeds))
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is missing and nothing is in flight."""
+        """Whether no pack is queued or in flight."""
         return not len(self.queue) and not self.in_flight
 
     def next_pack(self) -> Pack | None:
-        """The next pack to train, now in flight; None if none is ready."""
+        """Return the next pack to train, and mark it as in flight; None if none is ready."""
         if self.stopping or self.fatal:
             return None
         pack = self._take()
@@ -140,19 +141,19 @@ class Schedule:
         return None
 
     def _pack_for_idle(self) -> Pack | None:
-        """A pack beyond the batch, for a worker that would have nothing to do."""
+        """Return a pack beyond the batch, for a worker that would be idle."""
         if len(self.in_flight) < (self.size.workers if self.size else 1):
             self._cut([*self._open_one_more(), *self._fill()])
         return self.queue.take()
 
     def repair(self) -> None:
-        """Mends rows of earlier sessions; for the driver, under its lease."""
-        if self._repeated:
+        """Repair rows of earlier sessions; the driver calls it under its lease."""
+        if self._has_repeated_rows:
             repair.drop_repeated(self.store)
         repair.separate_failed(self.store, self.failures)
 
     def save(self) -> None:
-        """Writes what only this session knows: the samplers' notes, runs that never ran."""
+        """Write the samplers' attributes, and rows of runs that were stopped before they ran."""
         self.sampler_state.save()
         unwritten, self.runs.unwritten = self.runs.unwritten, []
         files: dict[str, list[ArmRun]] = {}
@@ -163,19 +164,19 @@ class Schedule:
             files.setdefault(key, []).append(member)
         for members in files.values():
             first = members[0].run.configuration
-            runs = [each.planned(self.failures.get(each.run.run_id, 0)) for each in members]
+            runs = [run.planned(self.failures.get(run.run.run_id, 0)) for run in members]
             pack = make_pack(first.task, first.estimator, runs, members[0].arm.code)
             self._unfinished.write_never_ran(pack)
 
-    def attach(self, judge: EarlyStopper) -> None:
-        """Tells the judge of early stopping about every configuration, now and from here on."""
-        self.judge = judge
+    def attach(self, early_stopper: EarlyStopper) -> None:
+        """Report every configuration to early stopping, those opened later included."""
+        self.early_stopper = early_stopper
         for search in self.arms:
             for configuration_id in search.members:
-                self._tell_judge(search, configuration_id)
+                self._report_opened(search, configuration_id)
 
     def pack_ended(self, pack_id: str) -> None:
-        """A pack has put its rows down."""
+        """Note the results of a pack that has written its rows."""
         name = self.in_flight.pop(pack_id).rows_name
         rows = self.store.written_runs(name)
         self._note_ended(rows)
@@ -183,48 +184,47 @@ class Schedule:
         self._cut([*fresh, *self._fill()])
 
     def pack_stopped(self, pack_id: str) -> None:
-        """A pack was stopped with its checkpoint; it goes on in another session."""
+        """Note that a pack was stopped with its checkpoint, from which a session resumes it."""
         self.in_flight.pop(pack_id, None)
 
     def pack_failed(
         self, pack_id: str, kind: Failure, error: str, about: Mapping[str, Any] | None = None
     ) -> None:
-        """A pack raised: split it, or note the failure of its only run.
+        """Split a pack that failed or queue it again, or note the failure of its only run.
 
         Args:
-            pack_id: Which.
-            kind: What happened.
-            error: The same, told to the user.
-            about: What its worker knew of itself, as columns of `runs`; a dead one tells nothing.
+            pack_id: Identity of the pack.
+            kind: Kind of the failure.
+            error: Error message for the user.
+            about: Columns of `runs` that the worker reported; None if it died.
         """
         pack = self.in_flight.pop(pack_id)
         self.runs.begun.difference_update(run.run_id for run in pack.runs)
         if kind == "orphan" and self.still_mine is not None:
             if not self.still_mine():
                 return  # the lease says why the session ends
-            kind = "lost"  # the worker did not see its driver, which was suspended
+            kind = "lost"  # the driver was suspended, so that its worker saw no heartbeat
         if kind in FATAL:
-            found_fault = SpecError(error) if kind == "setup" else StoreError(error)
-            self.fatal = self.fatal or found_fault
+            self.fatal = self.fatal or (SpecError(error) if kind == "setup" else StoreError(error))
             return
-        found = self._recovery.recover(pack, kind, about)
-        if isinstance(found, RunFailed):
-            self._note_failure(found, error)
+        recovery = self._recovery.recover(pack, kind, about)
+        if isinstance(recovery, RunFailed):
+            self._note_failure(recovery, error)
         else:
-            self.queue.put_first(found.packs, found.pause_s)
+            self.queue.put_first(recovery.packs, recovery.pause_s)
 
     def _note_failure(self, failed: RunFailed, error: str) -> None:
         run = failed.pack.runs[0]
-        row = self._unfinished.write_failed(failed.pack, error, failed.executed, failed.about)
+        row = self._unfinished.write_failed(failed.pack, error, failed.executed, failed.columns)
         self.failures[run.run_id] = row["attempts"]
         self.executed[run.run_id] = failed.executed
         self._note_ended([row])
-        self._tell_lost([run.run_id])
+        self._report_lost([run.run_id])
         self._check_share_of_failures()
         self._cut([*self._settle([run.run_id]), *self._fill()])
 
     def _check_share_of_failures(self) -> None:
-        """Ends the session where more runs failed than the sweep file allows."""
+        """End the session if more runs failed than the sweep file allows."""
         most = self.spec.resources.max_failed_fraction
         total = len(self.planned) + self.to_come
         failed = sum(
@@ -239,8 +239,8 @@ class Schedule:
                 f"status {self.spec.name} --failed' and run the same command again"
             )
 
-    def _read(self) -> list[Began]:
-        """Notes what ended in earlier sessions; configurations, where the search learns of them."""
+    def _read(self) -> list[StartedConfiguration]:
+        """Read the runs of earlier sessions; return the configurations that the search needs."""
         dataset = self.store.dataset("runs", self._columns, every_row=True)
         metrics = [f"metric.{name}" for name in self._metrics]
         narrow = [
@@ -249,7 +249,7 @@ class Schedule:
         ]
         stored = self.store.read(dataset, narrow).to_pylist()
         rows = one_row_each(stored)
-        self._repeated = len(rows) < len(stored)
+        self._has_repeated_rows = len(rows) < len(stored)
         self._note_ended(rows)
         self._packs_of_rows = {row["pack_id"] for row in rows}
         stopped = {row["configuration_id"] for row in rows if row["status"] == "stopped"}
@@ -257,7 +257,7 @@ class Schedule:
             if row["status"] == "failed":
                 self.failures[row["run_id"]] = row["attempts"]
                 self.executed[row["run_id"]] = row["steps_executed"] or 0
-                # With a seed that was stopped its configuration is closed: nothing would try it.
+                # A configuration with a stopped seed is closed, so that a retry would have no use.
                 retry = self.retry_failed and row["configuration_id"] not in stopped
                 if retry or row["attempts"] < self.spec.resources.max_failures:
                     del self.ended[row["run_id"]]
@@ -271,14 +271,14 @@ class Schedule:
 
     @property
     def _metrics(self) -> list[str]:
-        return [each.metric for each in self.spec.select.all]
+        return [select.metric for select in self.spec.select.all]
 
     def _note_ended(self, rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:
             self.ended[row["run_id"]] = RunResult.from_row(row, self._metrics)
 
     def _settle(self, run_ids: Iterable[str]) -> list[ArmRun]:
-        """Closes configurations whose runs have ended; newly planned runs of the others."""
+        """Close configurations whose runs have ended; return new runs of the others."""
         concerned = {
             (id(search), configuration_id): (search, configuration_id)
             for run_id in run_ids
@@ -290,7 +290,7 @@ class Schedule:
         return fresh
 
     def _fill(self) -> list[ArmRun]:
-        """Opens as many configurations as may be in flight, arm by arm in turns; new runs."""
+        """Open as many configurations as may train at once, arms in turns; return new runs."""
         fresh: list[ArmRun] = []
         opened = True
         while opened:
@@ -300,20 +300,20 @@ class Schedule:
                     members = self._open_next(search)
                     fresh += members or []
                     opened |= members is not None
-        searching = [search for search in self.arms if self._goes_on(search)]
+        searching = [search for search in self.arms if self._is_searching(search)]
         for search in self.arms:
-            # A budget is shared, or an estimate: a search may go on while another one does.
+            # Runs that end elsewhere change a shared or estimated budget, and may reopen a search.
             if search not in searching and not (self.budget_tracker.limited and searching):
                 fresh += search.report()
         return fresh
 
-    def _goes_on(self, search: ArmSearch) -> bool:
+    def _is_searching(self, search: ArmSearch) -> bool:
         return bool(search.open) or not (search.exhausted or not self.budget_tracker.allows(search))
 
     def _open_one_more(self) -> list[ArmRun]:
-        """The runs of a configuration beyond the batch."""
+        """Open a configuration beyond the batch; return its runs."""
         if self.spec.search.batch is None:
-            for search in sorted(self.arms, key=lambda each: len(each.open)):
+            for search in sorted(self.arms, key=lambda search: len(search.open)):
                 while (members := self._open_next(search)) is not None:
                     if members:
                         return members
@@ -324,37 +324,38 @@ class Schedule:
             return None
         members = search.open_next()
         if members is not None:
-            self._own(search)
+            self._note_owners(search)
         return members
 
-    def _own(self, search: ArmSearch) -> None:
-        """Notes whose the runs of an arm's newly opened configurations are."""
+    def _note_owners(self, search: ArmSearch) -> None:
+        """Note the arm of the runs of its newly opened configurations."""
         for configuration_id in search.opened:
             for member in search.members[configuration_id]:
                 owners = self._owners.setdefault(member.run.run_id, [])
                 owners.append((search, configuration_id))
-            self._tell_judge(search, configuration_id)
+            self._report_opened(search, configuration_id)
         search.opened.clear()
 
-    def _tell_judge(self, search: ArmSearch, configuration_id: str) -> None:
-        if self.judge is not None:
+    def _report_opened(self, search: ArmSearch, configuration_id: str) -> None:
+        if self.early_stopper is not None:
             members = search.members[configuration_id]
             run_ids = [member.run.run_id for member in members]
-            self.judge.opened(search.arm.name, search.arm.length, configuration_id, run_ids)
-            self._tell_lost(run_ids)
+            arm = search.arm
+            self.early_stopper.opened(arm.name, arm.length, configuration_id, run_ids)
+            self._report_lost(run_ids)
 
-    def _tell_lost(self, run_ids: Sequence[str]) -> None:
-        """Tells the judge of runs that failed for good: nothing can come of their siblings."""
+    def _report_lost(self, run_ids: Sequence[str]) -> None:
+        """Report runs that failed for good to early stopping, which stops their other seeds."""
         for run_id in run_ids:
             lost = self.failures.get(run_id, 0) >= self.spec.resources.max_failures
-            if self.judge and lost and run_id in self.ended:  # else it is tried again
-                self.judge.lost(run_id)
+            if self.early_stopper and lost and run_id in self.ended:  # else it is tried again
+                self.early_stopper.lost(run_id)
 
     def _adopt(self, manifests: list[checkpoints.Manifest]) -> set[str]:
-        """Queues the packs of an earlier session, less what ended or left the plan."""
+        """Queue the packs of an earlier session, with those of their runs that are missing."""
         adopted: set[str] = set()
         # A pack that a killed driver was dividing comes after its halves, which have newer files.
-        for manifest in sorted(manifests, key=lambda each: len(each.pack.runs)):
+        for manifest in sorted(manifests, key=lambda manifest: len(manifest.pack.runs)):
             wanted = [
                 run.run_id
                 for run in manifest.pack.runs
@@ -368,12 +369,12 @@ class Schedule:
         return adopted
 
     def drop_ended_checkpoints(self) -> None:
-        """Removes checkpoints that nothing will resume from; for the driver, under its lease."""
+        """Remove checkpoints that nothing resumes from; the driver calls it under its lease."""
         packs = list(self.queue)
         leftovers.drop(self.store.files, self._manifests, packs, self.ended, self._packs_of_rows)
 
     def _with_history(self, pack: Pack) -> Pack:
-        """The pack as the sweep file has its runs now, which know of their failed attempts."""
+        """Return the pack with runs as in the present sweep file, and with their failures."""
         runs = (self._planned_run(run) for run in pack.runs)
         return dataclasses.replace(pack, runs=tuple(runs))
 

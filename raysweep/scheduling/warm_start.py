@@ -1,4 +1,4 @@
-"""Warm start: what the results of another sweep tell a search before it begins."""
+"""Warm start of a search from the results of another sweep."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,12 @@ from raysweep.sweep.outcomes import TrialResult
 
 @dataclasses.dataclass(frozen=True)
 class PriorConfiguration:
-    """A configuration of which every seed ended well.
+    """A configuration whose seeds have all finished.
 
     Args:
-        configuration_id: Its id.
-        settings: Its settings by key `section.name`.
-        values: Mean over seeds of each metric that selects.
+        configuration_id: Identity of the configuration.
+        settings: Value of each setting, by key `section.name`.
+        values: Mean over seeds of each metric in `select`.
     """
 
     configuration_id: str
@@ -26,27 +26,28 @@ class PriorConfiguration:
 
 @dataclasses.dataclass(frozen=True)
 class PriorResults:
-    """The results of another sweep.
+    """Results of another sweep.
 
     Args:
-        sweep: Its name.
-        configurations: Those of which every seed ended well.
+        sweep: Name of the other sweep.
+        configurations: Its configurations whose seeds have all finished.
     """
 
     sweep: str
     configurations: Sequence[PriorConfiguration]
 
 
-def learn(searches: Sequence[ArmSearch], prior: PriorResults) -> dict[str, int]:
-    """Tells each arm's study the other sweep's results of the same task and estimator.
+def warm_start(searches: Sequence[ArmSearch], prior: PriorResults) -> dict[str, int]:
+    """Add the other sweep's results to the study of each arm.
 
-    A configuration counts if it lies inside the arm's space, so that fixed settings agree.
+    A configuration counts if it is a point of the arm's space, so its task, its estimator and the
+    fixed settings are the same.
 
     Returns:
-        How many configurations each arm learnt of, by its name.
+        Number of configurations added to each arm, by its name.
 
     Raises:
-        SpecError: If nothing in the other sweep is inside any arm's space.
+        SpecError: If no configuration of the other sweep is in the space of any arm.
     """
     learnt = {}
     for search in searches:
@@ -58,8 +59,8 @@ def learn(searches: Sequence[ArmSearch], prior: PriorResults) -> dict[str, int]:
                 learnt[search.arm.name] += 1
     if not any(learnt.values()):
         raise SpecError(
-            f"search.from: expected results inside the space of an arm, got "
-            f"{len(prior.configurations)} finished configurations of {prior.sweep!r}, none of "
-            "them inside; the settings that are fixed here must be the same there"
+            f"search.from: none of the {len(prior.configurations)} finished configurations of "
+            f"sweep {prior.sweep!r} lies in this sweep's search space; task, estimator and fixed "
+            "settings must be the same, and searched values within the space"
         )
     return learnt

@@ -179,7 +179,7 @@ def test_a_run_alone_fails_and_starts_over(files, train):
     pack = train(pack_of(IDS[:1]), 10, executed=17)
     found = Recovery(files).recover(pack, "run", {"device": "cpu"})
     assert isinstance(found, RunFailed)
-    assert (found.executed, found.about["device"]) == (17, "cpu")
+    assert (found.executed, found.columns["device"]) == (17, "cpu")
     assert files.folders("checkpoints") == []
     assert curve_rows(files) == []
 

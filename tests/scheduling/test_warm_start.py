@@ -106,7 +106,7 @@ def test_a_sweep_that_is_not_there_is_named(tmp_path):
 
 
 def test_results_of_other_fixed_settings_are_refused(tmp_path, old):
-    with pytest.raises(SpecError, match="got 6 finished configurations of 'old', none of them"):
+    with pytest.raises(SpecError, match="none of the 6 finished configurations of sweep 'old'"):
         schedule(tmp_path, task={"noise": 0.5})
 
 
