@@ -26,7 +26,6 @@ WAITING = (
     "raysweep/registry",
     "raysweep/report/",
     "raysweep/results/",
-    "raysweep/search/",
     "raysweep/store/",
     "raysweep/studies/",
     "raysweep/text",

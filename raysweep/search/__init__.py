@@ -1,1 +1,1 @@
-"""Optuna behind one class: the only package that knows it."""
+"""Search and early stopping with Optuna, which only this package and `studies` import."""

@@ -1,8 +1,8 @@
 """State of CMA-ES optimizers as plain JSON, and optimizers rebuilt from it, bit for bit.
 
-Only what changes from generation to generation is kept; constants are computed anew by the
-optimizer's own class. Whatever is read is checked first: kind, shape and size of each number. A
-store from elsewhere can neither run code nor break the process.
+The state has only the values that change between generations; the optimizer's class computes the
+constants again. Every value is checked when it is read: type, shape and size. So a store from
+elsewhere can neither run code nor crash the process.
 """
 
 import math
@@ -13,9 +13,9 @@ import cmaes
 import numpy as np
 
 MAX_POPULATION = 100_000
-LARGEST = 1e100  # of numbers in a state; products of a few of them stay finite
+LARGEST = 1e100  # absolute value in a state; products of a few such values remain finite
 CLASSES = ("cma", "sepcma", "cmawm")
-RESAMPLING = 10  # times the dimension: what Optuna gives every optimizer
+RESAMPLING = 10  # Optuna's value of `n_max_resampling`, per dimension
 
 _NUMBERS = ("_sigma", "_tolx")
 _RATES = ("_Vmean", "_VSigma", "_eta_mean", "_eta_Sigma")
@@ -24,11 +24,11 @@ _MARGIN = ("_discrete_space_low", "_discrete_space_step", "m_z_lim_low", "m_z_li
 
 
 class NotKept(ValueError):
-    """An optimizer holds more than its kept state can express."""
+    """An optimizer whose state cannot be expressed as plain data."""
 
 
 def to_json(optimizer: Any) -> dict[str, Any]:
-    """The state of an optimizer as plain data.
+    """Return the state of an optimizer as plain data.
 
     Args:
         optimizer: A `CMA`, `SepCMA` or `CMAwM` of the `cmaes` package, as Optuna pickles it.
@@ -48,18 +48,18 @@ def to_json(optimizer: Any) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError) as error:
         raise NotKept(f"{type(optimizer).__name__}: {error}") from error
     if not _equal(_contents(rebuilt), state):
-        raise NotKept(f"{type(optimizer).__name__} holds more than is known of it")
+        raise NotKept(f"{type(optimizer).__name__} has a state that raysweep cannot store")
     return data
 
 
 def from_json(data: Any) -> Any:
-    """The optimizer whose state `to_json` gave.
+    """Rebuild an optimizer from the data of `to_json`.
 
     Args:
-        data: The state.
+        data: State of the optimizer as plain data.
 
     Raises:
-        ValueError: If it is not such a state.
+        ValueError: If the data is not such a state.
     """
     if not isinstance(data, dict) or data.get("class") not in CLASSES:
         raise ValueError("expected the state of an optimizer")
@@ -72,7 +72,7 @@ def from_json(data: Any) -> Any:
 
 
 def _contents(optimizer: Any) -> dict[str, Any]:
-    """What an optimizer holds, its random numbers left out: Optuna seeds them anew each time."""
+    """Return the attributes of an optimizer except random numbers, which Optuna seeds anew."""
     state = vars(optimizer).copy()
     if "_cma" in state:
         return {**state, "_cma": _contents(optimizer._cma)}
@@ -82,22 +82,24 @@ def _contents(optimizer: Any) -> dict[str, Any]:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """Whether two values are the same to the bit, types and order in memory included."""
+    """Check whether two values are the same bit for bit, with types and order in memory."""
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
     if isinstance(one, np.ndarray):
-        about = [(each.dtype, each.shape, each.flags.c_contiguous) for each in (one, other)]
-        return about[0] == about[1] and np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+        layouts = [(array.dtype, array.shape, array.flags.c_contiguous) for array in (one, other)]
+        is_float = one.dtype.kind == "f"
+        return layouts[0] == layouts[1] and np.array_equal(one, other, equal_nan=is_float)
     return bool(one == other)
 
 
 def _kept_names(kind: str) -> Sequence[str]:
     if kind == "cmawm":
         return (*_MARGIN, "_discrete_idx", "_discrete_space_size", "_A")
-    own = ("_c_1d", "_B", "_lr_adapt", "_Emean", "_ESigma", *_RATES) if kind == "cma" else ("_C",)
-    return (*_NUMBERS, *_VECTORS, *own, "_D", "_g", "_popsize", "_bounds", "_funhist_values")
+    full = ("_c_1d", "_B", "_lr_adapt", "_Emean", "_ESigma", *_RATES)
+    of_class = full if kind == "cma" else ("_C",)
+    return (*_NUMBERS, *_VECTORS, *of_class, "_D", "_g", "_popsize", "_bounds", "_funhist_values")
 
 
 def _encode(value: Any) -> Any:
@@ -106,13 +108,13 @@ def _encode(value: Any) -> Any:
         order: Literal["C", "F"] = "C"
         if array.flags.f_contiguous and not array.flags.c_contiguous:
             order = "F"
-        values = [_number(each) for each in array.flatten(order).tolist()]
+        values = [_number(item) for item in array.flatten(order).tolist()]
         return {"shape": list(array.shape), "order": order, "values": values}
     return _number(value)
 
 
 def _number(value: Any) -> Any:
-    """A number as JSON has it; what is not finite as text."""
+    """Return a number as JSON holds it; infinities and NaN become text."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if value is None or isinstance(value, bool | int | float):
@@ -121,24 +123,24 @@ def _number(value: Any) -> Any:
 
 
 class _Reader:
-    """Checked numbers of one state.
+    """Reader of a state that checks each value.
 
     Args:
-        data: The state.
+        data: State of the optimizer as plain data.
     """
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         self.data = data
 
     def whole(self, name: str, least: int, most: int) -> int:
-        """A whole number between two others."""
+        """Return a whole number between two others."""
         value = self.data[name]
         if type(value) is not int or not least <= value <= most:
             raise ValueError(f"{name}: expected a whole number from {least} to {most}")
         return value
 
     def number(self, name: str) -> Any:
-        """A finite number: a Python float, or one of NumPy's where it was one."""
+        """Return a finite number, of the type that it had: Python's or NumPy's."""
         value = self.data[name]
         if isinstance(value, dict):
             return self.array(name, ())[()]
@@ -147,7 +149,7 @@ class _Reader:
         return value
 
     def size(self, name: str) -> int:
-        """The length of a vector."""
+        """Return the number of values in an array."""
         value = self.data[name]
         if not isinstance(value, dict) or not isinstance(value.get("values"), list):
             raise ValueError(f"{name}: expected an array")
@@ -156,7 +158,7 @@ class _Reader:
     def array(
         self, name: str, shape: tuple[int, ...], *, dtype: str = "f8", finite: bool = True
     ) -> Any:
-        """An array of that shape."""
+        """Return an array, which must have that shape."""
         size, value = self.size(name), self.data[name]
         if value.get("shape") != list(shape) or size != math.prod(shape):
             raise ValueError(f"{name}: expected an array {list(shape)}")
@@ -164,20 +166,20 @@ class _Reader:
         order = value.get("order")
         values = value["values"]
         if not finite:
-            values = [float(each) if each in ("nan", "inf", "-inf") else each for each in values]
-        elif not all(type(each) is kind and abs(each) <= LARGEST for each in values):
+            values = [float(item) if item in ("nan", "inf", "-inf") else item for item in values]
+        elif not all(type(item) is kind and abs(item) <= LARGEST for item in values):
             raise ValueError(f"{name}: expected numbers")
-        if order not in ("C", "F") or not all(type(each) is kind for each in values):
+        if order not in ("C", "F") or not all(type(item) is kind for item in values):
             raise ValueError(f"{name}: expected numbers")
         return np.array(values, dtype=dtype).reshape(shape, order=order)
 
     def optional(self, name: str, shape: tuple[int, ...]) -> Any:
-        """An array of that shape, or None."""
+        """Return an array, which must have that shape, or None."""
         return None if self.data[name] is None else self.array(name, shape)
 
 
 def _plain(data: Mapping[str, Any]) -> Any:
-    """A `CMA` or a `SepCMA`."""
+    """Rebuild a `CMA` or a `SepCMA`."""
     read = _Reader(data)
     dim = read.size("_mean")
     fresh = _fresh(read, dim)
@@ -197,13 +199,13 @@ def _plain(data: Mapping[str, Any]) -> Any:
         state["_C"] = read.array("_C", (dim,))
     history = (len(fresh._funhist_values),)
     state["_funhist_values"] = read.array("_funhist_values", history, finite=False)
-    made = object.__new__(type(fresh))
-    made.__setstate__({**fresh.__getstate__(), **state})
-    return made
+    optimizer = object.__new__(type(fresh))
+    optimizer.__setstate__({**fresh.__getstate__(), **state})
+    return optimizer
 
 
 def _fresh(read: _Reader, dim: int) -> Any:
-    """A new optimizer of the state's class, dimension, bounds and population."""
+    """Create a new optimizer of the state's class, dimension, bounds and population."""
     population = read.whole("_popsize", 1, MAX_POPULATION)
     bounds = read.array("_bounds", (dim, 2))
     if not dim or not (bounds[:, 0] <= bounds[:, 1]).all():
@@ -224,7 +226,7 @@ def _fresh(read: _Reader, dim: int) -> Any:
 
 
 def _with_margin(data: Mapping[str, Any]) -> Any:
-    """A `CMAwM`, whose constructor would need the steps that it does not hold."""
+    """Rebuild a `CMAwM` without its constructor, which needs steps that no `CMAwM` keeps."""
     inner = from_json(data["_cma"])
     if not isinstance(inner, cmaes.CMA):
         raise ValueError("_cma: expected the state of CMA")
@@ -232,25 +234,25 @@ def _with_margin(data: Mapping[str, Any]) -> Any:
     dim, count = inner.dim, read.size("_discrete_idx")
     discrete = read.array("_discrete_idx", (count,), dtype="i8")
     if sorted(set(discrete.tolist())) != discrete.tolist() or not all(
-        0 <= each < dim for each in discrete.tolist()
+        0 <= index < dim for index in discrete.tolist()
     ):
         raise ValueError("_discrete_idx: expected increasing indices")
     continuous = np.setdiff1d(np.arange(dim), discrete)
-    made = object.__new__(cmaes.CMAwM)
-    made._cma = inner
-    made._n_max_resampling = RESAMPLING * dim
-    made._discrete_idx = discrete
-    made._discrete_space_low = read.array("_discrete_space_low", (count,))
-    made._discrete_space_size = read.array("_discrete_space_size", (count,), dtype="i8")
-    made._discrete_space_step = read.array("_discrete_space_step", (count,))
-    if (made._discrete_space_size < 2).any() or not (made._discrete_space_step > 0).all():
+    optimizer = object.__new__(cmaes.CMAwM)
+    optimizer._cma = inner
+    optimizer._n_max_resampling = RESAMPLING * dim
+    optimizer._discrete_idx = discrete
+    optimizer._discrete_space_low = read.array("_discrete_space_low", (count,))
+    optimizer._discrete_space_size = read.array("_discrete_space_size", (count,), dtype="i8")
+    optimizer._discrete_space_step = read.array("_discrete_space_step", (count,))
+    if (optimizer._discrete_space_size < 2).any() or not (optimizer._discrete_space_step > 0).all():
         raise ValueError("_discrete_space: expected at least two choices of each setting")
-    made._continuous_idx = continuous
-    made._continuous_space = inner._bounds[continuous]
-    made._n_zdim = count
+    optimizer._continuous_idx = continuous
+    optimizer._continuous_space = inner._bounds[continuous]
+    optimizer._n_zdim = count
     if count:
-        made.margin = 1 / (dim * inner.population_size)
-        made.m_z_lim_low = read.array("m_z_lim_low", (count,))
-        made.m_z_lim_up = read.array("m_z_lim_up", (count,))
-        made._A = read.array("_A", (dim,))
-    return made
+        optimizer.margin = 1 / (dim * inner.population_size)
+        optimizer.m_z_lim_low = read.array("m_z_lim_low", (count,))
+        optimizer.m_z_lim_up = read.array("m_z_lim_up", (count,))
+        optimizer._A = read.array("_A", (dim,))
+    return optimizer

@@ -1,4 +1,4 @@
-"""Between a sweep file's values and Optuna's."""
+"""Conversion between values of a sweep file and values of Optuna."""
 
 import json
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ DIRECTIONS: Mapping[str, Direction] = {"min": "minimize", "max": "maximize"}
 
 
 def distribution(domain: Domain) -> BaseDistribution:
-    """Optuna's distribution over a choice or a range."""
+    """Return Optuna's distribution over a choice or a range."""
     match domain:
         case Choice(values):
             return CategoricalDistribution([to_optuna(value, domain) for value in values])
@@ -31,7 +31,7 @@ def distribution(domain: Domain) -> BaseDistribution:
 
 
 def suggest(trial: Trial, key: str, domain: Domain) -> Value:
-    """The value that a trial proposes for a setting."""
+    """Return the value that a trial proposes for a setting."""
     match domain:
         case Choice(values):
             options = [to_optuna(value, domain) for value in values]
@@ -44,7 +44,7 @@ def suggest(trial: Trial, key: str, domain: Domain) -> Value:
 
 
 def corner(domain: Domain) -> Any:
-    """The first choice or the low end, in Optuna's terms."""
+    """Return the first choice or the low end, as Optuna's value."""
     match domain:
         case Choice(values):
             return to_optuna(values[0], domain)
@@ -54,20 +54,20 @@ def corner(domain: Domain) -> Any:
 
 
 def to_optuna(value: Value, domain: Domain) -> Any:
-    """The value in Optuna's terms: what it cannot hold becomes JSON text."""
+    """Convert a value to Optuna's; a value that Optuna cannot hold becomes JSON text."""
     if not isinstance(domain, Choice):
         return value
     return value if _plain(domain) else json.dumps(value)
 
 
 def from_optuna(value: Any, domain: Domain) -> Value:
-    """The value that `to_optuna` made."""
+    """Convert a value of `to_optuna` back."""
     if not isinstance(domain, Choice) or _plain(domain):
         return value
-    return next(each for each in domain.values if json.dumps(each) == value)
+    return next(choice for choice in domain.values if json.dumps(choice) == value)
 
 
 def _plain(choice: Choice) -> bool:
-    """Whether Optuna can hold the values as they are, and tell them apart."""
+    """Check whether Optuna can hold the values as they are, and distinguish them."""
     kinds = {type(value) for value in choice.values}
     return len(kinds) == 1 and kinds <= {bool, int, float, str}

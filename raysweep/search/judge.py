@@ -1,8 +1,8 @@
-"""Judges configurations at their rungs, by the mean over their seeds.
+"""Early stopping in memory: decisions at rungs, by the mean over seeds.
 
-A pack asks where it reaches a rung; the judge answers which runs leave. Every decision is put down
-before it is answered, so that a pack which was killed and asks again gets the same answer, and the
-decisions of a sweep can be followed in their order.
+A pack asks when it reaches a rung; the answer is the runs that it must stop. Every decision is
+recorded before it is answered, so that a pack that was killed and asks again gets the same answer,
+and the decisions of a sweep can be replayed in their order.
 """
 
 import math
@@ -15,15 +15,15 @@ from raysweep.sweep.options import EarlyStopping
 
 
 class Judge:
-    """The judge of a sweep.
+    """Early stopping of a sweep, in memory.
 
-    Configurations never meet those of another arm. One that two arms share is stopped only if
-    both would. A configuration whose seeds are spread over packs is judged when the last of them
-    reaches the rung, and its other seeds leave when they ask next.
+    Configurations are compared within their arm. One that two arms share is stopped only if both
+    arms stop it. A configuration whose seeds are spread over packs is compared when the last of
+    them reaches the rung, and its other seeds stop when they ask next.
 
     Args:
-        stopping: How to judge.
-        record: Puts decisions down; called before they are answered.
+        stopping: Pruner and its settings.
+        record: Function that stores decisions, called before they are answered.
     """
 
     def __init__(
@@ -31,19 +31,19 @@ class Judge:
     ) -> None:
         self.stopping, self.record = stopping, record
         self._arms: dict[str, Rungs] = {}
-        self._owners: dict[str, list[str]] = {}  # arms of a configuration
-        self._members: dict[str, set[str]] = {}  # its runs
-        self._configuration: dict[str, str] = {}  # of a run
+        self._owners: dict[str, list[str]] = {}  # arms, by configuration
+        self._members: dict[str, set[str]] = {}  # run ids, by configuration
+        self._configuration: dict[str, str] = {}  # by run id
         self._waiting: dict[tuple[str, int], dict[str, float | None]] = {}
         self._decided: set[tuple[str, int]] = set()
-        self._stopped: dict[str, int] = {}  # the step at which
+        self._stopped: dict[str, int] = {}  # step of the stop, by configuration
         self._lost: set[str] = set()
-        self._past: dict[str, list[Decision]] = {}  # of a configuration
+        self._past: dict[str, list[Decision]] = {}  # by configuration
 
     def opened(
         self, arm: str, length: tuple[int, int], configuration_id: str, run_ids: Sequence[str]
     ) -> None:
-        """An arm has a configuration; see `EarlyStopper`."""
+        """Add a configuration to an arm; see `EarlyStopper`."""
         if arm not in self._arms:
             self._arms[arm] = Rungs(self.stopping, *length)
         owners = self._owners.setdefault(configuration_id, [])
@@ -54,11 +54,11 @@ class Judge:
         self._configuration.update(dict.fromkeys(run_ids, configuration_id))
 
     def lost(self, run_id: str) -> None:
-        """A run failed for good; see `EarlyStopper`."""
+        """Note that a run failed for good; see `EarlyStopper`."""
         self._lost.add(self._configuration[run_id])
 
     def ask(self, step: int, values: Mapping[str, float | None], last: bool) -> list[str]:
-        """Which runs of a pack leave; see `EarlyStopper`."""
+        """Return the ids of the runs that a pack must stop; see `EarlyStopper`."""
         due: dict[str, float | None] = {}
         for run_id, value in values.items():
             configuration_id = self._configuration.get(run_id)
@@ -73,7 +73,7 @@ class Judge:
                 if None in waiting.values():
                     due[configuration_id] = None
                 elif waiting.keys() >= self._members[configuration_id]:
-                    known = [each for each in waiting.values() if each is not None]
+                    known = [other for other in waiting.values() if other is not None]
                     due[configuration_id] = statistics.fmean(known)
         self._decide(step, due, last)
         return [
@@ -83,14 +83,14 @@ class Judge:
         ]
 
     def restore(self, batches: Iterable[Sequence[Decision]]) -> None:
-        """Takes over what was decided in earlier sessions, sitting by sitting, in order."""
+        """Restore the decisions of earlier sessions, batch by batch, in order."""
         for decisions in batches:
             if decisions:
                 self._enter(decisions[0].step, {d.configuration_id: d.value for d in decisions})
                 self._settle(decisions)
 
     def _left(self, run_id: str) -> float:
-        """The step at which a run's configuration was stopped: a pack may come there once more."""
+        """Return the step at which a run was stopped; a resumed pack may reach it once more."""
         return self._stopped.get(self._configuration.get(run_id, ""), math.inf)
 
     def _decide(self, step: int, due: Mapping[str, float | None], last: bool) -> None:
@@ -106,35 +106,36 @@ class Judge:
 
     def _enter(self, step: int, values: Mapping[str, float | None]) -> None:
         for arm, rungs in self._arms.items():
-            own = {
+            of_arm = {
                 key: value
                 for key, value in values.items()
                 if value is not None and arm in self._owners.get(key, ())
             }
-            rungs.enter(step, own)
+            rungs.enter(step, of_arm)
 
     def _catch_up(self, arm: str, configuration_id: str) -> None:
-        """What was decided on a configuration before the arm had it counts for the arm too."""
-        for each in self._past.get(configuration_id, ()):
-            if each.value is not None:
-                self._arms[arm].enter(each.step, {configuration_id: each.value})
-                if each.last:
+        """Apply earlier decisions on a configuration to an arm that opens it later."""
+        for decision in self._past.get(configuration_id, ()):
+            if decision.value is not None:
+                self._arms[arm].enter(decision.step, {configuration_id: decision.value})
+                if decision.last:
                     self._arms[arm].finish(configuration_id)
 
     def _loses(self, configuration_id: str, value: float | None) -> bool:
-        """A diverged seed loses the configuration: it could not be selected any more."""
+        """Check whether a configuration is stopped: it is poor, or a seed of it diverged."""
         if value is None or math.isnan(value):
-            return True
+            return True  # with a diverged seed it cannot be selected any more
         owners = self._owners[configuration_id]
         return all(self._arms[arm].is_poor(configuration_id) for arm in owners)
 
     def _settle(self, decisions: Sequence[Decision]) -> None:
-        for each in decisions:
-            self._decided.add((each.configuration_id, each.step))
-            self._past.setdefault(each.configuration_id, []).append(each)
-            self._waiting.pop((each.configuration_id, each.step), None)
-            if each.stopped:
-                self._stopped.setdefault(each.configuration_id, each.step)
-            if each.last and each.value is not None:
-                for arm in self._owners.get(each.configuration_id, ()):
-                    self._arms[arm].finish(each.configuration_id)
+        for decision in decisions:
+            configuration_id, step = decision.configuration_id, decision.step
+            self._decided.add((configuration_id, step))
+            self._past.setdefault(configuration_id, []).append(decision)
+            self._waiting.pop((configuration_id, step), None)
+            if decision.stopped:
+                self._stopped.setdefault(configuration_id, step)
+            if decision.last and decision.value is not None:
+                for arm in self._owners.get(configuration_id, ()):
+                    self._arms[arm].finish(configuration_id)

@@ -1,4 +1,4 @@
-"""Optuna's pruners, asked about configurations."""
+"""Pruners of Optuna, which compare configurations by their means over seeds."""
 
 import bisect
 import copy
@@ -23,15 +23,15 @@ from raysweep.sweep.runs import digest
 
 
 class Rungs:
-    """The configurations of one arm at their rungs.
+    """Configurations of one arm at their rungs.
 
-    Each bracket (Hyperband has several, the others one) is an Optuna study of its own, with its
+    Each bracket (Hyperband has several, the others one) is a separate Optuna study with its
     pruner; a trial is a configuration, its intermediate values are means over seeds.
 
     Args:
-        stopping: Names the pruner.
-        steps: Of the arm's longest run.
-        report_every: Steps between two rows of its curves.
+        stopping: Pruner and its settings.
+        steps: Number of steps of the arm's longest run.
+        report_every: Number of steps between two rows of its curves.
     """
 
     def __init__(self, stopping: EarlyStopping, steps: int, report_every: int) -> None:
@@ -44,29 +44,28 @@ class Rungs:
             optuna.create_study(storage=storage, direction=direction) for storage in self._storages
         ]
         self._trials: dict[str, tuple[int, int]] = {}  # bracket, trial id
-        self._entered: dict[str, set[str]] = {}  # what reaching the present rung noted
+        self._entered: dict[str, set[str]] = {}  # attributes added at the present rung
 
     def enter(self, step: int, values: Mapping[str, float]) -> None:
-        """Configurations reach a rung together, each with its value."""
+        """Record that configurations reach a rung together, with their values."""
         for configuration_id, value in values.items():
             bracket, trial_id = self._trial(configuration_id)
             storage, pruner = self._storages[bracket], self._brackets[bracket][1]
             trial = storage.get_trial(trial_id)
             if step in trial.intermediate_values:
-                continue  # it was here before, and its decision could not be put down
+                continue  # it was here before, and writing its decision failed
             before = set(trial.system_attrs)
             storage.set_trial_intermediate_value(trial_id, step, value)
             if isinstance(pruner, SuccessiveHalvingPruner):
-                # Successive halving notes the value at its rung when it is asked.
+                # Successive halving stores the value at its rung as an attribute in `prune`.
                 pruner.prune(self._studies[bracket], storage.get_trial(trial_id))
             after = set(storage.get_trial(trial_id).system_attrs)
             self._entered[configuration_id] = after - before
 
     def is_poor(self, configuration_id: str) -> bool:
-        """Whether the pruner would stop the configuration at the rung it has just reached.
+        """Check whether the pruner would stop a configuration at the rung it has just reached.
 
-        All that reached the rung together count as its competitors, whatever their order: as if
-        each of them were the last to come.
+        It competes with all that reached the rung together, in any order, as if it were the last.
         """
         bracket, trial_id = self._trials[configuration_id]
         study = self._studies[bracket]
@@ -78,7 +77,7 @@ class Rungs:
         return self._brackets[bracket][1].prune(_without(study, trial_id), trial)
 
     def finish(self, configuration_id: str) -> None:
-        """A configuration reached its end; `median` compares others with it."""
+        """Record that a configuration ended; `median` compares others with it."""
         bracket, trial_id = self._trial(configuration_id)
         trial = self._storages[bracket].get_trial(trial_id)
         if not trial.state.is_finished() and trial.last_step is not None:
@@ -96,21 +95,21 @@ class Rungs:
         return self._trials[configuration_id]
 
     def _bracket_of(self, configuration_id: str) -> int:
-        """A bracket by the configuration's identity: the same in every session.
+        """Return the bracket that follows from the identity, which is the same in every session.
 
-        Optuna's own Hyperband goes by the trial's number, which depends on the order of arrival.
+        Optuna's Hyperband uses the number of the trial, which depends on the order of arrival.
         """
         ends = list(itertools.accumulate(weight for weight, _ in self._brackets))
-        place = int(digest(["bracket", configuration_id]), 16) % ends[-1]
-        return bisect.bisect_right(ends, place)
+        position = int(digest(["bracket", configuration_id]), 16) % ends[-1]
+        return bisect.bisect_right(ends, position)
 
 
 def _without(study: optuna.Study, trial_id: int) -> optuna.Study:
-    """The study without one trial, as far as a pruner looks at it."""
+    """Return a view of the study without one trial, which suffices for pruners."""
 
     def get_trials(deepcopy: bool = True, states: Any = None) -> list[FrozenTrial]:
-        found = study.get_trials(deepcopy=deepcopy, states=states)
-        return [each for each in found if each._trial_id != trial_id]
+        trials = study.get_trials(deepcopy=deepcopy, states=states)
+        return [trial for trial in trials if trial._trial_id != trial_id]
 
     view = copy.copy(study)
     view.get_trials = get_trials  # type: ignore[method-assign]
@@ -118,7 +117,7 @@ def _without(study: optuna.Study, trial_id: int) -> optuna.Study:
 
 
 def _brackets(stopping: EarlyStopping, grace: int, steps: int) -> list[tuple[int, BasePruner]]:
-    """Each bracket's share of the configurations, and its pruner."""
+    """Return the share of configurations and the pruner of each bracket."""
     settings = stopping.settings
     match stopping.pruner:
         case "asha":
@@ -141,12 +140,12 @@ def _brackets(stopping: EarlyStopping, grace: int, steps: int) -> list[tuple[int
                     None, patience=settings["patience"], min_delta=settings["min_delta"]
                 )
         case _:
-            raise ValueError(f"expected a pruner that judges by steps, got {stopping.pruner!r}")
+            raise ValueError(f"expected a pruner that compares by steps, got {stopping.pruner!r}")
     return [(1, pruner)]
 
 
 def _hyperband(grace: int, steps: int, reduction: int) -> list[tuple[int, BasePruner]]:
-    """Successive halvings that begin at ever later rungs, in Hyperband's proportions.
+    """Return pruners of successive halving that begin at later and later rungs, and their shares.
 
     Bracket b begins at grace · η^b and gets ⌈(s_max + 1) η^s / (s + 1)⌉ of the configurations,
     with s = s_max − b and s_max = ⌊log_η(steps / grace)⌋ (Li et al., 2018, algorithm 1).

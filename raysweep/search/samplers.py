@@ -1,4 +1,4 @@
-"""Optuna's samplers, by their names in a sweep file."""
+"""Samplers of Optuna, by their names in a sweep file."""
 
 import dataclasses
 import warnings
@@ -23,14 +23,14 @@ from raysweep.sweep.options import Search
 class OrderedNSGAII(NSGAIISampler):
     """NSGA-II with its parents in the order of their trials.
 
-    Optuna's come in another order at the first proposal of a generation than at the others, so a
-    study that was rebuilt in the middle of one would go on differently.
+    Optuna gives them in another order at the first proposal of a generation than at the others,
+    so a study rebuilt within a generation would continue differently.
     """
 
     def select_parent(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
-        """The parents of a generation."""
-        found = super().select_parent(study, generation)
-        return sorted(found, key=lambda trial: trial.number)
+        """Return the parents of a generation."""
+        parents = super().select_parent(study, generation)
+        return sorted(parents, key=lambda trial: trial.number)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,13 +38,13 @@ class Sampler:
     """A sampler that a sweep file can name.
 
     Args:
-        cls: Optuna's class, made with `seed`, `fixed` and the file's settings.
-        settings: Type and least value of each setting that a sweep file may give, by Optuna's name.
-        metrics: How many metrics `select` may have.
-        fixed: Settings that every one has.
+        cls: Class of Optuna, created with `seed`, `fixed` and the settings of the file.
+        settings: Type and smallest value of each setting that a file may give, by Optuna's name.
+        metrics: Numbers of metrics that `select` may have.
+        fixed: Settings that the file cannot change.
         adaptive: Whether proposals depend on results.
-        keeps_state: Whether it notes at its trials what later proposals need.
-        starts_from_history: Whether trials of other samplers are handed to it, as `source_trials`.
+        keeps_state: Whether later proposals need attributes of its earlier trials.
+        starts_from_history: Whether it gets trials of other samplers as `source_trials`.
     """
 
     cls: type[BaseSampler]
@@ -58,7 +58,7 @@ class Sampler:
 
 _QUIET = {"warn_independent_sampling": False}
 SAMPLERS: Mapping[str, Sampler] = {
-    "grid": Sampler(RandomSampler),  # only ever asked for points that are given to it
+    "grid": Sampler(RandomSampler),  # a placeholder, as all points of a grid are given
     "random": Sampler(RandomSampler),
     "tpe": Sampler(
         TPESampler,
@@ -112,7 +112,7 @@ SAMPLERS: Mapping[str, Sampler] = {
     ),
 }
 MIN_HISTORY = 10  # trials; `cmaes` starts from the best tenth of them
-# What a trial that this sampler did not propose carries: for `nsga2` it is of the first generation.
+# Attributes of trials of other samplers, which `nsga2` then counts as its first generation.
 FIRST_GENERATION_ATTRS = {OrderedNSGAII._get_generation_key(): 0}
 
 
@@ -123,15 +123,15 @@ def make_sampler(
     conditional: bool = False,
     history: Sequence[FrozenTrial] = (),
 ) -> BaseSampler:
-    """The search's sampler.
+    """Create the sampler of a search.
 
     Args:
-        search: Names it, and holds its settings.
-        seed: Of its random numbers.
+        search: Name of the sampler, and its settings.
+        seed: Seed of the sampler's random numbers.
         conditional: Whether some settings apply only beside certain values of others; `tpe` then
-            models each group of settings for itself, unless told not to.
-        history: Finished trials that this sampler did not propose; `cmaes` starts from them, the
-            others learn of them through the study.
+            models each group of settings separately, unless its settings say otherwise.
+        history: Finished trials of other samplers; `cmaes` starts from them, other samplers get
+            them through the study.
 
     Raises:
         ValueError: If Optuna refuses a setting.

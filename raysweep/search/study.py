@@ -1,4 +1,4 @@
-"""One Optuna study per arm, in memory: proposes configurations, is told how each ended."""
+"""Search of one arm with an Optuna study in memory: proposals, and the results of them."""
 
 import dataclasses
 import itertools
@@ -25,7 +25,7 @@ from raysweep.sweep.space import Value, same, to_json
 from raysweep.sweep.spec import Arm
 
 MAX_REPEATS = 100
-FEW_REPEATS = 20  # of a sampler that learns: it would insist, and `gp` takes its time
+FEW_REPEATS = 20  # of an adaptive sampler, which tends to repeat itself, and is slow (`gp`)
 Attributes = Mapping[str, Any]
 
 
@@ -34,9 +34,9 @@ class Proposal:
     """A point to try.
 
     Args:
-        assignment: The searched settings that apply.
+        assignment: Values of the searched settings that apply.
         trial: Number of the Optuna trial that waits for its value.
-        attributes: What the sampler noted at the trial, to be kept; None if it keeps nothing.
+        attributes: Attributes of the trial that the sampler needs later; None if it needs none.
     """
 
     assignment: Mapping[str, Value]
@@ -45,23 +45,23 @@ class Proposal:
 
 
 class ArmStudy:
-    """The search of one arm.
+    """Search of one arm.
 
     Grid, random and quasi-random proposals do not depend on results, so they are the same list in
-    every session. Another sampler's are a function of the search seed and of the trials that the
-    study holds.
+    every session. Those of other samplers are a function of the search seed and of the trials in
+    the study.
 
     Args:
-        arm: Whose space is searched.
-        search: How.
-        select: What a good value is.
+        arm: Arm whose space is searched.
+        search: Sampler and its settings.
+        select: Metrics to optimize, and their directions.
     """
 
     def __init__(self, arm: Arm, search: Search, select: Select) -> None:
         self.arm = arm
         self.search = search
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        directions = [DIRECTIONS[each.mode] for each in select.all]
+        directions = [DIRECTIONS[metric.mode] for metric in select.all]
         self.storage = optuna.storages.InMemoryStorage()
         self.study = optuna.create_study(storage=self.storage, directions=directions)
         self.known: dict[str, Mapping[str, Value]] = {}
@@ -78,12 +78,12 @@ class ArmStudy:
 
     @property
     def takes_over(self) -> bool:
-        """Whether configurations of earlier sessions count; a grid proposes its own anyway."""
+        """Whether configurations of earlier sessions are added; a grid proposes all its points."""
         return self.search.sampler != "grid"
 
     @property
     def wanted(self) -> int | None:
-        """Configurations to try; None if only a budget says so."""
+        """Number of configurations to try; None if only a budget limits it."""
         size = self.arm.size
         if self.search.sampler == "grid" or self.search.configurations is None:
             return size
@@ -92,41 +92,41 @@ class ArmStudy:
     def add(
         self,
         assignment: Mapping[str, Value],
-        outcome: TrialResult,
+        result: TrialResult,
         attributes: Attributes | None = None,
     ) -> None:
-        """Takes over a configuration that ended in an earlier session."""
+        """Add a configuration that ended in an earlier session."""
         self.known[_key(assignment)] = assignment
-        self._add(assignment, outcome, attributes)
+        self._add(assignment, result, attributes)
 
-    def learn(self, assignment: Mapping[str, Value], outcome: TrialResult) -> None:
-        """Takes a result of another sweep as a prior observation; the point may be tried here."""
-        self._add(assignment, outcome, None)
+    def learn(self, assignment: Mapping[str, Value], result: TrialResult) -> None:
+        """Add a result of another sweep as an observation; its point can still be proposed."""
+        self._add(assignment, result, None)
 
     def adopt(
         self, assignment: Mapping[str, Value], attributes: Attributes | None = None
     ) -> Proposal:
-        """Takes up a configuration that an earlier session began, or a point from a list."""
+        """Add a configuration that an earlier session began, or a point from a list, to try."""
         self.known[_key(assignment)] = assignment
-        # Not `enqueue_trial` and `ask`: the sampler would note its present state at the trial.
-        params, distributions = self._inside(assignment)
+        # With `enqueue_trial` and `ask`, the sampler would note its present state at the trial.
+        params, distributions = self._to_optuna(assignment)
         self.study.add_trial(
             create_trial(
                 state=TrialState.RUNNING,
                 params=params,
                 distributions=distributions,
-                system_attrs=dict(self._own(attributes) or FIRST_GENERATION_ATTRS),
+                system_attrs=dict(self._usable(attributes) or FIRST_GENERATION_ATTRS),
             )
         )
         return Proposal(assignment, self._count() - 1)
 
     def propose(self) -> Proposal | None:
-        """The next new configuration, or None when the space or the number is used up."""
+        """Return a new configuration to try; None when the space or the number is used up."""
         if self.takes_over and self.wanted is not None and len(self.known) >= self.wanted:
             return None
         first = self._next_first()
         if first is not None:
-            self.study.enqueue_trial(self._inside(first)[0])
+            self.study.enqueue_trial(self._to_optuna(first)[0])
         elif self._points is not None:
             return self._next_listed(self._points)
         for repeats in range(FEW_REPEATS if self.adapts else MAX_REPEATS + len(self.known)):
@@ -137,26 +137,26 @@ class ArmStudy:
             self.study.tell(proposal.trial, state=TrialState.FAIL)
         return self._first_unknown()
 
-    def tell(self, proposal: Proposal, outcome: TrialResult) -> None:
-        """How the proposal ended."""
-        if outcome.values:
-            self.study.tell(proposal.trial, list(outcome.values), skip_if_finished=True)
-        elif outcome.stopped_at is None:
+    def tell(self, proposal: Proposal, result: TrialResult) -> None:
+        """Report the result of a proposal to the study."""
+        if result.values:
+            self.study.tell(proposal.trial, list(result.values), skip_if_finished=True)
+        elif result.stopped_at is None:
             self.study.tell(proposal.trial, state=TrialState.FAIL, skip_if_finished=True)
         else:
             study_id = self.storage.get_study_id_from_name(self.study.study_name)
             trial_id = self.storage.get_trial_id_from_study_id_trial_number(
                 study_id, proposal.trial
             )
-            value = _known(outcome.value_then)
-            self.storage.set_trial_intermediate_value(trial_id, outcome.stopped_at, value)
+            value = _or_nan(result.value_then)
+            self.storage.set_trial_intermediate_value(trial_id, result.stopped_at, value)
             self.study.tell(proposal.trial, state=TrialState.PRUNED, skip_if_finished=True)
 
     def _ask(self, repeats: int) -> Proposal:
-        # Not by the number of trials: one that repeated a point is in no store.
-        place = [len(self.known), repeats][: 2 if repeats else 1] if self.adapts else [self._asked]
+        # The number of trials would differ after a restart, as repeated points are not stored.
+        counts = [len(self.known), repeats][: 2 if repeats else 1] if self.adapts else [self._asked]
         self._asked += 1
-        seed = _seed(self.arm, self.search, *place)
+        seed = _seed(self.arm, self.search, *counts)
         self.study.sampler = make_sampler(
             self.search, seed, conditional=self.arm.conditional, history=self._numeric_history()
         )
@@ -173,16 +173,16 @@ class ArmStudy:
         return Proposal(chosen, trial.number, kept)
 
     def _add(
-        self, assignment: Mapping[str, Value], outcome: TrialResult, attributes: Attributes | None
+        self, assignment: Mapping[str, Value], result: TrialResult, attributes: Attributes | None
     ) -> None:
         state, then = TrialState.FAIL, {}
-        if outcome.values:
+        if result.values:
             state = TrialState.COMPLETE
-        elif outcome.stopped_at is not None:
-            state, then = TrialState.PRUNED, {outcome.stopped_at: _known(outcome.value_then)}
-        params, distributions = self._inside(assignment)
-        attributes = self._own(attributes)
-        values = list(outcome.values) or [each for each in then.values() if not math.isnan(each)]
+        elif result.stopped_at is not None:
+            state, then = TrialState.PRUNED, {result.stopped_at: _or_nan(result.value_then)}
+        params, distributions = self._to_optuna(assignment)
+        attributes = self._usable(attributes)
+        values = list(result.values) or [value for value in then.values() if not math.isnan(value)]
         trial = create_trial(
             params=params,
             distributions=distributions,
@@ -191,24 +191,24 @@ class ArmStudy:
             intermediate_values=then,
             system_attrs=dict(FIRST_GENERATION_ATTRS if attributes is None else attributes),
         )
-        if attributes is None and outcome.values:
+        if attributes is None and result.values:
             self._history.append(trial)
         self.study.add_trial(trial)
 
-    def _own(self, attributes: Attributes | None) -> Attributes | None:
-        """The attributes, if this sampler noted them in this space; else the point is history."""
+    def _usable(self, attributes: Attributes | None) -> Attributes | None:
+        """Return the attributes if they are of this sampler and this space, else None."""
         return attributes if attributes and attributes.get(MARK) == self._mark else None
 
     def _numeric_history(self) -> list[FrozenTrial]:
-        """What other samplers found, as far as `cmaes` searches: numbers that all trials have."""
+        """Return the trials of other samplers with the settings that `cmaes` searches: numbers."""
         if not SAMPLERS[self.search.sampler].starts_from_history or not self._history:
             return []
         shared = {
-            key: each
-            for key, each in intersection_search_space(
+            key: domain
+            for key, domain in intersection_search_space(
                 self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
             ).items()
-            if not isinstance(each, CategoricalDistribution) and not each.single()
+            if not isinstance(domain, CategoricalDistribution) and not domain.single()
         }
         if not shared:
             return []
@@ -222,39 +222,39 @@ class ArmStudy:
         ]
 
     def _next_listed(self, points: Iterator[dict[str, Value]]) -> Proposal | None:
-        """The next point of the list; of a grid also those that an earlier session began."""
+        """Return the next new point of a list; a grid lists those of earlier sessions, too."""
         for point in itertools.islice(points, MAX_REPEATS + len(self.known)):
             if self._is_new(point):
                 return self.adopt(point)
         return self._first_unknown()
 
     def _next_first(self) -> dict[str, Value] | None:
-        """The first of the points to try first that no known configuration agrees with."""
+        """Return the first point of `first` that no known configuration agrees with."""
         for named in self.search.first:
-            point = self._steered(self.arm.point(named))
+            point = self._with_conditions(self.arm.point(named))
             if len(point) >= len(named) and not any(
-                all(key in each and same(each[key], value) for key, value in point.items())
-                for each in self.known.values()
+                all(key in known and same(known[key], value) for key, value in point.items())
+                for known in self.known.values()
             ):
                 return point
         return None
 
-    def _steered(self, point: Mapping[str, Value]) -> dict[str, Value]:
-        """The point, and what its settings need of others to apply; nothing if they cannot."""
-        found = dict(point)
+    def _with_conditions(self, point: Mapping[str, Value]) -> dict[str, Value]:
+        """Add the values with which the point's settings apply; empty if they cannot apply."""
+        completed = dict(point)
         for key in point:
-            needed = self.arm.points.reach(key, found)
+            needed = self.arm.points.reach(key, completed)
             if needed is None:
                 return {}
-            found |= needed
-        return found
+            completed |= needed
+        return completed
 
     def _first_unknown(self) -> Proposal | None:
-        """The sampler keeps repeating itself: take the first point it never tried."""
+        """Return the first point not tried, for a sampler that keeps repeating itself."""
         if self.arm.size is None:
             return None
-        cell = next((cell for cell in self.arm.cells() if self._is_new(cell)), None)
-        return None if cell is None else self.adopt(cell)
+        point = next((point for point in self.arm.cells() if self._is_new(point)), None)
+        return None if point is None else self.adopt(point)
 
     def _is_new(self, assignment: Mapping[str, Value]) -> bool:
         return _key(assignment) not in self.known
@@ -262,27 +262,27 @@ class ArmStudy:
     def _count(self) -> int:
         return len(self.study.get_trials(deepcopy=False))
 
-    def _inside(
+    def _to_optuna(
         self, assignment: Mapping[str, Value]
     ) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
-        """The assignment in Optuna's terms, and the distributions it comes from."""
+        """Return the assignment as Optuna's parameters, and their distributions."""
         domains = {key: self.arm.domain(key) for key in assignment}
         params = {key: to_optuna(value, domains[key]) for key, value in assignment.items()}
-        return params, {key: distribution(each) for key, each in domains.items()}
+        return params, {key: distribution(domain) for key, domain in domains.items()}
 
 
 def points(arm: Arm, search: Search) -> Iterator[dict[str, Value]] | None:
-    """Every point to try, in order, where that is known from the start."""
+    """Return the points to try, in order, for samplers that do not ask a study; None for others."""
     if search.sampler == "grid":
         return arm.cells()
     return _sequence(arm, search) if search.sampler == "qmc" else None
 
 
 def _sequence(arm: Arm, search: Search) -> Iterator[dict[str, Value]]:
-    """A quasi-random sequence, from a study of its own.
+    """Yield the points of a quasi-random sequence, from a separate study.
 
-    Optuna's sampler learns the space from a finished trial, and stays in one sequence with one
-    seed; so the study begins with a trial that is never run.
+    Optuna's sampler takes the space from a finished trial, and needs one seed for one sequence;
+    so the study begins with a trial that is never run.
     """
     study = optuna.create_study(sampler=make_sampler(search, _seed(arm, search, 0)))
     domains = {key: arm.domain(key) for key in arm.searched}
@@ -300,14 +300,14 @@ def _sequence(arm: Arm, search: Search) -> Iterator[dict[str, Value]]:
         yield point
 
 
-def _seed(arm: Arm, search: Search, *place: int) -> int:
-    return int(digest([search.seed, arm.task, arm.estimator, *place])[:8], 16)
+def _seed(arm: Arm, search: Search, *counts: int) -> int:
+    return int(digest([search.seed, arm.task, arm.estimator, *counts])[:8], 16)
 
 
 def _key(assignment: Mapping[str, Value]) -> str:
     return canonical_json(dict(assignment))
 
 
-def _known(value: float | None) -> float:
-    """The value, or NaN, which Optuna ranks behind every number."""
+def _or_nan(value: float | None) -> float:
+    """Return the value, or NaN for None; Optuna ranks NaN behind every number."""
     return math.nan if value is None else value

@@ -91,10 +91,10 @@ def test_a_pickle_of_an_earlier_version_is_dropped_unread(files, tmp_path, prefi
     kept = SamplerState(files)
     assert kept.of("c") == {"cma:x": 3}
     assert not mark.exists()
-    assert [each.getMessage() for each in caplog.records] == [
-        f"{files.path(NAME)}: an earlier version kept the state of CMA-ES as a pickle, which is "
-        "not read; the sampler resumes from the results"
-    ]
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith(f"{files.path(NAME)}: an earlier version")
+    assert "pickle" in message
+    assert "the sampler resumes from the results" in message
     kept.save()
     assert json.loads(files.read(NAME)) == {"c": {"cma:x": 3}}
 
@@ -154,7 +154,9 @@ def state(tmp_path_factory):
 @pytest.mark.parametrize("bad", BAD)
 def test_an_odd_number_in_an_optimizers_state_is_told_in_one_line(files, state, bad):
     files.write(NAME, json.dumps({"c": {"cma:optimizer": changed(state, *BAD[bad])}}).encode())
-    with pytest.raises(StoreError, match=r"cannot read .*search.json: expected what .*; run the"):
+    with pytest.raises(
+        StoreError, match=r"cannot read .*search.json, which is damaged: .*; run the"
+    ):
         SamplerState(files)
 
 
@@ -162,7 +164,7 @@ def test_a_state_that_lacks_a_number_is_told_in_one_line(files, state):
     for name in sorted(state.keys() - {"_lr_adapt"}):
         less = {key: value for key, value in state.items() if key != name}
         files.write(NAME, json.dumps({"c": {"cma:optimizer": less}}).encode())
-        with pytest.raises(StoreError, match=r"search.json: expected what raysweep"):
+        with pytest.raises(StoreError, match=r"search.json, which is damaged: "):
             SamplerState(files)
 
 
@@ -172,7 +174,7 @@ def test_an_optimizer_that_cannot_be_kept_exactly_is_said_and_left_out(files, st
     kept = SamplerState(files)
     kept.note("c", {"cma:optimizer:0": pickle.dumps(optimizer).hex(), "cma:generation": 1})
     assert kept.of("c") == {"cma:generation": 1}
-    assert "CMA holds more than is known of it" in caplog.text
+    assert "CMA has a state that raysweep cannot store" in caplog.text
 
 
 def optimizers():
@@ -221,7 +223,7 @@ def test_an_optimizer_rebuilt_each_generation_proposes_the_same_bits(name):
 )
 def test_a_broken_file_is_told_in_one_line(files, data):
     files.write(NAME, data)
-    with pytest.raises(StoreError, match=r"cannot read .*search.json: expected what raysweep"):
+    with pytest.raises(StoreError, match=r"cannot read .*search.json, which is damaged"):
         SamplerState(files)
 
 
