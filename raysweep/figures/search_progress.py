@@ -157,11 +157,11 @@ def _ended_otherwise(candidate: Candidate) -> bool:
 
 def _start(candidate: Candidate) -> datetime.datetime:
     """When the first of its runs began."""
-    planned = candidate.planned
-    if "started_at" not in planned.runs.table.column_names:
+    stats = candidate.stats
+    if "started_at" not in stats.runs.table.column_names:
         return UNKNOWN
-    rows = planned.own(candidate.place, planned.searched)
-    times = planned.runs.table["started_at"].take(pa.array(rows))
+    rows = stats.rows_of(candidate.index, stats.searched)
+    times = stats.runs.table["started_at"].take(pa.array(rows))
     return pc.min(times).as_py() or UNKNOWN
 
 

@@ -1,1 +1,1 @@
-"""What a store says: selection, statistics, the table and figures."""
+"""Results read from a store: selection, statistics, and the result table."""

@@ -1,4 +1,4 @@
-"""Statistics of a sweep's results, arm by arm and over tasks. Plain data."""
+"""Statistics of a sweep's results, for each arm and over tasks, as plain data."""
 
 import dataclasses
 import itertools
@@ -18,9 +18,9 @@ class SeedStatistic:
     Args:
         name: Key in JSON and CSV, and attribute of `ArmStatistics`.
         label: Head of the column.
-        compute: Returns it for at least one value; None where there are too few.
-        note: Explanation for readers; empty where the label says it all.
-        prefix: Of an interval, what the names of its two columns in CSV begin with.
+        compute: Function of at least one value; it returns None for too few values.
+        note: Explanation for readers; empty where the label is enough.
+        prefix: Prefix of an interval's two columns in CSV; empty for other statistics.
     """
 
     name: str
@@ -48,16 +48,16 @@ SEED_STATISTICS: tuple[SeedStatistic, ...] = (
 
 @dataclasses.dataclass(frozen=True)
 class ArmStatistics:
-    """What one cell of the table is over its seeds.
+    """Statistics of one cell of the table over its seeds.
 
-    Each of `SEED_STATISTICS` is an attribute, too: `arm.median`.
+    Each of `SEED_STATISTICS` is also an attribute: `arm.median`.
 
     Args:
         estimator: Label of the estimator.
         task: Label of the task.
         status: Status of the cell, as in the table.
         n: Number of seeds with the metric, which all statistics are over.
-        over_seeds: Each of `SEED_STATISTICS`, by name; None without a value.
+        over_seeds: Value of each of `SEED_STATISTICS`, by name; None without a value.
         configurations: Number of configurations that have ended runs.
         diverged: Number of configurations with a diverged seed.
         failed: Number of configurations with a failed seed.
@@ -81,23 +81,23 @@ class ArmStatistics:
         return self.over_seeds[name]
 
     def record(self) -> dict[str, Any]:
-        """Return all of it as one flat mapping, an interval as a mapping of its own."""
-        found = dataclasses.asdict(self)
-        position = list(found).index("over_seeds")
-        items = list(found.items())
-        return dict([*items[:position], *found["over_seeds"].items(), *items[position + 1 :]])
+        """Return one flat mapping; an interval is a mapping within it."""
+        fields = dataclasses.asdict(self)
+        position = list(fields).index("over_seeds")
+        items = list(fields.items())
+        return dict([*items[:position], *fields["over_seeds"].items(), *items[position + 1 :]])
 
 
 @dataclasses.dataclass(frozen=True)
 class OverTasks:
-    """An estimator over all tasks.
+    """Scores of an estimator over all tasks.
 
     Args:
-        estimator: Label.
-        n: Values of all tasks together.
-        iqm: Interquartile mean of the scores of all tasks and seeds: on each task 0 is the worst
-            estimator's mean and 1 the best one's.
-        interval: Of it, 95 %, stratified bootstrap; None with too few seeds.
+        estimator: Label of the estimator.
+        n: Number of values over all tasks.
+        iqm: Interquartile mean of the scores of all tasks and seeds; on each task the worst
+            estimator's mean is 0 and the best one's is 1.
+        interval: 95 % stratified bootstrap interval of `iqm`; None with too few seeds.
     """
 
     estimator: str
@@ -108,13 +108,14 @@ class OverTasks:
 
 @dataclasses.dataclass(frozen=True)
 class Improvement:
-    """Two estimators compared over all tasks.
+    """Comparison of two estimators over all tasks.
 
     Args:
-        first: Label.
-        second: Label.
-        probability: That a run of the first is better than one of the second, averaged over tasks.
-        interval: Of it, 95 %; None with too few seeds, or where it is 0 or 1.
+        first: Label of the first estimator.
+        second: Label of the second estimator.
+        probability: Probability that a run of the first is better than one of the second,
+            averaged over tasks.
+        interval: 95 % interval of `probability`; None with too few seeds, or where it is 0 or 1.
     """
 
     first: str
@@ -124,7 +125,7 @@ class Improvement:
 
     @property
     def turned(self) -> "Improvement":
-        """The second over the first."""
+        """The same comparison with the estimators swapped."""
         known = self.interval
         interval = Interval(1 - known.high, 1 - known.low) if known else None
         return Improvement(self.second, self.first, 1 - self.probability, interval)
@@ -132,16 +133,17 @@ class Improvement:
 
 @dataclasses.dataclass(frozen=True)
 class Statistics:
-    """All of them.
+    """All statistics of a result table.
 
     Args:
-        table: What they are of.
-        arms: In the file's order, tasks first.
-        compared: Tasks on which some estimator has a final mean.
-        tasks: Those of them with a scale: at least two different means.
-        over_tasks: Estimators that have a final mean on each of these tasks, in the file's order.
-        left_out: The others.
-        improvements: Each pair of these estimators, once.
+        table: The result table.
+        arms: Statistics of each arm, in the file's order, tasks first.
+        compared: Tasks on which at least one estimator has a final mean.
+        tasks: Compared tasks with a scale: at least two different means.
+        over_tasks: Scores of the estimators that have a final mean on every compared task, in the
+            file's order.
+        left_out: Labels of the other estimators.
+        improvements: Comparison of each pair of estimators that are not left out.
     """
 
     table: ResultTable
@@ -154,31 +156,33 @@ class Statistics:
 
     @property
     def matrix(self) -> dict[tuple[str, str], Improvement]:
-        """Every ordered pair of different estimators."""
-        both = [(each, each.turned) for each in self.improvements]
-        return {(each.first, each.second): each for pair in both for each in pair}
+        """Comparisons by ordered pair of different estimators."""
+        ordered = [p for pair in self.improvements for p in (pair, pair.turned)]
+        return {(pair.first, pair.second): pair for pair in ordered}
 
 
 def statistics_of(table: ResultTable) -> Statistics:
-    """The statistics of what a table shows."""
+    """Return the statistics of a result table."""
     shared = [task for task in table.tasks if _means(table, task)]
     complete = [
-        each
-        for each in table.estimators
-        if shared and all(_values(table, each, task) is not None for task in shared)
+        estimator
+        for estimator in table.estimators
+        if shared and all(_values(table, estimator, task) is not None for task in shared)
     ]
     scaled = {}
     for task in shared:
-        values = {each: _values(table, each, task) or [] for each in complete}
-        found = summary.scores(values, table.report_direction == "min") if values else None
-        if found is not None:
-            scaled[task] = found
-    over_tasks = tuple(_over_tasks(each, list(scaled.values())) for each in complete if scaled)
+        values = {estimator: _values(table, estimator, task) or [] for estimator in complete}
+        scores = summary.scores(values, table.report_direction == "min") if values else None
+        if scores is not None:
+            scaled[task] = scores
+    over_tasks = tuple(
+        _over_tasks(estimator, list(scaled.values())) for estimator in complete if scaled
+    )
     improvements = tuple(
         _improvement(table, first, second, shared)
         for first, second in itertools.combinations(complete, 2)
     )
-    left_out = tuple(each for each in table.estimators if each not in complete)
+    left_out = tuple(label for label in table.estimators if label not in complete)
     return Statistics(
         table,
         tuple(_arm(table, cell.estimator, cell.task) for cell in table.cells),
@@ -191,16 +195,16 @@ def statistics_of(table: ResultTable) -> Statistics:
 
 
 def _means(table: ResultTable, task: str) -> list[float]:
-    """Final means on a task."""
+    """Return the final means on a task."""
     column = Column("task", task)
-    found = (table.mean(each, column) for each in table.estimators)
-    return [mean for mean in found if mean is not None]
+    means = (table.mean(estimator, column) for estimator in table.estimators)
+    return [mean for mean in means if mean is not None]
 
 
 def _values(table: ResultTable, estimator: str, task: str) -> list[float] | None:
-    """Of a final cell."""
-    found = table.values(estimator, Column("task", task))
-    return None if found is None else list(found.values())
+    """Return the values of a final cell; None if the cell is not final."""
+    values = table.values(estimator, Column("task", task))
+    return None if values is None else list(values.values())
 
 
 def _arm(table: ResultTable, estimator: str, task: str) -> ArmStatistics:
@@ -213,7 +217,10 @@ def _arm(table: ResultTable, estimator: str, task: str) -> ArmStatistics:
         task,
         cell.status,
         cell.n,
-        {each.name: each.compute(values) if values else None for each in SEED_STATISTICS},
+        {
+            statistic.name: statistic.compute(values) if values else None
+            for statistic in SEED_STATISTICS
+        },
         cell.configurations,
         cell.diverged,
         cell.failed,
@@ -223,12 +230,14 @@ def _arm(table: ResultTable, estimator: str, task: str) -> ArmStatistics:
 
 def _over_tasks(estimator: str, scaled: Sequence[Mapping[str, Sequence[float]]]) -> OverTasks:
     scores = [task[estimator] for task in scaled]
-    together = [value for task in scores for value in task]
-    return OverTasks(estimator, len(together), summary.iqm(together), iqm_interval(scores))
+    pooled = [value for task in scores for value in task]
+    return OverTasks(estimator, len(pooled), summary.iqm(pooled), iqm_interval(scores))
 
 
 def _improvement(table: ResultTable, first: str, second: str, tasks: Sequence[str]) -> Improvement:
-    sides = [[_values(table, each, task) or [] for task in tasks] for each in (first, second)]
+    sides = [
+        [_values(table, estimator, task) or [] for task in tasks] for estimator in (first, second)
+    ]
     probability, interval = probability_of_improvement(
         sides[0], sides[1], table.report_direction == "min"
     )

@@ -1,4 +1,4 @@
-"""Stored runs after edits: those of other code, and those that the sweep file no longer plans."""
+"""Stored runs of changed code, and stored runs that the sweep file no longer plans."""
 
 import collections
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -21,14 +21,14 @@ MAX_LABELS = 5  # arms that a line names
 
 
 def warnings(spec: Spec, store: SweepStore, *, defaults: bool = True) -> list[str]:
-    """A line for each default, task and estimator that changed since runs were stored.
+    """Return a line for each default, task and estimator that changed since runs were stored.
 
-    The rows are read whole only if the columns that tell what made them differ from the present.
+    All columns are read only if those that identify definition and code differ from the present.
 
     Args:
         spec: The sweep file as it is now.
-        store: The sweep's folder.
-        defaults: Whether changed defaults are wanted, besides changed code.
+        store: Store of the sweep.
+        defaults: Whether to include changed defaults, besides changed code.
 
     Raises:
         StoreError: If the store cannot be read.
@@ -42,12 +42,12 @@ def warnings(spec: Spec, store: SweepStore, *, defaults: bool = True) -> list[st
 def changed_defaults(
     spec: Spec, store: SweepStore, leaving: Collection[str] = ()
 ) -> Mapping[Change, int]:
-    """The number of planned runs that have a former default instead of the present one, by default.
+    """Return, for each changed default, the number of planned runs stored with its former value.
 
     Args:
         spec: The sweep file as it is now.
-        store: The sweep's folder.
-        leaving: Ids of runs that do not count.
+        store: Store of the sweep.
+        leaving: Ids of runs that are not counted.
 
     Raises:
         StoreError: If the store cannot be read.
@@ -56,13 +56,13 @@ def changed_defaults(
         return {}
     runs = read_all(store, spec)
     if leaving:
-        stays = pc.invert(pc.is_in(runs.run_ids, pa.array(sorted(leaving), pa.string())))
-        runs = runs.keep(stays.to_numpy(zero_copy_only=False))
+        kept = pc.invert(pc.is_in(runs.run_ids, pa.array(sorted(leaving), pa.string())))
+        runs = runs.keep(kept.to_numpy(zero_copy_only=False))
     return outdated(spec, runs).counts
 
 
 def former_ids(spec: Spec, store: SweepStore) -> pa.Array:
-    """Ids of the stored runs with values of former defaults; see `changed_defaults`.
+    """Return the ids of the stored runs with former defaults; see `changed_defaults`.
 
     Raises:
         StoreError: If the store cannot be read.
@@ -74,16 +74,16 @@ def former_ids(spec: Spec, store: SweepStore) -> pa.Array:
 
 
 def _differs(spec: Spec, store: SweepStore, *, code: bool = True) -> bool:
-    """Whether any row may be of another definition or of other code than the spec's arms are."""
+    """Return whether any row may have another definition or other code than the spec's arms."""
     if not store.names_of_rows():
         return False
     rows = store.counted(MADE_BY[: 4 if code else 3])
     names = rows.column_names
-    found = rows.unify_dictionaries().group_by(names).aggregate([]).to_pylist()
+    groups = rows.unify_dictionaries().group_by(names).aggregate([]).to_pylist()
     definitions = {arm.definition for arm in spec.arms}
-    if any(row.get("definition") not in definitions for row in found):
+    if any(row.get("definition") not in definitions for row in groups):
         return True
-    codes = [row for row in found if row.get("code") is not None]
+    codes = [row for row in groups if row.get("code") is not None]
     present = _codes(spec) if codes else {}
     return any(row["code"] != present.get(_program(row)) for row in codes)
 
@@ -93,26 +93,26 @@ def _program(row: dict[str, str]) -> tuple[str, str]:
 
 
 def _codes(spec: Spec) -> dict[tuple[str, str], str]:
-    """The present code of each task with each estimator, where it is known."""
+    """Return the present code of each task with each estimator, where it is known."""
     codes = {(arm.task, arm.estimator): arm.code for arm in spec.arms}
     return {program: code for program, code in codes.items() if code is not None}
 
 
 def in_file(spec: Spec, runs: RunFrame) -> Mask:
-    """The rows that are runs of the sweep file: configurations of its arms, on its seeds."""
+    """Return the mask of the runs that the sweep file plans: its configurations on its seeds."""
     old = outdated(spec, runs).rows
     kept = runs.keep(~old)
-    held = np.zeros(kept.count, bool)
+    in_arm = np.zeros(kept.count, bool)
     for arm in spec.arms:
-        held[kept.of(arm)] = True
-    planned = np.isin(kept.seeds, [*spec.seeds, *spec.report_seeds])
-    found = ~old
-    found[~old] = held[kept.codes] & planned
-    return found
+        in_arm[kept.of(arm)] = True
+    planned_seeds = np.isin(kept.seeds, [*spec.seeds, *spec.report_seeds])
+    planned = ~old
+    planned[~old] = in_arm[kept.codes] & planned_seeds
+    return planned
 
 
 def recoded(spec: Spec, runs: RunFrame) -> list[str]:
-    """A line for each task and estimator whose code changed since runs that the file plans."""
+    """Return a line for each task and estimator whose code changed since its planned runs."""
     if "code" not in runs.table.column_names:
         return []
     rows = runs.table.select(["task_name", "estimator_name", "code"])
@@ -132,7 +132,7 @@ def recoded(spec: Spec, runs: RunFrame) -> list[str]:
 
 
 def _changed_parts(row: dict[str, str], now: str) -> Iterator[tuple[str, str, str]]:
-    """Kind, name and pattern of the present code of each part of a row's code that changed."""
+    """Yield kind, name and pattern of the present code for each changed part of a row's code."""
     before, present = row["code"].partition(JOINT), now.partition(JOINT)
     if before[0] != present[0]:
         yield "task", row["task_name"], f"{present[0]}{JOINT}%"
@@ -141,11 +141,11 @@ def _changed_parts(row: dict[str, str], now: str) -> Iterator[tuple[str, str, st
 
 
 def hidden(spec: Spec, runs: RunFrame) -> list[str]:
-    """A line on the stored runs that the file does not plan, if there are any.
+    """Return a line about the stored runs that the file does not plan; none if it plans all.
 
     Args:
         spec: The sweep file as it is now.
-        runs: With the columns `task` and `estimator`.
+        runs: Stored runs, with the columns `task` and `estimator`.
     """
     left = ~in_file(spec, runs)
     count = int(left.sum())
@@ -157,9 +157,9 @@ def hidden(spec: Spec, runs: RunFrame) -> list[str]:
     named = _listed([f"{row['estimator']} · {row['task']}: {row['count_all']}" for row in groups])
     if count == len(left):
         return [
-            f"the file plans none of the {counted(count)} that the store has of {spec.name} "
-            f"({named}); they stay in the store, but its table is this file's from now on; "
-            "another name keeps them apart"
+            f"the file plans none of the {counted(count)} of {spec.name} in the store "
+            f"({named}); they stay in the store, but the result table now follows this file; "
+            "to keep the sweeps apart, choose another name"
         ]
     return [
         f"the file no longer plans {counted(count, 'stored run')} ({named}); they stay in the store"
@@ -174,5 +174,5 @@ def _listed(texts_: Sequence[str]) -> str:
 
 
 def ids_of(runs: RunFrame, rows: Mask) -> set[str]:
-    """The ids of these rows."""
+    """Return the ids of these rows."""
     return set(pc.filter(runs.run_ids, pa.array(rows)).to_pylist())

@@ -1,6 +1,6 @@
-"""Ended runs of a sweep, column by column, and which of their configurations are an arm's.
+"""Ended runs of a sweep as columns, and the configurations of each arm among them.
 
-A store may hold a million runs: nothing here makes an object of each.
+A store may hold a million runs, so no run becomes a Python object of its own.
 """
 
 import functools
@@ -18,7 +18,7 @@ from raysweep.sweep.runs import canonical_json
 from raysweep.sweep.space import Conditional, Domain, Fixed, Plain, Range, Value, plain, same
 from raysweep.sweep.spec import Arm, Spec
 
-Places = NDArray[np.int64]
+Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Numbers = NDArray[np.float64]
 NEEDED = (
@@ -34,17 +34,19 @@ NEEDED = (
 
 
 class RunFrame:
-    """Rows of `runs`, and the configurations that they are of.
+    """Rows of `runs`, and their configurations.
+
+    Methods refer to a configuration by its index in `ids`.
 
     Args:
-        table: With the columns `NEEDED`, settings, and what else will be asked for. Stores of
+        table: Rows with the columns `NEEDED`, settings, and any others that are needed. Stores of
             earlier versions lack `definition` and `code`.
-        left_out: Seeds of which a condition left no run.
-        same: Settings that every row has, in one row, instead of columns of the table.
+        left_out: Seeds all of whose runs a condition excluded.
+        same: Settings with one value in all rows, as one row, instead of columns of the table.
     """
 
-    outdated: Mapping[Change, int]  # defaults that runs, which are not among these, had
-    compared_with: Spec | None = None  # whose former defaults no row has
+    outdated: Mapping[Change, int]  # number of excluded runs by their former default
+    compared_with: Spec | None = None  # spec for which outdated rows have been removed
 
     def __init__(
         self,
@@ -52,146 +54,146 @@ class RunFrame:
         left_out: frozenset[int] = frozenset(),
         same: pa.Table | None = None,
     ) -> None:
-        if table["configuration_id"].null_count:  # written by hand: nothing can be known of them
+        if table["configuration_id"].null_count:  # rows written by hand, of no known configuration
             table = table.filter(pc.is_valid(table["configuration_id"]))
         self.table, self.left_out, self.outdated = table, left_out, {}
         self.same = pa.table({"": [0]}).select([]) if same is None else same
         ids = encoded(table["configuration_id"])
         known, codes = ids.dictionary, numbers(ids.indices).astype(np.int64)
         used = np.bincount(codes, minlength=len(known)) > 0
-        if not used.all():  # a condition left out all rows of some
+        if not used.all():  # a condition excluded all rows of some configurations
             known, codes = known.filter(pa.array(used)), (np.cumsum(used) - 1)[codes]
         self.ids: list[str] = known.to_pylist()
-        self.codes: Places = codes
+        self.codes: Indices = codes
         self.seeds: NDArray[np.int64] = table["seed"].to_numpy()
 
     def keep(self, rows: Mask) -> "RunFrame":
-        """These rows alone; the same object where they are all."""
+        """Return a frame of these rows alone; the frame itself if they are all of its rows."""
         if rows.all():
             return self
         return RunFrame(self.table.filter(pa.array(rows)), self.left_out, self.same)
 
     @property
     def count(self) -> int:
-        """How many configurations there are."""
+        """Number of configurations."""
         return len(self.ids)
 
     @functools.cached_property
-    def first(self) -> Places:
+    def first(self) -> Indices:
         """The first row of each configuration."""
-        found = np.zeros(self.count, np.int64)
-        found[self.codes[::-1]] = np.arange(len(self.codes))[::-1]
-        return found
+        first = np.zeros(self.count, np.int64)
+        first[self.codes[::-1]] = np.arange(len(self.codes))[::-1]
+        return first
 
     @functools.cached_property
-    def _order(self) -> tuple[Places, Places]:
-        """Rows by configuration, and where each one's begin."""
+    def _order(self) -> tuple[Indices, Indices]:
+        """Rows in order of configuration, and the start of each configuration's rows."""
         counts = np.bincount(self.codes, minlength=self.count)
         return np.argsort(self.codes, kind="stable"), np.concatenate([[0], np.cumsum(counts)])
 
-    def rows_of(self, place: int) -> Places:
-        """The rows of a configuration, in the table's order."""
+    def rows_of(self, index: int) -> Indices:
+        """Return the rows of a configuration, in the table's order."""
         order, starts = self._order
-        return order[starts[place] : starts[place + 1]]
+        return order[starts[index] : starts[index + 1]]
 
     def without_left_out(self, seeds: Sequence[int]) -> tuple[int, ...]:
-        """Those of the seeds that no condition left out."""
+        """Return the seeds of which the condition left some run."""
         return tuple(seed for seed in seeds if seed not in self.left_out)
 
     def with_status(self, status: str) -> Mask:
-        """The rows that ended so."""
-        known, places = self._statuses
-        return places == known.index(status) if status in known else np.zeros(len(places), bool)
+        """Return the mask of the rows with this status."""
+        known, codes = self._statuses
+        return codes == known.index(status) if status in known else np.zeros(len(codes), bool)
 
     @functools.cached_property
-    def _statuses(self) -> tuple[list[str], Places]:
-        found = encoded(self.table["status"])
-        return found.dictionary.to_pylist(), numbers(found.indices)
+    def _statuses(self) -> tuple[list[str], Indices]:
+        statuses = encoded(self.table["status"])
+        return statuses.dictionary.to_pylist(), numbers(statuses.indices)
 
     @functools.cached_property
     def done(self) -> Mask:
-        """The rows that ended well."""
+        """Mask of the rows with status `done`."""
         return self.with_status("done")
 
     def metric(self, name: str) -> Numbers:
-        """A final metric, row by row; NaN where there is none."""
+        """Return a final metric of each row; NaN where a row has none or it is not finite."""
         column = f"metric.{name}"
         if column not in self.table.column_names:
             return np.full(len(self.codes), np.nan)
         if column not in self._metrics:
-            found = np.array(self.table[column].to_numpy(), np.float64)
-            self._metrics[column] = np.where(np.isfinite(found), found, np.nan)
+            values = np.array(self.table[column].to_numpy(), np.float64)
+            self._metrics[column] = np.where(np.isfinite(values), values, np.nan)
         return self._metrics[column]
 
     @functools.cached_property
     def _metrics(self) -> dict[str, Numbers]:
         return {}
 
-    def per_configuration(self, rows: Mask) -> Places:
-        """How many of these rows each configuration has."""
+    def per_configuration(self, rows: Mask) -> Indices:
+        """Return the number of these rows in each configuration."""
         return np.bincount(self.codes[rows], minlength=self.count)
 
-    def records(self, rows: Sequence[int] | Places) -> list[dict[str, Any]]:
-        """Rows as mappings, in that order, each with its decoded `settings`."""
-        found = self.table.take(pa.array(rows, pa.int64())).to_pylist()
-        settings = self.settings_of(rows)
-        return [{**row, "settings": own} for row, own in zip(found, settings, strict=True)]
+    def records(self, rows: Sequence[int] | Indices) -> list[dict[str, Any]]:
+        """Return rows as mappings, in the given order, with their decoded `settings`."""
+        taken = self.table.take(pa.array(rows, pa.int64())).to_pylist()
+        pairs = zip(taken, self.settings_of(rows), strict=True)
+        return [{**row, "settings": settings} for row, settings in pairs]
 
-    def settings_of(self, rows: Sequence[int] | Places) -> list[dict[str, Any]]:
-        """The decoded settings of rows, in that order, by `section.name`."""
+    def settings_of(self, rows: Sequence[int] | Indices) -> list[dict[str, Any]]:
+        """Return the decoded settings of rows, in the given order, by `section.name`."""
         names = [name for name in self.table.column_names if name.startswith("param.")]
-        found = self.table.select(names).take(pa.array(rows, pa.int64()))
+        taken = self.table.select(names).take(pa.array(rows, pa.int64()))
         (same,) = self.same.to_pylist() or [{}]
         settings = schema.decode_settings(same, self.same.schema)
         if not names:
             return [dict(settings) for _ in rows]
         return [
-            {**settings, **schema.decode_settings(row, found.schema)} for row in found.to_pylist()
+            {**settings, **schema.decode_settings(row, taken.schema)} for row in taken.to_pylist()
         ]
 
     @functools.cached_property
     def run_ids(self) -> pa.Array:
-        """Of every row, in one piece."""
+        """Run ids of all rows, as one array."""
         return self.table["run_id"].combine_chunks()
 
     @functools.cached_property
     def configurations(self) -> pa.Table:
-        """The first row of each configuration: what its runs share."""
+        """Columns that the runs of a configuration share, one row per configuration."""
         shared = ("task_name", "estimator_name", "definition")
         names = [
             name for name in self.table.column_names if name in shared or name.startswith("param.")
         ]
-        found = self.table.select(names).take(pa.array(self.first))
+        rows = self.table.select(names).take(pa.array(self.first))
         for field, column in zip(self.same.schema, self.same.columns, strict=True):
-            found = found.append_column(field, pa.repeat(column[0], self.count))
-        return found.unify_dictionaries().combine_chunks()
+            rows = rows.append_column(field, pa.repeat(column[0], self.count))
+        return rows.unify_dictionaries().combine_chunks()
 
-    def settings(self, place: int, keys: Iterable[str] | None = None) -> dict[str, Any]:
-        """A configuration's settings, by `section.name`: these, or all."""
+    def settings(self, index: int, keys: Iterable[str] | None = None) -> dict[str, Any]:
+        """Return the settings of a configuration by `section.name`: these keys, or all."""
         table = self.configurations
         if keys is None:
             names = [name for name in table.column_names if name.startswith("param.")]
         else:
             names = [f"param.{key}" for key in keys]
         columns = table.select(names)
-        return schema.decode_settings(columns.slice(place, 1).to_pylist()[0], columns.schema)
+        return schema.decode_settings(columns.slice(index, 1).to_pylist()[0], columns.schema)
 
-    def definition(self, place: int) -> str | None:
-        """Of a configuration's task and estimator; None where an earlier version wrote it."""
+    def definition(self, index: int) -> str | None:
+        """Return the definition of a configuration; None in rows of an earlier version."""
         if "definition" not in self.configurations.column_names:
             return None
-        return self.configurations["definition"][place].as_py()
+        return self.configurations["definition"][index].as_py()
 
-    def of(self, arm: Arm) -> Places:
-        """The configurations that are points of an arm, by place, in the order of appearance."""
-        if arm not in self._held:
-            found = self._programs.get((arm.task, arm.estimator))
-            held = found.held_by(arm) if found is not None else np.zeros(0, np.int64)
-            self._held[arm] = held
-        return self._held[arm]
+    def of(self, arm: Arm) -> Indices:
+        """Return the indices of the configurations in an arm's space, ascending."""
+        if arm not in self._by_arm:
+            program = self._programs.get((arm.task, arm.estimator))
+            empty = np.zeros(0, np.int64)
+            self._by_arm[arm] = empty if program is None else program.of(arm)
+        return self._by_arm[arm]
 
     @functools.cached_property
-    def _held(self) -> dict[Arm, Places]:
+    def _by_arm(self) -> dict[Arm, Indices]:
         return {}
 
     @functools.cached_property
@@ -200,76 +202,76 @@ class RunFrame:
         tasks, estimators = (encoded(self.configurations[name]) for name in names)
         pair = numbers(tasks.indices).astype(np.int64) * len(estimators.dictionary)
         pair += numbers(estimators.indices)
-        found = {}
+        programs = {}
         for code in np.unique(pair).tolist():
             task, estimator = divmod(code, len(estimators.dictionary))
-            names_of = tasks.dictionary[task].as_py(), estimators.dictionary[estimator].as_py()
-            found[names_of] = _Program(self, np.flatnonzero(pair == code))
-        return found
+            key = tasks.dictionary[task].as_py(), estimators.dictionary[estimator].as_py()
+            programs[key] = _Program(self, np.flatnonzero(pair == code))
+        return programs
 
 
 class _Program:
-    """The configurations of one task with one estimator, whatever the arms.
+    """The configurations of one task with one estimator, over all arms.
 
     Args:
-        runs: All runs.
-        places: Its configurations.
+        runs: All ended runs.
+        indices: Indices of the configurations.
     """
 
-    def __init__(self, runs: RunFrame, places: Places) -> None:
-        self.runs, self.places = runs, places
+    def __init__(self, runs: RunFrame, indices: Indices) -> None:
+        self.runs, self.indices = runs, indices
         self._columns: dict[str, _Column] = {}
         self._known: dict[str | None, list[dict[str, Any]]] = {}
 
     @functools.cached_property
     def _definitions(self) -> dict[str | None, Mask]:
-        """The configurations of each definition."""
+        """Mask of the configurations of each definition."""
         if "definition" not in self.runs.configurations.column_names:
-            return {None: np.ones(len(self.places), bool)}
+            return {None: np.ones(len(self.indices), bool)}
         stored, codes = _Column(self._taken("definition"), is_json=False).distinct
-        return {each: codes == code for code, each in enumerate(stored)}
+        return {definition: codes == code for code, definition in enumerate(stored)}
 
-    def held_by(self, arm: Arm) -> Places:
-        """The configurations that are points of the arm.
+    def of(self, arm: Arm) -> Indices:
+        """Return the configurations in the arm's space.
 
-        Where the definition is the arm's own, settings inside its space are proof: the id follows
-        from both. Elsewhere the id is worked out anew, one by one.
+        With the arm's own definition it is enough that the settings are in the space, since the id
+        follows from both. For other definitions the id is computed anew, one by one.
         """
-        held = np.zeros(len(self.places), bool)
-        for definition, own in self._definitions.items():
+        in_arm = np.zeros(len(self.indices), bool)
+        for definition, members in self._definitions.items():
             if definition == arm.definition:
-                held |= own & self._in_space(arm)
+                in_arm |= members & self._in_space(arm)
             else:
-                for at, settings in zip(
-                    np.flatnonzero(own).tolist(), self._settings(definition), strict=True
+                for position, settings in zip(
+                    np.flatnonzero(members).tolist(), self._settings(definition), strict=True
                 ):
-                    place = int(self.places[at])
-                    held[at] = arm.locate(self.runs.ids[place], settings) is not None
-        return self.places[held]
+                    configuration_id = self.runs.ids[int(self.indices[position])]
+                    in_arm[position] = arm.locate(configuration_id, settings) is not None
+        return self.indices[in_arm]
 
     def _settings(self, definition: str | None) -> list[dict[str, Any]]:
-        """The settings of the configurations of a definition, which every arm asks for."""
+        """Return the settings of a definition's configurations, cached since every arm asks."""
         if definition not in self._known:
-            own = self.places[self._definitions[definition]]
-            self._known[definition] = self.runs.settings_of(self.runs.first[own])
+            members = self.indices[self._definitions[definition]]
+            self._known[definition] = self.runs.settings_of(self.runs.first[members])
         return self._known[definition]
 
     def _in_space(self, arm: Arm) -> Mask:
-        inside = np.ones(len(self.places), bool)
+        inside = np.ones(len(self.indices), bool)
         for key, domain in arm.space.items():
-            found = self._inside(key, domain)
-            if found.ndim:
-                inside &= found
-            elif not found:
-                return np.zeros(len(self.places), bool)
+            allowed = self._inside(key, domain)
+            if allowed.ndim:
+                inside &= allowed
+            elif not allowed:
+                return np.zeros(len(self.indices), bool)
         return inside
 
     def _inside(self, key: str, domain: Domain) -> Mask:
-        """Which configurations have a value of the domain; one answer where it holds for all."""
+        """Return the mask of the configurations with a value in the domain; a scalar for all."""
         inside = self._column(key).inside(plain(domain))
         if not isinstance(domain, Conditional):
             return inside
-        applies = np.ones(len(self.places), bool)
+        applies = np.ones(len(self.indices), bool)
         for other, wanted in domain.when.items():
             applies = applies & self._column(other).among(wanted)
         return np.where(applies, inside, self._column(key).inside(Fixed(domain.otherwise)))
@@ -282,11 +284,11 @@ class _Program:
                 is_json = schema.is_json(table.schema.field(name))
                 self._columns[key] = _Column(self._taken(name), is_json=is_json)
             else:
-                self._columns[key] = _Column(pa.nulls(len(self.places)), is_json=False)
+                self._columns[key] = _Column(pa.nulls(len(self.indices)), is_json=False)
         return self._columns[key]
 
     def _taken(self, name: str) -> pa.Array:
-        taken = self.runs.configurations[name].take(pa.array(self.places))
+        taken = self.runs.configurations[name].take(pa.array(self.indices))
         return taken.combine_chunks() if isinstance(taken, pa.ChunkedArray) else taken
 
 
@@ -294,58 +296,57 @@ class _Column:
     """One setting of many configurations.
 
     Args:
-        values: As stored.
-        is_json: Whether they are JSON text.
+        values: Values as stored.
+        is_json: Whether the values are JSON text.
     """
 
     def __init__(self, values: pa.Array, *, is_json: bool) -> None:
         self.values, self.is_json = values, is_json
 
     @functools.cached_property
-    def distinct(self) -> tuple[list[Value], Places]:
-        """Each value once, decoded, and which of them every configuration has."""
+    def distinct(self) -> tuple[list[Value], Indices]:
+        """Distinct decoded values, and the index among them of each configuration's value."""
         values = self.values
         if not pa.types.is_dictionary(values.type):
             values = values.dictionary_encode(null_encoding="encode")
         known = values.dictionary.to_pylist()
         codes = numbers(values.indices.fill_null(len(known))).astype(np.int64)
         used = np.flatnonzero(np.bincount(codes, minlength=len(known) + 1))
-        places = np.zeros(len(known) + 1, np.int64)
-        places[used] = np.arange(len(used))
+        indices = np.zeros(len(known) + 1, np.int64)
+        indices[used] = np.arange(len(used))
         stored = [None if code == len(known) else known[code] for code in used.tolist()]
-        return [schema.decode_json(each) if self.is_json else each for each in stored], places[
-            codes
-        ]
+        decoded = [schema.decode_json(value) if self.is_json else value for value in stored]
+        return decoded, indices[codes]
 
     def inside(self, domain: Plain) -> Mask:
-        """Where the value is one of the domain's."""
+        """Return the mask of the configurations whose value is in the domain."""
         if isinstance(domain, Range) and pa.types.is_floating(self.values.type):
             numbers = np.array(self.values.to_numpy(zero_copy_only=False), np.float64)
             inside = (domain.low <= numbers) & (numbers <= domain.high)
             return inside & (numbers == np.floor(numbers)) if domain.whole else inside
-        stored, places = self.distinct
-        holds = [domain.contains(each) for each in stored]
-        if isinstance(domain, Fixed):  # a point has this value itself: `1.0` is not `1` in its id
-            own = canonical_json(domain.value)
+        stored, indices = self.distinct
+        holds = [domain.contains(value) for value in stored]
+        if isinstance(domain, Fixed):  # ids distinguish `1.0` from `1`
+            fixed = canonical_json(domain.value)
             holds = [
-                held and canonical_json(each) == own
-                for held, each in zip(holds, stored, strict=True)
+                held and canonical_json(value) == fixed
+                for held, value in zip(holds, stored, strict=True)
             ]
-        return _spread(holds, places)
+        return _spread(holds, indices)
 
     def among(self, wanted: Sequence[Value]) -> Mask:
-        """Where the value is one of these."""
-        stored, places = self.distinct
-        return _spread([any(same(each, own) for own in wanted) for each in stored], places)
+        """Return the mask of the configurations whose value is one of the wanted ones."""
+        stored, indices = self.distinct
+        return _spread([any(same(value, one) for one in wanted) for value in stored], indices)
 
 
-def _spread(holds: Sequence[bool], places: Places) -> Mask:
-    """What holds of each distinct value, for every configuration; one for all, where it is one."""
-    return np.array(holds[0] if len(set(holds)) == 1 else np.array(holds, bool)[places])
+def _spread(holds: Sequence[bool], indices: Indices) -> Mask:
+    """Return the mask for every configuration from that for distinct values; a scalar for all."""
+    return np.array(holds[0] if len(set(holds)) == 1 else np.array(holds, bool)[indices])
 
 
 def encoded(column: pa.ChunkedArray | pa.Array) -> pa.DictionaryArray:
-    """A column of text as codes into one dictionary."""
+    """Return a column of text as codes into one dictionary."""
     if not pa.types.is_dictionary(column.type):
         column = pc.dictionary_encode(column)
     if not isinstance(column, pa.ChunkedArray):
@@ -354,5 +355,5 @@ def encoded(column: pa.ChunkedArray | pa.Array) -> pa.DictionaryArray:
 
 
 def numbers(column: pa.Array) -> NDArray[Any]:
-    """A column without nulls as an array."""
+    """Return a column without nulls as a NumPy array."""
     return column.to_numpy(zero_copy_only=False)

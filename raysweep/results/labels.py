@@ -1,4 +1,4 @@
-"""Which of a sweep file's labels an option means."""
+"""Labels of a sweep file, as an option selects them."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,12 @@ from raysweep.errors import SpecError, nearest
 
 
 def chosen(wanted: str | Sequence[str], known: tuple[str, ...], field: str) -> tuple[str, ...]:
-    """The labels asked for, in the file's order; all if none are.
+    """Return the wanted labels, in the file's order; all labels if none is wanted.
+
+    Args:
+        wanted: One label or several; empty for all.
+        known: Labels of the sweep file.
+        field: Name of the argument, for the error.
 
     Raises:
         SpecError: If the file has no such label.

@@ -1,4 +1,4 @@
-"""Stored rows that have a present run's id with values of a default that has changed since."""
+"""Outdated rows: rows that have the id of a planned run, but a former default of a setting."""
 
 import collections
 import dataclasses
@@ -8,20 +8,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.results.frame import Mask, Places, RunFrame, encoded, numbers
+from raysweep.results.frame import Indices, Mask, RunFrame, encoded, numbers
 from raysweep.sweep.defaults import Change, Counterparts
 from raysweep.sweep.spec import Spec
 
-MAX_STRANGE = 1024  # configurations of a definition without any counterpart, then it is left
+MAX_STRANGE = 1024  # configurations without a counterpart, after which a definition is skipped
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Outdated:
-    """Rows that are not the runs which their ids name now.
+    """Rows whose ids now name other runs.
 
     Args:
-        rows: The rows.
-        counts: How many of them, on planned seeds, have the old value of each changed default.
+        rows: Mask of the outdated rows.
+        counts: Number of these rows on planned seeds, for each changed default.
     """
 
     rows: Mask
@@ -29,20 +29,20 @@ class Outdated:
 
 
 def without_outdated(spec: Spec, runs: RunFrame) -> RunFrame:
-    """The runs less those that are outdated, which its `outdated` counts."""
-    found = outdated(spec, runs)
-    kept = runs.keep(~found.rows)
+    """Return the runs without outdated rows, which the result's `outdated` counts."""
+    result = outdated(spec, runs)
+    kept = runs.keep(~result.rows)
     if kept is not runs:
-        kept.outdated = found.counts
+        kept.outdated = result.counts
     kept.compared_with = spec
     return kept
 
 
 def outdated(spec: Spec, runs: RunFrame) -> Outdated:
-    """The rows with the id of a configuration of the spec and other values than it has.
+    """Return the rows that have the id of a configuration of the spec, but other values.
 
-    Rows of the present definition cannot be among them: id and settings follow from each other. Of
-    the others each configuration is looked at once.
+    Rows of the present definition are never outdated, since id and settings determine each other.
+    Of the other rows, each configuration is checked once.
     """
     rows = np.zeros(len(runs.codes), bool)
     if runs.compared_with is spec:
@@ -54,15 +54,15 @@ def outdated(spec: Spec, runs: RunFrame) -> Outdated:
     planned = np.isin(runs.seeds, [*spec.seeds, *spec.report_seeds])
     variants, firsts = _variants(runs, strange)
     for variant, changes in _changes(spec, runs, strange[firsts]):
-        mine = strange[variants == variant]
-        rows[mine] = True
-        if here := int(planned[mine].sum()):
-            counts.update(dict.fromkeys(changes, here))
+        changed = strange[variants == variant]
+        rows[changed] = True
+        if count := int(planned[changed].sum()):
+            counts.update(dict.fromkeys(changes, count))
     return Outdated(rows, counts)
 
 
 def _strange(spec: Spec, runs: RunFrame) -> Mask:
-    """The rows of the spec's tasks and estimators that another definition made."""
+    """Return the mask of the spec's tasks and estimators under another definition."""
     table = runs.table
     if "definition" in table.column_names:
         known = pa.array({arm.definition for arm in spec.arms}, pa.string())
@@ -81,11 +81,11 @@ def _strange(spec: Spec, runs: RunFrame) -> Mask:
 def _isin(column: pa.ChunkedArray, values: pa.Array) -> Mask:
     coded = encoded(column)
     known = np.append(pc.is_in(coded.dictionary, value_set=values).to_numpy(False), False)
-    return np.asarray(known[_places(coded)], bool)
+    return np.asarray(known[_filled(coded)], bool)
 
 
-def _variants(runs: RunFrame, rows: Places) -> tuple[Places, Places]:
-    """Numbers the different settings and definitions of each configuration among these rows.
+def _variants(runs: RunFrame, rows: Indices) -> tuple[Indices, Indices]:
+    """Number the distinct settings and definitions of each configuration among these rows.
 
     Returns:
         The number of each row, and the index among `rows` of the first row of each number.
@@ -98,7 +98,7 @@ def _variants(runs: RunFrame, rows: Places) -> tuple[Places, Places]:
     unknown = keys[1] < 0 if len(keys) > 1 else np.ones(len(rows), bool)
     if not unknown.any():
         return variants, firsts
-    # Without a definition nothing tells rows apart but their values.
+    # Without a definition, rows differ by their values alone.
     for name in columns:
         if name.startswith("param."):
             codes = _codes(runs.table[name], rows)
@@ -107,8 +107,8 @@ def _variants(runs: RunFrame, rows: Places) -> tuple[Places, Places]:
     return variants, firsts
 
 
-def _numbered(keys: list[Places]) -> tuple[Places, Places]:
-    """Numbers equal combinations of codes; the first index of each number."""
+def _numbered(keys: list[Indices]) -> tuple[Indices, Indices]:
+    """Number equal combinations of codes; return the numbers and the first index of each."""
     combined = keys[0]
     for key in keys[1:]:
         _, combined = np.unique(combined, return_inverse=True)
@@ -117,20 +117,21 @@ def _numbered(keys: list[Places]) -> tuple[Places, Places]:
     return numbers, firsts
 
 
-def _codes(column: pa.ChunkedArray, rows: Places) -> Places:
-    """The values of some rows as numbers, -1 for null."""
-    return _places(encoded(column.take(pa.array(rows))))
+def _codes(column: pa.ChunkedArray, rows: Indices) -> Indices:
+    """Return the codes of some rows' values, -1 for null."""
+    return _filled(encoded(column.take(pa.array(rows))))
 
 
-def _places(coded: pa.DictionaryArray) -> Places:
+def _filled(coded: pa.DictionaryArray) -> Indices:
+    """Return the codes of a column, -1 for null."""
     return numbers(coded.indices.fill_null(-1)).astype(np.int64)
 
 
-def _changes(spec: Spec, runs: RunFrame, firsts: Places) -> Iterator[tuple[int, list[Change]]]:
-    """The variants that are outdated, with what changed.
+def _changes(spec: Spec, runs: RunFrame, firsts: Indices) -> Iterator[tuple[int, list[Change]]]:
+    """Yield the outdated variants, with their changes.
 
-    Where a definition is that of another version, no id has a counterpart: after a thousand
-    configurations without any, picked at random, the rest of it is not looked at.
+    If a definition is that of another version, none of its ids has a counterpart: after about a
+    thousand configurations without one, in random order, the rest of the definition is skipped.
     """
     table = runs.table.take(pa.array(firsts))
     arms = collections.defaultdict(list)
@@ -143,11 +144,11 @@ def _changes(spec: Spec, runs: RunFrame, firsts: Places) -> Iterator[tuple[int, 
         else [None] * len(firsts)
     )
     tried: collections.Counter[tuple[str, ...]] = collections.Counter()
-    met = set()
+    matched = set()
     settings = runs.settings_of(firsts)
     for variant in np.random.default_rng(0).permutation(len(firsts)).tolist():
         program = names[0][variant], names[1][variant], definitions[variant]
-        if tried[program] >= MAX_STRANGE and program not in met:
+        if tried[program] >= MAX_STRANGE and program not in matched:
             continue
         tried[program] += 1
         configuration_id = runs.ids[runs.codes[firsts[variant]]]
@@ -155,7 +156,7 @@ def _changes(spec: Spec, runs: RunFrame, firsts: Places) -> Iterator[tuple[int, 
             keys = counterparts.changed(configuration_id, settings[variant], program[2])
             if keys is None:
                 continue
-            met.add(program)
+            matched.add(program)
             if keys:
                 yield (
                     variant,

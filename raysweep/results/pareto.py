@@ -1,4 +1,4 @@
-"""The best trade-offs between two metrics: each arm's Pareto front."""
+"""Pareto fronts: the best trade-offs of each arm between two metrics."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -11,16 +11,16 @@ from raysweep.sweep.spec import Spec
 
 @dataclasses.dataclass(frozen=True)
 class FrontPoint:
-    """A configuration that no other of its arm beats in one metric without losing in the other.
+    """A configuration that no other of its arm dominates in the two metrics.
 
     Args:
-        task: The column's label.
-        estimator: The row's label.
-        configuration_id: Which.
-        settings: Those searched.
-        means: Of both metrics, over seeds.
-        stds: Sample standard deviations; None for one seed.
-        n: Seeds.
+        task: Label of the task.
+        estimator: Label of the estimator.
+        configuration_id: Identity of the configuration.
+        settings: Values of the searched settings.
+        means: Means of both metrics over seeds.
+        stds: Sample standard deviations over seeds; None for one seed.
+        n: Number of seeds.
     """
 
     task: str
@@ -32,29 +32,36 @@ class FrontPoint:
     n: int
 
 
-def fronts(spec: Spec, found: Sequence[Sequence[Candidate]]) -> list[FrontPoint]:
-    """The front of each arm, in the file's order, each by its first metric.
+def fronts(spec: Spec, tried: Sequence[Sequence[Candidate]]) -> list[FrontPoint]:
+    """Return the front of each arm, in the file's order, sorted by the first metric.
 
     Args:
-        spec: With two metrics in `select`; with one there are no fronts.
-        found: The configurations of each arm, as `candidates` gives them.
+        spec: The sweep, with two metrics in `select`; with one there are no fronts.
+        tried: Configurations of each arm, as `candidates` returns them.
     """
     if spec.select.second is None:
         return []
     points = []
-    for arm, members in zip(spec.arms, found, strict=True):
+    signs = [1 if select.mode == "min" else -1 for select in spec.select.all]
+    for arm, members in zip(spec.arms, tried, strict=True):
         complete = [
-            _point(arm.task_label, arm.estimator_label, each, spec)
-            for each in members
-            if each.complete and all(_whole(each, one.metric) for one in spec.select.all)
+            _point(arm.task_label, arm.estimator_label, member, spec)
+            for member in members
+            if member.complete and all(_has_all(member, s.metric) for s in spec.select.all)
         ]
-        signs = [1 if one.mode == "min" else -1 for one in spec.select.all]
-        best = [each for each in complete if not any(_beats(o, each, signs) for o in complete)]
-        points += sorted(best, key=lambda each: (signs[0] * each.means[0], each.configuration_id))
+        best = [
+            point
+            for point in complete
+            if not any(_beats(rival, point, signs) for rival in complete)
+        ]
+        points += sorted(
+            best, key=lambda point: (signs[0] * point.means[0], point.configuration_id)
+        )
     return points
 
 
-def _whole(candidate: Candidate, metric: str) -> bool:
+def _has_all(candidate: Candidate, metric: str) -> bool:
+    """Return whether every seed of the candidate has the metric."""
     return len(candidate.values(metric)) == candidate.seeds
 
 
@@ -71,10 +78,10 @@ def _point(task: str, estimator: str, candidate: Candidate, spec: Spec) -> Front
     )
 
 
-def _beats(one: FrontPoint, other: FrontPoint, signs: Sequence[int]) -> bool:
-    """Whether one is nowhere worse than the other and somewhere better."""
+def _beats(first: FrontPoint, second: FrontPoint, signs: Sequence[int]) -> bool:
+    """Return whether the first point is better in one metric and not worse in the other."""
     gains = [
-        sign * (theirs - own)
-        for sign, own, theirs in zip(signs, one.means, other.means, strict=True)
+        sign * (loser - winner)
+        for sign, winner, loser in zip(signs, first.means, second.means, strict=True)
     ]
     return min(gains) >= 0 and max(gains) > 0

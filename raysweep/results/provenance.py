@@ -1,4 +1,4 @@
-"""Where the numbers of a sweep come from: versions, commits, devices, hours; needs Arrow alone."""
+"""Provenance of a sweep's numbers: versions, commits, devices, hours; needs Arrow alone."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -19,19 +19,19 @@ SHOWN = 4  # values of a column that a warning names
 
 @dataclasses.dataclass(frozen=True)
 class Provenance:
-    """What the rows of `runs` tell of how they came about.
+    """Provenance recorded in the rows of `runs`.
 
-    Every mapping is ordered by falling counts; None stands for what a row does not tell: those of
-    an older version, and of runs that never ran, lack some of it.
+    Every mapping is ordered by falling counts. None means unknown: rows of older versions, and of
+    runs that never ran, lack some columns.
 
     Args:
-        runs: How many rows there are.
-        statuses: Rows by `status`.
-        counts: For each column of `ORIGINS`, rows by value.
-        done: Likewise, of the runs that ended `done` alone: those whose numbers a table shows.
-        hours: Of workers, all runs together.
-        first_start: When the first run began; None if no row tells.
-        last_end: When the last one ended.
+        runs: Number of rows.
+        statuses: Number of rows for each `status`.
+        counts: For each column of `ORIGINS`, the number of rows with each value.
+        done: The same counts over the `done` runs alone, whose numbers a table shows.
+        hours: Hours of worker time over all runs.
+        first_start: Start of the first run; None if no row has it.
+        last_end: End of the last run; None if no row has it.
     """
 
     runs: int
@@ -44,23 +44,23 @@ class Provenance:
 
     @property
     def warnings(self) -> list[str]:
-        """A line for each way in which the runs that ended `done` differ; none if they do not."""
-        found = [
+        """A line for each way in which the provenance of the `done` runs differs."""
+        lines = [
             f"mixed {names}: {_listed(self.done[column], shown)}; {why}"
             for column, names, shown, why in MIXED
             if len(set(self.done[column]) - {None}) > 1
         ]
         dirty = self.done["git_dirty"].get(True, 0)
         if dirty:
-            found.append(
-                f"uncommitted changes: {_runs(dirty)} of {sum(self.done['git_dirty'].values())} "
-                "had some, so that no commit tells their code; commit before a sweep that is to "
-                "be repeated"
+            total = sum(self.done["git_dirty"].values())
+            lines.append(
+                f"uncommitted changes: {dirty} of {_runs(total)} used some, so no commit "
+                "identifies their code; commit before running"
             )
-        return found
+        return lines
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain data: counts as lists of `value` and `runs`, times as ISO text."""
+        """Return plain data: counts as lists of `value` and `runs`, times as ISO text."""
         return {
             "runs": self.runs,
             "statuses": dict(self.statuses),
@@ -74,23 +74,23 @@ class Provenance:
 
 
 def provenance(rows: pa.Table | pads.Dataset) -> Provenance:
-    """What rows of `runs` tell of how they came about.
+    """Return the provenance recorded in rows of `runs`.
 
     Args:
-        rows: With those of `COLUMNS` that there are; files of an older version have fewer. Texts
-            may be dictionary-encoded, which is several times faster. What is left out is not
-            told: counts have None alone, hours are 0.
+        rows: Rows with any of `COLUMNS`; files of an older version have fewer. Texts may be
+            dictionary-encoded, which is several times faster. For a missing column, counts have
+            None alone, and hours are 0.
     """
     present = [name for name in COLUMNS if name in rows.schema.names]
     table = rows.select(present) if isinstance(rows, pa.Table) else rows.to_table(columns=present)
     keys = [name for name in present if name not in TIMES]
     wanted = [("seconds", "sum"), ("started_at", "min"), ("ended_at", "max")]
-    aggregates = [each for each in wanted if each[0] in present]
+    aggregates = [(name, function) for name, function in wanted if name in present]
     grouped = table.unify_dictionaries().group_by(keys).aggregate([([], "count_all"), *aggregates])
     groups = grouped.to_pylist()
     done = [group for group in groups if group.get("status") == "done"]
-    starts = [each for group in groups if (each := group.get("started_at_min")) is not None]
-    ends = [each for group in groups if (each := group.get("ended_at_max")) is not None]
+    starts = [time for group in groups if (time := group.get("started_at_min")) is not None]
+    ends = [time for group in groups if (time := group.get("ended_at_max")) is not None]
     return Provenance(
         runs=table.num_rows,
         statuses=_counted(groups, "status"),
@@ -140,7 +140,7 @@ def _short(commit: str) -> str:
     return commit[:12]
 
 
-AGAIN = "for numbers of one kind, run the sweep in a new store"
+AGAIN = "for comparable numbers, run the sweep in a new store"
 MIXED = (
     ("version", "versions of raysweep", str, f"numbers may differ between them; {AGAIN}"),
     (
@@ -154,7 +154,7 @@ MIXED = (
         "device",
         "devices",
         str,
-        "the same run differs between them by rounding, and seconds do not compare; "
+        "the same run differs between them by rounding, and seconds are not comparable; "
         f"{AGAIN} and on one kind of device",
     ),
 )

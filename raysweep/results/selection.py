@@ -1,4 +1,4 @@
-"""Which configuration each cell of the table reports, and what is known of the cell."""
+"""Selection of the configuration that each cell of the table reports."""
 
 import dataclasses
 import functools
@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from raysweep.results.frame import Mask, Numbers, Places, RunFrame
+from raysweep.results.frame import Indices, Mask, Numbers, RunFrame
 from raysweep.results.stats.summary import mean, std
 from raysweep.sweep.spec import Arm, Spec
 
@@ -21,27 +21,27 @@ Status = Literal[
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One task × one estimator.
+    """A cell of the table: one arm.
 
     Args:
-        task: The column's label.
-        estimator: The row's label.
-        status: `selected` if the configuration's planned seeds all ended well; `provisional` if
-            no configuration's have yet, and the best of those that still may is shown;
-            `diverged` or `failed` if none may, or a fresh seed did; `stopped` if all were stopped
-            early; `unreported` if one is selected and none of its fresh seeds has ended; `empty`
-            if what ended lacks the metric; `missing` if nothing ended.
-        mean: Of the reported metric over seeds.
+        task: Label of the task.
+        estimator: Label of the estimator.
+        status: `selected` if all planned seeds of the configuration are done; `provisional` if no
+            configuration has all its seeds yet, and the best eligible one is shown; `diverged` or
+            `failed` if none is eligible, or a fresh seed did so; `stopped` if all were stopped
+            early; `unreported` if none of the selected configuration's fresh seeds has ended;
+            `empty` if the ended runs lack the metric; `missing` if no run ended.
+        mean: Mean of the reported metric over seeds; None without values.
         std: Sample standard deviation over seeds; None for one seed.
-        n: Seeds that the mean is over.
-        configurations: How many have ended runs.
-        diverged: Configurations that a diverged seed makes ineligible.
-        failed: Configurations that a failed seed makes ineligible.
-        stopped: Configurations that were stopped early.
-        fresh_diverged: Fresh seeds of the selected configuration that diverged.
-        settings: Of the configuration shown: those searched.
-        configuration_id: Of the configuration shown.
-        run_ids: Its runs that ended well, on the seeds that are reported.
+        n: Number of seeds of the mean.
+        configurations: Number of configurations with ended runs.
+        diverged: Number of configurations that a diverged seed makes ineligible.
+        failed: Number of configurations that a failed seed makes ineligible.
+        stopped: Number of configurations that were stopped early.
+        fresh_diverged: Number of diverged fresh seeds of the selected configuration.
+        settings: Searched settings of the configuration shown.
+        configuration_id: Identity of the configuration shown.
+        run_ids: Ids of its `done` runs, on the reported seeds.
         values: The reported metric of each of these seeds, by rising seed.
     """
 
@@ -62,14 +62,14 @@ class Cell:
     values: Mapping[int, float] = dataclasses.field(default_factory=dict)
 
 
-class Planned:
-    """What is known of every configuration on the seeds that the sweep plans.
+class ConfigurationStats:
+    """Statistics of every configuration over the planned seeds.
 
-    Arrays have an entry for each configuration of the store, by its place there.
+    Arrays have an entry for each configuration of the store, in the order of the `RunFrame`.
 
     Args:
         runs: Every ended run.
-        spec: Says which seeds are searched with, and which are reported.
+        spec: The sweep, with the seeds of the search and the fresh ones.
     """
 
     def __init__(self, runs: RunFrame, spec: Spec) -> None:
@@ -77,95 +77,95 @@ class Planned:
         self.searched: Mask = np.isin(runs.seeds, spec.seeds)
         self.fresh: Mask = np.isin(runs.seeds, spec.report_seeds)
         self.rows = runs.per_configuration(self.searched)
-        self.well: Mask = self.searched & runs.done
+        self.done: Mask = self.searched & runs.done
         self._lost: dict[str, Mask] = {}
         self._means: dict[str, Means] = {}
-        self.complete: Mask = runs.per_configuration(self.well) == len(set(spec.seeds))
+        self.complete: Mask = runs.per_configuration(self.done) == len(set(spec.seeds))
         self.bad: Mask = self.has("diverged") | self.has("failed") | self.has("stopped")
 
     def has(self, status: str) -> Mask:
-        """Which configurations have a run that ended so."""
+        """Return the mask of the configurations that have a run with this status."""
         if status not in self._lost:
             rows = self.searched & self.runs.with_status(status)
             self._lost[status] = self.runs.per_configuration(rows) > 0
         return self._lost[status]
 
     def means(self, metric: str) -> "Means":
-        """A metric's, over the seeds of the search that ended well."""
+        """Return the means of a metric over the `done` runs on the seeds of the search."""
         if metric not in self._means:
             values = self.runs.metric(metric)
-            known = self.well & ~np.isnan(values)
+            known = self.done & ~np.isnan(values)
             codes, values = self.runs.codes[known], values[known]
             count = np.bincount(codes, minlength=self.runs.count)
             total, sizes = self._sums(codes, values), self._sums(codes, np.abs(values))
             with np.errstate(invalid="ignore", divide="ignore"):
                 means, error = total / count, 1e-12 * sizes / count
-            if np.isinf(sizes).any():  # the sums are too large for a number, the means are not
+            if np.isinf(sizes).any():  # sums may overflow where means do not
                 values = values / count[codes]
                 means, error = self._sums(codes, values), 1e-12 * self._sums(codes, np.abs(values))
             self._means[metric] = Means(count, means, error)
         return self._means[metric]
 
-    def _sums(self, codes: Places, values: Numbers) -> Numbers:
+    def _sums(self, codes: Indices, values: Numbers) -> Numbers:
         return np.asarray(np.bincount(codes, values, self.runs.count), np.float64)
 
-    def of(self, arm: Arm) -> Places:
-        """The arm's configurations that have runs on the seeds of the search."""
-        places = self.runs.of(arm)
-        return places[self.rows[places] > 0]
+    def of(self, arm: Arm) -> Indices:
+        """Return the arm's configurations that have runs on the seeds of the search."""
+        indices = self.runs.of(arm)
+        return indices[self.rows[indices] > 0]
 
     def best(
-        self, places: Places, select: str, mode: str
+        self, indices: Indices, select: str, mode: str
     ) -> tuple[int, Literal["selected", "provisional"]] | None:
-        """The configuration with the best mean, and whether all its seeds are in.
+        """Return the configuration with the best mean, and whether all its seeds are done.
 
         Args:
-            places: Configurations to choose from.
+            indices: Configurations to choose from.
             select: The metric whose mean over the seeds of the search decides.
-            mode: `min` or `max`.
+            mode: Direction of the metric, `min` or `max`.
 
         Returns:
-            None if none may be chosen. Ties go to the smaller id.
+            Its index and status; None if none is eligible. Ties go to the smaller id.
         """
-        found = self.means(select)
-        may = places[(found.count[places] > 0) & ~self.bad[places]]
-        eligible = may[self.complete[may] & (found.count[may] == self.rows[may])]
-        pool = eligible if len(eligible) else may
+        means = self.means(select)
+        good = indices[(means.count[indices] > 0) & ~self.bad[indices]]
+        eligible = good[self.complete[good] & (means.count[good] == self.rows[good])]
+        pool = eligible if len(eligible) else good
         if not len(pool):
             return None
         sign = 1.0 if mode == "min" else -1.0
-        losses, error = sign * found.mean[pool], found.error[pool]
+        losses, error = sign * means.mean[pool], means.error[pool]
         with np.errstate(over="ignore"):
             near = pool[losses - error <= np.min(losses + error)]
-        # Sums in another order differ in the last bits: those that may tie are summed exactly.
+        # Sums in another order differ in the last bits, so possible ties are summed exactly.
         best = min(
             near.tolist(),
-            key=lambda place: (
-                sign * mean(self.values(place, select)),
-                self.runs.ids[place],
+            key=lambda index: (
+                sign * mean(self.values(index, select)),
+                self.runs.ids[index],
             ),
         )
         return best, "selected" if len(eligible) else "provisional"
 
-    def values(self, place: int, metric: str) -> list[float]:
-        """The final metric of a configuration's runs that ended well on the search's seeds."""
-        found = self.runs.metric(metric)[self.own(place, self.well)]
-        return found[~np.isnan(found)].tolist()
+    def values(self, index: int, metric: str) -> list[float]:
+        """Return the final metric of a configuration's `done` runs on the seeds of the search."""
+        values = self.runs.metric(metric)[self.rows_of(index, self.done)]
+        return values[~np.isnan(values)].tolist()
 
-    def own(self, place: int, rows: Mask) -> Places:
-        """Those of these rows that are the configuration's."""
-        mine = self.runs.rows_of(place)
-        return mine[rows[mine]]
+    def rows_of(self, index: int, mask: Mask) -> Indices:
+        """Return the rows of a configuration that are in the mask."""
+        rows = self.runs.rows_of(index)
+        return rows[mask[rows]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Means:
-    """A metric of every configuration.
+    """Means of a metric, for every configuration.
 
     Args:
-        count: Seeds with a value.
-        mean: Over them; NaN without any.
-        error: More than its rounding error.
+        count: Number of seeds with a value.
+        mean: Mean over these seeds; NaN without any.
+        error: Upper bound of the mean's rounding error.
     """
 
     count: NDArray[np.int64]
@@ -175,113 +175,110 @@ class Means:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Candidate:
-    """A configuration of an arm with the runs that it has.
+    """A configuration of an arm, with its ended runs.
 
     Args:
-        arm: Whose.
-        planned: All that is known.
-        place: Its own there.
+        arm: The arm of the configuration.
+        stats: Statistics of all configurations.
+        index: Index of the configuration in `stats`.
     """
 
     arm: Arm
-    planned: Planned
-    place: int
+    stats: ConfigurationStats
+    index: int
 
     @property
     def configuration_id(self) -> str:
-        """Its identity."""
-        return self.planned.runs.ids[self.place]
+        """Identity of the configuration."""
+        return self.stats.runs.ids[self.index]
 
     @functools.cached_property
     def assignment(self) -> Mapping[str, Any]:
-        """Its searched settings."""
-        runs, arm = self.planned.runs, self.arm
-        if runs.definition(self.place) == arm.definition:
-            # Known to be a point of the arm: only what is searched has to be looked up.
-            given = runs.settings(self.place, arm.searched)
+        """Searched settings of the configuration."""
+        runs, arm = self.stats.runs, self.arm
+        if runs.definition(self.index) == arm.definition:
+            # Known to be in the arm's space, so the other settings need not be read.
+            stored = runs.settings(self.index, arm.searched)
             chosen: dict[str, Any] = {}
             for key in arm.searched:
                 if arm.applies(key, chosen):
-                    chosen[key] = given[key]
+                    chosen[key] = stored[key]
             return chosen
-        settings = runs.settings(self.place)
-        found = self.arm.locate(self.configuration_id, settings)
-        if found is None:
-            raise ValueError(f"expected a point of {self.arm.name}, got {settings}")
-        return found
+        settings = runs.settings(self.index)
+        assignment = self.arm.locate(self.configuration_id, settings)
+        if assignment is None:
+            raise ValueError(f"expected a configuration of {self.arm.name}, got {settings}")
+        return assignment
 
     @functools.cached_property
     def rows(self) -> list[dict[str, Any]]:
-        """Its runs on the seeds of the search."""
-        return self.planned.runs.records(self.planned.own(self.place, self.planned.searched))
+        """Runs on the seeds of the search."""
+        return self.stats.runs.records(self.stats.rows_of(self.index, self.stats.searched))
 
     @functools.cached_property
     def fresh(self) -> list[dict[str, Any]]:
-        """Its runs on the seeds to report."""
-        return self.planned.runs.records(self.planned.own(self.place, self.planned.fresh))
+        """Runs on the fresh seeds."""
+        return self.stats.runs.records(self.stats.rows_of(self.index, self.stats.fresh))
 
     @property
     def complete(self) -> bool:
-        """Whether all its runs on the seeds of the search ended well."""
-        return bool(self.planned.complete[self.place])
+        """Whether all seeds of the search are done."""
+        return bool(self.stats.complete[self.index])
 
     @property
     def seeds(self) -> int:
-        """How many seeds of the search it has ended runs of."""
-        return int(self.planned.rows[self.place])
+        """Number of seeds of the search with an ended run."""
+        return int(self.stats.rows[self.index])
 
     def values(self, metric: str) -> list[float]:
-        """The final metric of the runs that ended well on the seeds of the search."""
-        return self.planned.values(self.place, metric)
+        """Return the final metric of the `done` runs on the seeds of the search."""
+        return self.stats.values(self.index, metric)
 
     def has(self, status: str) -> bool:
-        """Whether a run on a seed of the search ended so."""
-        return bool(self.planned.has(status)[self.place])
+        """Return whether a run on a seed of the search has this status."""
+        return bool(self.stats.has(status)[self.index])
 
 
 def candidates(spec: Spec, runs: RunFrame) -> list[list[Candidate]]:
-    """For each arm, its configurations that have runs on the seeds of the search.
+    """Return, for each arm, its configurations that have runs on the seeds of the search.
 
     Args:
-        spec: Says which arms there are and what their spaces hold; runs outside are left out.
+        spec: The sweep; runs outside the spaces of its arms are left out.
         runs: Every ended run.
     """
-    planned = Planned(runs, spec)
-    return [
-        [Candidate(arm, planned, place) for place in planned.of(arm).tolist()] for arm in spec.arms
-    ]
+    stats = ConfigurationStats(runs, spec)
+    return [[Candidate(arm, stats, index) for index in stats.of(arm).tolist()] for arm in spec.arms]
 
 
 def choose(
-    found: Iterable[Candidate], select: str, mode: str
+    tried: Iterable[Candidate], select: str, mode: str
 ) -> tuple[Candidate, Literal["selected", "provisional"]] | None:
-    """The configuration with the best mean, and whether all its seeds are in; None if none may.
+    """Return the configuration with the best mean and its status; None if none is eligible.
 
     Args:
-        found: Configurations of one arm to choose from.
+        tried: Configurations of one arm to choose from.
         select: The metric whose mean over seeds decides.
-        mode: `min` or `max`.
+        mode: Direction of the metric, `min` or `max`.
     """
-    by_place = {each.place: each for each in found}
-    if not by_place:
+    by_index = {candidate.index: candidate for candidate in tried}
+    if not by_index:
         return None
-    planned = next(iter(by_place.values())).planned
-    chosen = planned.best(np.array(list(by_place)), select, mode)
-    return None if chosen is None else (by_place[chosen[0]], chosen[1])
+    stats = next(iter(by_index.values())).stats
+    chosen = stats.best(np.array(list(by_index)), select, mode)
+    return None if chosen is None else (by_index[chosen[0]], chosen[1])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Selection:
-    """What an arm's cell shows, whichever metric is reported.
+    """The configuration that an arm's cell shows, for any reported metric.
 
     Args:
-        arm: Whose.
-        chosen: The configuration; None if none may be.
-        status: As a cell's.
-        counts: Configurations, and how many were lost to what.
-        rows: The chosen configuration's runs that ended well, on the seeds that are reported, by
-            seed.
-        fresh_diverged: How many of its fresh seeds diverged.
+        arm: The arm of the cell.
+        chosen: Selected configuration; None if none is eligible.
+        status: Status of the cell.
+        counts: Number of configurations, and of those diverged, failed and stopped.
+        rows: Rows of its `done` runs on the reported seeds, by rising seed.
+        fresh_diverged: Number of its fresh seeds that diverged.
     """
 
     arm: Arm
@@ -292,11 +289,11 @@ class Selection:
     fresh_diverged: int = 0
 
     def cell(self, report: str) -> Cell:
-        """The cell, with this metric shown."""
+        """Return the cell that shows this metric."""
         labels = self.arm.task_label, self.arm.estimator_label
         if self.chosen is None:
             return Cell(*labels, self.status, **self.counts)
-        runs, rows = self.chosen.planned.runs, list(self.rows)
+        runs, rows = self.chosen.stats.runs, list(self.rows)
         values = {}
         if self.status in ("selected", "provisional"):
             pairs = zip(runs.seeds[rows].tolist(), runs.metric(report)[rows].tolist(), strict=True)
@@ -318,48 +315,48 @@ class Selection:
 
 
 def selections(spec: Spec, runs: RunFrame, select: str, mode: str) -> list[Selection]:
-    """What each arm's cell shows, arm by arm.
+    """Return the selection of each arm.
 
     Args:
-        spec: Says which arms there are and what their spaces hold; runs outside are left out.
+        spec: The sweep; runs outside the spaces of its arms are left out.
         runs: Every ended run.
         select: The metric whose mean over seeds selects the configuration.
-        mode: `min` or `max`.
+        mode: Direction of the metric, `min` or `max`.
     """
-    planned = Planned(runs, spec)
-    return [_selection(arm, planned, select, mode) for arm in spec.arms]
+    stats = ConfigurationStats(runs, spec)
+    return [_selection(arm, stats, select, mode) for arm in spec.arms]
 
 
 def cells(spec: Spec, runs: RunFrame, select: str, mode: str, report: str) -> list[Cell]:
-    """The table's cells, arm by arm; `report` is the metric shown, the rest as `selections`."""
-    return [each.cell(report) for each in selections(spec, runs, select, mode)]
+    """Return the cell of each arm with the metric `report`; for the rest see `selections`."""
+    return [selection.cell(report) for selection in selections(spec, runs, select, mode)]
 
 
-def _selection(arm: Arm, planned: Planned, select: str, mode: str) -> Selection:
-    places = planned.of(arm)
+def _selection(arm: Arm, stats: ConfigurationStats, select: str, mode: str) -> Selection:
+    indices = stats.of(arm)
     lost = ("diverged", "failed", "stopped")
-    counts = {status: int(planned.has(status)[places].sum()) for status in lost}
-    counts["configurations"] = len(places)
-    chosen = planned.best(places, select, mode)
+    counts = {status: int(stats.has(status)[indices].sum()) for status in lost}
+    counts["configurations"] = len(indices)
+    chosen = stats.best(indices, select, mode)
     if chosen is None:
         return Selection(arm, None, _without_value(counts), counts)
-    best, status = Candidate(arm, planned, chosen[0]), chosen[1]
-    runs, reported = planned.runs, planned.well
+    best, status = Candidate(arm, stats, chosen[0]), chosen[1]
+    runs, reported = stats.runs, stats.done
     fresh_diverged = 0
     shown: Status = status
-    if planned.spec.report_seeds:
-        reported = planned.fresh & runs.done
-        fresh = planned.own(best.place, planned.fresh)
+    if stats.spec.report_seeds:
+        reported = stats.fresh & runs.done
+        fresh = stats.rows_of(best.index, stats.fresh)
         fresh_diverged = int(runs.with_status("diverged")[fresh].sum())
-        shown = _reported(planned, fresh, status)
-    rows = planned.own(best.place, reported)
+        shown = _reported(stats, fresh, status)
+    rows = stats.rows_of(best.index, reported)
     rows = rows[np.argsort(runs.seeds[rows], kind="stable")]
     return Selection(arm, best, shown, counts, tuple(rows.tolist()), fresh_diverged)
 
 
-def _reported(planned: Planned, fresh: Places, status: Status) -> Status:
-    """What is known of the selected configuration on its fresh seeds."""
-    runs = planned.runs
+def _reported(stats: ConfigurationStats, fresh: Indices, status: Status) -> Status:
+    """Return the status of a cell whose configuration is reported on these fresh rows."""
+    runs = stats.runs
     if runs.with_status("diverged")[fresh].any():
         return "diverged"
     if runs.with_status("failed")[fresh].any():
@@ -367,11 +364,11 @@ def _reported(planned: Planned, fresh: Places, status: Status) -> Status:
     done = int(runs.done[fresh].sum())
     if not done:
         return "unreported"
-    return status if done == len(set(planned.spec.report_seeds)) else "provisional"
+    return status if done == len(set(stats.spec.report_seeds)) else "provisional"
 
 
 def _without_value(counts: Mapping[str, int]) -> Status:
-    """Why a cell has nothing to show."""
+    """Return the status of a cell without an eligible configuration."""
     if counts["diverged"]:
         return "diverged"
     if counts["failed"]:

@@ -1,4 +1,4 @@
-"""How a metric moves with each searched setting around the selected configuration."""
+"""Sensitivity of a metric to each searched setting around the selected configuration."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ from raysweep.sweep.spec import Arm
 
 @dataclasses.dataclass(frozen=True)
 class Moved:
-    """The selected configuration with one setting moved.
+    """The metric at another value of one setting.
 
     Args:
-        value: The setting's value, or an interval of a range, as text; `–` where the setting does
-            not apply.
-        here: Whether the selected configuration is there.
-        configurations: How many have been tried there and may be selected.
-        held: The metric's mean over seeds with all other settings as selected; None if that has
-            not been tried or may not be selected.
-        free: The metric's mean of the best configuration tried there, whatever its others are.
+        value: Value of the setting, or an interval of a range, as text; `–` where the setting
+            does not apply.
+        here: Whether the selected configuration has this value.
+        configurations: Number of eligible configurations tried at this value.
+        held: Mean of the metric over seeds with all other settings as selected; None if no such
+            configuration is eligible.
+        free: Mean of the metric of the best configuration at this value, with any other settings.
     """
 
     value: str
@@ -34,15 +34,15 @@ class Moved:
 
 @dataclasses.dataclass(frozen=True)
 class Sensitivity:
-    """One searched setting of an arm.
+    """Sensitivity to one searched setting of an arm.
 
     Args:
-        estimator: Label.
-        task: Label.
-        setting: `section.name`.
-        selected: Its selected value; None where it does not apply.
-        mean: The metric of the selected configuration, over the seeds of the search.
-        moves: In order of the values.
+        estimator: Label of the estimator.
+        task: Label of the task.
+        setting: Key of the setting, `section.name`.
+        selected: Selected value of the setting; None where it does not apply.
+        mean: Mean of the metric of the selected configuration, over the seeds of the search.
+        moves: The metric at each value, in order of the values.
     """
 
     estimator: str
@@ -54,16 +54,16 @@ class Sensitivity:
 
 
 def sensitivities(
-    selection: Selection, found: Sequence[Candidate], select: str, mode: str, report: str
+    selection: Selection, tried: Sequence[Candidate], select: str, mode: str, report: str
 ) -> list[Sensitivity]:
-    """One for each setting that the arm searches; none where nothing is selected yet.
+    """Return the sensitivity to each searched setting; none where nothing is selected yet.
 
     Args:
-        selection: Of the arm.
-        found: Its configurations.
+        selection: Selection of the arm.
+        tried: Configurations of the arm.
         select: The metric that selects among the configurations at one value.
-        mode: `min` or `max`.
-        report: The metric shown.
+        mode: Direction of `select`, `min` or `max`.
+        report: The metric to show.
     """
     chosen, arm = selection.chosen, selection.arm
     values = chosen.values(report) if chosen else []
@@ -76,60 +76,64 @@ def sensitivities(
             key,
             chosen.assignment.get(key),
             mean_of(values),
-            _moves(arm, key, chosen, found, (select, mode, report)),
+            _moves(arm, key, chosen, tried, (select, mode, report)),
         )
         for key in arm.searched
     ]
 
 
 def _moves(
-    arm: Arm, key: str, chosen: Candidate, found: Sequence[Candidate], how: tuple[str, str, str]
+    arm: Arm, key: str, chosen: Candidate, tried: Sequence[Candidate], metrics: tuple[str, str, str]
 ) -> tuple[Moved, ...]:
-    select, mode, _ = how
+    select, mode, _ = metrics
     shown = columns([arm], key)
-    groups: dict[int | None, list[Candidate]] = {place: [] for place in range(len(shown))}
-    for each in found:
-        if choose([each], select, mode) is not None:
-            groups.setdefault(_place(key, each, shown), []).append(each)
-    own = _place(key, chosen, shown)
+    groups: dict[int | None, list[Candidate]] = {index: [] for index in range(len(shown))}
+    for candidate in tried:
+        if choose([candidate], select, mode) is not None:
+            groups.setdefault(_index(key, candidate, shown), []).append(candidate)
+    selected = _index(key, chosen, shown)
     return tuple(
         Moved(
-            ABSENT if place is None else shown[place].label,
-            place == own,
+            ABSENT if index is None else shown[index].label,
+            index == selected,
             len(members),
-            _mean(_held(key, chosen, members, place == own), how),
-            _mean(members, how),
+            _mean(_held(key, chosen, members, index == selected), metrics),
+            _mean(members, metrics),
         )
-        for place, members in groups.items()
+        for index, members in groups.items()
     )
 
 
-def _place(key: str, candidate: Candidate, shown: Sequence[Column]) -> int | None:
-    """The place of its value; None where the setting does not apply to it."""
+def _index(key: str, candidate: Candidate, shown: Sequence[Column]) -> int | None:
+    """Return the index of the candidate's column; None where the setting does not apply."""
     return column_of(candidate.assignment[key], shown) if key in candidate.assignment else None
 
 
 def _held(key: str, chosen: Candidate, members: Sequence[Candidate], here: bool) -> list[Candidate]:
-    """Those that differ from the selected configuration in this setting alone.
+    """Return the members that differ from the selected configuration in this setting alone.
 
-    What applies to one of the two only is as it has to be: it has its default in the other.
+    A setting that applies to only one of the two has its default in the other.
     """
     if here:
-        return [each for each in members if each.place == chosen.place]
-    return [each for each in members if _is_held(key, chosen, each)]
+        return [member for member in members if member.index == chosen.index]
+    return [member for member in members if _is_held(key, chosen, member)]
 
 
 def _is_held(key: str, chosen: Candidate, other: Candidate) -> bool:
-    own, moved = chosen.assignment, other.assignment
+    selected, moved = chosen.assignment, other.assignment
     return all(
-        same(value, own[each] if each in own else other.arm.points.value(each, own))
-        for each, value in moved.items()
-        if each != key
+        same(
+            value,
+            selected[name] if name in selected else other.arm.points.value(name, selected),
+        )
+        for name, value in moved.items()
+        if name != key
     )
 
 
-def _mean(members: Sequence[Candidate], how: tuple[str, str, str]) -> float | None:
-    select, mode, report = how
+def _mean(members: Sequence[Candidate], metrics: tuple[str, str, str]) -> float | None:
+    """Return the shown metric's mean of the best member; None if none is eligible."""
+    select, mode, report = metrics
     best = choose(members, select, mode)
     values = best[0].values(report) if best else []
     return mean_of(values) if values else None

@@ -1,4 +1,4 @@
-"""A sweep's results as they are at one moment, read once."""
+"""Results of a sweep at one moment, read once."""
 
 import functools
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from raysweep.results.sweep_results import SweepResults
 class Snapshot(SweepResults):
     """Results whose ended runs are read once, with every metric.
 
-    A report asks for the same runs a dozen times. Read each time, a store of a million runs
-    would take minutes, and the parts of a running sweep's report would not agree.
+    A report needs the same runs a dozen times. Reading them each time would take minutes for a
+    million runs, and the parts of a running sweep's report would not agree.
 
     Args:
-        results: Of the sweep.
+        results: Results of the sweep.
     """
 
     def __init__(self, results: SweepResults) -> None:
@@ -22,11 +22,11 @@ class Snapshot(SweepResults):
 
     @functools.cached_property
     def runs_read(self) -> RunFrame:
-        """Every ended run, with all metrics and the time at which it began."""
+        """Every ended run, with all metrics and its start time."""
         return SweepResults.ended(self, *sorted(self.spec.metrics), about=("started_at",))
 
     def ended(self, *metrics: str, about: Sequence[str] = (), where: str | None = None) -> RunFrame:
-        """Every ended run; a condition is asked of the store itself."""
+        """Return every ended run; with a condition, read from the store again."""
         if where is not None:
             return super().ended(*metrics, about=about, where=where)
         return self.runs_read

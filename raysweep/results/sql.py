@@ -1,4 +1,4 @@
-"""DuckDB over a sweep's files."""
+"""SQL over the files of a sweep, with DuckDB."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,15 +10,20 @@ import pyarrow.dataset as pads
 from raysweep.errors import SpecError
 
 GROUPS = ("param", "metric")
-_SCAN = re.compile(r"stream registered as|arrow_scan|get_next failed")  # of DuckDB's versions
+# Wording of several versions of DuckDB.
+_SCAN = re.compile(r"stream registered as|arrow_scan|get_next failed")
 
 
 class ScanFailed(OSError):
-    """The query is right, but a file of its tables cannot be read."""
+    """Failure to read a file of a valid query's tables."""
 
 
 def ask(query: str, tables: Mapping[str, pads.Dataset]) -> pa.Table:
-    """DuckDB's answer to a query over these tables.
+    """Return the result of a SQL query over these tables.
+
+    Args:
+        query: Query in SQL.
+        tables: The tables by name.
 
     Raises:
         SpecError: If DuckDB refuses the query.
@@ -30,7 +35,7 @@ def ask(query: str, tables: Mapping[str, pads.Dataset]) -> pa.Table:
     try:
         answer = connection.sql(query)
         if answer is None:
-            raise duckdb.Error("a statement without an answer")
+            raise duckdb.Error("the statement returns no rows; only SELECT is supported")
         return answer.to_arrow_table()
     except duckdb.Error as error:
         _check_scan(error)
@@ -42,7 +47,7 @@ def ask(query: str, tables: Mapping[str, pads.Dataset]) -> pa.Table:
 
 
 def matching(runs: pads.Dataset, where: str) -> pa.ChunkedArray:
-    """Ids of the runs that meet a condition in SQL.
+    """Return the ids of the runs that meet a condition in SQL; at least one.
 
     Settings and metrics may be written without quotes, as `param.training.lr` and
     `metric.train_loss`.
@@ -51,14 +56,19 @@ def matching(runs: pads.Dataset, where: str) -> pa.ChunkedArray:
         SpecError: If DuckDB refuses the condition, or no run meets it.
         ScanFailed: If a file cannot be read.
     """
-    found = meeting(runs, where, "where")
-    if not len(found):
-        raise SpecError(f"expected a condition that some run meets, got {where!r}", field="where")
-    return found
+    run_ids = meeting(runs, where, "where")
+    if not len(run_ids):
+        raise SpecError(f"no run meets the condition {where!r}", field="where")
+    return run_ids
 
 
 def meeting(runs: pads.Dataset | pa.Table, where: str, field: str) -> pa.ChunkedArray:
-    """Ids of the runs that meet a condition in SQL, which the option gave; as `matching`.
+    """Return the ids of the runs that meet a condition in SQL, possibly none; see `matching`.
+
+    Args:
+        runs: Rows of `runs`.
+        where: Condition in SQL.
+        field: Name of the argument that holds the condition, for the error.
 
     Raises:
         SpecError: If DuckDB refuses the condition.
@@ -66,9 +76,9 @@ def meeting(runs: pads.Dataset | pa.Table, where: str, field: str) -> pa.Chunked
     """
     connection = duckdb.connect()
     connection.register("stored", runs)
-    groups = "".join(f", {found}" for name in GROUPS if (found := _group(name, runs.schema.names)))
+    groups = "".join(f", {group}" for name in GROUPS if (group := _group(name, runs.schema.names)))
     try:
-        found = connection.sql(
+        matches = connection.sql(
             f"with runs as (select *{groups} from stored) select run_id from runs where ({where}\n)"
         ).to_arrow_table()
     except duckdb.Error as error:
@@ -78,22 +88,23 @@ def meeting(runs: pads.Dataset | pa.Table, where: str, field: str) -> pa.Chunked
             f"'param.training.lr < 0.01', got {where!r}: {_reason(error)}",
             field=field,
         ) from error
-    return found["run_id"]
+    return matches["run_id"]
 
 
 def _group(name: str, columns: Sequence[str]) -> str:
-    """The columns below a name as one nested value."""
+    """Return the SQL of one nested value that holds the columns below a name."""
     tree: dict[str, dict[str, str] | str] = {}
-    once = {column.lower(): column for column in reversed(columns)}  # names in SQL have no case
-    for column in reversed(once.values()):
+    # Names in SQL have no case.
+    distinct = {column.lower(): column for column in reversed(columns)}
+    for column in reversed(distinct.values()):
         first, _, rest = column.partition(".")
         if first != name:
             continue
         section, _, last = rest.partition(".") if name == "param" else ("", "", rest)
         if section:
-            below = tree.setdefault(section, {})
-            if isinstance(below, dict):
-                below[last] = column
+            branch = tree.setdefault(section, {})
+            if isinstance(branch, dict):
+                branch[last] = column
         else:
             tree[last] = column
     return f"{_pack(tree)} as {name}" if tree else ""
@@ -101,8 +112,8 @@ def _group(name: str, columns: Sequence[str]) -> str:
 
 def _pack(tree: Mapping[str, Mapping[str, str] | str]) -> str:
     parts = (
-        f"{_quoted(key)} := {_quoted(below) if isinstance(below, str) else _pack(below)}"
-        for key, below in tree.items()
+        f"{_quoted(key)} := {_quoted(node) if isinstance(node, str) else _pack(node)}"
+        for key, node in tree.items()
     )
     return f"struct_pack({', '.join(parts)})"
 
@@ -112,7 +123,7 @@ def _quoted(name: str) -> str:
 
 
 def _check_scan(error: duckdb.Error) -> None:
-    """Raises `ScanFailed` where DuckDB could not read a table that it was given."""
+    """Raise `ScanFailed` if DuckDB could not read a table."""
     if _SCAN.search(str(error)):
         raise ScanFailed(_reason(error).rpartition(" failed: ")[2]) from error
 

@@ -1,4 +1,4 @@
-"""The results of one sweep as Arrow tables, SQL and the table."""
+"""Results of one sweep: Arrow tables, SQL, the result table and statistics."""
 
 import dataclasses
 import importlib.util
@@ -33,13 +33,13 @@ WITHOUT_SPEC = {"attempts": schema.ATTEMPTS, "decisions": DECISIONS}  # the same
 
 
 class SweepResults:
-    """What is stored of a sweep: rows, and the tables and statistics made of them.
+    """Results of a stored sweep: rows, and the tables and statistics computed from them.
 
     `raysweep.Results` adds figures, reports and files. Needs neither torch nor Ray.
 
     Args:
-        store: The store's path or URI.
-        sweep: The sweep's name.
+        store: Path or URI of the store.
+        sweep: Name of the sweep.
 
     Raises:
         SpecError: If the store has no such sweep.
@@ -51,15 +51,15 @@ class SweepResults:
         self.spec = self.store.spec()
 
     def runs(self) -> pa.Table:
-        """Every ended run, one row each."""
+        """Return every ended run, one row each."""
         return self.store.runs()
 
     def curves(self) -> pa.Table:
-        """Metrics over steps, one row per run and step."""
+        """Return the metrics over steps, one row per run and step."""
         return self.store.curves()
 
     def attempts(self) -> pa.Table:
-        """Every failed attempt of a run."""
+        """Return every failed attempt, one row each."""
         return self.store.attempts()
 
     def table(
@@ -72,17 +72,17 @@ class SweepResults:
         where: str | None = None,
         **style: Any,
     ) -> ResultTable:
-        """The result table; the arguments are those of `raysweep.Results.table`.
+        """Return the result table; for the arguments see `raysweep.Results.table`.
 
         Raises:
             SpecError: If the sweep has no such metric or label, or no run meets the condition.
         """
-        own = select is None  # the sweep file's choice, which may be of two metrics
+        from_file = select is None  # the sweep file may select by two metrics
         select = self.metric(select or self.spec.select.metric, "select")
         report = self.metric(report or select, "report")
         shown = Style(**style)
-        both = self.spec.select.all if own and self.spec.select.second else ()
-        runs = self.ended(select, report, *(each.metric for each in both), where=where)
+        both = self.spec.select.all if from_file and self.spec.select.second else ()
+        runs = self.ended(select, report, *(one.metric for one in both), where=where)
         spec = self._part(runs, rows, columns)
         about = self.spec.metrics
         mode = about[select]["direction"]
@@ -107,7 +107,7 @@ class SweepResults:
     def _part(
         self, runs: RunFrame, rows: str | Sequence[str], columns: str | Sequence[str]
     ) -> Spec:
-        """The sweep cut down to these estimators and tasks, and to the seeds that are left."""
+        """Return the sweep restricted to these estimators and tasks, and to the seeds left."""
         spec = self.spec
         estimators = chosen(rows, spec.estimator_labels, "rows")
         tasks = chosen(columns, spec.task_labels, "columns")
@@ -133,14 +133,14 @@ class SweepResults:
         columns: str | Sequence[str] = (),
         where: str | None = None,
     ) -> Statistics:
-        """Statistics of what a table shows, arm by arm and over tasks; see docs/statistics.md.
+        """Return the statistics of each arm and over tasks; see docs/statistics.md.
 
         Args:
-            select: As `table` takes it, like the others.
-            report: The metric shown.
+            select: The metric that selects configurations, as in `table`.
+            report: The metric to show.
             rows: Labels of estimators.
             columns: Labels of tasks.
-            where: A condition on runs.
+            where: Condition in SQL that the runs must meet.
 
         Raises:
             SpecError: As `table` does.
@@ -158,16 +158,16 @@ class SweepResults:
         columns: str | Sequence[str] = (),
         where: str | None = None,
     ) -> list[Sensitivity]:
-        """How a metric moves with each searched setting around the selected configuration.
+        """Return the sensitivity of a metric to each searched setting around the selected values.
 
-        Means are over the seeds of the search, also where the table reports fresh ones.
+        Means are over the seeds of the search, even where the table reports fresh seeds.
 
         Args:
-            select: As `table` takes it, like the others.
-            report: The metric shown.
+            select: The metric that selects configurations, as in `table`.
+            report: The metric to show.
             rows: Labels of estimators.
             columns: Labels of tasks.
-            where: A condition on runs.
+            where: Condition in SQL that the runs must meet.
 
         Raises:
             SpecError: As `table` does.
@@ -179,11 +179,13 @@ class SweepResults:
         spec = self._part(runs, rows, columns)
         arms = zip(selections(spec, runs, select, mode), candidates(spec, runs), strict=True)
         return [
-            each for one, found in arms for each in sensitivities(one, found, select, mode, report)
+            sensitivity
+            for selection, tried in arms
+            for sensitivity in sensitivities(selection, tried, select, mode, report)
         ]
 
     def to_pandas(self, table: str = "runs") -> "pandas.DataFrame":
-        """A table of the store as a pandas frame.
+        """Return a table of the store as a pandas data frame.
 
         Args:
             table: `runs`, `curves`, `attempts` or `decisions`.
@@ -195,7 +197,7 @@ class SweepResults:
         return self.store.read(self.dataset(table)).to_pandas()
 
     def to_polars(self, table: str = "runs") -> "polars.DataFrame":
-        """A table of the store as a Polars frame; the arguments are those of `to_pandas`.
+        """Return a table of the store as a Polars data frame; for `table` see `to_pandas`.
 
         Raises:
             SpecError: If there is no such table, or Polars is not installed.
@@ -206,7 +208,7 @@ class SweepResults:
         return polars.DataFrame(polars.from_arrow(self.store.read(self.dataset(table))))
 
     def dataset(self, name: str) -> pads.Dataset:
-        """The files of a table, listed now.
+        """Return a table of the store as a dataset of the files that exist now.
 
         Raises:
             SpecError: If there is no such table.
@@ -220,26 +222,26 @@ class SweepResults:
         return self.store.dataset(name, WITHOUT_SPEC.get(name))
 
     def ended(self, *metrics: str, about: Sequence[str] = (), where: str | None = None) -> RunFrame:
-        """Every ended run with these final metrics, for selection.
+        """Return every ended run with these final metrics, for selection.
 
-        Runs with values of a default that has changed since are left out, and counted.
+        Runs with outdated defaults are left out and counted.
 
         Args:
-            metrics: Their names.
-            about: Other columns of `runs` to have.
-            where: A condition in SQL that they meet.
+            metrics: Names of the final metrics.
+            about: Further columns of `runs` to read.
+            where: Condition in SQL that the runs must meet.
 
         Raises:
-            SpecError: If no run meets the condition, or it is none.
+            SpecError: If no run meets the condition, or it is not valid SQL.
         """
         return read_ended(self.store, self.spec, metrics, about, where)
 
     def sql(self, query: str) -> pa.Table:
-        """DuckDB's answer to a query over `runs`, `curves`, `attempts` and `decisions`.
+        """Return the result of a query over `runs`, `curves`, `attempts` and `decisions`.
 
         Raises:
             SpecError: If DuckDB refuses the query.
-            StoreError: If a file of theirs cannot be read.
+            StoreError: If a file of these tables cannot be read.
         """
         from raysweep.results.sql import ask
 
@@ -248,7 +250,11 @@ class SweepResults:
             return ask(query, tables)
 
     def metric(self, name: str, field: str) -> str:
-        """The metric's name, which the option gave.
+        """Check that the sweep has this metric, and return its name.
+
+        Args:
+            name: Name of the metric.
+            field: Name of the argument, for the error.
 
         Raises:
             SpecError: If the sweep has no such metric.
@@ -262,13 +268,13 @@ class SweepResults:
 
 
 def _condition(where: str | None, part: Spec, whole: Spec) -> str:
-    """The condition in the title, and what it does to fresh seeds."""
+    """Return the condition for the title, with a note if it leaves no fresh seed."""
     if where and whole.report_seeds and not part.report_seeds:
-        return f"{where} (which leaves no fresh seed: these seeds have selected)"
+        return f"{where} (which leaves no fresh seed: means are over the seeds of the search)"
     return where or ""
 
 
 def _need(module: str) -> None:
-    """Refuses what an optional package is needed for."""
+    """Check that an optional package is installed."""
     if importlib.util.find_spec(module) is None:
-        raise SpecError(f"expected {module} to be installed; `pip install {module}` does it")
+        raise SpecError(f"{module} is not installed; run `pip install {module}`")

@@ -1,4 +1,4 @@
-"""The result table: rows estimators, columns tasks, and which differences are real."""
+"""The result table: estimators by tasks, with tests of the differences between means."""
 
 import dataclasses
 import functools
@@ -23,16 +23,16 @@ WITHOUT_VALUE = ("missing", "diverged", "failed", "stopped", "unreported")
 
 @dataclasses.dataclass(frozen=True)
 class Style:
-    """How a table is shown and judged.
+    """Statistics that a table shows and tests.
 
     Args:
-        spread: Beside a mean: the sample standard deviation, the standard error of the mean, or a
-            95 % bootstrap interval.
-        test: `welch` or `mann-whitney`; their paired forms where seeds are shared.
-        level: Of significance, after Holm's correction.
+        spread: Spread beside a mean: `std` for the sample standard deviation, `sem` for the
+            standard error of the mean, `ci` for a 95 % bootstrap interval.
+        test: Significance test, `welch` or `mann-whitney`; paired where seeds are shared.
+        level: Significance level, after Holm's correction.
 
     Raises:
-        SpecError: If one of these is none of its values.
+        SpecError: If an argument has none of its allowed values.
     """
 
     spread: str = "std"
@@ -58,8 +58,8 @@ class Column:
     """A column of the table.
 
     Args:
-        kind: One `task`, the `average` over them, or the mean `rank` on them.
-        label: At its head.
+        kind: A `task`, the `average` over tasks, or the mean `rank` over tasks.
+        label: Text of the column's head.
     """
 
     kind: Kind
@@ -68,14 +68,14 @@ class Column:
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
-    """What the estimators of a column are, compared with its best.
+    """Comparison of the estimators of a column with its best.
 
     Args:
-        best: Those with the best mean.
-        bold: These, and all others that are not significantly worse.
-        p_values: Holm's adjusted p-value of each tested estimator against the best; None where
-            no test was possible.
-        tests: The tests that were made.
+        best: Estimators with the best mean.
+        bold: The best estimators, and those that are not significantly worse.
+        p_values: Holm's adjusted p-value of each other estimator against the best; None where no
+            test was possible.
+        tests: Names of the tests used.
         attainable: The smallest adjusted p-value that any of these tests could have given.
     """
 
@@ -88,15 +88,15 @@ class Judgement:
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """What a cell shows: numbers, or a word instead.
+    """The content of a cell: numbers, or a word instead.
 
     Args:
-        mean: None where a word stands instead, or nothing.
-        spread: Standard deviation or error; None where there is none.
-        interval: Instead of a spread.
-        n: Seeds; None where that says nothing.
-        provisional: Whether planned seeds are missing.
-        word: Instead of numbers.
+        mean: Mean over seeds; None if the cell shows a word or nothing.
+        spread: Standard deviation or standard error; None without one.
+        interval: Confidence interval, shown instead of a spread.
+        n: Number of seeds; None in columns over several tasks.
+        provisional: Whether some planned seeds have not finished.
+        word: Word shown instead of numbers.
     """
 
     mean: float | None = None
@@ -109,24 +109,24 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class ResultTable:
-    """Means over seeds, cell by cell.
+    """Means over seeds of every arm.
 
     Args:
-        sweep: The sweep's name.
-        tasks: Columns, in the file's order.
-        estimators: Rows, in the file's order.
-        cells: One for each arm.
-        select: The metric that selected.
-        select_mode: `min` or `max`.
+        sweep: Name of the sweep.
+        tasks: Labels of the columns, in the file's order.
+        estimators: Labels of the rows, in the file's order.
+        cells: A cell for each arm.
+        select: The metric that selects configurations.
+        select_mode: Direction of `select`, `min` or `max`.
         report: The metric shown.
-        report_direction: `min` if smaller is better.
-        unit: Of the metric shown.
-        fresh_seeds: Seeds of the report, where they are not those of the search; else 0.
-        front: Best trade-offs of each arm, where two metrics select.
-        front_metrics: Those two.
-        style: How it is shown and judged.
-        where: The condition on runs that the table is restricted to; empty if none.
-        outdated: A line for each default that changed since runs were stored, which are left out.
+        report_direction: Direction of `report`, `min` if lower is better.
+        unit: Unit of the metric shown.
+        fresh_seeds: Number of fresh seeds; 0 if the report uses the seeds of the search.
+        front: Pareto front of each arm, if two metrics select.
+        front_metrics: The two selection metrics, if there are two.
+        style: Statistics to show, and the test.
+        where: Condition on the runs of the table; empty if none.
+        outdated: A line for each changed default whose former runs are left out.
     """
 
     sweep: str
@@ -150,40 +150,41 @@ class ResultTable:
         return {(cell.estimator, cell.task): cell for cell in self.cells}
 
     def cell(self, estimator: str, task: str) -> Cell | None:
-        """The cell, or None if the file has no such arm."""
+        """Return the cell of an arm; None if the file has no such arm."""
         return self._by_labels.get((estimator, task))
 
     @functools.cached_property
     def columns(self) -> tuple[Column, ...]:
         """The tasks, then their average and the mean rank where there are several."""
-        found = [Column("task", task) for task in self.tasks]
+        columns = [Column("task", task) for task in self.tasks]
         if len(self.tasks) > 1:
-            found.append(Column("average", self._free("average")))
+            columns.append(Column("average", self._unused("average")))
             if len(self.estimators) > 1:
-                found.append(Column("rank", self._free("rank")))
-        return tuple(found)
+                columns.append(Column("rank", self._unused("rank")))
+        return tuple(columns)
 
-    def _free(self, label: str) -> str:
-        """The label, told from a task of that name."""
+    def _unused(self, label: str) -> str:
+        """Return the label, made longer if a task already has it."""
         return f"{label} of {len(self.tasks)} tasks" if label in self.tasks else label
 
     @functools.cached_property
     def seeds(self) -> int | None:
-        """How many seeds every mean is over; None if they differ, or there is no mean."""
-        found = {cell.n for cell in self.cells if cell.mean is not None}
-        return found.pop() if len(found) == 1 else None
+        """Number of seeds of every mean; None if the cells differ, or there is no mean."""
+        counts = {cell.n for cell in self.cells if cell.mean is not None}
+        return counts.pop() if len(counts) == 1 else None
 
     def average(self, estimator: str) -> float | None:
-        """Mean of the row's means; None unless every column's cell is selected."""
+        """Return the average of the row's means; None unless every cell of it is selected."""
         means = [mean for task in self.tasks if (mean := self._mean(estimator, task)) is not None]
         return mean_of(means) if len(means) == len(self.tasks) else None
 
     def rank(self, estimator: str) -> float | None:
-        """Mean over tasks of its rank, 1 the best, among the estimators with a mean on each task.
+        """Return the mean rank over tasks, 1 being the best; None without a mean on every task.
 
-        Equal means share the mean of their ranks.
+        Only estimators with a mean on every task are ranked. Equal means share the mean of their
+        ranks.
         """
-        ranked = [each for each in self.estimators if self.average(each) is not None]
+        ranked = [label for label in self.estimators if self.average(label) is not None]
         if estimator not in ranked:
             return None
         return statistics.fmean(self._ranks(tuple(ranked), task)[estimator] for task in self.tasks)
@@ -195,33 +196,33 @@ class ResultTable:
     def _ranks(self, estimators: tuple[str, ...], task: str) -> dict[str, float]:
         key = estimators, task
         if key not in self._ranked:
-            losses = {each: self._loss(self._mean(each, task)) for each in estimators}
+            losses = {label: self._loss(self._mean(label, task)) for label in estimators}
             self._ranked[key] = {
-                each: 1
-                + sum(other < own for other in losses.values())
-                + (sum(other == own for other in losses.values()) - 1) / 2
-                for each, own in losses.items()
+                label: 1
+                + sum(other < loss for other in losses.values())
+                + (sum(other == loss for other in losses.values()) - 1) / 2
+                for label, loss in losses.items()
             }
         return self._ranked[key]
 
     def values(self, estimator: str, column: Column) -> Mapping[int, float] | None:
-        """The value of each seed: on a task, or averaged over all; None where that means nothing.
+        """Return the value of each seed, on a task or averaged over tasks; None without values.
 
-        An average over tasks has a value for each seed where all its cells have the same seeds.
+        The average has values by seed only where all its cells have the same seeds.
         """
         if column.kind == "task":
             cell = self.cell(estimator, column.label)
             return cell.values if cell and cell.status == "selected" and cell.n else None
         row = [self.values(estimator, Column("task", task)) for task in self.tasks]
-        if column.kind == "rank" or any(each is None for each in row):
+        if column.kind == "rank" or any(values is None for values in row):
             return None
-        known = [each for each in row if each is not None]
-        if any(each.keys() != known[0].keys() for each in known):
+        known = [values for values in row if values is not None]
+        if any(values.keys() != known[0].keys() for values in known):
             return None
-        return {seed: mean_of([each[seed] for each in known]) for seed in known[0]}
+        return {seed: mean_of([values[seed] for values in known]) for seed in known[0]}
 
     def mean(self, estimator: str, column: Column) -> float | None:
-        """What competes in a column: final means only."""
+        """Return the mean that is compared in a column; None if it is not final."""
         if column.kind == "average":
             return self.average(estimator)
         if column.kind == "rank":
@@ -233,11 +234,11 @@ class ResultTable:
         return cell.mean if cell and cell.status == "selected" else None
 
     def _loss(self, mean: float | None) -> float:
-        """Less is better."""
+        """Return the mean with the sign that makes lower better."""
         return (mean or 0.0) * (1 if self.report_direction == "min" else -1)
 
     def judgement(self, column: Column) -> Judgement:
-        """Which of a column's means are the best, and which are not significantly worse."""
+        """Return which means of a column are the best, and which not significantly worse."""
         return self._judgements[column]
 
     @functools.cached_property
@@ -246,50 +247,53 @@ class ResultTable:
 
     def _judged(self, column: Column) -> Judgement:
         known = {
-            each: mean for each in self.estimators if (mean := self.mean(each, column)) is not None
+            label: mean
+            for label in self.estimators
+            if (mean := self.mean(label, column)) is not None
         }
         if len(known) < 2:
             return Judgement()
         ranks = column.kind == "rank"
-        losses = {each: mean if ranks else self._loss(mean) for each, mean in known.items()}
+        losses = {label: mean if ranks else self._loss(mean) for label, mean in known.items()}
         least = min(losses.values())
-        best = frozenset(each for each, loss in losses.items() if loss == least)
+        best = frozenset(label for label, loss in losses.items() if loss == least)
         if ranks:
             return Judgement(best, best)
-        return self._tested(column, best, [each for each in known if each not in best])
+        return self._tested(column, best, [label for label in known if label not in best])
 
     def _tested(self, column: Column, best: frozenset[str], others: list[str]) -> Judgement:
-        """The others against the first of the best, by the table's test with Holm's correction."""
-        first = next(each for each in self.estimators if each in best)
-        champion = self.values(first, column)
+        """Test the others against the first of the best, with Holm's correction."""
+        first = next(label for label in self.estimators if label in best)
+        reference = self.values(first, column)
         p_values: dict[str, float | None] = dict.fromkeys(others)
         tests, least = set(), []
-        for each in others:
-            own = self.values(each, column)
-            made = compare(own, champion, self.style.test) if own and champion else None
-            if made and own and champion:
-                p_values[each] = made.p_value
-                tests.add(made.test)
-                least.append(smallest_p(self.style.test, len(own), len(champion), made.paired))
-        tested = {each: p for each, p in p_values.items() if p is not None}
+        for label in others:
+            values = self.values(label, column)
+            result = compare(values, reference, self.style.test) if values and reference else None
+            if result and values and reference:
+                p_values[label] = result.p_value
+                tests.add(result.test)
+                sizes = len(values), len(reference)
+                least.append(smallest_p(self.style.test, *sizes, result.paired))
+        tested = {label: p for label, p in p_values.items() if p is not None}
         p_values.update(zip(tested, holm(list(tested.values())), strict=True))
-        equal = {each for each, p in p_values.items() if p is not None and p >= self.style.level}
+        equal = {label for label, p in p_values.items() if p is not None and p >= self.style.level}
         attainable = min(1.0, min(least, default=0.0) * len(tested))
         return Judgement(best, best | equal, p_values, frozenset(tests), attainable)
 
     def best(self, column: str) -> set[str]:
-        """Estimators with a column's best mean, by the column's label."""
+        """Return the estimators with a column's best mean, by the column's label."""
         return set(self._labelled(column).best)
 
     def bold(self, column: str) -> set[str]:
-        """Estimators with a column's best mean, and those not significantly worse."""
+        """Return the estimators with a column's best mean, and those not significantly worse."""
         return set(self._labelled(column).bold)
 
     def _labelled(self, label: str) -> Judgement:
         return next(self.judgement(column) for column in self.columns if column.label == label)
 
     def entry(self, estimator: str, column: Column) -> Entry:
-        """What a cell shows."""
+        """Return the content of a cell."""
         if column.kind == "rank":
             return Entry(self.rank(estimator), word="–")
         if column.kind == "average":
@@ -305,10 +309,10 @@ class ResultTable:
         return dataclasses.replace(shown, n=cell.n, provisional=cell.status == "provisional")
 
     def _shown(self, mean: float | None, values: Mapping[int, float], word: str = "") -> Entry:
-        found = list(values.values())
-        if mean is None or len(found) < 2:
+        by_seed = list(values.values())
+        if mean is None or len(by_seed) < 2:
             return Entry(mean, word=word)
         if self.style.spread == "ci":
-            return Entry(mean, interval=mean_interval(found), word=word)
-        spread = std(found) if self.style.spread == "std" else sem(found)
+            return Entry(mean, interval=mean_interval(by_seed), word=word)
+        spread = std(by_seed) if self.style.spread == "std" else sem(by_seed)
         return Entry(mean, spread, word=word)

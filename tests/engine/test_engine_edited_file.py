@@ -81,10 +81,8 @@ def test_a_search_that_goes_on_hides_nothing(inline, toy, says, search):
 def test_another_file_of_the_same_name_is_said_before_it_takes_over(inline, toy, says):
     results = inline(toy())
     (line,) = says(toy(task={"target": 1.0}, seeds=2))
-    assert line == (
-        "the file plans none of the 6 runs that the store has of toys (ST · walk: 6); they stay "
-        "in the store, but its table is this file's from now on; another name keeps them apart"
-    )
+    assert line.startswith("the file plans none of the 6 runs of toys in the store (ST · walk: 6);")
+    assert line.endswith("choose another name")
     assert results.runs().num_rows == 10
 
 

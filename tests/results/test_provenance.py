@@ -52,7 +52,7 @@ def test_runs_that_share_everything_are_not_warned_of():
         ("git_commit", "b" * 40, "mixed commits: 2 runs of aaaaaaaaaaaa, 1 run of bbbbbbbbbbbb;"),
         ("torch", "2.8.0+cpu", "mixed versions of torch: 2 runs of 2.9.0+cpu, 1 run of 2.8.0+"),
         ("device", "cuda (H200)", "mixed devices: 2 runs of cpu, 1 run of cuda (H200); the same"),
-        ("git_dirty", True, "uncommitted changes: 1 run of 3 had some, so that no commit tells"),
+        ("git_dirty", True, "uncommitted changes: 1 of 3 runs used some, so no commit identifies"),
     ],
 )
 def test_each_mixture_is_one_warning(column, value, told):

@@ -175,7 +175,7 @@ def test_the_condition_stands_in_every_form_that_has_a_title(hand):
 
 
 BAD = {
-    "seed = 99": "expected a condition that some run meets, got 'seed = 99'",
+    "seed = 99": "no run meets the condition 'seed = 99'",
     "seed <": "got 'seed <': Parser Error",
     "lr < 1": "got 'lr < 1': Binder Error",
     "param.nothing.x = 1": "Could not find key",
@@ -188,7 +188,7 @@ BAD = {
 
 @pytest.mark.parametrize("where", BAD)
 def test_a_condition_that_is_none_is_told(hand, where):
-    with pytest.raises(SpecError, match="where: expected a condition") as caught:
+    with pytest.raises(SpecError, match=r"where: .* condition") as caught:
         hand.table(where=where)
     assert BAD[where] in str(caught.value)
 
@@ -242,7 +242,7 @@ def test_options_are_given_again_for_more(cli):
     [
         (["--rows", "RX"], "raysweep: --rows: expected a label of the sweep file, got 'RX'"),
         (["--columns", "RF"], "raysweep: --columns: expected a label of the sweep file, got 'RF'"),
-        *((["--where", each], "raysweep: --where: expected a condition") for each in BAD),
+        *((["--where", each], "raysweep: --where: ") for each in BAD),
         (["--level", "2"], "raysweep: --level: expected a number between 0 and 1, got 2"),
     ],
     ids=str,

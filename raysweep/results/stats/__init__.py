@@ -1,1 +1,1 @@
-"""The statistics of results: numbers in, numbers out, no files."""
+"""Statistics of results: functions of numbers that read no files."""

@@ -1,7 +1,7 @@
-"""Confidence intervals that hold their level with few seeds.
+"""Confidence intervals that keep their level with few seeds.
 
-Nothing here is random from outside: every call starts its generator anew, and values are put in
-order first, so that the same values give the same interval, whatever was computed before.
+Results are reproducible: every call starts a new generator with the same seed and sorts the values
+first, so equal values always give equal intervals.
 """
 
 import math
@@ -14,11 +14,11 @@ from raysweep.results.stats import summary
 from raysweep.results.stats.summary import Interval, known
 
 RESAMPLES = 10_000
-"""With another generator seed an end moves by 1 to 2 % of half the interval's width."""
+"""Number of resamples; another generator seed moves an end by 1 to 2 % of half the width."""
 ALL_UP_TO = 50_000
-"""Different resamples up to which each is taken once: five or six values."""
+"""Number of distinct resamples up to which each is used once: five or six values."""
 AT_ONCE = 1_000_000
-"""Numbers resampled at a time: a bound on memory, 8 MB an array."""
+"""Numbers resampled at a time, which limits memory to 8 MB an array."""
 FEWEST_FOR_MEAN = 5
 FEWEST_IN_A_TASK = 3
 FEWEST_TOGETHER = 10
@@ -29,11 +29,11 @@ Array = NDArray[np.float64]
 
 
 def student_interval(values: Sequence[float], level: float = 0.95) -> Interval | None:
-    """Student's interval of the mean: exact for normal values, whatever their number.
+    """Return Student's interval of the mean, which is exact for any number of normal values.
 
     Args:
         values: At least one, finite, in any order.
-        level: Of confidence, between 0 and 1.
+        level: Confidence level, between 0 and 1.
 
     Returns:
         The interval in the values' unit, around their mean; None for one value.
@@ -55,20 +55,20 @@ def student_interval(values: Sequence[float], level: float = 0.95) -> Interval |
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval | None:
-    """The studentised bootstrap interval (bootstrap-t) of the mean.
+    """Return the studentised bootstrap interval (bootstrap-t) of the mean.
 
     Each resample's distance from the mean is divided by its own standard error, and the quantiles
-    of that ratio take the place of Student's. Resamples without spread have no such ratio and are
-    left out. The interval leans to the side to which the values are skewed, and is very wide if
-    one value is far from all others: then it says that the mean is hardly known.
+    of that ratio replace Student's. Resamples without spread have no such ratio and are left out.
+    The interval extends further to the side to which the values are skewed. It is very wide if one
+    value is far from all others, since the mean is then uncertain.
 
     Args:
         values: At least one, finite, in any order.
-        level: Of confidence, between 0 and 1.
+        level: Confidence level, between 0 and 1.
 
     Returns:
-        The interval in the values' unit, of no width if all values are equal; None for fewer than
-        five values.
+        The interval in the values' unit, of zero width if all values are equal; None for fewer
+        than five values.
 
     Raises:
         ValueError: If there is no value, one is not finite, or the level is not between 0 and 1.
@@ -83,16 +83,16 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval | No
     deviations = np.array([value - middle for value in sorted(values)])
     largest = np.abs(deviations).max()
     if largest <= 4 * np.finfo(float).eps * max(map(abs, values)):
-        return Interval(middle, middle)  # equal but for rounding
+        return Interval(middle, middle)  # equal except for rounding
     deviations = deviations / largest
     deviations -= deviations.mean()
-    ratios = np.concatenate([_ratios(deviations, each) for each in _picks(len(values))])
+    ratios = np.concatenate([_ratios(deviations, picks) for picks in _picks(len(values))])
     low, high = np.quantile(ratios, [tail, 1 - tail])
     return Interval(middle - float(high) * error, middle - float(low) * error)
 
 
 def _picks(n: int) -> Iterator[NDArray[np.int64]]:
-    """Which of `n` values each resample draws, `resamples n`, some resamples at a time."""
+    """Yield the indices that resamples of `n` values draw, `resamples n`, in batches."""
     if n**n <= ALL_UP_TO:
         yield np.indices((n,) * n).reshape(n, -1).T
         return
@@ -102,35 +102,35 @@ def _picks(n: int) -> Iterator[NDArray[np.int64]]:
 
 
 def _sizes(width: int) -> list[int]:
-    """How many resamples to hold at a time where each is as wide."""
+    """Return the sizes of batches of resamples that are `width` numbers wide."""
     size = max(1, min(RESAMPLES, AT_ONCE // width))
     return [min(size, RESAMPLES - start) for start in range(0, RESAMPLES, size)]
 
 
 def _ratios(deviations: Array, picks: NDArray[np.int64]) -> Array:
-    """Mean over standard error, of each resample that has a spread."""
+    """Return mean over standard error of each resample that has a spread."""
     drawn = deviations[picks]
     drawn = drawn[drawn.max(1) > drawn.min(1)]
     return drawn.mean(1) / (drawn.std(1, ddof=1) / math.sqrt(drawn.shape[1]))
 
 
 def iqm_interval(scores: Sequence[Sequence[float]], level: float = 0.95) -> Interval | None:
-    """The stratified bootstrap interval of the interquartile mean over all tasks' scores.
+    """Return the stratified bootstrap interval of the interquartile mean over all tasks' scores.
 
-    As in rliable, seeds are resampled within each task and tasks are not: the interval is for
-    these tasks, with other seeds. Unlike there, two corrections make it hold its level with few
+    As in rliable, seeds are resampled within each task, and tasks are not resampled: the interval
+    is for these tasks with other seeds. Unlike there, two corrections keep its level with few
     seeds: n - 1 of a task's n values are drawn, each with the weight n / (n - 1), which makes the
     bootstrap's variance of a mean unbiased; and the percentiles are those that widen a normal
     interval to Student's. The degrees of freedom are Welch's and Satterthwaite's for the sum of
-    the tasks' variances, from the values as the trimming sees them (winsorised).
+    the tasks' variances, computed from winsorised values to match the trimming.
 
     Args:
-        scores: The values of each task on a common scale, as `summary.scores` gives; finite.
-        level: Of confidence, between 0 and 1.
+        scores: The values of each task on a common scale, as `summary.scores` returns; finite.
+        level: Confidence level, between 0 and 1.
 
     Returns:
         The interval in the scores' unit; None if a task has fewer than three values, all tasks
-        together have fewer than ten, or they have fewer than fifteen and one fewer than five.
+        together have fewer than ten, or a task has fewer than five and all have fewer than fifteen.
 
     Raises:
         ValueError: If there is no task, a task has no value, one is not finite, or the level is
@@ -142,7 +142,7 @@ def iqm_interval(scores: Sequence[Sequence[float]], level: float = 0.95) -> Inte
         (1946), Biometrics Bulletin 2(6).
     """
     tail = _tail(level)
-    # in order, so that rounding and draws are the same for every order they come in
+    # Sorted, so that rounding and draws do not depend on the order of values and tasks.
     tasks = [np.array(task) for task in sorted(sorted(task) for task in _tasks(scores))]
     sizes = [len(task) for task in tasks]
     fewest = FEWEST_TOGETHER if min(sizes) >= FEWEST_FOR_MEAN else FEWEST_OF_SMALL_TASKS
@@ -150,14 +150,14 @@ def iqm_interval(scores: Sequence[Sequence[float]], level: float = 0.95) -> Inte
         return None
     pooled = np.concatenate(tasks)
     order = np.argsort(pooled, kind="stable")
-    found = [_weighted_iqm(pooled[order], each[:, order]) for each in _weights(sizes)]
+    means = [_weighted_iqm(pooled[order], weights[:, order]) for weights in _weights(sizes)]
     tail = _expanded(tail, _degrees(tasks))
-    low, high = np.quantile(np.concatenate(found), [tail, 1 - tail])
+    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
     return Interval(float(low), float(high))
 
 
 def _weights(sizes: Sequence[int]) -> Iterator[Array]:
-    """How much of each value is in each resample, `resamples sum(sizes)`, some at a time."""
+    """Yield the weights of the values in resamples, `resamples sum(sizes)`, in batches."""
     generator = np.random.default_rng(0)
     for size in _sizes(sum(sizes)):
         columns = []
@@ -170,14 +170,14 @@ def _weights(sizes: Sequence[int]) -> Iterator[Array]:
 
 
 def _weighted_iqm(ordered: Array, weights: Array) -> Array:
-    """The interquartile mean of each resample.
+    """Return the interquartile mean of each resample.
 
-    The trimmed share is that of the values themselves, whole values of n; where it ends within a
+    As many whole values are trimmed as of the n values themselves; where that cuts through a
     weight, the rest of the weight is kept.
 
     Args:
-        ordered: The values, ascending, `n`.
-        weights: Theirs in each resample, `resamples n`; each row adds up to n.
+        ordered: Values in ascending order, `n`.
+        weights: Weights of the values in each resample, `resamples n`; each row adds up to n.
     """
     n = len(ordered)
     cut = int(summary.TRIMMED * n)
@@ -187,7 +187,7 @@ def _weighted_iqm(ordered: Array, weights: Array) -> Array:
 
 
 def _degrees(tasks: Sequence[Array]) -> float:
-    """Degrees of freedom of the sum of the tasks' winsorised variances."""
+    """Return the degrees of freedom of the sum of the tasks' winsorised variances."""
     ordered = np.sort(np.concatenate(tasks))
     cut = int(summary.TRIMMED * len(ordered))
     low, high = ordered[cut], ordered[-cut - 1]
@@ -200,7 +200,7 @@ def _degrees(tasks: Sequence[Array]) -> float:
 
 
 def _expanded(tail: float, degrees: float) -> float:
-    """The tail to cut off so that a normal distribution is as wide as Student's."""
+    """Return the tail to cut off so that a normal distribution is as wide as Student's."""
     from scipy import special
 
     return float(special.ndtr(special.stdtrit(degrees, tail)))
@@ -212,24 +212,24 @@ def probability_of_improvement(
     lower_is_better: bool,
     level: float = 0.95,
 ) -> tuple[float, Interval | None]:
-    """How likely a run of the first is better than one of the second, on average over tasks.
+    """Return the probability that a run of the first is better than one of the second.
 
-    In each task the share of all pairs of values in which the first is better, a tie counting
-    one half; then the mean over tasks, as in rliable. Runs are not paired by seed. The interval is
-    not a bootstrap, which gives a probability near 0 or 1 an interval that is too narrow: it is
-    Wilson's, with the number of independent pairs that has DeLong's variance in place of n.
+    In each task it is the share of all pairs of values in which the first is better, a tie counting
+    one half; these are averaged over tasks, as in rliable. Runs are not paired by seed. A bootstrap
+    interval would be too narrow for a probability near 0 or 1, so the interval is Wilson's, with
+    n replaced by the number of independent pairs that has DeLong's variance.
 
     Args:
         first: The values of each task; finite, the same unit within a task.
-        second: Likewise, the same tasks in the same order.
+        second: The other side's values, for the same tasks in the same order.
         lower_is_better: The metric's direction.
-        level: Of the interval's confidence, between 0 and 1.
+        level: Confidence level of the interval, between 0 and 1.
 
     Returns:
-        The probability and its interval, which is within 0 to 1 and holds the probability. The
+        The probability and its interval, which lies within 0 to 1 and contains the probability. The
         interval is None if a task has fewer than three values on a side, if a side has fewer
-        than ten over all tasks, or if all pairs of every task go the same way or are all ties:
-        then nothing tells how sure that is.
+        than ten over all tasks, or if in every task all pairs have the same outcome, so that the
+        variance is unknown.
 
     Raises:
         ValueError: If the tasks differ in number, there is none, a task has no value, one is not
@@ -245,26 +245,29 @@ def probability_of_improvement(
         raise ValueError(f"both sides need the same tasks, got {len(first)} and {len(second)}")
     sign = -1 if lower_is_better else 1
     pairs = [
-        _placements(np.sort(sign * own), np.sort(sign * theirs))
-        for own, theirs in zip(_tasks(first), _tasks(second), strict=True)
+        _placements(np.sort(sign * one), np.sort(sign * other))
+        for one, other in zip(_tasks(first), _tasks(second), strict=True)
     ]
-    chance = math.fsum(own.mean() for own, _ in pairs) / len(pairs)
-    sizes = np.array([[len(own), len(theirs)] for own, theirs in pairs])
+    chance = math.fsum(one.mean() for one, _ in pairs) / len(pairs)
+    sizes = np.array([[len(one), len(other)] for one, other in pairs])
     if sizes.min() < FEWEST_IN_A_TASK or sizes.sum(0).min() < FEWEST_TOGETHER:
         return chance, None
     variance = math.fsum(part.var(ddof=1) / len(part) for pair in pairs for part in pair)
     return chance, _wilson(chance, variance / len(pairs) ** 2, tail) if variance > 0 else None
 
 
-def _placements(own: Array, theirs: Array) -> tuple[Array, Array]:
-    """The share of theirs below each own value, and of own above each of theirs, ties one half."""
-    below = np.searchsorted(theirs, own, "left") + np.searchsorted(theirs, own, "right")
-    above = np.searchsorted(own, theirs, "left") + np.searchsorted(own, theirs, "right")
-    return below / (2 * len(theirs)), 1 - above / (2 * len(own))
+def _placements(one: Array, other: Array) -> tuple[Array, Array]:
+    """Return the share of `other` below each of `one`, and of `one` above each of `other`.
+
+    Ties count one half.
+    """
+    below = np.searchsorted(other, one, "left") + np.searchsorted(other, one, "right")
+    above = np.searchsorted(one, other, "left") + np.searchsorted(one, other, "right")
+    return below / (2 * len(other)), 1 - above / (2 * len(one))
 
 
 def _wilson(chance: float, variance: float, tail: float) -> Interval:
-    """Wilson's interval of a share that has this variance."""
+    """Return Wilson's interval of a share that has this variance."""
     from scipy import special
 
     # z^2 over the number of independent pairs that have this variance
@@ -275,14 +278,14 @@ def _wilson(chance: float, variance: float, tail: float) -> Interval:
 
 
 def _tasks(values: Sequence[Sequence[float]]) -> list[Array]:
-    """The values of each task."""
+    """Return the values of each task as arrays."""
     if not len(values):
         raise ValueError("statistics over tasks need one task or more, got none")
     return [np.array(known(task), float) for task in values]
 
 
 def _tail(level: float) -> float:
-    """What the interval leaves out at each end."""
+    """Return the probability outside of the interval at each end."""
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, got {level}")
     return (1 - level) / 2

@@ -1,4 +1,4 @@
-"""Whether two sets of values differ by more than their seeds explain."""
+"""Significance tests of the difference between two sets of values over seeds."""
 
 import dataclasses
 import math
@@ -13,13 +13,13 @@ TESTS = ("welch", "mann-whitney")
 ROUNDING = float(np.finfo(float).eps)
 """Relative rounding error of one number."""
 SAME = 64 * ROUNDING
-"""Values that differ by less, relative to the largest, are equal but for rounding."""
+"""Difference, relative to the largest value, up to which values are equal except for rounding."""
 CONSTANT = 4 * ROUNDING
-"""A standard deviation below this, relative to the largest value, is rounding alone."""
+"""Standard deviation, relative to the largest value, up to which it is rounding alone."""
 EXACT_SIZE = 50
-"""Values on the larger side up to which ranks without ties have their exact distribution."""
+"""Values on the larger side up to which the test without ties is exact."""
 EXACT_SPLITS = 20_000
-"""Ways to split the values, up to which those with ties are all looked at: a tenth of a second."""
+"""Splits of the values up to which the test with ties is exact; takes a tenth of a second."""
 
 Array = NDArray[np.float64]
 
@@ -29,7 +29,8 @@ class Comparison:
     """A test of the hypothesis that two sets of values do not differ.
 
     Args:
-        p_value: Two-sided, 0 to 1: how likely at least such a difference is if there is none.
+        p_value: Two-sided p-value, 0 to 1: the probability of a difference at least this large
+            under the hypothesis.
         paired: Whether values of the same seed were compared.
         test: `paired t`, `Welch's t`, `Wilcoxon signed-rank` or `Mann-Whitney`.
     """
@@ -42,16 +43,16 @@ class Comparison:
 def compare(
     first: Mapping[int, float], second: Mapping[int, float], test: str = "welch"
 ) -> Comparison | None:
-    """Tests whether two sets of values differ, in pairs where both have the same seeds.
+    """Test whether two sets of values differ, in pairs where both have the same seeds.
 
-    What differs by rounding alone (64 units in the last place of the largest value) is equal.
-    `mann-whitney` is exact up to 50 values a side; with ties, where all splits (20,000 at most)
-    can be looked at; beyond that it uses the normal distribution, corrected for ties.
-    The signed-rank test leaves out pairs without a difference and is exact as SciPy's `auto` is.
+    Values that differ by rounding alone (64 units in the last place of the largest value) count as
+    equal. `mann-whitney` is exact up to 50 values a side, with ties up to 20,000 splits of the
+    values; beyond that it uses the normal distribution, corrected for ties. The signed-rank test
+    leaves out pairs without a difference and is exact where SciPy's `auto` is.
 
     Args:
         first: Values by seed, finite, any unit.
-        second: Likewise, in the same unit.
+        second: Values by seed of the other side, in the same unit.
         test: One of `TESTS`: `welch` compares means by Student's distribution (the paired t-test
             or Welch's); `mann-whitney` compares ranks (Wilcoxon's signed-rank test or
             Mann-Whitney's).
@@ -77,7 +78,7 @@ def compare(
     # A power of two changes no digit, and keeps squares from overflow and from underflow.
     exponent = -int(np.frexp(max(np.abs(one).max(), np.abs(other).max()))[1])
     one, other = np.ldexp(one, exponent), np.ldexp(other, exponent)
-    # What is summed is put in order, so that no order of seeds changes its last digits.
+    # Sorted, so that the order of seeds does not change the last digits of sums.
     if paired:
         differences = np.sort(one - other)
         if test == "welch":
@@ -90,16 +91,17 @@ def compare(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values adjusted for their number, in the order given.
+    """Return p-values adjusted for their number by Holm's method, in the given order.
 
-    Reporting those below .05 as different is wrong in any of them in at most 5 % of families of
-    comparisons, however the comparisons depend on one another.
+    If those below .05 are reported as different, at most 5 % of families of comparisons contain
+    any wrong report, even if the comparisons depend on one another.
 
     Args:
-        p_values: Of one family, 0 to 1; may be empty.
+        p_values: P-values of one family of comparisons, 0 to 1; may be empty.
 
     Returns:
-        As many, each at least its own p-value and at most 1, in the same order of size.
+        As many adjusted p-values, at least the original ones and at most 1, in the same order of
+        size.
 
     Raises:
         ValueError: If one is outside of 0 to 1.
@@ -110,23 +112,23 @@ def holm(p_values: Sequence[float]) -> list[float]:
     for p_value in p_values:
         if not 0 <= p_value <= 1:
             raise ValueError(f"a p-value must be from 0 to 1, got {p_value}")
-    ranked = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    ranked = sorted(range(len(p_values)), key=lambda index: p_values[index])
     adjusted = [0.0] * len(p_values)
     largest = 0.0
-    for rank, place in enumerate(ranked):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = largest
+    for rank, index in enumerate(ranked):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
     return adjusted
 
 
 def smallest_p(test: str, n_first: int, n_second: int, paired: bool) -> float:
-    """The smallest two-sided p-value that the test can give at all, before any adjustment.
+    """Return the smallest two-sided p-value that the test can give, before any adjustment.
 
     Args:
         test: One of `TESTS`.
-        n_first: Values on one side, >= 2.
-        n_second: Values on the other side, >= 2.
-        paired: Whether they are compared in pairs.
+        n_first: Number of values on one side, >= 2.
+        n_second: Number of values on the other side, >= 2.
+        paired: Whether values are compared in pairs.
 
     Returns:
         0 for `welch`; for `mann-whitney` 2 / 2^n in pairs, else 2 / C(n + m, n).
@@ -155,7 +157,7 @@ def _paired_t(differences: Array) -> float:
         return 1.0
     spread = differences.std(ddof=1)
     if spread <= CONSTANT:
-        return 0.0  # every seed differs by the same: t is infinite
+        return 0.0  # every seed differs by the same amount, so t is infinite
     t = differences.mean() / (spread / math.sqrt(len(differences)))
     return _two_sided(len(differences) - 1, t)
 
@@ -171,7 +173,7 @@ def _welch(one: Array, other: Array) -> float:
 
 
 def _two_sided(degrees: float, t: float) -> float:
-    # Not `scipy.stats`, whose import takes a second, and which warns of values nearly the same.
+    # `scipy.stats` takes a second to import and warns about nearly equal values.
     from scipy import special
 
     return min(1.0, 2 * float(special.stdtr(degrees, -abs(t))))
@@ -202,5 +204,5 @@ def _mann_whitney(one: Array, other: Array) -> float:
 
 
 def _rounded(values: Array) -> Array:
-    """Without the digits that rounding made, which would break ties between equal values."""
+    """Round away the digits that rounding errors change, which would break ties."""
     return np.round(values / SAME) * SAME

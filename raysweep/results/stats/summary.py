@@ -1,20 +1,20 @@
-"""What a handful of values is summarised by."""
+"""Summary statistics of a few values."""
 
 import dataclasses
 import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-TRIMMED = 0.25  # of the values, at each end, left out of the interquartile mean
+TRIMMED = 0.25  # share of the values left out of the interquartile mean at each end
 
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """A confidence interval, in the unit of what it is for.
+    """A confidence interval, in the unit of its statistic.
 
     Args:
-        low: Its lower end.
-        high: Its upper end; >= `low`.
+        low: Lower end of the interval.
+        high: Upper end of the interval; >= `low`.
     """
 
     low: float
@@ -22,7 +22,7 @@ class Interval:
 
 
 def mean(values: Sequence[float]) -> float:
-    """The arithmetic mean.
+    """Return the arithmetic mean.
 
     Args:
         values: At least one, finite, in any order.
@@ -32,12 +32,12 @@ def mean(values: Sequence[float]) -> float:
     """
     try:
         return statistics.fmean(known(values))
-    except OverflowError:  # of their sum
+    except OverflowError:  # their sum overflows
         return math.fsum(value / len(values) for value in values)
 
 
 def std(values: Sequence[float]) -> float | None:
-    """The sample standard deviation, with n - 1 in the denominator; None for one value.
+    """Return the sample standard deviation, with n - 1 in the denominator; None for one value.
 
     Args:
         values: At least one, finite, in any order.
@@ -49,12 +49,12 @@ def std(values: Sequence[float]) -> float | None:
         return None
     try:
         return statistics.stdev(values)
-    except OverflowError:  # of their squares
+    except OverflowError:  # their squares overflow
         return 2.0**600 * statistics.stdev([value / 2.0**600 for value in values])
 
 
 def sem(values: Sequence[float]) -> float | None:
-    """The standard error of the mean, `std / sqrt(n)`; None for one value.
+    """Return the standard error of the mean, `std / sqrt(n)`; None for one value.
 
     Args:
         values: At least one, finite, in any order.
@@ -67,7 +67,7 @@ def sem(values: Sequence[float]) -> float | None:
 
 
 def median(values: Sequence[float]) -> float:
-    """The median: of an even number of values the mean of the middle two.
+    """Return the median; for an even number of values, the mean of the middle two.
 
     Args:
         values: At least one, finite, in any order.
@@ -79,10 +79,10 @@ def median(values: Sequence[float]) -> float:
 
 
 def iqm(values: Sequence[float]) -> float:
-    """The interquartile mean: of what is left without a quarter of the values at each end.
+    """Return the interquartile mean: the mean without a quarter of the values at each end.
 
-    As many values are left out at each end as a quarter of n has whole ones: none of three, one of
-    five, two of ten. Scores of several tasks are given together, as one sequence.
+    The number of values left out at each end is n / 4, rounded down: none of three, one of five,
+    two of ten. Scores of several tasks are passed together, as one sequence.
 
     Args:
         values: At least one, finite, in any order.
@@ -95,26 +95,26 @@ def iqm(values: Sequence[float]) -> float:
     """
     from scipy import stats
 
-    # in order, so that rounding is the same for every order they come in
+    # Sorted, so that rounding does not depend on the order of the values.
     return float(stats.trim_mean(sorted(known(values)), TRIMMED))
 
 
 def scores(
     values_by_estimator: Mapping[str, Sequence[float]], lower_is_better: bool
 ) -> dict[str, list[float]] | None:
-    """One task's values on a scale that other tasks share.
+    """Return one task's values on a scale that all tasks share.
 
-    The worst estimator's mean is 0 and the best one's 1, in a straight line, so that higher is
-    better whatever the metric. Single values may lie outside of 0 to 1. A score depends on
-    which estimators are compared: adding one that is worse than all others moves the rest up.
+    The scale is linear: the worst estimator's mean is 0 and the best one's is 1, so higher is
+    better for every metric. Single values may lie outside of 0 to 1. A score depends on which
+    estimators are compared: adding one that is worse than all others moves the rest up.
 
     Args:
-        values_by_estimator: Its values, at least one each, finite, in the metric's unit.
+        values_by_estimator: Values of each estimator, at least one, finite, in the metric's unit.
         lower_is_better: The metric's direction.
 
     Returns:
-        The dimensionless scores of each estimator, in the order of its values; None if all means
-        are equal, or there is one estimator or none: then no scale is known.
+        The dimensionless scores of each estimator, in the order of its values; None without a
+        scale: if all means are equal, or there is one estimator or none.
 
     Raises:
         ValueError: If an estimator has no values, or one is not finite.
@@ -130,7 +130,7 @@ def scores(
 
 
 def known(values: Sequence[float]) -> Sequence[float]:
-    """The values themselves.
+    """Check that there are values and all are finite, and return them.
 
     Args:
         values: At least one, finite.
