@@ -21,7 +21,7 @@ WAITING = (
     "raysweep/engine/",
     "raysweep/errors",
     "raysweep/figures/",
-    "raysweep/formats/",
+    "raysweep/formats/status",
     "raysweep/progress",
     "raysweep/registry",
     "raysweep/report/",

@@ -1,4 +1,4 @@
-"""A result table's printed forms."""
+"""Output formats of a result table."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -21,7 +21,7 @@ NAMES: Sequence[str] = tuple(FORMATS)
 
 
 def render(table: ResultTable, format: str) -> str:
-    """The table as text, in one of `FORMATS`.
+    """Return the table in one of `FORMATS`.
 
     Raises:
         SpecError: If there is no such format.

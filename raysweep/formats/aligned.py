@@ -11,10 +11,10 @@ from rich.text import Text
 from raysweep.text import one_line
 
 
-def arrow_text(found: pa.Table) -> str:
-    """A query's answer as aligned text."""
-    rows = [[_value(value) for value in row.values()] for row in found.to_pylist()]
-    return aligned(found.column_names, rows)
+def arrow_text(table: pa.Table) -> str:
+    """Return an Arrow table as aligned text."""
+    rows = [[_value(value) for value in row.values()] for row in table.to_pylist()]
+    return aligned(table.column_names, rows)
 
 
 def _value(value: Any) -> str:
@@ -24,15 +24,15 @@ def _value(value: Any) -> str:
 
 
 def aligned(titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Aligned columns; numbers to the right."""
+    """Return aligned columns, with columns of numbers to the right."""
     table = Table(box=None, pad_edge=False, header_style="")
-    for place, title in enumerate(titles):
-        numeric = bool(rows) and all(isinstance(row[place], int) for row in rows)
+    for index, title in enumerate(titles):
+        numeric = bool(rows) and all(isinstance(row[index], int) for row in rows)
         table.add_column(
             Text(one_line(title)), justify="right" if numeric else "left", no_wrap=True
         )
     for row in rows:
-        table.add_row(*(Text(one_line(str(each))) for each in row))
+        table.add_row(*(Text(one_line(str(value))) for value in row))
     console = Console(width=10_000, color_system=None, force_terminal=False)
     with console.capture() as capture:
         console.print(table)

@@ -1,4 +1,4 @@
-"""What has to be said beside a result table: its title, its marks, and what is missing."""
+"""Captions of a result table: its title, the meaning of its marks, and notes on its cells."""
 
 from raysweep.results.table import WITHOUT_VALUE, ResultTable
 
@@ -16,11 +16,11 @@ TESTS = {
 
 
 def title(table: ResultTable, *, counted: bool = True) -> str:
-    """What the numbers are.
+    """Return the title, which describes the numbers.
 
     Args:
-        table: Of which.
-        counted: Whether each entry tells its number of seeds; if not, the title tells the one.
+        table: The result table to describe.
+        counted: Whether every entry shows its number of seeds; otherwise the title does.
     """
     unit = f" [{table.unit}]" if table.unit else ""
     better = "lower" if table.report_direction == "min" else "higher"
@@ -39,71 +39,70 @@ def title(table: ResultTable, *, counted: bool = True) -> str:
 
 
 def mark(table: ResultTable) -> str:
-    """What is marked in a column; empty where nothing is."""
+    """Return the meaning of a mark in a column; empty if nothing is marked."""
     judged = [table.judgement(column) for column in table.columns]
-    if not any(each.bold for each in judged):
+    if not any(judgement.bold for judgement in judged):
         return ""
-    tests = sorted({test for each in judged for test in each.tests})
+    tests = sorted({test for judgement in judged for test in judgement.tests})
     if not tests:
-        untested = any(each.p_values for each in judged)  # else all are equal
+        untested = any(judgement.p_values for judgement in judged)  # otherwise all are equal
         return "best of its column" + (" (no test: fewer than two seeds)" if untested else "")
-    over = " or ".join(TESTS[each] for each in tests)
+    used = " or ".join(TESTS[test] for test in tests)
     return (
-        f"best of its column, or not significantly worse: two-sided {over}, Holm's correction over "
+        f"best of its column, or not significantly worse: two-sided {used}, Holm's correction over "
         f"the rows, p ≥ {table.style.level:g}"
     )
 
 
 def notes(table: ResultTable) -> list[str]:
-    """What has to be known to read the table."""
+    """Return the notes that explain the cells of the table."""
     outdated = [f"left out: {line}" for line in table.outdated]
-    return [*outdated, *_standings(table), *_lost(table), *_statistics(table)]
+    return [*outdated, *_statuses(table), *_excluded(table), *_statistics(table)]
 
 
-def _standings(table: ResultTable) -> list[str]:
-    found = []
-    if any(each.status == "provisional" for each in table.cells):
-        fresh = ", or fresh ones are still to end" if table.fresh_seeds else ""
-        found.append(f"? provisional: no configuration has all its seeds yet{fresh}")
-    if any(each.mean is None and each.status not in WITHOUT_VALUE for each in table.cells):
-        found.append(f"no value: no run of the selected configuration has {table.report}")
-    if any(each.status == "unreported" for each in table.cells):
-        found.append("unreported: no fresh seed of the selected configuration has ended yet")
-    return found
+def _statuses(table: ResultTable) -> list[str]:
+    lines = []
+    if any(cell.status == "provisional" for cell in table.cells):
+        lines.append("? provisional: some seeds have not finished")
+    if any(cell.mean is None and cell.status not in WITHOUT_VALUE for cell in table.cells):
+        lines.append(f"no value: no run of the selected configuration has {table.report}")
+    if any(cell.status == "unreported" for cell in table.cells):
+        lines.append("unreported: no fresh seed of the selected configuration has ended yet")
+    return lines
 
 
-def _lost(table: ResultTable) -> list[str]:
-    """Configurations and seeds that count for nothing."""
-    found = []
+def _excluded(table: ResultTable) -> list[str]:
+    """Return the lines on configurations and seeds that are excluded."""
+    lines = []
     for cell in table.cells:
-        where = f"{cell.estimator} on {cell.task}"
-        found += [
-            f"{where}: {count} of {cell.configurations} configurations have a {what} seed and "
+        arm = f"{cell.estimator} on {cell.task}"
+        lines += [
+            f"{arm}: {count} of {cell.configurations} configurations have a {status} seed and "
             "cannot be selected"
-            for count, what in ((cell.diverged, "diverged"), (cell.failed, "failed"))
+            for count, status in ((cell.diverged, "diverged"), (cell.failed, "failed"))
             if count
         ]
         if cell.fresh_diverged:
-            found.append(
-                f"{where}: {cell.fresh_diverged} of {table.fresh_seeds} fresh seeds of the "
+            lines.append(
+                f"{arm}: {cell.fresh_diverged} of {table.fresh_seeds} fresh seeds of the "
                 "selected configuration diverged"
             )
-    if stopped := sum(each.stopped for each in table.cells):
-        total = sum(each.configurations for each in table.cells)
-        found.append(f"stopped early: {stopped} of {total} configurations")
-    return found
+    if stopped := sum(cell.stopped for cell in table.cells):
+        total = sum(cell.configurations for cell in table.cells)
+        lines.append(f"stopped early: {stopped} of {total} configurations")
+    return lines
 
 
 def _statistics(table: ResultTable) -> list[str]:
-    """What the numbers of seeds do not allow."""
-    found = []
+    """Return the lines on tests and intervals that lack seeds, and on ranks."""
+    lines = []
     short = [
         column.label
         for column in table.columns
         if table.judgement(column).attainable >= table.style.level
     ]
     if short:
-        found.append(
+        lines.append(
             f"too few seeds for this test: none could be significantly worse on {', '.join(short)}"
         )
     if table.style.spread == "ci" and any(
@@ -113,10 +112,14 @@ def _statistics(table: ResultTable) -> list[str]:
         for cell in table.cells
         if cell.task == column.label
     ):
-        found.append("no interval: fewer than five seeds")
+        lines.append("no interval: fewer than five seeds")
     ranked = [column for column in table.columns if column.kind == "rank"]
-    if any(table.mean(each, column) is not None for column in ranked for each in table.estimators):
-        found.append(
+    if any(
+        table.mean(estimator, column) is not None
+        for column in ranked
+        for estimator in table.estimators
+    ):
+        lines.append(
             "rank: mean over tasks, 1 the best, among estimators with a final mean on every task"
         )
-    return found
+    return lines

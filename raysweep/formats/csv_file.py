@@ -12,32 +12,34 @@ from raysweep.text import FORMULA, NUMBER
 
 
 def csv_table(table: pa.Table) -> pa.Table:
-    """The table with texts that no spreadsheet takes for formulas; numbers stay what they are."""
-    for place, field in enumerate(table.schema):
+    """Return the table with its texts escaped so that no spreadsheet reads them as formulas."""
+    for index, field in enumerate(table.schema):
         kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-            column = table.column(place).cast(kind)
+            column = table.column(index).cast(kind)
             risky = pc.and_(
                 pc.match_substring_regex(column, FORMULA),
                 pc.invert(pc.match_substring_regex(column, NUMBER)),
             )
             safe = pc.if_else(risky, pc.binary_join_element_wise("'", column, ""), column)
-            table = table.set_column(place, field.with_type(kind), safe)
+            table = table.set_column(index, field.with_type(kind), safe)
     return table
 
 
 def write_csv(dataset: pads.Dataset, path: Path) -> int:
-    """Writes the rows, some at a time, into a new file; how many.
+    """Write the rows into a new file, in batches, and return their number.
 
     Raises:
-        SpecError: If the file is there, or cannot be written.
+        SpecError: If the file exists or cannot be written.
     """
     if path.exists():
-        raise SpecError(f"expected a new file, got {str(path)!r}, which is there", field="path")
+        raise SpecError(
+            f"{str(path)!r} already exists; remove it, or choose another name", field="path"
+        )
     if not path.parent.is_dir():
         raise SpecError(
-            f"expected a file in a folder that exists, got {str(path)!r}; "
-            f"make {str(path.parent)!r} first",
+            f"cannot write {str(path)!r}: the folder {str(path.parent)!r} does not exist; "
+            "create it first",
             field="path",
         )
     rows = 0
@@ -50,9 +52,7 @@ def write_csv(dataset: pads.Dataset, path: Path) -> int:
         aside.rename(path)
     except (OSError, pa.ArrowInvalid) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise SpecError(
-            f"expected a file that can be written, got {str(path)!r}: {reason}", field="path"
-        ) from error
+        raise SpecError(f"cannot write {str(path)!r}: {reason}", field="path") from error
     finally:
         aside.unlink(missing_ok=True)
     return rows

@@ -1,4 +1,4 @@
-"""The table as data: CSV and JSON, unrounded."""
+"""A result table as data: CSV and JSON, unrounded."""
 
 import csv
 import dataclasses
@@ -13,13 +13,13 @@ from raysweep.text import csv_row
 
 
 def records(table: ResultTable) -> list[dict[str, Any]]:
-    """The cells as plain data."""
-    found = []
+    """Return the cells as plain data."""
+    rows = []
     for cell in table.cells:
         judged = table.judgement(Column("task", cell.task))
         values = list(cell.values.values())
         interval = mean_interval(values) if values else None
-        found.append(
+        rows.append(
             {
                 "estimator": cell.estimator,
                 "task": cell.task,
@@ -43,24 +43,24 @@ def records(table: ResultTable) -> list[dict[str, Any]]:
                 "values": {str(seed): value for seed, value in cell.values.items()},
             }
         )
-    return found
+    return rows
 
 
 def as_csv(table: ResultTable) -> str:
-    """A line per cell; settings and values are JSON."""
+    """Return a line per cell; settings and values are JSON."""
     out = io.StringIO()
-    found = records(table)
-    names = list(found[0]) if found else ["estimator", "task"]
+    rows = records(table)
+    names = list(rows[0]) if rows else ["estimator", "task"]
     writer = csv.DictWriter(out, names, lineterminator="\n")
     writer.writeheader()
-    for record in found:
+    for record in rows:
         encoded = {key: json.dumps(record[key]) for key in ("settings", "values")}
         writer.writerow(csv_row({**record, **encoded}))
     return out.getvalue()
 
 
 def as_json(table: ResultTable) -> str:
-    """One object."""
+    """Return the whole table as one JSON object."""
     columns = {column.kind: column for column in table.columns}
     data = {
         "sweep": table.sweep,
@@ -74,14 +74,16 @@ def as_json(table: ResultTable) -> str:
         "outdated": list(table.outdated),
         "test": table.style.test,
         "level": table.style.level,
-        "tests": sorted({each for column in table.columns for each in _tests(table, column)}),
+        "tests": sorted({test for column in table.columns for test in _tests(table, column)}),
         "cells": records(table),
-        "front_metrics": [each.metric for each in table.front_metrics],
-        "front": [dataclasses.asdict(each) for each in table.front],
-        "average": {each: table.average(each) for each in table.estimators}
+        "front_metrics": [select.metric for select in table.front_metrics],
+        "front": [dataclasses.asdict(point) for point in table.front],
+        "average": {label: table.average(label) for label in table.estimators}
         if "average" in columns
         else {},
-        "rank": {each: table.rank(each) for each in table.estimators} if "rank" in columns else {},
+        "rank": {label: table.rank(label) for label in table.estimators}
+        if "rank" in columns
+        else {},
     }
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 

@@ -1,4 +1,4 @@
-"""The failed runs of a sweep, with every attempt: what `raysweep status --failed` prints."""
+"""Failed runs of a sweep with all their attempts, as `raysweep status --failed` prints them."""
 
 import pyarrow.compute as pc
 
@@ -10,28 +10,28 @@ _COLUMNS = ["run_id", "task", "estimator", "seed", "attempts", "error"]
 
 
 def failed_text(store: str, sweep: str) -> str:
-    """Each failed run with its attempts and their errors.
+    """Return a text of the failed runs, with their attempts and errors.
 
     Args:
-        store: The store's path or URI.
-        sweep: The sweep's name.
+        store: Path or URI of the store.
+        sweep: Name of the sweep.
 
     Raises:
         SpecError: If the store has no such sweep.
     """
-    own = SweepStore(store, sweep)
-    spec = own.spec()
-    failed = own.read(own.dataset("runs"), _COLUMNS, pc.field("status") == "failed")
+    sweep_store = SweepStore(store, sweep)
+    spec = sweep_store.spec()
+    runs = sweep_store.dataset("runs")
+    failed = sweep_store.read(runs, _COLUMNS, pc.field("status") == "failed")
     rows = sorted(failed.to_pylist(), key=lambda row: (row["estimator"], row["task"], row["seed"]))
     if not rows:
         return f"{sweep} has no failed run\n"
     attempts: dict[str, list[str]] = {}
-    for each in (
-        own.attempts().sort_by([("run_id", "ascending"), ("time", "ascending")]).to_pylist()
-    ):
-        moment = f"{each['time']:%Y-%m-%d %H:%M:%S} UTC"
-        line = f"  attempt {each['attempt']}, {moment}: {shown_error(each['error'])}\n"
-        attempts.setdefault(each["run_id"], []).append(line)
+    order = [("run_id", "ascending"), ("time", "ascending")]
+    for attempt in sweep_store.attempts().sort_by(order).to_pylist():
+        time = f"{attempt['time']:%Y-%m-%d %H:%M:%S} UTC"
+        line = f"  attempt {attempt['attempt']}, {time}: {shown_error(attempt['error'])}\n"
+        attempts.setdefault(attempt["run_id"], []).append(line)
     text = ""
     for row in rows:
         arm = one_line(f"{row['estimator']} · {row['task']}")
@@ -44,16 +44,16 @@ def failed_text(store: str, sweep: str) -> str:
 
 
 def next_attempt(spec: Spec, attempts: int) -> str:
-    """Whether the next session tries a run again that failed so often."""
-    most = spec.resources.max_failures
-    if attempts < most:
-        return f"{attempts} of {most} attempts, tried again by the next run"
-    return f"{attempts} of {most} attempts, quarantined"
+    """Say whether the next session will retry a run with this number of failed attempts."""
+    limit = spec.resources.max_failures
+    if attempts < limit:
+        return f"{attempts} of {limit} attempts, tried again by the next run"
+    return f"{attempts} of {limit} attempts, quarantined"
 
 
 def _summary(spec: Spec, attempts: list[int]) -> str:
-    quarantined = sum(each >= spec.resources.max_failures for each in attempts)
+    quarantined = sum(count >= spec.resources.max_failures for count in attempts)
     text = f"{counted(len(attempts), 'failed run')}, {quarantined} of them quarantined"
     if quarantined:
-        text += "; 'raysweep run FILE --retry-failed' tries those again, too"
+        text += "; 'raysweep run FILE --retry-failed' tries these again, too"
     return text + "\n"

@@ -1,4 +1,4 @@
-"""The table in LaTeX, with booktabs."""
+"""A result table in LaTeX, with booktabs."""
 
 import dataclasses
 import re
@@ -45,7 +45,7 @@ SPECIAL = {
     "—": "---",
     "…": r"\ldots{}",
 }
-# A document of its own, unless a paper inputs it: then \documentclass has been used up.
+# A complete document, unless a paper inputs it, which has used \documentclass already.
 HEAD = r"""% Compiles as it is; a paper that loads booktabs can \input it.
 \makeatletter
 \ifx\documentclass\@twoclasseserror\else
@@ -58,11 +58,12 @@ HEAD = r"""% Compiles as it is; a paper that loads booktabs can \input it.
 \makeatother
 """
 FOOT = r"\ifdefined\raysweepend\expandafter\raysweepend\fi" + "\n"
-INCHES = 0.083  # of a character, on the wide side
-WIDER = 0.11  # of a capital
+# Widths in inches; those of characters are rather too wide.
+CHARACTER = 0.083
+WIDER = 0.11  # capitals
 WIDEST = 0.145
 LEAST_WIDTH = 6.0
-PAPER_COLUMN = 3.3  # inches, of a paper with two
+PAPER_COLUMN = 3.3  # a column of a paper that has two
 GREEK = re.compile("GREEK (SMALL|CAPITAL) LETTER ([A-Z]+)")
 LATIN = {
     "ALPHA": "A",
@@ -79,11 +80,11 @@ LATIN = {
     "TAU": "T",
     "CHI": "X",
 }
-"""Capitals that LaTeX has no command for, as they look like these."""
+"""Latin letters for Greek capitals that have no command in LaTeX because they look the same."""
 
 
 def as_latex(table: ResultTable) -> str:
-    """A `table` with booktabs' rules, the best and what is not significantly worse in bold."""
+    """Return a `table` with booktabs' rules; best and not significantly worse are bold."""
     rows = [["estimator", *(escaped(column.label) for column in table.columns)]]
     for estimator in table.estimators:
         row = [escaped(estimator)]
@@ -93,30 +94,31 @@ def as_latex(table: ResultTable) -> str:
             bold = estimator in table.judgement(column).bold
             row.append(rf"{{\boldmath\bfseries {text}}}" if bold else text)
         rows.append(row)
-    # Over both columns of a paper that has two; elsewhere the star changes nothing.
+    # `table*` spans both columns of a two-column paper; elsewhere the star changes nothing.
     name = "table*" if _width(table) > PAPER_COLUMN else "table"
     parts = [_tabular(rows, "l" + "r" * len(table.columns), _caption(table), name)]
     if table.front_metrics:
-        found = [[escaped(each) for each in row] for row in front_rows(table)]
-        parts.append(_tabular(found, "l" * len(found[0]), [front_title(table)], name))
+        front = [[escaped(text) for text in row] for row in front_rows(table)]
+        parts.append(_tabular(front, "l" * len(front[0]), [front_title(table)], name))
     head = HEAD.replace("WIDTH", f"{max(LEAST_WIDTH, _width(table) + 1):.1f}")
     return head.replace("HEIGHT", f"{_height(table):.1f}") + "".join(parts) + FOOT
 
 
 def _caption(table: ResultTable) -> list[str]:
-    # Where all have the same number of seeds, the caption has it, and columns are narrower.
+    # If all cells have the same number of seeds, the caption states it, and columns are narrower.
     marked = mark(table)
     named = title(table, counted=table.seeds is None)
     return [named, *([f"Bold: {marked}"] if marked else []), *notes(table)]
 
 
 def _width(table: ResultTable) -> float:
-    """Inches that the rows take, about."""
-    found = texts(table)
+    """Return the approximate width of the rows in inches."""
+    cells = texts(table)
     columns = [["estimator", *table.estimators]]
     for column in table.columns:
-        own = [found[estimator, column] for estimator in table.estimators]
-        columns.append([column.label, *own])
+        columns.append(
+            [column.label, *(cells[estimator, column] for estimator in table.estimators)]
+        )
     widths = [_columns_width(columns), max(map(_text_width, " ".join(_caption(table)).split()))]
     if table.front_metrics:
         widths.append(_columns_width(list(zip(*front_rows(table), strict=True))))
@@ -124,7 +126,7 @@ def _width(table: ResultTable) -> float:
 
 
 def _columns_width(columns: Sequence[Sequence[str]]) -> float:
-    return sum(max(map(_text_width, each)) + 0.17 for each in columns)
+    return sum(max(map(_text_width, column)) + 0.17 for column in columns)
 
 
 def _text_width(text: str) -> float:
@@ -134,7 +136,7 @@ def _text_width(text: str) -> float:
 def _character_width(character: str) -> float:
     if character in "WMmw@%" or (ord(character) > 127 and not character.isalpha()):
         return WIDEST
-    return WIDER if character.isupper() or character in "<>=+#&~_" else INCHES
+    return WIDER if character.isupper() or character in "<>=+#&~_" else CHARACTER
 
 
 def _height(table: ResultTable) -> float:
@@ -144,11 +146,11 @@ def _height(table: ResultTable) -> float:
 def _tabular(
     rows: Sequence[Sequence[str]], alignment: str, caption: Sequence[str], name: str
 ) -> str:
-    # After a rule, or the end of a row, these would be its argument.
+    # After a rule or the end of a row, LaTeX would read these characters as an argument.
     rows = [["{}" * row[0].startswith(("[", "*")) + row[0], *row[1:]] for row in rows]
     lines = [" & ".join(row) + r" \\" for row in rows]
-    first, *others = (each.removesuffix(".") for each in caption)
-    text = ". ".join([first, *(each[:1].upper() + each[1:] for each in others)])
+    first, *others = (sentence.removesuffix(".") for sentence in caption)
+    text = ". ".join([first, *(sentence[:1].upper() + sentence[1:] for sentence in others)])
     return "\n".join(
         [
             rf"\begin{{{name}}}[htbp]",
@@ -182,23 +184,23 @@ def _entry(entry: Entry) -> str:
 
 
 def _number(text: str) -> str:
-    """A number in mathematics: `1.2e-05` becomes a power of ten."""
+    """Return a number in math mode; `1.2e-05` becomes a power of ten."""
     mantissa, _, exponent = text.partition("e")
     return rf"{mantissa} \times 10^{{{int(exponent)}}}" if exponent else mantissa
 
 
 def escaped(text: str) -> str:
-    """Plain text as LaTeX takes it; Greek letters become mathematics."""
-    return "".join(_character(each) for each in unicodedata.normalize("NFC", text))
+    """Return plain text escaped for LaTeX; Greek letters become math."""
+    return "".join(_character(character) for character in unicodedata.normalize("NFC", text))
 
 
 def _character(character: str) -> str:
     if character in SPECIAL:
         return SPECIAL[character]
-    found = GREEK.fullmatch(unicodedata.name(character, ""))
-    if not found:
+    match = GREEK.fullmatch(unicodedata.name(character, ""))
+    if not match:
         return character
-    size, letter = found.groups()
+    size, letter = match.groups()
     if letter == "OMICRON" or (size == "CAPITAL" and letter in LATIN):
         return LATIN[letter] if size == "CAPITAL" else "o"
     letter = letter.replace("LAMDA", "LAMBDA")

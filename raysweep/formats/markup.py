@@ -10,20 +10,20 @@ from raysweep.text import markdown_text
 
 
 def as_markdown(table: ResultTable) -> str:
-    """A pipe table, the best and what is not significantly worse in bold."""
-    found = texts(table)
+    """Return a pipe table; the best and those not significantly worse are bold."""
+    cells = texts(table)
     rows = [["estimator", *(markdown_text(column.label) for column in table.columns)]]
     for estimator in table.estimators:
         row = [markdown_text(estimator)]
         for column in table.columns:
-            text = markdown_text(found[estimator, column])
+            text = markdown_text(cells[estimator, column])
             row.append(f"**{text}**" if estimator in table.judgement(column).bold else text)
         rows.append(row)
     rule = "| --- |" + " ---: |" * len(table.columns)
     below = "".join(f"\n{markdown_text(note)}\n" for note in _notes(table))
     text = f"{markdown_text(title(table))}\n\n" + _rows(rows, rule) + below
     if table.front_metrics:
-        listed = [[markdown_text(each) for each in row] for row in front_rows(table)]
+        listed = [[markdown_text(text) for text in row] for row in front_rows(table)]
         text += f"\n{markdown_text(front_title(table))}\n\n"
         text += _rows(listed, "|" + " --- |" * len(listed[0]))
     return text
@@ -40,11 +40,11 @@ def _rows(rows: Sequence[Sequence[str]], rule: str) -> str:
 
 
 def as_html(table: ResultTable) -> str:
-    """A `<table>` with its caption and notes, to be put into a page; nothing in it runs."""
-    found = texts(table)
+    """Return a `<table>` with its caption and notes, to embed in a page; it has no scripts."""
+    cells = texts(table)
     head = "".join(
-        f'<th scope="col">{html.escape(each)}</th>'
-        for each in ["estimator", *(column.label for column in table.columns)]
+        f'<th scope="col">{html.escape(label)}</th>'
+        for label in ["estimator", *(column.label for column in table.columns)]
     )
     lines = [
         "<table>",
@@ -55,7 +55,7 @@ def as_html(table: ResultTable) -> str:
     for estimator in table.estimators:
         row = f'<th scope="row">{html.escape(estimator)}</th>'
         for column in table.columns:
-            text = html.escape(found[estimator, column])
+            text = html.escape(cells[estimator, column])
             bold = estimator in table.judgement(column).bold
             row += f"<td><strong>{text}</strong></td>" if bold else f"<td>{text}</td>"
         lines.append(f"<tr>{row}</tr>")
@@ -69,7 +69,7 @@ def _front(table: ResultTable) -> list[str]:
         return []
     head, *rows = front_rows(table)
     lines = ["<table>", f"<caption>{html.escape(front_title(table))}</caption>"]
-    lines.append("<tr>" + "".join(f"<th>{html.escape(each)}</th>" for each in head) + "</tr>")
+    lines.append("<tr>" + "".join(f"<th>{html.escape(label)}</th>" for label in head) + "</tr>")
     for row in rows:
-        lines.append("<tr>" + "".join(f"<td>{html.escape(each)}</td>" for each in row) + "</tr>")
+        lines.append("<tr>" + "".join(f"<td>{html.escape(text)}</td>" for text in row) + "</tr>")
     return [*lines, "</table>"]

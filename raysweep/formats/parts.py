@@ -1,4 +1,4 @@
-"""What several forms of a table share: numbers, entries, and the Pareto fronts' rows."""
+"""Parts that several formats share: numbers, entries, and rows of the Pareto fronts."""
 
 import math
 from typing import Any
@@ -7,9 +7,9 @@ from raysweep.results.table import Column, Entry, ResultTable
 
 
 def number(mean: float, spread: float | None) -> tuple[str, str]:
-    """Mean and spread, with the digits that the spread leaves meaningful, or five significant ones.
+    """Return the texts of mean and spread, rounded to the digits that the spread leaves meaningful.
 
-    Without a spread the second text is empty.
+    Without a spread, the mean has five significant digits and the second text is empty.
     """
     if spread is None or spread == 0 or not math.isfinite(mean) or not math.isfinite(spread):
         return f"{mean:.5g}", "" if spread is None else f"{spread:.2g}"
@@ -21,22 +21,22 @@ def number(mean: float, spread: float | None) -> tuple[str, str]:
 
 
 def _exponent(value: float, digits: int) -> int:
-    """The power of ten of its first digit, as rounded: of .0996 with one more digit -1."""
+    """Return the power of ten of the first digit after rounding: -1 for .0996 and one digit."""
     return int(f"{value:.{digits}e}".partition("e")[2])
 
 
 def interval(entry: Entry) -> tuple[str, str, str]:
-    """Mean, low and high end of an entry that has an interval."""
+    """Return the texts of mean, low and high end of an entry that has an interval."""
     if entry.mean is None or entry.interval is None:
         raise ValueError(f"expected an entry with an interval, got {entry}")
     low, high = entry.interval.low, entry.interval.high
     half = (high - low) / 2
-    shown = [number(each, half)[0] for each in (entry.mean, low, high)]
+    shown = [number(value, half)[0] for value in (entry.mean, low, high)]
     return shown[0], shown[1], shown[2]
 
 
 def entry_text(entry: Entry) -> str:
-    """An entry as plain text."""
+    """Return an entry as plain text."""
     if entry.mean is None:
         return entry.word
     if entry.interval is not None:
@@ -51,7 +51,7 @@ def entry_text(entry: Entry) -> str:
 
 
 def texts(table: ResultTable) -> dict[tuple[str, Column], str]:
-    """Every cell's plain text, by estimator and column."""
+    """Return the plain text of every cell, by estimator and column."""
     return {
         (estimator, column): entry_text(table.entry(estimator, column))
         for estimator in table.estimators
@@ -60,8 +60,8 @@ def texts(table: ResultTable) -> dict[tuple[str, Column], str]:
 
 
 def front_title(table: ResultTable) -> str:
-    """What the fronts are."""
-    named = " against ".join(f"{each.metric} ({each.mode})" for each in table.front_metrics)
+    """Return the title of the Pareto fronts."""
+    named = " against ".join(f"{select.metric} ({select.mode})" for select in table.front_metrics)
     return (
         f"Pareto front: {named}, mean ± std (n) over seeds; no other configuration of the arm is "
         "better in one and as good in the other"
@@ -69,8 +69,8 @@ def front_title(table: ResultTable) -> str:
 
 
 def front_rows(table: ResultTable) -> list[list[str]]:
-    """Head and rows of the fronts."""
-    names = [each.metric for each in table.front_metrics]
+    """Return the head and the rows of the Pareto fronts."""
+    names = [select.metric for select in table.front_metrics]
     rows = [["estimator", "task", *names, "settings"]]
     for point in table.front:
         values = (
@@ -88,5 +88,5 @@ def front_rows(table: ResultTable) -> list[list[str]]:
 
 
 def setting_text(value: Any) -> str:
-    """A setting's value, short."""
+    """Return a setting's value as short text."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

