@@ -1,4 +1,4 @@
-"""A sweep's studies as an Optuna storage in one file: SQLite or a journal."""
+"""Export of a sweep's studies to an Optuna storage in one file: SQLite or a journal."""
 
 import contextlib
 import dataclasses
@@ -20,13 +20,13 @@ JOURNALS = (".log", ".jsonl")
 
 @dataclasses.dataclass(frozen=True)
 class Export:
-    """What was written.
+    """Summary of an exported file.
 
     Args:
-        path: The file.
-        studies: One per arm.
-        trials: Of all studies.
-        searched: Whether any arm has a setting with more than one value.
+        path: Path of the file.
+        studies: Number of studies, one per arm.
+        trials: Number of trials of all studies.
+        searched: Whether any arm searches a setting.
     """
 
     path: Path
@@ -36,13 +36,13 @@ class Export:
 
     @property
     def storage(self) -> str:
-        """How `optuna-dashboard` is told of the file."""
+        """Storage argument of `optuna-dashboard` for this file."""
         journal = self.path.suffix.lower() in JOURNALS
         return str(self.path) if journal else f"sqlite:///{self.path}"
 
     @property
     def text(self) -> str:
-        """The same in words, a line each."""
+        """The summary as text, one or two lines."""
         lines = [
             f"{_count(self.studies, 'study', 'studies')}, "
             f"{_count(self.trials, 'trial', 'trials')}: {self.path}"
@@ -53,28 +53,29 @@ class Export:
 
 
 def export(results: SweepResults, path: str | Path, metric: str | None = None) -> Export:
-    """Writes the studies of a sweep into a new file.
+    """Write the studies of a sweep into a new file.
 
     Args:
-        results: Of the sweep.
-        path: The file: a journal if it ends in `.log` or `.jsonl`, SQLite otherwise.
-        metric: The objective; what the sweep selects by if None.
+        results: Results of the sweep.
+        path: The file; a journal if it ends in `.log` or `.jsonl`, SQLite otherwise.
+        metric: The objective; the metrics in the sweep's `select` if None.
 
     Raises:
-        SpecError: If the sweep has no such metric, or the file cannot be written or is there.
+        SpecError: If the sweep has no such metric, or the file exists or cannot be written.
     """
     path = Path(path)
-    selected = tuple(each.metric for each in results.spec.select.all)
+    selected = tuple(select.metric for select in results.spec.select.all)
     metrics = (metric,) if metric else selected
-    for each in metrics:
-        results.metric(each, "metric")
+    for name in metrics:
+        results.metric(name, "metric")
     _check(path)
     with quiet(), _aside(path) as aside:
-        found = histories(results, metrics)
+        exported = histories(results, metrics)
         write = _write_journal if path.suffix.lower() in JOURNALS else _write_sqlite
-        write(found, aside)
-    searched = any(history.arm.searched for history in found)
-    return Export(path, len(found), sum(len(each.trials) for each in found), searched)
+        write(exported, aside)
+    searched = any(history.arm.searched for history in exported)
+    trials = sum(len(history.trials) for history in exported)
+    return Export(path, len(exported), trials, searched)
 
 
 def _count(number: int, one: str, many: str) -> str:
@@ -82,23 +83,22 @@ def _count(number: int, one: str, many: str) -> str:
 
 
 def _check(path: Path) -> None:
-    """Refuses a file that is there, or could not be, before anything is read."""
+    """Check that the file can be created, before results are read."""
     if path.exists():
         raise SpecError(
-            f"expected a new file, got {str(path)!r}, which exists; remove it, or name another",
-            field="path",
+            f"{str(path)!r} already exists; remove it, or choose another name", field="path"
         )
     if not path.parent.is_dir():
         raise SpecError(
-            f"expected a file in a folder that exists, got {str(path)!r}; "
-            f"make {str(path.parent)!r} first",
+            f"cannot write {str(path)!r}: the folder {str(path.parent)!r} does not exist; "
+            "create it first",
             field="path",
         )
 
 
 @contextlib.contextmanager
 def _aside(path: Path) -> Iterator[Path]:
-    """A file beside it that takes its name when it is whole, and is gone otherwise."""
+    """Yield a temporary file that is renamed to the path when complete, and removed on an error."""
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         aside.touch(exist_ok=False)
@@ -106,15 +106,13 @@ def _aside(path: Path) -> Iterator[Path]:
         aside.rename(path)
     except (OSError, sqlite3.Error) as error:
         reason = getattr(error, "strerror", None) or error
-        raise SpecError(
-            f"expected a file that can be written, got {str(path)!r}: {reason}", field="path"
-        ) from error
+        raise SpecError(f"cannot write {str(path)!r}: {reason}", field="path") from error
     finally:
         aside.unlink(missing_ok=True)
 
 
-class _Lines(BaseJournalBackend):
-    """A journal in memory: writing it down line by line would wait for the disk each time."""
+class _MemoryJournal(BaseJournalBackend):
+    """A journal in memory; on disk, every line would wait for the disk."""
 
     def __init__(self) -> None:
         self.logs: list[dict[str, Any]] = []
@@ -126,20 +124,20 @@ class _Lines(BaseJournalBackend):
         self.logs.extend(logs)
 
 
-def _write_journal(found: Sequence[History], path: Path) -> None:
-    lines = _Lines()
-    storage = JournalStorage(lines)
-    for history in found:
+def _write_journal(exported: Sequence[History], path: Path) -> None:
+    journal = _MemoryJournal()
+    storage = JournalStorage(journal)
+    for history in exported:
         history.study(storage).add_trials(history.trials)
     lock = JournalFileOpenLock(str(path))
-    JournalFileBackend(str(path), lock_obj=lock).append_logs(lines.logs)
+    JournalFileBackend(str(path), lock_obj=lock).append_logs(journal.logs)
 
 
-def _write_sqlite(found: Sequence[History], path: Path) -> None:
-    """Builds the database in memory, then copies it down at once."""
+def _write_sqlite(exported: Sequence[History], path: Path) -> None:
+    """Build the database in memory, then copy it to the file at once."""
     storage = RDBStorage("sqlite://")
     try:
-        for history in found:
+        for history in exported:
             history.study(storage).add_trials(history.trials)
         connection: Any = storage.engine.raw_connection()
         memory = connection.driver_connection

@@ -1,4 +1,4 @@
-"""A sweep's stored results as Optuna studies: one per arm, one trial per configuration."""
+"""Stored results as Optuna studies: a study per arm, a trial per configuration."""
 
 import collections
 import contextlib
@@ -30,14 +30,14 @@ Curve = Mapping[int, float]
 
 @dataclasses.dataclass(frozen=True)
 class History:
-    """What became of one arm's configurations.
+    """The configurations of an arm as trials of an Optuna study.
 
     Args:
-        name: Of the study.
-        arm: Whose.
-        metrics: The objectives.
-        directions: `minimize` or `maximize`, one for each.
-        trials: One per configuration that has ended runs, in the order in which they began.
+        name: Name of the study.
+        arm: The arm of the study.
+        metrics: Names of the objectives.
+        directions: Direction of each objective, `minimize` or `maximize`.
+        trials: A trial for each configuration with ended runs, in the order of their starts.
     """
 
     name: str
@@ -47,40 +47,40 @@ class History:
     trials: tuple[FrozenTrial, ...]
 
     def study(self, storage: optuna.storages.BaseStorage | None = None) -> optuna.Study:
-        """A study of that name, as yet without the trials; in memory if there is no storage."""
-        made = optuna.create_study(
+        """Create the study, still without trials; in memory if there is no storage."""
+        study = optuna.create_study(
             storage=storage, study_name=self.name, directions=list(self.directions)
         )
-        made.set_metric_names(list(self.metrics))
-        return made
+        study.set_metric_names(list(self.metrics))
+        return study
 
 
 def histories(results: SweepResults, metrics: Sequence[str]) -> list[History]:
-    """The history of every arm, in the file's order.
+    """Return the history of every arm, in the file's order.
 
     Args:
-        results: Of the sweep.
-        metrics: One, or two for trade-offs between them.
+        results: Results of the sweep.
+        metrics: One objective, or two for the trade-offs between them.
     """
     spec = results.spec
-    found = candidates(spec, results.ended(*metrics, about=ABOUT))
-    curves = _curves(results, found, metrics[0]) if len(metrics) == 1 else {}
-    directions = tuple(DIRECTIONS[spec.metrics[each]["direction"]] for each in metrics)
-    made = []
-    for arm, own in zip(spec.arms, found, strict=True):
-        terms = _Terms(arm)
+    by_arm = candidates(spec, results.ended(*metrics, about=ABOUT))
+    curves = _curves(results, by_arm, metrics[0]) if len(metrics) == 1 else {}
+    directions = tuple(DIRECTIONS[spec.metrics[metric]["direction"]] for metric in metrics)
+    arms = []
+    for arm, tried in zip(spec.arms, by_arm, strict=True):
+        parameters = _Parameters(arm)
         trials = tuple(
-            _trial(each, terms, metrics, len(spec.seeds), curves.get(each.configuration_id, {}))
-            for each in sorted(own, key=lambda each: (_start(each), each.configuration_id))
+            _trial(one, parameters, metrics, len(spec.seeds), curves.get(one.configuration_id, {}))
+            for one in sorted(tried, key=lambda one: (_start(one), one.configuration_id))
         )
         name = f"{results.sweep}: {arm.name}"
-        made.append(History(name, arm, tuple(metrics), directions, trials))
-    return made
+        arms.append(History(name, arm, tuple(metrics), directions, trials))
+    return arms
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps to itself what Optuna says of its own interfaces and of its progress."""
+    """Silence Optuna's warnings about its interfaces, and its log."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
@@ -91,52 +91,56 @@ def quiet() -> Iterator[None]:
         optuna.logging.set_verbosity(before)
 
 
-class _Terms:
-    """Optuna's names, distributions and values of an arm's searched settings."""
+class _Parameters:
+    """The searched settings of an arm as Optuna's parameters: names, distributions, values."""
 
     def __init__(self, arm: Arm) -> None:
         self.names = {key: _short(arm, key) for key in arm.searched}
         self.domains = arm.searched
-        self.distributions = {key: distribution(each) for key, each in arm.searched.items()}
+        self.distributions = {key: distribution(domain) for key, domain in arm.searched.items()}
 
     def point(
         self, assignment: Mapping[str, Any]
     ) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
-        """The settings that the assignment has, and where they come from."""
-        values, sources = {}, {}
+        """Return the values of an assignment, and their distributions, by parameter name."""
+        values, distributions = {}, {}
         for key, value in assignment.items():
             name, domain = self.names[key], self.domains[key]
             values[name] = to_optuna(space.member(domain, value), domain)
-            sources[name] = self.distributions[key]
-        return values, sources
+            distributions[name] = self.distributions[key]
+        return values, distributions
 
 
 def _short(arm: Arm, key: str) -> str:
-    """The setting's name alone, where no other searched one has it."""
+    """Return the setting's name without its section, unless another searched setting has it."""
     name = key.partition(".")[2]
     return name if len(arm.keys_of(name)) == 1 else key
 
 
 def _trial(
-    candidate: Candidate, terms: _Terms, metrics: Sequence[str], planned: int, curve: Curve
+    candidate: Candidate,
+    parameters: _Parameters,
+    metrics: Sequence[str],
+    seeds: int,
+    curve: Curve,
 ) -> FrozenTrial:
-    state = _state(candidate, metrics, planned)
-    params, sources = terms.point(candidate.assignment)
+    state = _state(candidate, metrics, seeds)
+    params, distributions = parameters.point(candidate.assignment)
     values = None
     if state == TrialState.COMPLETE:
-        values = [mean_of(candidate.values(each)) for each in metrics]
+        values = [mean_of(candidate.values(metric)) for metric in metrics]
     elif state == TrialState.PRUNED and len(metrics) == 1:
         curve = _until_stopped(candidate, metrics[0], curve)
-        values = [curve[max(curve)]] if curve else None  # as Optuna has it of its own trials
+        values = [curve[max(curve)]] if curve else None  # as in pruned trials of Optuna itself
     trial = optuna.trial.create_trial(
         state=state,
         values=values,
         params=params,
-        distributions=sources,
+        distributions=distributions,
         user_attrs=_about(candidate, metrics, state),
         intermediate_values=dict(curve),
     )
-    start = _start(candidate).astimezone().replace(tzinfo=None)  # local time is Optuna's
+    start = _start(candidate).astimezone().replace(tzinfo=None)  # Optuna uses local time
     trial.datetime_start = start
     if state.is_finished():
         cost = sum(row["seconds"] or 0.0 for row in candidate.rows)
@@ -144,21 +148,21 @@ def _trial(
     return trial
 
 
-def _state(candidate: Candidate, metrics: Sequence[str], planned: int) -> TrialState:
+def _state(candidate: Candidate, metrics: Sequence[str], seeds: int) -> TrialState:
     if candidate.has("diverged") or candidate.has("failed"):
         return TrialState.FAIL
     if candidate.has("stopped"):
         return TrialState.PRUNED
     if not candidate.complete:
         return TrialState.RUNNING
-    whole = all(len(candidate.values(each)) == planned for each in metrics)
-    return TrialState.COMPLETE if whole else TrialState.FAIL
+    has_all = all(len(candidate.values(metric)) == seeds for metric in metrics)
+    return TrialState.COMPLETE if has_all else TrialState.FAIL
 
 
 def _until_stopped(candidate: Candidate, metric: str, curve: Curve) -> Curve:
-    """The curve up to the step at which runs were stopped, with the mean that they had there.
+    """Return the curve up to the step at which runs were stopped, with their mean there.
 
-    Where a race was lost, the seeds that ran did so to their end, and the others not at all.
+    A configuration that racing stopped has complete runs on some seeds, and none on the others.
     """
     ran = [row for row in candidate.rows if row["steps"]]
     stopped = [row for row in ran if row["status"] == "stopped"] or ran
@@ -170,11 +174,16 @@ def _until_stopped(candidate: Candidate, metric: str, curve: Curve) -> Curve:
 
 
 def _about(candidate: Candidate, metrics: Sequence[str], state: TrialState) -> dict[str, Any]:
-    """The trial's user attributes; with two metrics, values and deviations by metric."""
+    """Return the trial's user attributes; with two metrics, values and deviations by metric."""
     rows = sorted(candidate.rows, key=lambda row: row["seed"])
-    values = {each: [row.get(f"metric.{each}") for row in rows] for each in metrics}
-    known = {name: [value for value in own if value is not None] for name, own in values.items()}
-    std = {name: statistics.stdev(own) if len(own) > 1 else None for name, own in known.items()}
+    values = {name: [row.get(f"metric.{name}") for row in rows] for name in metrics}
+    known = {
+        name: [value for value in seeds if value is not None] for name, seeds in values.items()
+    }
+    std = {
+        name: statistics.stdev(numbers) if len(numbers) > 1 else None
+        for name, numbers in known.items()
+    }
     one = len(metrics) == 1
     about: dict[str, Any] = {
         "configuration_id": candidate.configuration_id,
@@ -189,7 +198,7 @@ def _about(candidate: Candidate, metrics: Sequence[str], state: TrialState) -> d
 
 
 def _error(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> str:
-    """Why a configuration has no value: the first thing that went wrong with it."""
+    """Return why a configuration has no value: the first error of its seeds."""
     for row in rows:
         if row["error"] is not None:
             return row["error"]
@@ -199,22 +208,22 @@ def _error(rows: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> str:
 
 
 def _start(candidate: Candidate) -> datetime.datetime:
-    """When the first of its runs began."""
+    """Return the start of the configuration's first run."""
     known = [row["started_at"] for row in candidate.rows if row["started_at"] is not None]
     return min(known, default=UNKNOWN_START)
 
 
 def _curves(
-    results: SweepResults, found: Sequence[Sequence[Candidate]], metric: str
+    results: SweepResults, by_arm: Sequence[Sequence[Candidate]], metric: str
 ) -> Mapping[str, Curve]:
-    """Means over seeds by configuration and step, where every seed still there has a number."""
+    """Return means over seeds by configuration and step, where all seeds present are finite."""
     dataset = results.store.dataset("curves")
     if metric not in dataset.schema.names:
         return {}
     owners = {
         row["run_id"]: candidate.configuration_id
-        for own in found
-        for candidate in own
+        for tried in by_arm
+        for candidate in tried
         for row in candidate.rows
     }
     ids = pa.array(owners, pa.string())
@@ -222,10 +231,10 @@ def _curves(
         dataset, ["run_id", "step", metric], pads.field("run_id").isin(ids)
     ).sort_by("run_id")
     value = table[metric].cast(pa.float64())
-    place = pc.index_in(table["run_id"], value_set=ids)
+    owner = pc.index_in(table["run_id"], value_set=ids)
     means = pa.table(
         {
-            "configuration": pa.array(owners.values(), pa.string()).take(place.combine_chunks()),
+            "configuration": pa.array(owners.values(), pa.string()).take(owner.combine_chunks()),
             "step": table["step"],
             "value": pc.if_else(pc.is_finite(value), value, None),
         }

@@ -227,6 +227,6 @@ def test_equal_values_tell_nothing(tmp_path, evaluator):
     found = stored(tmp_path, spec, lambda *_: loss(1.0))
     record = found.importance(evaluator=evaluator)[0]
     assert record["reason"] == (
-        "expected at least 2 finished configurations with different train_loss, "
-        "got 4 with the same one"
+        "needs at least 2 finished configurations with different train_loss, "
+        "has 4 with equal values"
     )
