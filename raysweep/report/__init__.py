@@ -1,1 +1,1 @@
-"""A sweep's report: one HTML file with its tables, figures, statistics and origin."""
+"""The report of a sweep: one HTML file with tables, figures, statistics and provenance."""

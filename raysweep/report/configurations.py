@@ -1,25 +1,25 @@
-"""The report's selected configurations: their searched settings and their seeds' values."""
+"""Section of the selected configurations: their searched settings and values by seed."""
 
 from raysweep.report.parts import NONE, Table, Views, row, shown
 from raysweep.report.tables import Tables
 from raysweep.results.selection import Cell
 from raysweep.results.table import ResultTable
 
-VALUES = 150_000  # of all configurations and metrics together: some 3 MB
-FEWEST = 10  # of a configuration
+MAX_VALUES = 150_000  # of all configurations and metrics together: about 3 MB
+MIN_VALUES = 10  # of one configuration
 
 
 def configurations_section(tables: Tables) -> Views:
-    """For every metric, the configuration of each arm with the metric's value of each seed."""
-    shown_at_all = sum(len(table.cells) for table in tables.by_metric.values())
-    most = max(FEWEST, VALUES // max(1, shown_at_all))
+    """Return, for every metric, the selected configurations with the metric of each seed."""
+    cells = sum(len(table.cells) for table in tables.by_metric.values())
+    limit = max(MIN_VALUES, MAX_VALUES // max(1, cells))
     views = {
-        str(place): (_table(table, most),) for place, table in enumerate(tables.by_metric.values())
+        str(index): (_table(table, limit),) for index, table in enumerate(tables.by_metric.values())
     }
     return Views((tables.control("configurations-metric"),), views)
 
 
-def _table(table: ResultTable, most: int) -> Table:
+def _table(table: ResultTable, limit: int) -> Table:
     rows = [
         row(
             [
@@ -29,14 +29,14 @@ def _table(table: ResultTable, most: int) -> Table:
                 _settings(cell),
                 shown(cell.mean),
                 cell.n,
-                _values(cell, most),
+                _values(cell, limit),
                 (cell.configuration_id or NONE),
             ]
         )
         for cell in table.cells
     ]
-    many = any(len(cell.values) > most for cell in table.cells)
-    notes = (f"of more than {most:,} seeds the first are shown",) if many else ()
+    many = any(len(cell.values) > limit for cell in table.cells)
+    notes = (f"only the first {limit:,} seeds are shown",) if many else ()
     head = ("estimator", "task", "status", "searched settings", "mean", "n", "values by seed", "id")
     caption = (
         f"Configurations selected by the {table.select_mode}imum mean {table.select}, with "
@@ -53,8 +53,8 @@ def _settings(cell: Cell) -> str:
     return "\n".join(texts) or "nothing is searched"
 
 
-def _values(cell: Cell, most: int) -> str:
-    found = sorted(cell.values.items())
-    texts = [f"{seed}: {value:.6g}" for seed, value in found[:most]]
-    left = len(found) - most
+def _values(cell: Cell, limit: int) -> str:
+    values = sorted(cell.values.items())
+    texts = [f"{seed}: {value:.6g}" for seed, value in values[:limit]]
+    left = len(values) - limit
     return ", ".join(texts) + (f" and {left:,} more" if left > 0 else "") if texts else NONE

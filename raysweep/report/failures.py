@@ -1,4 +1,4 @@
-"""The report's failures and divergences: how many, and what they said."""
+"""Section of failed and diverged runs, with their messages."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from raysweep.report.parts import Table, row
 from raysweep.results.snapshot import Snapshot
 from raysweep.store import schema
 
-MOST = 50  # messages that are shown
-LONGEST = 1500  # characters of one, of which the last tell most
+MAX_MESSAGES = 50
+MAX_LENGTH = 1500  # characters of a message, whose end says most
 LOST = ("diverged", "failed")
-SOME = 3  # labels that are named
+MAX_LABELS = 3
 
 
 def failures_section(results: Snapshot) -> list[Table]:
-    """Runs that diverged or failed, and failed attempts, grouped by equal message.
+    """Return tables of diverged and failed runs and of failed attempts, grouped by message.
 
     Returns:
-        No table for what did not happen.
+        At most two tables; a table without rows is left out.
     """
     store = results.store
     runs = store.read(
@@ -31,7 +31,7 @@ def failures_section(results: Snapshot) -> list[Table]:
     return [
         *_lost(runs),
         *_table(
-            f"Failed attempts: {attempts.num_rows:,}, of runs that were tried again or given up",
+            f"Failed attempts of runs: {attempts.num_rows:,}; each was retried or given up",
             ("attempts", "last", "one run", "error"),
             _grouped(attempts, ["error"], [("time", "max"), ("run_id", "min")]),
         ),
@@ -39,52 +39,52 @@ def failures_section(results: Snapshot) -> list[Table]:
 
 
 def _lost(runs: pa.Table) -> list[Table]:
-    about = [("estimator", "distinct"), ("task", "distinct"), ("run_id", "min")]
-    groups = _grouped(runs, ["status", "error"], about)
+    aggregates = [("estimator", "distinct"), ("task", "distinct"), ("run_id", "min")]
+    groups = _grouped(runs, ["status", "error"], aggregates)
     counts = {
-        status: sum(each["count_all"] for each in groups if each["status"] == status)
+        status: sum(group["count_all"] for group in groups if group["status"] == status)
         for status in LOST
     }
-    told = ", ".join(f"{count:,} {status}" for status, count in counts.items() if count)
+    numbers = ", ".join(f"{count:,} {status}" for status, count in counts.items() if count)
     return _table(
-        f"Runs that did not end well: {told}",
+        f"Diverged and failed runs: {numbers}",
         ("runs", "status", "where", "one run", "error"),
         groups,
     )
 
 
 def _grouped(table: pa.Table, keys: list[str], more: list[tuple[str, str]]) -> list[dict[str, Any]]:
-    """Rows with equal keys, the most frequent first."""
-    found = table.group_by(keys).aggregate([([], "count_all"), *more]).to_pylist()
-    return sorted(found, key=lambda each: (-each["count_all"], *(str(each[key]) for key in keys)))
+    """Return groups of rows with equal keys, the largest first."""
+    groups = table.group_by(keys).aggregate([([], "count_all"), *more]).to_pylist()
+    return sorted(groups, key=lambda row: (-row["count_all"], *(str(row[key]) for key in keys)))
 
 
 def _table(caption: str, head: tuple[str, ...], groups: list[dict[str, Any]]) -> list[Table]:
     if not groups:
         return []
     rows = []
-    for each in groups[:MOST]:
-        if "time_max" in each:
-            middle = [each["time_max"].strftime("%Y-%m-%d %H:%M:%S UTC")]
+    for group in groups[:MAX_MESSAGES]:
+        if "time_max" in group:
+            middle = [group["time_max"].strftime("%Y-%m-%d %H:%M:%S UTC")]
         else:
-            where = f"{_some(each['estimator_distinct'])} on {_some(each['task_distinct'])}"
-            middle = [each["status"], where]
-        texts = [*middle, each["run_id_min"], _message(each["error"])]
-        rows.append(row([f"{each['count_all']:,}", *texts]))
+            estimators, tasks = group["estimator_distinct"], group["task_distinct"]
+            middle = [group["status"], f"{_first_labels(estimators)} on {_first_labels(tasks)}"]
+        texts = [*middle, group["run_id_min"], _message(group["error"])]
+        rows.append(row([f"{group['count_all']:,}", *texts]))
     notes = []
-    if len(groups) > MOST:
-        left = sum(each["count_all"] for each in groups[MOST:])
-        notes.append(f"and {left:,} with {len(groups) - MOST:,} other messages")
+    if len(groups) > MAX_MESSAGES:
+        left = sum(group["count_all"] for group in groups[MAX_MESSAGES:])
+        notes.append(f"and {left:,} with {len(groups) - MAX_MESSAGES:,} other messages")
     return [Table(caption, head, tuple(rows), tuple(notes), long=frozenset({len(head) - 1}))]
 
 
-def _some(labels: list[str]) -> str:
-    """The first labels, and how many others there are."""
+def _first_labels(labels: list[str]) -> str:
+    """Return the first labels, and the number of the others."""
     known = sorted(labels)
-    more = f" and {len(known) - SOME} more" if len(known) > SOME else ""
-    return ", ".join(known[:SOME]) + more
+    more = f" and {len(known) - MAX_LABELS} more" if len(known) > MAX_LABELS else ""
+    return ", ".join(known[:MAX_LABELS]) + more
 
 
 def _message(error: str | None) -> str:
     text = (error or "no message").strip()
-    return text if len(text) <= LONGEST else f"… {text[-LONGEST:]}"
+    return text if len(text) <= MAX_LENGTH else f"… {text[-MAX_LENGTH:]}"

@@ -1,4 +1,4 @@
-"""The report's provenance: what the runs were made with, and when."""
+"""Section of provenance: versions, commits and devices of the runs, and their times."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -19,18 +19,18 @@ NAMES: Mapping[str, str] = {
     "device": "device",
     "host": "class of machine",
 }
-MOST = 12  # values of one column
+MAX_VALUES = 12  # of one column
 
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """Where the numbers come from.
+    """Provenance of a sweep's numbers.
 
     Args:
-        facts: Names and texts.
-        made_with: Each version, commit and device with its number of runs; None without runs.
-        warnings: Ways in which the runs differ that should not.
-        runs: How many have ended.
+        facts: Pairs of name and text.
+        made_with: Every version, commit and device with its number of runs; None without runs.
+        warnings: Lines on differences between the runs that make them less comparable.
+        runs: Number of ended runs.
     """
 
     facts: tuple[tuple[str, str], ...]
@@ -40,37 +40,41 @@ class Origin:
 
 
 def origin_section(results: Snapshot) -> Origin:
-    """Where the numbers of a sweep come from."""
-    found = provenance(results.store.counted(list(COLUMNS)))
-    ended = ", ".join(f"{count:,} {status}" for status, count in found.statuses.items())
+    """Return the provenance of a sweep's numbers."""
+    origin = provenance(results.store.counted(list(COLUMNS)))
+    ended = ", ".join(f"{count:,} {status}" for status, count in origin.statuses.items())
     facts = (
-        ("Runs that ended", f"{found.runs:,}" + (f": {ended}" if ended else "")),
-        ("First start", _time(found.first_start)),
-        ("Last end", _time(found.last_end)),
-        ("Hours of workers", f"{found.hours:.4g}"),
+        ("Ended runs", f"{origin.runs:,}" + (f": {ended}" if ended else "")),
+        ("First start", _time(origin.first_start)),
+        ("Last end", _time(origin.last_end)),
+        ("Worker hours", f"{origin.hours:.4g}"),
     )
-    told = (*found.warnings, *warnings(results.spec, results.store))
-    return Origin(facts, _made_with(found), told, found.runs)
+    lines = (*origin.warnings, *warnings(results.spec, results.store))
+    return Origin(facts, _made_with(origin), lines, origin.runs)
 
 
-def _made_with(found: Provenance) -> Table | None:
+def _made_with(origin: Provenance) -> Table | None:
     rows = []
     for column, name in NAMES.items():
-        counts = list(found.counts[column].items())
-        rows += [row([name, _value(value), f"{count:,}"]) for value, count in counts[:MOST]]
-        if len(counts) > MOST:
-            rest = sum(count for _, count in counts[MOST:])
-            rows.append(row([name, f"{len(counts) - MOST} others", f"{rest:,}"]))
+        counts = list(origin.counts[column].items())
+        rows += [row([name, _value(value), f"{count:,}"]) for value, count in counts[:MAX_VALUES]]
+        if len(counts) > MAX_VALUES:
+            rest = sum(count for _, count in counts[MAX_VALUES:])
+            rows.append(row([name, f"{len(counts) - MAX_VALUES} others", f"{rest:,}"]))
     if not rows:
         return None
     return Table(
-        "What the runs were made with", ("", "value", "runs"), tuple(rows), (), frozenset({2})
+        "Versions, code and devices of the runs",
+        ("", "value", "runs"),
+        tuple(rows),
+        (),
+        frozenset({2}),
     )
 
 
 def _value(value: Any) -> str:
     if value is None:
-        return "not told"
+        return "unknown"
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 

@@ -1,11 +1,11 @@
 "use strict";
-// Shows what the controls choose. Every number is in the page already: nothing is computed here.
+// Show the views that the controls choose. All numbers are in the page; nothing is computed here.
 (() => {
-  const PRINTED = 680; // pixels that a page of paper is wide
+  const PRINTED = 680; // width of a printed page in pixels
   const palette = JSON.parse(document.getElementById("palette").textContent);
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const touch = matchMedia("(pointer: coarse)"); // a finger on a figure scrolls the page
-  const PRINT_SCALE = 0.65; // of letters on paper against those on a screen
+  const PRINT_SCALE = 0.65; // size of letters in print relative to the screen
   const FONT = { family: "system-ui, -apple-system, 'Liberation Sans', sans-serif", size: 12 };
   const CONFIG = {
     displaylogo: false,
@@ -57,12 +57,12 @@
   const chosen = (section) =>
     [...section.querySelectorAll("[data-control]")].map((each) => each.value).join(" ");
 
-  // What WebGL draws is gone when the page is printed: a picture stands in for it on paper.
+  // WebGL drawings do not print, so a picture replaces them on paper.
   const turns = new WeakMap();
   async function picture(plot, view) {
     const turn = (turns.get(plot) || 0) + 1;
     turns.set(plot, turn);
-    if (plot.previousElementSibling !== null) plot.previousElementSibling.remove(); // not of this view
+    if (plot.previousElementSibling !== null) plot.previousElementSibling.remove(); // picture of another view
     const data = view.data.map((trace) => coloured(trace, palette.light, new Set()));
     const layout = laidOut(view.layout, palette.light, Number(plot.dataset.height), false);
     const size = { format: "png", width: PRINTED, height: layout.height, scale: 2 };
@@ -95,7 +95,7 @@
       const data = view.data.map((trace) => coloured(trace, look, hidden));
       const logarithmic = log !== null && log.checked && positive(view);
       const layout = laidOut(view.layout, look, Number(plot.dataset.height), logarithmic);
-      layout.uirevision = `${chosen(section)} ${logarithmic}`; // keeps the zoom meanwhile
+      layout.uirevision = `${chosen(section)} ${logarithmic}`; // keeps the zoom
       Plotly.react(plot, data, layout, CONFIG);
       if (section.dataset.webgl !== undefined && !printing) picture(plot, view);
     };
@@ -152,11 +152,11 @@
   addEventListener("afterprint", () => printed(false));
   for (const each of [dark, touch]) each.addEventListener("change", all);
   swatches();
-  // One at a time: the page answers meanwhile.
-  const next = (place) => {
-    if (place < drawings.length) {
-      drawings[place]();
-      setTimeout(next, 0, place + 1);
+  // Draw one at a time, so that the page remains responsive.
+  const next = (index) => {
+    if (index < drawings.length) {
+      drawings[index]();
+      setTimeout(next, 0, index + 1);
     }
   };
   next(0);

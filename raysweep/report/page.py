@@ -1,4 +1,4 @@
-"""What is in a sweep's report, apart from how it looks."""
+"""The content of a sweep's report, apart from its layout."""
 
 import dataclasses
 
@@ -20,20 +20,20 @@ from raysweep.results.sweep_results import SweepResults
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """A report.
+    """The content of a report.
 
     Args:
-        sweep: The sweep's name.
-        summary: What was run, in one sentence.
-        origin: Where the numbers come from.
-        table: The result tables.
+        sweep: Name of the sweep.
+        summary: Size of the sweep, in one sentence.
+        origin: Provenance of the numbers.
+        table: Result tables of every metric.
         left_out: Metrics that the page has no room for.
-        front: The Pareto fronts; None where one metric selects.
-        figures: In their order.
-        statistics: Arm by arm and over tasks.
-        configurations: Those selected.
-        failures: No tables where all went well.
-        file: The sweep file, as it was run.
+        front: The Pareto fronts; None if one metric selects.
+        figures: Figures in the order of the page.
+        statistics: Statistics of each arm and over tasks.
+        configurations: Tables of the selected configurations.
+        failures: Tables of diverged and failed runs; empty if there are none.
+        file: Text of the sweep file.
     """
 
     sweep: str
@@ -50,10 +50,10 @@ class Page:
 
 
 def page(results: SweepResults, select: str | None = None) -> Page:
-    """The report of a sweep.
+    """Return the content of a sweep's report.
 
     Args:
-        results: Of the sweep.
+        results: Results of the sweep.
         select: The metric that selects configurations; the sweep file's if None.
 
     Raises:
@@ -101,5 +101,5 @@ def _summary(results: Snapshot) -> str:
     return f"{parts[0]} on {parts[1]}, {parts[2]}{fresh}."
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

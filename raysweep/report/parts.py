@@ -1,4 +1,4 @@
-"""What sections of a report are made of: tables, controls, views, figures."""
+"""Parts of a report's sections: tables, controls and views."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -10,11 +10,11 @@ NONE = "–"
 
 
 class Text(NamedTuple):
-    """What a cell of a table says.
+    """The text of a cell.
 
     Args:
-        text: Plain.
-        bold: Whether it is marked.
+        text: Plain text, without markup.
+        bold: Whether the text is bold.
     """
 
     text: str
@@ -26,12 +26,12 @@ class Table:
     """A table of texts.
 
     Args:
-        caption: What it shows.
-        head: A text for each column.
-        rows: Likewise; the first text of a row is its head.
-        notes: What has to be known to read it.
-        numbers: Columns that hold numbers, by place: aligned to the right.
-        long: Columns that hold long texts, by place: they are wrapped, line ends kept.
+        caption: Text above the table.
+        head: Labels of the columns.
+        rows: Cells of each row; the first cell is the row's head.
+        notes: Lines below the table.
+        numbers: Indices of columns of numbers, which are aligned to the right.
+        long: Indices of columns of long texts, which are wrapped, with their line ends kept.
     """
 
     caption: str
@@ -47,8 +47,9 @@ class Views:
     """Tables of which one set is shown at a time.
 
     Args:
-        controls: That choose it; those with one option are not shown.
-        tables: By the keys of the controls' options, joined by a space; the first is shown first.
+        controls: Controls that choose the set; those with one option are not shown.
+        tables: Sets of tables by the keys of the controls' options, joined by a space; the first
+            set is shown first.
     """
 
     controls: tuple[Control, ...]
@@ -56,10 +57,10 @@ class Views:
 
 
 def row(texts: Iterable[object]) -> tuple[Text, ...]:
-    """A row of plain cells; None is a dash."""
-    return tuple(Text(NONE if each is None else str(each)) for each in texts)
+    """Return a row of plain cells; None becomes a dash."""
+    return tuple(Text(NONE if text is None else str(text)) for text in texts)
 
 
 def shown(value: float | None) -> str:
-    """A number, to six digits."""
+    """Return the text of a number, with six significant digits; None becomes a dash."""
     return NONE if value is None else f"{value:.6g}"

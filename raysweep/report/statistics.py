@@ -1,4 +1,4 @@
-"""The report's statistics: arm by arm, and over tasks."""
+"""Section of statistics: of each arm, and over tasks."""
 
 from raysweep.report.parts import NONE, Table, Text, Views, row, shown
 from raysweep.report.tables import Tables
@@ -7,96 +7,96 @@ from raysweep.results.stats.summary import Interval
 
 ARM_HEAD = (
     *("estimator", "task", "status", "n"),
-    *(each.label for each in SEED_STATISTICS),
+    *(statistic.label for statistic in SEED_STATISTICS),
     *("configurations", "diverged", "failed", "stopped"),
 )
 ARM_NOTES = (
     "n: seeds of the selected configuration; "
-    + "".join(f"{each.note}; " for each in SEED_STATISTICS if each.note)
-    + "configurations: those that have ended runs, and how many of them a diverged or failed seed "
-    "or early stopping took out",
+    + "".join(f"{statistic.note}; " for statistic in SEED_STATISTICS if statistic.note)
+    + "configurations: number with ended runs; diverged, failed, stopped: number of those that a "
+    "diverged seed, a failed seed or early stopping excludes",
 )
 NORMALISED = (
-    "scores: on each task linear, 0 the worst estimator's mean and 1 the best one's; they depend "
-    "on which estimators are compared"
+    "scores: linear on each task, 0 for the worst estimator's mean and 1 for the best one's; they "
+    "depend on which estimators are compared"
 )
 
 
 def statistics_section(tables: Tables) -> Views:
-    """For every metric: its arms' statistics, and those over tasks."""
+    """Return, for every metric, the statistics of each arm and over tasks."""
     views = {}
-    for place, table in enumerate(tables.by_metric.values()):
-        found = statistics_of(table)
-        views[str(place)] = (_arms(found), *_over_tasks(found))
+    for index, table in enumerate(tables.by_metric.values()):
+        statistics = statistics_of(table)
+        views[str(index)] = (_arms(statistics), *_over_tasks(statistics))
     return Views((tables.control("statistics-metric"),), views)
 
 
-def _arms(found: Statistics) -> Table:
+def _arms(statistics: Statistics) -> Table:
     rows = [
         row(
             [
-                each.estimator,
-                each.task,
-                each.status,
-                each.n,
-                *map(_statistic, each.over_seeds.values()),
-                each.configurations,
-                each.diverged,
-                each.failed,
-                each.stopped,
+                arm.estimator,
+                arm.task,
+                arm.status,
+                arm.n,
+                *map(_statistic, arm.over_seeds.values()),
+                arm.configurations,
+                arm.diverged,
+                arm.failed,
+                arm.stopped,
             ]
         )
-        for each in found.arms
+        for arm in statistics.arms
     ]
-    table = found.table
+    table = statistics.table
     unit = f" [{table.unit}]" if table.unit else ""
     caption = f"{table.report}{unit} of every arm"
     return Table(caption, ARM_HEAD, tuple(rows), ARM_NOTES, frozenset(range(3, len(ARM_HEAD))))
 
 
-def _over_tasks(found: Statistics) -> list[Table]:
-    """The interquartile mean of scores, and who improves on whom; none where nothing compares."""
-    if not found.improvements:
+def _over_tasks(statistics: Statistics) -> list[Table]:
+    """Return the tables of interquartile means and of probabilities of improvement, if any."""
+    if not statistics.improvements:
         return []
     notes = []
-    if found.left_out:
-        left = ", ".join(found.left_out)
+    if statistics.left_out:
+        left = ", ".join(statistics.left_out)
         notes.append(f"left out, without final values on every task: {left}")
-    if empty := [task for task in found.table.tasks if task not in found.compared]:
+    if empty := [task for task in statistics.table.tasks if task not in statistics.compared]:
         notes.append(f"tasks without values: {', '.join(empty)}")
-    return [*_iqm(found, notes), _improvement(found, notes)]
+    return [*_iqm(statistics, notes), _improvement(statistics, notes)]
 
 
-def _iqm(found: Statistics, notes: list[str]) -> list[Table]:
-    if not found.over_tasks:
+def _iqm(statistics: Statistics, notes: list[str]) -> list[Table]:
+    if not statistics.over_tasks:
         return []
-    tasks = len(found.tasks)
+    tasks = len(statistics.tasks)
     rows = [
-        row([each.estimator, tasks, each.n, shown(each.iqm), _interval(each.interval)])
-        for each in found.over_tasks
+        row([scores.estimator, tasks, scores.n, shown(scores.iqm), _interval(scores.interval)])
+        for scores in statistics.over_tasks
     ]
-    equal = [task for task in found.compared if task not in found.tasks]
+    equal = [task for task in statistics.compared if task not in statistics.tasks]
     below = [NORMALISED, "interval: stratified bootstrap over seeds; none with too few values"]
     below += [f"no scores, all means are equal: {', '.join(equal)}"] if equal else []
-    metric = found.table.report
+    metric = statistics.table.report
     caption = f"Interquartile mean (IQM) over tasks of normalised {metric}; higher is better"
     head = ("estimator", "tasks", "values", "IQM of scores", "95 % interval")
     return [Table(caption, head, tuple(rows), (*below, *notes), frozenset({1, 2, 3, 4}))]
 
 
-def _improvement(found: Statistics, notes: list[str]) -> Table:
-    known = found.matrix
-    labels = [each for each in found.table.estimators if each not in found.left_out]
+def _improvement(statistics: Statistics, notes: list[str]) -> Table:
+    known = statistics.matrix
+    labels = [label for label in statistics.table.estimators if label not in statistics.left_out]
     rows = []
     for first in labels:
         cells = [Text(first)]
         for second in labels:
-            each = known.get((first, second))
-            cells.append(Text(_chance(each) if each else ""))
+            pair = known.get((first, second))
+            cells.append(Text(_probability(pair) if pair else ""))
         rows.append(tuple(cells))
     caption = (
-        f"Probability of improvement in {found.table.report}: how likely a run of the row's "
-        "estimator is better than one of the column's, on average over tasks"
+        f"Probability of improvement in {statistics.table.report}: that a run of the row's "
+        "estimator is better than one of the column's, averaged over tasks"
     )
     below = (
         "0.50 is no difference; in brackets the 95 % interval (Wilson's, with DeLong's variance), "
@@ -106,10 +106,10 @@ def _improvement(found: Statistics, notes: list[str]) -> Table:
     return Table(caption, head, tuple(rows), (below, *notes), frozenset(range(1, len(head))))
 
 
-def _chance(each: Improvement) -> str:
-    interval = each.interval
+def _probability(pair: Improvement) -> str:
+    interval = pair.interval
     beside = f" [{interval.low:.2f}, {interval.high:.2f}]" if interval else ""
-    return f"{each.probability:.2f}{beside}"
+    return f"{pair.probability:.2f}{beside}"
 
 
 def _statistic(value: float | Interval | None) -> str:

@@ -1,4 +1,4 @@
-"""The result table of every metric with every statistic: the cells of `raysweep table`."""
+"""Section of result tables: every metric with every statistic, as in `raysweep table`."""
 
 import dataclasses
 import statistics
@@ -12,7 +12,7 @@ from raysweep.results.selection import Selection, selections
 from raysweep.results.snapshot import Snapshot
 from raysweep.results.table import Column, Entry, ResultTable, Style
 
-MOST_CELLS = 4000  # of all metrics together: each has a dozen numbers in the page
+MAX_CELLS = 4000  # of all metrics together; a cell has a dozen numbers in the page
 STATISTICS = {
     "std": "mean ± standard deviation",
     "sem": "mean ± standard error",
@@ -26,10 +26,10 @@ class Tables:
     """The result tables of a sweep.
 
     Args:
-        by_metric: With the standard deviation, the metrics that select first, the rest by name;
-            those of which no cell has a value are left out.
+        by_metric: Table with standard deviations of each metric, the metrics that select first,
+            the rest by name; metrics without a value in any cell are left out.
         left_out: Metrics that the page has no room for.
-        selections: What each arm's cell shows, arm by arm.
+        selections: Selection of each arm.
     """
 
     by_metric: Mapping[str, ResultTable]
@@ -38,11 +38,11 @@ class Tables:
 
     @property
     def first(self) -> ResultTable:
-        """Of the metric that selects."""
+        """Table of the metric that selects."""
         return next(iter(self.by_metric.values()))
 
     def control(self, name: str) -> Control:
-        """The choice of a metric."""
+        """Return the control that chooses a metric."""
         labels = [
             f"{metric} [{table.unit}]" if table.unit else metric
             for metric, table in self.by_metric.items()
@@ -51,10 +51,10 @@ class Tables:
 
 
 def result_tables(results: Snapshot, select: str | None) -> Tables:
-    """The result tables of every metric, from one reading and one selection.
+    """Return the result tables of every metric, from one reading and one selection.
 
     Args:
-        results: Of the sweep.
+        results: Results of the sweep.
         select: The metric that selects; the sweep file's if None.
 
     Raises:
@@ -62,52 +62,52 @@ def result_tables(results: Snapshot, select: str | None) -> Tables:
     """
     base = results.table(select=select)
     chosen = selections(results.spec, results.ended(), base.select, base.select_mode)
-    leading = dict.fromkeys([base.select, *(each.metric for each in base.front_metrics)])
-    found = {}
+    leading = dict.fromkeys([base.select, *(select.metric for select in base.front_metrics)])
+    by_metric = {}
     for metric in [*leading, *sorted(set(results.spec.metrics) - set(leading))]:
-        cells = tuple(each.cell(metric) for each in chosen)
+        cells = tuple(selection.cell(metric) for selection in chosen)
         if metric in leading or any(cell.mean is not None for cell in cells):
             about = results.spec.metrics[metric]
-            found[metric] = dataclasses.replace(
+            by_metric[metric] = dataclasses.replace(
                 base,
                 cells=cells,
                 report=metric,
                 report_direction=about["direction"],
                 unit=about["unit"],
             )
-    most = max(len(leading), MOST_CELLS // max(1, len(chosen)))
-    kept = dict(list(found.items())[:most])
-    return Tables(kept, tuple(each for each in found if each not in kept), chosen)
+    limit = max(len(leading), MAX_CELLS // max(1, len(chosen)))
+    kept = dict(list(by_metric.items())[:limit])
+    return Tables(kept, tuple(metric for metric in by_metric if metric not in kept), chosen)
 
 
 def table_views(tables: Tables) -> Views:
-    """Every metric's table with every statistic."""
+    """Return the table of every metric with every statistic."""
     views = {}
-    for place, table in enumerate(tables.by_metric.values()):
+    for index, table in enumerate(tables.by_metric.values()):
         for spread in SPREADS:
             styled = dataclasses.replace(table, style=Style(spread=spread))
-            views[f"{place} {spread}"] = (_with_means(styled),)
-        views[f"{place} median"] = (_with_medians(table),)
+            views[f"{index} {spread}"] = (_with_means(styled),)
+        views[f"{index} median"] = (_with_medians(table),)
     statistic = Control("table-statistic", "Statistic", tuple(STATISTICS.items()))
     return Views((tables.control("table-metric"), statistic), views)
 
 
 def front_table(table: ResultTable) -> Table | None:
-    """The Pareto fronts, as below the table; None where one metric selects."""
+    """Return the Pareto fronts; None if one metric selects."""
     if not table.front_metrics:
         return None
     head, *rows = front_rows(table)
-    return Table(front_title(table), tuple(head), tuple(tuple(map(Text, each)) for each in rows))
+    return Table(front_title(table), tuple(head), tuple(tuple(map(Text, line)) for line in rows))
 
 
 def _with_means(table: ResultTable) -> Table:
-    found = texts(table)
+    cells = texts(table)
     bold = {column: table.judgement(column).bold for column in table.columns}
     rows = tuple(
         (
             Text(estimator),
             *(
-                Text(found[estimator, column], estimator in bold[column])
+                Text(cells[estimator, column], estimator in bold[column])
                 for column in table.columns
             ),
         )
@@ -125,8 +125,8 @@ def _with_medians(table: ResultTable) -> Table:
         for estimator in table.estimators
     )
     caption = title(table).replace(SPREADS["std"], "median", 1)
-    standings = [each for each in notes(table) if each.startswith("?")]
-    below = ("nothing is marked: the tests compare means", *standings)
+    provisional = [note for note in notes(table) if note.startswith("?")]
+    below = ("no marks: the tests compare means", *provisional)
     return _table(caption, columns, rows, below)
 
 

@@ -1,4 +1,4 @@
-"""Puts a sweep's report into one HTML file, which needs no network."""
+"""The report as one HTML file, which needs no network."""
 
 import contextlib
 import json
@@ -22,19 +22,19 @@ from raysweep.figures.style import COLOURS, MARKERS
 from raysweep.report.page import Page, page
 from raysweep.results.sweep_results import SweepResults
 
-SIGNS = ("", "○", "▲", "■", "◆", "▼", "✚", "✖")  # of MARKERS, in a legend
+SIGNS = ("", "○", "▲", "■", "◆", "▼", "✚", "✖")  # MARKERS as characters, for legends
 SHADES = 9
 LIGHT = {"ink": "#1b1f24", "soft": "#57606a", "grid": "#dddddd", "box": "#ffffff"}
 DARK = {"ink": "#e6e8eb", "soft": "#a5adb8", "grid": "#333a44", "box": "#1e2329"}
-BLACK, WHITE = "#000000", "#f2f2f2"  # black lines are lost on a dark page
+BLACK, WHITE = "#000000", "#f2f2f2"  # black lines would be invisible on a dark page
 
 
 def save(results: SweepResults, out: str | Path | None = None, select: str | None = None) -> Path:
-    """Writes a sweep's report, whole or not at all, and says into which file.
+    """Write a sweep's report, completely or not at all, and return its path.
 
     Args:
-        results: Of the sweep.
-        out: The file; None for `<sweep>.html` in the working directory.
+        results: Results of the sweep.
+        out: The file; `<sweep>.html` in the working directory if None.
         select: The metric that selects configurations; the sweep file's if None.
 
     Raises:
@@ -48,33 +48,30 @@ def save(results: SweepResults, out: str | Path | None = None, select: str | Non
         aside.write_text(text, encoding="utf-8", newline="\n")
         os.replace(aside, path)
     except OSError as error:
-        raise SpecError(
-            f"expected a file that can be written, got {str(path)!r}: {error.strerror}",
-            field="path",
-        ) from error
+        raise SpecError(f"cannot write {str(path)!r}: {error.strerror}", field="path") from error
     finally:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
     return path
 
 
-def render(what: Page) -> str:
-    """The report as one HTML document."""
-    own = resources.files("raysweep.report")
+def render(content: Page) -> str:
+    """Return the report as one HTML document."""
+    files = resources.files("raysweep.report")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    template = environment.from_string((own / "page.html").read_text(encoding="utf-8"))
-    drawn = any(figure.plots for figure in what.figures)
+    template = environment.from_string((files / "page.html").read_text(encoding="utf-8"))
+    drawn = any(figure.plots for figure in content.figures)
     return template.render(
-        page=what,
-        style=Markup((own / "page.css").read_text(encoding="utf-8")),
-        script=_script((own / "page.js").read_text(encoding="utf-8")),
+        page=content,
+        style=Markup((files / "page.css").read_text(encoding="utf-8")),
+        script=_script((files / "page.js").read_text(encoding="utf-8")),
         plotly=_script(get_plotlyjs()) if drawn else "",
-        # Plotly's parallel coordinates compile their drawing when it is known; still no network.
-        evaluates=any(figure.webgl and figure.plots for figure in what.figures),
+        # Plotly compiles parallel coordinates in the browser, which also needs no network.
+        evaluates=any(figure.webgl and figure.plots for figure in content.figures),
         palette=_json(_palette()),
-        data={figure.name: _json(_drawings(figure)) for figure in what.figures},
+        data={figure.name: _json(_drawings(figure)) for figure in content.figures},
         colours=len(COLOURS),
         signs=SIGNS[: len(MARKERS)],
     )
@@ -85,11 +82,11 @@ def _drawings(figure: Figure) -> dict[str, Any]:
 
 
 def _palette() -> dict[str, Any]:
-    """Colours on a light and on a dark page: of text, of estimators, of scores from worst to best.
+    """Return the colours of text, estimators and scores, on a light and on a dark page.
 
-    Shades leave out the end of viridis that the page would swallow.
+    Shades leave out the end of viridis that is close to the colour of the page.
     """
-    dark = [WHITE if each == BLACK else each for each in COLOURS]
+    dark = [WHITE if colour == BLACK else colour for colour in COLOURS]
     return {
         "light": {**LIGHT, "places": list(COLOURS), "shades": _shades(0, 0.92)},
         "dark": {**DARK, "places": dark, "shades": _shades(0.3, 1)},
@@ -103,23 +100,23 @@ def _shades(low: float, high: float) -> list[tuple[float, str]]:
 
 
 def _json(data: Any) -> Markup:
-    """Data for a script element, which nothing in it can end."""
+    """Return data for a script element, escaped so that it cannot end the element."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))
 
 
 def _script(text: str) -> Markup:
-    """A program for a script element, which nothing in it can end: strings stay what they are."""
+    """Return a program for a script element, escaped so that it cannot end the element."""
     return Markup(re.sub(r"<(?=/script|script|!--)", r"\\x3c", text, flags=re.IGNORECASE))
 
 
 def _check(path: Path) -> None:
-    """Refuses a file that cannot be written, before anything is read."""
+    """Check that the file can be written, before results are read."""
     if path.suffix.lower() != ".html":
         raise SpecError(f"expected a name that ends in .html, got {str(path)!r}", field="path")
     if not path.parent.is_dir():
         raise SpecError(
-            f"expected a file in a folder that exists, got {str(path)!r}; "
-            f"make {str(path.parent)!r} first",
+            f"cannot write {str(path)!r}: the folder {str(path.parent)!r} does not exist; "
+            "create it first",
             field="path",
         )

@@ -224,7 +224,7 @@ def test_statistics_over_tasks_name_their_scale(page_of):
     _, means, chances = part.all("table")
     assert rows(means)[1:] == [["ST", "2", "6", "1", "–"], ["RF", "2", "6", "0", "–"]]
     assert rows(chances)[1:] == [["ST", "", "0.78"], ["RF", "0.22", ""]]
-    assert "0 the worst estimator's mean and 1 the best one's" in part.text
+    assert "0 for the worst estimator's mean" in part.text
 
 
 def test_configurations_have_their_settings_and_values(page_of):
@@ -329,7 +329,7 @@ def test_long_lines_are_thinned_and_the_caption_says_so(page_of, monkeypatch):
 
 
 def test_metrics_without_room_are_named(page_of, monkeypatch):
-    monkeypatch.setattr("raysweep.report.tables.MOST_CELLS", 4)
+    monkeypatch.setattr("raysweep.report.tables.MAX_CELLS", 4)
     text = section(page_of(), "results").text
     assert "No room for 1 more metrics: distance" in text
 
@@ -352,8 +352,8 @@ def test_numbers_are_short_and_finite():
     ("out", "told"),
     [
         ("page.pdf", r"path: expected a name that ends in \.html, got '.*page\.pdf'"),
-        ("nowhere/page.html", r"path: expected a file in a folder that exists, got .*; make"),
-        ("folder.html", "path: expected a file that can be written, got .*: Is a directory"),
+        ("nowhere/page.html", r"path: cannot write .*: the folder .* does not exist"),
+        ("folder.html", "path: cannot write .*: Is a directory"),
     ],
 )
 def test_a_file_that_cannot_be_is_told_in_one_line(tmp_path, out, told):
