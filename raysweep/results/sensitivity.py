@@ -13,7 +13,7 @@ from raysweep.sweep.spec import Arm
 
 @dataclasses.dataclass(frozen=True)
 class Moved:
-    """The metric at another value of one setting.
+    """The metric at one value of a searched setting.
 
     Args:
         value: Value of the setting, or an interval of a range, as text; `–` where the setting
