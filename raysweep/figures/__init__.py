@@ -1,1 +1,1 @@
-"""Figures of a sweep's results: what is drawn, apart from how it is drawn."""
+"""Figures of a sweep's results: the numbers that they show, and two back ends that draw them."""

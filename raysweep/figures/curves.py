@@ -1,4 +1,4 @@
-"""Learning curves: for each task and estimator, the mean over seeds and a band around it."""
+"""Learning curves: the mean over seeds and a band, for each task and estimator."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -21,18 +21,18 @@ from raysweep.results.selection import Cell
 from raysweep.results.sweep_results import SweepResults
 
 MAX_POINTS = 2000  # of a line; no screen or page shows more
-FEW = 20  # points: no start is left out of lines that have fewer
-START = 0.1  # of the steps: where curves fall steeply
-CROP = 2.5  # a start that makes an axis so many times longer is left outside it
+MIN_CROPPED_POINTS = 20  # axes of panels whose lines all have fewer points are not cropped
+START = 0.1  # fraction of the steps in which curves are steep
+CROP = 2.5  # a start that makes the axis longer by this factor is cropped
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CurvesRequest(MetricRequest):
-    """What curves may be asked for, besides what every figure may.
+    """Options of a figure of curves.
 
     Args:
         log: Whether the y axes are logarithmic.
-        band: What the bands are: `sem`, one standard error to each side, `std`, one standard
+        band: Kind of the bands: `sem`, one standard error to each side, `std`, one standard
             deviation, or `ci`, the 95 % interval of the mean.
     """
 
@@ -42,22 +42,22 @@ class CurvesRequest(MetricRequest):
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """One estimator on one task.
+    """Curve of one estimator on one task.
 
     Args:
-        estimator: Label.
-        place: The estimator's in the sweep file.
-        steps: `T`, increasing.
-        mean: `T`, over the seeds that have a finite value.
-        low: `T`, the low end of the band; the mean where there is one seed.
-        high: `T`, likewise.
-        seeds: How many the mean is over.
-        provisional: Whether planned seeds of the configuration have yet to end.
-        run_ids: Of the seeds.
+        estimator: Label of the estimator.
+        index: Index of the estimator in the sweep file.
+        steps: Steps of the points, `T`, increasing.
+        mean: Means over the seeds that have a finite value, `T`.
+        low: Low ends of the band, `T`; the mean where there is one seed.
+        high: High ends of the band, `T`; the mean where there is one seed.
+        seeds: Number of seeds that the mean is over.
+        provisional: Whether some planned seeds of the configuration have not ended yet.
+        run_ids: Ids of the seeds' runs.
     """
 
     estimator: str
-    place: int
+    index: int
     steps: NDArray[np.int64]
     mean: Numbers
     low: Numbers
@@ -69,7 +69,7 @@ class Line:
 
 @dataclasses.dataclass(frozen=True)
 class Panel:
-    """One metric on one task."""
+    """Curves of one metric on one task."""
 
     metric: str
     task: str
@@ -77,8 +77,8 @@ class Panel:
 
     @property
     def limits(self) -> tuple[float, float] | None:
-        """The y axis where the start would flatten the rest; None if all of it can be shown."""
-        if not any(len(line.steps) >= FEW for line in self.lines):
+        """Limits of the y axis if the start would flatten the rest; None if all of it fits."""
+        if not any(len(line.steps) >= MIN_CROPPED_POINTS for line in self.lines):
             return None
         last = max(line.steps[-1] for line in self.lines)
         first = min(line.steps[0] for line in self.lines)
@@ -97,15 +97,15 @@ class CurvesFigure:
     """Panels of curves.
 
     Args:
-        sweep: Its name.
-        panels: Metric by metric, then task by task.
-        tasks: How many there are.
-        units: Of each metric.
-        selection: How configurations were selected, in words.
+        sweep: Name of the sweep.
+        panels: Panels, metric by metric, then task by task.
+        tasks: Number of tasks shown.
+        units: Unit of each metric.
+        selection: Caption text on how configurations were selected.
         log: Whether the y axes are logarithmic.
-        band: What the bands are: `sem`, `std` or `ci`.
+        band: Kind of the bands: `sem`, `std` or `ci`.
         runs: Number of runs that the lines should be over.
-        lacking: Number of those that have no curves, as their files were lost.
+        lacking: Number of these runs without curves, as their files were lost.
     """
 
     sweep: str
@@ -120,28 +120,31 @@ class CurvesFigure:
 
     @property
     def cropped(self) -> bool:
-        """Whether a panel leaves out the start of its curves."""
+        """Whether the axis of some panel leaves out the start of its curves."""
         return not self.log and any(panel.limits for panel in self.panels)
 
     @property
     def seeds(self) -> list[int]:
-        """The numbers of seeds that means are over, where they are final."""
+        """Numbers of seeds that the means of final lines are over."""
         lines = [line for panel in self.panels for line in panel.lines]
         return sorted({line.seeds for line in lines if not line.provisional})
 
     @property
     def labels(self) -> dict[str, tuple[int, str]]:
-        """Each estimator's place and its text in the legend, in the file's order."""
-        found: dict[str, list[tuple[str, Line]]] = {}
+        """Index and legend text of each estimator, in the order of the sweep file."""
+        by_estimator: dict[str, list[tuple[str, Line]]] = {}
         for panel in self.panels:
             for line in panel.lines:
-                found.setdefault(line.estimator, []).append((panel.task, line))
-        ordered = sorted(found.items(), key=lambda each: each[1][0][1].place)
-        return {name: (own[0][1].place, f"{name}{_standing(own)}") for name, own in ordered}
+                by_estimator.setdefault(line.estimator, []).append((panel.task, line))
+        texts = {
+            name: (lines[0][1].index, f"{name}{_provisional_note(lines)}")
+            for name, lines in by_estimator.items()
+        }
+        return dict(sorted(texts.items(), key=lambda item: item[1][0]))
 
 
 class _Span:
-    """From the lowest to the highest of all numbers taken in."""
+    """Span from the lowest to the highest of all numbers added."""
 
     def __init__(self) -> None:
         self.low, self.high = np.inf, -np.inf
@@ -156,27 +159,27 @@ class _Span:
 
 
 def prepare(results: SweepResults, request: CurvesRequest) -> CurvesFigure:
-    """The curves of a sweep.
+    """Return the curves of a sweep.
 
     Raises:
-        SpecError: If the request names what the sweep lacks, or there is nothing to draw yet.
+        SpecError: If the request names something that the sweep lacks, or nothing can be drawn yet.
     """
     for name in request.metrics:
         results.metric(name, "metric")
     band = check_band(request.band)
-    scope = SweepView.of(results, request)
-    cells = [cell for cell in scope.cells() if cell.run_ids]
+    view = SweepView.of(results, request)
+    cells = [cell for cell in view.cells() if cell.run_ids]
     run_ids = [run_id for cell in cells for run_id in cell.run_ids]
-    metrics = request.metrics or _default(scope, run_ids)
+    metrics = request.metrics or _default(view, run_ids)
     curves = read_curves(results, run_ids, metrics)
     panels = tuple(
         Panel(
             metric,
             task,
-            _lines(scope, [cell for cell in cells if cell.task == task], metric, curves, band),
+            _lines(view, [cell for cell in cells if cell.task == task], metric, curves, band),
         )
         for metric in metrics
-        for task in scope.tasks
+        for task in view.tasks
     )
     empty = [
         metric
@@ -184,16 +187,16 @@ def prepare(results: SweepResults, request: CurvesRequest) -> CurvesFigure:
         if not any(panel.lines for panel in panels if panel.metric == metric)
     ]
     if empty:
-        raise without_curves(scope, empty, run_ids)
+        raise without_curves(view, empty, run_ids)
     if request.log:
         _check_positive(panels)
     units = {metric: results.spec.metrics[metric]["unit"] for metric in metrics}
     return CurvesFigure(
         results.sweep,
         panels,
-        len(scope.tasks),
+        len(view.tasks),
         units,
-        scope.selection,
+        view.selection,
         request.log,
         band,
         runs=len(set(run_ids)),
@@ -201,31 +204,34 @@ def prepare(results: SweepResults, request: CurvesRequest) -> CurvesFigure:
     )
 
 
-def _default(scope: SweepView, run_ids: Sequence[str]) -> tuple[str, ...]:
-    """The metric that selects if it has curves, else the training loss, else any that has."""
-    usual = [name for name in (scope.select, "train_loss") if name in scope.results.spec.metrics]
-    for names in (*([name] for name in usual), sorted(scope.results.spec.metrics)):
-        known = curve_metrics(scope.results, run_ids, names)
+def _default(view: SweepView, run_ids: Sequence[str]) -> tuple[str, ...]:
+    """Return the metric that selects if it has curves, else the training loss, else any with some.
+
+    Raises:
+        SpecError: If no metric has curves.
+    """
+    preferred = [name for name in (view.select, "train_loss") if name in view.results.spec.metrics]
+    for names in (*([name] for name in preferred), sorted(view.results.spec.metrics)):
+        known = curve_metrics(view.results, run_ids, names)
         if known:
             return (known[0],)
-    raise without_curves(scope, [scope.select], run_ids)
+    raise without_curves(view, [view.select], run_ids)
 
 
 def _lines(
-    scope: SweepView, cells: Sequence[Cell], metric: str, curves: dict[str, Curve], band: str
+    view: SweepView, cells: Sequence[Cell], metric: str, curves: dict[str, Curve], band: str
 ) -> tuple[Line, ...]:
-    found = []
+    lines = []
     for cell in cells:
-        own = [curves[run_id] for run_id in cell.run_ids if run_id in curves]
-        steps, values = stacked(own, metric)
+        steps, values = stacked([curves[i] for i in cell.run_ids if i in curves], metric)
         if not len(steps):
             continue
         mean, low, high, seeds = over_seeds(values, band)
         shown = _thinned(len(steps))
-        found.append(
+        lines.append(
             Line(
                 cell.estimator,
-                scope.place(cell.estimator),
+                view.estimator_index(cell.estimator),
                 steps[shown],
                 mean[shown],
                 low[shown],
@@ -235,11 +241,11 @@ def _lines(
                 cell.run_ids,
             )
         )
-    return tuple(sorted(found, key=lambda line: line.place))
+    return tuple(sorted(lines, key=lambda line: line.index))
 
 
 def stacked(curves: Sequence[Curve], metric: str) -> tuple[NDArray[np.int64], Numbers]:
-    """The steps `T` at which a run has a finite value, and the values `R T`, NaN where none."""
+    """Return the steps `T` at which some run has a finite value, and the values `R T`."""
     having = [curve for curve in curves if metric in curve.values]
     if not having:
         return np.empty(0, np.int64), np.empty((0, 0))
@@ -252,7 +258,7 @@ def stacked(curves: Sequence[Curve], metric: str) -> tuple[NDArray[np.int64], Nu
 
 
 def _thinned(length: int) -> NDArray[np.int64]:
-    """Places of at most `MAX_POINTS` points, evenly spread, the first and the last among them."""
+    """Return indices of at most `MAX_POINTS` points, evenly spaced from the first to the last."""
     return np.unique(np.linspace(0, length - 1, min(length, MAX_POINTS)).round().astype(np.int64))
 
 
@@ -266,13 +272,13 @@ def _check_positive(panels: Sequence[Panel]) -> None:
             )
 
 
-def _standing(own: Sequence[tuple[str, Line]]) -> str:
-    """What the legend says of an estimator's provisional lines."""
-    begun = {task: line.seeds for task, line in own if line.provisional}
+def _provisional_note(lines: Sequence[tuple[str, Line]]) -> str:
+    """Return the legend's note on an estimator's provisional lines; empty if all are final."""
+    begun = {task: line.seeds for task, line in lines if line.provisional}
     if not begun:
         return ""
     counts = sorted(set(begun.values()))
-    if len(counts) == 1 and all(line.provisional for _, line in own):
+    if len(counts) == 1 and all(line.provisional for _, line in lines):
         return f" (? n = {counts[0]})"
     if len(begun) <= 2:
         return f" (? {', '.join(f'n = {seeds} on {task}' for task, seeds in begun.items())})"

@@ -1,4 +1,4 @@
-"""Heatmaps: how a metric depends on one searched setting, for each estimator and task."""
+"""Heatmaps of a metric over one searched setting, for each estimator and task."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -14,29 +14,32 @@ from raysweep.results.stats.summary import mean as mean_of
 from raysweep.results.sweep_results import SweepResults
 from raysweep.sweep.spec import Arm, Spec
 
+NO_SEARCH = "this sweep searches no setting; give a setting a list of values"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class HeatmapRequest(MetricRequest):
-    """What a heatmap may be asked for, besides what every figure may.
+    """Options of a heatmap.
 
     Args:
-        over: The setting, as `section.name` or by its name alone; the only one searched if None.
-            Two for a plane: the first along x, the second along y.
+        over: Setting to show, as `section.name` or by its name alone; the only searched one if
+            None. With two settings, the first is along x and the second along y.
     """
 
     over: str | Sequence[str] | None = None
 
     @property
     def settings(self) -> tuple[str | None, ...]:
-        """The settings' names, one or two.
+        """Names of the settings, one or two.
 
         Raises:
-            SpecError: If there are more, or one of them twice.
+            SpecError: If there are more, or one is named twice.
         """
         names = (self.over,) if self.over is None or isinstance(self.over, str) else self.over
         if len(names) > 2 or len(set(names)) < len(names):
             raise SpecError(
-                f"expected one setting or two, got {', '.join(map(str, names))}; leave some out",
+                f"expected one setting or two different ones, got {', '.join(map(str, names))}; "
+                "leave some out",
                 field="over",
             )
         return tuple(names) or (None,)
@@ -44,14 +47,14 @@ class HeatmapRequest(MetricRequest):
 
 @dataclasses.dataclass(frozen=True)
 class HeatmapPanel:
-    """One estimator.
+    """Heatmap of one estimator.
 
     Args:
-        estimator: Label.
-        columns: The setting's values.
-        means: Tasks × columns: of the best configuration with that value; NaN without one.
-        scores: Likewise, from 0 (worst of its task) to 1 (best); NaN without one.
-        provisional: Likewise, whether no configuration with that value has all its seeds yet.
+        estimator: Label of the estimator.
+        columns: Values of the setting.
+        means: Mean of the best configuration with each value, tasks × columns; NaN without one.
+        scores: Scores of the means, from 0 (worst of the task) to 1 (best); NaN without one.
+        provisional: Whether no configuration with the value has all its seeds yet, tasks × columns.
     """
 
     estimator: str
@@ -66,13 +69,13 @@ class HeatmapFigure:
     """Panels of a heatmap.
 
     Args:
-        sweep: Its name.
-        setting: `section.name`.
-        metric: The one shown.
-        unit: Its unit.
-        select: The metric that selects among the configurations with one value.
-        tasks: Labels: the rows of every panel.
-        panels: Estimator by estimator.
+        sweep: Name of the sweep.
+        setting: Setting shown, as `section.name`.
+        metric: Metric that is shown.
+        unit: Unit of the metric.
+        select: Metric that selects among the configurations with one value.
+        tasks: Labels of the tasks, the rows of every panel.
+        panels: Panels, one for each estimator.
     """
 
     sweep: str
@@ -85,21 +88,21 @@ class HeatmapFigure:
 
 
 def prepare(results: SweepResults, request: HeatmapRequest) -> HeatmapFigure:
-    """The heatmap of a sweep.
+    """Return the heatmap of a sweep over one setting.
 
     Raises:
-        SpecError: If the request names what the sweep lacks, or there is nothing to draw yet.
+        SpecError: If the request names something that the sweep lacks, or nothing can be drawn yet.
     """
     setting = searched_setting(results.spec, request.settings[0])
     request.check_single("a heatmap")
-    scope = SweepView.of(results, request)
-    metric = results.metric((*request.metrics, scope.select)[0], "metric")
+    view = SweepView.of(results, request)
+    metric = results.metric((*request.metrics, view.select)[0], "metric")
     by_estimator: dict[str, list[tuple[Arm, list[Candidate]]]] = {}
-    for arm, found in scope.candidates(metric):
-        by_estimator.setdefault(arm.estimator_label, []).append((arm, found))
+    for arm, configurations in view.candidates(metric):
+        by_estimator.setdefault(arm.estimator_label, []).append((arm, configurations))
     panels = [
-        _panel(scope, setting, metric, by_estimator[label])
-        for label in scope.estimators
+        _panel(view, setting, metric, by_estimator[label])
+        for label in view.estimators
         if label in by_estimator
     ]
     if all(np.isnan(panel.means).all() for panel in panels):
@@ -111,49 +114,42 @@ def prepare(results: SweepResults, request: HeatmapRequest) -> HeatmapFigure:
         setting,
         metric,
         unit,
-        scope.select,
-        scope.tasks,
+        view.select,
+        view.tasks,
         _scored(panels, about["direction"]),
     )
 
 
 def searched_setting(spec: Spec, name: str | None) -> str:
-    """The full key of a searched setting.
+    """Return the full key of a searched setting.
 
     Raises:
-        SpecError: If there is none of that name, or several.
+        SpecError: If no searched setting has this name, or several have.
     """
     known = {key for arm in spec.arms for key in arm.searched}
     if not known:
+        raise SpecError(NO_SEARCH, field="over")
+    matches = [key for key in known if name is None or name in (key, key.partition(".")[2])]
+    if len(matches) == 1:
+        return matches[0]
+    if not matches:
         raise SpecError(
-            "expected a sweep that searches a setting, got one without; "
-            "give a setting a list of values",
-            field="over",
+            f"expected a searched setting, got {name!r}{nearest(name or '', known)}", field="over"
         )
-    found = [key for key in known if name is None or name in (key, key.partition(".")[2])]
-    if len(found) == 1:
-        return found[0]
-    if found and name is None:
-        raise SpecError(
-            "expected one of the settings that the sweep searches, "
-            f"got none: {', '.join(sorted(found))}",
-            field="over",
-        )
-    given = "several of that name" if found else "a setting that the sweep searches"
-    wanted = "one setting" if found else given
-    raise SpecError(f"expected {wanted}, got {name!r}{nearest(name or '', known)}", field="over")
+    several = "several settings are searched" + (f" with the name {name!r}" if name else "")
+    raise SpecError(f"{several}; choose one of {', '.join(sorted(matches))}", field="over")
 
 
 def _panel(
-    scope: SweepView, setting: str, metric: str, arms: Sequence[tuple[Arm, list[Candidate]]]
+    view: SweepView, setting: str, metric: str, arms: Sequence[tuple[Arm, list[Candidate]]]
 ) -> HeatmapPanel:
     shown = columns([arm for arm, _ in arms], setting)
-    means = np.full((len(scope.tasks), len(shown)), np.nan)
+    means = np.full((len(view.tasks), len(shown)), np.nan)
     provisional = np.zeros(means.shape, bool)
-    for arm, found in arms:
-        row = scope.tasks.index(arm.task_label)
-        for column, members in _grouped(arm, found, setting, shown).items():
-            chosen = choose(members, scope.select, scope.mode)
+    for arm, configurations in arms:
+        row = view.tasks.index(arm.task_label)
+        for column, group in _grouped(arm, configurations, setting, shown).items():
+            chosen = choose(group, view.select, view.mode)
             values = chosen[0].values(metric) if chosen else []
             if chosen and values:
                 means[row, column] = mean_of(values)
@@ -163,19 +159,19 @@ def _panel(
 
 
 def _grouped(
-    arm: Arm, found: Sequence[Candidate], setting: str, shown: Sequence[Column]
+    arm: Arm, configurations: Sequence[Candidate], setting: str, shown: Sequence[Column]
 ) -> dict[int, list[Candidate]]:
-    """The configurations of each column."""
+    """Return the configurations of each column."""
     groups: dict[int, list[Candidate]] = {}
-    for candidate in found:
-        place = column_of(value_at(arm, candidate, setting), shown)
-        if place is not None:
-            groups.setdefault(place, []).append(candidate)
+    for candidate in configurations:
+        index = column_of(value_at(arm, candidate, setting), shown)
+        if index is not None:
+            groups.setdefault(index, []).append(candidate)
     return groups
 
 
 def _scored(panels: Sequence[HeatmapPanel], direction: str) -> tuple[HeatmapPanel, ...]:
-    """The panels with scores: linear in the mean, for each task over all panels."""
+    """Return the panels with scores: linear in the mean, on one scale for each task."""
     means = np.concatenate([panel.means for panel in panels], axis=1)
     scales = [Scale.of(row, direction) for row in means]
     scores = np.array(
@@ -186,6 +182,6 @@ def _scored(panels: Sequence[HeatmapPanel], direction: str) -> tuple[HeatmapPane
     )
     ends = np.cumsum([len(panel.columns) for panel in panels])[:-1]
     return tuple(
-        dataclasses.replace(panel, scores=own)
-        for panel, own in zip(panels, np.split(scores, ends, axis=1), strict=True)
+        dataclasses.replace(panel, scores=part)
+        for panel, part in zip(panels, np.split(scores, ends, axis=1), strict=True)
     )

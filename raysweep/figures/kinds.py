@@ -1,4 +1,4 @@
-"""From a request to a figure, and from a figure to a file."""
+"""Kinds of figures: from a request to a figure, and from a figure to a file."""
 
 import dataclasses
 import io
@@ -10,19 +10,28 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from raysweep.errors import SpecError, nearest
-from raysweep.figures import curves, heatmaps, parallel, paths, planes, search_progress, seeds, time
+from raysweep.figures import (
+    curves,
+    heatmaps,
+    parallel,
+    paths,
+    search_progress,
+    seeds,
+    time,
+    two_setting_heatmaps,
+)
 from raysweep.figures.matplotlib_backend.curves import draw_curves
 from raysweep.figures.matplotlib_backend.parallel import draw_parallel
 from raysweep.figures.matplotlib_backend.paths import draw_paths
-from raysweep.figures.matplotlib_backend.planes import draw_any_heatmap
 from raysweep.figures.matplotlib_backend.search_progress import draw_search
 from raysweep.figures.matplotlib_backend.seeds import draw_seeds
 from raysweep.figures.matplotlib_backend.time import draw_time
+from raysweep.figures.matplotlib_backend.two_setting_heatmaps import draw_any_heatmap
 from raysweep.figures.sizes import Size, named
 from raysweep.figures.style import figure_style
 from raysweep.results.sweep_results import SweepResults
 
-# Nothing that differs from one day to the next goes into a file.
+# Files have no dates, so that the same results give the same bytes.
 UNDATED: Mapping[str, Mapping[str, None]] = {
     ".png": {},
     ".pdf": {"CreationDate": None},
@@ -32,7 +41,7 @@ UNDATED: Mapping[str, Mapping[str, None]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """One kind of figure: what may be asked, what is drawn, how."""
+    """One kind of figure: its request, and the functions that prepare and draw it."""
 
     request: type[Any]
     prepare: Callable[[SweepResults, Any], Any]
@@ -41,7 +50,9 @@ class Kind:
 
 KINDS: Mapping[str, Kind] = {
     "curves": Kind(curves.CurvesRequest, curves.prepare, draw_curves),
-    "heatmap": Kind(heatmaps.HeatmapRequest, planes.prepare_heatmap, draw_any_heatmap),
+    "heatmap": Kind(
+        heatmaps.HeatmapRequest, two_setting_heatmaps.prepare_heatmap, draw_any_heatmap
+    ),
     "paths": Kind(paths.PathsRequest, paths.prepare, draw_paths),
     "parallel": Kind(parallel.ParallelRequest, parallel.prepare, draw_parallel),
     "search": Kind(search_progress.SearchRequest, search_progress.prepare, draw_search),
@@ -51,27 +62,27 @@ KINDS: Mapping[str, Kind] = {
 
 
 def figure(results: SweepResults, kind: str, options: Mapping[str, Any]) -> Figure:
-    """A figure of a sweep; the arguments are those of `Results.plot`."""
+    """Return a figure of a sweep; the arguments are those of `Results.plot`."""
     size = named(options.get("size", "screen"))
     with figure_style(size):
         drawn, _ = _drawn(results, kind, options, size)
-        drawn.draw_without_rendering()  # what is laid out late takes the settings of that moment
+        drawn.draw_without_rendering()  # the layout reads the style when it is first drawn
     return drawn
 
 
 def save(
     results: SweepResults, kind: str, options: Mapping[str, Any], out: str | Path | None = None
 ) -> Path:
-    """Puts a figure of a sweep into a file and says into which.
+    """Write a figure of a sweep to a file and return its path.
 
     Args:
-        results: Of the sweep.
-        kind: As `Results.plot` takes it.
-        options: Likewise.
-        out: The file; None for `<sweep>-<metric or kind>.png` in the working directory.
+        results: Results of the sweep.
+        kind: Kind of the figure, as in `Results.plot`.
+        options: Options of that kind, as in `Results.plot`.
+        out: Path of the file; None for `<sweep>-<metric or kind>.png` in the working directory.
 
     Raises:
-        SpecError: If the figure cannot be drawn or the file not be written.
+        SpecError: If the figure cannot be drawn or the file cannot be written.
     """
     if out is not None:
         _check(Path(out))
@@ -85,45 +96,41 @@ def save(
     try:
         path.write_bytes(buffer.getvalue())
     except OSError as error:
-        raise SpecError(
-            f"expected a file that can be written, got {str(path)!r}: {error.strerror}", field="out"
-        ) from error
+        raise SpecError(f"cannot write {str(path)!r}: {error.strerror}", field="out") from error
     return path
 
 
 def _drawn(
     results: SweepResults, kind: str, options: Mapping[str, Any], size: Size
 ) -> tuple[Figure, str]:
-    """The figure, and what to call it."""
+    """Return the figure, and the metric or kind that its file is named after."""
     if kind not in KINDS:
         raise SpecError(
             f"expected a kind of figure, got {kind!r}{nearest(kind, KINDS)}", field="kind"
         )
-    own = KINDS[kind]
-    known = {field.name for field in dataclasses.fields(own.request)} | {"size"}
+    chosen = KINDS[kind]
+    known = {field.name for field in dataclasses.fields(chosen.request)} | {"size"}
     for option in options:
         if option not in known:
             raise SpecError(
-                f"expected an option of kind {kind}, got another's "
-                f"(known: {', '.join(sorted(known))})",
+                f"a figure of kind {kind} has no such option (known: {', '.join(sorted(known))})",
                 field=option,
             )
-    asked = {option: value for option, value in options.items() if option != "size"}
-    what = own.prepare(results, own.request(**asked))
-    metrics = list(what.units) if isinstance(what, curves.CurvesFigure) else []
+    request_options = {option: value for option, value in options.items() if option != "size"}
+    prepared = chosen.prepare(results, chosen.request(**request_options))
+    metrics = list(prepared.units) if isinstance(prepared, curves.CurvesFigure) else []
     name = re.sub(r"[^\w.-]", "_", metrics[0]) if len(metrics) == 1 else kind
-    return own.draw(what, size), name
+    return chosen.draw(prepared, size), name
 
 
 def _check(path: Path) -> None:
-    """Refuses a file that cannot be written, before anything is read."""
+    """Check that the file can be written, before anything is read."""
     if path.suffix.lower() not in UNDATED:
         raise SpecError(
             f"expected a name that ends in {', '.join(UNDATED)}, got {str(path)!r}", field="out"
         )
     if not path.parent.is_dir():
         raise SpecError(
-            f"expected a file in a folder that exists, got {str(path)!r}; "
-            f"make {str(path.parent)!r} first",
+            f"the folder of {str(path)!r} does not exist; create {str(path.parent)!r} first",
             field="out",
         )

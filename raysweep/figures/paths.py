@@ -1,4 +1,4 @@
-"""Paths: where two metrics go together while runs train, a line for each run."""
+"""Paths of runs in the plane of two metrics, a line for each run."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from raysweep.results.sweep_results import SweepResults
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PathsRequest(Request):
-    """What paths may be asked for, besides what every figure may.
+    """Options of a figure of paths.
 
     Args:
         x: Metrics of the horizontal axis.
@@ -33,35 +33,37 @@ class PathsRequest(Request):
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
-        """The planes' metrics.
+        """Pairs of an `x` and a `y`.
 
         Raises:
-            SpecError: If there is not one `y` for each `x`, or none.
+            SpecError: If there are not as many `y` as `x`, or none.
         """
         x = [self.x] if isinstance(self.x, str) else list(self.x)
         y = [self.y] if isinstance(self.y, str) else list(self.y)
         if not x or len(x) != len(y):
             raise SpecError(
-                f"expected a metric for each y, at least one, got {len(x)} and {len(y)}", field="x"
+                f"expected as many metrics for x as for y, at least one, "
+                f"got {len(x)} for x and {len(y)} for y",
+                field="x",
             )
         return tuple(zip(x, y, strict=True))
 
 
 @dataclasses.dataclass(frozen=True)
 class Path:
-    """One pair of metrics of one run.
+    """Path of one run for one pair of metrics.
 
     Args:
-        estimator: Label.
-        place: The estimator's in the sweep file.
-        pair: Which pair, from 0.
-        x: `T`, in the order of steps.
-        y: `T`.
-        provisional: Whether planned seeds of the configuration have yet to end.
+        estimator: Label of the estimator.
+        index: Index of the estimator in the sweep file.
+        pair: Index of the pair of metrics.
+        x: Values of the first metric, `T`, in the order of steps.
+        y: Values of the second metric, `T`, at the same steps.
+        provisional: Whether some planned seeds of the configuration have not ended yet.
     """
 
     estimator: str
-    place: int
+    index: int
     pair: int
     x: Numbers
     y: Numbers
@@ -70,7 +72,7 @@ class Path:
 
 @dataclasses.dataclass(frozen=True)
 class PathsPanel:
-    """One task."""
+    """Paths of one task."""
 
     task: str
     paths: tuple[Path, ...]
@@ -81,14 +83,14 @@ class PathsFigure:
     """Panels of paths.
 
     Args:
-        sweep: Its name.
-        x_label: Names of the horizontal axis, with their unit.
-        y_label: Likewise of the vertical one.
-        pairs: How many pairs of metrics there are.
-        panels: Task by task.
-        selection: How configurations were selected, in words.
-        runs: Number of runs that the figure is of.
-        lacking: Number of those that have no curves, as their files were lost.
+        sweep: Name of the sweep.
+        x_label: Metrics of the horizontal axis, with their unit.
+        y_label: Metrics of the vertical axis, with their unit.
+        pairs: Number of pairs of metrics.
+        panels: Panels, one for each task.
+        selection: Caption text on how configurations were selected.
+        runs: Number of runs in the figure.
+        lacking: Number of these runs without curves, as their files were lost.
     """
 
     sweep: str
@@ -102,57 +104,55 @@ class PathsFigure:
 
 
 def prepare(results: SweepResults, request: PathsRequest) -> PathsFigure:
-    """The paths of a sweep.
+    """Return the paths of a sweep.
 
     Raises:
-        SpecError: If the request names what the sweep lacks, or there is nothing to draw yet.
+        SpecError: If the request names something that the sweep lacks, or nothing can be drawn yet.
     """
     pairs = request.pairs
     for x, y in pairs:
         results.metric(x, "x")
         results.metric(y, "y")
-    scope = SweepView.of(results, request)
-    cells = [cell for cell in scope.cells() if cell.run_ids]
+    view = SweepView.of(results, request)
+    cells = [cell for cell in view.cells() if cell.run_ids]
     run_ids = [run_id for cell in cells for run_id in cell.run_ids]
     metrics = tuple(dict.fromkeys(name for pair in pairs for name in pair))
     curves = read_curves(results, run_ids, metrics)
     panels = []
-    for task in scope.tasks:
-        found = [
+    for task in view.tasks:
+        paths = [
             Path(
                 cell.estimator,
-                scope.place(cell.estimator),
-                place,
+                view.estimator_index(cell.estimator),
+                pair_index,
                 *points,
                 cell.status == "provisional",
             )
             for cell in cells
             if cell.task == task
             for run_id in cell.run_ids
-            for place, pair in enumerate(pairs)
+            for pair_index, pair in enumerate(pairs)
             if (points := _points(curves.get(run_id), pair))
         ]
-        panels.append(PathsPanel(task, tuple(sorted(found, key=lambda path: path.place))))
+        panels.append(PathsPanel(task, tuple(sorted(paths, key=lambda path: path.index))))
     if not any(panel.paths for panel in panels):
         known = curve_metrics(results, run_ids, metrics)
         unknown = [metric for metric in metrics if metric not in known]
-        raise without_curves(scope, unknown or metrics, run_ids, "x, y")
-    names = ([x for x, _ in pairs], [y for _, y in pairs])
-    labels = [_label(results, own) for own in names]
+        raise without_curves(view, unknown or metrics, run_ids, "x, y")
     return PathsFigure(
         results.sweep,
-        labels[0],
-        labels[1],
+        _label(results, [x for x, _ in pairs]),
+        _label(results, [y for _, y in pairs]),
         len(pairs),
         tuple(panels),
-        scope.selection,
+        view.selection,
         runs=len(set(run_ids)),
         lacking=len(set(run_ids) - curves.keys()),
     )
 
 
 def _points(curve: Curve | None, pair: tuple[str, str]) -> tuple[Numbers, Numbers] | None:
-    """The finite points of a run's path, at most `MAX_POINTS`; None if there is none."""
+    """Return the finite points of a run's path, at most `MAX_POINTS`; None if there is none."""
     if curve is None or not set(pair) <= set(curve.values):
         return None
     x, y = (curve.values[name] for name in pair)
@@ -164,7 +164,7 @@ def _points(curve: Curve | None, pair: tuple[str, str]) -> tuple[Numbers, Number
 
 
 def _label(results: SweepResults, names: Sequence[str]) -> str:
-    once = list(dict.fromkeys(names))
-    units = {results.spec.metrics[name]["unit"] for name in once}
+    unique = list(dict.fromkeys(names))
+    units = {results.spec.metrics[name]["unit"] for name in unique}
     unit = units.pop() if len(units) == 1 else ""
-    return ", ".join(once) + (f" [{unit}]" if unit else "")
+    return ", ".join(unique) + (f" [{unit}]" if unit else "")

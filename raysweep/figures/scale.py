@@ -1,4 +1,4 @@
-"""How good values are beside each other: the scale of shades and of colours."""
+"""Scores of values relative to each other: the scale of shades and colours."""
 
 import dataclasses
 
@@ -6,17 +6,17 @@ import numpy as np
 
 from raysweep.figures.scope import Numbers
 
-LIMIT = 3  # times as far from the best as the median is: the scale ends there
+LIMIT = 3  # distance from the best value to the end of the scale, in distances to the median
 
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """From the best value to the worst, or to where the scale ends before it.
+    """Scale from the best value to the worst, or to a limit before it.
 
     Args:
-        best: Has score 1.
-        worst: Has score 0.
-        cut: Whether values are worse than that.
+        best: Value with score 1.
+        worst: Value with score 0.
+        cut: Whether some values are worse than `worst`.
     """
 
     best: float
@@ -25,14 +25,14 @@ class Scale:
 
     @classmethod
     def of(cls, values: Numbers, direction: str) -> "Scale | None":
-        """The scale of these values, or None if none is finite.
+        """Return the scale of these values, or None if none is finite.
 
-        It ends at three times as far from the best as the median is: one value that does badly
-        would make all others look alike.
+        It ends three times as far from the best value as the median is: otherwise, one very bad
+        value would make all others look alike.
 
         Args:
-            values: Of any shape, NaN where there is none.
-            direction: `min` or `max`.
+            values: Values of any shape, NaN where there is none.
+            direction: Direction of improvement, `min` or `max`.
         """
         sign = 1.0 if direction == "min" else -1.0
         known = sign * values[np.isfinite(values)]
@@ -44,7 +44,7 @@ class Scale:
         return cls(sign * best, sign * end, end < worst)
 
     def scores(self, values: Numbers) -> Numbers:
-        """Each value's place, linear from 0 (worst) to 1 (best); NaN where there is none."""
+        """Return the score of each value, linear from 0 (worst) to 1 (best); NaN stays NaN."""
         span = self.worst - self.best
         if not span:
             return np.where(np.isfinite(values), 1.0, np.nan)

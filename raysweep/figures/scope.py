@@ -1,4 +1,4 @@
-"""The part of a sweep that a figure shows, and the curves of its runs."""
+"""Part of a sweep that a figure shows, and the curves of its runs."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -19,12 +19,12 @@ Numbers = NDArray[np.float64]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Request:
-    """What every kind of figure may be asked for.
+    """Options of every kind of figure.
 
     Args:
-        select: The metric whose mean over seeds selects a configuration; the sweep file's if None.
-        tasks: Labels of the tasks to show; all if there are none.
-        estimators: Labels of the estimators to show; all if there are none.
+        select: Metric whose mean over seeds selects a configuration; the sweep file's if None.
+        tasks: Labels of the tasks to show; all tasks if empty.
+        estimators: Labels of the estimators to show; all estimators if empty.
     """
 
     select: str | None = None
@@ -34,41 +34,42 @@ class Request:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MetricRequest(Request):
-    """What a figure of metrics may be asked for, besides.
+    """Options of a figure of one metric or several.
 
     Args:
-        metric: The metrics to show; the one that selects, where it can be shown, if none.
+        metric: Metrics to show; if empty, the one that selects, where it can be shown.
     """
 
     metric: str | Sequence[str] = ()
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The metrics asked for, each once."""
-        return _each_once(self.metric)
+        """The requested metrics without duplicates."""
+        return _unique(self.metric)
 
     def check_single(self, kind: str) -> None:
-        """Refuses several metrics where a figure can show but one.
+        """Check that no more than one metric is requested, for a figure that shows only one.
 
         Raises:
             SpecError: If there are several.
         """
         if len(self.metrics) > 1:
             raise SpecError(
-                f"expected one for {kind}, got {', '.join(self.metrics)}; draw a figure for each",
+                f"expected one metric for {kind}, got {', '.join(self.metrics)}; "
+                "draw a figure for each",
                 field="metric",
             )
 
 
 @dataclasses.dataclass(frozen=True)
 class SweepView:
-    """The part of a sweep that a figure shows, in the file's order.
+    """Part of a sweep that a figure shows, in the order of the sweep file.
 
     Args:
-        results: Of the sweep.
-        select: The metric that selects configurations.
-        tasks: Labels.
-        estimators: Labels.
+        results: Results of the sweep.
+        select: Metric that selects configurations.
+        tasks: Labels of the tasks shown.
+        estimators: Labels of the estimators shown.
     """
 
     results: SweepResults
@@ -78,10 +79,10 @@ class SweepView:
 
     @classmethod
     def of(cls, results: SweepResults, request: Request) -> "SweepView":
-        """What the request leaves of a sweep.
+        """Return the part of a sweep that a request selects.
 
         Raises:
-            SpecError: If it names what the sweep lacks, or no run has ended.
+            SpecError: If it names something that the sweep lacks, or no run has ended.
         """
         spec = results.spec
         select = results.metric(request.select or spec.select.metric, "select")
@@ -89,63 +90,64 @@ class SweepView:
         estimators = chosen(request.estimators, spec.estimator_labels, "estimators")
         if not results.store.count("runs"):
             raise SpecError(
-                f"expected ended runs to draw, got none in {results.sweep} yet; "
-                f"`raysweep status {results.sweep}` tells how far it is, and "
-                f"`raysweep run` on its file goes on"
+                f"nothing to draw yet: no run of {results.sweep} has finished; "
+                f"`raysweep status {results.sweep}` shows its progress, and "
+                f"`raysweep run` on its sweep file continues it"
             )
         return cls(results, select, tasks, estimators)
 
     @property
     def mode(self) -> str:
-        """`min` or `max`: what is better of the metric that selects."""
+        """Direction of the metric that selects: `min` or `max`."""
         return self.results.spec.metrics[self.select]["direction"]
 
     @property
     def selection(self) -> str:
-        """How configurations are selected, in words; empty where there is nothing to select."""
+        """Caption text on how configurations are selected; empty if nothing is searched."""
         if all(arm.size == 1 for arm in self.results.spec.arms if self.holds(arm)):
             return ""
         fresh = len(self.results.spec.report_seeds)
         seeds = f"; {fresh} fresh seeds" if fresh else ""
         return f"at the configuration with the {self.mode}imum mean {self.select}{seeds}"
 
-    def holds(self, each: Arm | Cell) -> bool:
-        """Whether the figure shows it."""
-        if isinstance(each, Arm):
-            return each.task_label in self.tasks and each.estimator_label in self.estimators
-        return each.task in self.tasks and each.estimator in self.estimators
+    def holds(self, cell: Arm | Cell) -> bool:
+        """Return whether the figure shows an arm or a cell."""
+        if isinstance(cell, Arm):
+            return cell.task_label in self.tasks and cell.estimator_label in self.estimators
+        return cell.task in self.tasks and cell.estimator in self.estimators
 
-    def place(self, estimator: str) -> int:
-        """Its place in the file: colours stay the same whichever part of a sweep is shown."""
+    def estimator_index(self, estimator: str) -> int:
+        """Return an estimator's index in the sweep file, which decides its colour everywhere."""
         return self.results.spec.estimator_labels.index(estimator)
 
     def cells(self) -> list[Cell]:
-        """The cells shown, those without a configuration to show among them."""
+        """Return the cells shown, including those without a configuration to show."""
         runs = self.results.ended(self.select)
-        found = cells(self.results.spec, runs, self.select, self.mode, self.select)
-        return [cell for cell in found if self.holds(cell)]
+        every_cell = cells(self.results.spec, runs, self.select, self.mode, self.select)
+        return [cell for cell in every_cell if self.holds(cell)]
 
     def candidates(
         self, *metrics: str, about: Sequence[str] = ()
     ) -> Iterator[tuple[Arm, list[Candidate]]]:
-        """The arms shown and their configurations, with these final metrics.
+        """Return the arms shown and their configurations, with these final metrics.
 
         Args:
-            metrics: Their names.
-            about: Other columns of `runs` that the rows shall have.
+            metrics: Names of the metrics to read.
+            about: Other columns of `runs` to read.
         """
         spec = self.results.spec
-        found = candidates(spec, self.results.ended(self.select, *metrics, about=about))
-        return ((arm, each) for arm, each in zip(spec.arms, found, strict=True) if self.holds(arm))
+        by_arm = candidates(spec, self.results.ended(self.select, *metrics, about=about))
+        pairs = zip(spec.arms, by_arm, strict=True)
+        return ((arm, configurations) for arm, configurations in pairs if self.holds(arm))
 
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """One run's metrics over steps.
+    """Metrics of one run over steps.
 
     Args:
-        steps: `T`, increasing.
-        values: `T` for each metric; NaN where there is no finite number.
+        steps: Steps of the points, `T`, increasing.
+        values: Values of each metric, `T`; NaN where there is no finite number.
     """
 
     steps: NDArray[np.int64]
@@ -155,7 +157,7 @@ class Curve:
 def read_curves(
     results: SweepResults, run_ids: Sequence[str], metrics: Sequence[str]
 ) -> dict[str, Curve]:
-    """The curves of these runs, by run; nothing else of them is read."""
+    """Return the curves of these runs by run id; only the columns needed are read."""
     dataset = results.store.curves_of(run_ids)
     known = [name for name in metrics if name in dataset.schema.names]
     wanted = pads.field("run_id").isin(pa.array(sorted(set(run_ids)), pa.string()))
@@ -165,17 +167,18 @@ def read_curves(
     codes = owners.indices.to_numpy(zero_copy_only=False)
     steps = table["step"].to_numpy()
     columns = {name: _finite(table[name]) for name in known}
-    found = {}
+    curves = {}
     for code, run_id in enumerate(owners.dictionary.to_pylist()):
-        own = slice(*np.searchsorted(codes, [code, code + 1]))
-        found[run_id] = Curve(steps[own], {name: column[own] for name, column in columns.items()})
-    return found
+        rows = slice(*np.searchsorted(codes, [code, code + 1]))
+        values = {name: column[rows] for name, column in columns.items()}
+        curves[run_id] = Curve(steps[rows], values)
+    return curves
 
 
 def read_finals(
     results: SweepResults, run_ids: Sequence[str], metric: str
 ) -> dict[str, tuple[int, float]]:
-    """Seed and final metric of those of these runs that have one; nothing else of them is read."""
+    """Return the seed and the final metric of these runs by run id, without those that lack it."""
     name = f"metric.{metric}"
     wanted = pads.field("run_id").isin(pa.array(sorted(set(run_ids)), pa.string()))
     table = results.store.read(results.store.dataset("runs"), ["run_id", "seed", name], wanted)
@@ -184,60 +187,58 @@ def read_finals(
 
 
 def curve_metrics(results: SweepResults, run_ids: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Those of these metrics that the curves of the runs have numbers of."""
-    found = read_curves(results, run_ids, names).values()
+    """Return the metrics among `names` for which the curves of the runs have finite values."""
+    curves = read_curves(results, run_ids, names).values()
     return [
         name
         for name in names
-        if any(np.isfinite(curve.values[name]).any() for curve in found if name in curve.values)
+        if any(np.isfinite(curve.values[name]).any() for curve in curves if name in curve.values)
     ]
 
 
 def without_values(results: SweepResults, metric: str) -> SpecError:
-    """The error of a final metric that no run has which ended well."""
+    """Return the error for a final metric that no successful run has."""
     return SpecError(
-        f"expected runs that ended well with {metric}, got none in {results.sweep}; "
-        f"`raysweep table {results.sweep}` tells how they ended",
+        f"no run of {results.sweep} has finished with a value of {metric}; "
+        f"`raysweep table {results.sweep}` shows how its runs ended",
         field="metric",
     )
 
 
 def without_fresh(sweep: str) -> SpecError:
-    """The error of a sweep none of whose fresh seeds has ended."""
+    """Return the error for a sweep of which no run on a fresh seed has ended."""
     return SpecError(
-        f"expected ended runs on fresh seeds to draw, got none in {sweep} yet; "
-        f"`raysweep run` on its file goes on, `raysweep plot {sweep} --kind heatmap` shows the "
-        "search"
+        f"nothing to draw yet: no run of {sweep} on fresh seeds has finished; `raysweep run` on "
+        f"its sweep file continues it, and `raysweep plot {sweep} --kind heatmap` shows the search"
     )
 
 
 def without_curves(
-    scope: SweepView, metrics: Sequence[str], run_ids: Sequence[str], field: str = "metric"
+    view: SweepView, metrics: Sequence[str], run_ids: Sequence[str], field: str = "metric"
 ) -> SpecError:
-    """The error of metrics of which there is no curve, with those of which there is."""
-    name = scope.results.sweep
-    if not run_ids and scope.results.spec.report_seeds:
+    """Return the error for metrics without curves, which names the metrics that have curves."""
+    name = view.results.sweep
+    if not run_ids and view.results.spec.report_seeds:
         return without_fresh(name)
-    known = curve_metrics(scope.results, run_ids, sorted(scope.results.spec.metrics))
+    known = curve_metrics(view.results, run_ids, sorted(view.results.spec.metrics))
     if known:
         return SpecError(
-            f"expected a metric with a curve, got {' and '.join(map(repr, metrics))}"
+            f"expected a metric with curves, got {' and '.join(map(repr, metrics))}"
             f"{nearest(metrics[0], known)}; `raysweep table {name} --report M` shows final metrics",
             field=field,
         )
     return SpecError(
-        f"expected curves of runs that ended well, got none in {name}; "
-        f"`raysweep status {name}` tells how its runs ended, and a `report_every` below "
-        "`steps` in its file gives curves"
+        f"no finished run of {name} has curves; `raysweep status {name}` shows how its runs "
+        "ended, and a `report_every` below `steps` in its sweep file records curves"
     )
 
 
 def _finite(column: pa.ChunkedArray) -> Numbers:
-    """A column's numbers, NaN where there is none."""
+    """Return the numbers of a column, NaN where one is missing or not finite."""
     values = np.array(column.to_numpy(), np.float64)
     values[~np.isfinite(values)] = np.nan
     return values
 
 
-def _each_once(names: str | Sequence[str]) -> tuple[str, ...]:
+def _unique(names: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([names] if isinstance(names, str) else names))

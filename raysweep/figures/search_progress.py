@@ -1,4 +1,4 @@
-"""How far a search has come: the best mean so far, over the configurations that have ended."""
+"""Progress of a search: the best mean so far over the configurations that have ended."""
 
 import dataclasses
 import datetime
@@ -17,13 +17,13 @@ from raysweep.results.selection import Candidate
 from raysweep.results.stats.summary import mean as mean_of
 from raysweep.results.sweep_results import SweepResults
 
-MAX_DOTS = 2000  # of a line; more would hide it
+MAX_DOTS = 2000  # for each line; more would hide it
 UNKNOWN = datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SearchRequest(Request):
-    """What the progress of a search may be asked for, besides what every figure may.
+    """Options of a figure of a search's progress.
 
     Args:
         log: Whether the y axes are logarithmic.
@@ -34,23 +34,25 @@ class SearchRequest(Request):
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """One estimator on one task.
+    """Progress of the search of one estimator on one task.
+
+    Configurations are numbered from 1, in the order in which they started.
 
     Args:
-        estimator: Label.
-        place: The estimator's in the sweep file.
-        ended: Configurations that have ended, well or not.
-        at: `N`, increasing from 1: the places, in the order in which they began, of the
-            configurations that all planned seeds ended well of; at most `MAX_DOTS` of them.
-        means: `N`, their means of the metric over seeds.
-        improved: `I`, increasing: the places that brought a better mean than all before.
-        best: `I`, those means.
+        estimator: Label of the estimator.
+        index: Index of the estimator in the sweep file.
+        ended: Number of configurations that have ended, successfully or not.
+        numbers: Numbers of the configurations whose planned seeds all succeeded, `N`, increasing;
+            at most `MAX_DOTS` of them.
+        means: Their means of the metric over seeds, `N`.
+        improved: Numbers of the configurations with a better mean than all before, `I`, increasing.
+        best: Means of these configurations, `I`.
     """
 
     estimator: str
-    place: int
+    index: int
     ended: int
-    at: NDArray[np.int64]
+    numbers: NDArray[np.int64]
     means: Numbers
     improved: NDArray[np.int64]
     best: Numbers
@@ -58,13 +60,13 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True)
 class SearchPanel:
-    """One task.
+    """Progress of the searches on one task.
 
     Args:
-        task: Label.
-        lines: Estimator by estimator, in the file's order.
-        limits: The y axis where a few bad configurations would flatten the rest; None if all of
-            it can be shown.
+        task: Label of the task.
+        lines: Progress of each estimator, in the order of the sweep file.
+        limits: Limits of the y axis if a few bad configurations would flatten the rest; None if
+            all of it fits.
     """
 
     task: str
@@ -77,12 +79,12 @@ class SearchFigure:
     """Panels of progress.
 
     Args:
-        sweep: Its name.
-        metric: The one that selects.
-        unit: Its unit.
-        mode: `min` or `max`.
-        seeds: How many a mean is over.
-        panels: Task by task.
+        sweep: Name of the sweep.
+        metric: Metric that selects.
+        unit: Unit of the metric.
+        mode: Direction of the metric, `min` or `max`.
+        seeds: Number of seeds that a mean is over.
+        panels: Panels, one for each task.
         log: Whether the y axes are logarithmic.
     """
 
@@ -96,67 +98,68 @@ class SearchFigure:
 
 
 def prepare(results: SweepResults, request: SearchRequest) -> SearchFigure:
-    """The progress of a sweep's searches.
+    """Return the progress of a sweep's searches.
 
     Raises:
-        SpecError: If the request names what the sweep lacks, or there is nothing to draw yet.
+        SpecError: If the request names something that the sweep lacks, or nothing can be drawn yet.
     """
-    scope = SweepView.of(results, request)
-    lines: dict[str, list[Progress]] = {task: [] for task in scope.tasks}
-    for arm, found in scope.candidates(about=("started_at",)):
-        place = scope.place(arm.estimator_label)
-        progress = _progress(arm.estimator_label, place, found, scope)
+    view = SweepView.of(results, request)
+    lines: dict[str, list[Progress]] = {task: [] for task in view.tasks}
+    for arm, configurations in view.candidates(about=("started_at",)):
+        progress = _progress(arm.estimator_label, configurations, view)
         if progress.ended:
             lines[arm.task_label].append(progress)
-    if not any(len(line.at) for own in lines.values() for line in own):
+    if not any(len(line.numbers) for of_task in lines.values() for line in of_task):
         raise SpecError(
-            f"expected configurations whose seeds all ended well, got none in "
-            f"{results.sweep}; `raysweep status {results.sweep}` tells how far it is",
+            f"no configuration of {results.sweep} has finished on all its seeds; "
+            f"`raysweep status {results.sweep}` shows its progress",
             field="kind search",
         )
     if request.log:
-        _check_positive(lines, scope.select)
+        _check_positive(lines, view.select)
     panels = tuple(
-        SearchPanel(task, tuple(sorted(own, key=lambda line: line.place)), _limits(own, scope.mode))
-        for task, own in lines.items()
+        SearchPanel(
+            task, tuple(sorted(of_task, key=lambda line: line.index)), _limits(of_task, view.mode)
+        )
+        for task, of_task in lines.items()
     )
     return SearchFigure(
         results.sweep,
-        scope.select,
-        results.spec.metrics[scope.select]["unit"],
-        scope.mode,
+        view.select,
+        results.spec.metrics[view.select]["unit"],
+        view.mode,
         len(results.spec.seeds),
         panels,
         request.log,
     )
 
 
-def _progress(estimator: str, place: int, found: Sequence[Candidate], scope: SweepView) -> Progress:
-    ended = [each for each in found if each.complete or _ended_otherwise(each)]
-    ended.sort(key=lambda each: (_start(each), each.configuration_id))
-    values = np.array([_mean(each, scope.select) for each in ended], np.float64)
-    at = np.flatnonzero(np.isfinite(values))
-    means = values[at]
-    so_far = np.minimum.accumulate(means) if scope.mode == "min" else np.maximum.accumulate(means)
+def _progress(estimator: str, configurations: Sequence[Candidate], view: SweepView) -> Progress:
+    ended = [c for c in configurations if c.complete or _has_unsuccessful_run(c)]
+    ended.sort(key=lambda c: (_start(c), c.configuration_id))
+    values = np.array([_mean(c, view.select) for c in ended], np.float64)
+    known = np.flatnonzero(np.isfinite(values))
+    means = values[known]
+    so_far = np.minimum.accumulate(means) if view.mode == "min" else np.maximum.accumulate(means)
     improves = np.diff(so_far, prepend=np.nan) != 0
-    shown = np.unique(np.linspace(0, len(at) - 1, min(len(at), MAX_DOTS)).round().astype(int))
+    shown = np.unique(np.linspace(0, len(known) - 1, min(len(known), MAX_DOTS)).round().astype(int))
     return Progress(
         estimator,
-        place,
+        view.estimator_index(estimator),
         len(ended),
-        at[shown] + 1,
+        known[shown] + 1,
         means[shown],
-        at[improves] + 1,
+        known[improves] + 1,
         means[improves],
     )
 
 
-def _ended_otherwise(candidate: Candidate) -> bool:
+def _has_unsuccessful_run(candidate: Candidate) -> bool:
     return any(map(candidate.has, ("diverged", "failed", "stopped")))
 
 
 def _start(candidate: Candidate) -> datetime.datetime:
-    """When the first of its runs began."""
+    """Return the time at which the first run of a configuration started."""
     stats = candidate.stats
     if "started_at" not in stats.runs.table.column_names:
         return UNKNOWN
@@ -166,7 +169,7 @@ def _start(candidate: Candidate) -> datetime.datetime:
 
 
 def _mean(candidate: Candidate, metric: str) -> float:
-    """Over the seeds; NaN unless all planned ones ended well and have the metric."""
+    """Return the mean over seeds; NaN unless all planned seeds succeeded and have the metric."""
     values = candidate.values(metric)
     if not candidate.complete or len(values) < candidate.seeds:
         return math.nan
@@ -174,7 +177,11 @@ def _mean(candidate: Candidate, metric: str) -> float:
 
 
 def _limits(lines: Sequence[Progress], mode: str) -> tuple[float, float] | None:
-    """The y axis that ends where the scale of the means does; None if it ends at the worst."""
+    """Return the limits of a y axis that ends where the scale of the means ends.
+
+    Returns:
+        The low and high limit, or None if the scale holds all means.
+    """
     scale = Scale.of(np.concatenate([line.means for line in lines] or [np.empty(0)]), mode)
     if scale is None or not scale.cut:
         return None
@@ -183,8 +190,8 @@ def _limits(lines: Sequence[Progress], mode: str) -> tuple[float, float] | None:
 
 
 def _check_positive(lines: dict[str, list[Progress]], metric: str) -> None:
-    for task, own in lines.items():
-        if own and not any((line.means > 0).any() for line in own):
+    for task, of_task in lines.items():
+        if of_task and not any((line.means > 0).any() for line in of_task):
             raise SpecError(
                 f"expected positive values of {metric}, got none on {task}; leave log out",
                 field="log",

@@ -1,4 +1,4 @@
-"""Seeds: the final metric of every seed at the selected configuration, its mean and interval."""
+"""Final metric of every seed of the selected configurations, with the mean and its interval."""
 
 import dataclasses
 import math
@@ -19,32 +19,32 @@ from raysweep.results.selection import Cell, Status
 from raysweep.results.stats.summary import mean as mean_of
 from raysweep.results.sweep_results import SweepResults
 
-MANY = 30  # seeds: of more, a box tells more than their dots
+MANY = 30  # more seeds than this get a box, as their dots overlap
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SeedsRequest(MetricRequest):
-    """What the seeds may be asked for: one metric; the one that selects if none."""
+    """Options of a figure of seeds: one metric, by default the one that selects."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SeedsRow:
-    """One estimator on one task.
+    """Seeds of one estimator on one task.
 
     Args:
-        estimator: Label.
-        place: The estimator's in the sweep file.
-        status: What is known of the cell, as in the table; `empty` where no seed has the metric.
-        seeds: `R`, increasing.
-        values: `R`, the final metric.
-        mean: Over the seeds; NaN where the table has none.
-        low: The low end of the mean's 95 % interval; NaN for fewer than two seeds.
-        high: Likewise.
+        estimator: Label of the estimator.
+        index: Index of the estimator in the sweep file.
+        status: Status of the cell, as in the table; `empty` where no seed has the metric.
+        seeds: Seeds with a value, `R`, increasing.
+        values: Final metric of each seed, `R`.
+        mean: Mean over the seeds; NaN where the table has none.
+        low: Low end of the mean's 95 % interval; NaN for fewer than two seeds.
+        high: High end of the mean's 95 % interval; NaN for fewer than two seeds.
         box: 5th, 25th, 50th, 75th and 95th percentile where there are more than `MANY` seeds.
     """
 
     estimator: str
-    place: int
+    index: int
     status: Status
     seeds: NDArray[np.int64]
     values: Numbers
@@ -56,7 +56,7 @@ class SeedsRow:
 
 @dataclasses.dataclass(frozen=True)
 class SeedsPanel:
-    """One task; rows estimator by estimator."""
+    """Seeds of one task, a row for each estimator."""
 
     task: str
     rows: tuple[SeedsRow, ...]
@@ -67,12 +67,12 @@ class SeedsFigure:
     """Panels of seeds.
 
     Args:
-        sweep: Its name.
-        metric: The one shown.
-        unit: Its unit.
-        estimators: Labels: the rows of every panel.
-        panels: Task by task.
-        selection: How configurations were selected, in words.
+        sweep: Name of the sweep.
+        metric: Metric that is shown.
+        unit: Unit of the metric.
+        estimators: Labels of the estimators, the rows of every panel.
+        panels: Panels, one for each task.
+        selection: Caption text on how configurations were selected.
     """
 
     sweep: str
@@ -84,15 +84,15 @@ class SeedsFigure:
 
 
 def prepare(results: SweepResults, request: SeedsRequest) -> SeedsFigure:
-    """The seeds of a sweep's selected configurations.
+    """Return the seeds of a sweep's selected configurations.
 
     Raises:
-        SpecError: If the request names what the sweep lacks, or there is nothing to draw yet.
+        SpecError: If the request names something that the sweep lacks, or nothing can be drawn yet.
     """
     request.check_single("a figure of seeds")
-    scope = SweepView.of(results, request)
-    metric = results.metric((*request.metrics, scope.select)[0], "metric")
-    cells = scope.cells()
+    view = SweepView.of(results, request)
+    metric = results.metric((*request.metrics, view.select)[0], "metric")
+    cells = view.cells()
     run_ids = [run_id for cell in cells for run_id in cell.run_ids]
     if not run_ids and results.spec.report_seeds:
         raise without_fresh(results.sweep)
@@ -102,23 +102,23 @@ def prepare(results: SweepResults, request: SeedsRequest) -> SeedsFigure:
             task,
             tuple(
                 sorted(
-                    (_row(cell, scope, finals) for cell in cells if cell.task == task),
-                    key=lambda row: row.place,
+                    (_row(cell, view, finals) for cell in cells if cell.task == task),
+                    key=lambda row: row.index,
                 )
             ),
         )
-        for task in scope.tasks
+        for task in view.tasks
     )
     if not any(len(row.values) for panel in panels for row in panel.rows):
         raise without_values(results, metric)
     unit = results.spec.metrics[metric]["unit"]
-    return SeedsFigure(results.sweep, metric, unit, scope.estimators, panels, scope.selection)
+    return SeedsFigure(results.sweep, metric, unit, view.estimators, panels, view.selection)
 
 
-def _row(cell: Cell, scope: SweepView, finals: dict[str, tuple[int, float]]) -> SeedsRow:
-    found = sorted(finals[run_id] for run_id in cell.run_ids if run_id in finals)
-    seeds = np.array([seed for seed, _ in found], np.int64)
-    values = np.array([value for _, value in found], np.float64)
+def _row(cell: Cell, view: SweepView, finals: dict[str, tuple[int, float]]) -> SeedsRow:
+    pairs = sorted(finals[run_id] for run_id in cell.run_ids if run_id in finals)
+    seeds = np.array([seed for seed, _ in pairs], np.int64)
+    values = np.array([value for _, value in pairs], np.float64)
     mean = low = high = math.nan
     status: Status = cell.status
     if not len(values) and status in ("selected", "provisional"):
@@ -128,5 +128,5 @@ def _row(cell: Cell, scope: SweepView, finals: dict[str, tuple[int, float]]) -> 
         low, high = (float(end) for end in interval(values))
     many = len(values) > MANY
     box = tuple(np.percentile(values, [5, 25, 50, 75, 95]).tolist()) if many else ()
-    place = scope.place(cell.estimator)
-    return SeedsRow(cell.estimator, place, status, seeds, values, mean, low, high, box)
+    index = view.estimator_index(cell.estimator)
+    return SeedsRow(cell.estimator, index, status, seeds, values, mean, low, high, box)

@@ -1,4 +1,4 @@
-"""Where figures go: how wide they are, and how large their letters."""
+"""Sizes of figures for screens and papers: widths, and sizes of letters."""
 
 import dataclasses
 import textwrap
@@ -6,19 +6,19 @@ from collections.abc import Mapping
 
 from raysweep.errors import SpecError, nearest
 
-CHARACTER = 0.008  # inches of width for each point of a font, on the wide side
-LABEL = 0.00825  # likewise of ticks and of numbers in cells, which are all digits
+CHARACTER = 0.008  # inches that a letter is wide for each point of the font, rounded up
+LABEL = 0.00825  # the same for ticks and numbers in cells, as digits are wider
 
 
 @dataclasses.dataclass(frozen=True)
 class Size:
-    """One place for figures.
+    """Size of a figure.
 
     Args:
-        width: Inches, exactly; as many as the panels need if None.
-        font: Points, of most text.
-        title: Points, of the panels' titles.
-        panels: That stand in a row, at most.
+        width: Exact width in inches; as wide as the panels need if None.
+        font: Font size of most text, in points.
+        title: Font size of the panels' titles, in points.
+        panels: Largest number of panels in a row.
     """
 
     width: float | None
@@ -28,33 +28,33 @@ class Size:
 
     @property
     def small(self) -> float:
-        """Points, of ticks and captions."""
+        """Font size of ticks and captions, in points."""
         return self.font - 1
 
     @property
     def character(self) -> float:
-        """Inches that a letter takes, on the wide side."""
+        """Width of a letter in inches, rounded up."""
         return CHARACTER * self.font
 
     @property
     def label(self) -> float:
-        """Inches that a letter of a tick's label takes."""
+        """Width of a letter of a tick's label, in inches."""
         return LABEL * self.small
 
     @property
     def line(self) -> float:
-        """Inches from one line of text to the next."""
+        """Distance from one line of text to the next, in inches."""
         return self.font / 45
 
     def columns_for(self, count: int) -> int:
-        """How many panels stand in a row: no row is much emptier than the others."""
+        """Return the number of panels in a row, such that the last row is nearly full."""
         if count <= self.panels:
             return count
         few = range(max(2, self.panels - 1), self.panels + 1)
         return min(few, key=lambda columns: (-count % columns, -columns))
 
     def wrapped(self, text: str, inches: float) -> str:
-        """The text in lines that fit, about as long as each other."""
+        """Return the text in lines of similar length that fit this width."""
         width = max(12, int(inches / self.character))
         lines = textwrap.wrap(text, width)
         shortest = max(map(len, text.split()), default=0)
@@ -63,12 +63,12 @@ class Size:
         return plain("\n".join(textwrap.wrap(text, width)))
 
     def titled(self, text: str, inches: float) -> str:
-        """The text in lines that fit a panel's title."""
+        """Return the text in lines that fit above a panel of this width."""
         return self.wrapped(text, inches * self.font / self.title)
 
 
 def plain(text: str) -> str:
-    """The text as it is: a dollar sign starts no formula."""
+    """Return the text with its dollar signs escaped, so that none starts a formula."""
     return text.replace("$", r"\$")
 
 
@@ -76,15 +76,15 @@ SCREEN = Size(None, 9.0, 10.0, 4)
 SIZES: Mapping[str, Size] = {
     "screen": SCREEN,
     "column": Size(3.25, 8.0, 8.0, 2),  # of a paper with two columns
-    "page": Size(6.75, 8.0, 8.0, 4),  # both of them
+    "page": Size(6.75, 8.0, 8.0, 4),  # both columns
 }
 
 
 def named(name: str) -> Size:
-    """The size of that name.
+    """Return the size with this name.
 
     Raises:
-        SpecError: If there is none.
+        SpecError: If there is no such size.
     """
     if name not in SIZES:
         raise SpecError(

@@ -1,4 +1,4 @@
-"""Statistics over seeds: means, and how far they can be trusted."""
+"""Statistics over seeds: means, bands and intervals."""
 
 from collections.abc import Mapping
 
@@ -17,10 +17,10 @@ BANDS: Mapping[str, str] = {
 
 
 def interval(values: Numbers) -> tuple[Numbers, Numbers]:
-    """The interval in which the mean lies with 95 % confidence, by Student's t.
+    """Return the 95 % confidence interval of the mean, by Student's t.
 
     Args:
-        values: `R *`, one row per seed; NaN where a seed has none.
+        values: Values, `R *`, one row per seed; NaN where a seed has none.
 
     Returns:
         Low and high ends, `*`; NaN where fewer than two seeds have a value.
@@ -34,11 +34,11 @@ def interval(values: Numbers) -> tuple[Numbers, Numbers]:
 
 
 def over_seeds(values: Numbers, band: str) -> tuple[Numbers, Numbers, Numbers, int]:
-    """Mean, low and high end of the band, `T` each, and the number of seeds.
+    """Return the mean, the low and high end of the band, `T` each, and the number of seeds.
 
     Args:
-        values: `R T`, with NaN in gaps; at each step a seed has a value.
-        band: `sem`, `std` or `ci`; of no height where only one seed has a value.
+        values: Values, `R T`, with NaN in gaps; at every step, at least one seed has a value.
+        band: Name of the band: `sem`, `std` or `ci`; its height is 0 where one seed has a value.
     """
     count = np.isfinite(values).sum(axis=0)
     mean, deviation = _moments(values)
@@ -52,10 +52,10 @@ def over_seeds(values: Numbers, band: str) -> tuple[Numbers, Numbers, Numbers, i
 
 
 def check_band(name: str) -> str:
-    """The name of a band.
+    """Return the name of a band if there is such a band.
 
     Raises:
-        SpecError: If there is none of that name.
+        SpecError: If there is no band with this name.
     """
     if name not in BANDS:
         raise SpecError(
@@ -65,7 +65,7 @@ def check_band(name: str) -> str:
 
 
 def _moments(values: Numbers) -> tuple[Numbers, Numbers]:
-    """Mean and sample standard deviation over the seeds with a value; 0 for one seed."""
+    """Return the mean and sample standard deviation over the seeds with a value; 0 for one."""
     count = np.isfinite(values).sum(axis=0)
     mean = np.nansum(values, axis=0) / count
     squares = np.nansum((values - mean) ** 2, axis=0)

@@ -1,4 +1,4 @@
-"""How figures look: colours, fonts, the grid of panels, the legend below."""
+"""Style of figures: colours, fonts, the grid of panels, and the legend below it."""
 
 import contextlib
 import math
@@ -16,8 +16,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from raysweep.figures.sizes import SCREEN, Size, plain
 from raysweep.text import counted
 
-# Okabe and Ito's palette, distinct for the colour-blind too; its yellow, which white paper
-# swallows, is R's grey.
+# Okabe and Ito's palette, which colour-blind readers can distinguish; R's grey replaces its
+# yellow, which is hard to see on white.
 COLOURS = (
     "#0072B2",
     "#D55E00",
@@ -28,11 +28,11 @@ COLOURS = (
     "#000000",
     "#999999",
 )
-MARKERS = ("", "o", "^", "s", "D", "v", "P", "X")  # another for every eight lines
+MARKERS = ("", "o", "^", "s", "D", "v", "P", "X")  # the next one for every eight lines
 DASHES = (0, (4, 1.6))
 WIDTHS = {1: 5.4, 2: 7.6, 3: 10.0, 4: 12.0}  # inches on a screen, by columns of panels
-ENTRY = 44  # letters in a line of a legend's entry, at most
-BESIDE = 0.45  # inches that a panel's y axis takes, over which no title is
+ENTRY = 44  # most letters in a line of a legend's entry
+BESIDE = 0.45  # inches that the y axis takes from the width of a panel's title
 
 _SETTINGS: Mapping[Any, Any] = {
     "axes.linewidth": 0.8,
@@ -42,13 +42,13 @@ _SETTINGS: Mapping[Any, Any] = {
     "grid.linewidth": 0.6,
     "savefig.dpi": 200,
     "svg.hashsalt": "raysweep",
-    "pdf.fonttype": 42,  # text stays text: publishers ask for it
+    "pdf.fonttype": 42,  # TrueType, as publishers require
 }
 
 
 @contextlib.contextmanager
 def figure_style(size: Size = SCREEN) -> Iterator[None]:
-    """Settings of our own, whatever the user's are: the same figure everywhere."""
+    """Set matplotlib's settings for our figures, whichever the user has, and restore them."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_SETTINGS)
@@ -65,18 +65,18 @@ def figure_style(size: Size = SCREEN) -> Iterator[None]:
         yield
 
 
-def colour(place: int) -> str:
-    """The colour of the sweep's nth estimator."""
-    return COLOURS[place % len(COLOURS)]
+def colour(index: int) -> str:
+    """Return the colour of the estimator with this index in the sweep file."""
+    return COLOURS[index % len(COLOURS)]
 
 
-def marker(place: int) -> str:
-    """Its marker, which tells it from the others of that colour; empty for none."""
-    return MARKERS[place // len(COLOURS) % len(MARKERS)]
+def marker(index: int) -> str:
+    """Return the estimator's marker, which differs among those of one colour; empty for none."""
+    return MARKERS[index // len(COLOURS) % len(MARKERS)]
 
 
 def grid(rows: int, columns: int, legend: "Legend") -> tuple[Figure, list[list[Axes]]]:
-    """A figure of equal panels with room for its legend."""
+    """Return a figure of equal panels, with room for its legend, and its axes."""
     size = legend.size
     width = size.width or WIDTHS[columns]
     height = rows * panel_height(width / columns, size) + legend.height(width)
@@ -86,14 +86,14 @@ def grid(rows: int, columns: int, legend: "Legend") -> tuple[Figure, list[list[A
 
 
 def panel_height(width: float, size: Size) -> float:
-    """Inches that a panel of lines is high, with its labels: the narrower, the less flat."""
+    """Return the height in inches of a panel of lines with its labels; narrow ones are squarer."""
     if size.width is None:
         return 3.3 if width == WIDTHS[1] else width * 0.8
     return width * (0.55 if width > 5 else 0.68 if width > 3 else 0.78 if width > 2 else 0.95)
 
 
 def finish(axes: Axes, title: str, width: float, size: Size = SCREEN) -> None:
-    """What all panels of lines share."""
+    """Set the title, grid and margins that all panels of lines share."""
     axes.set_title(size.titled(title, width - BESIDE))
     axes.grid(visible=True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -101,20 +101,25 @@ def finish(axes: Axes, title: str, width: float, size: Size = SCREEN) -> None:
 
 
 def number_axis(axes: Axes, *, whole: bool = True) -> None:
-    """Few and short numbers on the x axis, of steps and the like."""
+    """Label the x axis with a few short numbers.
+
+    Args:
+        axes: Axes of the panel.
+        whole: Whether the numbers are whole, as steps are.
+    """
     steps = None if whole else [1, 2, 2.5, 5, 10]
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=whole, steps=steps))
 
-    def shown(value: float, _: int | None) -> str:
+    def short(value: float, _: int | None) -> str:
         last = max(axes.get_xlim())
         size, letter = (1e6, "M") if last >= 1e7 else (1e3, "k") if last >= 1e4 else (1, "")
         return f"{value / size:g}{letter}" if value else "0"
 
-    axes.xaxis.set_major_formatter(FuncFormatter(shown))
+    axes.xaxis.set_major_formatter(FuncFormatter(short))
 
 
 def log_axis(axes: Axes) -> None:
-    """Plain numbers along a logarithmic axis that is too short for powers of ten."""
+    """Label a logarithmic y axis with plain numbers if it is too short for powers of ten."""
     low, high = axes.get_ylim()
     if high < 20 * low:
         axes.yaxis.set_major_locator(MaxNLocator(6))
@@ -123,7 +128,7 @@ def log_axis(axes: Axes) -> None:
 
 
 def draw_placeholder(axes: Axes, text: str) -> None:
-    """A panel without lines, and why."""
+    """Write into a panel without lines why it is empty."""
     axes.text(0.5, 0.5, text, ha="center", va="center", color="#777777", transform=axes.transAxes)
     axes.set_xticks([])
     axes.set_yticks([])
@@ -133,8 +138,8 @@ class Legend:
     """One legend for all panels, below them, under a caption.
 
     Args:
-        caption: What has to be known to read the figure.
-        size: Of the figure.
+        caption: Text that explains the figure.
+        size: Size of the figure.
     """
 
     def __init__(self, caption: str, size: Size) -> None:
@@ -143,14 +148,14 @@ class Legend:
         self.handles: list[Artist] = []
         self.labels: list[str] = []
 
-    def add(self, place: int, label: str, *, dashed: bool = False) -> None:
-        """An estimator's entry."""
+    def add(self, index: int, label: str, *, dashed: bool = False) -> None:
+        """Add the entry of an estimator."""
         self.handles.append(
             Line2D(
                 [],
                 [],
-                color=colour(place),
-                marker=marker(place),
+                color=colour(index),
+                marker=marker(index),
                 linestyle=DASHES if dashed else "-",
                 markersize=5,
             )
@@ -161,21 +166,21 @@ class Legend:
         self.labels.append(plain(f"\u200b{text}" if text.startswith("_") else text))
 
     def height(self, width: float) -> float:
-        """Inches, about."""
+        """Return the approximate height of the legend and its caption, in inches."""
         rows = math.ceil(len(self.labels) / self.columns(width))
         lines = max((label.count("\n") + 1 for label in self.labels), default=0)
         caption = self.size.wrapped(self.caption, width).count("\n") + 1
         return self.size.line * (rows * lines + caption) + 0.15
 
     def columns(self, width: float) -> int:
-        """How many entries stand in a row."""
+        """Return the number of entries in a row."""
         longest = max((len(line) for label in self.labels for line in label.split("\n")), default=1)
         fitting = max(1, int((width - 0.3) / (longest * self.size.character + 0.6)))
         rows = math.ceil(len(self.labels) / fitting)
         return math.ceil(len(self.labels) / rows) if rows else 1
 
     def draw(self, figure: Figure) -> None:
-        """Puts it below the panels."""
+        """Draw the legend below the panels of a figure."""
         width = figure.get_figwidth()
         legend = figure.legend(
             self.handles,
@@ -191,15 +196,15 @@ class Legend:
 
 
 def axis_label(name: str, unit: str) -> str:
-    """A metric's name with its unit, if it has one."""
+    """Return the name of a metric with its unit, if it has one."""
     return f"{name} [{unit}]" if unit else name
 
 
 def lost_curves(lacking: int, runs: int) -> str:
-    """The part of a caption that says of how many runs there are no curves; empty if of none."""
+    """Return the part of a caption that counts the runs without curves; empty if there are none."""
     return f"{lacking} of {counted(runs)} have no curves" if lacking else ""
 
 
 def sentence(parts: Sequence[str]) -> str:
-    """The parts that are not empty, as one caption."""
+    """Join the parts that are not empty into one caption."""
     return "; ".join(part for part in parts if part)

@@ -1,4 +1,4 @@
-"""Time against quality: the lines of learning curves over the seconds that runs have trained."""
+"""Learning curves over seconds of training instead of steps."""
 
 import dataclasses
 
@@ -13,12 +13,12 @@ from raysweep.results.sweep_results import SweepResults
 
 @dataclasses.dataclass(frozen=True)
 class TimeFigure:
-    """Curves, and when they were where.
+    """Curves with the seconds of training at their points.
 
     Args:
-        curves: With their panels and lines.
-        seconds: Of each panel's lines, `T` each: the mean over seeds of a run's share of its
-            pack's time up to each step; NaN where none is known.
+        curves: Panels and lines of the curves.
+        seconds: Seconds for each panel's lines, `T` each: the mean over seeds of a run's share of
+            its pack's time up to each step; NaN where no run has recorded it.
     """
 
     curves: CurvesFigure
@@ -26,33 +26,36 @@ class TimeFigure:
 
 
 def prepare(results: SweepResults, request: CurvesRequest) -> TimeFigure:
-    """The curves of a sweep over time.
+    """Return the curves of a sweep over time.
 
     Raises:
-        SpecError: If the request names what the sweep lacks, or there is nothing to draw yet.
+        SpecError: If the request names something that the sweep lacks, or nothing can be drawn yet.
     """
-    what = curves.prepare(results, request)
-    lines = [line for panel in what.panels for line in panel.lines]
-    times = read_curves(results, [each for line in lines for each in line.run_ids], ["seconds"])
-    seconds = tuple(tuple(_seconds(line, times) for line in panel.lines) for panel in what.panels)
-    if not any(np.isfinite(own).any() for panel in seconds for own in panel):
+    prepared = curves.prepare(results, request)
+    lines = [line for panel in prepared.panels for line in panel.lines]
+    run_ids = [run_id for line in lines for run_id in line.run_ids]
+    times = read_curves(results, run_ids, ["seconds"])
+    seconds = tuple(
+        tuple(_seconds(line, times) for line in panel.lines) for panel in prepared.panels
+    )
+    if not any(np.isfinite(values).any() for panel in seconds for values in panel):
         raise SpecError(
-            f"expected curves that tell their seconds, got none in {results.sweep}; "
+            f"the curves of {results.sweep} have no seconds; "
             f"`raysweep plot {results.sweep}` draws them over steps",
             field="kind time",
         )
-    return TimeFigure(what, seconds)
+    return TimeFigure(prepared, seconds)
 
 
 def _seconds(line: Line, times: dict[str, Curve]) -> Numbers:
-    """The line's seconds at its steps: the mean over those of its runs that know theirs."""
+    """Return the seconds at the line's steps: the mean over the runs that have recorded them."""
     rows = np.full((len(line.run_ids), len(line.steps)), np.nan)
     for row, run_id in zip(rows, line.run_ids, strict=True):
-        own = times.get(run_id)
-        if own is None:
+        curve = times.get(run_id)
+        if curve is None:
             continue
-        places = np.minimum(np.searchsorted(own.steps, line.steps), len(own.steps) - 1)
-        there = own.steps[places] == line.steps
-        row[there] = own.values["seconds"][places][there]
+        indices = np.minimum(np.searchsorted(curve.steps, line.steps), len(curve.steps) - 1)
+        recorded = curve.steps[indices] == line.steps
+        row[recorded] = curve.values["seconds"][indices][recorded]
     count = np.isfinite(rows).sum(axis=0)
     return np.where(count > 0, np.nansum(rows, axis=0) / np.maximum(count, 1), np.nan)

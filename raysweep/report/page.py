@@ -3,7 +3,7 @@
 import dataclasses
 
 from raysweep.figures.plotly_backend.curves import curves_figure, time_figure
-from raysweep.figures.plotly_backend.heatmaps import heatmap_figure, planes_figure
+from raysweep.figures.plotly_backend.heatmaps import heatmap_figure, two_setting_heatmap_figure
 from raysweep.figures.plotly_backend.parallel import parallel_figure
 from raysweep.figures.plotly_backend.parts import Figure
 from raysweep.figures.plotly_backend.search import search_figure
@@ -85,7 +85,7 @@ def _figures(results: Snapshot, tables: Tables) -> tuple[Figure, ...]:
         time_figure(results, select),
         search_figure(results, select),
         heatmap_figure(results, select),
-        planes_figure(results, select),
+        two_setting_heatmap_figure(results, select),
         parallel_figure(results, select),
     )
 

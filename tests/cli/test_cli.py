@@ -147,7 +147,7 @@ def test_plot_writes_a_figure_and_says_where(options, name, ran, tmp_path):
     ("options", "message"),
     [
         (["--out", "figure.jpg"], "--out: expected a name that ends in .png, .pdf, .svg, got 'fig"),
-        (["--over", "temperature"], "--over: expected an option of kind curves, got another's"),
+        (["--over", "temperature"], "--over: a figure of kind curves has no such option"),
         (["--kind", "heatmap", "--over", "temperatur"], "did you mean 'estimator.temperature'?"),
     ],
 )

@@ -107,15 +107,15 @@ def test_columns_are_values_in_order(values, labels):
     ("spec", "over", "message"),
     [
         (SPEC, "temprature", "'temprature'; did you mean 'estimator.temperature'"),
-        (spec_of(training={"lr": [0.3, 0.1]}), None, "got none: estimator.temp.*, training.lr"),
-        (spec_of(estimators={"RF": ESTIMATORS["RF"]}), "lr", "sweep that searches a setting"),
+        (spec_of(training={"lr": [0.3, 0.1]}), None, "choose one of estimator.temp.*, training.lr"),
+        (spec_of(estimators={"RF": ESTIMATORS["RF"]}), "lr", "searches no setting"),
     ],
 )
 def test_a_setting_that_is_not_searched_is_told(spec, over, message, tmp_path):
-    with pytest.raises(SpecError, match=f"over: expected .*{message}"):
+    with pytest.raises(SpecError, match=rf"over: .*{message}"):
         store_of(tmp_path, spec).plot("heatmap", over=over)
 
 
 def test_a_heatmap_has_one_metric(hand):
-    with pytest.raises(SpecError, match="metric: expected one for a heatmap, got distance, tr"):
+    with pytest.raises(SpecError, match=r"metric: .* a heatmap, got distance, tr"):
         hand.plot("heatmap", metric=["distance", "train_loss"])

@@ -205,8 +205,8 @@ def test_heatmap_over_two_settings_has_a_view_for_each_pair_and_arm(page_of):
 
 def test_a_figure_without_data_says_why(page_of):
     root = page_of(spec_of(estimators={"RF": ESTIMATORS["RF"]}))
-    assert "expected a sweep that searches a setting" in section(root, "figure-parallel").text
-    assert "expected a sweep that searches two settings" in section(root, "figure-plane").text
+    assert "searches no setting" in section(root, "figure-parallel").text
+    assert "needs two searched settings" in section(root, "figure-plane").text
     assert not set(data(root)) & {"parallel", "plane", "heatmap", "search"}
 
 

@@ -1,1 +1,1 @@
-"""Draws what was prepared, with matplotlib's object interface: no window, no global state."""
+"""Drawing of prepared figures with matplotlib's object interface: no window, no global state."""

@@ -1,4 +1,4 @@
-"""Draws the cells of heatmaps: how wide they are, their shades, their numbers."""
+"""Cells of heatmaps, drawn with matplotlib: their layout, shades and numbers."""
 
 import dataclasses
 import itertools
@@ -10,29 +10,29 @@ from matplotlib.axes import Axes
 
 from raysweep.figures import style
 from raysweep.figures.heatmaps import HeatmapFigure
-from raysweep.figures.planes import PlanesFigure
 from raysweep.figures.scope import Numbers
 from raysweep.figures.sizes import LABEL, Size, plain
+from raysweep.figures.two_setting_heatmaps import TwoSettingHeatmapFigure
 
 WIDEST = 10.5  # inches that the cells of a row of panels may take on a screen
-SMALLEST = 5.0  # points of a number in a cell; where it would be smaller, there is none
-DIGITS = (4, 3)  # of a number; fewer where more do not fit
+SMALLEST = 5.0  # points of a number in a cell; smaller numbers are left out
+DIGITS = (4, 3)  # significant digits of a number; the smaller number of them if more do not fit
 GAP = 0.2  # inches beside each panel
 
-Means = tuple[Numbers, Sequence[Sequence[bool]]]  # of a panel, and which are provisional
+Means = tuple[Numbers, Sequence[Sequence[bool]]]  # means of a panel, and which are provisional
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """How the panels of a heatmap stand beside each other.
+    """Layout of the panels of a heatmap and of their cells.
 
     Args:
-        columns: Panels in a row.
-        widths: Layout across each column of panels.
-        width: Of a cell, in inches.
-        points: Of the numbers in the cells; None where they do not fit.
-        digits: Of these numbers.
-        turned: Whether the labels below the cells are.
+        columns: Number of panels in a row.
+        widths: Number of cells across each column of panels.
+        width: Width of a cell, in inches.
+        points: Font size of the numbers in the cells; None if they do not fit.
+        digits: Significant digits of these numbers.
+        turned: Whether the labels below the cells are rotated.
     """
 
     columns: int
@@ -51,13 +51,13 @@ class Layout:
         size: Size,
         beside: tuple[float, float] = (0.0, 0.0),
     ) -> "Layout":
-        """As many panels in a row as fit.
+        """Return the layout with as many panels in a row as fit.
 
         Args:
-            counts: Layout across each panel.
-            panels: Their means and which of them are provisional.
-            labels: Below the cells.
-            size: Of the figure.
+            counts: Number of cells across each panel.
+            panels: Means of each panel, and which of them are provisional.
+            labels: Labels below the cells.
+            size: Size of the figure.
             beside: Inches that labels take beside each row of panels, and beside each panel.
         """
         below = max(map(len, labels)) * size.label + 0.06
@@ -65,13 +65,13 @@ class Layout:
         if size.width is None:
             width = 0.16 + size.label * long
             room = [WIDEST - beside[1] * columns for columns in range(size.panels + 1)]
-            columns, widths = _abreast(counts, width, room)
+            columns, widths = _panels_per_row(counts, width, room)
             return cls(columns, widths, width, size.small, DIGITS[0], below > width)
         room = [
             size.width - beside[0] - (GAP + beside[1]) * columns
             for columns in range(size.panels + 1)
         ]
-        columns, widths = _abreast(counts, 0.06 + LABEL * SMALLEST * short, room)
+        columns, widths = _panels_per_row(counts, 0.06 + LABEL * SMALLEST * short, room)
         width = room[columns] / sum(widths)
         for digits, letters in zip(DIGITS, (long, short), strict=True):
             points = (width - 0.06) / LABEL / max(1, letters)
@@ -80,21 +80,21 @@ class Layout:
         return cls(columns, widths, width, None, DIGITS[0], below > width)
 
     def text(self, mean: float, provisional: bool) -> str:
-        """What stands in a cell: where no number fits, the question mark alone."""
+        """Return the text of a cell; where no number fits, only its question mark."""
         if self.points is None:
             return "?" if provisional and np.isfinite(mean) else ""
         return cell_text(mean, provisional, self.digits)
 
 
-def _abreast(
+def _panels_per_row(
     counts: Sequence[int], width: float, room: Sequence[float]
 ) -> tuple[int, tuple[int, ...]]:
-    """How many panels stand in a row, and how many cells are across each column of panels.
+    """Return the number of panels in a row, and of cells across each column of panels.
 
     Args:
-        counts: Layout across each panel.
-        width: That a cell should have, in inches.
-        room: For all cells of a row, in inches, by the number of panels in it.
+        counts: Number of cells across each panel.
+        width: Least width of a cell, in inches.
+        room: Inches for all cells of a row, by the number of panels in it.
     """
     most = Size(None, 1, 1, len(room) - 1).columns_for(len(counts))
     for columns in range(most, 0, -1):
@@ -105,7 +105,7 @@ def _abreast(
 
 
 def _longest(panels: Sequence[Means], digits: int) -> int:
-    """Letters of the longest number."""
+    """Return the number of letters of the longest number."""
     return max(
         len(cell_text(mean, flag, digits))
         for means, flags in panels
@@ -114,7 +114,7 @@ def _longest(panels: Sequence[Means], digits: int) -> int:
 
 
 def cell_text(mean: float, provisional: bool, digits: int) -> str:
-    """A cell's number, which ends in a question mark if it is not final; empty without one."""
+    """Return a cell's number, with a question mark if it is provisional; empty for NaN."""
     if not np.isfinite(mean):
         return ""
     return f"{mean:#.{digits}g}".rstrip(".") + (" ?" if provisional else "")
@@ -126,7 +126,7 @@ def draw_cells(
     scores: Numbers,
     cells: Layout,
 ) -> None:
-    """The shades of a panel's cells with their numbers, the first row on top."""
+    """Draw the shades and numbers of a panel's cells, the first row on top."""
     means, provisional = panel
     colours = matplotlib.colormaps["viridis"]
     axes.pcolormesh(
@@ -157,7 +157,7 @@ def draw_cells(
 
 
 def label_columns(axes: Axes, labels: Sequence[str], *, turned: bool) -> None:
-    """The labels below a panel's cells."""
+    """Write the labels below a panel's cells."""
     axes.set_xticks(
         np.arange(len(labels)) + 0.5,
         [plain(label) for label in labels],
@@ -167,23 +167,25 @@ def label_columns(axes: Axes, labels: Sequence[str], *, turned: bool) -> None:
     )
 
 
-def heatmap_caption(what: HeatmapFigure | PlanesFigure, at: str, more: str = "") -> str:
-    """What has to be known to read a heatmap.
+def heatmap_caption(
+    prepared: HeatmapFigure | TwoSettingHeatmapFigure, settings: str, marks: str = ""
+) -> str:
+    """Return the caption of a heatmap.
 
     Args:
-        what: The heatmap, over one setting or two.
-        at: These settings.
-        more: What else is marked in it; empty for nothing.
+        prepared: Heatmap over one setting or two.
+        settings: Names of these settings.
+        marks: Meaning of further marks in the heatmap; empty if there are none.
     """
-    marks = any(flag for panel in what.panels for row in panel.provisional for flag in row)
-    chosen = f" by {what.select}" if what.select != what.metric else ""
-    shown = f"{what.metric} [{what.unit}]" if what.unit else what.metric
+    flags = [flag for panel in prepared.panels for row in panel.provisional for flag in row]
+    chosen = f" by {prepared.select}" if prepared.select != prepared.metric else ""
+    shown = f"{prepared.metric} [{prepared.unit}]" if prepared.unit else prepared.metric
     return style.sentence(
         [
-            f"{what.sweep}: {shown}, mean over seeds of the best configuration{chosen} at each "
-            f"{at}",
+            f"{prepared.sweep}: {shown}, mean over seeds of the best configuration{chosen} at each "
+            f"{settings}",
             "lighter is better, on a scale for each task",
-            more,
-            "?: provisional, seeds are missing" if marks else "",
+            marks,
+            "?: provisional, seeds are missing" if any(flags) else "",
         ]
     )

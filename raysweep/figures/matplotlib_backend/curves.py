@@ -1,4 +1,4 @@
-"""Draws learning curves."""
+"""Learning curves, drawn with matplotlib."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,96 +16,97 @@ from raysweep.figures.statistics import BANDS
 BAND = 0.2  # opacity
 
 
-def draw_curves(what: CurvesFigure, size: Size) -> Figure:
-    """A row of panels for each metric, wrapped where there are many tasks."""
-    steps = [[line.steps for line in panel.lines] for panel in what.panels]
-    return draw_lines(what, steps, "step", style.Legend(_caption(what), size))
+def draw_curves(prepared: CurvesFigure, size: Size) -> Figure:
+    """Draw a row of panels for each metric, in several rows if there are many tasks."""
+    steps = [[line.steps for line in panel.lines] for panel in prepared.panels]
+    return draw_lines(prepared, steps, "step", style.Legend(_caption(prepared), size))
 
 
 def draw_lines(
-    what: CurvesFigure, places: Sequence[Sequence[Any]], x_label: str, legend: style.Legend
+    prepared: CurvesFigure, x_values: Sequence[Sequence[Any]], x_label: str, legend: style.Legend
 ) -> Figure:
-    """Panels of lines over steps or whatever else goes up with them.
+    """Draw panels of lines over steps, or over another quantity that grows with them.
 
     Args:
-        what: The lines.
-        places: For each panel's lines, where along the x axis their points are, `T` each.
-        x_label: What is along it.
-        legend: With its caption, to be filled.
+        prepared: Panels and lines to draw.
+        x_values: Positions along x of the points of each panel's lines, `T` each.
+        x_label: Label of the x axis.
+        legend: Legend with the caption, to which the entries are added.
     """
-    for label, (place, text) in what.labels.items():
-        lines = [each for panel in what.panels for each in panel.lines if each.estimator == label]
-        legend.add(place, text, dashed=all(line.provisional for line in lines))
+    for label, (index, text) in prepared.labels.items():
+        lines = [line for panel in prepared.panels for line in panel.lines]
+        dashed = all(line.provisional for line in lines if line.estimator == label)
+        legend.add(index, text, dashed=dashed)
     size = legend.size
-    columns = size.columns_for(what.tasks)
-    deep = -(-what.tasks // columns)
-    figure, axes = style.grid(deep * len(what.units), columns, legend)
+    columns = size.columns_for(prepared.tasks)
+    rows = -(-prepared.tasks // columns)
+    figure, axes = style.grid(rows * len(prepared.units), columns, legend)
     width = figure.get_figwidth() / columns
-    for place, panel in enumerate(what.panels):
-        block, task = divmod(place, what.tasks)
+    for index, panel in enumerate(prepared.panels):
+        block, task = divmod(index, prepared.tasks)
         row, column = divmod(task, columns)
-        own = axes[block * deep + row][column]
-        _panel(own, panel, places[place], what)
-        style.finish(own, panel.task, width, size)
+        panel_axes = axes[block * rows + row][column]
+        _panel(panel_axes, panel, x_values[index], prepared)
+        style.finish(panel_axes, panel.task, width, size)
         if column == 0:
-            label = style.axis_label(panel.metric, what.units[panel.metric])
-            own.set_ylabel(size.wrapped(label, style.panel_height(width, size) - 0.4))
-        if panel.lines and task + columns >= what.tasks:
-            own.set_xlabel(x_label)
+            label = style.axis_label(panel.metric, prepared.units[panel.metric])
+            panel_axes.set_ylabel(size.wrapped(label, style.panel_height(width, size) - 0.4))
+        if panel.lines and task + columns >= prepared.tasks:
+            panel_axes.set_xlabel(x_label)
     panels.hide_empty(axes)
     legend.draw(figure)
     return figure
 
 
-def _panel(axes: Axes, panel: Panel, places: Sequence[Any], what: CurvesFigure) -> None:
-    if what.log:
+def _panel(axes: Axes, panel: Panel, x_values: Sequence[Any], prepared: CurvesFigure) -> None:
+    if prepared.log:
         axes.set_yscale("log", nonpositive="mask")
-    for number, (line, own) in enumerate(zip(panel.lines, places, strict=True)):
-        _curve(axes, line, own, number)
-    if what.log and panel.lines:
+    for number, (line, x) in enumerate(zip(panel.lines, x_values, strict=True)):
+        _curve(axes, line, x, number)
+    if prepared.log and panel.lines:
         style.log_axis(axes)
-    if panel.limits and not what.log:
+    if panel.limits and not prepared.log:
         axes.set_ylim(*panel.limits)
-    style.number_axis(axes, whole=all(np.asarray(own).dtype.kind == "i" for own in places))
+    style.number_axis(axes, whole=all(np.asarray(x).dtype.kind == "i" for x in x_values))
     if not panel.lines:
         style.draw_placeholder(axes, "no curve")
 
 
-def _curve(axes: Axes, line: Line, places: Any, number: int) -> None:
-    colour = style.colour(line.place)
-    every = max(1, len(places) // 8)
+def _curve(axes: Axes, line: Line, x: Any, number: int) -> None:
+    colour = style.colour(line.index)
+    every = max(1, len(x) // 8)
     axes.plot(
-        places,
+        x,
         line.mean,
         color=colour,
         linestyle=style.DASHES if line.provisional else "-",
         linewidth=1.5,
-        marker=style.marker(line.place) or ("." if len(places) == 1 else ""),
+        marker=style.marker(line.index) or ("." if len(x) == 1 else ""),
         markersize=4,
         markevery=(number * every // 4 % every, every),
         zorder=3,
     )
-    axes.fill_between(places, line.low, line.high, color=colour, alpha=BAND, linewidth=0, zorder=2)
+    axes.fill_between(x, line.low, line.high, color=colour, alpha=BAND, linewidth=0, zorder=2)
 
 
-def _caption(what: CurvesFigure) -> str:
-    return style.sentence([f"{what.sweep}: {summary(what)}", *footnotes(what)])
+def _caption(prepared: CurvesFigure) -> str:
+    return style.sentence([f"{prepared.sweep}: {summary(prepared)}", *footnotes(prepared)])
 
 
-def summary(what: CurvesFigure) -> str:
-    """What the lines and bands are."""
-    counts = what.seeds
+def summary(prepared: CurvesFigure) -> str:
+    """Return the part of a caption that explains the lines and bands."""
+    counts = prepared.seeds
     seeds = f"{counts[0]}–{counts[-1]}" if len(counts) > 1 else "".join(map(str, counts))
     over = f"{seeds} seed{'' if seeds == '1' else 's'}" if seeds else "seeds"
-    return f"mean over {over}, {BANDS[what.band]}"
+    return f"mean over {over}, {BANDS[prepared.band]}"
 
 
-def footnotes(what: CurvesFigure) -> list[str]:
-    """What else has to be known of them."""
-    lines = [line for panel in what.panels for line in panel.lines]
+def footnotes(prepared: CurvesFigure) -> list[str]:
+    """Return the further parts of a caption of curves, some of them empty."""
+    lines = [line for panel in prepared.panels for line in panel.lines]
     return [
-        what.selection,
-        "dashed (?): provisional, n seeds so far" if any(x.provisional for x in lines) else "",
-        "y axes are cut to what follows the first tenth of the steps" if what.cropped else "",
-        style.lost_curves(what.lacking, what.runs),
+        prepared.selection,
+        "dashed (?): provisional, n seeds so far" if any(i.provisional for i in lines) else "",
+        "y axes are cut to what follows the first tenth of the steps" if prepared.cropped else "",
+        style.lost_curves(prepared.lacking, prepared.runs),
     ]

@@ -1,4 +1,4 @@
-"""Draws heatmaps over one setting."""
+"""Heatmaps over one setting, drawn with matplotlib."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,36 +19,36 @@ from raysweep.results.bins import ABSENT
 TASK_WIDTH = 2.2  # inches that a task's label may take beside a heatmap, on a screen
 
 
-def draw_heatmap(what: HeatmapFigure, size: Size) -> Figure:
-    """A panel for each estimator, tasks below each other."""
+def draw_heatmap(prepared: HeatmapFigure, size: Size) -> Figure:
+    """Draw a panel for each estimator, with a row for each task."""
     widest = TASK_WIDTH if size.width is None else size.width * 0.3
-    tasks = [size.wrapped(task, widest) for task in what.tasks]
+    tasks = [size.wrapped(task, widest) for task in prepared.tasks]
     labels = 0.2 + (size.label + 0.002) * max(len(line) for t in tasks for line in t.split("\n"))
     cells = Layout.of(
-        [len(panel.columns) for panel in what.panels],
-        [(panel.means, panel.provisional) for panel in what.panels],
-        [column.label for panel in what.panels for column in panel.columns],
+        [len(panel.columns) for panel in prepared.panels],
+        [(panel.means, panel.provisional) for panel in prepared.panels],
+        [column.label for panel in prepared.panels for column in panel.columns],
         size,
         (labels, 0.0),
     )
-    rows = -(-len(what.panels) // cells.columns)
+    rows = -(-len(prepared.panels) // cells.columns)
     width = size.width or max(3.6, labels + sum(cells.widths) * cells.width + GAP * cells.columns)
-    deep = max(0.34, 0.06 + size.line * 0.72 * (1 + max(task.count("\n") for task in tasks)))
-    height = rows * (deep * len(tasks) + (1.15 if cells.turned else 0.75))
-    caption = size.wrapped(heatmap_caption(what, what.setting), width)
+    row_height = max(0.34, 0.06 + size.line * 0.72 * (1 + max(task.count("\n") for task in tasks)))
+    height = rows * (row_height * len(tasks) + (1.15 if cells.turned else 0.75))
+    caption = size.wrapped(heatmap_caption(prepared, prepared.setting), width)
     height += 0.9 * size.line * (caption.count("\n") + 1) + 0.1
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(rows, cells.columns, squeeze=False, width_ratios=cells.widths)
-    for place, panel in enumerate(what.panels):
-        own, column = axes[divmod(place, cells.columns)], place % cells.columns
-        _panel(own, panel, tasks if column == 0 else [""] * len(tasks), cells)
-        own.set_xlim(0, cells.widths[column])
+    for index, panel in enumerate(prepared.panels):
+        panel_axes, column = axes[divmod(index, cells.columns)], index % cells.columns
+        _panel(panel_axes, panel, tasks if column == 0 else [""] * len(tasks), cells)
+        panel_axes.set_xlim(0, cells.widths[column])
         middle = len(panel.columns) / cells.widths[column] / 2
         inches = len(panel.columns) * cells.width
-        own.set_title(size.wrapped(panel.estimator, inches + 0.3), x=middle)
-        name = what.setting.partition(".")[2]
+        panel_axes.set_title(size.wrapped(panel.estimator, inches + 0.3), x=middle)
+        name = prepared.setting.partition(".")[2]
         if panel.columns[0].label != ABSENT and len(name) * (size.label + 0.004) <= inches:
-            own.set_xlabel(plain(name), x=middle)
+            panel_axes.set_xlabel(plain(name), x=middle)
     panels.hide_empty([list(row) for row in axes])
     figure.supxlabel(caption, fontsize=size.small)
     return figure

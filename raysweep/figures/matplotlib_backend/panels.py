@@ -1,10 +1,10 @@
-"""What the drawings of all kinds share."""
+"""Functions that the matplotlib drawings of all kinds share."""
 
 from matplotlib.axes import Axes
 
 
 def hide_empty(axes: list[list[Axes]]) -> None:
-    """Hides the places of the grid in which nothing was drawn."""
+    """Hide the axes of the grid in which nothing was drawn."""
     for row in axes:
-        for own in row:
-            own.set_visible(own.has_data() or bool(own.get_title()))
+        for panel_axes in row:
+            panel_axes.set_visible(panel_axes.has_data() or bool(panel_axes.get_title()))

@@ -1,4 +1,4 @@
-"""Draws paths in the plane of two metrics."""
+"""Paths in the plane of two metrics, drawn with matplotlib."""
 
 import functools
 
@@ -10,28 +10,29 @@ from raysweep.figures.matplotlib_backend import panels
 from raysweep.figures.paths import PathsFigure, PathsPanel
 from raysweep.figures.sizes import Size
 
-END_MARKERS = "osD^v"  # of the paths of each pair of metrics
+END_MARKERS = "osD^v"  # at the ends of paths, one for each pair of metrics
 
 
-def draw_paths(what: PathsFigure, size: Size) -> Figure:
-    """A panel for each task, a thin line for each run, a mark at its end."""
-    found = [path for panel in what.panels for path in panel.paths]
-    legend = style.Legend(_paths_caption(what), size)
-    for place, name in sorted({(path.place, path.estimator) for path in found}):
-        own = [path.provisional for path in found if path.estimator == name]
-        legend.add(place, f"{name} (?)" if any(own) else name, dashed=all(own))
-    columns = size.columns_for(len(what.panels))
-    figure, axes = style.grid(-(-len(what.panels) // columns), columns, legend)
+def draw_paths(prepared: PathsFigure, size: Size) -> Figure:
+    """Draw a panel for each task, a thin line for each run, and a mark at its end."""
+    paths = [path for panel in prepared.panels for path in panel.paths]
+    legend = style.Legend(_paths_caption(prepared), size)
+    for index, name in sorted({(path.index, path.estimator) for path in paths}):
+        provisional = [path.provisional for path in paths if path.estimator == name]
+        text = f"{name} (?)" if any(provisional) else name
+        legend.add(index, text, dashed=all(provisional))
+    columns = size.columns_for(len(prepared.panels))
+    figure, axes = style.grid(-(-len(prepared.panels) // columns), columns, legend)
     width = figure.get_figwidth() / columns
     height = 2.4 if size.width is None else style.panel_height(width, size) - 0.4
-    for place, panel in enumerate(what.panels):
-        row, column = divmod(place, columns)
+    for index, panel in enumerate(prepared.panels):
+        row, column = divmod(index, columns)
         _paths_panel(axes[row][column], panel)
         style.finish(axes[row][column], panel.task, width, size)
         if column == 0:
-            axes[row][column].set_ylabel(size.wrapped(what.y_label, height))
-        if place + columns >= len(what.panels):
-            axes[row][column].set_xlabel(size.wrapped(what.x_label, width - 0.4))
+            axes[row][column].set_ylabel(size.wrapped(prepared.y_label, height))
+        if index + columns >= len(prepared.panels):
+            axes[row][column].set_xlabel(size.wrapped(prepared.x_label, width - 0.4))
     panels.hide_empty(axes)
     legend.draw(figure)
     return figure
@@ -39,7 +40,7 @@ def draw_paths(what: PathsFigure, size: Size) -> Figure:
 
 def _paths_panel(axes: Axes, panel: PathsPanel) -> None:
     for path in panel.paths:
-        draw = functools.partial(axes.plot, color=style.colour(path.place))
+        draw = functools.partial(axes.plot, color=style.colour(path.index))
         dashes = style.DASHES if path.provisional else "-"
         draw(path.x, path.y, linestyle=dashes, linewidth=0.7, alpha=0.6, zorder=2)
         mark = END_MARKERS[path.pair % len(END_MARKERS)]
@@ -48,14 +49,14 @@ def _paths_panel(axes: Axes, panel: PathsPanel) -> None:
         style.draw_placeholder(axes, "no curve")
 
 
-def _paths_caption(what: PathsFigure) -> str:
-    found = [path for panel in what.panels for path in panel.paths]
+def _paths_caption(prepared: PathsFigure) -> str:
+    paths = [path for panel in prepared.panels for path in panel.paths]
     return style.sentence(
         [
-            f"{what.sweep}: a line for each seed{' and pair' if what.pairs > 1 else ''}, "
+            f"{prepared.sweep}: a line for each seed{' and pair' if prepared.pairs > 1 else ''}, "
             "a mark where it ends",
-            what.selection,
-            "dashed (?): provisional" if any(path.provisional for path in found) else "",
-            style.lost_curves(what.lacking, what.runs),
+            prepared.selection,
+            "dashed (?): provisional" if any(path.provisional for path in paths) else "",
+            style.lost_curves(prepared.lacking, prepared.runs),
         ]
     )

@@ -1,4 +1,4 @@
-"""Draws the seeds of selected configurations."""
+"""Seeds of selected configurations, drawn with matplotlib."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,62 +11,64 @@ from raysweep.figures.matplotlib_backend import panels
 from raysweep.figures.seeds import SeedsFigure, SeedsPanel, SeedsRow
 from raysweep.figures.sizes import Size, plain
 
-GOLDEN = 0.6180339887498949  # its multiples, less whole numbers, are evenly spread at any number
-HALF = 0.3  # of a row that dots may be above or below its middle
+GOLDEN = 0.6180339887498949  # fractions of its multiples are evenly spread, however many there are
+HALF = 0.3  # largest distance of dots from the middle of their row, in rows
 
 
-def draw_seeds(what: SeedsFigure, size: Size) -> Figure:
-    """A panel for each task, a row for each estimator: dots, a mean and its interval."""
+def draw_seeds(prepared: SeedsFigure, size: Size) -> Figure:
+    """Draw a panel for each task, a row for each estimator: dots, the mean and its interval."""
     beside = 1.9 if size.width is None else size.width * 0.28
-    names = [size.wrapped(each, beside) for each in what.estimators]
+    names = [size.wrapped(estimator, beside) for estimator in prepared.estimators]
     letters = max(len(line) for name in names for line in name.split("\n"))
     labels = 0.25 + size.label * letters
-    columns = _columns(len(what.panels), labels, size)
-    rows = -(-len(what.panels) // columns)
+    columns = _columns(len(prepared.panels), labels, size)
+    rows = -(-len(prepared.panels) // columns)
     width = size.width or max(5.4, labels + 2.6 * columns)
-    caption = size.wrapped(_caption(what), width)
-    deep = max(0.36, size.line * 0.8 * (1 + max(name.count("\n") for name in names)))
-    one = (width - labels) / columns
-    titles = [size.titled(panel.task, one - 0.1) for panel in what.panels]
+    caption = size.wrapped(_caption(prepared), width)
+    row_height = max(0.36, size.line * 0.8 * (1 + max(name.count("\n") for name in names)))
+    panel_width = (width - labels) / columns
+    titles = [size.titled(panel.task, panel_width - 0.1) for panel in prepared.panels]
     head = size.line * (1 + max(title.count("\n") for title in titles))
-    height = rows * (deep * len(names) + head + 0.42) + 0.2
+    height = rows * (row_height * len(names) + head + 0.42) + 0.2
     height += size.line * (caption.count("\n") + 1.5)
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
-    for place, panel in enumerate(what.panels):
-        own = axes[divmod(place, columns)]
-        _panel(own, panel, what, size)
-        own.set_title(titles[place])
-        own.set_yticks(range(len(names)), names if place % columns == 0 else [""] * len(names))
-        if place + columns >= len(what.panels):
-            own.set_xlabel(size.wrapped(style.axis_label(what.metric, what.unit), one))
+    for index, panel in enumerate(prepared.panels):
+        panel_axes = axes[divmod(index, columns)]
+        _panel(panel_axes, panel, prepared, size)
+        panel_axes.set_title(titles[index])
+        labels_shown = names if index % columns == 0 else [""] * len(names)
+        panel_axes.set_yticks(range(len(names)), labels_shown)
+        if index + columns >= len(prepared.panels):
+            label = style.axis_label(prepared.metric, prepared.unit)
+            panel_axes.set_xlabel(size.wrapped(label, panel_width))
     panels.hide_empty([list(row) for row in axes])
     figure.supxlabel(caption, fontsize=size.small)
     return figure
 
 
 def _columns(count: int, labels: float, size: Size) -> int:
-    """How many panels stand in a row, where each has 1.2 inches at least."""
+    """Return the number of panels in a row, such that each is at least 1.15 inches wide."""
     columns = size.columns_for(count)
     if size.width is not None:
         columns = min(columns, max(1, int((size.width - labels) / 1.15)))
     return columns
 
 
-def _panel(axes: Axes, panel: SeedsPanel, what: SeedsFigure, size: Size) -> None:
+def _panel(axes: Axes, panel: SeedsPanel, prepared: SeedsFigure, size: Size) -> None:
     rows = {row.estimator: row for row in panel.rows}
-    same = _same_number(what)
-    for place, name in enumerate(what.estimators):
+    same = _same_number(prepared)
+    for index, name in enumerate(prepared.estimators):
         if name not in rows:
             continue
         row = rows[name]
         note = _note(row, same)
         if len(row.values):
-            _row(axes, row, place)
+            _row(axes, row, index)
         if note:
             axes.text(
                 0.99,
-                place - HALF - 0.02,
+                index - HALF - 0.02,
                 plain(note),
                 transform=axes.get_yaxis_transform(),
                 ha="right",
@@ -74,7 +76,7 @@ def _panel(axes: Axes, panel: SeedsPanel, what: SeedsFigure, size: Size) -> None
                 fontsize=size.small - 1,
                 color="#666666",
             )
-    axes.set_ylim(len(what.estimators) - 0.45, -0.55)
+    axes.set_ylim(len(prepared.estimators) - 0.45, -0.55)
     axes.grid(visible=True, axis="x")
     axes.tick_params(axis="y", length=0)
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -84,13 +86,13 @@ def _panel(axes: Axes, panel: SeedsPanel, what: SeedsFigure, size: Size) -> None
         axes.set_xticks([])
 
 
-def _row(axes: Axes, row: SeedsRow, place: int) -> None:
-    colour = style.colour(row.place)
+def _row(axes: Axes, row: SeedsRow, index: int) -> None:
+    colour = style.colour(row.index)
     many = bool(row.box)
     spread = (np.arange(1, len(row.values) + 1) * GOLDEN % 1 - 0.5) * 2 * HALF
     axes.plot(
         row.values,
-        place + (spread if len(row.values) > 1 else 0),
+        index + (spread if len(row.values) > 1 else 0),
         linestyle="",
         marker="o",
         markersize=2.5 if many else 3.5,
@@ -102,22 +104,25 @@ def _row(axes: Axes, row: SeedsRow, place: int) -> None:
     if many:
         least, first, middle, third, most = row.box
         box = Rectangle(
-            (first, place - HALF), third - first, 2 * HALF, facecolor=colour, alpha=0.2, zorder=1
+            (first, index - HALF), third - first, 2 * HALF, facecolor=colour, alpha=0.2, zorder=1
         )
         axes.add_patch(box)
-        axes.plot([middle] * 2, [place - HALF, place + HALF], color=colour, linewidth=1, zorder=3)
-        axes.plot([least, most], [place] * 2, color=colour, linewidth=0.7, zorder=1)
+        axes.plot([middle] * 2, [index - HALF, index + HALF], color=colour, linewidth=1, zorder=3)
+        axes.plot([least, most], [index] * 2, color=colour, linewidth=0.7, zorder=1)
     if np.isfinite(row.low):
-        axes.plot([row.low, row.high], [place] * 2, color="black", linewidth=1.4, zorder=4)
+        axes.plot([row.low, row.high], [index] * 2, color="black", linewidth=1.4, zorder=4)
     if np.isfinite(row.mean):
         face = "white" if row.status == "provisional" else "black"
-        axes.plot(row.mean, place, "D", markersize=4, color="black", markerfacecolor=face, zorder=5)
+        axes.plot(row.mean, index, "D", markersize=4, color="black", markerfacecolor=face, zorder=5)
 
 
-def _same_number(what: SeedsFigure) -> int | None:
-    """The number of seeds of all rows that are final, if it is one number."""
+def _same_number(prepared: SeedsFigure) -> int | None:
+    """Return the number of seeds of the final rows if all have the same number, else None."""
     counts = {
-        len(row.values) for panel in what.panels for row in panel.rows if row.status == "selected"
+        len(row.values)
+        for panel in prepared.panels
+        for row in panel.rows
+        if row.status == "selected"
     }
     return counts.pop() if len(counts) == 1 else None
 
@@ -130,19 +135,19 @@ def _note(row: SeedsRow, same: int | None) -> str:
     return f"{row.status}, n = {len(row.values)}" if len(row.values) else row.status
 
 
-def _caption(what: SeedsFigure) -> str:
-    rows = [row for panel in what.panels for row in panel.rows]
-    same = _same_number(what)
-    each = f" of {same} seed{'' if same == 1 else 's'}" if same is not None else ""
-    few = all(len(row.values) < 2 for row in rows)
+def _caption(prepared: SeedsFigure) -> str:
+    rows = [row for panel in prepared.panels for row in panel.rows]
+    same = _same_number(prepared)
+    seeds = f"of {same} seed{'' if same == 1 else 's'}" if same is not None else "seed"
+    single = all(len(row.values) < 2 for row in rows)
     return style.sentence(
         [
-            f"{what.sweep}: a dot for each{each or ' seed'}, a diamond at the mean"
-            + ("" if few else " with its 95 % interval (Student's t)"),
+            f"{prepared.sweep}: a dot for each {seeds}, a diamond at the mean"
+            + ("" if single else " with its 95 % interval (Student's t)"),
             "boxes: the middle half with the median, whiskers from the 5th to the 95th percentile"
             if any(row.box for row in rows)
             else "",
-            what.selection,
+            prepared.selection,
             "hollow (?): provisional, n seeds so far"
             if any(row.status == "provisional" for row in rows)
             else "",

@@ -1,4 +1,4 @@
-"""Draws learning curves over time."""
+"""Learning curves over time, drawn with matplotlib."""
 
 from matplotlib.figure import Figure
 
@@ -8,14 +8,14 @@ from raysweep.figures.sizes import Size
 from raysweep.figures.time import TimeFigure
 
 
-def draw_time(what: TimeFigure, size: Size) -> Figure:
-    """The panels of curves, with seconds along the x axis."""
+def draw_time(prepared: TimeFigure, size: Size) -> Figure:
+    """Draw the panels of curves, with seconds of training along the x axis."""
     caption = style.sentence(
         [
-            f"{what.curves.sweep}: {summary(what.curves)}",
+            f"{prepared.curves.sweep}: {summary(prepared.curves)}",
             "over a run's mean share of its pack's time",
-            *footnotes(what.curves),
+            *footnotes(prepared.curves),
         ]
     )
     legend = style.Legend(caption, size)
-    return draw_lines(what.curves, what.seconds, "seconds of training", legend)
+    return draw_lines(prepared.curves, prepared.seconds, "seconds of training", legend)

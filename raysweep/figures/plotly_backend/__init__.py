@@ -1,1 +1,1 @@
-"""The report's figures: what `raysweep.figures` prepares, as Plotly takes it."""
+"""Interactive figures of the report: prepared figures as data and layouts of Plotly."""

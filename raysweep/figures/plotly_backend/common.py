@@ -1,4 +1,4 @@
-"""What the report's figures share: numbers as JSON has them, labels as Plotly takes them."""
+"""Parts that the report's figures share: numbers for JSON, labels and axes for Plotly."""
 
 import math
 import textwrap
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from raysweep.errors import RaysweepError
 from raysweep.figures.style import MARKERS
 
-POINTS = 40_000  # of all lines of one figure together: some 3 MB
-FEWEST = 40  # of a line, however many there are
-DIGITS = 8  # significant, of a number in a figure; hovering shows six or fewer
+POINTS = 40_000  # in all lines of a figure together: about 3 MB
+FEWEST = 40  # least points of a line, however many lines there are
+DIGITS = 8  # significant digits of a number in a figure; hovering shows six or fewer
 WIDE, LINES = 18, 3  # letters of a line, and lines, of a label beside an axis
 HEIGHT = 300  # pixels of a panel of lines
 _SYMBOLS: Mapping[str, str] = {
@@ -29,7 +29,7 @@ _SYMBOLS: Mapping[str, str] = {
 
 
 def numbers(values: Iterable[Any] | NDArray[Any]) -> list[float | int | None]:
-    """Numbers in `DIGITS` digits, None where one is not finite."""
+    """Return the numbers rounded to `DIGITS` digits, None where one is not finite."""
     return [
         value if isinstance(value, int) else _short(value) for value in np.asarray(values).tolist()
     ]
@@ -43,25 +43,25 @@ def _short(value: float) -> float | int | None:
 
 
 def thinned(length: int, lines: int) -> NDArray[np.int64]:
-    """Places along a line of points that are kept: evenly spread, the first and last among them.
+    """Return indices of a line's points to keep: evenly spaced, from the first to the last.
 
     Args:
-        length: Of the line.
-        lines: How many share `POINTS`.
+        length: Number of points of the line.
+        lines: Number of lines that share `POINTS`.
     """
     most = max(FEWEST, POINTS // max(1, lines))
     return np.unique(np.linspace(0, length - 1, min(length, most)).round().astype(np.int64))
 
 
 def label(text: str) -> str:
-    """Plain text as Plotly takes it, which reads some tags and fields in braces."""
+    """Escape plain text for Plotly, which interprets some tags and fields in braces."""
     for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("%{", "%&#123;")):
         text = text.replace(character, entity)
     return text
 
 
 def short(text: str, width: int = WIDE) -> str:
-    """A label beside an axis: a few short lines, the end left out where it needs more."""
+    """Return a label beside an axis in at most three short lines, cut if it is longer."""
     lines = textwrap.wrap(text, width)
     if len(lines) > LINES:
         lines = [*lines[: LINES - 1], f"{lines[LINES - 1][: width - 1]}…"]
@@ -74,17 +74,17 @@ def reason(error: RaysweepError) -> str:
 
 
 def symbol(mark: str) -> str:
-    """Plotly's name of a marker of ours."""
+    """Return Plotly's name of a marker in `MARKERS`."""
     return _SYMBOLS[mark if mark in MARKERS else ""]
 
 
 def axis(title: str, **more: Any) -> dict[str, Any]:
-    """An axis with this title."""
+    """Return an axis with this title."""
     return {"title": {"text": label(title), "standoff": 10}, **more}
 
 
 def empty(text: str) -> dict[str, Any]:
-    """A drawing without data, and why."""
+    """Return a drawing without data that shows why it is empty."""
     note = {
         "text": label(text),
         "showarrow": False,
@@ -98,5 +98,5 @@ def empty(text: str) -> dict[str, Any]:
 
 
 def limited(limits: tuple[float, float] | None) -> dict[str, Any]:
-    """What an axis is told so that it ends there; a double click still shows all of it."""
+    """Return the range of an axis with these limits; a double click still shows all of it."""
     return {} if limits is None else {"range": numbers(limits)}

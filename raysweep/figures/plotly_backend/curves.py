@@ -1,4 +1,4 @@
-"""The report's lines of metrics: over steps, and over seconds of training."""
+"""Lines of metrics in the report: over steps, and over seconds of training."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -29,32 +29,32 @@ from raysweep.figures.scope import Numbers, curve_metrics
 from raysweep.results.selection import Selection
 from raysweep.results.snapshot import Snapshot
 
-Places = Sequence[Sequence[NDArray[Any]]]
+XValues = Sequence[Sequence[NDArray[Any]]]
 
 
 def curves_figure(
     results: Snapshot, select: str, metrics: Sequence[str], selections: Sequence[Selection]
 ) -> Figure:
-    """Learning curves of every metric that has some, a drawing for each task.
+    """Return the learning curves of every metric that has some, a drawing for each task.
 
     Args:
-        results: Of the sweep.
-        select: The metric that selects.
-        metrics: In the order in which they are offered.
-        selections: Whose runs are drawn.
+        results: Results of the sweep.
+        select: Metric that selects.
+        metrics: Metrics in the order in which the page offers them.
+        selections: Selected configurations, whose runs are drawn.
     """
     title = "Training curves"
-    run_ids = [each for own in selections for each in own.cell(select).run_ids]
+    run_ids = [run_id for chosen in selections for run_id in chosen.cell(select).run_ids]
     known = curve_metrics(results, run_ids, list(metrics)) if run_ids else []
     most = max(1, 2 * POINTS // (FEWEST * len(selections)))
     try:
-        what = curves.prepare(results, CurvesRequest(select=select, metric=known[:most]))
+        prepared = curves.prepare(results, CurvesRequest(select=select, metric=known[:most]))
     except SpecError as error:
         return Figure("curves", title, missing=reason(error))
-    steps = [[line.steps for line in panel.lines] for panel in what.panels]
-    options = [style.axis_label(metric, unit) for metric, unit in what.units.items()]
+    steps = [[line.steps for line in panel.lines] for panel in prepared.panels]
+    options = [style.axis_label(metric, unit) for metric, unit in prepared.units.items()]
     control = choices("curves-metric", "Metric", options)
-    figure = _figure("curves", title, what, steps, control)
+    figure = _figure("curves", title, prepared, steps, control)
     if len(known) <= most:
         return figure
     left = f"{figure.caption}; {most} of {len(known)} metrics with curves"
@@ -62,63 +62,66 @@ def curves_figure(
 
 
 def time_figure(results: Snapshot, select: str) -> Figure:
-    """The selecting metric, or the training loss, over seconds of training."""
+    """Return the metric that selects, or the training loss, over seconds of training."""
     title = "Time against quality"
     try:
-        what = time.prepare(results, CurvesRequest(select=select))
+        prepared = time.prepare(results, CurvesRequest(select=select))
     except SpecError as error:
         return Figure("time", title, missing=reason(error))
-    (metric,) = what.curves.units
+    (metric,) = prepared.curves.units
     control = choices("time-metric", "Metric", [metric])
-    return _figure("time", title, what.curves, what.seconds, control)
+    return _figure("time", title, prepared.curves, prepared.seconds, control)
 
 
-def _figure(name: str, title: str, what: CurvesFigure, places: Places, control: Control) -> Figure:
-    lines = sum(len(panel.lines) for panel in what.panels)
+def _figure(
+    name: str, title: str, prepared: CurvesFigure, x_values: XValues, control: Control
+) -> Figure:
+    lines = sum(len(panel.lines) for panel in prepared.panels)
     by_task: dict[str, dict[str, Any]] = {}
-    metrics = list(what.units)
-    for panel, own in zip(what.panels, places, strict=True):
+    metrics = list(prepared.units)
+    for panel, of_panel in zip(prepared.panels, x_values, strict=True):
         key = str(metrics.index(panel.metric))
         views = by_task.setdefault(panel.task, {})
-        views[key] = _drawing(what, panel, own, lines, over=name)
+        views[key] = _drawing(prepared, panel, of_panel, lines, over=name)
     plots = tuple(
-        Plot(f"{name}-{place}", task, HEIGHT, views)
-        for place, (task, views) in enumerate(by_task.items())
+        Plot(f"{name}-{index}", task, HEIGHT, views)
+        for index, (task, views) in enumerate(by_task.items())
     )
-    thin = any(len(own) > len(thinned(len(own), lines)) for panel in places for own in panel)
+    thin = any(len(x) > len(thinned(len(x), lines)) for of_panel in x_values for x in of_panel)
     caption = style.sentence(
         [
-            f"{what.sweep}: {summary(what)}",
+            f"{prepared.sweep}: {summary(prepared)}",
             "seconds are a run's share of its pack's time" if name == "time" else "",
-            *footnotes(what),
+            *footnotes(prepared),
             f"lines are thinned to {POINTS:,} points in all" if thin else "",
         ]
     )
-    legend = tuple((place, text) for place, text in what.labels.values())
+    legend = tuple((index, text) for index, text in prepared.labels.values())
     return Figure(name, title, caption, plots, (control,), legend, log=True)
 
 
 def _drawing(
-    what: CurvesFigure, panel: Panel, places: Sequence[Numbers], lines: int, *, over: str
+    prepared: CurvesFigure, panel: Panel, x_values: Sequence[Numbers], lines: int, *, over: str
 ) -> Mapping[str, Any]:
     if not panel.lines:
         return empty("no curve")
     data: list[dict[str, Any]] = []
-    for line, own in zip(panel.lines, places, strict=True):
-        known = np.flatnonzero(np.isfinite(own))
+    for line, x in zip(panel.lines, x_values, strict=True):
+        known = np.flatnonzero(np.isfinite(x))
         shown = known[thinned(len(known), lines)] if len(known) else known
-        data += _traces(line, own[shown], shown, over)
-    name = style.axis_label(panel.metric, what.units[panel.metric])
-    x = axis("seconds of training" if over == "time" else "step")
-    return {"data": data, "layout": {"xaxis": x, "yaxis": axis(name, **limited(panel.limits))}}
+        data += _traces(line, x[shown], shown, over)
+    name = style.axis_label(panel.metric, prepared.units[panel.metric])
+    x_axis = axis("seconds of training" if over == "time" else "step")
+    y_axis = axis(name, **limited(panel.limits))
+    return {"data": data, "layout": {"xaxis": x_axis, "yaxis": y_axis}}
 
 
-def _traces(line: Line, at: Numbers, shown: Any, over: str) -> list[dict[str, Any]]:
-    """A line's mean, and its band as a closed outline below it."""
-    x, mean = numbers(at), numbers(line.mean[shown])
+def _traces(line: Line, x_values: Numbers, shown: Any, over: str) -> list[dict[str, Any]]:
+    """Return the trace of a line's mean, and of its band as a closed outline below it."""
+    x, mean = numbers(x_values), numbers(line.mean[shown])
     low, high = numbers(line.low[shown]), numbers(line.high[shown])
-    meta = {"place": line.place}
-    mark = style.marker(line.place)
+    meta = {"place": line.index}
+    mark = style.marker(line.index)
     where = "%{x:.4g} s" if over == "time" else "step %{x}"
     band = {
         "type": "scatter",

@@ -1,4 +1,4 @@
-"""The report's heatmaps: over one searched setting, and over two."""
+"""Heatmaps in the report: over one searched setting, and over two."""
 
 import itertools
 import math
@@ -6,106 +6,116 @@ from collections.abc import Sequence
 from typing import Any
 
 from raysweep.errors import SpecError
-from raysweep.figures import heatmaps, planes
+from raysweep.figures import heatmaps, two_setting_heatmaps
 from raysweep.figures.heatmaps import HeatmapFigure, HeatmapPanel, HeatmapRequest
-from raysweep.figures.planes import Plane
 from raysweep.figures.plotly_backend.common import axis, label, numbers, reason, short
 from raysweep.figures.plotly_backend.parts import Figure, Plot, choices
 from raysweep.figures.scope import Numbers
 from raysweep.figures.style import axis_label, colour, sentence
+from raysweep.figures.two_setting_heatmaps import TwoSettingHeatmapPanel
 from raysweep.results.snapshot import Snapshot
 
-MOST_SETTINGS = 8  # with a heatmap of their own
-MOST_PLANES = 300  # drawings over two settings
-MOST_TEXTS = 12  # columns with numbers in their cells
-ROW = 34  # pixels
+MOST_SETTINGS = 8  # settings with a heatmap
+MOST_TWO_SETTING_VIEWS = 300  # drawings over two settings
+MOST_TEXTS = 12  # most columns of a heatmap with numbers in its cells
+ROW = 34  # height of a row, in pixels
 
 
 def searched(results: Snapshot) -> list[str]:
-    """The settings that any arm searches, in the file's order."""
+    """Return the settings that any arm searches, in the order of the sweep file."""
     return list(dict.fromkeys(key for arm in results.spec.arms for key in arm.searched))
 
 
 def heatmap_figure(results: Snapshot, select: str) -> Figure:
-    """The metric that selects over each searched setting, a drawing for each estimator."""
+    """Return the metric that selects over each searched setting, a drawing for each estimator."""
     name, title = "heatmap", "Over one setting"
     settings = searched(results)
-    found: list[HeatmapFigure] = []
+    figures: list[HeatmapFigure] = []
     try:
         for setting in settings[:MOST_SETTINGS] or (None,):
-            found.append(heatmaps.prepare(results, HeatmapRequest(select=select, over=setting)))
+            figures.append(heatmaps.prepare(results, HeatmapRequest(select=select, over=setting)))
     except SpecError as error:
         return Figure(name, title, missing=reason(error))
     plots = []
-    for place, estimator in enumerate(panel.estimator for panel in found[0].panels):
-        views = {str(key): _panel(what, what.panels[place]) for key, what in enumerate(found)}
-        height = 90 + ROW * len(found[0].tasks)
-        plots.append(Plot(f"{name}-{place}", estimator, height, views))
-    what = found[0]
-    left = len(settings) - len(found)
+    for index, estimator in enumerate(panel.estimator for panel in figures[0].panels):
+        views = {
+            str(key): _panel(prepared, prepared.panels[index])
+            for key, prepared in enumerate(figures)
+        }
+        height = 90 + ROW * len(figures[0].tasks)
+        plots.append(Plot(f"{name}-{index}", estimator, height, views))
+    prepared = figures[0]
+    left = len(settings) - len(figures)
     caption = sentence(
         [
-            f"{what.sweep}: {axis_label(what.metric, what.unit)}, mean over seeds of the best "
-            "configuration at each value",
+            f"{prepared.sweep}: {axis_label(prepared.metric, prepared.unit)}, mean over seeds of "
+            "the best configuration at each value",
             "lighter is better, on a scale for each task",
             "?: provisional, seeds are missing; blank: no configuration to show",
             f"{left} more settings are searched" if left > 0 else "",
         ]
     )
-    control = choices("heatmap-setting", "Setting", [each.setting for each in found])
+    control = choices("heatmap-setting", "Setting", [prepared.setting for prepared in figures])
     return Figure(name, title, caption, tuple(plots), (control,))
 
 
-def planes_figure(results: Snapshot, select: str) -> Figure:
-    """The metric that selects over pairs of searched settings, one arm at a time."""
+def two_setting_heatmap_figure(results: Snapshot, select: str) -> Figure:
+    """Return the metric that selects over pairs of searched settings, one arm at a time."""
     name, title = "plane", "Over two settings"
     pairs = list(itertools.combinations(searched(results), 2))
     if not pairs:
-        return Figure(name, title, missing=_FEW)
-    most = max(1, MOST_PLANES // max(1, len(results.spec.arms)))
+        return Figure(name, title, missing=_TOO_FEW_SETTINGS)
+    most = max(1, MOST_TWO_SETTING_VIEWS // max(1, len(results.spec.arms)))
     try:
-        found = [
-            planes.prepare(results, HeatmapRequest(select=select, over=pair))
+        figures = [
+            two_setting_heatmaps.prepare(results, HeatmapRequest(select=select, over=pair))
             for pair in pairs[:most]
         ]
     except SpecError as error:
         return Figure(name, title, missing=reason(error))
-    arms = [f"{panel.estimator} on {panel.task}" for panel in found[0].panels]
+    arms = [f"{panel.estimator} on {panel.task}" for panel in figures[0].panels]
     views = {
-        f"{key} {place}": _plane(panel, what.settings)
-        for key, what in enumerate(found)
-        for place, panel in enumerate(what.panels)
+        f"{key} {index}": _two_setting_panel(panel, prepared.settings)
+        for key, prepared in enumerate(figures)
+        for index, panel in enumerate(prepared.panels)
     }
-    what = found[0]
+    prepared = figures[0]
     caption = sentence(
         [
-            f"{what.sweep}: {axis_label(what.metric, what.unit)}, mean over seeds of the best "
-            "configuration at each pair of values",
+            f"{prepared.sweep}: {axis_label(prepared.metric, prepared.unit)}, mean over seeds of "
+            "the best configuration at each pair of values",
             "lighter is better, on a scale for each task",
             "outlined: selected",
             "?: provisional, seeds are missing; blank: no configuration to show",
-            f"{len(found)} of {len(pairs)} pairs of settings" if len(found) < len(pairs) else "",
+            f"{len(figures)} of {len(pairs)} pairs of settings"
+            if len(figures) < len(pairs)
+            else "",
         ]
     )
     controls = (
-        choices("plane-settings", "Settings", [" × ".join(each.settings) for each in found]),
+        choices(
+            "plane-settings", "Settings", [" × ".join(prepared.settings) for prepared in figures]
+        ),
         choices("plane-arm", "Arm", arms),
     )
     return Figure(name, title, caption, (Plot("plane-0", "", 420, views),), controls)
 
 
-_FEW = "expected a sweep that searches two settings, got fewer; give another a list of values"
+_TOO_FEW_SETTINGS = (
+    "needs two searched settings, and this sweep searches fewer; "
+    "give another setting a list of values"
+)
 
 
-def _panel(what: HeatmapFigure, panel: HeatmapPanel) -> dict[str, Any]:
+def _panel(prepared: HeatmapFigure, panel: HeatmapPanel) -> dict[str, Any]:
     x = [column.label for column in panel.columns]
-    cells = _cells((panel.means, panel.scores, panel.provisional), (what.setting, "task"))
-    down = {**_along(what.tasks), "range": [len(what.tasks) - 0.5, -0.5]}
-    layout = {"xaxis": axis(what.setting, **_along(x)), "yaxis": down}
+    cells = _cells((panel.means, panel.scores, panel.provisional), (prepared.setting, "task"))
+    down = {**_along(prepared.tasks), "range": [len(prepared.tasks) - 0.5, -0.5]}
+    layout = {"xaxis": axis(prepared.setting, **_along(x)), "yaxis": down}
     return {"data": [cells], "layout": layout}
 
 
-def _plane(panel: Plane, settings: tuple[str, str]) -> dict[str, Any]:
+def _two_setting_panel(panel: TwoSettingHeatmapPanel, settings: tuple[str, str]) -> dict[str, Any]:
     x, y = ([column.label for column in columns] for columns in (panel.x, panel.y))
     cells = _cells((panel.means, panel.scores, panel.provisional), settings)
     layout = {
@@ -128,10 +138,10 @@ def _outline(row: int, column: int) -> dict[str, Any]:
 
 
 def _along(labels: Sequence[str]) -> dict[str, Any]:
-    """An axis with a label at each place: labels may be alike once they are cut."""
+    """Return an axis with a label at each index, as labels may be the same once they are cut."""
     return {
         "tickvals": list(range(len(labels))),
-        "ticktext": [short(each) for each in labels],
+        "ticktext": [short(text) for text in labels],
         "range": [-0.5, len(labels) - 0.5],
         "showgrid": False,
         "zeroline": False,
@@ -142,11 +152,11 @@ def _cells(
     values: tuple[Numbers, Numbers, Sequence[Sequence[bool]]],
     names: tuple[str, str],
 ) -> dict[str, Any]:
-    """A heatmap's cells: shaded by score, hovering tells the mean."""
+    """Return the cells of a heatmap: shaded by score, with the mean shown on hovering."""
     means, scores, provisional = values
     return {
         "type": "heatmap",
-        "z": [numbers(each) for each in scores],
+        "z": [numbers(row) for row in scores],
         "zmin": 0,
         "zmax": 1,
         "colorscale": "Viridis",
@@ -158,7 +168,7 @@ def _cells(
             for row, flags in zip(means.tolist(), provisional, strict=True)
         ],
         "texttemplate": "%{text}" if means.shape[1] <= MOST_TEXTS else "",
-        "customdata": [numbers(each) for each in means],
+        "customdata": [numbers(row) for row in means],
         "hoverongaps": False,
         "hovertemplate": f"{label(names[0])}: %{{x}}<br>{label(names[1])}: %{{y}}<br>"
         "%{customdata:.6g}<extra></extra>",

@@ -1,4 +1,4 @@
-"""The report's parallel coordinates: every configuration as a line through its settings."""
+"""Parallel coordinates in the report: every configuration as a line through its settings."""
 
 from typing import Any
 
@@ -15,48 +15,49 @@ from raysweep.figures.style import axis_label, sentence
 from raysweep.results.snapshot import Snapshot
 
 MOST_LINES = 20_000  # of all arms together
-FEWEST_LINES = 50  # of an arm
-AXIS = 105  # pixels from one to the next, at least
-NOWHERE = -0.15  # on an axis: where a setting does not apply
+FEWEST_LINES = 50  # of an arm, even if all arms together then have more
+AXIS = 105  # least distance between two axes, in pixels
+ABSENT = -0.15  # position on an axis of lines whose configuration lacks the setting
 
 
 def parallel_figure(results: Snapshot, select: str) -> Figure:
-    """Configurations through their settings to the metric that selects, one arm at a time."""
+    """Return configurations as lines to the metric that selects, one arm at a time."""
     name, title = "parallel", "Through all settings"
     try:
-        what = parallel.prepare(results, ParallelRequest(select=select))
+        prepared = parallel.prepare(results, ParallelRequest(select=select))
     except SpecError as error:
         return Figure(name, title, missing=reason(error))
-    widest = AXIS * max(len(panel.axes) for panel in what.panels)
-    most = max(FEWEST_LINES, MOST_LINES // len(what.panels))
-    views = {str(place): _panel(panel, most) for place, panel in enumerate(what.panels)}
+    widest = AXIS * max(len(panel.axes) for panel in prepared.panels)
+    most = max(FEWEST_LINES, MOST_LINES // len(prepared.panels))
+    views = {str(index): _panel(panel, most) for index, panel in enumerate(prepared.panels)}
     arms = [
         f"{panel.estimator} on {panel.task}{' ?' if panel.provisional else ''}"
-        for panel in what.panels
+        for panel in prepared.panels
     ]
     return Figure(
         name,
         title,
-        _caption(what, most),
+        _caption(prepared, most),
         (Plot("parallel-0", "", 380, views, widest),),
         (choices("parallel-arm", "Arm", arms),),
         webgl=True,
     )
 
 
-def _caption(what: ParallelFigure, most: int) -> str:
-    shown = max(min(most, len(panel.scores)) for panel in what.panels)
-    found = max(panel.found for panel in what.panels)
+def _caption(prepared: ParallelFigure, most: int) -> str:
+    shown = max(min(most, len(panel.scores)) for panel in prepared.panels)
+    total = max(panel.configurations for panel in prepared.panels)
+    absent = any(np.isnan(panel.positions).any() for panel in prepared.panels)
     return sentence(
         [
-            f"{what.sweep}: a line for each configuration that ended well, its mean "
-            f"{axis_label(what.metric, what.unit)} over seeds last",
-            f"the best {shown:,} of up to {found:,}" if found > shown else "",
+            f"{prepared.sweep}: a line for each configuration that ended well, its mean "
+            f"{axis_label(prepared.metric, prepared.unit)} over seeds last",
+            f"the best {shown:,} of up to {total:,}" if total > shown else "",
             "lighter and higher is better, on a scale for each task",
             "drag along an axis to keep the lines that pass there",
-            "–: does not apply" if any(np.isnan(each.places).any() for each in what.panels) else "",
+            "–: does not apply" if absent else "",
             "?: provisional, seeds are missing"
-            if any(each.provisional for each in what.panels)
+            if any(panel.provisional for panel in prepared.panels)
             else "",
         ]
     )
@@ -67,20 +68,20 @@ def _panel(panel: ParallelPanel, most: int) -> dict[str, Any]:
     if panel.selected is not None and panel.selected not in shown:
         shown[0] = panel.selected
     dimensions = [
-        _dimension(axis, panel.places[shown, place]) for place, axis in enumerate(panel.axes)
+        _dimension(axis, panel.positions[shown, index]) for index, axis in enumerate(panel.axes)
     ]
     line = {"color": numbers(panel.scores[shown]), "cmin": 0, "cmax": 1}
     trace = {"type": "parcoords", "line": line, "dimensions": dimensions}
     return {"data": [trace], "layout": {"margin": {"l": 70, "r": 70, "t": 80, "b": 30}}}
 
 
-def _dimension(axis: Axis, places: Numbers) -> dict[str, Any]:
-    missing = bool(np.isnan(places).any())
-    ticks = [*axis.ticks, (NOWHERE, "–")] if missing else list(axis.ticks)
+def _dimension(axis: Axis, positions: Numbers) -> dict[str, Any]:
+    missing = bool(np.isnan(positions).any())
+    ticks = [*axis.ticks, (ABSENT, "–")] if missing else list(axis.ticks)
     return {
         "label": label(axis.name),
-        "values": numbers(np.where(np.isnan(places), NOWHERE, places)),
-        "range": [NOWHERE if missing else 0, 1],
-        "tickvals": numbers([place for place, _ in ticks]),
-        "ticktext": [text for _, text in ticks],  # plain text, unlike labels
+        "values": numbers(np.where(np.isnan(positions), ABSENT, positions)),
+        "range": [ABSENT if missing else 0, 1],
+        "tickvals": numbers([position for position, _ in ticks]),
+        "ticktext": [text for _, text in ticks],  # Plotly reads no tags in it, unlike in labels
     }

@@ -1,4 +1,4 @@
-"""What an interactive figure is made of: drawings, and controls that choose what they show."""
+"""Parts of an interactive figure: drawings, and controls that choose what they show."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -7,12 +7,12 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Control:
-    """A choice that the reader has.
+    """Control with which the reader chooses what is shown.
 
     Args:
-        name: Unique in the page.
-        label: In words.
-        options: Key and text of each.
+        name: Name of the control, unique in the page.
+        label: Label beside the control.
+        options: Key and text of each option.
     """
 
     name: str
@@ -25,12 +25,11 @@ class Plot:
     """One drawing of a figure.
 
     Args:
-        name: Unique in the page.
-        title: Above it; empty for none.
-        height: Pixels.
-        views: By the keys of the controls' options, joined by a space: Plotly's `data` and
-            `layout`.
-        width: Pixels that it needs at least: a narrower page scrolls it; 0 for none.
+        name: Name of the drawing, unique in the page.
+        title: Title above the drawing; empty for none.
+        height: Height in pixels.
+        views: Plotly's `data` and `layout` by the keys of the controls' options, joined by spaces.
+        width: Least width in pixels, below which the page scrolls it; 0 for none.
     """
 
     name: str
@@ -42,18 +41,18 @@ class Plot:
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """A figure, or why there is none.
+    """Figure of a report, or the reason why it is left out.
 
     Args:
-        name: Unique in the page.
-        title: Its heading.
-        caption: What it shows.
+        name: Name of the figure, unique in the page.
+        title: Heading of the figure.
+        caption: Text that explains the figure.
         plots: Drawings, side by side where there is room.
-        controls: That choose what they show.
-        legend: Place and label of each estimator that is drawn in its colour.
-        missing: Why there is none; empty where there is.
-        webgl: Whether a browser needs WebGL for it.
-        log: Whether the y axes may be made logarithmic.
+        controls: Controls that choose what the drawings show.
+        legend: Index and label of each estimator that is drawn in its colour.
+        missing: Reason why the figure is left out; empty if it is not.
+        webgl: Whether a browser needs WebGL for the figure.
+        log: Whether the reader can make the y axes logarithmic.
     """
 
     name: str
@@ -68,5 +67,5 @@ class Figure:
 
 
 def choices(name: str, label: str, texts: Sequence[str]) -> Control:
-    """A control whose options have their places as keys: labels may hold anything."""
-    return Control(name, label, tuple((str(place), text) for place, text in enumerate(texts)))
+    """Return a control whose options have their indices as keys, as labels may hold anything."""
+    return Control(name, label, tuple((str(index), text) for index, text in enumerate(texts)))

@@ -1,4 +1,4 @@
-"""The report's distribution over seeds: each seed's final value, their mean and interval."""
+"""Distribution over seeds in the report: final value of each seed, mean and interval."""
 
 import math
 from collections.abc import Sequence
@@ -13,46 +13,48 @@ from raysweep.figures.plotly_backend.parts import Figure, Plot, choices
 from raysweep.figures.seeds import SeedsFigure, SeedsPanel, SeedsRequest, SeedsRow
 from raysweep.results.snapshot import Snapshot
 
-DOTS = 60_000  # of all rows together: some 2 MB
-FEWEST_DOTS = 20  # of a row
-SPREAD = 0.28  # of a row, that dots are moved up and down so that none hides another
-ROW = 42  # pixels
+DOTS = 60_000  # of all rows together: about 2 MB
+FEWEST_DOTS = 20  # of a row, even if all rows together then have more
+SPREAD = 0.28  # largest shift of dots up or down, in rows, so that none hides another
+ROW = 42  # height of a row, in pixels
 
 
 def seeds_figure(results: Snapshot, select: str, metrics: Sequence[str]) -> Figure:
-    """The final metrics of the seeds shown in the table, a drawing for each task."""
+    """Return the final metrics of the seeds shown in the table, a drawing for each task."""
     name, title = "seeds", "Distribution over seeds"
-    found: list[SeedsFigure] = []
+    figures: list[SeedsFigure] = []
     problem = ""
     for metric in metrics:
         try:
-            found.append(seeds.prepare(results, SeedsRequest(select=select, metric=metric)))
+            figures.append(seeds.prepare(results, SeedsRequest(select=select, metric=metric)))
         except SpecError as error:
             problem = problem or str(error)
-    if not found:
+    if not figures:
         return Figure(name, title, missing=problem)
-    rows = sum(len(panel.rows) for what in found for panel in what.panels)
+    rows = sum(len(panel.rows) for prepared in figures for panel in prepared.panels)
     most = max(FEWEST_DOTS, DOTS // max(1, rows))
     plots = []
-    for place, panel in enumerate(found[0].panels):
-        views = {str(key): _panel(what, what.panels[place], most) for key, what in enumerate(found)}
-        plots.append(Plot(f"{name}-{place}", panel.task, 90 + ROW * len(panel.rows), views))
-    control = choices(
-        "seeds-metric", "Metric", [style.axis_label(each.metric, each.unit) for each in found]
-    )
-    return Figure(name, title, _caption(found, most), tuple(plots), (control,))
+    for index, panel in enumerate(figures[0].panels):
+        views = {
+            str(key): _panel(prepared, prepared.panels[index], most)
+            for key, prepared in enumerate(figures)
+        }
+        plots.append(Plot(f"{name}-{index}", panel.task, 90 + ROW * len(panel.rows), views))
+    labels = [style.axis_label(prepared.metric, prepared.unit) for prepared in figures]
+    control = choices("seeds-metric", "Metric", labels)
+    return Figure(name, title, _caption(figures, most), tuple(plots), (control,))
 
 
-def _caption(found: Sequence[SeedsFigure], most: int) -> str:
-    rows = [row for what in found for panel in what.panels for row in panel.rows]
+def _caption(figures: Sequence[SeedsFigure], most: int) -> str:
+    rows = [row for prepared in figures for panel in prepared.panels for row in panel.rows]
     return style.sentence(
         [
-            f"{found[0].sweep}: a dot for each seed, a diamond at the mean with its 95 % interval "
-            "(Student's t)",
+            f"{figures[0].sweep}: a dot for each seed, a diamond at the mean with its "
+            "95 % interval (Student's t)",
             "boxes: the middle half with the median, whiskers from the 5th to the 95th percentile"
             if any(row.box for row in rows)
             else "",
-            found[0].selection,
+            figures[0].selection,
             "hollow: provisional, seeds are missing"
             if any(row.status == "provisional" for row in rows)
             else "",
@@ -61,7 +63,7 @@ def _caption(found: Sequence[SeedsFigure], most: int) -> str:
     )
 
 
-def _panel(what: SeedsFigure, panel: SeedsPanel, most: int) -> dict[str, Any]:
+def _panel(prepared: SeedsFigure, panel: SeedsPanel, most: int) -> dict[str, Any]:
     if not panel.rows:
         return empty("nothing has ended")
     data = [
@@ -69,7 +71,7 @@ def _panel(what: SeedsFigure, panel: SeedsPanel, most: int) -> dict[str, Any]:
         for height, row in enumerate(panel.rows)
         for trace in _traces(row, float(height), most)
     ]
-    names = [f"{short(row.estimator)}{_standing(row)}" for row in panel.rows]
+    names = [f"{short(row.estimator)}{_status_note(row)}" for row in panel.rows]
     y = {
         "tickvals": list(range(len(names))),
         "ticktext": names,
@@ -79,11 +81,11 @@ def _panel(what: SeedsFigure, panel: SeedsPanel, most: int) -> dict[str, Any]:
     }
     return {
         "data": data,
-        "layout": {"xaxis": axis(style.axis_label(what.metric, what.unit)), "yaxis": y},
+        "layout": {"xaxis": axis(style.axis_label(prepared.metric, prepared.unit)), "yaxis": y},
     }
 
 
-def _standing(row: SeedsRow) -> str:
+def _status_note(row: SeedsRow) -> str:
     if row.status == "selected":
         return ""
     if row.status == "provisional":
@@ -117,7 +119,7 @@ def _dots(row: SeedsRow, height: float, hollow: str, most: int) -> dict[str, Any
         "marker": {"size": 7, "opacity": 0.55, "symbol": f"circle{hollow}"},
         "hovertemplate": f"<b>{label(row.estimator)}</b><br>seed %{{customdata}}<br>%{{x:.6g}}"
         "<extra></extra>",
-        "meta": {"place": row.place},
+        "meta": {"place": row.index},
     }
 
 
@@ -132,7 +134,7 @@ def _mean(row: SeedsRow, height: float, hollow: str) -> dict[str, Any]:
         "hovertemplate": f"<b>{label(row.estimator)}</b><br>mean %{{x:.6g}}"
         + (f"<br>95 % [{row.low:.6g}, {row.high:.6g}]" if known else "")
         + "<extra></extra>",
-        "meta": {"place": row.place},
+        "meta": {"place": row.index},
     }
     if known:
         trace["error_x"] = {
@@ -157,5 +159,5 @@ def _box(row: SeedsRow, height: float) -> dict[str, Any]:
         "upperfence": [high],
         "width": 0.7,
         "hoverinfo": "x",
-        "meta": {"place": row.place},
+        "meta": {"place": row.index},
     }
