@@ -1,1 +1,1 @@
-"""Where sweeps live: Parquet files, checkpoints and the lease."""
+"""Files of sweeps: Parquet tables, checkpoints and the lease."""

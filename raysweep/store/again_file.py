@@ -1,6 +1,6 @@
-"""Configurations that were to be trained anew, with their settings: `again.json`.
+"""Configurations to train again, with their settings: `again.json`.
 
-A search that proposes its configurations does not forget those whose rows were removed.
+With it, a search remembers the configurations that it proposed after their rows were removed.
 """
 
 import json
@@ -15,20 +15,20 @@ _DIGEST = "sha256"
 
 
 def read(files: Files) -> dict[str, dict[str, Any]]:
-    """The settings of each configuration, by its id.
+    """Return the settings of each configuration by its id.
 
     Raises:
-        DamagedFile: If the file is not what was written; those of older versions have no digest.
+        DamagedFile: If the content is not what was written; files of older versions have no digest.
     """
     return json_file.read_json(files, NAME, _configurations, "configurations") or {}
 
 
 def write(files: Files, configurations: Mapping[str, Mapping[str, Any]]) -> None:
-    """Puts the file in place of the present one."""
-    plain = json.loads(json.dumps(configurations))  # tuples as what they are read as
+    """Replace the file."""
+    plain = json.loads(json.dumps(configurations))  # tuples become lists, as they will be read
     files.write(NAME, json_file.with_digest(plain, _DIGEST))
 
 
 def _configurations(data: Any) -> dict[str, dict[str, Any]]:
     json_file.check_digest(json_file.mapping(data), required=False, key=_DIGEST)
-    return {key: json_file.mapping(own) for key, own in data.items() if key != _DIGEST}
+    return {key: json_file.mapping(settings) for key, settings in data.items() if key != _DIGEST}

@@ -1,4 +1,4 @@
-"""Sets files aside, where nothing reads them."""
+"""The folder `damaged/`, for files that nothing should read any more."""
 
 from typing import TYPE_CHECKING
 
@@ -7,11 +7,11 @@ if TYPE_CHECKING:
 
 
 def set_aside(files: "Files", name: str) -> str:
-    """Moves a file below `damaged/`, where nothing reads it; its new name.
+    """Move a file to `damaged/`, where nothing reads it, and return its new name.
 
     Args:
         files: The sweep's folder.
-        name: Name of the file below it.
+        name: Name of the file in that folder.
     """
     aside, number = f"damaged/{name}", 1
     while files.exists(aside):

@@ -1,57 +1,59 @@
-"""Columns that are the same in every row, known from the files' statistics: none has to be read."""
+"""Constant columns, found from Parquet statistics without reading the data."""
 
 from collections.abc import Iterable
 
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-MOST_FILES = 64  # with more of them, looking costs more than reading
+MOST_FILES = 64  # beyond which the statistics take longer to collect than the data to read
 
 
 def constants(dataset: pads.Dataset, names: Iterable[str]) -> dict[str, pa.Scalar]:
-    """The columns of settings that hold one value in all rows, with it.
+    """Return the value of each column of settings that is the same in all rows.
 
-    Statistics leave out what is not a number, which no setting is.
+    Statistics ignore NaN, which no setting is.
 
     Args:
         dataset: Parquet files of `runs`.
-        names: Columns to look at; those of settings count.
+        names: Names of columns; those that are not settings are ignored.
     """
     try:
         fragments = list(dataset.get_fragments())
-    except ValueError:  # some rows are left out, which statistics do not know: rare, and slower
+    except ValueError:  # a filtered dataset, whose statistics would include other rows: rare
         return {}
     wanted = [name for name in names if name.startswith("param.")]
     if not isinstance(dataset, pads.FileSystemDataset) or len(fragments) > MOST_FILES:
         return {}
-    found: dict[str, pa.Scalar] = {}
+    constant: dict[str, pa.Scalar] = {}
     metadata = [fragment.metadata for fragment in fragments]
     for name in wanted:
         kind = dataset.schema.field(name).type
         kind = kind.value_type if pa.types.is_dictionary(kind) else kind
         values = set()
-        for each in metadata:
-            values |= _values(each, name)
+        for file in metadata:
+            values |= _values(file, name)
         if len(values) == 1 and (value := values.pop()) is not Ellipsis:
-            found[name] = pa.scalar(value, kind)
-    return found
+            constant[name] = pa.scalar(value, kind)
+    return constant
 
 
 def _values(metadata: "pa.parquet.FileMetaData", name: str) -> set[object]:
-    """The values of a file's column as far as one per group of rows; `...` for several."""
+    """Return the value of each group of rows in a file's column, `...` where it has several."""
     if name not in metadata.schema.names:
-        return {None}  # not yet brought under the sweep's schema: read as nulls
-    place = metadata.schema.names.index(name)
-    found: set[object] = set()
+        return {None}  # a file that lacks the column reads as nulls
+    index = metadata.schema.names.index(name)
+    values: set[object] = set()
     for number in range(metadata.num_row_groups):
-        column = metadata.row_group(number).column(place)
-        known = column.statistics
-        if known is None or not known.has_null_count:
-            found.add(...)
-        elif known.null_count == column.num_values:
-            found.add(None)
-        elif known.null_count or not known.has_min_max or known.min != known.max:
-            found.add(...)
+        column = metadata.row_group(number).column(index)
+        statistics = column.statistics
+        if statistics is None or not statistics.has_null_count:
+            values.add(...)
+        elif statistics.null_count == column.num_values:
+            values.add(None)
+        elif (
+            statistics.null_count or not statistics.has_min_max or statistics.min != statistics.max
+        ):
+            values.add(...)
         else:
-            found.add(known.max)  # of zeros, the positive one
-    return found
+            values.add(statistics.max)  # the positive zero, where the minimum is the negative one
+    return values

@@ -1,4 +1,4 @@
-"""The files of curves: `curves/<pack_id>-<first step>.parquet`, and those that nothing owns."""
+"""Files of curves, `curves/<pack_id>-<first step>.parquet`, and orphans among them."""
 
 import dataclasses
 import logging
@@ -15,11 +15,11 @@ log = logging.getLogger("raysweep")
 
 @dataclasses.dataclass(frozen=True)
 class CurveFile:
-    """What the name of a file of curves tells.
+    """Name of a file of curves.
 
     Args:
-        pack_id: Whose curves.
-        first: Step of the first row.
+        pack_id: Id of the pack.
+        first: Step of the file's first row.
     """
 
     pack_id: str
@@ -32,22 +32,22 @@ class CurveFile:
 
 
 def parsed(name: str) -> CurveFile | None:
-    """What a name tells; None where raysweep gives no such name, such as that of a copy."""
-    found = _NAME.fullmatch(name)
-    return CurveFile(found[1], int(found[2])) if found else None
+    """Return the parts of a file name; None for a name that raysweep does not give."""
+    match = _NAME.fullmatch(name)
+    return CurveFile(match[1], int(match[2])) if match else None
 
 
 def of_pack(files: Files, pack_id: str) -> list[CurveFile]:
-    """The files of a pack's curves, in order."""
-    found = map(parsed, files.names("curves", ".parquet"))
-    own = [each for each in found if each is not None and each.pack_id == pack_id]
-    return sorted(own, key=lambda each: each.first)
+    """Return the files of a pack's curves, in the order of their steps."""
+    every_file = map(parsed, files.names("curves", ".parquet"))
+    of_this_pack = [file for file in every_file if file is not None and file.pack_id == pack_id]
+    return sorted(of_this_pack, key=lambda file: file.first)
 
 
 def set_orphans_aside(files: Files) -> int:
-    """Moves the curves of packs that have neither rows nor a checkpoint below `damaged/`.
+    """Move the curves of packs that have neither rows nor a checkpoint to `damaged/`.
 
-    Rows that were set aside, or are not seen yet, may come back. For the driver, under its lease.
+    They are kept because damaged rows may be restored. For the driver, under its lease.
 
     Args:
         files: The sweep's folder.
@@ -55,37 +55,37 @@ def set_orphans_aside(files: Files) -> int:
     Returns:
         The number of files.
     """
-    found = orphans(files)
-    for name in found:
+    names = orphans(files)
+    for name in names:
         set_aside(files, name)
-    if found:
+    if names:
         log.warning(
-            "%d files of curves belong to packs that have neither rows nor a checkpoint; they are "
-            "kept in %s",
-            *(len(found), files.path("damaged/curves")),
+            "%d files of curves belong to packs that have neither rows nor a checkpoint; they were "
+            "moved to %s",
+            *(len(names), files.path("damaged/curves")),
         )
-    return len(found)
+    return len(names)
 
 
 def orphans(files: Files) -> list[str]:
-    """The curves of packs that have neither rows nor a checkpoint.
+    """Return the files of curves whose packs have neither rows nor a checkpoint.
 
-    They are left where a pack was killed while it was split, or where its rows were lost: its runs
-    train again, and would have every row of their curves twice.
+    They remain if a pack was killed while it was split, or if its rows were lost: its runs train
+    again, and every row of their curves would exist twice.
 
     Args:
         files: The sweep's folder.
     """
     packs: dict[str, list[str]] = {}
     for name in files.names("curves", ".parquet"):
-        if (own := parsed(name)) is not None:
-            packs.setdefault(own.pack_id, []).append(name)
+        if (file := parsed(name)) is not None:
+            packs.setdefault(file.pack_id, []).append(name)
     lacking = packs.keys() - files.folders("checkpoints") if packs else set()
     if not lacking:
         return []
     rows = compaction.names_of_rows(files)
-    # A pack's file of rows has its name; only other files, which are merged or of single runs,
-    # have to be opened.
+    # A file of rows is named after its pack; only other files, of merged rows or of single runs,
+    # must be opened.
     named = {name: name.removeprefix("runs/").removesuffix(".parquet") for name in rows}
     lacking -= set(named.values())
     if not lacking:

@@ -1,7 +1,7 @@
-"""What early stopping decided, in order: `decisions/<number>.parquet`, one file for each sitting.
+"""Decisions of early stopping, in order: `decisions/<number>.parquet`, one file for each batch.
 
-The order in which configurations reached a rung decides which of them are stopped, and is nowhere
-else: with it, every decision can be followed.
+The order in which configurations reached a rung determines which of them are stopped. It is stored
+only here, so that every decision can be traced.
 """
 
 import dataclasses
@@ -40,15 +40,20 @@ class Decisions:
     def __init__(self, files: Files) -> None:
         self.files = files
         names = files.names("decisions", ".parquet")
-        numbers = [int(found[1]) for found in map(_NAME.fullmatch, names) if found]
+        numbers = [int(match[1]) for match in map(_NAME.fullmatch, names) if match]
         self._next = max(numbers, default=-1) + 1
 
     def write(self, decisions: Iterable[Decision], metric: str) -> None:
-        """Puts one sitting's decisions, by this metric, down."""
+        """Write one batch of decisions.
+
+        Args:
+            decisions: Decisions of the batch, in order.
+            metric: Name of the metric that was compared.
+        """
         now = datetime.now(timezone.utc)
         rows = [
-            {**dataclasses.asdict(each), "sitting": self._next, "metric": metric, "time": now}
-            for each in decisions
+            {**dataclasses.asdict(decision), "sitting": self._next, "metric": metric, "time": now}
+            for decision in decisions
         ]
         table = pa.Table.from_pylist(rows, schema=DECISIONS)
         self.files.write_table(f"decisions/{self._next:08d}.parquet", table)
@@ -56,9 +61,9 @@ class Decisions:
 
 
 def batches(table: pa.Table) -> list[list[Decision]]:
-    """The rows of `decisions`, sitting by sitting, in order."""
+    """Return the rows of `decisions` by batch, in order."""
     names = ["sitting", *(field.name for field in dataclasses.fields(Decision))]
     rows = table.select(names).to_pylist()
-    rows.sort(key=lambda row: row["sitting"])  # stable: the order within a sitting stays
+    rows.sort(key=lambda row: row["sitting"])  # stable: keeps the order within a batch
     groups = itertools.groupby(rows, key=lambda row: row.pop("sitting"))
     return [[Decision(**row) for row in group] for _, group in groups]

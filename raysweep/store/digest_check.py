@@ -1,4 +1,4 @@
-"""Digests of result files, checked by readers where that is cheap."""
+"""Check of result files' digests by readers, where it is cheap."""
 
 import os
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ MOST_BYTES = 64 * 2**20
 
 
 class DigestCheck:
-    """Checks files before they are read together, each once as long as nobody writes it again.
+    """Check of files before they are read together; a file that has not changed is checked once.
 
-    Checksums of pages leave a file's footer out. A digest does not, but is of the whole file; so
-    only local files are checked, and only few or small ones: 64 MiB take a tenth of a second.
+    Checksums of pages do not cover a file's footer. A digest does, but requires reading the whole
+    file, so only local files are checked, and only up to 64 MiB, which take a tenth of a second.
 
     Args:
         files: The sweep's folder.
@@ -26,21 +26,21 @@ class DigestCheck:
         self._known: dict[str, tuple[int, int]] = {}
 
     def check(self, names: Sequence[str]) -> pa.Schema | None:
-        """The schema of the first file, after all were checked; None if they are too many.
+        """Check all files, and return the schema of the first; None if they are too many.
 
         Raises:
             DamagedFile: If one of them is not what was written.
-            FileNotFoundError: If one went away.
+            FileNotFoundError: If one of them was removed.
         """
         if not self.files.is_local or len(names) > MOST_FILES:
             return None
-        found = {name: os.stat(self.files.path(name)) for name in names}
-        if sum(each.st_size for each in found.values()) > MOST_BYTES:
+        stats = {name: os.stat(self.files.path(name)) for name in names}
+        if sum(stat.st_size for stat in stats.values()) > MOST_BYTES:
             return None
-        for name, each in found.items():
-            version = (each.st_mtime_ns, each.st_size)
+        for name, stat in stats.items():
+            version = (stat.st_mtime_ns, stat.st_size)
             if self._known.get(name) != version:
-                if not self.files.check_digest(name):  # an older version wrote it, or a stranger
+                if not self.files.check_digest(name):  # from an older version, or not from raysweep
                     self.files.check_shape(name, self.files.read_schema(name))
                 self._known[name] = version
         return self.files.read_schema(names[0])

@@ -1,4 +1,4 @@
-"""Whole files in a folder or a bucket, by one code: written aside, then put in place."""
+"""Files in a folder or a bucket, which readers never see half written."""
 
 import contextlib
 import copy
@@ -22,24 +22,24 @@ from raysweep.store.retry import Patience, retried
 from raysweep.store.uri import has_credentials, single_put
 
 DEFAULT_STORE = "sweeps"
-# A part of a name that is empty, `.` or `..`, or a character that no name of a store has.
+# A part of a name that is empty, `.` or `..`, or a character that no name in a store has.
 _UNSAFE = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\\\x00-\x1f\x7f]")
 T = TypeVar("T")
 
 
 def store_uri(store: str | Path | None) -> str:
-    """The store that a command means: its argument, the environment's, or `sweeps`."""
+    """Return the argument, else `$RAYSWEEP_STORE`, else `sweeps`."""
     return str(store or os.environ.get("RAYSWEEP_STORE") or DEFAULT_STORE)
 
 
 @dataclasses.dataclass(frozen=True)
 class Info:
-    """What is known of a file without opening it.
+    """Name, size and age of a file.
 
     Args:
-        name: Below the root.
-        size: Bytes.
-        changed: When it was last written, in seconds since 1970.
+        name: Name of the file below the root.
+        size: Size in bytes.
+        changed: Time of the last write, in seconds since 1970.
     """
 
     name: str
@@ -50,8 +50,8 @@ class Info:
 class Files:
     """Files below one root.
 
-    A local file is written under a name that no glob of results matches and renamed when it is
-    whole; an object store shows an object only when it is whole.
+    A local file is written under a hidden name, which no glob of results matches, and renamed when
+    it is complete; an object store shows an object only when it is complete.
 
     Args:
         root: A path (made absolute) or a URI that `pyarrow.fs` takes.
@@ -72,8 +72,8 @@ class Files:
             return
         if has_credentials(text):
             raise SpecError(
-                "expected a URI without credentials, got one with them; "
-                "give them by the environment or the provider's credential files",
+                "expected a URI without credentials, got a URI that holds some; pass them in the "
+                "environment or in the provider's credential files",
                 field="store",
             )
         self.uri = text.rstrip("/")
@@ -82,7 +82,9 @@ class Files:
             if not path:
                 raise ValueError("no bucket")
         except (pa.ArrowInvalid, OSError, ValueError) as error:
-            reason = re.sub(r"\?\S*", "?…", str(error).splitlines()[0])  # may hold a signature
+            reason = re.sub(
+                r"\?\S*", "?…", str(error).splitlines()[0]
+            )  # a query may hold a signature
             scheme = urlsplit(text).scheme
             raise SpecError(
                 f"expected a path or a URI such as s3://bucket/folder, "
@@ -92,59 +94,60 @@ class Files:
         self.root = path.rstrip("/")
 
     def with_patience(self, patience: Patience | None) -> "Files":
-        """The same files; what fails for a while is retried as the patience says."""
+        """Return the same files, with retries of operations that fail for a while."""
         patient = copy.copy(self)
         patient.patience = patience
         return patient
 
     @retried(writes=False)
     def patiently(self, action: Callable[[], None]) -> None:
-        """Does what uses these files in another way, retried likewise."""
+        """Run an action that uses the store, with the same retries."""
         action()
 
     def below(self, folder: str) -> "Files":
-        """The files of a folder below this root."""
+        """Return the files of a folder below this root."""
         parts = urlsplit(self.uri)
         if self.is_local:
             return Files(f"{self.root}/{folder}")
         return Files(urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{folder}")))
 
     def check_bucket(self) -> None:
-        """Says so where there is no such bucket: its listing is as empty as that of a new store.
+        """Check that the bucket exists: listing a missing one looks like listing an empty store.
 
         Raises:
-            StoreError: If there is none, or it cannot be reached.
+            StoreError: If the bucket does not exist, or cannot be reached.
         """
         bucket = self.root.partition("/")[0]
         if self.is_local or not bucket:
             return
         with self._explained("list", ""):
-            found = self.filesystem.get_file_info(bucket)
-        if found.type == pafs.FileType.NotFound:
+            info = self.filesystem.get_file_info(bucket)
+        if info.type == pafs.FileType.NotFound:
             raise self._unusable("list", "", f"no such bucket: {bucket}")
 
     def path(self, name: str) -> str:
-        """The full path of a name below the root; the one place where names are checked.
+        """Return the full path of a name below the root; every name is checked here.
 
-        Names come from the store, too, which others may have written: none may lead out of it.
+        Names also come from files in the store, which others may have written: none may lead out of
+        the root.
 
         Raises:
-            StoreError: If the name is not one of a file or folder below the root.
+            StoreError: If the name is not that of a file or folder below the root.
         """
         if not name:
             return self.root
         if _UNSAFE.search(name):
             raise StoreError(
-                f"expected names of files below {self.uri}, got {name!r}; the store was not "
-                "written by raysweep alone: restore it from a copy"
+                f"expected names of files below {self.uri}, got {name!r}; something other than "
+                "raysweep wrote to the store: restore it from a copy"
             )
         return f"{self.root}/{name}"
 
     def inside(self, name: str) -> str:
-        """The path of a name that no symbolic link leads out of the root, which may be a link.
+        """Return the full path of a name; no symbolic link may lead out of the root.
 
         Raises:
-            StoreError: If one does.
+            StoreError: If a link leads out of the root; the root itself may be a link.
         """
         path = self.path(name)
         if self.is_local and name:
@@ -152,86 +155,89 @@ class Files:
             if real != root and not real.startswith(root.rstrip("/") + "/"):
                 raise StoreError(
                     f"expected files below {self.uri}, got {name}, a link that leads to {real}; "
-                    "put the files themselves in place of the link"
+                    "replace the link by the files themselves"
                 )
         return path
 
     def _changed(self, name: str) -> str:
-        """The path of a name that is written or removed: a link there is replaced, not followed."""
+        """Return the path of a name to write or remove: a link there is replaced, not followed."""
         self.inside(name.rpartition("/")[0])
         return self.path(name)
 
     @retried(writes=False)
     def names(self, folder: str, suffix: str = "") -> list[str]:
-        """Names below the root of a folder's files, sorted; none if there is no such folder."""
+        """Return the names of a folder's files, sorted; none if there is no such folder."""
         with self._explained("list", folder):
             names = self._local_names(folder) if self.is_local else self._remote_names(folder)
         prefix = f"{folder}/" if folder else ""
-        found = sorted(
+        selected = sorted(
             prefix + name for name in names if name.endswith(suffix) and not name.startswith(".")
         )
-        for name in found:
+        for name in selected:
             if names[name.removeprefix(prefix)]:
                 self.inside(name)
-        return found
+        return selected
 
     def _local_names(self, folder: str) -> dict[str, bool]:
-        """A folder's files, and whether they are links, without looking at each."""
+        """Return the names of a folder's files, and whether they are links, from one listing."""
         with contextlib.suppress(FileNotFoundError), os.scandir(self.inside(folder)) as entries:
-            return {each.name: each.is_symlink() for each in entries if each.is_file()}
+            return {entry.name: entry.is_symlink() for entry in entries if entry.is_file()}
         return {}
 
     def _remote_names(self, folder: str) -> dict[str, bool]:
-        found = self._selected(folder)
-        return {each.base_name: False for each in found if each.type == pafs.FileType.File}
+        infos = self._listed(folder)
+        return {info.base_name: False for info in infos if info.type == pafs.FileType.File}
 
-    def _selected(self, folder: str) -> list[pafs.FileInfo]:
+    def _listed(self, folder: str) -> list[pafs.FileInfo]:
         selector = pafs.FileSelector(self.inside(folder), allow_not_found=True)
         return self.filesystem.get_file_info(selector)
 
     @retried(writes=False)
     def infos(self, folder: str, suffix: str = "") -> list["Info"]:
-        """The files that `names` gives, with their sizes and ages."""
+        """Return the files that `names` lists, with their sizes and ages."""
         with self._explained("list", folder):
             names = self.names(folder, suffix)
             infos = self.filesystem.get_file_info([self.path(name) for name in names])
         return [
-            Info(each.path.removeprefix(f"{self.root}/"), each.size, each.mtime_ns / 1e9)
-            for each in infos
-            if each.type == pafs.FileType.File
+            Info(info.path.removeprefix(f"{self.root}/"), info.size, info.mtime_ns / 1e9)
+            for info in infos
+            if info.type == pafs.FileType.File
         ]
 
     @retried(writes=True)
     def move(self, name: str, to: str) -> None:
-        """Gives a file another name; whatever had that is gone.
+        """Rename a file; a file that has the new name is replaced.
 
-        A bucket copies and removes: whatever fails in between, the file is there under one of both.
+        In a bucket this is a copy and a removal, so that a failure loses nothing.
         """
         with self._explained("write", to):
             source, target = self._changed(name), self._changed(to)
             if self.is_local:
                 Path(target).parent.mkdir(parents=True, exist_ok=True)
-            found = self.filesystem.get_file_info([source, target])
-            if [each.type for each in found] != [pafs.FileType.NotFound, pafs.FileType.File]:
-                self.filesystem.move(source, target)  # else an earlier try of this call did it
+            types = [info.type for info in self.filesystem.get_file_info([source, target])]
+            if types != [
+                pafs.FileType.NotFound,
+                pafs.FileType.File,
+            ]:  # else an earlier try moved it
+                self.filesystem.move(source, target)
 
     @retried(writes=False)
     def folders(self, folder: str = "") -> list[str]:
-        """Base names of a folder's folders, sorted."""
+        """Return the base names of a folder's subfolders, sorted."""
         with self._explained("list", folder):
-            infos = self._selected(folder)
-        return sorted(each.base_name for each in infos if each.type == pafs.FileType.Directory)
+            infos = self._listed(folder)
+        return sorted(info.base_name for info in infos if info.type == pafs.FileType.Directory)
 
     @retried(writes=False)
     def exists(self, name: str) -> bool:
-        """Whether there is such a file."""
+        """Return whether the file exists."""
         with self._explained("read", name):
-            found = self.filesystem.get_file_info(self.inside(name))
-        return found.type == pafs.FileType.File
+            info = self.filesystem.get_file_info(self.inside(name))
+        return info.type == pafs.FileType.File
 
     @retried(writes=False)
     def read(self, name: str) -> bytes | None:
-        """A file's bytes, or None if there is none."""
+        """Return a file's bytes, or None if there is no such file."""
         try:
             with (
                 self._explained("read", name),
@@ -243,7 +249,7 @@ class Files:
 
     @retried(writes=True)
     def write(self, name: str, data: bytes) -> None:
-        """Puts a whole file in place of whatever had the name."""
+        """Write a file, replacing any that has the name."""
         with (
             self._explained("write", name),
             self._aside(name) as path,
@@ -252,9 +258,9 @@ class Files:
             stream.write(data)
 
     def create(self, name: str, data: bytes) -> bool:
-        """Writes a file only if there is none; whether it did."""
+        """Write a file unless it exists, and return whether it was written."""
         if not self.is_local:
-            # Object stores offer no exclusive creation through pyarrow; the caller reads back.
+            # pyarrow offers no exclusive creation in object stores; the caller reads the file back.
             if self.exists(name):
                 return False
             self.write(name, data)
@@ -263,61 +269,61 @@ class Files:
             return local_file.create(Path(self._changed(name)), data)
 
     def write_table(self, name: str, table: pa.Table) -> str:
-        """Puts a whole Parquet file in place of whatever had the name; the SHA-256 of the file."""
+        """Write a Parquet file, replacing any that has the name, and return its SHA-256."""
         data = parquet.to_bytes(table)
         self.write(name, data)
         return hashlib.sha256(data).hexdigest()
 
     def read_table(self, name: str) -> pa.Table:
-        """A Parquet file, its digest checked.
+        """Return the table in a Parquet file, after checking its digest.
 
         Raises:
-            DamagedFile: If it is not what was written.
-            FileNotFoundError: If there is none.
+            DamagedFile: If the content is not what was written.
+            FileNotFoundError: If there is no such file.
         """
         return self._parsed(name, self._present(name), parquet.table_of)
 
     def read_schema(self, name: str) -> pa.Schema:
-        """A Parquet file's schema, without looking at its rows.
+        """Return a Parquet file's schema without reading its rows.
 
         Raises:
-            DamagedFile: If it is not a whole Parquet file.
-            FileNotFoundError: If there is none.
+            DamagedFile: If it is not a complete Parquet file.
+            FileNotFoundError: If there is no such file.
         """
         try:
             return parquet.plain(pq.read_schema(self.inside(name), filesystem=self.filesystem))
         except FileNotFoundError:
             raise
         except (pa.ArrowException, OSError, ValueError, MemoryError):
-            # The store's fault or the file's: the file alone, read first, says which.
+            # Reading the file by itself shows whether the store or the file is to blame.
             return self._parsed(name, self._present(name), parquet.schema_of)
 
     def check_digest(self, name: str) -> bool:
-        """Whether the file has a digest, which then is its content's.
+        """Check the file's digest, and return whether it has one.
 
         Raises:
-            DamagedFile: If it is another.
+            DamagedFile: If the digest is of other content.
             FileNotFoundError: If there is no such file.
         """
         return self._parsed(name, self._present(name), parquet.has_digest)
 
     def check(self, name: str) -> pa.Schema:
-        """A Parquet file's schema, after its whole content was checked.
+        """Return a Parquet file's schema, after checking its whole content.
 
         Raises:
-            DamagedFile: If it is not what was written.
-            FileNotFoundError: If there is none.
+            DamagedFile: If the content is not what was written.
+            FileNotFoundError: If there is no such file.
         """
         return self._parsed(name, self._present(name), parquet.checked)
 
     def check_shape(self, name: str, columns: pa.Schema) -> None:
-        """Refuses the columns of a Parquet file that raysweep did not write.
+        """Check that the columns are those that raysweep writes to such a file.
 
         Raises:
-            DamagedFile: If they are those of another file than its name says.
+            DamagedFile: If they are not.
         """
-        if (found := shape.problem(name, columns)) is not None:
-            raise self.damaged(name, f"the columns that raysweep writes, got: {found}")
+        if (problem := shape.problem(name, columns)) is not None:
+            raise self.damaged(name, f"the columns that raysweep writes, got {problem}")
 
     def _present(self, name: str) -> bytes:
         data = self.read(name)
@@ -331,30 +337,29 @@ class Files:
         except Exception as error:  # damaged bytes may raise anything
             if isinstance(error, MemoryError) and parquet.is_whole(data):
                 raise StoreError(
-                    f"cannot read {self.path(name)}: expected memory for its "
-                    f"{len(data) / 2**20:.0f} MiB, got: out of memory; free some and run the same "
-                    "command again"
+                    f"cannot read {self.path(name)}: not enough memory for its "
+                    f"{len(data) / 2**20:.0f} MiB; free some and run the same command again"
                 ) from error
-            raise self.damaged(name, f"a whole Parquet file, got: {reason_of(error)}") from error
+            raise self.damaged(name, f"a complete Parquet file, got: {reason_of(error)}") from error
 
     def damaged(self, name: str, reason: str) -> DamagedFile:
-        """The error for a file whose content is wrong.
+        """Return the error for a file whose content is wrong.
 
         Args:
             name: Name of the file below the root.
-            reason: What was expected, and what was found: "a manifest, got: …".
+            reason: Text that says what was expected and found, such as "a manifest, got: …".
         """
         return damaged(self.path(name), name, f"expected {reason}")
 
     @retried(writes=True)
     def remove(self, name: str) -> None:
-        """Removes a file, if it is there."""
+        """Remove a file, if it exists."""
         with self._explained("remove", name), contextlib.suppress(FileNotFoundError):
             self.filesystem.delete_file(self._changed(name))
 
     @retried(writes=True)
     def remove_folder(self, folder: str) -> None:
-        """Removes a folder with all it holds, if it is there."""
+        """Remove a folder with its content, if it exists."""
         with self._explained("remove", folder), contextlib.suppress(FileNotFoundError):
             self.filesystem.delete_dir(self._changed(folder))
 
@@ -373,7 +378,7 @@ class Files:
             yield
         except FileNotFoundError as error:
             if verb in ("read", "remove"):
-                raise  # the caller knows what that means
+                raise  # the caller handles it
             raise self._unusable(verb, name, "No such file or directory") from error
         except (OSError, pa.ArrowException) as error:
             number = getattr(error, "errno", None)

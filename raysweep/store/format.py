@@ -1,13 +1,13 @@
-"""The version of what a store holds: `format` in a sweep's `spec.json`, which every reader opens.
+"""Version of the format of a sweep's files: `format` in its `spec.json`, which every reader opens.
 
-    1  no number is written; no file has a digest
+    1  no number in `spec.json`; no file has a digest
     2  Parquet files, states, manifests and specs have digests, Parquet pages have checksums
 
-The rule: a number is added where an earlier raysweep would misread, or damage, what is written
-from then on. What only adds files, columns or keys that readers may ignore adds no number. A later
-raysweep reads every format up to its own; a file of an older format stays as it is until something
-else writes it again, so a sweep may hold files of several. For every format there is
-a store in `tests/assets/stores/`, written by `make.py` there when the format was new.
+A change gets a new number if earlier versions of raysweep would misread or damage its files. New
+files, columns or keys that readers may ignore need none. A version of raysweep reads every format
+up to its own; a file of an older format remains until something else rewrites it, so a sweep may
+hold files of several formats. `tests/assets/stores/` has a store of every format, written by
+`make.py` there when the format was new.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ FORMAT = 2
 
 
 def check_format(spec: Any, where: str) -> None:
-    """Refuses a sweep that only a later raysweep can read.
+    """Check that this version can read a sweep.
 
     Args:
         spec: Content of `spec.json`.
@@ -26,13 +26,13 @@ def check_format(spec: Any, where: str) -> None:
 
     Raises:
         FormatTooNew: If the sweep has a later format than this version knows.
-        ValueError: If the format is no number of a format.
+        ValueError: If the format is not a positive whole number.
     """
-    found = spec.get("format", 1)
-    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        raise ValueError(f"format {found!r}")
-    if found > FORMAT:
+    number = spec.get("format", 1)
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise ValueError(f"format {number!r}")
+    if number > FORMAT:
         raise FormatTooNew(
             f"cannot read {where}: expected a sweep of format {FORMAT} or older, got format "
-            f"{found}, which a later raysweep wrote; upgrade raysweep"
+            f"{number}, which a later version of raysweep wrote; upgrade raysweep"
         )

@@ -1,4 +1,4 @@
-"""Hands the checkpoint of a pack to its halves, so that they resume where it stopped."""
+"""Division of a pack's checkpoint among its halves, so that they resume where it stopped."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ from raysweep.sweep.packs import Pack
 
 
 def divide(files: Files, pack_id: str, manifest: Manifest | None, halves: Sequence[Pack]) -> None:
-    """Gives each half the state, the ended rows and the curves of its runs; removes the pack's own.
+    """Copy the state, ended rows and curves of each half's runs to it, then remove the pack's.
 
-    A half's manifest is written last, and the pack's own checkpoint is removed last: whatever
-    is killed in between, each run has one checkpoint to resume from. Curves of a half without a
-    manifest are leftovers, which the next session removes.
+    A half's manifest is written last, and the pack's own checkpoint is removed last: a process
+    killed at any point leaves each run with one checkpoint to resume from. The next session removes
+    curves of a half without a manifest.
 
     Args:
         files: The sweep's folder.
-        pack_id: The pack that is divided.
+        pack_id: Id of the pack to divide.
         manifest: The pack's manifest; None if it never started.
-        halves: Packs that have its runs.
+        halves: Packs that hold its runs from now on.
     """
     if manifest is not None and manifest.step > 0:
         integrity.mend_curves(files, manifest.pack)
@@ -35,31 +35,31 @@ def divide(files: Files, pack_id: str, manifest: Manifest | None, halves: Sequen
 
 
 def forget(files: Files, pack_id: str) -> None:
-    """Removes the checkpoint and the curves of a pack that will not resume.
+    """Remove the checkpoint and the curves of a pack that will not resume.
 
-    The manifest is removed first, as a pack that still had one would resume without its curves;
-    the rest of the checkpoint last, as it shows the next driver that curves may be left.
+    The manifest is removed first, because a pack with a manifest would resume without its curves;
+    the rest of the checkpoint last, because it shows the next driver that curves may remain.
     """
     files.remove(f"{Checkpoints(files, pack_id).folder}/manifest.json")
-    for each in curve_files.of_pack(files, pack_id):
-        files.remove(each.name)
+    for file in curve_files.of_pack(files, pack_id):
+        files.remove(file.name)
     Checkpoints(files, pack_id).remove()
 
 
 def _copy_curves(files: Files, pack_id: str, step: int, half: Pack) -> None:
-    """Copies the curves of the half's runs up to a step."""
+    """Copy the curves of the half's runs up to a step."""
     ids = pa.array([run.run_id for run in half.runs], pa.string())
-    for each in curve_files.of_pack(files, pack_id):
-        if each.first <= step:
-            table = files.read_table(each.name)
-            own = table.filter(pc.is_in(table["run_id"], ids))
-            if own.num_rows:
-                files.write_table(CurveFile(half.pack_id, each.first).name, own)
+    for file in curve_files.of_pack(files, pack_id):
+        if file.first <= step:
+            table = files.read_table(file.name)
+            rows = table.filter(pc.is_in(table["run_id"], ids))
+            if rows.num_rows:
+                files.write_table(CurveFile(half.pack_id, file.first).name, rows)
 
 
 def _copy_checkpoint(files: Files, pack_id: str, manifest: Manifest, half: Pack) -> None:
     ids = {run.run_id for run in half.runs}
-    own = dataclasses.replace(
+    half_manifest = dataclasses.replace(
         manifest,
         pack=half,
         active=tuple(run_id for run_id in manifest.active if run_id in ids),
@@ -69,4 +69,4 @@ def _copy_checkpoint(files: Files, pack_id: str, manifest: Manifest, half: Pack)
         executed=max(manifest.executed, *(run.executed for run in half.runs)),
         state_runs=manifest.runs_of_state,
     )
-    Checkpoints(files, pack_id).copy_to(own, manifest)
+    Checkpoints(files, pack_id).copy_to(half_manifest, manifest)

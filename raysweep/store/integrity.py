@@ -1,7 +1,7 @@
-"""Finds the files of a sweep that are not what raysweep wrote, and sets them aside.
+"""Detection of damaged files of a sweep, and their move to `damaged/`.
 
-What is found is moved below `damaged/`, never removed: somebody may have a copy, or a use for
-what is left. For the driver, under its lease, before it plans; and for `raysweep doctor`.
+Damaged files are never deleted: somebody may have a copy, or a use for what remains. For the
+driver, under its lease, before it plans; and for `raysweep doctor`.
 """
 
 import dataclasses
@@ -40,19 +40,19 @@ KINDS = {
     "merging": "a merge of rows",
     "removing": "a removal of runs",
     "spec.json": "the sweep's spec",
-    "search.json": "what a sampler noted",
-    "again.json": "configurations to be trained anew",
+    "search.json": "the state of the samplers",
+    "again.json": "configurations to train again",
 }
-MOST_BYTES = 256 * 2**20  # of curves that a driver reads whole before it plans
-REQUESTS = 16  # to a bucket at the same time
+MOST_BYTES = 256 * 2**20  # of curves, beyond which a driver reads only their footers
+REQUESTS = 16  # at the same time, to a bucket
 _AFTER = {
-    "runs": "the runs in it are planned again",
+    "runs": "its runs are planned again",
     "attempts": "the error and time of that attempt are lost",
-    "checkpoints": "the pack trains anew",
+    "checkpoints": "the pack trains from its start",
     "decisions": "early stopping continues from the curves and the other decisions",
-    "removing": "runs that it has not removed yet stay",
+    "removing": "runs that have not been removed yet are kept",
     "search.json": "the search continues from its results",
-    "again.json": "a search forgets which configurations were to be trained anew",
+    "again.json": "a search no longer knows which configurations to train again",
 }
 
 log = logging.getLogger("raysweep")
@@ -61,13 +61,13 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True)
 class Damage:
-    """A file that is not what raysweep wrote.
+    """Damaged file: its content is not what raysweep wrote.
 
     Args:
-        name: Name below the sweep's folder.
-        kind: What the file should hold, one of `KINDS`.
-        reason: One line that names the file, says what was expected and found, and what to do.
-        problem: The part of it that says what was expected and found.
+        name: Name of the file below the sweep's folder.
+        kind: Content that the file should have, one of `KINDS`.
+        reason: Line that names the file, says what was expected and found, and what to do.
+        problem: Part of `reason` that says what was expected and found.
     """
 
     name: str
@@ -77,32 +77,32 @@ class Damage:
 
 
 def verify(files: Files) -> list[Damage]:
-    """Every damaged file of a sweep; each file is read to its last byte.
+    """Read every file of a sweep to its last byte, and return the damaged ones.
 
     Raises:
         StoreError: If a file cannot be reached.
     """
-    found = [each for folder in parquet.FOLDERS for each in _scan(files, folder)[1]]
+    errors = [error for folder in parquet.FOLDERS for error in _scan(files, folder)[1]]
     for pack_id in files.folders("checkpoints"):
-        found += _raised(read_checkpoint, files, pack_id, True)
-    found += _raised(compaction.under_way, files)
+        errors += _raised(read_checkpoint, files, pack_id, True)
+    errors += _raised(compaction.under_way, files)
     if files.exists(compaction.ROWS):
-        found += _raised(files.read_table, compaction.ROWS)
-    found += _raised(spec_file.read, files)
-    found += _damaged_notes(files)
-    damages = {each.name: each for each in found}
+        errors += _raised(files.read_table, compaction.ROWS)
+    errors += _raised(spec_file.read, files)
+    errors += _search_file_errors(files)
+    by_name = {error.name: error for error in errors}
     return [
-        Damage(name, KINDS.get(name.partition("/")[0], "a file"), str(each), each.reason)
-        for name, each in sorted(damages.items())
+        Damage(name, KINDS.get(name.partition("/")[0], "a file"), str(error), error.reason)
+        for name, error in sorted(by_name.items())
     ]
 
 
 def set_aside(files: Files, name: str) -> str:
-    """Moves a damaged file below `damaged/`, the whole checkpoint where it is part of one.
+    """Move a damaged file to `damaged/`; a file of a checkpoint is moved with the whole checkpoint.
 
     Args:
         files: The sweep's folder.
-        name: Name of the file below it.
+        name: Name of the file in that folder.
 
     Returns:
         The new name of the file, or of the checkpoint's folder.
@@ -116,95 +116,101 @@ def set_aside(files: Files, name: str) -> str:
 
 
 def mend(files: Files) -> dict[str, Mapping[str, pa.Schema]]:
-    """Sets aside what is damaged, and says so; the schema of each file of `runs` and `curves`.
+    """Move damaged files to `damaged/`, and log them.
 
-    Rows are always read whole, and so are curves unless there are very many. States are left to
-    the workers, which read them anyway.
+    Rows are always read in full, and so are curves below `MOST_BYTES`. States are checked by the
+    workers, which read them anyway.
+
+    Returns:
+        The schema of each remaining Parquet file, by folder and name.
     """
-    for error in _damaged_notes(files):
-        _note(files, error.name)
+    for error in _search_file_errors(files):
+        _move_and_log(files, error.name)
     end_merge(files)
     for pack_id in files.folders("checkpoints"):
         for error in _raised(read_checkpoint, files, pack_id, False):
-            _note(files, error.name)
+            _move_and_log(files, error.name)
     schemas: dict[str, Mapping[str, pa.Schema]] = {}
     for folder in parquet.FOLDERS:
-        most = MOST_BYTES if folder == "curves" else None
-        schemas[folder], damages = _scan(files, folder, most)
-        for each in damages:
-            _note(files, each.name)
+        most_bytes = MOST_BYTES if folder == "curves" else None
+        schemas[folder], errors = _scan(files, folder, most_bytes)
+        for error in errors:
+            _move_and_log(files, error.name)
         if folder == "curves":
-            _note_curves(files, [each.name for each in damages])
+            _log_curves(files, [error.name for error in errors])
     return schemas
 
 
-def _damaged_notes(files: Files) -> list[DamagedFile]:
-    """What is wrong with the files in which searches keep notes."""
+def _search_file_errors(files: Files) -> list[DamagedFile]:
+    """Return the errors of `search.json` and `again.json`, if they are damaged."""
     search = _raised(json_file.read_json, files, "search.json", json_file.mapping, "a mapping")
     return [*search, *_raised(again_file.read, files)]
 
 
 def mend_curves(files: Files, pack: Pack) -> None:
-    """Sets those files of curves of a pack in flight aside that are damaged, and says so."""
-    names = [each.name for each in curve_files.of_pack(files, pack.pack_id)]
-    damages = [error.name for name in names for error in _raised(files.read_table, name)]
-    for name in damages:
-        _note(files, name)
-    if damages:
-        _say_lost_curves([], [run.run_id for run in pack.runs])
+    """Move damaged files of curves of a pack in flight to `damaged/`, and log them."""
+    names = [file.name for file in curve_files.of_pack(files, pack.pack_id)]
+    errors = [error for name in names for error in _raised(files.read_table, name)]
+    for error in errors:
+        _move_and_log(files, error.name)
+    if errors:
+        _log_lost_curves([], [run.run_id for run in pack.runs])
 
 
 def end_merge(files: Files) -> None:
-    """Ends a merge that was cut off; what of it is damaged is set aside first.
+    """Complete an interrupted merge, after moving its damaged files to `damaged/`.
 
     Raises:
-        IncompleteMerge: If neither the merged file nor all its sources are there.
+        IncompleteMerge: If neither the merged file nor all its sources exist.
         StoreError: If a file cannot be reached.
     """
     while True:
         try:
             compaction.end(files)
         except DamagedFile as error:
-            _note(files, error.name)
+            _move_and_log(files, error.name)
         else:
             return
 
 
-def _note(files: Files, name: str) -> None:
-    aside = set_aside(files, name)
+def _move_and_log(files: Files, name: str) -> None:
+    new_name = set_aside(files, name)
     after = _AFTER.get(name.partition("/")[0])
     log.warning(
-        "%s is damaged and is kept as %s%s", files.path(name), aside, f"; {after}" if after else ""
+        "%s is damaged and was moved to %s%s",
+        files.path(name),
+        new_name,
+        f"; {after}" if after else "",
     )
 
 
-def _note_curves(files: Files, names: Iterable[str]) -> None:
-    """Says how many runs have no whole curve any more, and how to train them anew."""
-    packs = {own.pack_id for name in names if (own := curve_files.parsed(name))}
+def _log_curves(files: Files, names: Iterable[str]) -> None:
+    """Log how many runs lost a part of their curves, and the command that trains them again."""
+    packs = {file.pack_id for name in names if (file := curve_files.parsed(name))}
     if not packs:
         return
     rows = parquet_files.columns(files, compaction.names_of_rows(files), ["run_id", "pack_id"])
-    inside = rows.filter(pc.is_in(rows["pack_id"], pa.array(sorted(packs), pa.string())))
+    of_packs = rows.filter(pc.is_in(rows["pack_id"], pa.array(sorted(packs), pa.string())))
     training = [
         run.run_id
         for manifest in checkpoints.in_flight(files)
         for run in manifest.pack.runs
         if manifest.pack.pack_id in packs
     ]
-    _say_lost_curves(inside.to_pylist(), training)
+    _log_lost_curves(of_packs.to_pylist(), training)
 
 
-def _say_lost_curves(rows: Sequence[Mapping[str, Any]], training: Sequence[str]) -> None:
-    """Says of how many runs the curves are lost, and the condition that they meet for good.
+def _log_lost_curves(rows: Sequence[Mapping[str, Any]], training: Sequence[str]) -> None:
+    """Log the number of runs that lost curves, and the command that trains them again.
 
     Args:
-        rows: Run and pack of those that ended.
-        training: Ids of those that did not: their pack may still be divided.
+        rows: Run and pack of the runs that ended.
+        training: Ids of the runs that have not ended; their pack may still be divided.
     """
     runs = {"pack_id": {row["pack_id"] for row in rows}, "run_id": set(training)}
-    listed = {name: ", ".join(f"'{each}'" for each in sorted(ids)) for name, ids in runs.items()}
+    listed = {name: ", ".join(f"'{key}'" for key in sorted(ids)) for name, ids in runs.items()}
     log.warning(
-        "the curves of %s are lost, in part or whole; to train anew: "
+        "the curves of %s are lost, at least in part; to train again: "
         'raysweep run FILE --again "%s"',
         counted(len({*(row["run_id"] for row in rows), *training})),
         " or ".join(f"{name} in ({ids})" for name, ids in listed.items() if ids),
@@ -214,67 +220,71 @@ def _say_lost_curves(rows: Sequence[Mapping[str, Any]], training: Sequence[str])
 def _scan(
     files: Files, folder: str, most_bytes: int | None = None
 ) -> tuple[dict[str, pa.Schema], list[DamagedFile]]:
-    """Reads the Parquet files of a folder: schema of each that is whole, error of each other one.
+    """Read the Parquet files of a folder.
 
     Args:
         files: The sweep's folder.
-        folder: Name of the folder below it.
-        most_bytes: Size of all files above which only their footers are read.
+        folder: Name of the subfolder.
+        most_bytes: Size of all files together above which only their footers are read.
+
+    Returns:
+            The schema of each undamaged file by name, and the error of each damaged one.
     """
     infos = files.infos(folder, ".parquet")
-    whole = most_bytes is None or sum(each.size for each in infos) <= most_bytes
+    in_full = most_bytes is None or sum(info.size for info in infos) <= most_bytes
 
     def read(name: str) -> pa.Schema | DamagedFile | None:
         try:
-            found = files.check(name) if whole else files.read_schema(name)
-            files.check_shape(name, found)
+            columns = files.check(name) if in_full else files.read_schema(name)
+            files.check_shape(name, columns)
         except DamagedFile as error:
             return error
         except FileNotFoundError:
-            return None  # merged, or replaced, meanwhile
-        return found
+            return None  # merged or replaced meanwhile
+        return columns
 
-    names = [each.name for each in infos]
+    names = [info.name for info in infos]
     with ThreadPoolExecutor(REQUESTS) as pool:
-        found = dict(zip(names, pool.map(read, names), strict=True))
-    damages = [each for each in found.values() if isinstance(each, DamagedFile)]
-    schemas = {name: each for name, each in found.items() if isinstance(each, pa.Schema)}
+        results = dict(zip(names, pool.map(read, names), strict=True))
+    errors = [result for result in results.values() if isinstance(result, DamagedFile)]
+    schemas = {name: result for name, result in results.items() if isinstance(result, pa.Schema)}
     if folder == "runs":
-        odd = _odd_rows(files, list(schemas))
-        damages += odd
-        for each in odd:
-            del schemas[each.name]
-    return schemas, damages
+        row_errors = _row_errors(files, list(schemas))
+        errors += row_errors
+        for error in row_errors:
+            del schemas[error.name]
+    return schemas, errors
 
 
-def _odd_rows(files: Files, names: Sequence[str]) -> list[DamagedFile]:
-    """The errors of the files with rows that are of no run, or of none that ended."""
+def _row_errors(files: Files, names: Sequence[str]) -> list[DamagedFile]:
+    """Return the errors of files that have rows without a run or a known status."""
 
-    def is_odd(rows: pa.Table) -> bool:
+    def is_wrong(rows: pa.Table) -> bool:
         known = pc.is_in(rows["status"], pa.array(sorted(shape.STATUSES), pa.string()))
         return rows["run_id"].null_count > 0 or not pc.all(known, min_count=0).as_py()
 
     columns = ["run_id", "status"]
     try:
-        if not is_odd(parquet_files.columns(files, names, columns)):
+        if not is_wrong(parquet_files.columns(files, names, columns)):
             return []
     except StoreError:
-        return []  # it is said of the file, or a file went away meanwhile
-    reason = f"rows of runs, each with a status of {', '.join(sorted(shape.STATUSES))}, got: others"
-    odd = [name for name in names if is_odd(files.read_table(name).select(columns))]
-    return [files.damaged(name, reason) for name in odd]
+        return []  # the file is reported already, or was removed meanwhile
+    statuses = ", ".join(sorted(shape.STATUSES))
+    reason = f"rows that each have a run_id and a status ({statuses}), got other rows"
+    wrong = [name for name in names if is_wrong(files.read_table(name).select(columns))]
+    return [files.damaged(name, reason) for name in wrong]
 
 
 def read_checkpoint(files: Files, pack_id: str, states: bool) -> None:
-    """Reads the checkpoint of a pack.
+    """Read the checkpoint of a pack, to check it.
 
     Args:
         files: The sweep's folder.
         pack_id: Id of the pack.
-        states: Whether to read the state besides the manifest.
+        states: Whether to read the state as well as the manifest.
 
     Raises:
-        DamagedFile: If it is not what was written.
+        DamagedFile: If the checkpoint is not what was written.
     """
     checkpoint = Checkpoints(files, pack_id)
     manifest = checkpoint.manifest()
@@ -283,7 +293,7 @@ def read_checkpoint(files: Files, pack_id: str, states: bool) -> None:
 
 
 def _raised(action: Callable[..., Any], *arguments: Any) -> list[DamagedFile]:
-    """The error of a file that is damaged, if the action ends with one."""
+    """Return the error of a damaged file, if the action raises one."""
     try:
         action(*arguments)
     except DamagedFile as error:

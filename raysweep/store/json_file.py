@@ -1,4 +1,4 @@
-"""The one reader of the JSON files in a store: whatever they hold, an error names the file."""
+"""Reading and digests of a store's JSON files; every error names the file."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from raysweep.store.damage import reason_of
 from raysweep.store.files import Files
 
 T = TypeVar("T")
-# What parsing raises for text that is no JSON, too deep, or of another shape than expected.
+# Raised by parsing if the text is not JSON, nested too deeply, or of another shape than expected.
 WRONG = (
     ValueError,
     KeyError,
@@ -22,15 +22,15 @@ WRONG = (
 )
 
 
-def read_json(files: Files, name: str, build: Callable[[Any], T], what: str) -> T | None:
-    """The content of a JSON file, or None if there is no such file.
+def read_json(files: Files, name: str, build: Callable[[Any], T], kind: str) -> T | None:
+    """Return the content of a JSON file, or None if there is no such file.
 
     Args:
         files: The sweep's folder.
-        name: Name of the file below it.
-        build: Function that makes the result of the parsed data; raises one of `WRONG` where the
+        name: Name of the file in that folder.
+        build: Function that makes the result from the parsed data; raises one of `WRONG` if the
             data has another shape.
-        what: Noun that says what the file should hold.
+        kind: Noun for the content that the file should have.
 
     Raises:
         DamagedFile: If the file holds something else.
@@ -43,42 +43,42 @@ def read_json(files: Files, name: str, build: Callable[[Any], T], what: str) -> 
         return build(json.loads(data))
     except WRONG as error:
         raise files.damaged(
-            name, f"{what} as raysweep writes it, got: {reason_of(error)}"
+            name, f"{kind} as raysweep writes it, got: {reason_of(error)}"
         ) from error
 
 
 def mapping(data: Any) -> dict[str, Any]:
-    """The data, if it is a mapping.
+    """Return the data if it is a mapping.
 
     Raises:
         TypeError: If it is not.
     """
     if not isinstance(data, dict):
-        raise TypeError(f"{type(data).__name__}, which is no mapping")
+        raise TypeError(f"{type(data).__name__}, which is not a mapping")
     return data
 
 
 def with_digest(data: Mapping[str, Any], key: str = "sha256") -> bytes:
-    """The data as JSON with the digest of itself under a key."""
+    """Return the data as JSON, with its digest under a key."""
     return json.dumps({**data, key: _digest(data)}).encode()
 
 
 def check_digest(data: Mapping[str, Any], *, required: bool, key: str = "sha256") -> None:
-    """Compares parsed data with the digest that it holds.
+    """Compare parsed data with the digest in it.
 
     Args:
-        data: The data, parsed, with its digest.
-        required: Whether it must hold one; older files do not.
+        data: Parsed data with its digest.
+        required: Whether the data must hold a digest; older files do not.
         key: Key of the digest.
 
     Raises:
         ValueError: If the digest is of other data, or is missing.
     """
-    found = data.get(key)
-    if found is None and not required:
+    stored = data.get(key)
+    if stored is None and not required:
         return
-    if found != _digest({name: value for name, value in data.items() if name != key}):
-        raise ValueError("content whose digest is another")
+    if stored != _digest({name: value for name, value in data.items() if name != key}):
+        raise ValueError("content that does not match its digest")
 
 
 def _digest(data: Mapping[str, Any]) -> str:

@@ -1,10 +1,10 @@
-"""The lease: one driver per sweep, and a dead driver's sweep is taken over.
+"""Lease of a sweep: one driver at a time, and take-over from a dead one.
 
-The lease is a small JSON file: the holder, an epoch that every take-over raises, and a heartbeat
-that the driver renews. Whether a holder lives is known at once where it is a process of this
-machine and container; elsewhere its lease is watched, by one's own clock, until it has stood still
-for `silence_s`. Only a lease that was read and names another holder, or is absent, is lost: errors
-of reading and writing are tried again for as long as the lease lasts.
+The lease is a small JSON file with the holder, an epoch that every take-over increases, and a
+heartbeat that the driver renews. If the holder is a process of this machine and container, it is
+known at once whether it is alive; otherwise the new driver watches the lease until it has not
+changed for `silence_s` by the new driver's clock. A lease is lost only if it could be read and
+names another holder, or is absent: reading and writing are retried until the lease expires.
 """
 
 import json
@@ -25,18 +25,18 @@ from raysweep.store.retry import PassingError
 from raysweep.text import one_line
 
 NAME = "lease"
-LATE = 3  # pauses between renewals without one
+LATE = 3  # intervals between renewals, after which a renewal is late
 
 
 @dataclass(frozen=True)
 class Holder:
-    """The content of a lease.
+    """Content of a lease.
 
     Args:
-        token: Distinguishes this hold from every other.
-        process: The driver.
-        epoch: Number of take-overs, and 1.
-        heartbeat: Time of the last renewal by the driver's own clock.
+        token: Unique id of one hold on the sweep.
+        process: Process of the driver.
+        epoch: Number of take-overs plus 1.
+        heartbeat: Time of the last renewal by the driver's clock.
     """
 
     token: str
@@ -46,11 +46,11 @@ class Holder:
 
     @property
     def name(self) -> str:
-        """The driver, as messages name it."""
+        """Name of the driver in messages."""
         return f"process {self.process.pid} on {self.process.host}"
 
     def to_json(self) -> dict[str, Any]:
-        """The holder as plain data."""
+        """Return the holder as plain data."""
         return {
             "token": self.token,
             **vars(self.process),
@@ -60,10 +60,10 @@ class Holder:
 
     @classmethod
     def from_json(cls, data: Any) -> "Holder":
-        """The holder that `to_json` wrote; an older version wrote neither boot nor namespace.
+        """Return the holder that `to_json` wrote; older versions wrote neither boot nor namespace.
 
         Raises:
-            ValueError: If a value is missing or of another kind.
+            ValueError: If a value is missing or has another type.
         """
         texts = {"token": "", "host": "", "started": "", "boot": "", "namespace": ""}
         optional = {"boot": "", "namespace": ""}
@@ -71,7 +71,7 @@ class Holder:
             raise ValueError("expected an object")
         known = {**optional, **data}
         if not all(isinstance(known.get(name), str) for name in texts):
-            raise ValueError(f"expected texts for {', '.join(texts)}")
+            raise ValueError(f"expected strings for {', '.join(texts)}")
         if not all(type(known.get(name)) is int for name in ("pid", "epoch")):
             raise ValueError("expected whole numbers for pid and epoch")
         beat = known.get("heartbeat")
@@ -84,11 +84,11 @@ class Holder:
 
 
 class DamagedLease(PassingError):
-    """The lease was read, but is not what raysweep wrote; a live driver soon renews it."""
+    """Lease that could be read, but is not what raysweep wrote; a live driver soon renews it."""
 
 
 def read(files: Files) -> Holder | None:
-    """The present holder, or None if there is no lease.
+    """Return the present holder, or None if there is no lease.
 
     Raises:
         StoreError: If the lease cannot be read, or is not what raysweep wrote.
@@ -98,33 +98,33 @@ def read(files: Files) -> Holder | None:
 
 
 def parse(files: Files, data: bytes) -> Holder:
-    """The holder that a lease's bytes name.
+    """Return the holder that a lease's bytes name.
 
     Raises:
-        DamagedLease: If they are not what raysweep wrote.
+        DamagedLease: If the bytes are not what raysweep wrote.
     """
     try:
         return Holder.from_json(json.loads(data))
     except (ValueError, RecursionError) as error:
         raise DamagedLease(
-            f"cannot read {files.path(NAME)}: expected a lease written by raysweep; where no "
-            "driver runs, the next run takes it over"
+            f"cannot read {files.path(NAME)}: expected a lease as raysweep writes it; unless a "
+            "driver is running, the next run replaces it"
         ) from error
 
 
 def say(text: str) -> None:
-    """Writes a line on stderr."""
+    """Write a line to stderr."""
     sys.stderr.write(f"raysweep: {one_line(text)}\n")
     sys.stderr.flush()
 
 
 class Lease:
-    """The driver's hold on a sweep; a context manager that renews it from a thread.
+    """Hold of a driver on a sweep; a context manager that renews the lease from a thread.
 
     Args:
         files: The sweep's folder.
-        timing: Times of the protocol.
-        say: Shows a line to the user.
+        timing: Times of the lease's protocol.
+        say: Function that shows a line to the user.
 
     Raises:
         LeaseHeld: On entering, if another live driver holds the sweep.
@@ -143,20 +143,20 @@ class Lease:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._renewed = 0.0
-        self._lasts_from = 0.0  # the last renewal, or the end of a suspension
+        self._lasts_from = 0.0  # time of the last renewal, or of the end of a suspension
         self._suspended_s = 0.0
         self._trouble: StoreError | None = None
 
     @property
     def token(self) -> str:
-        """The token of this hold, which distinguishes it from every other."""
+        """Unique id of this hold; empty before it is entered."""
         return self.holder.token if self.holder else ""
 
     def __enter__(self) -> "Lease":
-        found, present = self._await()
+        previous, present = self._await()
         began = self.timing.clock()
         self.holder = Holder(
-            uuid.uuid4().hex, own_process(), (found.epoch if found else 0) + 1, time.time()
+            uuid.uuid4().hex, own_process(), (previous.epoch if previous else 0) + 1, time.time()
         )
         if present:
             self._write()
@@ -173,7 +173,7 @@ class Lease:
         self._ended.set()
         if self._thread is not None:
             self._thread.join(2 * self.timing.renew_s)
-            if self._thread.is_alive():  # in a store that does not answer; it may yet write
+            if self._thread.is_alive():  # the store does not answer, and the thread may still write
                 return
         if self.lost.is_set():
             return
@@ -182,12 +182,14 @@ class Lease:
                 self.files.remove(NAME)
         except StoreError as trouble:
             if kind is None:
-                self._say(f"the lease remains, and the next driver waits for it: {trouble}")
+                self._say(
+                    f"the lease could not be removed, so the next driver must wait: {trouble}"
+                )
 
     def still_mine(self) -> bool:
-        """Whether this driver holds the sweep, read now; waits where the store does not answer.
+        """Read the lease, and return whether this driver holds the sweep; wait for the store.
 
-        After a suspension the lease is renewed by this if nobody took it over.
+        After a suspension this renews the lease, unless another driver took it over.
         """
         while not self.lost.is_set():
             if self._try():
@@ -196,47 +198,48 @@ class Lease:
         return False
 
     def check(self) -> None:
-        """Makes sure that this driver may write: asks the store where the lease has expired.
+        """Check that this driver may write; an expired lease is read again.
 
         Raises:
-            LeaseLost: If it may not.
+            LeaseLost: If the driver may not write.
         """
         expired = self.timing.clock() - self._renewed > self.timing.silence_s
         if self.lost.is_set() or (expired and not self.still_mine()):
             raise self.error()
 
     def error(self) -> LeaseLost:
-        """The loss of the lease, as an error that says why and what to do."""
+        """Return the error that says why the lease was lost and what to do."""
         return LeaseLost(f"stopped: {self.reason}")
 
     def _await(self) -> tuple[Holder | None, bool]:
-        """Waits until the lease is free.
+        """Wait until the lease is free.
 
         Returns:
-            The dead holder, if any can be named, and whether there is a lease to replace.
+            The dead holder, if its lease can be read, and whether there is a lease to replace.
 
         Raises:
-            LeaseHeld: If the holder lives.
+            LeaseHeld: If the holder is alive.
         """
         data = first = self.files.read(NAME)
-        stood, looked, waiting = 0.0, self.timing.clock(), False
+        unchanged_s, read_at, waiting = 0.0, self.timing.clock(), False
         while data is not None:
-            found = self._holder(data)
-            life: Life = found.process.life() if found else "unknown"
+            holder = self._holder(data)
+            life: Life = holder.process.life() if holder else "unknown"
             if life == "alive" or data != first:
-                raise LeaseHeld(self._held(found))
-            if life == "dead" or stood >= self.timing.silence_s:
-                return found, True
+                raise LeaseHeld(self._held(holder))
+            if life == "dead" or unchanged_s >= self.timing.silence_s:
+                return holder, True
             if not waiting:
                 waiting = True
                 self._say(
                     f"waiting up to {self.timing.silence_s:.0f} s to see whether "
-                    f"{found.name if found else 'a driver whose lease is damaged'} still runs "
-                    "this sweep"
+                    f"{holder.name if holder else 'a driver whose lease is damaged'} is still "
+                    "running this sweep"
                 )
             self.timing.sleep(self.timing.look_s)
-            data, before, looked = self.files.read(NAME), looked, self.timing.clock()
-            stood += min(looked - before, self.timing.renew_s)  # both may have been suspended
+            data, before, read_at = self.files.read(NAME), read_at, self.timing.clock()
+            # A longer interval may be a suspension of both processes, so it counts only in part.
+            unchanged_s += min(read_at - before, self.timing.renew_s)
         return None, False
 
     def _holder(self, data: bytes) -> Holder | None:
@@ -245,21 +248,18 @@ class Lease:
         except DamagedLease:
             return None
 
-    def _held(self, found: Holder | None) -> str:
-        driver = f"driven by {found.name}" if found else "driven by another process"
-        return f"sweep at {self.files.uri} is {driver}; stop it, or wait for it to end"
+    def _held(self, holder: Holder | None) -> str:
+        name = holder.name if holder else "another process"
+        return f"sweep at {self.files.uri} is already being run by {name}; stop it or wait"
 
     def _taken_now(self) -> str:
-        return (
-            f"sweep at {self.files.uri} was taken by another driver this moment; stop it, or wait "
-            "for it to end"
-        )
+        return f"sweep at {self.files.uri} was just started by another process; stop it or wait"
 
     def _settle(self, took_s: float) -> None:
-        """Of two drivers that wrote at the same time the later one won: both look who it is.
+        """Wait, then check that no other driver wrote the lease at the same time and later.
 
         Args:
-            took_s: Duration of this driver's own requests; another's may take as long.
+            took_s: Duration of this driver's requests; another driver's may take as long.
         """
         self.timing.sleep(max(self.timing.settle_s, 3 * took_s))
         if not self._is_mine():
@@ -280,21 +280,21 @@ class Lease:
                 pause = min(pause, self.timing.look_s * 2 ** (failures - 1))
 
     def _notice_suspension(self, late_s: float) -> None:
-        """Takes in how late this thread woke up."""
+        """Record a suspension of this process, if this thread woke up too late."""
         if late_s > self.timing.renew_s:
             with self._lock:
                 self._suspended_s = late_s
                 self._lasts_from = self.timing.clock()
 
     def _try(self) -> bool:
-        """Renews the lease, or notes its loss; False if the store did not answer."""
+        """Renew the lease or record its loss, and return whether the store answered."""
         with self._lock:
             if self.lost.is_set():
                 return True
             try:
                 self._renew()
             except StoreError as error:
-                self._note(error)
+                self._record_error(error)
                 return False
             if not self.lost.is_set():
                 if self._suspended_s > self.timing.silence_s:
@@ -308,34 +308,34 @@ class Lease:
 
     @property
     def in_trouble(self) -> bool:
-        """Whether the last renewal failed, or is late: the store may be away, for workers too."""
+        """Whether the last renewal failed or is late: workers may not reach the store either."""
         late = self.timing.clock() - self._renewed > LATE * self.timing.renew_s
         return late or self._trouble is not None
 
     def _renew(self) -> None:
         try:
-            found = read(self.files)
-            if found is None:  # not to be seen for a moment, or gone
+            holder = read(self.files)
+            if holder is None:  # either invisible for a moment or removed
                 self.timing.sleep(self.timing.settle_s)
-                found = read(self.files)
+                holder = read(self.files)
         except DamagedLease:
             self._write()
             return
-        if found is None:
+        if holder is None:
             self._lose(
                 "the sweep's lease is gone: the store was deleted, or the lease was removed; run "
                 "the same command again to resume"
             )
-        elif found.token != self.token:
+        elif holder.token != self.token:
             self._lose(
-                f"{found.name} took the sweep over{self._silence()}; let it end, or stop it and "
-                "run the same command again"
+                f"{holder.name} took the sweep over{self._silence()}; let it finish, or stop it "
+                "and run the same command again"
             )
         else:
             self._write()
 
-    def _note(self, error: StoreError) -> None:
-        """Takes in an error of renewing; the lease is lost once it has lasted too long."""
+    def _record_error(self, error: StoreError) -> None:
+        """Record an error of a renewal; the lease is lost if errors last too long."""
         if self._trouble is None:
             self._trouble = error
             self._say(
@@ -347,7 +347,7 @@ class Lease:
             self._lose(f"the lease could not be renewed for {silent:.0f} s: {self._trouble}")
 
     def _silence(self) -> str:
-        """Why another driver could take the sweep over, as far as it is known."""
+        """Return why another driver could take the sweep over, as far as it is known."""
         silent = self.timing.clock() - self._renewed
         if self._suspended_s:
             return f" after this process had been suspended for {self._suspended_s:.0f} s"
@@ -365,11 +365,11 @@ class Lease:
         self.files.write(NAME, self._data())
 
     def _is_mine(self) -> bool:
-        found = read(self.files)
-        return found is not None and found.token == self.token
+        holder = read(self.files)
+        return holder is not None and holder.token == self.token
 
     def _data(self) -> bytes:
         if self.holder is None:
-            raise StoreError("expected a lease that was entered")
+            raise StoreError("expected the lease to be entered before it is written")
         data = {**self.holder.to_json(), "heartbeat": time.time(), "beat": uuid.uuid4().hex}
         return json.dumps(data).encode()

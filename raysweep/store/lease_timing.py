@@ -10,7 +10,7 @@ SETTLE_S = 0.3
 
 
 def elapsed_clock() -> float:
-    """Seconds that only grow; those for which the machine slept count, too, where it tells."""
+    """Return monotonic seconds, which include time asleep where the system counts it."""
     number = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if number is None else time.clock_gettime(number)
 
@@ -20,11 +20,12 @@ class Timing:
     """Times of the lease's protocol.
 
     Args:
-        renew_s: Between two renewals.
-        silence_s: Without a renewal, after which a lease has expired.
-        settle_s: After a take-over, until it is read whether another driver came later.
-        clock: Monotonic seconds.
-        sleep: Pause of so many seconds.
+        renew_s: Seconds between two renewals.
+        silence_s: Seconds without a renewal after which a lease has expired.
+        settle_s: Seconds after a take-over until the lease is read, as another driver may have
+            written it later.
+        clock: Function that returns monotonic seconds.
+        sleep: Function that pauses for a number of seconds.
     """
 
     renew_s: float = RENEW_S
@@ -35,5 +36,5 @@ class Timing:
 
     @property
     def look_s(self) -> float:
-        """Time between two looks at another's lease."""
+        """Seconds between two reads of another driver's lease."""
         return min(1.0, self.silence_s / 10)

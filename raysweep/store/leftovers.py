@@ -1,4 +1,4 @@
-"""Removes the checkpoints that no pack resumes from."""
+"""Removal of checkpoints that no pack resumes from."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
@@ -10,11 +10,11 @@ from raysweep.sweep.packs import Pack
 
 
 class HasStatus(Protocol):
-    """How a run ended."""
+    """Ended run with a status."""
 
     @property
     def status(self) -> str:
-        """`done`, `diverged`, `stopped` or `failed`."""
+        """Status of the run: `done`, `diverged`, `stopped` or `failed`."""
 
 
 def drop(
@@ -24,25 +24,25 @@ def drop(
     ended: Mapping[str, HasStatus],
     packs_of_rows: Collection[str],
 ) -> None:
-    """Removes checkpoints that nothing will resume from; for the driver, under its lease.
+    """Remove checkpoints that nothing will resume from; for the driver, under its lease.
 
-    Those of runs that left the sweep file, or that failed too often, stay: the file may have the
-    runs again, and they may be tried again.
+    Checkpoints of runs that are no longer in the sweep file, or that failed too often, remain: the
+    file may include the runs again, or allow more attempts.
 
     Args:
         files: The sweep's folder.
-        manifests: The packs that an earlier session began.
-        queued: The packs that will train.
-        ended: The runs that ended, by id.
-        packs_of_rows: Packs that have rows.
+        manifests: Manifests of the packs that an earlier session started.
+        queued: Packs that will train.
+        ended: Ended runs by id.
+        packs_of_rows: Ids of packs that have rows.
     """
     training = {run.run_id for pack in queued for run in pack.runs}
 
     def may_resume(run_id: str) -> bool:
         return run_id not in training and (run_id not in ended or ended[run_id].status == "failed")
 
-    begun = {manifest.pack.pack_id for manifest in manifests}
-    kept = begun & {pack.pack_id for pack in queued}
+    started = {manifest.pack.pack_id for manifest in manifests}
+    kept = started & {pack.pack_id for pack in queued}
     kept |= {
         manifest.pack.pack_id
         for manifest in manifests
@@ -53,5 +53,5 @@ def drop(
             continue
         if pack_id in packs_of_rows:
             Checkpoints(files, pack_id).remove()
-        else:  # its runs train in other packs, or ended in them
+        else:  # its runs train, or ended, in other packs
             handover.forget(files, pack_id)

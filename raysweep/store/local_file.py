@@ -1,4 +1,4 @@
-"""Files of a local or network folder that are never seen half written."""
+"""Local or network files that are never seen half written."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """A path to write to, whose file then takes the place of whatever had the name."""
+    """Give a temporary path to write to, and then move its file to the name."""
     aside = _beside(path)
     try:
         yield aside
@@ -20,7 +20,7 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 
 def create(path: Path, data: bytes) -> bool:
-    """Writes a file only if there is none; whether it did."""
+    """Write a file unless it exists, and return whether it was written."""
     aside = _beside(path)
     try:
         aside.write_bytes(data)
@@ -33,13 +33,13 @@ def create(path: Path, data: bytes) -> bool:
 
 
 def _beside(path: Path) -> Path:
-    """A name of nobody in the same folder, which no glob of results matches."""
+    """Return a new hidden name in the same folder, which no glob of results matches."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(f".{path.name}.{uuid.uuid4().hex}")
 
 
 def _sync(path: Path) -> None:
-    """Has the file on the disk before its name is: a power cut must not leave it empty."""
+    """Flush the file to disk before it is renamed, or a power cut could leave it empty."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

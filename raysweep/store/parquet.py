@@ -1,31 +1,27 @@
-"""Parquet files that know their own content: checksums of pages, and a digest of the whole file.
+"""Parquet files with checksums of pages and a digest of the whole file.
 
-The digest is in the file itself, so that a file stays one file that any tool reads: an entry of the
-footer, computed over the file with the entry's value as zeros. Checksums alone would leave the
-footer out, which says where columns are and what they are called.
+The digest is an entry in the footer, computed over the file with zeros as the entry's value. So it
+needs no second file, and any tool can read the Parquet file. Checksums of pages alone would not
+protect the footer, which holds the positions and names of columns.
 """
 
 import hashlib
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-if TYPE_CHECKING:
-    pass
-
 FOLDERS = ("runs", "curves", "attempts", "decisions", "removing")  # of a sweep, with Parquet files
 KEY = b"raysweep.sha256"
 _ZEROS = b"0" * 64
-_MARK = KEY + b"\x18\x40"  # then comes a text of 64 bytes, as Thrift's compact protocol writes it
+_MARK = KEY + b"\x18\x40"  # start of a string of 64 bytes in Thrift's compact protocol
 
 
 class WrongDigest(ValueError):
-    """A file's content is not what its digest was computed of."""
+    """Digest that does not match the file's content."""
 
 
 def to_bytes(table: pa.Table) -> bytes:
-    """The table as a Parquet file with its digest."""
+    """Return the table as a Parquet file with its digest."""
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(
         sink, table.schema, compression="zstd", write_page_checksum=True
@@ -39,10 +35,10 @@ def to_bytes(table: pa.Table) -> bytes:
 
 
 def has_digest(data: bytes) -> bool:
-    """Whether the content is the digest's; False where there is none, as in older files.
+    """Check the digest, and return whether there is one; older files have none.
 
     Raises:
-        WrongDigest: If it is another.
+        WrongDigest: If the digest does not match the content.
     """
     mark = data.rfind(_MARK)
     if mark < 0:
@@ -53,12 +49,12 @@ def has_digest(data: bytes) -> bool:
     computed.update(_ZEROS)
     computed.update(view[end:])
     if computed.hexdigest().encode() != bytes(view[start:end]):
-        raise WrongDigest("content whose digest is another")
+        raise WrongDigest("content that does not match its digest")
     return True
 
 
 def is_whole(data: bytes) -> bool:
-    """Whether the content has a digest, which is its own: whatever fails then, it is no damage."""
+    """Return whether the content has a digest and matches it, so that it is not damaged."""
     try:
         return has_digest(data)
     except Exception:  # noqa: BLE001 - damaged bytes may raise anything
@@ -66,10 +62,10 @@ def is_whole(data: bytes) -> bool:
 
 
 def table_of(data: bytes) -> pa.Table:
-    """The table in a file's content, its digest checked.
+    """Return the table in a file's content, after checking its digest.
 
     Raises:
-        Exception: Whatever pyarrow makes of content that is no Parquet file.
+        Exception: Any that pyarrow raises for content that is not a Parquet file.
     """
     has_digest(data)
     table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
@@ -77,10 +73,10 @@ def table_of(data: bytes) -> pa.Table:
 
 
 def checked(data: bytes) -> pa.Schema:
-    """The schema in a file's content, after all of it was checked: by its digest, or by reading it.
+    """Check all of a file's content by its digest or by reading it, and return its schema.
 
     Raises:
-        Exception: Whatever pyarrow makes of content that is no Parquet file.
+        Exception: Any that pyarrow raises for content that is not a Parquet file.
     """
     if not has_digest(data):
         pq.read_table(pa.BufferReader(data), use_threads=False, page_checksum_verification=True)
@@ -88,16 +84,16 @@ def checked(data: bytes) -> pa.Schema:
 
 
 def schema_of(data: bytes) -> pa.Schema:
-    """The schema in a file's content, its digest checked.
+    """Return the schema in a file's content, after checking its digest.
 
     Raises:
-        Exception: Whatever pyarrow makes of content that is no Parquet file.
+        Exception: Any that pyarrow raises for content that is not a Parquet file.
     """
     has_digest(data)
     return plain(pq.read_schema(pa.BufferReader(data)))
 
 
 def plain(schema: pa.Schema) -> pa.Schema:
-    """The schema without the digest: files of one sweep have the same."""
+    """Return the schema without the digest, which is the same for all files of a sweep."""
     metadata = {key: value for key, value in (schema.metadata or {}).items() if key != KEY}
     return schema.with_metadata(metadata or None)

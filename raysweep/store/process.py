@@ -1,4 +1,4 @@
-"""Identity of a process beyond its number, and whether a process that a lease names still lives."""
+"""Identity of processes beyond their PID, and whether the process in a lease is alive."""
 
 import os
 import socket
@@ -10,13 +10,13 @@ Life = Literal["alive", "dead", "unknown"]
 
 @dataclass(frozen=True)
 class Process:
-    """A process, as far as the kernel identifies it.
+    """Identity of a process, as the kernel knows it.
 
     Args:
-        host: Host name.
-        pid: Number within the PID namespace.
-        started: Start in the kernel's own count, or "" if unknown.
-        boot: Id of the kernel's boot, or "" if unknown.
+        host: Host name of its machine.
+        pid: PID within its namespace.
+        started: Start time as the kernel counts it, or "" if unknown.
+        boot: Boot id of the kernel, or "" if unknown.
         namespace: PID namespace, or "" if unknown.
     """
 
@@ -27,23 +27,23 @@ class Process:
     namespace: str = ""
 
     def life(self) -> Life:
-        """Whether it still lives, where that can be known here and now.
+        """Return whether the process is alive, if that can be known.
 
-        A number says nothing in another container, on another machine or after another boot, so
-        the answer there is "unknown", as it is where `/proc` shows only one's own processes.
+        A PID means nothing in another container, on another machine or after a reboot, so the
+        answer is "unknown" there, as it is if `/proc` shows only the user's own processes.
         """
         here = own_process()
-        mine = (self.host, self.boot, self.namespace) == (here.host, here.boot, here.namespace)
-        if not (mine and self.started and self.boot and self.namespace):
+        same = (self.host, self.boot, self.namespace) == (here.host, here.boot, here.namespace)
+        if not (same and self.started and self.boot and self.namespace):
             return "unknown"
         started = _started(str(self.pid))
         if started is None:
-            return "unknown" if _answers(self.pid) else "dead"
+            return "unknown" if _exists(self.pid) else "dead"
         return "alive" if started == self.started else "dead"
 
 
 def own_process() -> Process:
-    """This process; without start, boot and namespace where `/proc` is not its namespace's own."""
+    """Return this process; start, boot and namespace only if `/proc` is of its PID namespace."""
     host, pid = socket.gethostname(), os.getpid()
     try:
         if os.readlink("/proc/self") != str(pid):
@@ -57,7 +57,7 @@ def own_process() -> Process:
 
 
 def _started(pid: str) -> str | None:
-    """When a process started; "" if it has ended and waits to be reaped, None if not shown."""
+    """Return the start time of a process; "" for a zombie, None if `/proc` does not show it."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
             fields = stat.read().rpartition(")")[2].split()
@@ -66,8 +66,8 @@ def _started(pid: str) -> str | None:
     return "" if fields[0] in "ZX" else fields[19]
 
 
-def _answers(pid: int) -> bool:
-    """Whether there is a process with this number, be it another user's."""
+def _exists(pid: int) -> bool:
+    """Return whether there is a process with this PID, of this or another user."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):

@@ -1,7 +1,7 @@
-"""Removes runs from a sweep: rows, curves, attempts, decisions and packs in flight.
+"""Removal of runs from a sweep: rows, curves, attempts, decisions and packs in flight.
 
-What is to go is written down first, below `removing/`: whoever drives the sweep next ends what a
-killed process began. So a run is there with its row, or it is gone, and never has two rows.
+A plan of the removal is first written to `removing/`, and the next driver completes what a killed
+process began. So a run either exists with one row, or is gone.
 """
 
 import dataclasses
@@ -23,12 +23,12 @@ _ID = re.compile(r"[0-9a-f]{16}")
 
 @dataclasses.dataclass(frozen=True)
 class Removal:
-    """What is to go.
+    """Plan of a removal.
 
     Args:
-        runs: Ids of runs whose rows, curves and attempts go.
-        packs: Ids of packs whose checkpoints and curves go.
-        configurations: Ids of configurations that have no other row: their decisions go.
+        runs: Ids of runs whose rows, curves and attempts are removed.
+        packs: Ids of packs whose checkpoints and curves are removed.
+        configurations: Ids of configurations without other rows, whose decisions are removed.
     """
 
     runs: frozenset[str] = frozenset()
@@ -39,36 +39,36 @@ class Removal:
 def remove(
     files: Files, rows: pa.Table, run_ids: Collection[str], packs: Collection[str]
 ) -> Removal:
-    """Removes ended runs, and whole packs in flight; for one driver at a time, under its lease.
+    """Remove ended runs, and whole packs in flight; for one driver at a time, under its lease.
 
     Args:
-        files: The sweep's folder, without a removal or a merge that was cut off.
+        files: The sweep's folder, without an interrupted removal or merge.
         rows: Columns `run_id` and `configuration_id` of every ended run.
-        run_ids: Ids of the runs.
-        packs: Ids of the packs.
+        run_ids: Ids of the ended runs.
+        packs: Ids of the packs in flight.
 
     Returns:
-        What went.
+        The plan, which has been carried out.
 
     Raises:
         StoreError: If the store cannot be read or written.
     """
     runs = frozenset(run_ids)
     gone = pc.is_in(rows["run_id"], pa.array(sorted(runs), pa.string()))
-    left, right = (
-        set(rows.filter(each)["configuration_id"].to_pylist()) for each in (gone, pc.invert(gone))
+    removed, kept = (
+        set(rows.filter(mask)["configuration_id"].to_pylist()) for mask in (gone, pc.invert(gone))
     )
     for pack_id in packs:
         manifest = Checkpoints(files, pack_id).manifest()
-        left |= {run.configuration_id for run in manifest.pack.runs} if manifest else set()
-    plan = Removal(runs, frozenset(packs), frozenset(left - right - {None}))
+        removed |= {run.configuration_id for run in manifest.pack.runs} if manifest else set()
+    plan = Removal(runs, frozenset(packs), frozenset(removed - kept - {None}))
     files.write_table(PLAN, _table(plan))
     end(files)
     return plan
 
 
 def end(files: Files) -> None:
-    """Ends a removal that was begun; nothing if there is none.
+    """Complete an interrupted removal, if there is one.
 
     Raises:
         StoreError: If the store cannot be read or written.
@@ -76,7 +76,7 @@ def end(files: Files) -> None:
     if not files.exists(PLAN):
         return
     plan = _read(files)
-    compaction.end(files)  # merged rows that wait would bring those back that go
+    compaction.end(files)  # or merged rows would bring removed ones back
     for pack_id in sorted(plan.packs):
         handover.forget(files, pack_id)
     for name in files.names("attempts", ".parquet"):
@@ -90,16 +90,16 @@ def end(files: Files) -> None:
 
 
 def check(files: Files) -> None:
-    """Reads the plan of a removal that was begun.
+    """Read the plan of an interrupted removal, to check it.
 
     Raises:
-        DamagedFile: If it is not what was written.
+        DamagedFile: If the plan is not what was written.
     """
     _read(files)
 
 
 def _keep_others(files: Files, names: Iterable[str], column: str, plan: Removal) -> None:
-    """Writes files anew without the rows that go, and removes those that have no others."""
+    """Rewrite files without the rows to remove, and remove files that have no others."""
     ids = plan.runs if column == "run_id" else plan.configurations
     gone = pa.array(sorted(ids), pa.string())
     for name in names if len(gone) else ():
@@ -113,26 +113,26 @@ def _keep_others(files: Files, names: Iterable[str], column: str, plan: Removal)
 
 def _table(plan: Removal) -> pa.Table:
     rows = [
-        {"kind": field.name, "id": each}
+        {"kind": field.name, "id": key}
         for field in dataclasses.fields(plan)
-        for each in sorted(getattr(plan, field.name))
+        for key in sorted(getattr(plan, field.name))
     ]
     return pa.Table.from_pylist(rows, schema=COLUMNS)
 
 
 def _read(files: Files) -> Removal:
-    """The plan; its ids are checked, as some become names of files.
+    """Return the plan, after checking its ids, because some become names of files.
 
     Raises:
-        DamagedFile: If it is none.
+        DamagedFile: If the content is not a plan.
     """
     table = files.read_table(PLAN)
     kinds = {field.name for field in dataclasses.fields(Removal)}
-    found: dict[str, set[str]] = {kind: set() for kind in kinds}
+    ids: dict[str, set[str]] = {kind: set() for kind in kinds}
     rows = table.to_pylist() if table.schema.names == COLUMNS.names else [{"kind": "", "id": ""}]
     for row in rows:
         if row["kind"] not in kinds or not _ID.fullmatch(str(row["id"])):
             reason = f"expected ids of runs, packs and configurations, got {row['id']!r}"
             raise damaged(files.path(PLAN), PLAN, reason)
-        found[row["kind"]].add(row["id"])
-    return Removal(**{kind: frozenset(ids) for kind, ids in found.items()})
+        ids[row["kind"]].add(row["id"])
+    return Removal(**{kind: frozenset(values) for kind, values in ids.items()})

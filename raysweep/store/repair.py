@@ -1,4 +1,4 @@
-"""Keeps one row for each run, and the row of a failed run in a file of its own."""
+"""Removal of surplus rows of runs, and separate files for the rows of failed runs."""
 
 import logging
 from collections.abc import Iterable
@@ -14,11 +14,11 @@ from raysweep.text import counted
 
 log = logging.getLogger("raysweep")
 
-NAME, INDEX = "file", "index"  # of a row, besides its columns
+NAME, INDEX = "file", "index"  # keys of a row besides its columns
 
 
 def separate_failed(store: SweepStore, run_ids: Iterable[str]) -> None:
-    """Moves rows of failed runs into files named after the run, which their next attempt replaces.
+    """Move rows of failed runs into files named after the run, which their next attempt replaces.
 
     Earlier versions named the file after the pack. For the driver, under its lease.
 
@@ -27,25 +27,25 @@ def separate_failed(store: SweepStore, run_ids: Iterable[str]) -> None:
         run_ids: Runs whose row says that they failed.
     """
     present = set(store.files.names("runs", ".parquet"))
-    lacking = {run_id for run_id in run_ids if _own_name(run_id) not in present}
+    lacking = {run_id for run_id in run_ids if _name_of_failed(run_id) not in present}
     if not lacking:
         return
     for row in _rows(store):
         if row["run_id"] in lacking and row["status"] == "failed":
             table = store.files.read_table(row[NAME])
             if table.num_rows == 1:
-                store.files.move(row[NAME], _own_name(row["run_id"]))
+                store.files.move(row[NAME], _name_of_failed(row["run_id"]))
                 continue
-            mine = pc.equal(table["run_id"], row["run_id"])
-            store.files.write_table(_own_name(row["run_id"]), table.filter(mine))
-            store.files.write_table(row[NAME], table.filter(pc.invert(mine)))
+            is_failed = pc.equal(table["run_id"], row["run_id"])
+            store.files.write_table(_name_of_failed(row["run_id"]), table.filter(is_failed))
+            store.files.write_table(row[NAME], table.filter(pc.invert(is_failed)))
 
 
 def drop_repeated(store: SweepStore) -> int:
-    """Removes rows of runs that have several; how many.
+    """Remove surplus rows of runs that have several, and return their number.
 
-    A run that ended well keeps that row, any other its last attempt's. For the driver, under its
-    lease.
+    A run that did not fail keeps that row, any other run the row of its last attempt. For the
+    driver, under its lease.
     """
     rows = _rows(store)
     kept = {id(row) for row in one_row_each(rows)}
@@ -58,8 +58,8 @@ def drop_repeated(store: SweepStore) -> int:
     count = sum(len(indices) for indices in surplus.values())
     if count:
         log.warning(
-            "%s dropped that runs had besides the one that holds, as an earlier version or a "
-            "killed driver left them",
+            "%s removed, as each run has one row only; an earlier version or a killed driver left "
+            "several",
             counted(count, "row"),
         )
     return count
@@ -76,14 +76,14 @@ def _remove_rows(files: Files, name: str, indices: Iterable[int]) -> None:
 
 
 def _rows(store: SweepStore) -> list[dict[str, Any]]:
-    """Identity and outcome of every row, with its file and its index in there."""
-    found = []
+    """Return identity and outcome of every row, with its file and its index in the file."""
+    rows = []
     for name in store.names_of_rows():
         table = store.files.read_table(name).select(["run_id", "status", "attempts"])
         for index, row in enumerate(table.to_pylist()):
-            found.append({**row, NAME: name, INDEX: index})
-    return found
+            rows.append({**row, NAME: name, INDEX: index})
+    return rows
 
 
-def _own_name(run_id: str) -> str:
+def _name_of_failed(run_id: str) -> str:
     return f"runs/{run_id}.parquet"

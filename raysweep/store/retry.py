@@ -1,4 +1,4 @@
-"""Retries of store operations that fail for a while: which errors pass, and how long to wait."""
+"""Retries of store operations that fail for a while: transient errors and pauses."""
 
 import errno
 import functools
@@ -12,10 +12,10 @@ from raysweep.errors import DamagedFile, StoreError
 PATIENCE_S = 60.0
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 8.0
-# Of a local or network file system; a full disk or a missing permission does not pass.
-_PASSING = {errno.ESTALE, errno.EIO, errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR}
-# Of a bucket, as its errors are worded; an expired token is renewed by whoever issued it.
-_LASTING = re.compile(
+# Errors of a local or network file system; a full disk or a missing permission is permanent.
+_TRANSIENT = {errno.ESTALE, errno.EIO, errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR}
+# Texts of a bucket's errors; an expired token is left out, as its issuer renews it.
+_PERMANENT = re.compile(
     r"NO_SUCH_BUCKET|NO_SUCH_KEY|RESOURCE_NOT_FOUND|ACCESS_DENIED(?!.*No response body)"
     r"|INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|INVALID_SIGNATURE|INVALID_CLIENT_TOKEN_ID"
     r"|MISSING_AUTHENTICATION_TOKEN|UNRECOGNIZED_CLIENT|VALIDATION|PERMISSION_DENIED|NOT_FOUND",
@@ -27,15 +27,15 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 class PassingError(StoreError):
-    """An error that passes by itself soon, whatever its cause."""
+    """Transient error, regardless of its cause."""
 
 
 def is_transient(error: StoreError, *, is_local: bool) -> bool:
-    """Whether the same operation may succeed a little later.
+    """Return whether the same operation may succeed a little later.
 
     Args:
-        error: A failed operation, raised from the file system's error.
-        is_local: Whether the file system is mounted here; otherwise it is a bucket.
+        error: Error of the operation, raised from the file system's error.
+        is_local: Whether the file system is mounted here, and not a bucket.
     """
     if isinstance(error, PassingError):
         return True
@@ -45,18 +45,19 @@ def is_transient(error: StoreError, *, is_local: bool) -> bool:
     if not isinstance(cause, OSError) or isinstance(cause, FileNotFoundError | PermissionError):
         return False
     if is_local:
-        return cause.errno in _PASSING
-    return cause.errno != errno.ENOSPC and not _LASTING.search(str(cause))
+        return cause.errno in _TRANSIENT
+    return cause.errno != errno.ENOSPC and not _PERMANENT.search(str(cause))
 
 
 class Patience:
-    """Retries with growing pauses, for up to a minute.
+    """Policy of retries with growing pauses, for up to a minute.
 
     Args:
-        guard: Raises if this process may no longer write; called before each try of a write.
+        guard: Function that raises if this process may no longer write; called before each try of
+            a write.
         patience_s: Time after which the last error is raised.
-        clock: Monotonic seconds.
-        sleep: Pause of so many seconds.
+        clock: Function that returns monotonic seconds.
+        sleep: Function that pauses for a number of seconds.
     """
 
     def __init__(
@@ -71,10 +72,10 @@ class Patience:
         self._clock, self._sleep = clock, sleep
 
     def call(self, action: Callable[[], _Result], *, is_local: bool, writes: bool) -> _Result:
-        """What the action returns, tried until it succeeds or its error will not pass.
+        """Return the action's result; try it until it succeeds or its error is permanent.
 
         Raises:
-            StoreError: The error of the last try, with the time spent on trying.
+            StoreError: If the last try failed; with the time spent on trying.
         """
         began = self._clock()
         pause = FIRST_PAUSE_S
@@ -94,7 +95,7 @@ class Patience:
 
 
 def retried(*, writes: bool) -> Callable[[_Method], _Method]:
-    """Decorates an operation of `Files`, which retries it if it has been given patience.
+    """Decorate an operation of `Files`, so that it is retried if the files have patience.
 
     Args:
         writes: Whether the operation changes the store.

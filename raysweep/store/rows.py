@@ -1,4 +1,4 @@
-"""Rows of `runs`: what is known of a run when it ends."""
+"""Rows of `runs`, made when a run ends."""
 
 import dataclasses
 import math
@@ -26,9 +26,9 @@ def run_row(
     Args:
         sweep: Name of the sweep.
         pack: The run's pack.
-        run: The run.
+        run: The run that ended.
         columns: Schema of `runs`.
-        metrics: Final metrics by name; what is not finite is null.
+        metrics: Final metrics by name; values that are not finite become null.
         known: Further fields of `RunRow`.
     """
     row = RunRow(
@@ -60,12 +60,12 @@ def run_row(
 
 
 def utc_now() -> str:
-    """The time, as rows hold it until they are put down: ISO text, which JSON can hold."""
+    """Return the current UTC time as ISO text, which rows hold until they are written."""
     return datetime.now(timezone.utc).isoformat()
 
 
 def timed(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row with its start and its end as times, which JSON holds as text."""
+    """Return the row with its start and end as times instead of ISO text."""
     texts = {name: row.get(name) for name in ("started_at", "ended_at")}
     times = {name: datetime.fromisoformat(text) if text else None for name, text in texts.items()}
     return {**row, **times}

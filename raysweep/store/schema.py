@@ -1,4 +1,4 @@
-"""The columns of a sweep's Parquet files: one schema per sweep, known from its spec."""
+"""Schemas of a sweep's Parquet files, which follow from its spec."""
 
 import dataclasses
 import json
@@ -20,15 +20,15 @@ _TIME = pa.timestamp("us", tz="UTC")
 
 
 def _column(kind: pa.DataType, default: Any = None) -> Any:
-    """A column of `runs`, null unless it is given."""
+    """Return a field for a column of `runs`, with null as its default."""
     return dataclasses.field(default=default, metadata={"type": kind})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunRow:
-    """A row of `runs` in plain data that JSON can hold, apart from its settings and metrics.
+    """A row of `runs` without its settings and metrics, in plain data that JSON can hold.
 
-    A column of `runs` is a field here, and a value wherever rows are made of what is known.
+    Each field is a column of `runs`; the code that makes rows sets its value.
 
     Args:
         run_id: Identity of the run.
@@ -89,7 +89,7 @@ class RunRow:
     code: str | None = _column(pa.string())
 
 
-IDENTITY = tuple((each.name, each.metadata["type"]) for each in dataclasses.fields(RunRow))
+IDENTITY = tuple((field.name, field.metadata["type"]) for field in dataclasses.fields(RunRow))
 ATTEMPTS = pa.schema(
     [
         ("run_id", pa.string()),
@@ -103,7 +103,7 @@ JSON_COLUMN = {b"raysweep": b"json"}
 
 
 def runs_schema(spec: Spec) -> pa.Schema:
-    """The schema of `runs`: identity, then settings, then final metrics."""
+    """Return the schema of `runs`: identity, then settings, then final metrics."""
     settings = [
         pa.field(f"param.{key}", _TYPES[kind], metadata=JSON_COLUMN if kind == "json" else None)
         for key, kind in spec.types.items()
@@ -114,7 +114,7 @@ def runs_schema(spec: Spec) -> pa.Schema:
 
 
 def curves_schema(spec: Spec) -> pa.Schema:
-    """The schema of `curves`: run, step, seconds, then one column per metric."""
+    """Return the schema of `curves`: run, step, seconds, then one column per metric."""
     metrics = [pa.field(name, pa.float64()) for name in sorted(spec.metrics)]
     fields = [
         pa.field("run_id", pa.string()),
@@ -125,9 +125,13 @@ def curves_schema(spec: Spec) -> pa.Schema:
 
 
 def merge(wanted: pa.Schema, present: pa.Schema) -> pa.Schema:
-    """The schema of a sweep that grew: what the spec wants, and what is there besides.
+    """Return the schema that has all columns of the spec and of the present files.
 
     A setting whose declared type changed becomes JSON text; no column is ever dropped.
+
+    Args:
+        wanted: Schema of the spec.
+        present: Schema of the present files.
     """
     fields: dict[str, pa.Field] = {}
     for field in [*wanted, *present]:
@@ -137,7 +141,7 @@ def merge(wanted: pa.Schema, present: pa.Schema) -> pa.Schema:
     extra = sorted(name for name in fields if name not in wanted.names)
     settings = [name for name in fields if name.startswith("param.")]
     if settings:
-        # A store that a later version wrote may tell more of its runs: that stays.
+        # A later version may have written more columns about its runs, which are kept.
         fixed = [name for name in fields if not name.startswith(("param.", "metric."))]
         metrics = sorted(name for name in fields if name.startswith("metric."))
         names = [*fixed, *sorted(settings), *metrics]
@@ -148,7 +152,7 @@ def merge(wanted: pa.Schema, present: pa.Schema) -> pa.Schema:
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The table under a sweep's merged schema: nulls where it lacks a column."""
+    """Return the table in a sweep's merged schema, with nulls for columns that it lacks."""
     columns = []
     for field in schema:
         if field.name not in table.column_names:
@@ -166,28 +170,28 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def is_json(field: pa.Field) -> bool:
-    """Whether the column holds JSON text."""
+    """Return whether the column holds JSON text."""
     return bool(field.metadata) and field.metadata.get(b"raysweep") == b"json"
 
 
 def texts(schema: pa.Schema) -> list[str]:
-    """The columns of text that repeats."""
+    """Return the names of columns with repeating text."""
     return [
         field.name for field in schema if pa.types.is_string(field.type) and field.name != "run_id"
     ]
 
 
 def encoded(schema: pa.Schema, names: Iterable[str]) -> pa.Schema:
-    """The schema with these columns of text as codes into a dictionary."""
+    """Return the schema with these text columns dictionary-encoded."""
     for name in names:
-        place = schema.get_field_index(name)
+        index = schema.get_field_index(name)
         kind = pa.dictionary(pa.int32(), pa.string())
-        schema = schema.set(place, schema.field(place).with_type(kind))
+        schema = schema.set(index, schema.field(index).with_type(kind))
     return schema
 
 
 def encode_settings(settings: Mapping[str, Any], schema: pa.Schema) -> dict[str, Any]:
-    """Settings as the values of their `param.` columns."""
+    """Return settings as the values of their `param.` columns."""
     row = {}
     for key, value in settings.items():
         field = schema.field(f"param.{key}")
@@ -197,12 +201,12 @@ def encode_settings(settings: Mapping[str, Any], schema: pa.Schema) -> dict[str,
 
 
 def decode_json(text: str | None) -> Any:
-    """The value that a cell of a JSON column holds."""
+    """Return the value that a cell of a JSON column holds."""
     return None if text is None else json.loads(text)
 
 
 def decode_settings(row: Mapping[str, Any], schema: pa.Schema) -> dict[str, Any]:
-    """The settings that a row's `param.` columns hold; those without a value are None."""
+    """Return the settings that a row's `param.` columns hold; those without a value are None."""
     settings = {}
     for field in schema:
         if field.name.startswith("param."):
@@ -213,16 +217,16 @@ def decode_settings(row: Mapping[str, Any], schema: pa.Schema) -> dict[str, Any]
 
 
 def metric_meanings(schema: pa.Schema) -> dict[str, dict[str, str]]:
-    """Direction, unit and meaning of each metric, as the file itself tells them."""
+    """Return direction, unit and meaning of each metric, from the schema's metadata."""
     return json.loads((schema.metadata or {}).get(META, b"{}")).get("metrics", {})
 
 
 def rows_table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Rows as a table of the schema; an unknown key is an error, a missing one is null."""
+    """Return rows as a table of the schema; an unknown key is an error, a missing one is null."""
     listed = list(rows)
     unknown = {key for row in listed for key in row} - set(schema.names)
     if unknown:
-        raise KeyError(f"expected columns of the schema, got {sorted(unknown)}")
+        raise KeyError(f"expected rows with columns of the schema, got {sorted(unknown)}")
     return pa.Table.from_pylist(listed, schema=schema)
 
 

@@ -1,7 +1,7 @@
-"""What a Parquet file in a folder of a sweep must look like: another shape is damage.
+"""Columns that a Parquet file in a folder of a sweep may have; others are damage.
 
-Such a file may be whole, but raysweep did not write it; to bring the others under one schema with
-it would rewrite good rows.
+A file with other columns may be complete, but raysweep did not write it; merging its schema with
+that of the sweep would rewrite good rows.
 """
 
 from collections.abc import Collection
@@ -26,22 +26,22 @@ _NEEDED: dict[str, Collection[str]] = {
 _SETTINGS = {pa.float64(), pa.int64(), pa.bool_(), pa.string()}
 
 
-def problem(name: str, found: pa.Schema) -> str | None:
-    """What is wrong with a file's columns; None if nothing is.
+def problem(name: str, columns: pa.Schema) -> str | None:
+    """Return the problem with a file's columns, or None.
 
     Args:
         name: Name of the file below the sweep's folder.
-        found: Its columns.
+        columns: Schema of the file.
     """
     folder = name.partition("/")[0]
     if folder not in _FIXED:
         return None
-    lacking = [each for each in _NEEDED[folder] if each not in found.names]
+    lacking = [column for column in _NEEDED[folder] if column not in columns.names]
     if lacking:
         return f"no column {lacking[0]!r}"
-    if len(set(found.names)) < len(found.names):
+    if len(set(columns.names)) < len(columns.names):
         return "two columns of one name"
-    for field in found:
+    for field in columns:
         if not _fits(folder, field):
             return f"a column {field.name!r} of type {field.type}"
     return None
@@ -55,4 +55,4 @@ def _fits(folder: str, field: pa.Field) -> bool:
         return field.type in _SETTINGS
     if folder == "curves" or field.name.startswith("metric."):
         return field.type == _NUMBER
-    return True  # of a later version
+    return True  # a later version may add columns

@@ -1,4 +1,4 @@
-"""The spec of a sweep as its store has it: `spec.json`, which every reading command opens."""
+"""Stored spec of a sweep: `spec.json`, which every command that reads the sweep opens."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ NAME = "spec.json"
 
 
 def read(files: Files) -> Spec | None:
-    """The spec as last run, or None if there is none.
+    """Return the spec of the last session, or None if there is no file.
 
     Raises:
-        DamagedFile: If the file is not what was written; those of older versions have no digest.
-        FormatTooNew: If a later raysweep wrote it.
+        DamagedFile: If the content is not what was written; files of older versions have no digest.
+        FormatTooNew: If a later version of raysweep wrote the file.
     """
 
     def build(data: Any) -> Spec:
@@ -29,6 +29,6 @@ def read(files: Files) -> Spec | None:
 
 
 def write(files: Files, spec: Spec) -> None:
-    """Makes the spec the one that readers of the store go by."""
+    """Write the spec, which readers of the store then use."""
     files.write("sweep.yaml", spec.text.encode())
     files.write(NAME, json_file.with_digest({"format": FORMAT, **spec.to_json()}))

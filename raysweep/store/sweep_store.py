@@ -1,4 +1,4 @@
-"""A sweep's folder in a store: every file name, and how rows go in and come out."""
+"""Folder of a sweep in a store: its files, and reading and writing of rows."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ from raysweep.store import (
     removal,
     schema,
     spec_file,
-    standing_rows,
+    unique_rows,
 )
 from raysweep.store.constants import constants
 from raysweep.store.digest_check import DigestCheck
@@ -27,7 +27,7 @@ from raysweep.store.format import check_format
 from raysweep.store.json_file import WRONG
 from raysweep.sweep.spec import NAME, Spec
 
-FEW_FILES = 64  # that are opened without looking which are needed
+FEW_FILES = 64  # up to which all files are opened, needed or not
 
 _CODED = pa.dictionary(pa.int32(), pa.string())
 
@@ -43,36 +43,36 @@ class SweepStore:
     def __init__(self, store: str, sweep: str) -> None:
         if not NAME.fullmatch(sweep):
             raise SpecError(
-                "expected a sweep's name of lower-case letters, digits, '.', '_' and '-', at most "
-                f"64, got {sweep!r}"
+                "expected a sweep's name of at most 64 lower-case letters, digits, '.', '_' and "
+                f"'-', got {sweep!r}"
             )
         self.store = Files(store)
         self.sweep = sweep
         self.files = self.store.below(sweep)
         self._digests = DigestCheck(self.files)
-        self._one_row_each: list[str] = []  # the last files of rows that were seen to hold that
+        self._unique_files: list[str] = []  # the last files that were seen to have one row per run
 
     @property
     def uri(self) -> str:
-        """Where the sweep is."""
+        """Path or URI of the sweep's folder."""
         return self.files.uri
 
     def prepare(self, spec: Spec) -> None:
-        """Does `mend`, and writes the spec; for the driver, under its lease."""
+        """Mend the sweep's files, then write the spec; for the driver, under its lease."""
         self.mend(spec)
         self.write_spec(spec)
 
     def write_spec(self, spec: Spec) -> None:
-        """Makes the spec the one that readers of the store go by; for the driver."""
+        """Write the spec, which readers of the store then use; for the driver."""
         spec_file.write(self.files, spec)
 
     def mend(self, spec: Spec) -> None:
-        """Sets damaged files aside, and brings the others under the spec's schema.
+        """Move damaged files to `damaged/`, and convert the others to the spec's schema.
 
         For the driver, under its lease.
 
         Raises:
-            StoreError: If a file cannot be reached, or a merge of rows that was cut off lacks some.
+            StoreError: If a file cannot be reached, or an interrupted merge of rows lacks files.
         """
         present = integrity.mend(self.files)
         self._migrate(present["runs"], schema.runs_schema(spec))
@@ -80,11 +80,11 @@ class SweepStore:
         curve_files.set_orphans_aside(self.files)
 
     def spec(self) -> Spec:
-        """The spec as last run.
+        """Return the spec of the last session.
 
         Raises:
             SpecError: If the store has no such sweep.
-            FormatTooNew: If a later raysweep wrote it.
+            FormatTooNew: If a later version of raysweep wrote the sweep.
         """
         spec = spec_file.read(self.files)
         if spec is None:
@@ -96,17 +96,20 @@ class SweepStore:
         return spec
 
     def check_format(self) -> None:
-        """Refuses a sweep that a later raysweep wrote, before anything else is read or written.
+        """Check that this version can read the sweep, before reading or writing anything else.
 
         Raises:
-            FormatTooNew: If it did; a damaged `spec.json`, which a session writes anew, passes.
+            FormatTooNew: If it cannot. A damaged `spec.json` passes: the next session rewrites it.
         """
         data = self.files.read("spec.json")
         with contextlib.suppress(*WRONG):
             check_format(json.loads(data or b"{}"), self.uri)
 
     def compact(self) -> tuple[int, int]:
-        """Merges small files of rows; how many there were, and are. For one driver at a time.
+        """Merge small files of rows; for one driver at a time.
+
+        Returns:
+            The number of files before and after.
 
         Raises:
             StoreError: If a file cannot be read or written, or is damaged.
@@ -118,62 +121,62 @@ class SweepStore:
         return before, len(self._names("runs"))
 
     def remove_runs(self, run_ids: Collection[str], packs: Collection[str] = ()) -> removal.Removal:
-        """Removes ended runs, and whole packs in flight; see `removal.remove`."""
+        """Remove ended runs, and whole packs in flight; see `removal.remove`."""
         removal.end(self.files)
         compaction.end(self.files)
         rows = self.counted(["run_id", "configuration_id"])
         return removal.remove(self.files, rows, run_ids, packs)
 
     def names_of_rows(self) -> list[str]:
-        """The files that together hold every ended run once."""
+        """Return the files that together hold every ended run once."""
         return compaction.names_of_rows(self.files)
 
     def _names(self, folder: str) -> list[str]:
-        """The files that together hold every row of a folder once."""
+        """Return the files that together hold every row of a folder once."""
         if folder == "runs":
             return self.names_of_rows()
         return self.files.names(folder, ".parquet")
 
     def _migrate(self, present: Mapping[str, pa.Schema], wanted: pa.Schema) -> None:
-        """Rewrites files if the sweep has grown columns that they lack.
+        """Rewrite files that lack columns of the sweep.
 
         Args:
             present: Schema of each file, by name.
             wanted: Schema that the spec asks for.
         """
         merged = wanted
-        for each in present.values():
-            merged = schema.merge(merged, each)
-        for name, each in present.items():
-            if not each.equals(merged, check_metadata=True):
+        for columns in present.values():
+            merged = schema.merge(merged, columns)
+        for name, columns in present.items():
+            if not columns.equals(merged, check_metadata=True):
                 self.files.write_table(name, schema.conform(self.files.read_table(name), merged))
 
     def schema(self, folder: str, wanted: pa.Schema) -> pa.Schema:
-        """The schema that a new file of the folder must have."""
+        """Return the schema that a new file of the folder must have."""
         names = self.files.names(folder, ".parquet")
         return schema.merge(wanted, self.files.read_schema(names[0])) if names else wanted
 
     def write_runs(self, name: str, rows: Iterable[Mapping[str, Any]], columns: pa.Schema) -> None:
-        """Puts rows of ended runs down as `runs/<name>.parquet`."""
+        """Write rows of ended runs as `runs/<name>.parquet`."""
         self.files.write_table(f"runs/{name}.parquet", schema.rows_table(rows, columns))
 
     def written_runs(self, name: str) -> list[dict[str, Any]]:
-        """The rows that `write_runs` put down under a name.
+        """Return the rows that `write_runs` wrote under a name.
 
         Raises:
-            StoreError: If they cannot be read, or are not there.
+            StoreError: If the file cannot be read, or does not exist.
         """
         try:
             return self.files.read_table(f"runs/{name}.parquet").to_pylist()
         except FileNotFoundError as error:
             raise StoreError(
-                f"cannot read {self.files.path(f'runs/{name}.parquet')}: expected the rows that a "
-                "worker has written, got no such file; driver and workers must share the store, "
-                "and nothing else may change it: look at it, and run the same command again"
+                f"cannot read {self.files.path(f'runs/{name}.parquet')}: expected rows that a "
+                "worker wrote, got no such file; make sure that driver and workers share the store "
+                "and that nothing else changes it, then run the same command again"
             ) from error
 
     def write_attempt(self, run_id: str, attempt: int, error: str) -> None:
-        """Notes one failed attempt of a run."""
+        """Write one failed attempt of a run."""
         row = {
             "run_id": run_id,
             "attempt": attempt,
@@ -185,18 +188,18 @@ class SweepStore:
         )
 
     def runs(self, columns: list[str] | None = None) -> pa.Table:
-        """Every ended run, one row each; no rows if nothing has ended."""
+        """Return every ended run, one row each; no rows if nothing has ended."""
         return self._table("runs", schema.runs_schema(self.spec()), columns)
 
     def counted(self, columns: Sequence[str]) -> pa.Table:
-        """Columns of every ended run, to be counted: those there are, texts dictionary-encoded."""
+        """Return the present ones of these columns for every ended run, text dictionary-encoded."""
         dataset = self.encoded(columns)
         return self.read(dataset, [name for name in columns if name in dataset.schema.names])
 
     def encoded(self, texts: Sequence[str]) -> pads.Dataset:
-        """The ended runs, with some columns of text dictionary-encoded.
+        """Return the ended runs, with some text columns dictionary-encoded.
 
-        A million texts that repeat are read, and grouped, several times faster as dictionaries.
+        A million repeating texts are read and grouped several times faster as dictionaries.
         """
         plain = self.dataset("runs", every_row=True)
         if not isinstance(plain, pads.FileSystemDataset):
@@ -214,14 +217,14 @@ class SweepStore:
             ),
             filesystem=self.files.filesystem,
         )
-        return self._holding(coded)
+        return self._one_row_per_run(coded)
 
     def curves(self) -> pa.Table:
-        """Metrics over steps."""
+        """Return metrics over steps."""
         return self._table("curves", schema.curves_schema(self.spec()), None)
 
     def attempts(self) -> pa.Table:
-        """Every failed attempt."""
+        """Return every failed attempt."""
         return self._table("attempts", schema.ATTEMPTS, None)
 
     def dataset(
@@ -232,13 +235,13 @@ class SweepStore:
         encoded: bool = False,
         every_row: bool = False,
     ) -> pads.Dataset:
-        """The folder's files, listed now, as a dataset to query in place.
+        """Return the folder's files, listed now, as a dataset to query in place.
 
         Args:
-            folder: Below the sweep's.
-            empty: The schema where there are no files.
-            encoded: Whether texts come as codes, as they are stored: faster where they repeat.
-            every_row: Whether runs may come with further rows, which `repair` removes.
+            folder: Name of the folder below the sweep's.
+            empty: Schema of the result if there are no files.
+            encoded: Whether text stays dictionary-encoded, which is faster where it repeats.
+            every_row: Whether to include surplus rows of runs, which `repair` removes.
         """
         names = self._names(folder)
         if not names:
@@ -247,37 +250,37 @@ class SweepStore:
                 empty = (schema.runs_schema if folder == "runs" else schema.curves_schema)(spec)
             return pads.dataset(empty.empty_table())
         dataset = self._files_as(names, encoded=encoded)
-        return dataset if folder != "runs" or every_row else self._holding(dataset)
+        return dataset if folder != "runs" or every_row else self._one_row_per_run(dataset)
 
-    def _holding(self, dataset: pads.FileSystemDataset) -> pads.Dataset:
-        """The dataset with one row for each run.
+    def _one_row_per_run(self, dataset: pads.FileSystemDataset) -> pads.Dataset:
+        """Return the dataset with one row for each run.
 
-        A second row of a run comes with a file of another name: the same files need no other look.
+        A second row of a run adds a file, so the same files need not be checked again.
         """
-        if dataset.files == self._one_row_each:
+        if dataset.files == self._unique_files:
             return dataset
         with self.reading(dataset):
-            found = standing_rows.holding(dataset)
-        if found is dataset:
-            self._one_row_each = dataset.files
-        return found
+            unique = unique_rows.one_row_per_run(dataset)
+        if unique is dataset:
+            self._unique_files = dataset.files
+        return unique
 
     def curves_of(self, run_ids: Iterable[str]) -> pads.Dataset:
-        """The curve files in which these runs may have rows, as a dataset.
+        """Return the files of curves in which these runs may have rows, as a dataset.
 
-        A file of curves is named after its pack, and a row of `runs` tells the pack that ended the
-        run; so of many files few have to be opened.
+        A file of curves is named after its pack, and a row of `runs` names the pack that ended the
+        run, so only few of many files must be opened.
         """
         names = self.files.names("curves", ".parquet")
         if len(names) <= FEW_FILES:
             return self.dataset("curves")
         wanted = pads.field("run_id").isin(pa.array(sorted(set(run_ids)), pa.string()))
         packs = set(self.read(self.dataset("runs"), ["pack_id"], wanted)["pack_id"].to_pylist())
-        own = {name: each.pack_id for name in names if (each := curve_files.parsed(name))}
-        found = [name for name in names if own.get(name) in packs]
-        if len(own) < len(names) or packs - {own[name] for name in found} or not packs:
-            return self.dataset("curves")  # some are named by somebody else
-        return self._files_as(found)
+        pack_ids = {name: file.pack_id for name in names if (file := curve_files.parsed(name))}
+        selected = [name for name in names if pack_ids.get(name) in packs]
+        if len(pack_ids) < len(names) or packs - {pack_ids[name] for name in selected} or not packs:
+            return self.dataset("curves")  # raysweep did not name every file
+        return self._files_as(selected)
 
     def _files_as(self, names: Sequence[str], *, encoded: bool = False) -> pads.Dataset:
         paths = [self.files.path(name) for name in names]
@@ -304,7 +307,7 @@ class SweepStore:
         columns: list[str] | None = None,
         where: pads.Expression | None = None,
     ) -> pa.Table:
-        """A dataset's rows: all, or those for which the expression holds.
+        """Return a dataset's rows: all, or those that meet the expression.
 
         Raises:
             StoreError: If one of its files cannot be read.
@@ -313,7 +316,7 @@ class SweepStore:
             return dataset.to_table(columns=columns, filter=where)
 
     def constants(self, dataset: pads.Dataset, names: Iterable[str]) -> dict[str, pa.Scalar]:
-        """The columns of settings that hold one value in all of a dataset's rows, with it.
+        """Return the value of each column of settings that is the same in all of a dataset's rows.
 
         Raises:
             StoreError: If one of its files cannot be read.
@@ -322,7 +325,7 @@ class SweepStore:
             return constants(dataset, names)
 
     def count(self, folder: str) -> int:
-        """Rows in a folder.
+        """Return the number of rows in a folder.
 
         Raises:
             StoreError: If one of its files cannot be read.
@@ -332,7 +335,7 @@ class SweepStore:
             return dataset.count_rows()
 
     def head(self, dataset: pads.Dataset, count: int, **options: Any) -> pa.Table:
-        """The first rows of a dataset; the options are those of `Dataset.head`.
+        """Return the first rows of a dataset; the options are those of `Dataset.head`.
 
         Raises:
             StoreError: If one of its files cannot be read.
@@ -342,12 +345,12 @@ class SweepStore:
 
     @contextlib.contextmanager
     def reading(self, *datasets: pads.Dataset) -> Iterator[None]:
-        """Names the file at fault where reading datasets fails inside.
+        """Convert errors of reading datasets inside to ones that name the file.
 
         Raises:
             StoreError: If one of their files cannot be read.
         """
-        with self._readable([name for each in datasets for name in self._names_in(each)]):
+        with self._readable([name for dataset in datasets for name in self._names_in(dataset)]):
             yield
 
     def _names_in(self, dataset: pads.Dataset) -> list[str]:
@@ -361,15 +364,15 @@ class SweepStore:
         except RaysweepError:
             raise
         except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
-            raise parquet_files.at_fault(self.files, names, error) from error
+            raise parquet_files.cause(self.files, names, error) from error
 
     def remove(self) -> None:
-        """Deletes the sweep with all its results."""
+        """Delete the sweep with all its results."""
         self.files.remove_folder("")
 
 
 def list_sweeps(store: Files) -> list[str]:
-    """The sweeps of a store.
+    """Return the names of a store's sweeps.
 
     Raises:
         StoreError: If the store cannot be reached.
@@ -378,7 +381,7 @@ def list_sweeps(store: Files) -> list[str]:
 
 
 def list_folders(store: Files) -> list[str]:
-    """The folders of a store that hold a sweep, whatever their names are.
+    """Return the folders of a store that hold a sweep, even if a sweep cannot have their name.
 
     Raises:
         StoreError: If the store cannot be reached.

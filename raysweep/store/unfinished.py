@@ -1,4 +1,4 @@
-"""Writes rows of runs that no worker finished: runs that failed, or never began."""
+"""Rows of runs that no worker finished: runs that failed, or never started."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,12 +11,12 @@ from raysweep.sweep.packs import Pack
 
 
 class UnfinishedRows:
-    """The driver's own writer of rows.
+    """Writer of rows for runs that no worker finished; used by the driver.
 
     Args:
         store: The sweep's folder.
         columns: Schema of `runs` that the spec asks for.
-        origin: Columns that say with which code the driver runs.
+        origin: Columns about the code and software of the driver.
     """
 
     def __init__(self, store: SweepStore, columns: pa.Schema, origin: Mapping[str, Any]) -> None:
@@ -25,13 +25,13 @@ class UnfinishedRows:
     def write_failed(
         self, pack: Pack, error: str, executed: int, about: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Writes the failed attempt of a pack's only run, and its row.
+        """Write the failed attempt of a pack's only run, and its row.
 
         Args:
-            pack: With that run.
-            error: The failure, in the user's words.
+            pack: Pack with that run alone.
+            error: Error to show to the user.
             executed: Steps executed in all attempts.
-            about: Other columns that are known of the attempt.
+            about: Other known columns of the attempt.
 
         Returns:
             The row.
@@ -51,7 +51,7 @@ class UnfinishedRows:
         return row
 
     def write_never_ran(self, pack: Pack) -> None:
-        """Writes rows of runs that were stopped before their first step."""
+        """Write rows of runs that were stopped before their first step."""
         outcome = {
             "status": "stopped",
             "steps": 0,

@@ -1,11 +1,11 @@
-"""Addresses of stores in buckets: no credentials in them, and few requests for each write."""
+"""URIs of stores in buckets: detection of credentials, and options for fewer requests."""
 
 import re
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 
 def has_credentials(uri: str) -> bool:
-    """Whether the URI holds a password, a key or a token."""
+    """Return whether the URI holds a password, a key or a token."""
     parts = urlsplit(uri)
     user = parts.netloc.rpartition("@")[0]
     secret = re.compile("secret|password|token|key|sas|sig|credential", re.IGNORECASE)
@@ -17,9 +17,9 @@ def has_credentials(uri: str) -> bool:
 
 
 def single_put(uri: str) -> str:
-    """The URI, asking for small objects to be put by one request instead of three."""
+    """Return the URI with the option to write a small object in one request instead of three."""
     parts = urlsplit(uri)
     if parts.scheme != "s3" or "allow_delayed_open" in parts.query:
         return uri
-    query = "&".join(each for each in (parts.query, "allow_delayed_open=true") if each)
+    query = "&".join(filter(None, (parts.query, "allow_delayed_open=true")))
     return urlunsplit(parts._replace(query=query))

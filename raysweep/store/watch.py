@@ -1,4 +1,4 @@
-"""A worker's view of the lease: whether the driver that sent its work still drives the sweep."""
+"""Check by a worker, through the lease, that its driver still runs the sweep."""
 
 import math
 
@@ -12,14 +12,14 @@ POLL_S = 1.0
 
 
 class DriverGone(Exception):
-    """The driver that sent this pack no longer drives the sweep; the text says what happened."""
+    """Loss of the driver that sent the work; the text says what happened."""
 
 
 class DriverWatch:
-    """A worker's view of the lease.
+    """Watch of a worker over its driver's lease.
 
-    The driver is silent where the lease can be read and stands still. A lease that cannot be read
-    is no silence: then the worker waits, up to a minute, and writes nothing meanwhile.
+    A driver is silent if its lease can be read and does not change. If the lease cannot be read,
+    the worker waits for up to a minute, and writes nothing meanwhile.
 
     Args:
         files: The sweep's folder.
@@ -34,10 +34,10 @@ class DriverWatch:
         self._seen = b""
         self._heard = self._tried = self.timing.clock()
         self._looked = -math.inf
-        self._unread: float | None = None  # since when the lease cannot be read
+        self._unread: float | None = None  # time since which the lease cannot be read
 
     def poll(self) -> None:
-        """Looks at the lease, at most once a second.
+        """Read the lease, at most once a second.
 
         Raises:
             DriverGone: If the driver was replaced, has ended, or has been silent for too long.
@@ -53,7 +53,7 @@ class DriverWatch:
                 raise
 
     def guard(self) -> None:
-        """Looks at the lease before a write, unless it was read this second.
+        """Read the lease before a write, unless it was read within the last second.
 
         Raises:
             DriverGone: If the driver was replaced, has ended, or has been silent for too long.
@@ -63,7 +63,7 @@ class DriverWatch:
             self.check()
 
     def check(self) -> None:
-        """Looks at the lease now.
+        """Read the lease now.
 
         Raises:
             DriverGone: If the driver was replaced, has ended, or has been silent for too long.
@@ -71,7 +71,8 @@ class DriverWatch:
         """
         since_last_look = self._look()
         if since_last_look > 2 * self.timing.renew_s:
-            # This process was busy or suspended, the driver perhaps with it: silence must be seen.
+            # This process was busy or suspended, and perhaps the driver was too: give it time to
+            # renew the lease.
             waited = 0.0
             while self._silent_s > self.timing.silence_s and waited <= 1.5 * self.timing.renew_s:
                 self.timing.sleep(self.timing.look_s)
@@ -88,11 +89,11 @@ class DriverWatch:
         return self.timing.clock() - self._heard
 
     def _look(self) -> float:
-        """Reads the lease; how long ago it was last read."""
+        """Read the lease, and return the seconds since it was last read."""
         began = self._tried = self.timing.clock()
         try:
             data = self.files.read(lease.NAME)
-            if data is None:  # not to be seen for a moment, or gone
+            if data is None:  # either invisible for a moment or removed
                 self.timing.sleep(self.timing.settle_s)
                 data = self.files.read(lease.NAME)
             holder = None if data is None else lease.parse(self.files, data)
@@ -101,7 +102,7 @@ class DriverWatch:
             raise
         now, before = self.timing.clock(), self._looked
         if self._unread is not None:
-            self._heard += now - self._unread  # nothing could be heard in this time
+            self._heard += now - self._unread  # a time in which no renewal could be seen
             self._unread = None
         self._looked = now
         if data is None or holder is None:
@@ -111,7 +112,7 @@ class DriverWatch:
             )
         if holder.token != self.token:
             raise DriverGone(
-                f"{holder.name} took the sweep over; let it end, or stop it and run the same "
+                f"{holder.name} took the sweep over; let it finish, or stop it and run the same "
                 "command again"
             )
         if data != self._seen:

@@ -110,7 +110,7 @@ def test_a_sweep_of_a_later_format_is_said_and_left_alone(ended, doctor):
     before = contents(ended.files.root)
     code, out, _ = doctor("toys", "--fix")
     assert code == 1
-    assert "got format 99, which a later raysweep wrote; upgrade raysweep" in out
+    assert "got format 99, which a later version of raysweep wrote; upgrade raysweep" in out
     assert contents(ended.files.root) == before
 
 

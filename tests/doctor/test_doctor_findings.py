@@ -7,18 +7,18 @@ import pytest
 from doctor_helpers import PACK, contents
 
 ENDED = {
-    do.flipped_rows: r"runs/\w+\.parquet: damaged \(rows of ended runs\): expected a whole Parquet",
+    do.flipped_rows: r"runs/\w+\.parquet: damaged \(rows of ended runs\): expected .* Parquet file",
     do.truncated_curves: r"curves/\w+-5\.parquet: damaged \(curves\): .*--again \"pack_id in",
     do.no_curves: r"curves: no curves of 2 runs that ended: \w+, \w+; .*--again \"pack_id in",
     do.fewer_steps: r"curves: steps are missing in the curves of 2 runs that ended: .*--again",
     do.broken_attempt: rf"attempts/{PACK}-1\.parquet: damaged \(a failed attempt\)",
     do.broken_decisions: r"decisions/0+\.parquet: damaged \(decisions of early stopping\)",
-    do.broken_search: r"search\.json: damaged \(what a sampler noted\)",
-    do.broken_again: r"again\.json: damaged \(configurations to be trained anew\)",
+    do.broken_search: r"search\.json: damaged \(the state of the samplers\)",
+    do.broken_again: r"again\.json: damaged \(configurations to train again\)",
     do.broken_removal: r"removing/plan\.parquet: damaged \(runs to be removed\)",
     do.cut_removal: r"removing: a removal of runs was cut off; with --fix it is ended",
     do.cut_merge: r"merging: a merge of rows was cut off; with --fix it is ended",
-    do.merge_without_rows: r"merging: cannot end the merge .*missing runs/\w+.*it is given up",
+    do.merge_without_rows: r"merging: cannot complete the merge .*missing runs/\w+.*it is given up",
     do.merge_without_plan: r"merging: a merge .*merging/plan\.json is damaged: expected the plan",
     do.orphan_curves: rf"curves: 1 file of packs that have neither .*curves/{PACK}-5\.parquet",
     do.state_alone: rf"checkpoints/{PACK}: a state without a manifest",
@@ -29,8 +29,8 @@ ENDED = {
 }
 CUT = {
     do.broken_manifest: r"checkpoints/\w+/manifest\.json: damaged \(the checkpoint of a pack\)",
-    do.broken_state: r"checkpoints/\w+/state-24-4\.pt: damaged .*got: another digest",
-    do.missing_state: r"checkpoints/\w+/state-24-4\.pt: damaged .*got: no such file",
+    do.broken_state: r"checkpoints/\w+/state-24-4\.pt: damaged .*got .* another digest",
+    do.missing_state: r"checkpoints/\w+/state-24-4\.pt: damaged .*got no such file",
     do.rows_of_pack_in_flight: r"checkpoints/\w+: the checkpoint of a pack whose runs have all",
 }
 
@@ -124,7 +124,7 @@ def test_a_row_of_an_unknown_status_is_said(ended, doctor):
     ended.files.write_table(name, odd)
     code, out, _ = doctor("toys")
     assert code == 1
-    assert f"{name}: damaged (rows of ended runs): expected rows of runs, each with a status" in out
+    assert f"{name}: damaged (rows of ended runs): expected rows that each have a run_id" in out
 
 
 def test_damaged_curves_of_a_foreign_name_have_no_command_that_trains_them_anew(ended, doctor):
@@ -139,4 +139,4 @@ def test_a_file_of_rows_with_other_columns_is_said(ended, doctor):
     ended.files.write_table(f"runs/{PACK}.parquet", do.pa.table({"a": [1]}))
     code, out, _ = doctor("toys")
     assert code == 1
-    assert "expected the columns that raysweep writes, got: no column 'run_id'" in out
+    assert "expected the columns that raysweep writes, got no column 'run_id'" in out

@@ -139,7 +139,7 @@ def test_of_two_rows_of_a_run_the_good_one_holds_and_the_next_session_removes_th
     results = inline(spec)
     assert outcome(results) == dict.fromkeys(range(3), "done")
     assert rows_in_files(results) == 3
-    assert "1 row dropped that runs had besides the one that holds" in caplog.text
+    assert "1 row removed, as each run has one row only" in caplog.text
 
 
 READERS = {

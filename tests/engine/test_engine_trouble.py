@@ -173,7 +173,7 @@ def test_curves_beyond_a_restored_step_are_removed(inline, toy, monkeypatch):
 def test_a_second_driver_is_refused_with_who_holds_the_sweep(tmp_path, toy):
     spec = session.load(toy())
     files = session.SweepStore(str(tmp_path), spec.name).files
-    with lease.Lease(files), pytest.raises(raysweep.LeaseHeld, match=r"driven by process \d+ on"):
+    with lease.Lease(files), pytest.raises(raysweep.LeaseHeld, match=r"run by process \d+ on"):
         raysweep.run(toy(), store=tmp_path, inline=True)
 
 
@@ -199,7 +199,7 @@ def test_a_pack_whose_manifest_is_broken_is_named_and_starts_over(inline, toy, m
         session.plan(read_spec(spec), part.store.store.uri)
     results = inline(spec)
     assert by_run(results) == whole
-    assert f"{name} is damaged and is kept as damaged/checkpoints/{pack_id}" in caplog.text
+    assert f"{name} is damaged and was moved to damaged/checkpoints/{pack_id}" in caplog.text
     assert results.curves().num_rows == 6 * 4
 
 

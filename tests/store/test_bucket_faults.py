@@ -142,5 +142,5 @@ def test_a_second_driver_of_a_bucket_is_refused_by_name(away, fault):
     files = SweepStore(away.direct, "away").files
     with Lease(files):
         away.proxy.fault = fault
-        with pytest.raises(raysweep.LeaseHeld, match=r"driven by process \d+ on"):
+        with pytest.raises(raysweep.LeaseHeld, match=r"being run by process \d+ on"):
             raysweep.run(SWEEP, store=away.uri, inline=True)

@@ -71,7 +71,7 @@ def test_a_file_that_went_away_is_told_as_such(filled):
     store = filled()
     listed = store.dataset("runs")
     store.compact()
-    with pytest.raises(StoreError, match=r"went away meanwhile.*give the same command again"):
+    with pytest.raises(StoreError, match=r"removed while reading.*run the same command again"):
         store.read(listed)
 
 

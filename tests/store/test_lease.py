@@ -57,7 +57,7 @@ def test_a_renewal_that_does_not_come_back_is_trouble(files):
 def test_a_living_driver_of_this_machine_refuses_another_at_once(files):
     with enter(files):
         began = time.monotonic()
-        with pytest.raises(raysweep.LeaseHeld, match=r"driven by process \d+ on .*; stop it"):
+        with pytest.raises(raysweep.LeaseHeld, match=r"being run by process \d+ on .*; stop it"):
             enter(files).__enter__()
         assert time.monotonic() - began < QUICK.silence_s / 2
 
@@ -90,7 +90,7 @@ def test_a_driver_elsewhere_that_renews_its_lease_refuses_another(files):
     def sleep(seconds):
         write(files, heartbeat=1.0, beat=next(beats))
 
-    with pytest.raises(raysweep.LeaseHeld, match="driven by process 12 on elsewhere"):
+    with pytest.raises(raysweep.LeaseHeld, match="being run by process 12 on elsewhere"):
         enter(files, timing=Timing(sleep=sleep)).__enter__()
 
 
@@ -234,7 +234,7 @@ def test_a_lease_that_cannot_be_removed_at_the_end_is_said(files, said):
     with enter(files, said, Timing(settle_s=0.02)):
         files.remove("lease")
         subprocess.run(["mkdir", files.path("lease")], check=True)
-    assert said[0].startswith("the lease remains, and the next driver waits for it: cannot read")
+    assert said[0].startswith("the lease could not be removed, so the next driver must wait: ")
 
 
 def test_status_says_at_once_what_is_known_of_a_driver_elsewhere(files, tmp_path):
@@ -271,7 +271,7 @@ def test_a_driver_in_another_container_with_the_same_host_name_is_not_taken_over
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, **pipes) as driver:
         assert driver.stdout.readline() == b"holds\n"
-        with pytest.raises(raysweep.LeaseHeld, match="driven by process 1 on"):
+        with pytest.raises(raysweep.LeaseHeld, match="being run by process 1 on"):
             lease.Lease(Files(tmp_path)).__enter__()
         driver.stdin.close()
         assert driver.wait() == 0

@@ -11,7 +11,7 @@ from store_helpers import cut_merge, flipped
 import raysweep
 from raysweep.cli.main import main
 from raysweep.errors import DamagedFile
-from raysweep.store import again_file, compaction, curve_files, digest_check, schema, standing_rows
+from raysweep.store import again_file, compaction, curve_files, digest_check, schema, unique_rows
 from raysweep.store.files import Files
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweepfile.reader import read_spec
@@ -24,7 +24,7 @@ SWEEP = {
     "seeds": 3,
     "resources": {"pack": 2},
 }
-ADVICE = "run the sweep file again: it sets the file aside"
+ADVICE = "run the sweep file again: it moves the file to damaged/"
 
 
 def run(folder):
@@ -52,7 +52,7 @@ def test_rows_that_are_damaged_are_set_aside_and_their_runs_train_anew(ran, tmp_
     whole, name = values(ran), damage(ran, "runs")
     assert values(run(tmp_path).store) == whole
     assert ran.files.names("damaged/runs") == [f"damaged/{name}"]
-    assert f"{name} is damaged and is kept as damaged/{name}; the runs in it" in caplog.text
+    assert f"{name} is damaged and was moved to damaged/{name}; its runs" in caplog.text
 
 
 FOREIGN = {
@@ -173,7 +173,7 @@ def test_damage_that_a_query_meets_is_the_file_s_and_not_the_query_s(
     last = steps.dictionary_page_offset + steps.total_compressed_size - 1
     path.write_bytes(flipped(path.read_bytes(), 8 * last))
     monkeypatch.setattr(digest_check, "MOST_FILES", 0)
-    monkeypatch.setattr(standing_rows, "holding", lambda dataset: dataset)
+    monkeypatch.setattr(unique_rows, "one_row_per_run", lambda dataset: dataset)
     with pytest.raises(SystemExit) as ended:
         main([*words, "--store", str(tmp_path)])
     assert ended.value.code == 1
@@ -232,7 +232,7 @@ def test_damaged_notes_of_what_was_to_be_trained_anew_are_set_aside(ran, tmp_pat
     ran.files.write(again_file.NAME, data)
     run(tmp_path)
     assert ran.files.read(f"damaged/{again_file.NAME}") == data
-    assert "again.json; a search forgets which configurations were" in caplog.text
+    assert "again.json; a search no longer knows which configurations" in caplog.text
 
 
 def test_notes_of_what_was_to_be_trained_anew_come_back(tmp_path):

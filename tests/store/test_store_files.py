@@ -143,7 +143,7 @@ def test_a_write_that_breaks_leaves_the_old_file(tmp_path, monkeypatch):
 def test_a_torn_file_is_named_with_what_to_do(tmp_path):
     files = Files(tmp_path)
     files.write("runs/a.parquet", b"PAR1torn")
-    with pytest.raises(StoreError, match=r"cannot read .*a.parquet: .*sets the file aside"):
+    with pytest.raises(StoreError, match=r"cannot read .*a.parquet: .*moves the file to damaged/"):
         files.read_table("runs/a.parquet")
 
 
