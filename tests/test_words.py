@@ -16,7 +16,6 @@ WAITING = (
     "raysweep/__init__",
     "raysweep/api",
     "raysweep/cli/",
-    "raysweep/doctor/",
     "raysweep/driver/",
     "raysweep/engine/",
     "raysweep/errors",

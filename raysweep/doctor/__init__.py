@@ -1,1 +1,1 @@
-"""What is wrong with an environment, a store and its sweeps, and what can be mended."""
+"""Diagnosis of an environment, a store and its sweeps, with fixes."""

@@ -1,4 +1,4 @@
-"""Files of a sweep that are damaged, and work on it that was cut off."""
+"""Checks for damaged files of a sweep, and for interrupted merges and removals."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 
@@ -10,32 +10,32 @@ from raysweep.store.checkpoints import Checkpoints
 from raysweep.store.files import Files
 from raysweep.store.integrity import Damage
 
-ASIDE = "it is set aside, below damaged/"
+ASIDE = "it is moved to damaged/"
 _REMEDY = {
-    "runs": "`raysweep run FILE` trains its runs anew",
+    "runs": "`raysweep run FILE` trains its runs again",
     "attempts": "the error and time of that attempt are lost",
     "decisions": "early stopping continues from the curves and the other decisions",
-    "checkpoints": "`raysweep run FILE` trains the pack anew",
+    "checkpoints": "`raysweep run FILE` trains the pack from its start",
     "search.json": "the search continues from its results",
-    AGAIN: "a search forgets which configurations were to be trained anew",
-    "removing": "give `raysweep rm`, or `raysweep run FILE --again`, again",
+    AGAIN: "a search no longer knows which configurations to train again",
+    "removing": "repeat the `raysweep rm` or `raysweep run FILE --again` that was interrupted",
 }
 
 
 def damaged(damages: Iterable[Damage]) -> dict[str, Damage]:
-    """Damaged files by name, without those that `merge` and `removing` look at."""
+    """Return damaged files by name, without those that `merge` and `removing` check."""
     others = ("merging/", "removing/")
-    return {each.name: each for each in damages if not each.name.startswith(others)}
+    return {damage.name: damage for damage in damages if not damage.name.startswith(others)}
 
 
 def still_damaged(files: Files, damages: Iterable[Damage]) -> list[Damage]:
-    """The damages, less those of checkpoints that a driver replaced while they were read."""
-    found = []
-    for each in damages:
-        folder, _, rest = each.name.partition("/")
+    """Return the damages without those of checkpoints that a driver replaced during the check."""
+    remaining = []
+    for damage in damages:
+        folder, _, rest = damage.name.partition("/")
         if folder != "checkpoints" or _is_damaged(files, rest.partition("/")[0]):
-            found.append(each)
-    return found
+            remaining.append(damage)
+    return remaining
 
 
 def _is_damaged(files: Files, pack_id: str) -> bool:
@@ -49,32 +49,32 @@ def _is_damaged(files: Files, pack_id: str) -> bool:
 
 
 def findings(files: Files, damages: Iterable[Damage]) -> Iterator[Finding]:
-    """A finding for each damaged file."""
-    for each in damages:
-        folder = each.name.partition("/")[0]
-        problem = f"damaged ({each.kind}): {each.problem}"
-        if each.name == "spec.json":
-            remedy = "`raysweep run FILE` writes it anew; sweep.yaml beside it is the file"
-            yield Finding(each.name, problem, remedy)
+    """Yield a finding for each damaged file."""
+    for damage in damages:
+        folder = damage.name.partition("/")[0]
+        problem = f"damaged ({damage.kind}): {damage.problem}"
+        if damage.name == "spec.json":
+            remedy = "`raysweep run FILE` rewrites it; FILE is sweep.yaml in the same folder"
+            yield Finding(damage.name, problem, remedy)
             continue
         remedy = _REMEDY.get(folder, "")
         if folder == "curves":
-            own = curve_files.parsed(each.name)
-            remedy = again("pack_id", [own.pack_id]) if own else ""
-        yield Finding(each.name, problem, remedy, ASIDE, _aside(files, each.name))
+            file = curve_files.parsed(damage.name)
+            remedy = again("pack_id", [file.pack_id]) if file else ""
+        yield Finding(damage.name, problem, remedy, ASIDE, _aside(files, damage.name))
 
 
 def spec(files: Files) -> Iterator[Finding]:
-    """A missing spec."""
+    """Yield a finding if the spec is missing."""
     if not files.exists("spec.json"):
-        remedy = "`raysweep run FILE` writes it anew"
+        remedy = "`raysweep run FILE` rewrites it"
         if files.exists("sweep.yaml"):
-            remedy += "; sweep.yaml beside it is the file"
-        yield Finding("spec.json", "missing, and no command reads a sweep without it", remedy)
+            remedy += "; FILE is sweep.yaml in the same folder"
+        yield Finding("spec.json", "missing, and no command can read the sweep without it", remedy)
 
 
 def merge(files: Files) -> Iterator[Finding]:
-    """A merge of rows that was cut off."""
+    """Yield a finding if a merge of rows was interrupted."""
 
     def mend() -> None:
         try:
@@ -82,22 +82,22 @@ def merge(files: Files) -> Iterator[Finding]:
         except compaction.IncompleteMerge:
             compaction.give_up(files)
 
-    remedy = "`raysweep compact` and the next run end it, too"
-    problem, fixed = "a merge of rows was cut off", "it is ended"
+    remedy = "`raysweep compact` and the next run complete it, too"
+    problem, fixed = "a merge of rows was interrupted", "it is completed"
     try:
         if compaction.under_way(files) is None and not files.exists(compaction.ROWS):
             return
         compaction.names_of_rows(files)
     except compaction.IncompleteMerge as error:
-        problem, fixed = str(error).partition("; ")[0], "it is given up, its rest kept in damaged/"
-        remedy = "`raysweep run FILE` trains the runs of the missing files anew"
+        problem, fixed = str(error).partition("; ")[0], "its files are moved to damaged/"
+        remedy = "`raysweep run FILE` trains the runs in the missing files again"
     except DamagedFile as error:
-        problem = f"a merge of rows was cut off, and {error.name} is damaged: {error.reason}"
+        problem = f"a merge of rows was interrupted, and {error.name} is damaged: {error.reason}"
     yield Finding("merging", problem, remedy, fixed, mend)
 
 
 def removing(files: Files) -> Iterator[Finding]:
-    """A removal of runs that was cut off."""
+    """Yield a finding if a removal of runs was interrupted."""
     if not files.exists(removal.PLAN):
         return
     try:
@@ -107,39 +107,41 @@ def removing(files: Files) -> Iterator[Finding]:
         remedy = _REMEDY["removing"]
         yield Finding(removal.PLAN, problem, remedy, ASIDE, _aside(files, removal.PLAN))
         return
-    remedy = "the next run ends it, too"
-    problem = "a removal of runs was cut off"
-    yield Finding("removing", problem, remedy, "it is ended", lambda: removal.end(files))
+    remedy = "the next run completes it, too"
+    problem = "a removal of runs was interrupted"
+    yield Finding("removing", problem, remedy, "it is completed", lambda: removal.end(files))
 
 
-def checkpoints(files: Files, damages: Collection[str], well: Collection[str]) -> Iterator[Finding]:
-    """Checkpoints that nothing resumes from.
+def checkpoints(
+    files: Files, damages: Collection[str], finished: Collection[str]
+) -> Iterator[Finding]:
+    """Yield findings for checkpoints that nothing resumes from.
 
     Args:
         files: The sweep's folder.
         damages: Names of damaged files.
-        well: Ids of runs that ended and did not fail.
+        finished: Ids of runs that ended and did not fail.
     """
     broken = {name.split("/")[1] for name in damages if name.startswith("checkpoints/")}
     for pack_id in files.folders("checkpoints"):
         if pack_id in broken:
             continue
-        own = Checkpoints(files, pack_id)
-        manifest = own.manifest()
-        where = own.folder
+        checkpoint = Checkpoints(files, pack_id)
+        manifest = checkpoint.manifest()
+        folder = checkpoint.folder
         if manifest is None:
-            if files.names(where, ".pt"):
-                problem = "a state without a manifest, which nothing can resume from"
-                yield Finding(where, problem, "", ASIDE, own.set_aside)
-        elif all(run.run_id in well for run in manifest.pack.runs):
+            if files.names(folder, ".pt"):
+                problem = "a state without a manifest, from which nothing can resume"
+                yield Finding(folder, problem, "", ASIDE, checkpoint.set_aside)
+        elif all(run.run_id in finished for run in manifest.pack.runs):
             problem = "the checkpoint of a pack whose runs have all ended"
-            yield Finding(where, problem, "", "it is removed", own.remove)
+            yield Finding(folder, problem, "", "it is removed", checkpoint.remove)
 
 
 def pack_of(name: str) -> str:
-    """The pack that a file of curves is named after; the name where raysweep gives no such one."""
-    own = curve_files.parsed(name)
-    return own.pack_id if own else name
+    """Return the pack after which a file of curves is named, or the name if there is none."""
+    file = curve_files.parsed(name)
+    return file.pack_id if file else name
 
 
 def _aside(files: Files, name: str) -> Callable[[], str]:

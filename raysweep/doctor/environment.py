@@ -1,4 +1,4 @@
-"""What a sweep would run on: packages, devices, store, data sets, nodes of a cluster."""
+"""Checks of the environment: packages, devices, store, data sets, nodes of a cluster."""
 
 import dataclasses
 import os
@@ -9,24 +9,24 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from raysweep.doctor.finding import Finding, looked_at
+from raysweep.doctor.finding import Finding, findings_of
 from raysweep.doctor.leftovers import size_text
 from raysweep.errors import ClusterError
 from raysweep.store.files import Files
 
 PACKAGES = ("raysweep", "torch", "ray", "optuna", "pyarrow")
-LEAST_BYTES = 2**30  # free, for a store
-LEAST_FILES = 10_000  # likewise
+LEAST_BYTES = 2**30  # free space of a store
+LEAST_FILES = 10_000  # further files that fit in a store
 MISSING = "missing"
 
 
 @dataclasses.dataclass(frozen=True)
 class Environment:
-    """What a sweep would run on.
+    """State of the environment in which a sweep would run.
 
     Args:
-        facts: Lines about it.
-        findings: What is wrong with it.
+        facts: Lines that describe the environment.
+        findings: Problems of the environment.
     """
 
     facts: list[str]
@@ -34,26 +34,26 @@ class Environment:
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python and of the packages that results depend on."""
-    found = {"Python": platform.python_version()}
+    """Return the versions of Python and of the packages that results depend on."""
+    numbers = {"Python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            numbers[name] = version(name)
         except PackageNotFoundError:
-            found[name] = MISSING
-    return found
+            numbers[name] = MISSING
+    return numbers
 
 
 def examine(
     store: Files, data: str | None, *, address: str | None = None, start_ray: bool = False
 ) -> Environment:
-    """Looks at everything that a sweep would run on.
+    """Check the environment in which a sweep would run.
 
     Args:
-        store: The store.
+        store: Files of the store.
         data: Folder of the data sets; `$RAYSWEEP_DATA` or `~/.cache/raysweep` if None.
-        address: Of a Ray cluster to join.
-        start_ray: Whether to start a local Ray, to see whether it does.
+        address: Address of a Ray cluster to join.
+        start_ray: Whether to check that a local Ray starts.
     """
     facts: list[str] = []
 
@@ -66,15 +66,15 @@ def examine(
         else:
             facts.append("Ray: not started (--ray starts one, --address ADDR joins a cluster)")
 
-    findings = looked_at("environment", everything)
-    findings += looked_at("store", lambda: _store(facts, store))
+    findings = findings_of("environment", everything)
+    findings += findings_of("store", lambda: _store(facts, store))
     return Environment(facts, findings)
 
 
 def _packages(facts: list[str]) -> Iterator[Finding]:
-    found = versions()
-    facts.append(", ".join(f"{name} {number}" for name, number in found.items()))
-    for name, number in found.items():
+    installed = versions()
+    facts.append(", ".join(f"{name} {number}" for name, number in installed.items()))
+    for name, number in installed.items():
         if number == MISSING:
             yield Finding(name, "not installed", "install raysweep with its dependencies")
 
@@ -86,36 +86,36 @@ def _devices(facts: list[str]) -> Iterator[Finding]:
         reason = str(error).splitlines()[0]
         yield Finding("torch", f"cannot be imported: {reason}", "install it again")
         return
-    names = [torch.cuda.get_device_name(each) for each in range(torch.cuda.device_count())]
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     cpus = f"{os.cpu_count()} CPUs"
     facts.append(f"devices: {', '.join([*names, cpus])}" if names else f"devices: {cpus}, no CUDA")
     if torch.version.cuda and not names and Path("/proc/driver/nvidia").exists():
-        problem = f"a driver is there, but torch (for CUDA {torch.version.cuda}) sees no device"
-        yield Finding("CUDA", problem, "look at CUDA_VISIBLE_DEVICES, and at `nvidia-smi`")
+        problem = f"torch (for CUDA {torch.version.cuda}) sees no device, despite the NVIDIA driver"
+        yield Finding("CUDA", problem, "check CUDA_VISIBLE_DEVICES and `nvidia-smi`")
 
 
 def _store(facts: list[str], store: Files) -> Iterator[Finding]:
     present = Path(store.root) if store.is_local else None
     is_new = present is not None and not present.exists()
-    if present is not None and is_new:  # nothing is created only to look
+    if present is not None and is_new:  # a check must not create the store
         while not present.exists():
             present = present.parent
         if not os.access(present, os.W_OK | os.X_OK):
-            problem = f"not there, and {present} cannot be written to"
+            problem = f"no such folder, and {present} cannot be written to"
             yield Finding(store.uri, problem, "name another store by --store")
             return
     else:
         name = f".seen-{secrets.token_hex(8)}"
         store.write(name, b"")
         store.remove(name)
-    text = f"store: {store.uri}, {'not there yet' if is_new else 'writable'}"
+    text = f"store: {store.uri}, {'does not exist yet' if is_new else 'writable'}"
     if present is None:
         facts.append(text)
         return
     free = shutil.disk_usage(present).free
     facts.append(f"{text}, {size_text(free)} free")
     if free < LEAST_BYTES:
-        problem = f"only {size_text(free)} are free, and a sweep ends when the disk is full"
+        problem = f"only {size_text(free)} are free, and a sweep stops when the disk is full"
         yield Finding(store.uri, problem, "free some space, or name another store by --store")
     about = os.statvfs(present)
     if about.f_files and about.f_favail < LEAST_FILES:
@@ -131,21 +131,20 @@ def _data_sets(facts: list[str], folder: str | None) -> Iterator[Finding]:
         yield Finding("data sets", f"tasks cannot be imported: {reason}", "install raysweep again")
         return
     root = Path(folder).expanduser().absolute() if folder else data.folder()
-    there = [name for name in data.names() if data.get(name).at_hand(root)]
-    absent = [name for name in data.names() if name not in there]
-    text = f"data: {root}: {', '.join(there)}"
+    present = [name for name in data.names() if data.get(name).at_hand(root)]
+    absent = [name for name in data.names() if name not in present]
+    text = f"data: {root}: {', '.join(present)}"
     if absent:
-        text += f"; downloaded by the first sweep that needs one: {', '.join(absent)}"
+        text += f"; downloaded by the first sweep that needs them: {', '.join(absent)}"
     facts.append(text)
-    for name in there:
+    for name in present:
         try:
-            data.fetch(name, root)  # checks what is there
+            data.fetch(name, root)  # checks the present files
         except (OSError, ValueError) as error:
             yield Finding(name, str(error))
 
 
 def _ray(facts: list[str], address: str | None) -> Iterator[Finding]:
-    where = f"at {address}" if address else "of this machine"
     try:
         from raysweep.engine import cluster  # noqa: PLC0415 - imports Ray
 
@@ -154,26 +153,26 @@ def _ray(facts: list[str], address: str | None) -> Iterator[Finding]:
     except (ClusterError, ImportError) as error:
         yield Finding("Ray", str(error).splitlines()[0])
         return
-    facts.append(f"Ray {where}: started, {len(nodes)} nodes" if address else "Ray: starts")
+    facts.append(f"Ray at {address}: started, {len(nodes)} nodes" if address else "Ray: starts")
     yield from compared(nodes)
 
 
 def compared(nodes: Mapping[str, dict[str, str] | str]) -> Iterator[Finding]:
-    """Nodes that have other versions than this process, or that could not be asked.
+    """Yield findings for nodes with other versions than this process, or that cannot run raysweep.
 
     Args:
-        nodes: Versions of each node by its address, or the reason why they are not known.
+        nodes: Versions on each node by its address, or the reason why they are not known.
     """
     here = versions()
-    for node, theirs in nodes.items():
-        if isinstance(theirs, str):
-            yield Finding(f"node {node}", f"cannot run raysweep: {theirs}", "install it there")
+    for node, installed in nodes.items():
+        if isinstance(installed, str):
+            yield Finding(f"node {node}", f"cannot run raysweep: {installed}", "install it there")
             continue
-        others = [
-            f"{name} {theirs.get(name, MISSING)} instead of {number}"
+        differences = [
+            f"{name} {installed.get(name, MISSING)} instead of {number}"
             for name, number in here.items()
-            if theirs.get(name) != number
+            if installed.get(name) != number
         ]
-        if others:
-            problem = f"has {', '.join(others)}"
+        if differences:
+            problem = f"has {', '.join(differences)}"
             yield Finding(f"node {node}", problem, "install the same versions on every node")

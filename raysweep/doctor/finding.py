@@ -1,4 +1,4 @@
-"""What a check finds, and how it is mended."""
+"""Findings of checks, with their fixes."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
@@ -16,15 +16,15 @@ MOST_IDS = 50  # in a command for the user
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """Something that is wrong.
+    """Problem or note that a check reports.
 
     Args:
-        where: File or thing.
-        problem: What is wrong with it.
-        remedy: What the user does; empty if the fix is all there is to do.
-        fixed: What the fix does, as a sentence: "it is removed".
-        fix: Function that mends it under the sweep's lease; None where nothing safe can be done.
-        is_note: Whether nothing is wrong, and the user may want to know.
+        where: Name of the file or thing.
+        problem: Description of the problem.
+        remedy: Advice for the user; empty if the fix is enough.
+        fixed: Effect of the fix, as a sentence: "it is removed".
+        fix: Function that fixes the problem under the sweep's lease; None if no fix is safe.
+        is_note: Whether this is not a problem, but may interest the user.
     """
 
     where: str
@@ -36,7 +36,7 @@ class Finding:
 
     @property
     def text(self) -> str:
-        """The finding on one line."""
+        """One line about the finding."""
         parts = [f"{self.where}: {self.problem}"]
         if self.fix is not None:
             parts.append(f"with --fix {self.fixed}")
@@ -44,44 +44,44 @@ class Finding:
 
     @property
     def mended_text(self) -> str:
-        """The finding on one line, once it was mended."""
+        """One line about the finding, after its fix."""
         after = f"; {self.remedy}" if self.remedy else ""
         return one_line(f"{self.where}: {self.problem}; mended: {self.fixed}{after}")
 
 
-def looked_at(where: str, check: Check) -> list[Finding]:
-    """What a check finds; that it could not look is a finding, too.
+def findings_of(where: str, check: Check) -> list[Finding]:
+    """Return the findings of a check; an error of the check is a finding, too.
 
     Args:
-        where: Thing that the check looks at.
-        check: Function that gives findings.
+        where: Name of the thing to check.
+        check: Function that yields findings.
     """
-    found: list[Finding] = []
+    findings: list[Finding] = []
     try:
-        found.extend(check())
+        findings.extend(check())
     except StoreError as error:
-        found.append(Finding(where, str(error)))
+        findings.append(Finding(where, str(error)))
     except (pa.ArrowException, LookupError, ValueError, TypeError, FileNotFoundError) as error:
-        # Files with other columns than raysweep's, or that went away.
-        found.append(Finding(where, f"could not be looked at: {reason_of(error)}", "look again"))
-    return found
+        # Files with other columns than raysweep's, or that were removed during the check.
+        findings.append(Finding(where, f"could not be checked: {reason_of(error)}", "check again"))
+    return findings
 
 
 def named(names: Sequence[str]) -> str:
-    """The first of some names, and how many more there are."""
+    """Return the first of some names, and the number of further ones, as text."""
     more = len(names) - MOST_NAMED
     return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def again(column: str, ids: Sequence[str]) -> str:
-    """The command that trains runs anew.
+    """Return a text with the command that trains runs again.
 
     Args:
         column: `run_id` or `pack_id`.
         ids: Ids of runs, or of their packs.
     """
-    listed = ", ".join(f"'{each}'" for each in ids[:MOST_IDS])
-    text = f'`raysweep run FILE --again "{column} in ({listed})"` trains them anew'
+    listed = ", ".join(f"'{key}'" for key in ids[:MOST_IDS])
+    text = f'`raysweep run FILE --again "{column} in ({listed})"` trains them again'
     if len(ids) > MOST_IDS:
-        text += f"; for the other {len(ids) - MOST_IDS}, ask the doctor again after that"
+        text += f"; for the other {len(ids) - MOST_IDS}, run `raysweep doctor` again after that"
     return text

@@ -1,4 +1,4 @@
-"""Who holds a sweep: a living driver, a dead one, or nobody."""
+"""Holder of a sweep's lease: a running driver, a dead one, or none."""
 
 from raysweep.doctor.finding import Finding
 from raysweep.store import lease
@@ -8,10 +8,10 @@ from raysweep.store.process import Life
 
 
 class LeaseHolder:
-    """The holder of a sweep's lease, as far as it is known.
+    """Holder of a sweep's lease, as far as it is known.
 
-    Where the process cannot be asked, the lease is watched: a living driver renews it. Holders of
-    several sweeps that are made one after the other are watched at the same time.
+    If the process is out of reach, the lease is watched, as a running driver renews it. The leases
+    of several sweeps can be watched at the same time: create all holders before using the first.
 
     Args:
         files: The sweep's folder.
@@ -36,7 +36,7 @@ class LeaseHolder:
             self.name, self.life = "a driver whose lease is damaged", "unknown"
 
     def is_alive(self) -> bool:
-        """Whether a driver holds the sweep; it may take half a minute to know."""
+        """Return whether a running driver holds the sweep; this may take half a minute."""
         while self.life == "unknown":
             data = self.files.read(lease.NAME)
             if data is None:
@@ -50,13 +50,13 @@ class LeaseHolder:
         return self.life == "alive"
 
     def finding(self) -> Finding | None:
-        """A lease that a dead driver left."""
+        """Return a finding if a dead driver left its lease."""
         if self._data is None or self.is_alive():
             return None
         return Finding(
             lease.NAME,
-            f"left by {self.name}, which no longer runs",
+            f"left by {self.name}, which is no longer running",
             "the next run takes it over, too",
             "it is removed",
-            lambda: None,  # whoever mends takes the lease over, and releases it
+            lambda: None,  # every fix takes the lease over and releases it
         )

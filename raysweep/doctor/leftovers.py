@@ -1,4 +1,4 @@
-"""Files that nothing reads: those of killed writers, and those that were set aside."""
+"""Files that nothing reads: those of killed writers, and those in `damaged/`."""
 
 import os
 import re
@@ -11,57 +11,62 @@ from raysweep.store.compaction import SETTLED_S
 from raysweep.store.files import Files
 from raysweep.text import counted
 
-# Written aside, before a rename; or to see whether all nodes share the folder.
-_ASIDE = re.compile(r"\..+\.[0-9a-f]{32}|\.seen-[0-9a-f]{16}")
+# Files before their rename, or written to check that all nodes share the folder.
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}|\.seen-[0-9a-f]{16}")
 
 
 def written_aside(files: Files) -> Iterator[Finding]:
-    """Hidden files of writers that were killed; only folders have them.
+    """Yield a finding if killed writers left hidden files, which only local folders have.
 
-    Those of the last minute and a half stay: a worker whose driver was killed may still write.
+    Files of the last minute and a half are left out: a worker of a killed driver may still write.
     """
     if not files.is_local:
         return
-    found, size = [], 0
+    leftover, size = [], 0
     for folder, _, names in os.walk(files.root):
         for name in names:
             path = Path(folder, name)
-            if not _ASIDE.fullmatch(name) or path.is_symlink():
+            if not _TEMPORARY.fullmatch(name) or path.is_symlink():
                 continue
-            about = path.stat()
-            if time.time() - about.st_mtime > SETTLED_S:
-                found.append(path.relative_to(files.root).as_posix())
-                size += about.st_size
+            stat = path.stat()
+            if time.time() - stat.st_mtime > SETTLED_S:
+                leftover.append(path.relative_to(files.root).as_posix())
+                size += stat.st_size
 
     def mend() -> None:
-        for name in found:
+        for name in leftover:
             files.remove(name)
 
-    if found:
-        problem = f"{counted(len(found), 'unfinished file')} of killed writers, {size_text(size)}"
+    if leftover:
+        problem = (
+            f"{counted(len(leftover), 'unfinished file')} of killed writers, {size_text(size)}"
+        )
         yield Finding(
-            "hidden files", f"{problem}: {named(sorted(found))}", fixed="they are removed", fix=mend
+            "hidden files",
+            f"{problem}: {named(sorted(leftover))}",
+            fixed="they are removed",
+            fix=mend,
         )
 
 
 def set_aside(files: Files) -> Iterator[Finding]:
-    """What was set aside."""
+    """Yield a note if `damaged/` has files."""
     folders = ["damaged"]
-    found: list[str] = []
+    names: list[str] = []
     for folder in folders:
         folders += [f"{folder}/{name}" for name in files.folders(folder)]
-        found += files.names(folder)
-    if found:
+        names += files.names(folder)
+    if names:
         yield Finding(
             "damaged",
-            f"{counted(len(found), 'file')} set aside, which nothing reads: {named(found)}",
-            "keep them as long as a result in them may be of use",
+            f"{counted(len(names), 'damaged file')}, which nothing reads: {named(names)}",
+            "delete them when no result in them is of use any more",
             is_note=True,
         )
 
 
 def size_text(size: float) -> str:
-    """Bytes as people read them."""
+    """Return a size in bytes as text with a binary unit."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if size < 1024:
             return f"{size:.3g} {unit}" if size < 1000 else f"{size:.0f} {unit}"

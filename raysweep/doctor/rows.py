@@ -1,4 +1,4 @@
-"""Rows of ended runs: one for each run, and those of failed runs in files of their own."""
+"""Checks of rows: one for each ended run, and rows of failed runs in separate files."""
 
 import dataclasses
 from collections import Counter
@@ -18,15 +18,15 @@ _EVERY = "param.training.report_every"
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """Columns of a row of `runs`.
+    """Columns of a row of `runs`, with its file.
 
     Args:
-        file: Name of its file.
+        file: Name of the row's file.
         run_id: Id of the run.
-        pack_id: Id of the pack that ended it.
-        status: Its status.
-        attempts: Attempts so far.
-        curve_rows: Rows that the run's curve should have.
+        pack_id: Id of the pack in which the run ended.
+        status: Status of the run.
+        attempts: Number of attempts so far.
+        curve_rows: Number of rows that the run's curve should have.
     """
 
     file: str
@@ -38,23 +38,23 @@ class Row:
 
 
 def read(store: SweepStore, damaged: Collection[str]) -> list[Row]:
-    """Every row of the files that are whole.
+    """Return every row of the undamaged files.
 
     Args:
         store: The sweep's folder.
         damaged: Names of damaged files.
 
     Raises:
-        StoreError: If a merge that was cut off lacks rows, or a file cannot be reached.
+        StoreError: If an interrupted merge lacks rows, or a file cannot be reached.
     """
-    found = []
+    rows = []
     for name in store.names_of_rows():
         if name in damaged:
             continue
         table = store.files.read_table(name)
         columns = [*_COLUMNS, *({_EVERY} & {*table.column_names})]
-        found += [_row(name, each) for each in table.select(columns).to_pylist()]
-    return found
+        rows += [_row(name, row) for row in table.select(columns).to_pylist()]
+    return rows
 
 
 def _row(name: str, row: Mapping[str, Any]) -> Row:
@@ -67,30 +67,30 @@ def _row(name: str, row: Mapping[str, Any]) -> Row:
 
 
 def kept(rows: Collection[Row]) -> list[Row]:
-    """One row for each run: the one that counts."""
+    """Return the row of each run that readers use, where a run has several."""
     known = [vars(row) for row in rows if row.status in STATUSES]
-    return [Row(**each) for each in one_row_each(known)]
+    return [Row(**columns) for columns in one_row_each(known)]
 
 
 def findings(store: SweepStore, rows: Collection[Row]) -> Iterator[Finding]:
-    """Rows that no reader can make sense of, rows too many, and failed rows in others' files."""
+    """Yield findings for runs with several rows, and for failed rows in files of other runs."""
     counts = Counter(row.run_id for row in rows)
     repeated = sorted(run_id for run_id, count in counts.items() if count > 1)
     if repeated:
         yield Finding(
             "runs",
             f"more than one row of {counted(len(repeated), 'run')}: {named(repeated)}",
-            fixed="the row of the last good attempt is kept",
+            fixed="the row of the last successful attempt is kept",
             fix=lambda: repair.drop_repeated(store),
         )
-        return  # after that is mended, what remains is looked at
+        return  # the next round checks the rows that remain after the fix
     failed = [row.run_id for row in rows if row.status == "failed" and _is_misplaced(row)]
     if failed:
         yield Finding(
             "runs",
-            f"the row of {counted(len(failed), 'failed run')} is in a file of another name, so "
-            f"that the next attempt would add a second one: {named(failed)}",
-            fixed="each gets a file of its own",
+            f"{counted(len(failed), 'failed run')} with a row in a file of another name, so that "
+            f"the next attempt would add a second row: {named(failed)}",
+            fixed="each row is moved to a separate file",
             fix=lambda: repair.separate_failed(store, failed),
         )
 

@@ -1,10 +1,10 @@
-"""Looks at one sweep, or at all of a store, and mends what is safe to mend."""
+"""Checks of one or all sweeps of a store, and fixes where they are safe."""
 
 import dataclasses
 from collections.abc import Collection, Iterator, Sequence
 
 from raysweep.doctor import content, curves, leftovers, rows
-from raysweep.doctor.finding import Check, Finding, looked_at
+from raysweep.doctor.finding import Check, Finding, findings_of
 from raysweep.doctor.holder import LeaseHolder
 from raysweep.errors import FormatTooNew, LeaseLost, SpecError, StoreError, nearest
 from raysweep.store import integrity, lease
@@ -16,19 +16,19 @@ from raysweep.store.sweep_store import SweepStore, list_sweeps
 from raysweep.sweep.spec import NAME
 from raysweep.text import counted
 
-ROUNDS = 5  # of looking and mending: what is mended may show more
+ROUNDS = 5  # of checks and fixes, as a fix may reveal further problems
 _FOLDERS = {"runs", "curves", "checkpoints", "merging", "removing"}
 
 
 @dataclasses.dataclass(frozen=True)
 class SweepHealth:
-    """What is wrong with a sweep.
+    """State of a sweep after its checks and fixes.
 
     Args:
-        sweep: The sweep's name.
-        facts: What was counted, and who drives it.
-        findings: What is wrong, or should be known.
-        mended: What was wrong and is mended.
+        sweep: Name of the sweep.
+        facts: Number of files and of packs in flight, and the driver.
+        findings: Problems that remain, and notes.
+        mended: Problems that were fixed.
     """
 
     sweep: str
@@ -38,12 +38,12 @@ class SweepHealth:
 
     @property
     def wrong(self) -> list[Finding]:
-        """The findings that are not only notes."""
-        return [each for each in self.findings if not each.is_note]
+        """Findings that are not notes."""
+        return [finding for finding in self.findings if not finding.is_note]
 
 
 def sweeps_of(store: Files) -> list[str]:
-    """The sweeps of a store, and folders that are sweeps without their spec."""
+    """Return the names of a store's sweeps, including folders of sweeps without their spec."""
     known = set(list_sweeps(store))
     for name in set(store.folders()) - known:
         if NAME.fullmatch(name) and _FOLDERS & {*store.below(name).folders()}:
@@ -52,12 +52,12 @@ def sweeps_of(store: Files) -> list[str]:
 
 
 def check_exists(store: Files, sweep: str) -> None:
-    """Refuses the name of a sweep that the store does not have.
+    """Check that the store has a sweep.
 
     Raises:
-        SpecError: If it has no such sweep.
+        SpecError: If the store has no such sweep.
     """
-    SweepStore(store.uri, sweep)  # the name
+    SweepStore(store.uri, sweep)  # checks the name
     if sweep not in (known := sweeps_of(store)):
         hint = nearest(sweep, known) or "; the store is empty"
         raise SpecError(f"expected a sweep in {store.uri}, got {sweep!r}{hint}")
@@ -66,16 +66,16 @@ def check_exists(store: Files, sweep: str) -> None:
 def examine_all(
     store: Files, names: Sequence[str], *, fix: bool, timing: Timing | None = None
 ) -> Iterator[SweepHealth]:
-    """Looks at sweeps, one after the other.
+    """Check sweeps, one after the other.
 
     Args:
-        store: The store.
+        store: Files of the store.
         names: Names of the sweeps.
-        fix: Whether to mend what is safe to mend.
+        fix: Whether to fix problems where that is safe.
         timing: Times of the lease's protocol.
 
     Yields:
-        What is wrong with each of them.
+        The state of each sweep.
     """
     times = timing or Timing()
     holders: dict[str, LeaseHolder | StoreError] = {}
@@ -88,13 +88,13 @@ def examine_all(
         try:
             if isinstance(holder, StoreError):
                 raise holder
-            yield _Doctor(SweepStore(store.uri, name), holder, times).treat(fix=fix)
+            yield _Doctor(SweepStore(store.uri, name), holder, times).examine(fix=fix)
         except StoreError as error:
             yield SweepHealth(name, "", [Finding(name, str(error))])
 
 
 class _Doctor:
-    """Looks at one sweep.
+    """Checks and fixes of one sweep.
 
     Args:
         store: The sweep's folder.
@@ -105,68 +105,68 @@ class _Doctor:
     def __init__(self, store: SweepStore, holder: LeaseHolder, timing: Timing) -> None:
         self.store, self.holder, self.timing = store, holder, timing
 
-    def treat(self, *, fix: bool) -> SweepHealth:
-        """Looks, and mends what is safe to mend if wanted."""
+    def examine(self, *, fix: bool) -> SweepHealth:
+        """Check the sweep, and fix problems where that is safe and wanted."""
         name = self.store.sweep
         try:
             self.store.check_format()
         except FormatTooNew as error:
             return SweepHealth(name, "", [Finding("spec.json", str(error))])
         alive = self.holder.is_alive()
-        found = [*self._left(), *self._look(alone=not alive)]
-        if not fix or not any(each.fix for each in found):
-            return SweepHealth(name, self._facts(alive), found)
+        findings = [*self._dead_lease(), *self._check(alone=not alive)]
+        if not fix or not any(finding.fix for finding in findings):
+            return SweepHealth(name, self._facts(alive), findings)
         if alive:
-            problem = f"nothing is mended, as the sweep is driven by {self.holder.name}"
-            found.append(Finding(lease.NAME, problem, "stop it, or wait for it to end"))
-            return SweepHealth(name, self._facts(alive), found)
+            problem = f"nothing was fixed, as the sweep is being run by {self.holder.name}"
+            findings.append(Finding(lease.NAME, problem, "stop it or wait"))
+            return SweepHealth(name, self._facts(alive), findings)
         try:
             with Lease(self.store.files, self.timing) as held:
                 self.store.files = self.store.files.with_patience(Patience(held.check))
-                mended, found = self._mend()
+                mended, findings = self._mend()
         except StoreError as error:
-            found.append(Finding(lease.NAME, f"nothing is mended: {error}"))
-            return SweepHealth(name, self._facts(alive), found)
-        return SweepHealth(name, self._facts(alive), found, [*self._left(), *mended])
+            findings.append(Finding(lease.NAME, f"nothing was fixed: {error}"))
+            return SweepHealth(name, self._facts(alive), findings)
+        return SweepHealth(name, self._facts(alive), findings, [*self._dead_lease(), *mended])
 
-    def _left(self) -> list[Finding]:
-        left = self.holder.finding()
-        return [left] if left else []
+    def _dead_lease(self) -> list[Finding]:
+        finding = self.holder.finding()
+        return [finding] if finding else []
 
     def _facts(self, alive: bool) -> str:
         files = self.store.files
-        driver = f"driven by {self.holder.name}" if alive else "no driver"
+        driver = f"being run by {self.holder.name}" if alive else "no driver"
         counts = f"{counted(len(files.names('runs', '.parquet')), 'file')} of rows, "
         counts += f"{counted(len(files.folders('checkpoints')), 'pack')} in flight"
         return f"{counts}, {driver}"
 
     def _mend(self) -> tuple[list[Finding], list[Finding]]:
-        """Mends, and looks again, until there is nothing left to mend.
+        """Fix problems and check again, until there is nothing left to fix.
 
         Returns:
-            What was mended, and what is still wrong.
+            The problems that were fixed, and those that remain.
         """
         tried: dict[str, Finding] = {}
         errors: list[Finding] = []
-        found = self._look(alone=True)
+        findings = self._check(alone=True)
         for _ in range(ROUNDS):
-            fresh = [each for each in found if each.fix and each.text not in tried]
+            fresh = [finding for finding in findings if finding.fix and finding.text not in tried]
             if not fresh:
                 break
-            for each in fresh:
-                tried[each.text] = each
-                errors += _fixed(each)
-            found = self._look(alone=True)
-        remaining = {each.text for each in found}
-        mended = [each for text, each in tried.items() if text not in remaining]
-        return mended, [*found, *errors]
+            for finding in fresh:
+                tried[finding.text] = finding
+                errors += _fixed(finding)
+            findings = self._check(alone=True)
+        remaining = {finding.text for finding in findings}
+        mended = [finding for text, finding in tried.items() if text not in remaining]
+        return mended, [*findings, *errors]
 
-    def _look(self, *, alone: bool) -> list[Finding]:
-        """Looks at everything.
+    def _check(self, *, alone: bool) -> list[Finding]:
+        """Run all checks.
 
         Args:
-            alone: Whether no driver changes the files meanwhile; what it may be at work on is left
-                out otherwise.
+            alone: Whether no driver changes the files meanwhile; otherwise, checks of files that it
+                may be changing are left out.
         """
         files = self.store.files
         damages = content.damaged(content.still_damaged(files, integrity.verify(files)))
@@ -177,20 +177,20 @@ class _Doctor:
         if alone:
             checks["merging"] = lambda: content.merge(files)
             checks["removing"] = lambda: content.removing(files)
-        found = [each for where, check in checks.items() for each in looked_at(where, check)]
-        found += self._look_at_runs(damages, found, alone=alone)
+        findings = [one for where, check in checks.items() for one in findings_of(where, check)]
+        findings += self._check_runs(damages, findings, alone=alone)
         if alone:
-            found += looked_at("hidden files", lambda: leftovers.written_aside(files))
-        return [*found, *looked_at("damaged", lambda: leftovers.set_aside(files))]
+            findings += findings_of("hidden files", lambda: leftovers.written_aside(files))
+        return [*findings, *findings_of("damaged", lambda: leftovers.set_aside(files))]
 
-    def _look_at_runs(
+    def _check_runs(
         self, damages: Collection[str], before: Sequence[Finding], *, alone: bool
     ) -> list[Finding]:
-        """Looks at rows, and at what must agree with them.
+        """Check rows, and the checkpoints and curves that must agree with them.
 
         Args:
             damages: Names of damaged files.
-            before: Findings so far.
+            before: Findings of earlier checks.
             alone: Whether no driver changes the files meanwhile.
         """
         files = self.store.files
@@ -201,26 +201,27 @@ class _Doctor:
             if alone:
                 yield from rows.findings(self.store, known)
 
-        found = looked_at("runs", read)
-        if not known and found:  # a merge that lacks rows is found twice
-            is_known = any(each.where == "merging" for each in before)
-            return [] if is_known else found
+        findings = findings_of("runs", read)
+        if not known and findings:  # an incomplete merge would be reported twice
+            is_known = any(finding.where == "merging" for finding in before)
+            return [] if is_known else findings
         ended = rows.kept(known)
         if alone and not any(name.startswith("runs/") for name in damages):
-            well = {row.run_id for row in ended if row.status != "failed"}
-            found += looked_at("checkpoints", lambda: content.checkpoints(files, damages, well))
-            found += looked_at("curves", lambda: curves.orphans(files))
+            finished = {row.run_id for row in ended if row.status != "failed"}
+            leftover = lambda: content.checkpoints(files, damages, finished)  # noqa: E731
+            findings += findings_of("checkpoints", leftover)
+            findings += findings_of("curves", lambda: curves.orphans(files))
         complete = lambda: curves.findings(files, ended, damages, alone=alone)  # noqa: E731
-        return [*found, *looked_at("curves", complete)]
+        return [*findings, *findings_of("curves", complete)]
 
 
 def _fixed(finding: Finding) -> list[Finding]:
-    """Mends; a finding if that fails."""
+    """Fix a problem, and return a finding if that fails."""
     try:
         if finding.fix is not None:
             finding.fix()
     except LeaseLost:
         raise
     except (StoreError, FileNotFoundError) as error:
-        return [Finding(finding.where, f"could not be mended: {error}")]
+        return [Finding(finding.where, f"could not be fixed: {error}")]
     return []

@@ -228,7 +228,7 @@ def _scan(
         most_bytes: Size of all files together above which only their footers are read.
 
     Returns:
-            The schema of each undamaged file by name, and the error of each damaged one.
+        The schema of each undamaged file by name, and the error of each damaged one.
     """
     infos = files.infos(folder, ".parquet")
     in_full = most_bytes is None or sum(info.size for info in infos) <= most_bytes

@@ -29,14 +29,16 @@ def test_nothing_is_mended_beside_a_living_driver(ended, doctor, driver):
     do.broken_search(ended)
     code, out, _ = doctor("toys", "--fix")
     assert code == 1
-    assert f"lease: nothing is mended, as the sweep is driven by {driver.holder.name}; stop" in out
+    assert (
+        f"lease: nothing was fixed, as the sweep is being run by {driver.holder.name}; stop" in out
+    )
     assert ended.files.read("search.json") == b"["
 
 
 def test_a_healthy_sweep_beside_a_living_driver_is_healthy(ended, doctor, driver):
     code, out, _ = doctor("toys", "--fix")
     assert code == 0
-    assert f"driven by {driver.holder.name}" in out
+    assert f"being run by {driver.holder.name}" in out
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,7 @@ def test_damage_is_found_beside_a_living_driver(ended, doctor, driver):
 def test_a_lease_that_stands_still_is_a_finding(ended):
     do.dead_lease(ended)
     (finding,) = examine(ended).findings
-    assert finding.text.startswith("lease: left by process 12 on elsewhere, which no longer runs")
+    assert finding.text.startswith("lease: left by process 12 on elsewhere, which is no longer")
 
 
 def test_a_lease_that_stands_still_is_removed(ended):
@@ -82,7 +84,7 @@ def test_a_lease_of_another_machine_that_is_renewed_is_a_living_driver_s(ended):
     timing = Timing(silence_s=5.0, sleep=sleep)
     (health,) = examine_all(ended.store, ["toys"], fix=True, timing=timing)
     assert not health.findings
-    assert "driven by process 12 on elsewhere" in health.facts
+    assert "being run by process 12 on elsewhere" in health.facts
 
 
 def test_a_sweep_that_is_not_there_is_wrong_use(ended, doctor):

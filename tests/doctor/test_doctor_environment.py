@@ -51,7 +51,7 @@ def test_every_sweep_of_the_store_is_mended(cut, doctor, data):
 def test_data_sets_that_are_not_at_hand_are_said_and_not_downloaded(tmp_path, data):
     facts = examine(tmp_path / "store", data).facts
     assert any(
-        "digits; downloaded by the first sweep that needs one: mnist" in each for each in facts
+        "digits; downloaded by the first sweep that needs them: mnist" in each for each in facts
     )
     assert not list(data.iterdir())
 
@@ -67,7 +67,7 @@ def test_a_damaged_data_set_is_a_finding(tmp_path, data):
 def test_looking_at_a_store_that_is_not_there_creates_nothing(tmp_path, data):
     found = examine(tmp_path / "a" / "store", data)
     assert not found.findings
-    assert any("not there yet" in each for each in found.facts)
+    assert any("does not exist yet" in each for each in found.facts)
     assert not (tmp_path / "a").exists()
 
 
@@ -80,7 +80,7 @@ def test_a_store_that_cannot_be_written_to_is_a_finding(tmp_path, data):
 def test_a_disk_that_is_nearly_full_is_a_finding(ended, data, monkeypatch):
     monkeypatch.setattr(environment, "LEAST_BYTES", 2**80)
     (finding,) = examine(ended.store.uri, data).findings
-    assert "are free, and a sweep ends when the disk is full" in finding.text
+    assert "are free, and a sweep stops when the disk is full" in finding.text
 
 
 def test_the_store_is_left_as_it_was(ended, data):
@@ -125,4 +125,4 @@ def test_a_cluster_that_does_not_answer_is_a_finding(tmp_path):
         [*command, "--store", str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert ended.returncode == 1
-    assert "  wrong   Ray: --address: expected a Ray cluster at 127.0.0.1:1, got: " in ended.stdout
+    assert "expected a Ray cluster at 127.0.0.1:1, got: " in ended.stdout

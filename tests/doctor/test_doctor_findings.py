@@ -9,23 +9,23 @@ from doctor_helpers import PACK, contents
 ENDED = {
     do.flipped_rows: r"runs/\w+\.parquet: damaged \(rows of ended runs\): expected .* Parquet file",
     do.truncated_curves: r"curves/\w+-5\.parquet: damaged \(curves\): .*--again \"pack_id in",
-    do.no_curves: r"curves: no curves of 2 runs that ended: \w+, \w+; .*--again \"pack_id in",
-    do.fewer_steps: r"curves: steps are missing in the curves of 2 runs that ended: .*--again",
+    do.no_curves: r"curves: 2 ended runs without curves: \w+, \w+; .*--again \"pack_id in",
+    do.fewer_steps: r"curves: 2 ended runs with steps missing in the curves: .*--again",
     do.broken_attempt: rf"attempts/{PACK}-1\.parquet: damaged \(a failed attempt\)",
     do.broken_decisions: r"decisions/0+\.parquet: damaged \(decisions of early stopping\)",
     do.broken_search: r"search\.json: damaged \(the state of the samplers\)",
     do.broken_again: r"again\.json: damaged \(configurations to train again\)",
     do.broken_removal: r"removing/plan\.parquet: damaged \(runs to be removed\)",
-    do.cut_removal: r"removing: a removal of runs was cut off; with --fix it is ended",
-    do.cut_merge: r"merging: a merge of rows was cut off; with --fix it is ended",
-    do.merge_without_rows: r"merging: cannot complete the merge .*missing runs/\w+.*it is given up",
+    do.cut_removal: r"removing: a removal of runs was interrupted; with --fix it is completed",
+    do.cut_merge: r"merging: a merge of rows was interrupted; with --fix it is completed",
+    do.merge_without_rows: r"merging: cannot complete the merge .*missing runs/\w+.*are moved to",
     do.merge_without_plan: r"merging: a merge .*merging/plan\.json is damaged: expected the plan",
     do.orphan_curves: rf"curves: 1 file of packs that have neither .*curves/{PACK}-5\.parquet",
     do.state_alone: rf"checkpoints/{PACK}: a state without a manifest",
     do.killed_writer: rf"hidden files: 1 unfinished .* 4 B: runs/\.{PACK}\.parquet\.0+; with --fix",
     do.second_row: r"runs: more than one row of 1 run: \w+; with --fix the row of the last",
-    do.failed_among_others: r"runs: the row of 1 failed run is in a file of another name",
-    do.steps_of_two_packs: r"curves: steps of 2 runs are in the files of two packs: \w+, \w+",
+    do.failed_among_others: r"runs: 1 failed run with a row in a file of another name",
+    do.steps_of_two_packs: r"curves: steps of 2 runs exist in the files of two packs: \w+, \w+",
 }
 CUT = {
     do.broken_manifest: r"checkpoints/\w+/manifest\.json: damaged \(the checkpoint of a pack\)",
@@ -88,7 +88,7 @@ def test_failed_rows_as_an_older_format_has_them_are_mended(old, doctor):
     assert doctor("ended")[0] == 1
     code, out, _ = doctor("ended", "--fix")
     assert code == 0
-    assert "mended  runs: the row of 2 failed runs is in a file of another name" in out
+    assert "mended  runs: 2 failed runs with a row in a file of another name" in out
 
 
 def test_a_young_hidden_file_is_left_to_its_writer(ended, doctor):
@@ -101,7 +101,7 @@ def test_files_that_were_set_aside_are_a_note(ended, doctor):
     ended.files.write("damaged/runs/x.parquet", b"")
     code, out, _ = doctor("toys")
     assert code == 0
-    assert "  note    damaged: 1 file set aside, which nothing reads: damaged/runs/x.par" in out
+    assert "  note    damaged: 1 damaged file, which nothing reads: damaged/runs/x.par" in out
 
 
 @pytest.mark.parametrize("name", ["missing", "damaged"])
@@ -113,7 +113,7 @@ def test_a_sweep_without_a_readable_spec_is_looked_at(ended, doctor, name):
     assert code == 1
     (line,) = wrong(out)
     assert f"spec.json: {name}" in line
-    assert "`raysweep run FILE` writes it anew" in line
+    assert "`raysweep run FILE` rewrites it" in line
 
 
 def test_a_row_of_an_unknown_status_is_said(ended, doctor):

@@ -85,7 +85,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_its_pack_trains_anew(cut, doctor,
     damage(cut)
     code, out, _ = doctor("cut", "--fix")
     assert code == 0
-    assert "`raysweep run FILE` trains the pack anew" in out
+    assert "`raysweep run FILE` trains the pack" in out
     assert cut.files.folders("checkpoints") == []
 
 
@@ -113,7 +113,7 @@ def test_a_merge_that_was_cut_off_is_ended_and_not_given_up(ended, doctor):
     do.cut_merge(ended, 4)
     code, out, _ = doctor("toys", "--fix")
     assert code == 0
-    assert "mended  merging: a merge of rows was cut off; mended: it is ended" in out
+    assert "mended  merging: a merge of rows was interrupted; mended: it is completed" in out
     assert len(do.names(ended, "runs")) == 1
 
 
@@ -165,7 +165,7 @@ def test_a_file_that_cannot_be_set_aside_is_said(ended, doctor):
     ended.files.write("damaged", b"")  # no folder
     code, out, _ = doctor("toys", "--fix")
     assert code == 1
-    assert "  wrong   search.json: could not be mended: cannot write " in out
+    assert "  wrong   search.json: could not be fixed: cannot write " in out
 
 
 def test_the_command_that_is_said_is_one_of_the_program(ended, doctor, tmp_path, monkeypatch):
