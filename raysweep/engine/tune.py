@@ -5,8 +5,8 @@ import dataclasses
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 from raysweep.engine.cluster import workers
 
@@ -25,78 +25,54 @@ from raysweep.engine.work import Worker, prepare
 from raysweep.errors import ClusterError, StoreError
 from raysweep.store.process import Process, own_process
 from raysweep.store.watch import DriverGone
+from raysweep.sweep.early_stopping import EarlyStopper
 from raysweep.sweep.packs import Pack
 
 if TYPE_CHECKING:  # a worker starts faster without the search and its libraries
     from raysweep.scheduling.scheduler import Schedule
 
 SPARE_TRIALS = 4  # waiting trials per worker, so that an autoscaler sees what is wanted
+WITHOUT_ANSWER = frozenset({"opened", "lost"})  # methods of `EarlyStopper` that return at once
 
 
-class JudgeActor:
-    """The judge of early stopping, in a process that every worker can ask."""
-
-    def __init__(self, store: str, sweep: str, token: str, stopping: dict[str, Any]) -> None:
-        from raysweep.search.early_stopping import StoredEarlyStopper
-
-        self._judge = StoredEarlyStopper(store, sweep, token, stopping)
-
-    def opened(self, *about: Any) -> None:
-        """See `EarlyStopper`."""
-        self._judge.opened(*about)
-
-    def lost(self, run_id: str) -> None:
-        """See `EarlyStopper`."""
-        self._judge.lost(run_id)
-
-    def begin(self) -> None:
-        """See `EarlyStopper`."""
-        self._judge.begin()
-
-    def ask(self, *about: Any) -> list[str]:
-        """See `EarlyStopper`."""
-        return self._judge.ask(*about)
-
-
-class RemoteJudge:
-    """The judge, asked over Ray.
+class _ActorProxy:
+    """The methods of an object in a Ray actor, called as if it were here.
 
     Args:
-        actor: A handle of a `JudgeActor`.
+        actor: Handle of the actor.
     """
 
     def __init__(self, actor: Any) -> None:
-        self.actor = actor
+        self._actor = actor
 
-    def opened(
-        self, arm: str, length: tuple[int, int], configuration_id: str, run_ids: Sequence[str]
-    ) -> None:
-        """See `EarlyStopper`; does not wait."""
-        self.actor.opened.remote(arm, length, configuration_id, list(run_ids))
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Return a function that calls the actor's method of that name."""
+        call = getattr(self._actor, name).remote
+        return call if name in WITHOUT_ANSWER else lambda *arguments: _answer(call(*arguments))
 
-    def lost(self, run_id: str) -> None:
-        """See `EarlyStopper`; does not wait."""
-        self.actor.lost.remote(run_id)
 
-    def begin(self) -> None:
-        """See `EarlyStopper`."""
-        self._answer(self.actor.begin.remote())
+def _answer(reference: Any) -> Any:
+    """Wait for the result of an actor's method.
 
-    def ask(self, step: int, values: Mapping[str, float | None], last: bool) -> list[str]:
-        """See `EarlyStopper`."""
-        return self._answer(self.actor.ask.remote(step, dict(values), last))
+    Raises:
+        DriverGone: If the actor found that the driver is gone.
+        StoreError: If the method raised anything else, or the actor died.
+    """
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayError as error:
+        cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
+        if isinstance(cause, DriverGone):
+            raise DriverGone(*cause.args) from error
+        raise StoreError(
+            "early stopping could not be decided: "
+            f"{' '.join(str(cause).split()) or type(cause).__name__}; the same command goes on"
+        ) from error
 
-    def _answer(self, reference: Any) -> Any:
-        try:
-            return ray.get(reference)
-        except ray.exceptions.RayError as error:
-            cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
-            if isinstance(cause, DriverGone):
-                raise DriverGone(*cause.args) from error
-            raise StoreError(
-                "early stopping could not be decided: "
-                f"{' '.join(str(cause).split()) or type(cause).__name__}; the same command goes on"
-            ) from error
+
+def _early_stopper(actor: Any) -> EarlyStopper:
+    """Return the early stopper that lives in a Ray actor."""
+    return cast("EarlyStopper", _ActorProxy(actor))
 
 
 class PackTrainable(tune.Trainable):
@@ -106,7 +82,7 @@ class PackTrainable(tune.Trainable):
         """Takes a pack up in a new process."""
         job = Job(**config["job"])
         prepare(job)
-        judge = RemoteJudge(config["judge"]) if config["judge"] is not None else None
+        judge = _early_stopper(config["judge"]) if config["judge"] is not None else None
         self._worker = Worker(job, Pack.from_json(config["pack"]), judge)
         self._announced = False
 
@@ -157,7 +133,7 @@ class PackSearcher(_Unsaved, Searcher):
         stop: Says whether the session stops.
         hangs: Follows the steps of packs.
         deaths: Knows why a worker died.
-        judge: A handle of the `JudgeActor`, if there is one.
+        judge: Handle of the actor that decides on early stopping, if there is one.
     """
 
     def __init__(
@@ -342,13 +318,15 @@ def _judge(schedule: "Schedule", job: Job) -> Any:
     """An actor that judges for all packs, beside the driver; None if nothing is stopped early."""
     if job.stopping is None:
         return None
+    from raysweep.search.early_stopping import StoredEarlyStopper
+
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     actor = (
-        ray.remote(JudgeActor)
+        ray.remote(StoredEarlyStopper)
         .options(num_cpus=0, scheduling_strategy=here)
         .remote(job.store, job.sweep, job.token, dict(job.stopping))
     )
-    remote = RemoteJudge(actor)
+    remote = _early_stopper(actor)
     schedule.attach(remote)
     remote.begin()
     return actor

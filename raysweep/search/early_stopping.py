@@ -1,6 +1,6 @@
-"""Early stopping with stored decisions, which an executor creates once per session."""
+"""Early stopping whose decisions are stored; the executor creates it once per session."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -15,63 +15,52 @@ from raysweep.sweep.early_stopping import Decision
 from raysweep.sweep.options import EarlyStopping
 
 
-class StoredEarlyStopper:
-    """Early stopping that stores its decisions.
+class StoredEarlyStopper(Judge):
+    """Early stopping whose decisions are in a store.
 
     Args:
-        store: Path or URI of the store.
-        sweep: Name of the sweep.
-        token: Lease token of the driver.
-        stopping: `EarlyStopping` as plain data: the pruner and its settings.
+        store: The store's path or URI.
+        sweep: The sweep's name.
+        token: The driver's lease token.
+        stopping: How to judge: `EarlyStopping` as plain data.
     """
 
     def __init__(self, store: str, sweep: str, token: str, stopping: Mapping[str, Any]) -> None:
+        super().__init__(EarlyStopping(**stopping), self._record)
         self.store = SweepStore(store, sweep)
         self.watch = DriverWatch(self.store.files, token)
         self.store.files = self.store.files.with_patience(Patience(self.watch.guard))
-        self.stopping = EarlyStopping(**stopping)
         self.decisions = Decisions(self.store.files)
-        self.judge = Judge(self.stopping, self._record)
-        self._lengths: dict[str, tuple[int, int]] = {}  # lengths of arms, by configuration
-        self._runs: dict[str, list[str]] = {}
+        self._lengths: dict[str, tuple[int, int]] = {}  # of the arm a configuration belongs to
 
     def opened(
         self, arm: str, length: tuple[int, int], configuration_id: str, run_ids: Sequence[str]
     ) -> None:
-        """Add a configuration to an arm; see `EarlyStopper`."""
+        """An arm has a configuration; see `EarlyStopper`."""
         self._lengths[configuration_id] = length
-        self._runs[configuration_id] = list(run_ids)
-        self.judge.opened(arm, length, configuration_id, run_ids)
-
-    def lost(self, run_id: str) -> None:
-        """Note that a run failed for good; see `EarlyStopper`."""
-        self.judge.lost(run_id)
-
-    def ask(self, step: int, values: Mapping[str, float | None], last: bool) -> list[str]:
-        """Return the ids of the runs that a pack must stop; see `EarlyStopper`."""
-        return self.judge.ask(step, values, last)
+        super().opened(arm, length, configuration_id, run_ids)
 
     def begin(self) -> None:
-        """Restore the decisions of earlier sessions; see `EarlyStopper`.
+        """Takes over what earlier sessions decided; see `EarlyStopper`.
 
-        Configurations that ended without early stopping, or that were compared by another metric,
-        count with their curves.
+        Configurations that ended before anything was judged, or were judged by another metric,
+        take part with their curves.
         """
-        by_metric = pc.field("metric") == self.stopping.metric
-        table = self.store.read(self.store.dataset("decisions", DECISIONS), where=by_metric)
-        earlier = batches(table)
-        self.judge.restore(earlier)
-        judged = {decision.configuration_id for batch in earlier for decision in batch}
-        for batch in self._from_curves(judged):
-            self._record(batch)
-            self.judge.restore([batch])
+        mine = pc.field("metric") == self.stopping.metric
+        table = self.store.read(self.store.dataset("decisions", DECISIONS), where=mine)
+        before = batches(table)
+        self.restore(before)
+        judged = {each.configuration_id for sitting in before for each in sitting}
+        for sitting in self._from_curves(judged):
+            self._record(sitting)
+            self.restore([sitting])
 
     def _record(self, decisions: Sequence[Decision]) -> None:
         self.store.files.patiently(self.watch.check)
         self.decisions.write(decisions, self.stopping.metric)
 
     def _from_curves(self, judged: set[str]) -> Iterator[list[Decision]]:
-        """Yield the decisions on configurations that ended without any, step by step."""
+        """What would have been put down of configurations that ended unjudged, step by step."""
         rows = self.store.read(self.store.dataset("runs"), ["run_id", "status", "steps"])
         ends = {
             row["run_id"]: (row["steps"], row["status"])
@@ -80,15 +69,15 @@ class StoredEarlyStopper:
         }
         ended = {
             key: run_ids
-            for key, run_ids in self._runs.items()
-            if key not in judged and all(run_id in ends for run_id in run_ids)
+            for key, run_ids in self._members.items()
+            if key not in judged and all(each in ends for each in run_ids)
         }
-        last = {key: min(ends[run_id] for run_id in run_ids) for key, run_ids in ended.items()}
+        last = {key: min(ends[each] for each in run_ids) for key, run_ids in ended.items()}
         rungs = {step for key in ended for step in self.stopping.rungs(*self._lengths[key])}
         steps = sorted(rungs | {step for step, _ in last.values()})
         values = self._curve_means(ended, steps)
         for step in steps:
-            deciding = [
+            sitting = [
                 Decision(key, step, values[key, step], last[key] == (step, "stopped"), False)
                 for key in ended
                 if (key, step) in values and last[key] != (step, "done")
@@ -98,20 +87,20 @@ class StoredEarlyStopper:
                 for key in ended
                 if (key, step) in values and last[key] == (step, "done")
             ]
-            yield from (batch for batch in (deciding, ending) if batch)
+            yield from (each for each in (sitting, ending) if each)
 
     def _curve_means(
-        self, configurations: Mapping[str, Sequence[str]], steps: Sequence[int]
+        self, configurations: Mapping[str, Collection[str]], steps: Sequence[int]
     ) -> dict[tuple[str, int], float]:
-        """Return the means over seeds of the compared metric, where every seed has a value."""
+        """Means over seeds of the judged metric, where every seed has a value."""
         metric = self.stopping.metric
         owner = {run: key for key, runs in configurations.items() for run in runs}
         curves = self.store.dataset("curves")
         if not owner or metric not in curves.schema.names:
             return {}
-        at_steps = pc.field("step").isin(steps) & pc.field("run_id").isin(list(owner))
-        rows = self.store.read(curves, ["run_id", "step", metric], at_steps)
-        keys = pa.array([owner[run_id] for run_id in rows["run_id"].to_pylist()], pa.string())
+        here = pc.field("step").isin(steps) & pc.field("run_id").isin(list(owner))
+        rows = self.store.read(curves, ["run_id", "step", metric], here)
+        keys = pa.array([owner[each] for each in rows["run_id"].to_pylist()], pa.string())
         grouped = rows.append_column("key", keys).group_by(["key", "step"])
         means = grouped.aggregate([(metric, "mean"), (metric, "count")]).to_pylist()
         return {
