@@ -1,1 +1,1 @@
-"""One session of a sweep, from its lease to its last row."""
+"""Sessions of a sweep, from its lease to its last row."""

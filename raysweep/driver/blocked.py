@@ -1,4 +1,4 @@
-"""Planned runs that can never run, and why."""
+"""Arms whose fresh seeds can never run, and the reasons."""
 
 import collections
 
@@ -9,7 +9,7 @@ from raysweep.scheduling.scheduler import Schedule
 
 
 def reasons(schedule: Schedule) -> list[str]:
-    """A line for each arm whose fresh seeds can never run."""
+    """Return a line for each arm whose fresh seeds can never run."""
     spec = schedule.spec
     return [
         reason(search.arm.name, len(search.closed), _ends(search), len(spec.report_seeds))
@@ -19,9 +19,9 @@ def reasons(schedule: Schedule) -> list[str]:
 
 
 def _ends(search: ArmSearch) -> collections.Counter[str]:
-    """The number of closed configurations by their end; the worst of their seeds counts."""
+    """Count closed configurations by status, each by the worst of its seeds."""
     counts: collections.Counter[str] = collections.Counter()
     for configuration_id in search.closed:
-        statuses = {each.status for each in search.runs.of(search.members[configuration_id])}
-        counts.update([each for each in ENDS if each in statuses][:1])
+        statuses = {run.status for run in search.runs.of(search.members[configuration_id])}
+        counts.update([status for status in ENDS if status in statuses][:1])
     return counts

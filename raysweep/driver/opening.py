@@ -1,4 +1,4 @@
-"""What a session does and says before it plans: former defaults, edited code, an edited file."""
+"""Checks and warnings at the start of a session: changed defaults, code and sweep files."""
 
 import collections
 from collections.abc import Collection, Mapping
@@ -15,11 +15,11 @@ from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.defaults import Change, Counterparts, texts
 from raysweep.sweep.spec import Spec
 
-NOTHING = Again()
+NO_RUNS = Again()
 
 
 class Planned(Protocol):
-    """What is known of a sweep once it is planned: a `Schedule`."""
+    """A planned sweep: the part of `Schedule` that warnings need."""
 
     spec: Spec
     store: SweepStore
@@ -27,66 +27,66 @@ class Planned(Protocol):
 
     @property
     def planned(self) -> Mapping[str, Any]:
-        """Runs of the sweep, by id."""
+        """Planned runs by id."""
 
     @property
     def ended(self) -> Mapping[str, Any]:
-        """How runs ended, by id."""
+        """Results of ended runs, by run id."""
 
 
 def begin(spec: Spec, store: SweepStore, condition: str | None) -> Again:
-    """Refuses a store of former defaults, and says what is to be trained anew; removes nothing.
+    """Check the stored runs, and return those to be trained again; no result is removed.
 
-    For the driver, under its lease, once the store has the spec's schema.
+    The driver calls it under its lease, once the store has the spec's schema.
 
     Args:
-        spec: The sweep file as it is now.
+        spec: Spec of the present sweep file.
         store: The sweep's folder.
-        condition: In SQL, on runs to be trained anew, if there are such.
+        condition: SQL condition on the runs to be trained again; None if none are.
 
     Raises:
-        SpecError: If no run meets the condition, or runs have values of former defaults.
+        SpecError: If no run meets the condition, or stored runs have former default values.
         StoreError: If the store cannot be read or written.
     """
     removal.end(store.files)
     sampler_state.set_aside_if_damaged(store.files)
-    leaving = again.chosen(spec, store, condition) if condition is not None else NOTHING
-    refuse_former_defaults(spec, store, leaving)
-    return leaving
+    retrained = again.chosen(spec, store, condition) if condition is not None else NO_RUNS
+    refuse_former_defaults(spec, store, retrained)
+    return retrained
 
 
-def refuse_former_defaults(spec: Spec, store: SweepStore, leaving: Again = NOTHING) -> None:
-    """Refuses a store in which planned runs have other values than they would have now.
+def refuse_former_defaults(spec: Spec, store: SweepStore, retrained: Again = NO_RUNS) -> None:
+    """Refuse a store whose planned runs have default values that have since changed.
 
     Args:
-        spec: The sweep file as it is now.
+        spec: Spec of the present sweep file.
         store: The sweep's folder.
-        leaving: Runs and packs that do not count, as they will train anew.
+        retrained: Runs and packs to ignore, as they will be trained again.
 
     Raises:
         SpecError: With a line for each default that changed.
         StoreError: If the store cannot be read.
     """
-    counts = collections.Counter(changed_defaults(spec, store, leaving.runs))
-    counts += _in_flight(spec, store, leaving.packs)
+    counts = collections.Counter(changed_defaults(spec, store, retrained.runs))
+    counts += _in_flight(spec, store, retrained.packs)
     if counts:
-        conditions = " or ".join(sorted({each.condition for each in counts}))
+        conditions = " or ".join(sorted({change.condition for change in counts}))
         raise SpecError(
-            f'{line}, or train them anew: raysweep run FILE --again "{conditions}"'
+            f'{line}, or train them again: raysweep run FILE --again "{conditions}"'
             for line in texts(counts)
         )
 
 
 def _in_flight(
-    spec: Spec, store: SweepStore, leaving: Collection[str]
+    spec: Spec, store: SweepStore, ignored: Collection[str]
 ) -> collections.Counter[Change]:
-    """The same of packs that began and did not end: how many of their runs, by default."""
+    """Count the runs of unfinished packs that have former default values, by changed default."""
     counts: collections.Counter[Change] = collections.Counter()
     definitions = {arm.definition for arm in spec.arms}
     planned = {*spec.seeds, *spec.report_seeds}
     for manifest in checkpoints.in_flight(store.files):
         pack = manifest.pack
-        if pack.pack_id in leaving:
+        if pack.pack_id in ignored:
             continue
         arms = [
             arm for arm in spec.arms if (arm.task, arm.estimator) == (pack.task, pack.estimator)
@@ -97,22 +97,24 @@ def _in_flight(
                 continue
             if run.definition in definitions:
                 continue
-            for each in counterparts:
-                keys = each.changed(run.configuration_id, run.settings, run.definition)
+            for counterpart in counterparts:
+                keys = counterpart.changed(run.configuration_id, run.settings, run.definition)
                 if keys is not None:
-                    counts.update(Change.of(each.arm, key, run.settings[key]) for key in keys)
+                    counts.update(
+                        Change.of(counterpart.arm, key, run.settings[key]) for key in keys
+                    )
                     break
     return counts
 
 
 def notices(schedule: Planned) -> list[str]:
-    """What else is to be said of stored runs, a line each: edited code, runs that left the file.
+    """Return warnings about stored runs, a line each: edited code, runs no longer in the file.
 
     Raises:
         StoreError: If the store cannot be read.
     """
     spec, store = schedule.spec, schedule.store
-    found = warnings(spec, store)
+    lines = warnings(spec, store)
     if (schedule.ended.keys() | schedule.failures.keys()) - schedule.planned.keys():
-        found += hidden(spec, read_all(store, spec, about=("task", "estimator")))
-    return found
+        lines += hidden(spec, read_all(store, spec, about=("task", "estimator")))
+    return lines

@@ -1,4 +1,4 @@
-"""Reads the sweep that a search learns from before it begins: `search: {from: NAME}`."""
+"""Prior results of a search, from another sweep: `search: {from: NAME}`."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -15,14 +15,14 @@ from raysweep.sweep.spec import Spec
 
 
 def prior_results(spec: Spec, store: SweepStore) -> PriorResults | None:
-    """The results of the sweep that the searches learn from; None if there is no such sweep.
+    """Return the results in `search.from`; None if the sweep file names no other sweep.
 
-    A configuration counts if all its seeds in the other sweep ended well; its value is their mean.
-    Runs with values of former defaults do not count.
+    A configuration is used if all its seeds in the other sweep finished; its value is their mean.
+    Runs with former default values are ignored.
 
     Args:
-        spec: The sweep whose searches learn.
-        store: Its folder; the other sweep is in the same store.
+        spec: The sweep whose searches use the results.
+        store: Folder of this sweep; the other sweep is in the same store.
 
     Raises:
         SpecError: If the store has no sweep of that name, or its tasks lack a metric.
@@ -34,13 +34,13 @@ def prior_results(spec: Spec, store: SweepStore) -> PriorResults | None:
         seeds = set(other.spec().seeds)
     except SpecError as error:
         raise SpecError(f"search.from: {error}") from error
-    metrics = [f"metric.{each.metric}" for each in spec.select.all]
+    metrics = [f"metric.{objective.metric}" for objective in spec.select.all]
     table = other.runs()
-    lacking = [name for name in metrics if name not in table.column_names]
-    if lacking:
+    missing = [name for name in metrics if name not in table.column_names]
+    if missing:
         raise SpecError(
-            f"search.from: expected a sweep with {lacking[0]}, got {other.sweep!r}, whose tasks "
-            "have no such metric"
+            f"search.from: sweep {other.sweep!r} has no {missing[0]}, by which this sweep selects; "
+            "name a sweep of the same tasks"
         )
     former = pc.is_in(table["run_id"], former_ids(spec, other))
     table = table.filter(pc.invert(former))
@@ -65,7 +65,7 @@ def prior_results(spec: Spec, store: SweepStore) -> PriorResults | None:
 
 
 def _complete(rows: Sequence[Mapping[str, Any]], seeds: set[int], metrics: Sequence[str]) -> bool:
-    """Whether every seed ended well, with a value of each metric."""
+    """Return whether every seed finished, with a value of each metric."""
     return {row["seed"] for row in rows} == seeds and all(
         row["status"] == "done" and all(row[name] is not None for name in metrics) for row in rows
     )

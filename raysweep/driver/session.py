@@ -1,4 +1,4 @@
-"""One session of a sweep: plan what is missing, train it, and say how it ended."""
+"""Session of a sweep: plans the missing runs, trains them, and returns the outcome."""
 
 import contextlib
 import dataclasses
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import joblib
 
 from raysweep import registry
-from raysweep.driver import again as anew
+from raysweep.driver import again as retraining
 from raysweep.driver import opening
 from raysweep.driver.blocked import reasons as blocked_arms
 from raysweep.driver.prior import prior_results
@@ -31,29 +31,29 @@ from raysweep.sweep.spec import Spec, smoke_spec
 from raysweep.sweepfile.arms import corners
 from raysweep.sweepfile.reader import read_spec
 
-Tell = Callable[[Mapping[str, Any]], None]
+ReportProgress = Callable[[Mapping[str, Any]], None]
 
 
 class Progress(Protocol):
-    """Shows how far a session is."""
+    """Display of a session's progress."""
 
     def say(self, lines: Iterable[str]) -> None:
-        """Shows lines that remain."""
+        """Show lines that stay on the screen."""
 
-    def watching(self, schedule: Schedule) -> contextlib.AbstractContextManager[Tell]:
-        """Shows a schedule until left; yields what to call with a pack's progress."""
+    def watching(self, schedule: Schedule) -> contextlib.AbstractContextManager[ReportProgress]:
+        """Show a schedule's progress; yield a function to call with the progress of a pack."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Session:
-    """How a session ended.
+    """Outcome of a session.
 
     Args:
         store: The sweep's folder.
-        failed: Error of each run that failed and did not end well since, by run id.
-        missing: Runs that have still to run.
-        exit_code: 0 all runs ended, 1 some failed, are missing or can never run, 128 and more:
-            stopped by that signal.
+        failed: Errors of the runs that failed and have not finished since, by run id.
+        missing: Number of runs still to train.
+        exit_code: 0 if all runs ended, 1 if some failed, are missing or can never run, 128 plus
+            the signal's number if a signal stopped the session.
         blocked: A line for each arm with fresh seeds that can never run.
     """
 
@@ -71,24 +71,24 @@ def load(
     smoke: bool = False,
     changes_place: str = "changes",
 ) -> Spec:
-    """Read the spec of a sweep file, cut down to a trial run if wanted; see `read_spec`."""
+    """Read the spec of a sweep file, reduced to a trial run with `smoke`; see `read_spec`."""
     spec = read_spec(source, changes, changes_place)
     return smoke_spec(spec) if smoke else spec
 
 
 def pack_size(spec: Spec, workers: int) -> PackSize:
-    """How large packs may be with that many workers."""
+    """Return how large packs may be with that many workers."""
     together = spec.early_stopping is not None and spec.early_stopping.by_steps
     return PackSize(spec.resources.pack, workers, _replica_bytes, together)
 
 
 def local_workers(spec: Spec) -> int:
-    """Packs that this machine alone can train at the same time, as far as its CPUs tell."""
+    """Return how many packs this machine's CPUs can train at the same time."""
     return max(1, int(joblib.cpu_count() / spec.resources.cpu))
 
 
 def plan(spec: Spec, store: str | Path | None = None) -> Schedule:
-    """What a session would do now; nothing is started or written."""
+    """Return the schedule of a session that would start now; nothing is started or written."""
     sweep = SweepStore(store_uri(store), spec.name)
     sweep.check_format()
     opening.refuse_former_defaults(spec, sweep)
@@ -108,13 +108,13 @@ def drive(  # noqa: PLR0913 - the options of the command
     retry_failed: bool = False,
     again: str | None = None,
 ) -> Session:
-    """One session, from the lease to the last row."""
+    """Run a session, from the lease to the last row."""
     sweep = SweepStore(store_uri(store), spec.name)
     sweep.check_format()
     with StopFlag() as flag, Lease(sweep.files) as lease:
         sweep.files = sweep.files.with_patience(Patience(lease.check))
         sweep.mend(spec)
-        leaving = opening.begin(spec, sweep, again)
+        retrained = opening.begin(spec, sweep, again)
         plan = functools.partial(
             Schedule,
             spec,
@@ -125,7 +125,7 @@ def drive(  # noqa: PLR0913 - the options of the command
         )
         schedule = plan()
         if again is None and not schedule.missing:
-            _take_up(schedule, lease, progress)
+            _begin(schedule, lease, progress)
             schedule.drop_ended_checkpoints()
             return _session(schedule, None)
         if address is None:
@@ -133,23 +133,23 @@ def drive(  # noqa: PLR0913 - the options of the command
         executor = _inline(spec) if inline else _on_ray(spec, sweep, address, lease)
         with executor as (workers, train):
             if again is not None:
-                anew.remove(spec, sweep, leaving)
+                retraining.remove(spec, sweep, retrained)
                 schedule = plan()
-            _take_up(schedule, lease, progress)
+            _begin(schedule, lease, progress)
             schedule.arrange(pack_size(spec, workers))
             schedule.drop_ended_checkpoints()
             flag.train()
-            with progress.watching(schedule) if progress else _no_progress() as tell:
+            with progress.watching(schedule) if progress else _no_progress() as report:
                 job = _job(schedule, lease, data)
-                train(schedule, job, lambda: bool(flag) or lease.lost.is_set(), tell)
+                train(schedule, job, lambda: bool(flag) or lease.lost.is_set(), report)
                 _end(schedule, lease)
     return _session(schedule, flag)
 
 
 def _end(schedule: Schedule, lease: Lease) -> None:
-    """Writes what only the session knows, and raises what ended it early."""
+    """Save the state that only the session holds, and raise the error that ended it early."""
     if isinstance(schedule.fatal, StoreError):
-        raise schedule.fatal  # the first error: saving would only raise the next
+        raise schedule.fatal  # saving to this store would only raise another
     schedule.save()
     if schedule.fatal is not None:
         raise schedule.fatal
@@ -157,10 +157,10 @@ def _end(schedule: Schedule, lease: Lease) -> None:
         raise lease.error()
 
 
-def _take_up(schedule: Schedule, lease: Lease, progress: Progress | None) -> None:
-    """Writes what a session begins with, once nothing can refuse it any more.
+def _begin(schedule: Schedule, lease: Lease, progress: Progress | None) -> None:
+    """Write the spec and the state of a new session, once all its checks have passed.
 
-    Until then readers go by the spec of the session before.
+    Until then readers use the spec of the previous session.
     """
     schedule.store.write_spec(schedule.spec)
     schedule.still_mine = lease.still_mine
@@ -171,21 +171,21 @@ def _take_up(schedule: Schedule, lease: Lease, progress: Progress | None) -> Non
 
 
 def _prepare_data(spec: Spec, folder: str | Path | None) -> None:
-    """Has tasks that need data download it here, once, and says at once where that fails.
+    """Download the data that tasks need to this machine, before any run starts.
 
-    Other nodes of a cluster have data folders of their own, which their workers look after.
+    Other nodes of a cluster have data folders of their own, which their workers fill.
 
     Raises:
-        SpecError: If data is neither at hand nor to be downloaded, or not what it should be.
+        SpecError: If data is missing and cannot be downloaded, or its content is wrong.
     """
     root = Path(folder).expanduser().absolute() if folder else None
-    prepared = set()  # points that differ in training or the estimator alone need the same data
+    prepared = set()  # points that differ only in training or the estimator need the same data
     for arm in spec.arms:
         task = registry.task(arm.task)
         for assignment in corners(arm):
             settings = arm.configuration(assignment).settings
-            own = [item for item in settings.items() if item[0].startswith("task.")]
-            if (key := (arm.task, repr(own))) in prepared:
+            task_settings = [item for item in settings.items() if item[0].startswith("task.")]
+            if (key := (arm.task, repr(task_settings))) in prepared:
                 continue
             prepared.add(key)
             try:
@@ -196,9 +196,9 @@ def _prepare_data(spec: Spec, folder: str | Path | None) -> None:
 
 def _session(schedule: Schedule, flag: StopFlag | None) -> Session:
     failed = {
-        run_id: ended.error or "failed"
-        for run_id, ended in schedule.ended.items()
-        if ended.status == "failed" and run_id in schedule.planned
+        run_id: result.error or "failed"
+        for run_id, result in schedule.ended.items()
+        if result.status == "failed" and run_id in schedule.planned
     }
     blocked = blocked_arms(schedule)
     code = 1 if failed or schedule.missing or blocked else 0
@@ -221,7 +221,7 @@ def _on_ray(
     from raysweep.engine import cluster
     from raysweep.engine.watchdog import RayWatch
 
-    # Ray mostly waits while it starts: time enough to import Tune.
+    # Starting Ray is mostly waiting, during which Tune can be imported.
     imported = threading.Thread(target=importlib.import_module, args=("raysweep.engine.tune",))
     imported.start()
     with (
@@ -269,15 +269,15 @@ def _job(schedule: Schedule, lease: Lease, data: str | Path | None) -> Any:
 
 @functools.cache
 def _bytes_of(task: str, estimator: str, program: str, settings: tuple[Any, ...]) -> int:
-    built, made = registry.instantiate(task, estimator, dict(settings))
-    return registry.task(task).replica_bytes(built, made)
+    task_settings, instance = registry.instantiate(task, estimator, dict(settings))
+    return registry.task(task).replica_bytes(task_settings, instance)
 
 
-def _replica_bytes(member: ArmRun) -> int:
-    configuration = member.run.configuration
+def _replica_bytes(arm_run: ArmRun) -> int:
+    configuration = arm_run.run.configuration
     return _bytes_of(
         configuration.task,
         configuration.estimator,
-        member.program,
+        arm_run.program,
         tuple(configuration.settings.items()),
     )

@@ -122,7 +122,7 @@ def test_the_same_condition_on_code_finds_nothing_the_second_time(inline, toy, e
     inline(toy())
     edit()
     inline(toy(), again=NEW)
-    with pytest.raises(SpecError, match="again: expected a condition that some stored run"):
+    with pytest.raises(SpecError, match="again: no stored run of the sweep file meets"):
         inline(toy(), again=NEW)
 
 
