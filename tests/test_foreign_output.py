@@ -117,7 +117,10 @@ class Odd(Exception):
     [
         (ValueError("bad \udc80 byte"), "ValueError: bad \\udc80 byte (test_foreign_output.py:"),
         (ValueError("x" * 3_000_000), "ValueError: xxx"),
-        (Odd(), "Odd: its text cannot be had, RuntimeError (test_foreign_output.py:"),
+        (
+            Odd(),
+            "Odd: no message, as str() of the error raised RuntimeError (test_foreign_output.py:",
+        ),
         (ValueError(), "ValueError: no message (test_foreign_output.py:"),
     ],
     ids=["surrogate", "long", "raises", "empty"],

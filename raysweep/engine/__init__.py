@@ -1,1 +1,1 @@
-"""Trains packs: in this process, or as Ray Tune trials."""
+"""Training of packs, in this process or on Ray."""

@@ -1,7 +1,6 @@
-"""Ray itself: joins or starts a cluster, and asks what it can do.
+"""Connection to Ray: joins or starts a cluster, and finds out what it offers.
 
-Apart from `tune.py`, the only module that imports Ray; apart, because the cluster starts while
-Tune is still being imported.
+It is separate from `tune.py` so that the cluster can start while Tune is still being imported.
 """
 
 import contextlib
@@ -41,10 +40,10 @@ T = TypeVar("T")
 
 @contextlib.contextmanager
 def connect(address: str | None, cpus: int) -> Iterator[None]:
-    """A connection to Ray: the one there is, the cluster at `address`, or a new local one.
+    """Connect to Ray: use an open connection, the cluster at `address`, or a new local one.
 
     Raises:
-        ClusterError: If there is no cluster at the address, or Ray does not start.
+        ClusterError: If no cluster answers at the address, or Ray does not start.
     """
     if ray.is_initialized():
         yield
@@ -53,16 +52,16 @@ def connect(address: str | None, cpus: int) -> Iterator[None]:
         with _connected(address, address=address):
             yield
         return
-    _own_token()
-    own = {
-        "address": "local",  # whatever RAY_ADDRESS says
+    _use_private_token()
+    options = {
+        "address": "local",  # even if RAY_ADDRESS is set
         "num_cpus": cpus,
         "include_dashboard": False,
         "object_store_memory": OBJECT_STORE_BYTES,
     }
     with (
         scratch_folder() as folder,
-        _connected(None, **own, _temp_dir=folder),
+        _connected(None, **options, _temp_dir=folder),
         _secrets_not_copied(),
     ):
         yield
@@ -76,18 +75,20 @@ def _connected(cluster: str | None, **options: Any) -> Iterator[None]:
         ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
     except (ConnectionError, ValueError, RuntimeError, TimeoutError, OSError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        where = f"at {cluster}" if cluster else "on this machine"
+        action = (
+            f"connect to a Ray cluster at {cluster}" if cluster else "start Ray on this machine"
+        )
         raise ClusterError(
-            f"expected a Ray cluster {where}, got: {reason}; start one "
-            "with 'ray start --head', or train inline, without Ray",
+            f"cannot {action}: {reason}; start a cluster with 'ray start --head', or train "
+            "inline, without Ray",
             field="address",
         ) from error
     except BaseException as error:
         ray.shutdown()
         if isinstance(error, SystemExit) and error.code == signal.SIGTERM:
-            raise Stopped(128 + signal.SIGTERM) from error  # Ray's handler, installed meanwhile
+            raise Stopped(128 + signal.SIGTERM) from error  # raised by Ray's handler
         raise
-    with _silence():
+    with _silent_logs():
         try:
             yield
         finally:
@@ -95,13 +96,13 @@ def _connected(cluster: str | None, **options: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Keep Ray from printing pages of its logs to stdout, from a thread, when something dies.
+def _silent_logs() -> Iterator[None]:
+    """Keep Ray from printing pages of its logs to stdout, from a thread, when a process dies.
 
-    What a user has to know is said by this package, in a line.
+    This package reports such an event itself, in one line.
     """
     worker: Any = ray._private.worker
-    original = getattr(worker, "print_to_stdstream", None)  # another version may have none
+    original = getattr(worker, "print_to_stdstream", None)  # missing in some versions of Ray
     worker.print_to_stdstream = lambda *_, **__: None
     try:
         yield
@@ -127,18 +128,18 @@ def _secrets_not_copied() -> Iterator[None]:
 
 
 def _check_reachable(address: str) -> None:
-    """Makes sure that something listens at HOST:PORT: Ray itself would try for minutes.
+    """Check that a server listens at HOST:PORT; Ray itself would try for minutes.
 
     Raises:
-        OSError: If nothing does.
+        OSError: If no server does.
     """
     host, _, port = address.rpartition(":")
     if host and port.isdigit() and "/" not in host:
         socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S).close()
 
 
-def _own_token() -> None:
-    """Gives Ray a token file only this user can read; Ray itself would write it world-readable."""
+def _use_private_token() -> None:
+    """Give Ray a token file only this user can read; Ray itself would write it world-readable."""
     if any(
         name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE")
     ):
@@ -147,27 +148,26 @@ def _own_token() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "ray-token"
     if not path.is_file() or path.stat().st_size == 0:
-        aside = folder / f".ray-token-{secrets.token_hex(8)}"
-        handle = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        temporary = folder / f".ray-token-{secrets.token_hex(8)}"
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:
             file.write(secrets.token_hex(32))
-        aside.replace(path)
+        temporary.replace(path)
     path.chmod(0o600)
     os.environ["RAY_AUTH_TOKEN_PATH"] = str(path)
 
 
 def probe() -> Callable[[], bool]:
-    """A question to Ray: whether the node that this process is connected to is alive.
+    """Return a function that returns whether the node this process is connected to is alive.
 
-    It raises `OSError` if the cluster's head does not answer, and may block.
+    The function raises `OSError` if the cluster's head does not answer, and may block.
     """
     context = ray.get_runtime_context()
     node_id, head = context.get_node_id(), context.gcs_address
 
     def is_alive() -> bool:
-        _check_reachable(
-            head
-        )  # Ray's own call would keep a CPU busy while it tries again for a minute
+        # Without an answer, Ray's own call would retry for a minute and keep a CPU busy.
+        _check_reachable(head)
         try:
             return any(node["NodeID"] == node_id and node["Alive"] for node in ray.nodes())
         except (ray.exceptions.RayError, RuntimeError) as error:
@@ -177,38 +177,38 @@ def probe() -> Callable[[], bool]:
 
 
 def workers(resources: Resources) -> int:
-    """Packs that the present cluster can train at the same time.
+    """Return how many packs the cluster can train at the same time.
 
     Raises:
-        ClusterError: If no node could ever train one and nothing would add such a node.
+        ClusterError: If the cluster is too small for one pack and has no autoscaler.
     """
-    found = ray.cluster_resources()
-    counts = [math.floor(found.get("CPU", 0) / resources.cpu + 1e-9)]
+    total = ray.cluster_resources()
+    counts = [math.floor(total.get("CPU", 0) / resources.cpu + 1e-9)]
     if resources.gpu > 0:
-        counts.append(math.floor(found.get("GPU", 0) / resources.gpu + 1e-9))
+        counts.append(math.floor(total.get("GPU", 0) / resources.gpu + 1e-9))
     if min(counts) < 1 and "RAY_AUTOSCALER" not in os.environ:
         raise ClusterError(
-            f"resources: expected a worker with cpu {resources.cpu:g} and gpu {resources.gpu:g}, "
-            f"got a cluster with CPU {found.get('CPU', 0):g} and GPU {found.get('GPU', 0):g}; "
+            f"resources: a worker needs cpu {resources.cpu:g} and gpu {resources.gpu:g}, but the "
+            f"cluster has CPU {total.get('CPU', 0):g} and GPU {total.get('GPU', 0):g}; "
             "lower resources in the sweep file, or join a larger cluster by its address"
         )
     return max(1, min(counts))
 
 
 def check_store(files: Files) -> None:
-    """Makes sure that workers on other nodes see the store.
+    """Check that workers on other nodes can reach the store.
 
     Raises:
-        ClusterError: If the store is a local folder that another node does not see.
+        ClusterError: If the store is a local folder that another node cannot reach.
     """
     if not files.is_local:
         return
     name = f".seen-{secrets.token_hex(8)}"
-    here = socket.gethostname()
+    this_host = socket.gethostname()
     others = {
         node["NodeManagerHostname"]: node["NodeID"]
         for node in ray.nodes()
-        if node["Alive"] and node["NodeManagerHostname"] != here
+        if node["Alive"] and node["NodeManagerHostname"] != this_host
     }
     if not others:
         return
@@ -221,14 +221,13 @@ def check_store(files: Files) -> None:
             ).remote(files.path(name))
             for host, node_id in others.items()
         }
-        blind = sorted(host for host, probe in probes.items() if not ray.get(probe))
+        unreachable = sorted(host for host, probe in probes.items() if not ray.get(probe))
     finally:
         files.remove(name)
-    if blind:
+    if unreachable:
         raise ClusterError(
-            f"expected a store that every node sees, got the local folder {files.root}, "
-            f"which {', '.join(blind)} cannot see; give a shared file system or a bucket URI such "
-            "as s3://bucket/sweeps",
+            f"the local folder {files.root} cannot be reached from {', '.join(unreachable)}; use a "
+            "folder on a shared file system, or a bucket URI such as s3://bucket/sweeps",
             field="store",
         )
 
@@ -239,24 +238,24 @@ def _path_exists(path: str) -> bool:
 
 
 def ask_nodes(question: Callable[[], T]) -> dict[str, T | str]:
-    """What a function of the package returns on each node that is alive, or why it did not.
+    """Call a function on each node that is alive, and return the results.
 
     Args:
         question: Function that every node can import.
 
     Returns:
-        The answers, or the reasons, by the nodes' addresses.
+        The results, or the texts of errors, by the nodes' addresses.
     """
-    asked = {}
+    references = {}
     for node in ray.nodes():
         if node["Alive"]:
             strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             task = ray.remote(question).options(num_cpus=0, scheduling_strategy=strategy)
-            asked[node["NodeManagerAddress"]] = task.remote()
-    found: dict[str, T | str] = {}
-    for name, answer in asked.items():
+            references[node["NodeManagerAddress"]] = task.remote()
+    results: dict[str, T | str] = {}
+    for address, reference in references.items():
         try:
-            found[name] = ray.get(answer, timeout=ANSWER_S)
+            results[address] = ray.get(reference, timeout=ANSWER_S)
         except ray.exceptions.RayError as error:
-            found[name] = str(error).strip().splitlines()[-1]
-    return found
+            results[address] = str(error).strip().splitlines()[-1]
+    return results

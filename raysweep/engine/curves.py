@@ -1,4 +1,4 @@
-"""Means of metrics over steps, and the curve files they go into."""
+"""Means of metrics over steps, and the files of curves they are written to."""
 
 import contextlib
 import math
@@ -24,7 +24,7 @@ class Means:
         self.count = 0
 
     def add(self, means: Mapping[str, Tensor], count: int) -> None:
-        """Takes in the means `R` over `count` steps."""
+        """Add the means `R` over `count` steps."""
         self.count += count
         for name, mean in means.items():
             total = mean.to(torch.float64)
@@ -36,62 +36,62 @@ class Means:
                 self.sums[name] = total.clone()
 
     def take(self) -> dict[str, Tensor]:
-        """The means so far; starts over."""
+        """Return the means so far, and start again from zero."""
         means = {name: total / self.count for name, total in self.sums.items()}
         self.sums, self.count = {}, 0
         return means
 
     def select(self, keep: Tensor) -> None:
-        """Drops replicas."""
+        """Keep only the replicas marked in `keep`."""
         self.sums = {name: total[keep] for name, total in self.sums.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """What `load_state_dict` reads back."""
+        """Return the state that `load_state_dict` loads."""
         return {"sums": dict(self.sums), "count": self.count}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from a saved state."""
+        """Restore a saved state."""
         self.sums, self.count = dict(state["sums"]), state["count"]
 
 
 def finite(value: float) -> float | None:
-    """The number, or None if it is none: averages over a column must not be poisoned."""
+    """Return the number, or None if it is not finite, so that means over a column stay valid."""
     return value if math.isfinite(value) else None
 
 
 class CurveWriter:
-    """A pack's curve segments: `curves/<pack_id>-<first step>.parquet`.
+    """Writer of a pack's curve files, `curves/<pack_id>-<first step>.parquet`.
 
     Args:
         files: The sweep's folder.
-        pack_id: Whose.
-        schema: Of `curves`.
+        pack_id: Id of the pack.
+        schema: Arrow schema of `curves`.
     """
 
     def __init__(self, files: Files, pack_id: str, schema: pa.Schema) -> None:
         self.files, self.pack_id, self.schema = files, pack_id, schema
         self._rows: list[dict[str, Any]] = []
 
-    def go_on(self, step: int, run_ids: set[str]) -> None:
-        """Removes what lies beyond the step that training goes on from, and rows of other runs."""
-        for each in curve_files.of_pack(self.files, self.pack_id):
-            if each.first > step:
-                self.files.remove(each.name)
+    def resume(self, step: int, run_ids: set[str]) -> None:
+        """Remove rows after the step that training resumes from, and rows of other runs."""
+        for segment in curve_files.of_pack(self.files, self.pack_id):
+            if segment.first > step:
+                self.files.remove(segment.name)
                 continue
-            with contextlib.suppress(DamagedFile):  # it stays, for a driver to say and set aside
-                self._keep(each.name, run_ids)
+            with contextlib.suppress(DamagedFile):  # a driver reports it and sets it aside
+                self._keep(segment.name, run_ids)
 
     def _keep(self, name: str, run_ids: set[str]) -> None:
         try:
             table = self.files.read_table(name)
         except FileNotFoundError as error:
             raise StoreError(
-                f"cannot read {self.files.path(name)}: it was listed and then was gone; make the "
-                "store usable and run the same command again"
+                f"cannot read {self.files.path(name)}: the file disappeared after it was listed; "
+                "check the store and run the same command again"
             ) from error
-        mine = pc.is_in(table["run_id"], pa.array(sorted(run_ids), pa.string()))
-        if not pc.all(mine).as_py():
-            self.files.write_table(name, table.filter(mine))
+        wanted = pc.is_in(table["run_id"], pa.array(sorted(run_ids), pa.string()))
+        if not pc.all(wanted).as_py():
+            self.files.write_table(name, table.filter(wanted))
 
     def add(
         self,
@@ -100,13 +100,13 @@ class CurveWriter:
         seconds: float,
         means: Mapping[str, Sequence[float]],
     ) -> None:
-        """One row per run."""
-        for place, run_id in enumerate(run_ids):
-            values = {name: finite(column[place]) for name, column in means.items()}
+        """Add one row for each run."""
+        for index, run_id in enumerate(run_ids):
+            values = {name: finite(column[index]) for name, column in means.items()}
             self._rows.append({"run_id": run_id, "step": step, "seconds": seconds, **values})
 
     def flush(self) -> None:
-        """Puts the rows since the last flush down as one segment."""
+        """Write the rows since the last flush as one file."""
         if not self._rows:
             return
         first = self._rows[0]["step"]

@@ -1,4 +1,4 @@
-"""Why workers die, by the errors of Ray; and a Tune that survives all of these errors."""
+"""Deaths of workers: their reasons, from Ray's errors, and a Tune that survives them all."""
 
 import contextlib
 import logging
@@ -22,17 +22,17 @@ NODE_LOST = (
     exceptions.ActorUnschedulableError,
     exceptions.TaskUnschedulableError,
 )
-CONSIDERED = re.compile(r"pid=(\d+), actual memory used=([\d.]+)GB")
-INNOCENT = 2.0  # another worker used that many times as much memory
+MEMORY_USE = re.compile(r"pid=(\d+), actual memory used=([\d.]+)GB")
+MEMORY_RATIO = 2.0  # a worker is not to blame if another used that many times its memory
 LONGEST_TEXT = 300
 log = logging.getLogger("raysweep")
 
 
 def classify(error: BaseException | None, pid: int | None = None) -> "tuple[Failure, str]":
-    """The kind of a worker's death, and a line for the user.
+    """Return the kind of a worker's death, and a line for the user.
 
     Args:
-        error: Ray's error; None if it is not known.
+        error: Error that Ray raised; None if it is not known.
         pid: Process id of the worker on its node, if known.
     """
     if isinstance(error, exceptions.OutOfMemoryError):
@@ -56,33 +56,33 @@ def _crash(error: BaseException | None) -> str:
 
 
 def _memory(text: str, pid: int | None) -> "tuple[Failure, str]":
-    """A death by Ray's memory monitor, which kills the workers that started last.
+    """Classify a death by Ray's memory monitor, which kills the workers that started last.
 
-    One that used far less memory than another worker beside it is not to blame.
+    A worker that used far less memory than another on its node is not to blame.
     """
-    used = {int(each): float(memory) for each, memory in CONSIDERED.findall(text)}
-    own = used.get(pid) if pid is not None else None
-    if own is not None and max(used.values()) >= INNOCENT * max(own, 0.01):
+    used = {int(process): float(memory) for process, memory in MEMORY_USE.findall(text)}
+    memory = used.get(pid) if pid is not None else None
+    if memory is not None and max(used.values()) >= MEMORY_RATIO * max(memory, 0.01):
         return "lost", "the node ran out of memory, which another worker used"
-    told = f" with {own:g} GB" if own is not None else ""
-    return "memory", f"out of memory: the memory monitor of Ray killed the worker{told}"
+    amount = f" with {memory:g} GB" if memory is not None else ""
+    return "memory", f"out of memory: the memory monitor of Ray killed the worker{amount}"
 
 
 def _line(error: BaseException | None) -> str:
-    """The last line of an error's text: what was raised, where it holds a traceback."""
+    """Return the last line of an error's text, which follows the traceback if it holds one."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1][:LONGEST_TEXT] if lines else "no message"
 
 
 class WorkerLost(exceptions.RayActorError):
-    """A worker's death that Ray gives as another kind of error than the death of an actor."""
+    """Death of a worker that Ray reports as another error than the death of an actor."""
 
 
 class Deaths:
-    """The error of the worker whose death Tune handles at this moment.
+    """Error of the worker whose death Tune is handling.
 
     Args:
-        error: Ray's error; None while no death is handled.
+        error: Error that Ray raised; None while Tune handles no death.
     """
 
     def __init__(self, error: BaseException | None = None) -> None:
@@ -100,17 +100,17 @@ class Deaths:
 
 @contextlib.contextmanager
 def survived() -> Iterator[Deaths]:
-    """Let Tune survive every death of a worker; yields the error of the present one.
+    """Let Tune survive every death of a worker; yield the error of the present one.
 
-    Tune ends with an error of its own where a worker dies of anything but `RayActorError`: by
-    Ray's memory monitor, for one.
+    Tune itself fails if a worker dies of anything but `RayActorError`, as one does that Ray's
+    memory monitor kills.
     """
     deaths, controller = Deaths(), cast("Any", tune_controller)
     original = getattr(controller, "RayActorManager", None)
     if not hasattr(original, "_actor_task_failed") or not hasattr(original, "_actor_start_failed"):
         log.warning(
-            "this version of Ray is not known to raysweep: a worker that is killed by the memory "
-            "monitor of Ray ends the session; set RAY_memory_monitor_refresh_ms=0 where Ray starts"
+            "raysweep does not know this version of Ray: a worker that the memory monitor of Ray "
+            "kills will end the session; set RAY_memory_monitor_refresh_ms=0 where Ray starts"
         )
         yield deaths
         return
@@ -123,13 +123,14 @@ def survived() -> Iterator[Deaths]:
 
 def _manager(base: Any, deaths: Deaths) -> Any:
     class Manager(base):
-        """Tune's actor manager; all errors that are not the task's own are deaths of the actor."""
+        """Tune's actor manager, which takes all errors but those of a task for deaths of actors."""
 
         def _actor_task_failed(self, tracked_actor_task: Any, exception: Exception) -> None:
-            known = isinstance(exception, exceptions.RayActorError | exceptions.RayTaskError)
+            handled = isinstance(exception, exceptions.RayActorError | exceptions.RayTaskError)
             with deaths.handling(exception):
                 super()._actor_task_failed(
-                    tracked_actor_task, exception if known else WorkerLost(error_msg=str(exception))
+                    tracked_actor_task,
+                    exception if handled else WorkerLost(error_msg=str(exception)),
                 )
 
         def _actor_start_failed(self, tracked_actor: Any, exception: Exception) -> None:

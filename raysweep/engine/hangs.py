@@ -1,11 +1,13 @@
-"""Packs that make no step for too long, and the end of their workers."""
+"""Hung packs: workers without a step for too long are killed."""
 
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-LONGEST_GAP_S = 5.0  # between two checks; a longer one means that the driver did not listen
+LONGEST_GAP_S = (
+    5.0  # between two checks; after a longer one the driver has not read its workers' reports
+)
 
 
 @dataclasses.dataclass
@@ -13,10 +15,10 @@ class _Pack:
     """A pack in training.
 
     Args:
-        process: Where its worker runs: `pid`, `started` and `node`.
-        step: The last one reported.
+        process: Process of its worker: `pid`, `started` and `node`.
+        step: Last step that the worker reported.
         since: Time of that step, on the clock of the watch.
-        ended: Whether its worker was ended for its silence.
+        ended: Whether its worker was killed because it hung.
     """
 
     process: Mapping[str, Any]
@@ -26,13 +28,13 @@ class _Pack:
 
 
 class HangWatch:
-    """Ends workers whose packs make no step for so many seconds.
+    """Watch over the workers, which kills those whose packs make no step for too long.
 
     Args:
-        patience_s: The seconds; None never ends a worker.
-        end: Ends the process of a worker, given its `pid`, `started` and `node`.
-        excused: Whether workers may be waiting for the store now, which is not their runs' fault.
-        clock: Seconds that only grow.
+        patience_s: Seconds without a step after which a worker is killed; None for never.
+        end: Function that kills a worker, given its `pid`, `started` and `node`.
+        excused: Function that returns whether workers may be waiting for the store now.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(
@@ -47,34 +49,34 @@ class HangWatch:
         self._checked = clock()
 
     def began(self, pack_id: str, process: Mapping[str, Any]) -> None:
-        """A worker begins to train a pack."""
+        """Note that a worker starts to train a pack."""
         self._packs[pack_id] = _Pack(process, -1, self.clock())
 
     def stepped(self, pack_id: str, step: int) -> None:
-        """A worker reported a step of a pack, which may be the one before."""
+        """Note the step that a worker reported, which may be the same as before."""
         pack = self._packs.get(pack_id)
         if pack is not None and step != pack.step:
             pack.step, pack.since = step, self.clock()
 
     def pid(self, pack_id: str) -> int | None:
-        """Process id of the worker that trains a pack, if it is known."""
+        """Return the process id of the worker that trains a pack, if it is known."""
         pack = self._packs.get(pack_id)
         return int(pack.process["pid"]) if pack is not None else None
 
     def left(self, pack_id: str) -> bool:
-        """A pack is no longer in training; whether its worker was ended here."""
+        """Forget a pack that no longer trains; return whether its worker was killed here."""
         pack = self._packs.pop(pack_id, None)
         return pack is not None and pack.ended
 
     def check(self) -> None:
-        """End the workers of packs that are silent for too long."""
+        """Kill the workers of packs without a step for too long."""
         now = self.clock()
         gap, self._checked = now - self._checked, now
-        # After a long gap, reports of meanwhile are not read yet.
-        passed_over = gap > LONGEST_GAP_S or self.excused()
+        # After a long gap, the reports that came in during it are not read yet.
+        not_counted = gap > LONGEST_GAP_S or self.excused()
         for pack in self._packs.values():
-            if passed_over:
+            if not_counted:
                 pack.since += gap
             if self.patience_s is not None and now - pack.since > self.patience_s:
-                pack.ended, pack.since = True, now  # and once more if it survives that
+                pack.ended, pack.since = True, now  # killed again later if it survives
                 self.end(pack.process)

@@ -1,4 +1,4 @@
-"""Trains packs one after another in this process: for debuggers and fast tests."""
+"""Training in this process, one pack after another: for debuggers and fast tests."""
 
 import time
 from collections.abc import Callable
@@ -18,33 +18,33 @@ def run_inline(
     stopping: Callable[[], bool],
     watch: Callable[[dict[str, Any]], None],
 ) -> None:
-    """Trains until nothing is missing, or until told to stop.
+    """Train until no run is missing, or until the session stops.
 
     Args:
-        schedule: Says what to train.
-        job: Where and how.
-        stopping: Asked at least every second.
-        watch: Told the progress of packs.
+        schedule: Schedule of the packs to train.
+        job: Store, devices and settings of the training.
+        stopping: Function that returns whether to stop; called at least every second.
+        watch: Function that is called with the progress of packs.
     """
-    judge = seat(schedule, job)
+    early_stopper = _early_stopper(schedule, job)
     with prepared(job):
-        _train(schedule, job, judge, stopping, watch)
+        _train(schedule, job, early_stopper, stopping, watch)
 
 
-def seat(schedule: Schedule, job: Job) -> StoredEarlyStopper | None:
-    """The judge of early stopping, in this process; None if nothing is stopped early."""
+def _early_stopper(schedule: Schedule, job: Job) -> StoredEarlyStopper | None:
+    """Create the early stopper of a session, if runs are stopped by steps."""
     if job.stopping is None:
         return None
-    judge = StoredEarlyStopper(job.store, job.sweep, job.token, job.stopping)
-    schedule.attach(judge)
-    judge.begin()
-    return judge
+    early_stopper = StoredEarlyStopper(job.store, job.sweep, job.token, job.stopping)
+    schedule.attach(early_stopper)
+    early_stopper.begin()
+    return early_stopper
 
 
 def _train(
     schedule: Schedule,
     job: Job,
-    judge: StoredEarlyStopper | None,
+    early_stopper: StoredEarlyStopper | None,
     stopping: Callable[[], bool],
     watch: Callable[[dict[str, Any]], None],
 ) -> None:
@@ -53,9 +53,9 @@ def _train(
         if pack is None:
             if schedule.finished or schedule.fatal is not None:
                 return
-            time.sleep(PAUSE_S)  # a pack waits for its next try
+            time.sleep(PAUSE_S)  # a failed pack waits before its next attempt
             continue
-        worker = Worker(job, pack, judge)
+        worker = Worker(job, pack, early_stopper)
         watch({"pack_id": pack.pack_id, "began": True})
         while True:
             result = worker.step()

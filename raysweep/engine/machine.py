@@ -1,4 +1,4 @@
-"""What trains here: found in the process that trains, which may be on another machine."""
+"""Machine, device and libraries of the process that trains, which may be on another node."""
 
 import functools
 import platform
@@ -13,10 +13,10 @@ from raysweep.errors import SpecError
 
 @functools.cache
 def machine() -> Mapping[str, str]:
-    """What this process trains with: `torch`, `python`, `host` and its own `version`.
+    """Return the columns `torch`, `python`, `host` and `version` of this process.
 
-    The version is left out where raysweep is imported without being installed: the driver's
-    stands for it then.
+    The version is left out where raysweep is imported without being installed; rows then have
+    the driver's.
     """
     return MappingProxyType(
         {
@@ -30,19 +30,19 @@ def machine() -> Mapping[str, str]:
 
 @functools.cache
 def device_of(gpu: float) -> tuple[torch.device, str]:
-    """Where to train, and its name as rows tell it: `cpu`, or `cuda (…)` with the model.
+    """Return the device to train on, and its name in rows: `cpu`, or `cuda (…)` with the model.
 
     Args:
-        gpu: GPUs given; 0 trains on the CPU.
+        gpu: Number of GPUs of the worker; 0 trains on the CPU.
 
     Raises:
-        SpecError: If a GPU is wanted and torch has none.
+        SpecError: If GPUs are requested and torch finds none.
     """
     if gpu <= 0:
         return torch.device("cpu"), "cpu"
     if not torch.cuda.is_available():
         raise SpecError(
-            "expected a CUDA device for resources.gpu, got none that torch can "
-            "use; set gpu: 0, or install a CUDA build of torch"
+            f"resources.gpu: {gpu:g} requested, but torch finds no CUDA device; set gpu: 0, or "
+            "install a CUDA build of torch"
         )
     return torch.device("cuda"), f"cuda ({torch.cuda.get_device_name()})"

@@ -1,4 +1,4 @@
-"""Where numbers come from: the version, the commit and the class of machine. No torch, no Ray."""
+"""Provenance of results: version, commit and class of machine. Imports neither torch nor Ray."""
 
 import contextlib
 import functools
@@ -14,10 +14,10 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def command_origin() -> dict[str, Any]:
-    """What the command that drives a sweep knows of its code, as columns of `runs`.
+    """Return the version and the commit of the code, as columns of `runs`.
 
-    The commit is that of the folder the command runs in: the user's project, with its sweep file
-    and its own tasks and estimators. raysweep itself is named by its version.
+    The commit is that of the working directory: the user's project, with its sweep file and its
+    own tasks and estimators. raysweep itself is identified by its version.
 
     Returns:
         `version`; `git_commit` and `git_dirty`, both None where there is no commit.
@@ -27,7 +27,7 @@ def command_origin() -> dict[str, Any]:
 
 
 def installed_version() -> dict[str, str]:
-    """`version` of raysweep; nothing where it is imported without being installed."""
+    """Return the column `version`; no column where raysweep is imported without being installed."""
     try:
         return {"version": version("raysweep")}
     except PackageNotFoundError:
@@ -35,11 +35,11 @@ def installed_version() -> dict[str, str]:
 
 
 def _git(folder: Path) -> tuple[str | None, bool | None]:
-    """The commit checked out in a folder, and whether tracked files differ from it."""
-    # Untracked files do not count: a store beside the sweep file is one.
+    """Return the commit checked out in a folder, and whether tracked files differ from it."""
+    # Untracked files do not count, as a store beside the sweep file is one.
     command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch"]
     try:
-        found = subprocess.run(
+        result = subprocess.run(
             [*command, "--untracked-files=no"],
             cwd=folder,
             capture_output=True,
@@ -49,7 +49,7 @@ def _git(folder: Path) -> tuple[str | None, bool | None]:
         )
     except OSError:
         return None, None
-    lines = found.stdout.splitlines() if found.returncode == 0 else []
+    lines = result.stdout.splitlines() if result.returncode == 0 else []
     oid = re.compile(r"# branch\.oid ([0-9a-f]+)")  # "(initial)" before the first commit
     commits = [match[1] for line in lines if (match := oid.fullmatch(line))]
     if not commits:
@@ -59,18 +59,18 @@ def _git(folder: Path) -> tuple[str | None, bool | None]:
 
 @functools.cache
 def host_class() -> str:
-    """The class of this machine, e.g. `x86_64, 16 CPUs, Intel Xeon Gold 6330`; never its name."""
+    """Return the machine's class, as `x86_64, 16 CPUs, Intel Xeon Gold 6330`; never its name."""
     count = os.cpu_count()
     parts = [platform.machine(), f"{count} CPU{'s' if count != 1 else ''}" if count else ""]
-    with contextlib.suppress(OSError):  # not Linux: the architecture has to do
+    with contextlib.suppress(OSError):  # not Linux: the architecture alone
         parts.append(cpu_model(CPUINFO.read_text(errors="replace")))
     return ", ".join(part for part in parts if part)
 
 
 def cpu_model(cpuinfo: str) -> str:
-    """The first CPU's model in the text of `/proc/cpuinfo`, without marks and clock; or ""."""
-    found = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
-    if found is None:
+    """Return the first CPU's model in `/proc/cpuinfo`, without marks and clock; "" if none."""
+    match = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
+    if match is None:
         return ""
-    text = re.sub(r"\((?:R|TM)\)|\bCPU\b|@.*", " ", found[1], flags=re.IGNORECASE)
+    text = re.sub(r"\((?:R|TM)\)|\bCPU\b|@.*", " ", match[1], flags=re.IGNORECASE)
     return " ".join(text.split())

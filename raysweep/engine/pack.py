@@ -1,4 +1,4 @@
-"""Trains one pack: curves, checkpoints, divergence, and the rows its runs end with."""
+"""Training of one pack: curves, checkpoints, divergence, and the rows of its runs."""
 
 import dataclasses
 import time
@@ -26,26 +26,26 @@ from raysweep.sweep.packs import Pack, PlannedRun
 from raysweep.sweep.space import coerce
 
 PROGRESS_S = 1.0
-CHECKPOINT_SHARE = 20  # at most a twentieth of the time goes into checkpoints
-CUDA_STEPS = 10  # steps between two looks at the clock on a GPU, on a fixed grid
+CHECKPOINT_SHARE = 20  # checkpoints take at most a twentieth of the time
+CUDA_STEPS = 10  # steps between two readings of the clock on a GPU, on a fixed grid
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What a worker needs besides the pack.
+    """Store, devices and settings that a worker needs besides the pack.
 
     Args:
         store: The store's path or URI.
         sweep: The sweep's name.
         token: The driver's lease token.
         checkpoint_s: Seconds between two checkpoints.
-        cpu: Threads to compute with.
-        gpu: GPUs given; 0 trains on the CPU.
+        cpu: Number of threads of the worker.
+        gpu: Number of GPUs of the worker; 0 trains on the CPU.
         data: Folder of the data sets, or None for the default.
-        origin: `version`, `git_commit` and `git_dirty` of every row, as the driver knows them.
+        origin: Columns `version`, `git_commit` and `git_dirty` of every row, from the driver.
         runs_schema: Arrow schema of `runs`, serialised.
-        curves_schema: Likewise of `curves`.
-        stopping: How runs are judged while they train, if they are: `EarlyStopping` as plain data.
+        curves_schema: Arrow schema of `curves`, serialised.
+        stopping: Early stopping by steps, as the fields of `EarlyStopping`; None if there is none.
     """
 
     store: str
@@ -66,21 +66,21 @@ class CannotRestore(Exception):
 
 
 class PackLoop:
-    """A pack in training, from its checkpoint if it has one.
+    """Training loop of a pack, which resumes from its checkpoint if it has one.
 
-    Everything that enters a result happens at steps that settings alone decide: multiples of
-    `report_every`, the start of the window, the end. The clock decides only when to checkpoint
-    and when to return, so that neither kills nor pack-mates show in the numbers.
+    Only settings decide at which steps results are computed: multiples of `report_every`, the
+    start of the window, the last step. The clock decides only when to checkpoint and when to
+    return, so that neither kills nor the other runs of a pack change the results.
 
     Args:
-        pack: What to train.
-        job: Where and how.
-        judge: Says which runs leave at a rung; None if nothing is stopped early.
+        pack: The pack to train.
+        job: Store, devices and settings of the training.
+        early_stopper: Early stopping at rungs; None if no run is stopped early.
     """
 
-    def __init__(self, pack: Pack, job: Job, judge: EarlyStopper | None = None) -> None:
-        self.pack, self.job, self.judge = pack, job, judge
-        self.stopping = EarlyStopping(**job.stopping) if job.stopping and judge else None
+    def __init__(self, pack: Pack, job: Job, early_stopper: EarlyStopper | None = None) -> None:
+        self.pack, self.job, self.early_stopper = pack, job, early_stopper
+        self.stopping = EarlyStopping(**job.stopping) if job.stopping and early_stopper else None
         self.store = SweepStore(job.store, job.sweep)
         self.columns = pa.ipc.read_schema(pa.py_buffer(job.runs_schema))
         self.watch = DriverWatch(self.store.files, job.token)
@@ -101,14 +101,14 @@ class PackLoop:
     def _start(self) -> None:
         manifest = self.checkpoints.manifest()
         wanted = {run.run_id: run for run in self.pack.runs}
-        self.active = self._first(manifest)
-        first = len(self.active)
+        self.active = self._first_runs(manifest)
+        loaded = len(self.active)
         if manifest is not None:
             self.ended = [dict(row) for row in manifest.ended if row["run_id"] in wanted]
             self.executed = max(self.executed, self.checkpoints.executed())
             self.seconds, self.started_at = manifest.seconds, manifest.started_at
         self.pauses = Pauses(time.monotonic())
-        self._note()  # a task may hang while it starts
+        self._note()  # before the task starts, which may hang
         settings, replicas, estimator = assemble(self.pack, self.active, self.device)
         self.steps, self.report_every = settings.steps, settings.report_every
         task = registry.task(self.pack.task)
@@ -119,26 +119,25 @@ class PackLoop:
         if manifest is not None and manifest.step > 0:
             self._restore(manifest)
         if manifest is not None or any(run.failures for run in self.pack.runs):
-            self.curves.go_on(self.training.step, set(wanted))
-        fewer = len(self.active) < first
+            self.curves.resume(self.training.step, set(wanted))
+        fewer = len(self.active) < loaded
         self.checkpoints.write(self._manifest(), self._state() if fewer else None)
         self._saved = time.monotonic()
         self.pauses = Pauses(self._saved)
         self._note()
 
-    def _first(self, manifest: Manifest | None) -> list[PlannedRun]:
-        """The runs to begin with: those of the state to load, or of a pack without one its own."""
+    def _first_runs(self, manifest: Manifest | None) -> list[PlannedRun]:
+        """Return the runs to start with: those of the saved state, or else the pack's."""
         if manifest is not None and manifest.step > 0:
             return [self._with_present_settings(run) for run in manifest.runs_of_state]
         wanted = {run.run_id: run for run in self.pack.runs}
-        return [
-            wanted[each] for each in (manifest.active if manifest else wanted) if each in wanted
-        ]
+        run_ids = manifest.active if manifest else wanted
+        return [wanted[run_id] for run_id in run_ids if run_id in wanted]
 
     def _with_present_settings(self, run: PlannedRun) -> PlannedRun:
-        """A run as it was saved, with the settings that are declared now.
+        """Return a saved run with the settings that are declared now.
 
-        Its identity leaves out settings at their defaults, which may have come or gone since.
+        Its identity leaves out settings at their defaults, which may have been added or removed.
         """
         family = registry.task(self.pack.task).family
         declared = {
@@ -152,10 +151,10 @@ class PackLoop:
         return dataclasses.replace(run, settings=settings)
 
     def _restore(self, manifest: Manifest) -> None:
-        """Loads the state of the runs that it was saved with, then drops those that left.
+        """Load the saved state, then drop the runs that are no longer in the pack.
 
         Raises:
-            CannotRestore: If the state cannot be loaded; no run is to blame for that.
+            CannotRestore: If the state cannot be loaded, for which no run is to blame.
         """
         wanted = {run.run_id: run for run in self.pack.runs if run.run_id in manifest.active}
         try:
@@ -170,17 +169,17 @@ class PackLoop:
             raise
         except Exception as error:
             if is_memory_error(error) or "CUDA error" in str(error):
-                raise  # the machine's fault: the checkpoint is good
+                raise  # a fault of the machine: the checkpoint is good
             raise CannotRestore(f"{type(error).__name__}: {error}") from error
         self.active = [wanted[run.run_id] for run in self.active if run.run_id in wanted]
 
     @property
     def progress(self) -> dict[str, Any]:
-        """How far the pack has come."""
+        """Progress of the pack."""
         return {"pack_id": self.pack.pack_id, "step": self.training.step, "steps": self.steps}
 
     def run_for(self, seconds: float) -> bool:
-        """Trains for about that long; whether the pack has ended, its rows put down.
+        """Train for about that long; return whether the pack has ended and its rows are written.
 
         Raises:
             DriverGone: If the driver was replaced or has been silent for too long.
@@ -205,7 +204,7 @@ class PackLoop:
         return False
 
     def _note(self) -> None:
-        """Writes how far the pack has come, for the next attempt and for `raysweep status`."""
+        """Write the pack's progress, for the next attempt and for `raysweep status`."""
         self._noted = time.monotonic()
         stepped_at = time.time() - (self._noted - self.pauses.since)
         pace = Pace(self.job.token, stepped_at, self.pauses.longest_s)
@@ -227,57 +226,56 @@ class PackLoop:
             self._report()
 
     def _report(self) -> None:
-        """A row of each run's curve; runs whose loss is no longer finite end here."""
+        """Add a row to each run's curve, and end runs whose metrics are no longer finite."""
         means = self.curve.take()
-        finite = torch.stack([torch.isfinite(each) for each in means.values()]).all(dim=0)
+        finite = torch.stack([torch.isfinite(mean) for mean in means.values()]).all(dim=0)
         keep = finite.tolist()
         self.curves.add(
             [run.run_id for run in self.active],
             self.training.step,
             self.seconds,
-            {name: each.tolist() for name, each in means.items()},
+            {name: mean.tolist() for name, mean in means.items()},
         )
         if not all(keep):
-            for run, good in zip(self.active, keep, strict=True):
-                if not good:
+            for run, is_finite in zip(self.active, keep, strict=True):
+                if not is_finite:
                     self.ended.append(self._row(run, "diverged", {}))
             self._select(finite)
-            means = {name: each[finite] for name, each in means.items()}
+            means = {name: mean[finite] for name, mean in means.items()}
         at_rung = self.training.step in self.rungs or self.training.step == self.steps
-        if at_rung or not self.active:  # other packs may hold seeds of what diverged here
-            self._ask(means)
+        if at_rung or not self.active:  # other packs may train seeds of what diverged here
+            self._stop_early(means)
 
-    def _ask(self, means: Mapping[str, Tensor]) -> None:
-        """Has the configurations of the pack judged; the poor ones leave with all their seeds."""
-        if self.judge is None or self.stopping is None:
+    def _stop_early(self, means: Mapping[str, Tensor]) -> None:
+        """End the runs of configurations that early stopping ends, with all their seeds."""
+        if self.early_stopper is None or self.stopping is None:
             return
         metric = self.stopping.metric
         if self.active and metric not in means:
             raise SpecError(
-                "early_stopping: expected a metric that training reports, got "
-                f"{metric!r}, which was not at step {self.training.step}; set "
-                f"early_stopping: {{metric: {next(iter(means))}}}"
+                f"early_stopping: training reports no metric {metric!r} at step "
+                f"{self.training.step}; set early_stopping: {{metric: {next(iter(means))}}}"
             )
-        lost = [row["run_id"] for row in self.ended if row["status"] == "diverged"]
-        values: dict[str, float | None] = dict.fromkeys(lost)
+        diverged = [row["run_id"] for row in self.ended if row["status"] == "diverged"]
+        values: dict[str, float | None] = dict.fromkeys(diverged)
         if self.active:
             ids = [run.run_id for run in self.active]
             values.update(zip(ids, means[metric].tolist(), strict=True))
         last = self.training.step == self.steps
-        leaving = set(self.judge.ask(self.training.step, values, last))
-        if not leaving or last:
+        stopped = set(self.early_stopper.ask(self.training.step, values, last))
+        if not stopped or last:
             return
-        columns = {name: each.tolist() for name, each in means.items()}
-        for place, run in enumerate(self.active):
-            if run.run_id in leaving:
-                own = {name: column[place] for name, column in columns.items()}
-                self.ended.append(self._row(run, "stopped", own))
-        keep = [run.run_id not in leaving for run in self.active]
+        columns = {name: mean.tolist() for name, mean in means.items()}
+        for index, run in enumerate(self.active):
+            if run.run_id in stopped:
+                metrics = {name: column[index] for name, column in columns.items()}
+                self.ended.append(self._row(run, "stopped", metrics))
+        keep = [run.run_id not in stopped for run in self.active]
         self._select(torch.tensor(keep, device=self.device))
 
     def _select(self, keep: Tensor) -> None:
         flags = keep.tolist()
-        self.active = [run for run, good in zip(self.active, flags, strict=True) if good]
+        self.active = [run for run, kept in zip(self.active, flags, strict=True) if kept]
         if self.active:
             self.training.select(keep)
             self.curve.select(keep)
@@ -286,24 +284,24 @@ class PackLoop:
     def _end(self) -> None:
         if self.active:
             evaluated = self.training.evaluate()
-            metrics = {
-                name: each.tolist() for name, each in {**self.final.take(), **evaluated}.items()
+            columns = {
+                name: values.tolist() for name, values in {**self.final.take(), **evaluated}.items()
             }
-            for place, run in enumerate(self.active):
-                own = {name: values[place] for name, values in metrics.items()}
-                diverged = not all(value - value == 0 for value in own.values())
+            for index, run in enumerate(self.active):
+                metrics = {name: column[index] for name, column in columns.items()}
+                diverged = not all(value - value == 0 for value in metrics.values())
                 self.ended.append(
-                    self._row(run, "diverged" if diverged else "done", {} if diverged else own)
+                    self._row(run, "diverged" if diverged else "done", {} if diverged else metrics)
                 )
         self.store.files.patiently(self.watch.check)
         self.curves.flush()
-        order = {run.run_id: place for place, run in enumerate(self.pack.runs)}
+        order = {run.run_id: index for index, run in enumerate(self.pack.runs)}
         rows = sorted(self.ended, key=lambda row: order[row["run_id"]])
         self.store.write_runs(self.pack.rows_name, [timed(row) for row in rows], self.columns)
         self.checkpoints.remove()
 
     def checkpoint(self) -> None:
-        """Puts the pack's state down, so that another driver can go on from here."""
+        """Save the pack's state, from which another driver can resume."""
         began = time.monotonic()
         self.store.files.patiently(self.watch.check)
         self.curves.flush()

@@ -1,4 +1,4 @@
-"""From the runs of a pack to what a task starts with."""
+"""Settings, replicas and estimator of a pack, from its runs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,15 +15,15 @@ from raysweep.tasks.base import DTYPES, Replica
 def assemble(
     pack: Pack, runs: Sequence[PlannedRun], device: torch.device
 ) -> tuple[Any, list[Replica], Estimator]:
-    """Shared settings, replicas and estimator of a pack.
+    """Return the shared settings, the replicas and the estimator of a pack.
 
     Settings in which the runs differ reach the task replica by replica, and the estimator as
     tensors `R` of the training's floating point format.
 
     Args:
-        pack: Names the task and the estimator.
-        runs: In the order of the replica axis.
-        device: Where the estimator's tensors go.
+        pack: Pack with the names of the task and the estimator.
+        runs: Runs in the order of the replica axis.
+        device: Device of the estimator's tensors.
     """
     task = registry.task(pack.task)
     declared = {
@@ -35,16 +35,18 @@ def assemble(
     columns = {}
     for key, value in shared.items():
         column = [run.settings[key] for run in runs]
-        if key.startswith("estimator.") and not all(same(each, value) for each in column):
+        if key.startswith("estimator.") and not all(same(other, value) for other in column):
             columns[key] = torch.tensor(column, dtype=dtype, device=device)
     settings, estimator = registry.instantiate(pack.task, pack.estimator, {**shared, **columns})
-    own = [
+    per_replica = [
         key
         for key, setting in declared.items()
         if setting.per_replica and not key.startswith("estimator.")
     ]
     replicas = [
-        Replica(run.run_id, run.seed, {declared[key].name: run.settings[key] for key in own})
+        Replica(
+            run.run_id, run.seed, {declared[key].name: run.settings[key] for key in per_replica}
+        )
         for run in runs
     ]
     return settings, replicas, estimator.to(device)

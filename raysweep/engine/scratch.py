@@ -18,8 +18,8 @@ LONGEST = 43  # bytes: Ray adds up to 64 for its sockets, whose paths may have 1
 def scratch_folder() -> Iterator[str]:
     """Create a folder that only this user can enter, and remove it at the end.
 
-    Ray makes its own folder readable and writable by everyone, so it gets one inside. Folders of
-    drivers that were killed are removed, too: a driver holds a lock as long as it lives.
+    Ray makes its own folder readable and writable by everyone, so it gets one inside this folder.
+    Folders of killed drivers, whose locks are free, are removed as well.
     """
     base = _base()
     _remove_abandoned(base)
@@ -33,7 +33,7 @@ def scratch_folder() -> Iterator[str]:
 
 
 def _base() -> str:
-    """Where temporary folders go, unless paths of sockets would become too long there."""
+    """Return the folder of temporary files, or `/tmp` if paths of sockets would become too long."""
     name = len(f"/{PREFIX}12345678/ray")
     for base in (os.environ.get("RAY_TMPDIR"), tempfile.gettempdir()):
         if base and len(os.fsencode(base)) + name <= LONGEST and os.access(base, os.W_OK):
@@ -43,7 +43,7 @@ def _base() -> str:
 
 def _remove_abandoned(base: str) -> None:
     for folder in Path(base).glob(f"{PREFIX}????????"):
-        with contextlib.suppress(OSError):  # of another user, in use, or just removed by another
+        with contextlib.suppress(OSError):  # another user's, in use, or just removed
             status = folder.lstat()
             if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
                 continue
@@ -53,7 +53,7 @@ def _remove_abandoned(base: str) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder, its lock last: what a dying process still writes is removed later."""
+    """Remove a folder, its lock last, so that files of a dying process can be removed later."""
     shutil.rmtree(folder / "ray", ignore_errors=True)
     if not (folder / "ray").exists():
         shutil.rmtree(folder, ignore_errors=True)

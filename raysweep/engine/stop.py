@@ -1,4 +1,4 @@
-"""Clean stops: SIGINT, SIGTERM and SIGHUP set a flag, and a watchdog ends what hangs."""
+"""Clean stops: SIGINT, SIGTERM and SIGHUP set a flag, and a watchdog ends a hung driver."""
 
 import contextlib
 import os
@@ -17,16 +17,16 @@ POLL_S = 0.2
 
 
 class StopFlag:
-    """Set by a signal; a context manager that installs and restores the handlers.
+    """Flag that a signal sets; a context manager that installs and restores the handlers.
 
     Before `train` a signal ends the session at once, as there is nothing to save yet. While Ray
-    starts, its own handler may get the signal and raise where Python drops what is raised, or
-    where a lock is being taken that nobody then releases; a thread that reads every signal from a
-    pipe makes sure that the session ends all the same.
+    starts, its own handler may receive the signal and raise an exception that Python drops, or
+    raise while a lock is taken, which then stays locked; a thread that reads every signal from a
+    pipe ends the session in these cases.
 
-    Where a signal reached the whole process group, Ray's own processes are gone and the driver
-    would wait for them a minute: the watchdog ends it, which loses no more than a kill would.
-    A second signal ends the driver at once.
+    A signal to the whole process group also ends Ray's processes, for which the driver would wait
+    a minute: the watchdog ends the driver, which loses no more than a kill would. A second signal
+    ends the driver at once.
     """
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class StopFlag:
         self._before: dict[int, Any] = {}
         self._timer: threading.Timer | None = None
         self._training = self._closing = False
-        self._pipe: tuple[int, int] | None = None  # signals as they come, whoever handles them
+        self._pipe: tuple[int, int] | None = None  # every signal, whichever handler receives it
         self._reader: threading.Thread | None = None
         self._arrived: list[int] = []
         self._lock = threading.Lock()
@@ -45,7 +45,7 @@ class StopFlag:
 
     @property
     def exit_code(self) -> int:
-        """128 and the signal's number, as shells have it."""
+        """Exit code of shells for a signal: 128 plus its number."""
         return 128 + (self.signal or next(iter(self._arrived), 0))
 
     def __enter__(self) -> "StopFlag":
@@ -60,35 +60,34 @@ class StopFlag:
         return self
 
     def train(self) -> None:
-        """From here on packs train, and a signal waits for them; Ray's own handlers go.
+        """Replace Ray's handlers; from now on a signal lets packs save their state.
 
         Raises:
-            Stopped: If a signal came while Ray started, and was lost on the way: Ray's handler
-                raises `SystemExit`, which Python drops where it comes in a finaliser.
+            Stopped: If a signal came while Ray started, and was lost: Ray's handler raises
+                `SystemExit`, which Python drops inside a finaliser.
         """
         self._install()
-        if missed := self._came():
-            self.signal = missed[0]
+        if signals := self._signals():
+            self.signal = signals[0]
             raise Stopped(self.exit_code)
         self._training = True
 
-    def _came(self) -> list[int]:
-        """The signals that came since the handlers were first installed."""
+    def _signals(self) -> list[int]:
+        """Return the signals that arrived since the handlers were first installed."""
         with self._lock:
             if self._pipe is not None:
                 with contextlib.suppress(BlockingIOError):
-                    found = os.read(self._pipe[0], 4096)
-                    self._arrived += [number for number in found if number in SIGNALS]
+                    numbers = os.read(self._pipe[0], 4096)
+                    self._arrived += [number for number in numbers if number in SIGNALS]
             return list(self._arrived)
 
     def _read(self) -> None:
-        """Starts the watchdog at the first signal, whoever handled it and whatever came of that."""
+        """Start the watchdog at the first signal, even if its handler failed."""
         pipe = self._pipe
         while pipe is not None and not self._closing:
             select.select([pipe[0]], [], [], POLL_S)
-            came = self._came()
-            if came and not self._training:
-                self._start_watchdog()  # `signal` is left alone: the handler may be about to set it
+            if self._signals() and not self._training:
+                self._start_watchdog()  # without `signal`, which the handler may be about to set
                 return
 
     def _install(self) -> dict[int, Any]:
@@ -102,7 +101,7 @@ class StopFlag:
         self._closing = True
         if self._reader is not None:
             self._reader.join()
-        if self._timer is not None:  # the thread may have started it meanwhile
+        if self._timer is not None:  # the thread may just have started it
             self._timer.cancel()
         if self._pipe is not None:
             signal.set_wakeup_fd(self._wakeup_before)
@@ -111,7 +110,7 @@ class StopFlag:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         if self and isinstance(error, KeyboardInterrupt | SystemExit):
-            raise Stopped(self.exit_code) from error  # Ray may have made another error of it
+            raise Stopped(self.exit_code) from error  # Ray may have raised it as another error
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.signal is not None:

@@ -1,4 +1,4 @@
-"""Trains packs as Ray Tune trials."""
+"""Training of packs as Ray Tune trials."""
 
 import contextlib
 import dataclasses
@@ -31,12 +31,12 @@ from raysweep.sweep.packs import Pack
 if TYPE_CHECKING:  # a worker starts faster without the search and its libraries
     from raysweep.scheduling.scheduler import Schedule
 
-SPARE_TRIALS = 4  # waiting trials per worker, so that an autoscaler sees what is wanted
+SPARE_TRIALS = 4  # waiting trials per worker, by which an autoscaler sees the demand
 WITHOUT_ANSWER = frozenset({"opened", "lost"})  # methods of `EarlyStopper` that return at once
 
 
 class _ActorProxy:
-    """The methods of an object in a Ray actor, called as if it were here.
+    """Proxy of an object in a Ray actor, to which it forwards every method.
 
     Args:
         actor: Handle of the actor.
@@ -65,34 +65,38 @@ def _answer(reference: Any) -> Any:
         if isinstance(cause, DriverGone):
             raise DriverGone(*cause.args) from error
         raise StoreError(
-            "early stopping could not be decided: "
-            f"{' '.join(str(cause).split()) or type(cause).__name__}; the same command goes on"
+            f"early stopping failed: {' '.join(str(cause).split()) or type(cause).__name__}; run "
+            "the same command again to resume"
         ) from error
 
 
 def _early_stopper(actor: Any) -> EarlyStopper:
-    """Return the early stopper that lives in a Ray actor."""
+    """Return the proxy of an early stopper in a Ray actor."""
     return cast("EarlyStopper", _ActorProxy(actor))
 
 
 class PackTrainable(tune.Trainable):
-    """One trial: a pack. The actor goes on to the next pack when it ends."""
+    """Trial of Tune that trains one pack; its actor is then reused for the next pack."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Takes a pack up in a new process."""
+        """Prepare to train a pack in a new process."""
         job = Job(**config["job"])
         prepare(job)
-        judge = _early_stopper(config["judge"]) if config["judge"] is not None else None
-        self._worker = Worker(job, Pack.from_json(config["pack"]), judge)
+        actor = config["early_stopper"]
+        early_stopper = _early_stopper(actor) if actor is not None else None
+        self._worker = Worker(job, Pack.from_json(config["pack"]), early_stopper)
         self._announced = False
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Takes the next pack up in the same process."""
+        """Prepare to train the next pack in the same process."""
         self.setup(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
-        """Trains for a second; says where before anything can hang."""
+        """Return the worker's process at the first call; train for a second at the others.
+
+        The driver must know the process before a run can hang.
+        """
         if self._announced:
             return self._worker.step()
         self._announced = True
@@ -100,12 +104,12 @@ class PackTrainable(tune.Trainable):
         return {"process": dataclasses.asdict(own_process()) | {"node": node}}
 
     def cleanup(self) -> None:
-        """Puts the state down if the pack was stopped before its end."""
+        """Save the pack's state if it was stopped before its end."""
         self._worker.stop()
 
 
 class _Unsaved:
-    """Left out of the snapshots that Tune pickles: nothing is ever restored from one."""
+    """Base of objects left out of the snapshots that Tune pickles, which are never restored."""
 
     def __reduce__(self) -> tuple[Callable[[], None], tuple[()]]:
         return _nothing, ()
@@ -115,8 +119,8 @@ def _nothing() -> None:
     return None
 
 
-def _below(result: dict[str, Any], name: str) -> dict[str, Any]:
-    """What a trial told under a name; Tune hands searchers flattened results."""
+def _nested(result: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a mapping that a trial reported, from the flattened results that Tune passes on."""
     prefix = f"{name}/"
     return {
         key.removeprefix(prefix): value for key, value in result.items() if key.startswith(prefix)
@@ -124,16 +128,16 @@ def _below(result: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 class PackSearcher(_Unsaved, Searcher):
-    """Hands the schedule's packs to Tune, and what became of them back.
+    """Searcher that gives the schedule's packs to Tune, and their outcomes to the schedule.
 
     Args:
-        schedule: Says what to train.
-        job: Where and how.
-        watch: Told the progress of packs.
-        stop: Says whether the session stops.
-        hangs: Follows the steps of packs.
-        deaths: Knows why a worker died.
-        judge: Handle of the actor that decides on early stopping, if there is one.
+        schedule: Schedule of the packs to train.
+        job: Store, devices and settings of the training.
+        watch: Function that is called with the progress of packs.
+        stop: Stopper that decides whether the session stops.
+        hangs: Watch over the workers, to which their steps are reported.
+        deaths: Error of the worker whose death Tune is handling.
+        early_stopper: Handle of the actor of early stopping, if there is one.
     """
 
     def __init__(
@@ -144,34 +148,39 @@ class PackSearcher(_Unsaved, Searcher):
         stop: "StopWith",
         hangs: HangWatch,
         deaths: Deaths,
-        judge: Any = None,
+        early_stopper: Any = None,
     ) -> None:
         super().__init__()
-        self.schedule, self.job, self.watch, self.judge = schedule, job, watch, judge
+        self.schedule, self.job, self.watch = schedule, job, watch
+        self.early_stopper = early_stopper
         self.stop, self.hangs, self.deaths = stop, hangs, deaths
         self.trials: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> Any:
-        """The next pack, or word that all is done (final), or None while others train."""
+        """Return the next pack, `FINISHED` at the end, or None while there is no pack to train."""
         pack = None
-        self.stop.stop_all()  # Tune asks nobody else while it waits for a pack
+        self.stop.stop_all()  # Tune calls no stopper while it waits for a pack
         with self._fatal():
             pack = self.schedule.next_pack()
         if pack is not None:
             self.trials[trial_id] = pack.pack_id
-            return {"pack": pack.to_json(), "job": vars(self.job), "judge": self.judge}
+            return {
+                "pack": pack.to_json(),
+                "job": vars(self.job),
+                "early_stopper": self.early_stopper,
+            }
         halted = self.schedule.stopping or self.schedule.fatal is not None
         if self.schedule.finished or (halted and not self.schedule.in_flight):
             return self.FINISHED
         return None
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Progress of a pack."""
-        if process := _below(result, "process"):
+        """Report the progress of a pack."""
+        if process := _nested(result, "process"):
             self.hangs.began(self.trials[trial_id], process)
             with self._fatal():
                 self.watch({"pack_id": self.trials[trial_id], "began": True})
-        if progress := _below(result, "progress"):
+        if progress := _nested(result, "progress"):
             self.hangs.stepped(progress["pack_id"], progress["step"])
             with self._fatal():
                 self.watch(progress)
@@ -179,16 +188,16 @@ class PackSearcher(_Unsaved, Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """The end of a pack, good or bad."""
+        """Pass the outcome of a pack to the schedule."""
         with self._fatal():
             self._end(trial_id, result, error)
 
     @contextlib.contextmanager
     def _fatal(self) -> Iterator[None]:
-        """Ends the session with what is raised inside: Tune would only log it."""
+        """End the session with an error raised inside, which Tune would only log."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - whatever it is, the session must not go on
+        except Exception as error:  # noqa: BLE001 - any error must end the session
             self.schedule.fatal = self.schedule.fatal or error
 
     def _end(self, trial_id: str, result: dict[str, Any] | None, error: bool) -> None:
@@ -198,12 +207,12 @@ class PackSearcher(_Unsaved, Searcher):
         result = result or {}
         pid, hung = self.hangs.pid(pack_id), self.hangs.left(pack_id)
         if error and hung:
-            told = f"no step for {self.hangs.patience_s:g} s (resources.patience_s); worker ended"
-            self.schedule.pack_failed(pack_id, "hung", told)
+            text = f"no step for {self.hangs.patience_s:g} s (resources.patience_s); worker killed"
+            self.schedule.pack_failed(pack_id, "hung", text)
         elif error:
             self.schedule.pack_failed(pack_id, *classify(self.deaths.error, pid))
         elif "failure" in result:
-            about = _below(result, "about")
+            about = _nested(result, "about")
             self.schedule.pack_failed(pack_id, result["failure"], result["error"], about)
         elif result.get("done") and not self.schedule.stopping:
             self.schedule.pack_ended(pack_id)
@@ -211,23 +220,23 @@ class PackSearcher(_Unsaved, Searcher):
             self.schedule.pack_stopped(pack_id)
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the store is the only truth."""
+        """Save no state: all of it is in the store."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing: a session starts from the store."""
+        """Restore no state: a session starts from the store."""
 
     def get_state(self) -> dict[str, Any]:
-        """Nothing that Tune could restore from."""
+        """Return an empty state, as all of it is in the store."""
         return {}
 
 
 class StopWith(_Unsaved, tune.Stopper):
-    """Stops every trial once the session stops.
+    """Stopper of Tune that stops every trial once the session stops.
 
     Args:
-        schedule: Learns that the session stops.
-        stopping: Whether it was told to.
-        checks: Called as long as the session does not stop; they may raise.
+        schedule: Schedule that is marked as stopping.
+        stopping: Function that returns whether to stop.
+        checks: Functions that are called until the session stops; they may raise.
     """
 
     def __init__(
@@ -236,11 +245,11 @@ class StopWith(_Unsaved, tune.Stopper):
         self.schedule, self.stopping, self.checks = schedule, stopping, checks
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """No trial is stopped for itself."""
+        """Return that no single trial stops."""
         return False
 
     def stop_all(self) -> bool:
-        """Whether the session stops."""
+        """Return whether the session stops."""
         if self.stopping():
             self.schedule.stopping = True
         else:
@@ -257,31 +266,32 @@ def run_tune(
     check: Callable[[], None] = _nothing,
     store_away: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Trains until nothing is missing, or until told to stop; needs `connect`.
+    """Train until no run is missing, or until the session stops; needs `connect`.
 
     Args:
-        schedule: Says what to train.
-        job: Where and how.
-        stopping: Asked at every event, at least every second.
-        watch: Told the progress of packs.
-        check: Asked as often; raises `RayGone` if Ray is gone.
-        store_away: Whether the store cannot be reached now: workers wait for it, and do not hang.
+        schedule: Schedule of the packs to train.
+        job: Store, devices and settings of the training.
+        stopping: Function that returns whether to stop; called at least every second.
+        watch: Function that is called with the progress of packs.
+        check: Function that raises `RayGone` if Ray is gone; called as often.
+        store_away: Function that returns whether the store is out of reach: workers then wait
+            for it, and have not hung.
 
     Raises:
         ClusterError: If Ray is gone.
     """
-    # What became of a trial reaches the user through the schedule, in one line.
+    # The schedule reports the outcome of a trial to the user, in one line.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    judge = _judge(schedule, job)
+    early_stopper = _early_stopping_actor(schedule, job)
     resources = schedule.spec.resources
     trainable = tune.with_resources(PackTrainable, {"cpu": resources.cpu, "gpu": resources.gpu})
-    hangs = HangWatch(resources.patience_s, _end_worker, store_away)
+    hangs = HangWatch(resources.patience_s, _kill_worker, store_away)
     stop = StopWith(schedule, stopping, check, hangs.check)
     with scratch_folder() as scratch, survived() as deaths:
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
-                search_alg=PackSearcher(schedule, job, watch, stop, hangs, deaths, judge),
+                search_alg=PackSearcher(schedule, job, watch, stop, hangs, deaths, early_stopper),
                 num_samples=-1,
                 max_concurrent_trials=SPARE_TRIALS * workers(resources),
                 reuse_actors=True,
@@ -301,11 +311,11 @@ def run_tune(
             raise ClusterError(str(error)) from error
 
 
-def _end_worker(process: Mapping[str, Any]) -> None:
-    """Ends a worker that hangs, by a task on its node; does not wait."""
-    told = dict(process)
-    where = NodeAffinitySchedulingStrategy(told.pop("node"), soft=False)
-    ray.remote(_kill).options(num_cpus=0, scheduling_strategy=where).remote(Process(**told))
+def _kill_worker(process: Mapping[str, Any]) -> None:
+    """Kill a worker that hangs, by a task on its node; do not wait for the task."""
+    fields = dict(process)
+    node = NodeAffinitySchedulingStrategy(fields.pop("node"), soft=False)
+    ray.remote(_kill).options(num_cpus=0, scheduling_strategy=node).remote(Process(**fields))
 
 
 def _kill(process: Process) -> None:
@@ -314,19 +324,19 @@ def _kill(process: Process) -> None:
             os.kill(process.pid, signal.SIGKILL)
 
 
-def _judge(schedule: "Schedule", job: Job) -> Any:
-    """An actor that judges for all packs, beside the driver; None if nothing is stopped early."""
+def _early_stopping_actor(schedule: "Schedule", job: Job) -> Any:
+    """Start the actor of early stopping on the driver's node, if runs are stopped by steps."""
     if job.stopping is None:
         return None
     from raysweep.search.early_stopping import StoredEarlyStopper
 
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     actor = (
         ray.remote(StoredEarlyStopper)
-        .options(num_cpus=0, scheduling_strategy=here)
+        .options(num_cpus=0, scheduling_strategy=node)
         .remote(job.store, job.sweep, job.token, dict(job.stopping))
     )
-    remote = _early_stopper(actor)
-    schedule.attach(remote)
-    remote.begin()
+    early_stopper = _early_stopper(actor)
+    schedule.attach(early_stopper)
+    early_stopper.begin()
     return actor

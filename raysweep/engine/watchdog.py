@@ -1,4 +1,4 @@
-"""Ends a session whose Ray is gone: Tune would wait for it forever, or Ray end the process."""
+"""Watchdog for a session whose Ray is gone, since Tune would wait for Ray forever."""
 
 import contextlib
 import os
@@ -6,30 +6,30 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
-PROBE_S = 5.0  # between two questions to Ray
+PROBE_S = 5.0  # between two probes of Ray
 SILENCE_S = 30  # seconds; Ray itself ends the process after 60 s without its head node
-GRACE_S = 10.0  # for the session to end by itself before the process is ended
+GRACE_S = 10.0  # for the session to end by itself, before the process is killed
 RELEASE_S = 10.0
-CURSOR = "\x1b[?25h"  # shows it again: a live panel hides it
+CURSOR = "\x1b[?25h"  # shows the cursor, which a live panel hides
 
 
 class RayGone(BaseException):
-    """Ray cannot be used any more.
+    """Exception for a Ray that can no longer be used.
 
     Not an `Exception`: Tune would first wait for workers that cannot answer.
     """
 
 
 class RayWatch:
-    """A watchdog over Ray; a context manager that has to outlive the connection.
+    """Watchdog over Ray; a context manager that must outlive the connection.
 
-    The session's own thread learns from `check` that Ray is gone. Where that thread hangs in Ray,
-    the process is ended, after the lease was released.
+    `check` raises in the session's own thread once Ray is gone. If that thread hangs in Ray, the
+    lease is released and the process is killed.
 
     Args:
-        release: Gives the lease up.
+        release: Function that releases the lease.
         silence_s: Seconds without an answer after which Ray counts as gone.
-        grace_s: Seconds that the session has to end by itself.
+        grace_s: Seconds for the session to end by itself.
     """
 
     def __init__(
@@ -55,8 +55,8 @@ class RayWatch:
         """Watch Ray while the context lasts.
 
         Args:
-            probe: Asks Ray whether this node is alive; may block, or raise `OSError` where
-                nobody answers.
+            probe: Function that returns whether this node is alive; may block, or raise
+                `OSError` if Ray does not answer.
         """
         asker = threading.Thread(target=self._ask, args=(probe,), daemon=True)
         asker.start()
@@ -71,17 +71,17 @@ class RayWatch:
         """Raise once Ray is gone.
 
         Raises:
-            RayGone: With a line that says what happened and what to do.
+            RayGone: If Ray is gone; the message gives the reason and the remedy.
         """
         if self.reason is not None:
             raise RayGone(self.reason)
 
     def _ask(self, probe: Callable[[], bool]) -> None:
-        """Ask again and again, in a thread of its own since an answer may never come."""
+        """Probe Ray repeatedly, in a thread of its own since an answer may never come."""
         while not self._quiet.is_set():
             try:
                 alive = probe()
-            except Exception:  # noqa: BLE001 - no answer, whatever the reason
+            except Exception:  # noqa: BLE001 - any error means no answer
                 alive = None
             if self._quiet.is_set():
                 return
@@ -94,7 +94,7 @@ class RayWatch:
 
     def _watch(self) -> None:
         silent = 0.0
-        # Counted in ticks, not by the clock: a suspended process has not been listening.
+        # Counted in ticks, not by the clock: a suspended process receives no answers.
         while self.reason is None and not self._quiet.wait(1.0):
             silent = 0.0 if self._answered.is_set() else silent + 1.0
             self._answered.clear()
@@ -114,5 +114,5 @@ class RayWatch:
         os._exit(1)
 
 
-def _line(what: str) -> str:
-    return f"Ray is gone: {what}; run the same command again to resume from the checkpoints"
+def _line(event: str) -> str:
+    return f"Ray is gone: {event}; run the same command again to resume from the checkpoints"

@@ -1,4 +1,4 @@
-"""What a worker does with a pack, whichever executor sent it."""
+"""Worker that trains a pack, under either executor."""
 
 import contextlib
 import os
@@ -18,11 +18,11 @@ from raysweep.sweep.early_stopping import EarlyStopper
 from raysweep.sweep.packs import Pack
 from raysweep.text import MAX_ERROR, recorded
 
-SLICE_S = 1.0  # a stop must be obeyed within a second
+SLICE_S = 1.0  # a worker must stop within a second
 
 
 def prepare(job: Job) -> None:
-    """Sets the process up: threads, denormal numbers, the data folder."""
+    """Set up the process: threads, denormal numbers, the data folder."""
     torch.set_num_threads(max(1, int(job.cpu)))
     # Second moments that decay below the smallest normal number make a step 30 times slower.
     torch.set_flush_denormal(True)
@@ -32,7 +32,7 @@ def prepare(job: Job) -> None:
 
 @contextlib.contextmanager
 def prepared(job: Job) -> Iterator[None]:
-    """The same for a process that has other things to do afterwards."""
+    """Set up the process like `prepare`, and restore its threads and denormals on exit."""
     threads = torch.get_num_threads()
     prepare(job)
     try:
@@ -43,35 +43,37 @@ def prepared(job: Job) -> Iterator[None]:
 
 
 class Worker:
-    """Trains one pack in slices; failures come back as plain data.
+    """Worker that trains one pack in slices, and returns failures as plain data.
 
     Args:
-        job: Where and how.
-        pack: What to train.
-        judge: Of early stopping, if there is one.
+        job: Store, devices and settings of the training.
+        pack: The pack to train.
+        early_stopper: Early stopping at rungs; None if no run is stopped early.
     """
 
-    def __init__(self, job: Job, pack: Pack, judge: EarlyStopper | None = None) -> None:
-        self.job, self.pack, self.judge = job, pack, judge
+    def __init__(self, job: Job, pack: Pack, early_stopper: EarlyStopper | None = None) -> None:
+        self.job, self.pack, self.early_stopper = job, pack, early_stopper
         self.loop: PackLoop | None = None
         self.began = utc_now()
 
     def step(self) -> dict[str, Any]:
-        """Trains for a slice; `{"done", "progress"}`, or `{"done", "failure", "error", "about"}`.
+        """Train for a slice; return its outcome.
 
-        `about` is what is known of the attempt that failed, as columns of `runs`.
+        Returns:
+            `done` and `progress`; or, after a failure, `done`, `failure` (its kind), `error` and
+            `about`, the columns of `runs` that are known of the failed attempt.
         """
         try:
             if self.loop is None:
-                self.loop = PackLoop(self.pack, self.job, self.judge)
+                self.loop = PackLoop(self.pack, self.job, self.early_stopper)
             done = self.loop.run_for(SLICE_S)
-        # A run's own code may raise anything; an interrupt of the user only sets a flag.
+        # The code of a run may raise anything; a signal from the user only sets a flag.
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             if _is_a_signal(error):
                 raise
             kind = _kind(error)
             if self.loop is None and isinstance(error, FileNotFoundError):
-                kind = "setup"  # every run of the task would miss it: not this run's failure
+                kind = "setup"  # every run of the task would miss the file
             about = self._about() if kind in ("run", "memory") else {}
             self._release()
             return {"done": True, "failure": kind, "error": _text(error), "about": about}
@@ -92,7 +94,7 @@ class Worker:
         }
 
     def stop(self) -> None:
-        """Puts the pack's state down and lets go of it."""
+        """Save the pack's state and release its memory."""
         with contextlib.suppress(DriverGone, StoreError):
             if self.loop is not None:
                 self.loop.checkpoint()
@@ -105,7 +107,7 @@ class Worker:
 
 
 def _is_a_signal(error: BaseException) -> bool:
-    """Whether Ray raised it where the run happened to be, as its answer to SIGTERM."""
+    """Return whether Ray's handler of SIGTERM raised the error."""
     ray = sys.modules.get("ray")
     if not isinstance(error, SystemExit) or ray is None or ray.__file__ is None:
         return False
@@ -130,12 +132,12 @@ def _kind(error: BaseException) -> str:
 def _text(error: BaseException) -> str:
     try:
         message = str(error)
-    except Exception as broken:  # noqa: BLE001 - a run's own error may raise while it is asked
-        message = f"its text cannot be had, {type(broken).__name__}"
+    except Exception as broken:  # noqa: BLE001 - the text of a run's error may raise
+        message = f"no message, as str() of the error raised {type(broken).__name__}"
     if isinstance(error, RaysweepError | DriverGone | FileNotFoundError):
         return recorded(message)
     where = traceback.extract_tb(error.__traceback__)[-1]
     name = recorded(type(error).__name__, 200)
-    place = recorded(f"({os.path.basename(where.filename)}:{where.lineno})", 300)
-    room = MAX_ERROR - len(name) - len(place) - 3
-    return f"{name}: {recorded(message, room) or 'no message'} {place}"
+    location = recorded(f"({os.path.basename(where.filename)}:{where.lineno})", 300)
+    room = MAX_ERROR - len(name) - len(location) - 3
+    return f"{name}: {recorded(message, room) or 'no message'} {location}"

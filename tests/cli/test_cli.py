@@ -243,7 +243,7 @@ def test_an_address_without_a_cluster_is_told_at_once(tmp_path):
         ]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert f"--address: expected a Ray cluster at {address}" in done.stderr
+    assert f"--address: cannot connect to a Ray cluster at {address}" in done.stderr
     assert "ray start --head" in done.stderr
 
 

@@ -125,4 +125,4 @@ def test_a_cluster_that_does_not_answer_is_a_finding(tmp_path):
         [*command, "--store", str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert ended.returncode == 1
-    assert "expected a Ray cluster at 127.0.0.1:1, got: " in ended.stdout
+    assert "cannot connect to a Ray cluster at 127.0.0.1:1: " in ended.stdout
