@@ -118,7 +118,7 @@ def test_a_signal_stops_with_a_checkpoint_and_says_how_to_go_on(
     process.send_signal(number)
     assert process.wait(timeout=14) == code
     out = (tmp_path / "output").read_text()
-    assert "the same command goes on from the checkpoints" in out
+    assert "resume from the checkpoints" in out
     states = list((tmp_path / "store" / "killed" / "checkpoints").glob("*/state-*.pt"))
     assert states
     assert not (tmp_path / "store" / "killed" / "lease").exists()

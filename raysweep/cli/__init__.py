@@ -1,1 +1,1 @@
-"""The commands of the command line. Heavy imports wait inside them."""
+"""Commands of the command line; heavy packages are imported inside them."""

@@ -1,35 +1,35 @@
-"""Errors that nobody expected: one line for the user, and a log file with the traceback."""
+"""Unexpected errors: one line for the user, and a log file with the traceback."""
 
 import os
 import time
 import traceback
 from pathlib import Path
 
-MOST_CHARACTERS = 300  # of an error's text in the line
+MAX_CHARACTERS = 300  # of the error's text in the line
 
 
 def report(error: BaseException) -> str:
-    """The line about an unexpected error, whose traceback is written to a new log file."""
-    text = " ".join(str(error).split())[:MOST_CHARACTERS]
-    what = f"unexpected {type(error).__name__}" + (f": {text}" if text else "")
+    """Write the traceback of an unexpected error to a new log file, and return the message."""
+    text = " ".join(str(error).split())[:MAX_CHARACTERS]
+    message = f"unexpected {type(error).__name__}" + (f": {text}" if text else "")
     try:
-        return f"{what}; the traceback is in {_write(error)}: report it to raysweep's developers"
-    except OSError as trouble:
+        return f"{message}; the traceback is in {_write(error)}: report it to raysweep's developers"
+    except OSError as reason:
         where = traceback.extract_tb(error.__traceback__)[-1]
         return (
-            f"{what} ({os.path.basename(where.filename)}:{where.lineno}); its traceback could not "
-            f"be written to {log_folder()}: {trouble.strerror}"
+            f"{message} ({os.path.basename(where.filename)}:{where.lineno}); its traceback "
+            f"could not be written to {log_folder()}: {reason.strerror}"
         )
 
 
 def log_folder() -> Path:
-    """The folder of the log files: `$XDG_CACHE_HOME/raysweep`, or `~/.cache/raysweep`."""
+    """Return the folder of log files: `$XDG_CACHE_HOME/raysweep`, or `~/.cache/raysweep`."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return Path(cache) / "raysweep"
 
 
 def _write(error: BaseException) -> Path:
-    """Writes the traceback to a file that its owner alone may read."""
+    """Write the traceback to a file that only its owner may read."""
     folder = log_folder()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"error-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"

@@ -1,4 +1,4 @@
-"""Commands that draw what a store says."""
+"""Commands that draw figures and reports of a stored sweep."""
 
 from typing import Any
 
@@ -16,48 +16,50 @@ from raysweep.cli.output import show
     default="curves",
     show_default=True,
     type=click.Choice(["curves", "time", "heatmap", "parallel", "search", "seeds", "paths"]),
-    help="What to draw: metrics over steps, or over seconds; a metric over one setting or two, or "
-    "through all of them; the best so far of a search; the seeds; or one metric over another.",
+    help="Kind of figure: metrics over steps (curves) or seconds (time); a metric over one or two "
+    "settings (heatmap) or over all (parallel); the best so far of a search; the seeds of each "
+    "cell; or one metric over another (paths).",
 )
 @click.option(
     "--metric",
     multiple=True,
     metavar="M",
-    help="Metric to show; again for another row of curves or of time [default: the one that "
-    "selects].",
+    help="Metric to show; repeatable for curves and time [default: the metric that selects].",
 )
 @click.option(
     "--select",
     metavar="M",
     help="Metric that selects the configuration [default: the sweep file's].",
 )
-@click.option("--tasks", multiple=True, metavar="LABEL", help="Only this task; may be given again.")
-@click.option("--estimators", multiple=True, metavar="LABEL", help="Only this estimator; likewise.")
-@click.option("--log", is_flag=True, help="Logarithmic y axes, of curves, time and search.")
+@click.option("--tasks", multiple=True, metavar="LABEL", help="Show only this task (repeatable).")
+@click.option(
+    "--estimators", multiple=True, metavar="LABEL", help="Show only this estimator (repeatable)."
+)
+@click.option("--log", is_flag=True, help="Logarithmic y axes, for curves, time and search.")
 @click.option(
     "--band",
     type=click.Choice(["sem", "std", "ci"]),
-    help="Around curves and time: standard error, standard deviation or 95 % interval of the mean "
-    "[default: sem].",
+    help="Band around curves and time: standard error, standard deviation or 95 % interval of the "
+    "mean [default: sem].",
 )
 @click.option(
     "--over",
     multiple=True,
     metavar="SETTING",
-    help="Setting along a heatmap's columns; again for another along its rows.",
+    help="Setting along a heatmap's columns; given twice, the second is along its rows.",
 )
 @click.option("--x", multiple=True, metavar="M", help="Metric along the x axis of paths.")
 @click.option("--y", multiple=True, metavar="M", help="Metric along the y axis, one for each --x.")
 @click.option(
     "--size",
     type=click.Choice(["screen", "column", "page"]),
-    help="For a screen, or as wide as a column (3.25 in) or a page (6.75 in) of a paper "
-    "[default: screen].",
+    help="Size of the figure: for a screen, or as wide as a column (3.25 in) or a page (6.75 in) "
+    "of a paper [default: screen].",
 )
 @click.option(
     "--out",
     metavar="FILE",
-    help="A .png, .pdf or .svg [default: SWEEP-METRIC.png or SWEEP-KIND.png].",
+    help="File to write, a .png, .pdf or .svg [default: SWEEP-METRIC.png or SWEEP-KIND.png].",
 )
 def plot(sweep: str, store: str | None, kind: str, out: str | None, **options: Any) -> int:
     """Draw a figure of a sweep's results."""
@@ -79,7 +81,7 @@ def plot(sweep: str, store: str | None, kind: str, out: str | None, **options: A
     metavar="M",
     help="Metric that selects the configuration [default: the sweep file's].",
 )
-@click.option("--out", metavar="FILE", help="An .html file [default: SWEEP.html].")
+@click.option("--out", metavar="FILE", help="File to write, an .html [default: SWEEP.html].")
 def report(sweep: str, store: str | None, select: str | None, out: str | None) -> int:
     """Write everything about a sweep into one HTML file that needs no network."""
     from raysweep.api import Results

@@ -1,4 +1,4 @@
-"""The command line: its commands, its exit codes, and how errors are told."""
+"""Command line: commands, exit codes, and messages of errors."""
 
 import sys
 from collections.abc import Callable
@@ -39,7 +39,7 @@ for _command in (
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """The program: prints errors as one line each, and exits with the contract's codes."""
+    """Run the program: print errors as one line each, and exit with the documented codes."""
     prepare_output()
     sys.exit(_guarded(lambda: cli.main(arguments, standalone_mode=False)))
 
@@ -50,26 +50,26 @@ def _guarded(command: Callable[[], Any]) -> int:
     except click.exceptions.Exit as error:
         return int(error.exit_code)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output went away: nothing to say, nobody to hear
+        sys.stderr.close()  # the reader of the output is gone: no message can reach it
         return 141
     except (RaysweepError, click.ClickException, click.Abort, KeyboardInterrupt) as error:
         return _say(*_explain(error))
-    except Exception as error:  # noqa: BLE001 - whatever it is, a user gets one line
+    except Exception as error:  # noqa: BLE001 - the user gets one line for any error
         return _say([crash.report(error)], 1)
 
 
 def _explain(error: BaseException) -> tuple[list[str], int]:
-    """What to say of an error, a line each, and the exit code."""
+    """Return the lines of an error's message, and the exit code."""
     if isinstance(error, SpecError):
         lines = [spelt(error)] if error.field else error.problems
-        return [one_line(each) for each in lines], 2
+        return [one_line(line) for line in lines], 2
     if isinstance(error, RaysweepError):
         return [one_line(spelt(error))], 1
     if isinstance(error, click.ClickException):
         return [error.format_message()], 2
     stopped = error.__cause__ if isinstance(error, click.Abort) else error
     code = stopped.exit_code if isinstance(stopped, Stopped) else 130
-    return ["stopped; the same command goes on from here"], code
+    return ["interrupted; run the same command again to resume"], code
 
 
 def _say(lines: list[str], code: int) -> int:

@@ -1,4 +1,4 @@
-"""Options and arguments that several commands take."""
+"""Options and arguments shared by several commands."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,52 +10,52 @@ import click
 from raysweep.cli.output import show
 from raysweep.errors import RaysweepError
 
-MANY_FILES = 2000  # of which reading takes seconds
+MANY_FILES = 2000  # so many take seconds to read
 STORE = click.option(
     "--store",
     metavar="DIR",
-    help="Folder or URI where sweeps live [default: $RAYSWEEP_STORE, or sweeps].",
+    help="Folder or URI of the sweeps [default: $RAYSWEEP_STORE, or sweeps].",
 )
 SMOKE = click.option(
     "--smoke",
     is_flag=True,
-    help="A few steps of one configuration per arm, in a sweep named NAME-smoke.",
+    help="Train only a few steps of one configuration per arm, in a sweep named NAME-smoke.",
 )
 SET = click.option(
     "--set",
     "changes",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Override a dotted key of the file; may be given again.",
+    help="Override a dotted key of the file (repeatable).",
 )
 SPEC = click.argument("spec", type=click.Path(path_type=Path))
 SWEEP = click.argument("sweep")
 
 
 def store_of(given: str | None) -> str:
-    """The store that a command line means."""
+    """Return the store of a command: the given one, or the default."""
     from raysweep.store.files import store_uri
 
     return store_uri(given)
 
 
 def hint(store: Any) -> None:
-    """Says so where a sweep's rows lie in so many files that reading them takes long."""
+    """Recommend `raysweep compact` for a sweep whose rows are in very many files."""
     count = len(store.names_of_rows())
     if count > MANY_FILES:
         show(
-            f"{store.sweep}: {count} files of rows; `raysweep compact {store.sweep}` merges them, "
-            "and reading takes seconds",
+            f"{store.sweep}: reading {count} files of rows takes seconds; "
+            f"`raysweep compact {store.sweep}` merges them",
             err=True,
         )
 
 
 def warn(results: Any, *, defaults: bool = True) -> None:
-    """Says so where defaults or code have changed since runs were stored.
+    """Warn if defaults or code have changed since runs were stored.
 
     Args:
         results: Results of the sweep.
-        defaults: Whether to speak of defaults; a table does so itself.
+        defaults: Whether to warn of defaults; a table has its own note of them.
     """
     from raysweep.results.edits import warnings
 
@@ -63,21 +63,21 @@ def warn(results: Any, *, defaults: bool = True) -> None:
         show(line, err=True)
 
 
-def print_table(found: Any) -> None:
-    """Prints a result table as the console takes it."""
+def print_table(table: Any) -> None:
+    """Print a result table, as wide as the console."""
     from rich.console import Console
 
     from raysweep.formats.text import print_table
 
-    print_table(found, Console())
+    print_table(table, Console())
 
 
 @contextlib.contextmanager
 def given_by(**options: str) -> Iterator[None]:
-    """Have errors name the option that gave an argument of another name.
+    """Let errors name the option that set an argument of another name.
 
     Args:
-        options: Name of the option, by the name of the argument.
+        options: Names of the options, by the names of the arguments.
     """
     try:
         yield
@@ -87,7 +87,7 @@ def given_by(**options: str) -> Iterator[None]:
 
 
 def spelt(error: RaysweepError) -> str:
-    """Return the error's line, its argument as the option of that name."""
+    """Return the error's message, with its argument spelt as an option."""
     if not error.field:
         return str(error)
     return f"{', '.join(f'--{name}' for name in error.field.split(', '))}: {error.text}"

@@ -17,7 +17,7 @@ def status(sweep: str | None, store: str | None, failed: bool) -> int:
     """Show the progress of a sweep, or of all sweeps in the store."""
     if sweep is None:
         if failed:
-            raise click.UsageError("--failed: expected the name of a sweep before it, got none")
+            raise click.UsageError("--failed needs a sweep: raysweep status SWEEP --failed")
         return _list(store)
     if failed:
         from raysweep.formats.failed_runs import failed_text
@@ -45,16 +45,18 @@ SELECT = click.option(
     help="Metric that selects the configuration [default: the sweep file's].",
 )
 REPORT = click.option(
-    "--report", metavar="M", help="Metric to show [default: the one that selects]."
+    "--report", metavar="M", help="Metric to show [default: the metric that selects]."
 )
 ROWS = click.option(
-    "--rows", multiple=True, metavar="LABEL", help="Only this estimator; again for more."
+    "--rows", multiple=True, metavar="LABEL", help="Show only this estimator (repeatable)."
 )
 COLUMNS = click.option(
-    "--columns", multiple=True, metavar="LABEL", help="Only this task; again for more."
+    "--columns", multiple=True, metavar="LABEL", help="Show only this task (repeatable)."
 )
 WHERE = click.option(
-    "--where", metavar="SQL", help="Only runs like this, e.g. 'param.training.lr < 0.01'."
+    "--where",
+    metavar="SQL",
+    help="Use only runs that meet this condition, e.g. 'param.training.lr < 0.01'.",
 )
 
 
@@ -67,7 +69,7 @@ WHERE = click.option(
     default="text",
     show_default=True,
     type=click.Choice(["text", "markdown", "latex", "html", "csv", "json"]),
-    help="How to print it.",
+    help="Output format.",
 )
 @SELECT
 @REPORT
@@ -76,17 +78,21 @@ WHERE = click.option(
     default="std",
     show_default=True,
     type=click.Choice(["std", "sem", "ci"]),
-    help="Beside the mean: deviation, standard error, or a bootstrap interval of 95 %.",
+    help="Spread beside the mean: standard deviation, standard error, or 95 % bootstrap interval.",
 )
 @click.option(
     "--test",
     default="welch",
     show_default=True,
     type=click.Choice(["welch", "mann-whitney"]),
-    help="What tells a difference; paired where seeds are shared.",
+    help="Significance test; paired where estimators share seeds.",
 )
 @click.option(
-    "--level", default=0.05, show_default=True, metavar="P", help="Of significance, after Holm."
+    "--level",
+    default=0.05,
+    show_default=True,
+    metavar="P",
+    help="Significance level, after Holm's correction.",
 )
 @ROWS
 @COLUMNS
@@ -98,11 +104,11 @@ def table(sweep: str, store: str | None, form: str, **options: Any) -> int:
     results = Results(store_of(store), sweep)
     hint(results.store)
     warn(results, defaults=form == "csv")
-    found = results.table(**options)
+    result_table = results.table(**options)
     if form == "text":
-        print_table(found)
+        print_table(result_table)
     else:
-        show(found.render(form), nl=False)
+        show(result_table.render(form), nl=False)
     return 0
 
 
@@ -115,7 +121,7 @@ def table(sweep: str, store: str | None, form: str, **options: Any) -> int:
     default="text",
     show_default=True,
     type=click.Choice(["text", "markdown", "csv", "json"]),
-    help="How to print them.",
+    help="Output format.",
 )
 @SELECT
 @REPORT
@@ -123,15 +129,15 @@ def table(sweep: str, store: str | None, form: str, **options: Any) -> int:
 @COLUMNS
 @WHERE
 def stats(sweep: str, store: str | None, form: str, **options: Any) -> int:
-    """Print statistics: of each arm, over tasks, and around the selected settings."""
+    """Print statistics of each arm, over tasks, and around the selected settings."""
     from raysweep.api import Results
     from raysweep.formats.statistics import FORMATS
 
     results = Results(store_of(store), sweep)
     hint(results.store)
     warn(results)
-    found = results.statistics(**options)
-    show(FORMATS[form](found, results.sensitivity(**options)), nl=False)
+    statistics = results.statistics(**options)
+    show(FORMATS[form](statistics, results.sensitivity(**options)), nl=False)
     return 0
 
 
@@ -145,16 +151,16 @@ def stats(sweep: str, store: str | None, form: str, **options: Any) -> int:
     default="text",
     show_default=True,
     type=click.Choice(["text", "csv", "json"]),
-    help="How to print the answer.",
+    help="Output format.",
 )
 def sql(sweep: str, query: str, store: str | None, form: str) -> int:
-    """Ask DuckDB about a sweep's runs, curves and attempts."""
+    """Query a sweep's runs, curves and attempts with SQL, by DuckDB."""
     from raysweep.api import Results
     from raysweep.formats.aligned import arrow_text
 
-    found = Results(store_of(store), sweep).sql(query)
+    rows = Results(store_of(store), sweep).sql(query)
     if form == "json":
-        for row in found.to_pylist():
+        for row in rows.to_pylist():
             show(json.dumps(row, default=str))
     elif form == "csv":
         import pyarrow.csv as pacsv
@@ -162,9 +168,9 @@ def sql(sweep: str, query: str, store: str | None, form: str) -> int:
         from raysweep.formats.csv_file import csv_table
 
         with click.open_file("-", "wb") as out:
-            pacsv.write_csv(csv_table(found), out)
+            pacsv.write_csv(csv_table(rows), out)
     else:
-        show(arrow_text(found), nl=False)
+        show(arrow_text(rows), nl=False)
     return 0
 
 
@@ -172,14 +178,18 @@ def sql(sweep: str, query: str, store: str | None, form: str) -> int:
 @SWEEP
 @STORE
 @click.option(
-    "--optuna", metavar="FILE", help="Studies, into a new .log or .jsonl journal, or SQLite."
+    "--optuna",
+    metavar="FILE",
+    help="Write studies to this new file: a journal (.log, .jsonl) or SQLite.",
 )
-@click.option("--metric", metavar="M", help="Objective [default: what the sweep selects by].")
-@click.option("--csv", metavar="FILE", help="Rows, into a new CSV file.")
+@click.option(
+    "--metric", metavar="M", help="Objective of the studies [default: the metric that selects]."
+)
+@click.option("--csv", metavar="FILE", help="Write rows to this new CSV file.")
 @click.option(
     "--table",
     type=click.Choice(["runs", "curves", "attempts", "decisions"]),
-    help="Which rows [default: runs].",
+    help="Table to write as CSV [default: runs].",
 )
 def export(
     sweep: str,
@@ -193,9 +203,9 @@ def export(
     from raysweep.api import Results
 
     if (optuna is None) == (csv is None):
-        raise click.UsageError("expected --optuna FILE or --csv FILE, one of them")
+        raise click.UsageError("give either --optuna FILE or --csv FILE")
     if (table and optuna) or (metric and csv):
-        raise click.UsageError("expected --metric with --optuna, or --table with --csv")
+        raise click.UsageError("--metric belongs to --optuna, and --table to --csv")
     results = Results(store_of(store), sweep)
     warn(results)
     if csv is not None:
@@ -211,13 +221,13 @@ def export(
 @click.command()
 @SWEEP
 @STORE
-@click.option("--metric", metavar="M", help="Metric [default: what the sweep selects by].")
+@click.option("--metric", metavar="M", help="Metric to explain [default: the metric that selects].")
 @click.option(
     "--evaluator",
     default="ped-anova",
     show_default=True,
     type=click.Choice(["ped-anova", "fanova", "mdi"]),
-    help="Optuna's evaluator.",
+    help="Evaluator of Optuna.",
 )
 @click.option(
     "--format",
@@ -225,18 +235,18 @@ def export(
     default="text",
     show_default=True,
     type=click.Choice(["text", "json"]),
-    help="How to print it.",
+    help="Output format.",
 )
 def importance(sweep: str, store: str | None, metric: str | None, evaluator: str, form: str) -> int:
-    """Show how much each searched setting matters, arm by arm."""
+    """Show the importance of each searched setting, arm by arm."""
     from raysweep.api import Results
 
     results = Results(store_of(store), sweep)
     warn(results)
-    found = results.importance(metric, evaluator)
+    records = results.importance(metric, evaluator)
     from raysweep.studies.importance import render
 
-    show(render(sweep, found, form), nl=False)
+    show(render(sweep, records, form), nl=False)
     return 0
 
 

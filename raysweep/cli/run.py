@@ -1,4 +1,4 @@
-"""Commands that change a store: run, plan what would run, delete."""
+"""Commands that run, plan, merge and delete sweeps."""
 
 import contextlib
 from collections.abc import Iterator
@@ -22,19 +22,21 @@ from raysweep.text import shown_error
     help="Folder of the data sets [default: $RAYSWEEP_DATA, or ~/.cache/raysweep].",
 )
 @click.option(
-    "--address", metavar="ADDR", help="Ray cluster to join; a local one is started otherwise."
+    "--address",
+    metavar="ADDR",
+    help="Address of a Ray cluster to join [default: start a local one].",
 )
 @click.option("--inline", is_flag=True, help="Train in this process, without Ray.")
 @click.option(
     "--retry-failed",
     is_flag=True,
-    help="Also try runs again that failed resources.max_failures times.",
+    help="Also retry runs that have failed resources.max_failures times.",
 )
 @click.option(
     "--again",
     metavar="SQL",
-    help="Remove the results of the file's runs like this and train them anew, e.g. "
-    "\"task_name = 'toy'\".",
+    help="Remove the results of the file's runs that meet this condition, and train them again, "
+    "e.g. \"task_name = 'toy'\".",
 )
 @SMOKE
 @SET
@@ -50,7 +52,7 @@ def run(  # noqa: PLR0913 - one for each option
     smoke: bool,
     changes: tuple[str, ...],
 ) -> int:
-    """Run a sweep, or what is missing of it."""
+    """Run a sweep, or only what is missing."""
     from raysweep.api import Results
     from raysweep.driver import session as engine
     from raysweep.progress import Progress
@@ -71,18 +73,18 @@ def run(  # noqa: PLR0913 - one for each option
     for run_id, error in list(session.failed.items())[:20]:
         show(f"run {run_id} failed: {shown_error(error)}", err=True)
     if session.failed:
-        most = loaded.resources.max_failures
+        limit = loaded.resources.max_failures
         show(
-            f"{counted(len(session.failed))} failed; the same command tries them again until each "
-            f"has failed {most} times (resources.max_failures); "
-            "add --retry-failed to try them beyond that; "
-            f"'raysweep status {loaded.name} --failed' shows every attempt",
+            f"{counted(len(session.failed))} failed; run the same command again to retry "
+            f"those with fewer than {limit} failures (resources.max_failures), with --retry-failed "
+            f"to retry all; 'raysweep status {loaded.name} --failed' shows every attempt",
             err=True,
         )
     if session.missing:
-        same = "the same command without --again" if again else "the same command"
+        option = " without --again" if again else ""
         show(
-            f"stopped with {session.missing} runs to go; {same} goes on from the checkpoints",
+            f"{counted(session.missing)} still missing; run the same command{option} again to "
+            "resume from the checkpoints",
             err=True,
         )
     for line in session.blocked:
@@ -97,7 +99,7 @@ def run(  # noqa: PLR0913 - one for each option
 @SMOKE
 @SET
 def plan(spec: Path, store: str | None, smoke: bool, changes: tuple[str, ...]) -> int:
-    """Show what a run would do; nothing is started."""
+    """Show which runs a session would train; nothing is started."""
     from raysweep.cli.plan_text import plan_text
     from raysweep.driver import session as engine
 
@@ -110,21 +112,23 @@ def plan(spec: Path, store: str | None, smoke: bool, changes: tuple[str, ...]) -
 @SWEEP
 @STORE
 def compact(sweep: str, store: str | None) -> int:
-    """Merge the many small files of rows that a large sweep leaves into few."""
+    """Merge the many small files of rows of a large sweep into a few."""
     from raysweep.api import Results
 
-    found = Results(store_of(store), sweep).store
-    with held(found):
-        before, after = found.compact()
-    show(f"{before} files of rows, now {after}, in {found.uri}")
+    sweep_store = Results(store_of(store), sweep).store
+    with held(sweep_store):
+        before, after = sweep_store.compact()
+    show(f"{before} files of rows, now {after}, in {sweep_store.uri}")
     return 0
 
 
 @click.command()
 @SWEEP
 @STORE
-@click.option("--where", metavar="SQL", help="Only runs like this, e.g. 'seed > 4'.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--where", metavar="SQL", help="Delete only runs that meet this condition, e.g. 'seed > 4'."
+)
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def rm(sweep: str, store: str | None, where: str | None, yes: bool) -> int:
     """Delete a sweep with all its results, or some of its runs."""
     from raysweep.api import Results
@@ -132,20 +136,20 @@ def rm(sweep: str, store: str | None, where: str | None, yes: bool) -> int:
 
     if where is not None:
         return _rm_runs(Results(store_of(store), sweep), where, yes)
-    found = SweepStore(store_of(store), sweep)
-    runs = _count(found)
-    if not yes and not click.confirm(f"Delete {runs} of {sweep} in {found.uri}?"):
+    sweep_store = SweepStore(store_of(store), sweep)
+    runs = _count(sweep_store)
+    if not yes and not click.confirm(f"Delete {runs} of {sweep} in {sweep_store.uri}?"):
         show("nothing deleted", err=True)
         return 1
-    with held(found):
-        found.remove()
-    show(f"deleted {found.uri}")
+    with held(sweep_store):
+        sweep_store.remove()
+    show(f"deleted {sweep_store.uri}")
     return 0
 
 
 @contextlib.contextmanager
 def held(store: Any) -> Iterator[None]:
-    """Holds a sweep for a command that changes it: the lease is looked at before each write."""
+    """Hold the lease of a sweep for a command that changes it; each write checks the lease."""
     from raysweep.store.lease import Lease
     from raysweep.store.retry import Patience
 
@@ -155,7 +159,7 @@ def held(store: Any) -> Iterator[None]:
 
 
 def _count(store: Any) -> str:
-    """The ended runs, as far as they can be counted: damage must not keep a sweep from removal."""
+    """Return the number of ended runs as text, or `all runs` if damage makes it unknown."""
     from raysweep.doctor.sweep import check_exists
     from raysweep.store.compaction import IncompleteMerge
     from raysweep.text import counted
@@ -170,19 +174,19 @@ def _count(store: Any) -> str:
 
 
 def _rm_runs(results: Any, where: str, yes: bool) -> int:
-    """Deletes the runs that meet a condition."""
+    """Delete the runs that meet a condition."""
     from raysweep.driver.again import remove_for_good
     from raysweep.results.sql import matching
 
     store = results.store
     dataset = store.dataset("runs")
     with store.reading(dataset):
-        met = matching(dataset, where).to_pylist()
-    which = f"{len(met)} of {store.count('runs')} runs of {store.sweep} in {store.uri}"
-    if not yes and not click.confirm(f"Delete {which}?"):
+        run_ids = matching(dataset, where).to_pylist()
+    selection = f"{len(run_ids)} of {store.count('runs')} runs of {store.sweep} in {store.uri}"
+    if not yes and not click.confirm(f"Delete {selection}?"):
         show("nothing deleted", err=True)
         return 1
     with held(store):
-        remove_for_good(store, met)
-    show(f"deleted {which}")
+        remove_for_good(store, run_ids)
+    show(f"deleted {selection}")
     return 0

@@ -217,7 +217,7 @@ def test_a_failed_run_exits_with_1_and_still_prints_the_table(cli, tmp_path):
     assert code == 1
     assert "mean ± std" in out
     assert "RuntimeError: this seed is unlucky" in err
-    assert "3 runs failed; the same command tries them again until each has failed 3 times" in err
+    assert "3 runs failed; run the same command again to retry" in err
 
 
 def test_an_unwritable_store_is_told(cli, tmp_path):
@@ -259,7 +259,7 @@ def test_a_signal_while_ray_starts_ends_with_its_code(tmp_path):
         process.send_signal(signal.SIGTERM)
         error = process.communicate(timeout=30)[1]
     assert process.returncode == 143
-    assert "the same command goes on from" in error
+    assert "run the same command again" in error
     assert not (tmp_path / "sweeps" / "small" / "lease").exists()
 
 

@@ -102,7 +102,8 @@ def test_a_name_that_is_none_of_a_sweep_is_wrong_use(ended, doctor):
 def test_options_of_the_environment_with_a_sweep_are_wrong_use(ended, doctor, option):
     code, _, err = doctor("toys", *option)
     assert code == 2
-    assert "expected --data, --address and --ray without the name of a sweep, got 'toys'" in err
+    assert "--data, --address and --ray check the environment" in err
+    assert "'toys'" in err
 
 
 def test_a_sweep_of_a_later_format_is_said_and_left_alone(ended, doctor):
