@@ -1,7 +1,7 @@
 """Multi-seed sweeps of gradient estimators on Ray: one YAML file, one command.
 
-`raysweep.run(spec, store=…)` runs what is missing of a sweep and returns its `Results`;
-`raysweep.open(store, sweep)` opens the results of one that ran.
+`raysweep.run(spec, store=…)` trains the missing runs of a sweep and returns its `Results`;
+`raysweep.open(store, sweep)` opens the results of a stored sweep.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Loads what needs heavy packages only when it is used: `--help` must not wait for torch."""
+    """Import the names that need heavy packages on first use, so that `--help` is fast."""
     if name in ("Results", "open", "run"):
         from raysweep import api
 

@@ -1,4 +1,4 @@
-"""What users import: `run`, `open` and `Results`. What is heavy waits until it is used."""
+"""Public interface: `run`, `open` and `Results`; heavy packages are imported when used."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -18,14 +18,14 @@ class Table(ResultTable):
     """A result table that can be printed."""
 
     def render(self, format: str) -> str:
-        """The table as text: `text`, `markdown`, `latex`, `html`, `csv` or `json`."""
+        """Return the table as `text`, `markdown`, `latex`, `html`, `csv` or `json`."""
         from raysweep.formats import render
 
         return render(self, format)
 
 
 class Results(SweepResults):
-    """A sweep in a store: rows, tables, statistics, figures, reports.
+    """Results of a sweep in a store: rows, tables, statistics, figures, reports.
 
     Args:
         store: The store's path or URI.
@@ -45,56 +45,58 @@ class Results(SweepResults):
         where: str | None = None,
         **style: Any,
     ) -> Table:
-        """The result table.
+        """Return the result table.
 
         Args:
-            select: The metric whose mean over seeds selects a cell's configuration; the sweep
-                file's if None.
-            report: The metric shown; the one that selects if None.
-            rows: Labels of the estimators to show; all if there are none.
-            columns: Labels of the tasks to show; likewise.
-            where: A condition in SQL over the columns of `runs`; what does not meet it is left
-                out, seeds that are all left out too are no longer waited for.
+            select: Metric whose mean over seeds selects a cell's configuration; the sweep file's
+                if None.
+            report: Metric to show; the metric that selects if None.
+            rows: Labels of the estimators to show; all if empty.
+            columns: Labels of the tasks to show; all if empty.
+            where: SQL condition over the columns of `runs`; runs that do not meet it are left
+                out, and seeds without any run left are not required.
             style: `spread` (`std`, `sem` or `ci`), `test` (`welch` or `mann-whitney`) and `level`
-                (of significance, 0.05).
+                of significance (0.05).
 
         Raises:
             SpecError: If the sweep has no such metric or label, or no run meets the condition.
         """
-        found = super().table(
+        table = super().table(
             select=select, report=report, rows=rows, columns=columns, where=where, **style
         )
-        fields = (field.name for field in dataclasses.fields(found))
-        return Table(**{name: getattr(found, name) for name in fields})
+        names = (field.name for field in dataclasses.fields(table))
+        return Table(**{name: getattr(table, name) for name in names})
 
     def plot(self, kind: str = "curves", **options: Any) -> "Figure":
-        """A figure, to be saved with its `savefig`.
+        """Return a figure, which its method `savefig` saves.
 
         Args:
-            kind: `curves`, `time`, `heatmap`, `parallel`, `search`, `seeds` or `paths`.
-            options: As `raysweep plot` takes them: `select`, `tasks` and `estimators` (labels)
+            kind: Kind of figure: `curves`, `time`, `heatmap`, `parallel`, `search`, `seeds` or
+                `paths`.
+            options: The options of `raysweep plot`: `select`, `tasks` and `estimators` (labels)
                 and `size` (`screen`, `column` or `page`) for every kind; `metric` for all but
                 search and paths, several names for curves and time; `log` for curves, time and
-                search; `band` (`sem`, `std` or `ci`) for curves and time; `over` (a setting or
-                two) for a heatmap; `x` and `y` (metrics, pair by pair) for paths.
+                search; `band` (`sem`, `std` or `ci`) for curves and time; `over` (one or two
+                settings) for a heatmap; `x` and `y` (metrics, pair by pair) for paths.
 
         Raises:
-            SpecError: If an option names what the sweep lacks, or there is nothing to draw yet.
+            SpecError: If an option names something the sweep lacks, or no run to draw has
+                finished.
         """
         from raysweep.figures.kinds import figure
 
         return figure(self, kind, options)
 
     def report(self, path: str | Path | None = None, *, select: str | None = None) -> Path:
-        """Writes tables, figures, statistics and provenance into one HTML file without a network.
+        """Write tables, figures, statistics and provenance to one HTML file that works offline.
 
         Args:
-            path: The file, which ends in `.html`; None for `<sweep>.html` in the working directory.
-            select: The metric whose mean over seeds selects a configuration; the sweep file's if
-                None.
+            path: File to write, with the suffix `.html`; `<sweep>.html` in the working directory
+                if None.
+            select: Metric whose mean over seeds selects a configuration; the sweep file's if None.
 
         Returns:
-            The file.
+            Path of the file.
 
         Raises:
             SpecError: If the sweep has no such metric, or the file cannot be written.
@@ -106,49 +108,49 @@ class Results(SweepResults):
     def importance(
         self, metric: str | None = None, evaluator: str = "ped-anova"
     ) -> list[dict[str, Any]]:
-        """How much each searched setting matters, by one of Optuna's evaluators.
+        """Return the importance of each searched setting, by one of Optuna's evaluators.
 
         Args:
-            metric: What settings may matter to, as its mean over seeds; the first that the sweep
-                selects by if None.
-            evaluator: `ped-anova`, `fanova` or `mdi`.
+            metric: Metric, as its mean over seeds, that importances explain; the first that
+                selects if None.
+            evaluator: Optuna's evaluator: `ped-anova`, `fanova` or `mdi`.
 
         Returns:
-            A record per arm, in the file's order: `task`, `estimator`, `metric`, `evaluator`,
-            `configurations` (how many finished), `importances` (a share of 1 for each setting,
-            the largest first), `left_out` (settings without one, and why), and `reason`: why
-            there are none, or None.
+            A record for each arm, in the file's order: `task`, `estimator`, `metric`,
+            `evaluator`, `configurations` (number of finished ones), `importances` (share of each
+            setting, the largest first; they add up to 1), `left_out` (settings without an
+            importance, with the reason), and `reason` (why there are no importances, or None).
 
         Raises:
-            SpecError: If the sweep has no such metric, or there is no such evaluator.
+            SpecError: If the metric or the evaluator is unknown.
         """
         from raysweep.studies.importance import importance
 
         return importance(self, metric, evaluator)
 
     def export_optuna(self, path: str | Path, metric: str | None = None) -> "Export":
-        """Writes the sweep's studies, one per arm, into a new file that Optuna opens.
+        """Write the sweep's studies, one per arm, to a new file that Optuna opens.
 
         Args:
-            path: A journal if it ends in `.log` or `.jsonl`, SQLite otherwise.
-            metric: The objective; what the sweep selects by if None.
+            path: File to write: a journal if it ends in `.log` or `.jsonl`, SQLite otherwise.
+            metric: Objective of the studies; the metric that selects if None.
 
         Raises:
-            SpecError: If the sweep has no such metric, or the file cannot be written or is there.
+            SpecError: If the sweep has no such metric, or the file exists or cannot be written.
         """
         from raysweep.studies.export import export
 
         return export(self, path, metric)
 
     def export_csv(self, path: str | Path, table: str = "runs") -> int:
-        """Writes a table of the store into a new CSV file; how many rows.
+        """Write a table of the store to a new CSV file; return the number of rows.
 
         Args:
-            path: Where to; the file may not be there yet.
-            table: `runs`, `curves`, `attempts` or `decisions`.
+            path: File to write, which must not exist.
+            table: Name of the table: `runs`, `curves`, `attempts` or `decisions`.
 
         Raises:
-            SpecError: If there is no such table, or the file cannot be written or is there.
+            SpecError: If there is no such table, or the file exists or cannot be written.
         """
         from raysweep.formats.csv_file import write_csv
 
@@ -168,25 +170,25 @@ def run(  # noqa: PLR0913 - the options of the command
     retry_failed: bool = False,
     again: str | None = None,
 ) -> Results:
-    """Runs what is missing of a sweep, and returns its results.
+    """Train the missing runs of a sweep, and return its results.
 
     Args:
         spec: Path of a sweep file, or its content as a mapping.
-        store: Folder or URI where sweeps live; `$RAYSWEEP_STORE` or `sweeps` if None.
+        store: Folder or URI of the sweeps; `$RAYSWEEP_STORE` or `sweeps` if None.
         data: Folder of the data sets; `$RAYSWEEP_DATA` or `~/.cache/raysweep` if None.
-        address: Of a Ray cluster to join; a local one is started if None.
+        address: Address of a Ray cluster to join; a local one is started if None.
         inline: Train in this process, without Ray.
-        smoke: Run a few steps of one configuration per arm only.
+        smoke: Train only a few steps of one configuration per arm.
         changes: `KEY=VALUE` texts that override dotted keys of the file.
-        quiet: Show no progress.
-        retry_failed: Try runs again that failed as often as they may.
-        again: Condition in SQL over the columns of `runs`: planned runs that meet it lose their
-            results and are trained anew.
+        quiet: Whether to hide the progress.
+        retry_failed: Also retry runs that have failed `resources.max_failures` times.
+        again: SQL condition over the columns of `runs`; planned runs that meet it lose their
+            results and are trained again.
 
     Raises:
-        SpecError: If the sweep file is wrong, or stored runs have values of former defaults.
+        SpecError: If the sweep file is wrong, or stored runs have former default values.
         StoreError: If the store cannot be used, or another driver runs the sweep.
-        ClusterError: If Ray cannot give what the sweep asks for.
+        ClusterError: If Ray cannot provide the resources of the sweep.
         KeyboardInterrupt: If the session was stopped.
     """
     from raysweep.driver.session import drive, load
@@ -208,7 +210,7 @@ def run(  # noqa: PLR0913 - the options of the command
 
 
 def open_results(store: str | Path, sweep: str) -> Results:
-    """The results of a sweep in a store.
+    """Open the results of a sweep in a store.
 
     Raises:
         SpecError: If the store has no such sweep.

@@ -1,4 +1,4 @@
-"""The errors a user meets; each message is one line that says what to do.
+"""Errors for users; each message is one line that says what to do.
 
 RaysweepError
 ├── SpecError        the sweep file, an option or a name is wrong
@@ -7,7 +7,7 @@ RaysweepError
 │   ├── LeaseLost    this driver may no longer write
 │   ├── DamagedFile  a file's content is not what raysweep wrote
 │   └── FormatTooNew a later raysweep wrote the sweep
-├── ClusterError     Ray cannot give what the sweep asks for
+├── ClusterError     Ray cannot provide the resources of the sweep
 └── TooManyFailures  more runs failed than the sweep file allows
 """
 
@@ -19,9 +19,9 @@ class RaysweepError(Exception):
     """Base of all errors that raysweep explains to its user.
 
     Args:
-        text: One line: what was expected, what was given, what to do.
-        field: The argument that is wrong, whose name the message begins with; the command line
-            has an option of that name.
+        text: Message in one line: what was expected, what was given, what to do.
+        field: Name of the wrong argument, with which the message begins; the command line has
+            an option of that name.
     """
 
     def __init__(self, text: str = "", *, field: str | None = None) -> None:
@@ -30,11 +30,11 @@ class RaysweepError(Exception):
 
 
 class SpecError(RaysweepError, ValueError):
-    """Something the user wrote is wrong; `problems` holds one line per mistake.
+    """Mistakes in the user's input; `problems` holds one line for each.
 
     Args:
-        problems: One line, or one for each mistake.
-        field: The argument that is wrong, where there is one mistake.
+        problems: Message in one line, or one line for each mistake.
+        field: Name of the wrong argument, if there is only one mistake.
     """
 
     def __init__(self, problems: str | Iterable[str], *, field: str | None = None) -> None:
@@ -44,24 +44,24 @@ class SpecError(RaysweepError, ValueError):
 
 
 class StoreError(RaysweepError):
-    """The store cannot be read or written."""
+    """Failure to read or write the store."""
 
 
 class LeaseHeld(StoreError):
-    """Another live driver holds the sweep."""
+    """Refusal of a sweep whose lease another live driver holds."""
 
 
 class LeaseLost(StoreError):
-    """The sweep is no longer this driver's: taken over, deleted, or out of reach for too long."""
+    """Loss of the lease: the sweep was taken over, deleted, or out of reach for too long."""
 
 
 class DamagedFile(StoreError):
-    """A file could be read, but holds something else than raysweep wrote.
+    """File whose content is not what raysweep wrote.
 
     Args:
-        message: One line that names the file and says what to do.
-        name: The file's name below the sweep's folder.
-        reason: What was expected and found, as it stands in the message.
+        message: Message in one line, which names the file and says what to do.
+        name: Name of the file below the sweep's folder.
+        reason: Part of the message that says what was expected and found.
     """
 
     def __init__(self, message: str, name: str = "", reason: str = "") -> None:
@@ -70,29 +70,29 @@ class DamagedFile(StoreError):
 
 
 class FormatTooNew(StoreError):
-    """The sweep has a format that only a later raysweep reads."""
+    """Sweep in a format that only a later raysweep reads."""
 
 
 class ClusterError(RaysweepError):
-    """Ray or its nodes cannot give what the sweep asks for."""
+    """Failure of Ray or its nodes to provide the resources of the sweep."""
 
 
 class TooManyFailures(RaysweepError):
-    """More runs failed than the sweep file allows."""
+    """End of a session in which more runs failed than the sweep file allows."""
 
 
 MEMORY_TEXTS = ("out of memory", "can't allocate memory", "cannot allocate memory")
 
 
 def is_memory_error(error: BaseException) -> bool:
-    """Whether memory ran out: Python's, the machine's or a device's, as torch reports it."""
+    """Return whether the memory of Python, the machine or a device (as torch reports) ran out."""
     return isinstance(error, MemoryError) or any(
         text in str(error).lower() for text in MEMORY_TEXTS
     )
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal ended the session before anything trained."""
+    """Signal that ended the session before any run trained."""
 
     def __init__(self, exit_code: int) -> None:
         self.exit_code = exit_code
@@ -100,7 +100,7 @@ class Stopped(KeyboardInterrupt):
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """Text that helps after an unknown name: the closest valid one, and all of them if few."""
+    """Return a hint for an unknown name: the closest valid name, and all of them if few."""
     names = sorted(valid)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""

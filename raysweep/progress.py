@@ -22,23 +22,23 @@ MAX_ARMS = 24
 
 
 class Progress:
-    """Shows a schedule's progress on stderr.
+    """Display of a schedule's progress.
 
     Args:
-        console: Where to; stderr if None.
+        console: Console to write to; stderr if None.
     """
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
 
     def say(self, lines: Iterable[str]) -> None:
-        """Shows lines that remain."""
+        """Show lines that stay on the screen."""
         for line in lines:
             self._print(line)
 
     @contextlib.contextmanager
     def watching(self, schedule: Schedule) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-        """Shows the schedule until left; yields what to call with a pack's progress."""
+        """Show the schedule's progress; yield a function to call with the progress of a pack."""
         view = View(schedule)
         if self.console.is_terminal:
             with Live(
@@ -53,7 +53,7 @@ class Progress:
         ended = threading.Event()
 
         def lines() -> None:
-            while not ended.wait(LINE_S):  # by the clock: a pack that hangs reports nothing
+            while not ended.wait(LINE_S):  # by the clock, as a pack that hangs reports nothing
                 self._line(view)
 
         writer = threading.Thread(target=lines, name="raysweep-progress", daemon=True)
@@ -73,11 +73,11 @@ class Progress:
 
 
 class View:
-    """What there is to show.
+    """State of the progress display.
 
     Args:
         schedule: The schedule of the session.
-        clock: Seconds that only grow.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(self, schedule: Schedule, clock: Callable[[], float] = time.monotonic) -> None:
@@ -88,7 +88,7 @@ class View:
         self.packs: dict[str, float] = {}
 
     def note(self, progress: Mapping[str, Any]) -> None:
-        """Takes in that a pack began, or how far it has come."""
+        """Note that a pack started, or the step it has reached."""
         pack_id, now = progress["pack_id"], self.clock()
         if "began" in progress:
             self.pauses[pack_id] = Pauses(now)
@@ -98,11 +98,11 @@ class View:
 
     @property
     def total(self) -> int:
-        """Runs of the sweep; those that its searches will propose and report, too."""
+        """Number of runs of the sweep, with those that its searches have yet to add."""
         return len(self.schedule.planned) + self.schedule.to_come
 
     def line(self) -> str:
-        """One plain line."""
+        """Return the progress as one line."""
         ended = self._ended()
         workers = self.schedule.size.workers if self.schedule.size else 0
         training = min(len(self.schedule.in_flight), workers)
@@ -121,7 +121,7 @@ class View:
         return text
 
     def _silent(self) -> str:
-        """The packs that may hang: the one that does for longest, and how many more."""
+        """Return a note on packs that may hang: the longest without a step, and how many more."""
         now = self.clock()
         silent = [
             (seconds, pack_id)
@@ -136,7 +136,7 @@ class View:
         return f", no step of pack {pack_id} for {duration(seconds)}{more}"
 
     def panel(self) -> Group:
-        """The line, a bar, and the best value so far of each arm."""
+        """Return the line, a bar, and the best value so far of each arm."""
         bar = Table.grid()
         bar.add_row(
             ProgressBar(
@@ -147,37 +147,38 @@ class View:
         metric = self.schedule.spec.select.metric
         for title in ("arm", "configurations", f"best {metric}"):
             table.add_column(title, no_wrap=True)
-        for state in self.schedule.arms[:MAX_ARMS]:
-            table.add_row(*(Text(one_line(each)) for each in self._arm(state)))
+        for search in self.schedule.arms[:MAX_ARMS]:
+            table.add_row(*(Text(one_line(text)) for text in self._arm(search)))
         more = len(self.schedule.arms) - MAX_ARMS
         rest = [Text(f"and {more} more arms", style="dim")] if more > 0 else []
         return Group(Text(self.line(), style="bold"), bar, table, *rest)
 
-    def _arm(self, state: ArmSearch) -> tuple[str, str, str]:
-        values = [each.values[0] for each in list(state.closed.values()) if each.values]
+    def _arm(self, search: ArmSearch) -> tuple[str, str, str]:
+        results = list(search.closed.values())
+        values = [result.values[0] for result in results if result.values]
         best = min if self.schedule.spec.select.mode == "min" else max
         shown = f"{best(values):.4g}" if values else "–"
-        return state.arm.name, f"{len(state.closed)}/{self._wanted(state)}", shown
+        return search.arm.name, f"{len(search.closed)}/{self._wanted(search)}", shown
 
-    def _wanted(self, state: ArmSearch) -> int:
-        return state.study.wanted or len(state.open) + len(state.closed)
+    def _wanted(self, search: ArmSearch) -> int:
+        return search.study.wanted or len(search.open) + len(search.closed)
 
     def _status(self, run_id: str) -> str | None:
-        ended = self.schedule.ended.get(run_id)
-        return ended.status if ended else None
+        result = self.schedule.ended.get(run_id)
+        return result.status if result else None
 
     def _ended(self) -> int:
         return len(self.schedule.planned) - self.schedule.missing
 
     def _partial(self) -> float:
-        """Runs' worth of work in packs in flight."""
+        """Return the work done in packs in flight, as a number of runs."""
         return sum(
             self.packs.get(pack.pack_id, 0.0) * len(pack.runs)
             for pack in list(self.schedule.in_flight.values())
         )
 
     def _rate(self) -> float:
-        """Runs per second of this session, packs in flight counted by their steps."""
+        """Return the runs per second of this session; packs in flight count by their steps."""
         worked = self._ended() - self.before + self._partial()
         return worked / max(1e-9, self.clock() - self.began)
 

@@ -1,4 +1,4 @@
-"""The tasks and estimators a sweep file can name, and the settings each declares."""
+"""Registry of the tasks and estimators that a sweep file can name, and of their settings."""
 
 import dataclasses
 import functools
@@ -23,13 +23,13 @@ ESTIMATOR_GROUPS = {"categorical": "raysweep.estimators"}
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """One declared setting.
+    """Declaration of a setting.
 
     Args:
-        key: `section.name`; the section is `task`, `estimator` or `training`.
-        type: Its type annotation.
-        default: Its value when the sweep file is silent.
-        per_replica: Whether the runs of one pack may differ in it.
+        key: Key `section.name`, whose section is `task`, `estimator` or `training`.
+        type: Type annotation of the setting.
+        default: Value if the sweep file gives none.
+        per_replica: Whether the runs of one pack may have different values.
         smoke: Largest value in a trial run; no limit if None.
     """
 
@@ -41,19 +41,19 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """The name without its section."""
+        """Name of the setting without its section."""
         return self.key.partition(".")[2]
 
 
 @functools.cache
 def task_names() -> tuple[str, ...]:
-    """Every task: raysweep's own, and those of installed packages (`raysweep.tasks`)."""
+    """Return all tasks: raysweep's, and those of installed packages (`raysweep.tasks`)."""
     return tuple(sorted({*tasks.names(), *_plugins("raysweep.tasks")}))
 
 
 @functools.cache
 def task(name: str) -> Task:
-    """The task of that name.
+    """Return the task of that name.
 
     Raises:
         SpecError: If there is none, or if an installed package's is no `Task`.
@@ -63,8 +63,8 @@ def task(name: str) -> Task:
     plugins = _plugins("raysweep.tasks")
     if name not in plugins:
         raise SpecError(f"unknown task {name!r}{nearest(name, task_names())}")
-    found = plugins[name].load()
-    made = found() if isinstance(found, type) else found
+    plugin = plugins[name].load()
+    made = plugin() if isinstance(plugin, type) else plugin
     if not isinstance(made, Task):
         raise SpecError(
             f"task {name!r} must be a subclass of raysweep.tasks.Task, got {plugins[name].value}; "
@@ -95,52 +95,53 @@ def estimator_class(family: str, name: str) -> type[Estimator]:
 
 @functools.cache
 def task_settings(name: str) -> Mapping[str, Setting]:
-    """The task's settings by key: its own under `task.`, the common ones under `training.`."""
+    """Return the task's settings by key: common ones under `training.`, others under `task.`."""
     declared = task(name).settings
     hints = typing.get_type_hints(declared)
-    found = {}
+    settings = {}
     for field in dataclasses.fields(declared):
         section = "training" if field.name in TRAINING else "task"
         key = f"{section}.{field.name}"
         per_replica = bool(field.metadata.get("per_replica", False))
         smoke = field.metadata.get("smoke")
-        found[key] = Setting(key, hints[field.name], _plain(field.default), per_replica, smoke)
-    return types.MappingProxyType(found)
+        settings[key] = Setting(key, hints[field.name], _plain(field.default), per_replica, smoke)
+    return types.MappingProxyType(settings)
 
 
 @functools.cache
 def estimator_settings(family: str, name: str) -> Mapping[str, Setting]:
-    """The estimator's settings by key, read from its constructor."""
+    """Return the estimator's settings by key, read from its constructor."""
     cls = estimator_class(family, name)
-    found = {}
+    settings = {}
     for parameter in inspect.signature(cls).parameters.values():
         key = f"estimator.{parameter.name}"
         declared = _without_tensor(parameter.annotation)
         per_replica = parameter.name in cls.per_replica
-        found[key] = Setting(key, declared, _plain(parameter.default), per_replica)
-    return types.MappingProxyType(found)
+        settings[key] = Setting(key, declared, _plain(parameter.default), per_replica)
+    return types.MappingProxyType(settings)
 
 
 def instantiate(
     task_name: str, estimator_name: str, settings: Mapping[str, Any]
 ) -> tuple[Any, Estimator]:
-    """The task's settings object and the estimator that these settings describe.
+    """Return the task's settings object and the estimator that the settings describe.
 
     Args:
-        task_name: Registry name.
-        estimator_name: Registry name, in the task's family.
-        settings: By key `section.name`; an estimator's may be tensors `R`.
+        task_name: Name of the task in the registry.
+        estimator_name: Name of an estimator of the task's family.
+        settings: Values by key `section.name`; an estimator's may be tensors `R`.
 
     Raises:
-        ValueError: If task or estimator refuse a value.
+        ValueError: If the task or the estimator rejects a value.
     """
-    found = task(task_name)
+    chosen_task = task(task_name)
     sections: dict[str, dict[str, Any]] = {"task": {}, "training": {}, "estimator": {}}
     for key, value in settings.items():
         section, _, name = key.partition(".")
         sections[section][name] = tuple(value) if isinstance(value, list) else value
-    cls = estimator_class(found.family, estimator_name)
-    return found.settings(**sections["task"], **sections["training"]), cls(**sections["estimator"])
+    cls = estimator_class(chosen_task.family, estimator_name)
+    task_settings = chosen_task.settings(**sections["task"], **sections["training"])
+    return task_settings, cls(**sections["estimator"])
 
 
 def _plain(default: Any) -> Any:
@@ -148,18 +149,19 @@ def _plain(default: Any) -> Any:
 
 
 def _without_tensor(annotation: Any) -> Any:
-    """The annotation less its tensor member, which is how replicas hand in a column of values."""
+    """Return the annotation without its tensor member, by which replicas pass a value each."""
     members = (
         typing.get_args(annotation)
         if typing.get_origin(annotation) in (Union, types.UnionType)
         else (annotation,)
     )
     plain = tuple(
-        each
-        for each in members
-        if not (isinstance(each, type) and each.__module__ == "torch") and "Tensor" not in str(each)
+        member
+        for member in members
+        if not (isinstance(member, type) and member.__module__ == "torch")
+        and "Tensor" not in str(member)
     )
-    return Union[plain]  # noqa: UP007 - the members are only known here
+    return Union[plain]  # noqa: UP007 - the members are known only at run time
 
 
 def _estimator_plugins(family: str) -> dict[str, Any]:
@@ -169,4 +171,4 @@ def _estimator_plugins(family: str) -> dict[str, Any]:
 
 @functools.cache
 def _plugins(group: str) -> dict[str, Any]:
-    return {each.name: each for each in entry_points(group=group)}
+    return {plugin.name: plugin for plugin in entry_points(group=group)}

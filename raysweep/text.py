@@ -1,7 +1,7 @@
-"""Text for terminals and files: counts and durations, and text from elsewhere, made safe.
+"""Text for terminals and files: counts, durations, and text from elsewhere made safe.
 
-A run's error, or a label in a store from others, may hold anything: escape sequences that a
-terminal obeys, marks that turn the direction of writing, formulas that a spreadsheet computes.
+The error of a run, or a label in another user's store, may hold escape sequences for terminals,
+marks that change the direction of writing, and formulas for spreadsheets.
 """
 
 import codecs
@@ -12,14 +12,14 @@ from typing import Any
 
 MAX_ERROR = 4000  # characters of an error that are kept
 _CONTROL = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and line end, DEL, C1
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 except tab and newline, DEL, C1
     "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"  # direction and line marks
-    "\ud800-\udfff]"  # halves of characters
+    "\ud800-\udfff]"  # lone surrogates
 )
 _LINE = re.compile("[\t\n]")
-FORMULA = r"^[=+\-@\t\r]"  # as spreadsheets, and Arrow's regular expressions, take it
+FORMULA = r"^[=+\-@\t\r]"  # for spreadsheets, and in the syntax of Arrow's regular expressions
 NUMBER = r"^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+|inf|nan)([eE][+-]?[0-9]+)?$"
-_MARKUP = re.compile(r"([\\`*\[\]|]|<(?=[A-Za-z/!?]))")  # of <, tags but no comparisons
+_MARKUP = re.compile(r"([\\`*\[\]|]|<(?=[A-Za-z/!?]))")  # < only in tags, not in comparisons
 _STAND_INS = {
     "±": "+/-",
     "≥": ">=",
@@ -34,12 +34,12 @@ _STAND_INS = {
 
 
 def counted(number: int, noun: str = "run") -> str:
-    """The number of some things, with their noun."""
+    """Return a number with its noun, in the plural unless it is 1."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:
-    """A duration as a user reads it."""
+    """Return a duration in hours, minutes or seconds."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -48,20 +48,20 @@ def duration(seconds: float) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with its control characters shown as escapes; lines and tabs stay.
+    """Return the text with control characters as escapes; newlines and tabs stay.
 
-    The escapes of what JSON leaves as it is are JSON's own, so JSON keeps its meaning.
+    Characters that JSON may hold unescaped get JSON's own escapes, so JSON keeps its meaning.
     """
     return _CONTROL.sub(_escape, text)
 
 
 def one_line(text: str) -> str:
-    """The text with all its control characters shown as escapes, ends of lines too."""
-    return _LINE.sub(lambda found: "\\t" if found[0] == "\t" else "\\n", printable(text))
+    """Return the text with all control characters as escapes, including newlines and tabs."""
+    return _LINE.sub(lambda match: "\\t" if match[0] == "\t" else "\\n", printable(text))
 
 
 def recorded(text: str, longest: int = MAX_ERROR) -> str:
-    """An error's text as a store keeps it: one line, not too long, and text that has a coding."""
+    """Return an error's text for the store: one line, of limited length, and valid UTF-8."""
     line = " ".join(text.encode("utf-8", "backslashreplace").decode().split())
     if len(line) <= longest:
         return line
@@ -70,46 +70,46 @@ def recorded(text: str, longest: int = MAX_ERROR) -> str:
 
 
 def shown_error(text: str | None) -> str:
-    """An error as a line of output: an older store may hold one of megabytes."""
+    """Return an error as one line of output; older stores may hold texts of megabytes."""
     return one_line(recorded(text or "no text"))
 
 
 def csv_text(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula: behind an apostrophe if it would be one."""
+    """Return the text of a CSV cell, after an apostrophe if spreadsheets would see a formula."""
     return f"'{text}" if re.match(FORMULA, text) and not re.fullmatch(NUMBER, text) else text
 
 
 def csv_row(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record whose texts are cells of CSV; numbers stay what they are."""
+    """Return a record with its texts as cells of CSV; other values stay unchanged."""
     return {
         name: csv_text(value) if isinstance(value, str) else value for name, value in record.items()
     }
 
 
 def markdown_text(text: str) -> str:
-    """The text as Markdown shows it, in a table's cell too: no markup, no HTML, no link."""
+    """Return the text escaped for Markdown, also in tables: no markup, no HTML, no link."""
     return _MARKUP.sub(r"\\\1", one_line(text))
 
 
-def _escape(found: re.Match[str]) -> str:
-    code = ord(found[0])
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x20 or code == 0x7F else f"\\u{code:04x}"
 
 
 def stand_in(error: UnicodeError) -> tuple[str, int]:
-    """What to write for characters that a terminal's coding lacks: ASCII that means the same."""
+    """Return ASCII of the same meaning for characters that a terminal's encoding lacks."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    lacking = error.object[error.start : error.end]
+    missing = error.object[error.start : error.end]
     text = "".join(
-        _STAND_INS.get(each) or each.encode("ascii", "backslashreplace").decode()
-        for each in lacking
+        _STAND_INS.get(character) or character.encode("ascii", "backslashreplace").decode()
+        for character in missing
     )
     return text, error.end
 
 
 def make_lenient(stream: Any) -> None:
-    """Has a text stream write stand-ins for what its coding lacks, where it can be told so."""
+    """Let a text stream replace characters that its encoding lacks, if it can be configured."""
     if isinstance(stream, io.TextIOWrapper):
         codecs.register_error("raysweep", stand_in)
         stream.reconfigure(errors="raysweep")

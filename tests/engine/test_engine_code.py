@@ -129,7 +129,7 @@ def test_the_same_condition_on_code_finds_nothing_the_second_time(inline, toy, e
 @pytest.mark.parametrize("condition", ["nonsense =", "seed = 77"])
 def test_a_refused_condition_leaves_the_file_that_readers_go_by(inline, toy, condition):
     results = inline(toy())
-    with pytest.raises(SpecError, match="again: expected a condition"):
+    with pytest.raises(SpecError, match=r"again: .*condition"):
         inline(toy(seeds=5), again=condition)
     assert results.store.spec().seeds == results.spec.seeds
 

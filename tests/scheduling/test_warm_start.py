@@ -121,5 +121,5 @@ def test_a_sweep_without_the_metric_is_refused(tmp_path):
         store=tmp_path,
         inline=True,
     )
-    with pytest.raises(SpecError, match=r"expected a sweep with metric.regret, got 'old'"):
+    with pytest.raises(SpecError, match=r"search.from: sweep 'old' has no metric.regret"):
         schedule(tmp_path, select={"metric": "regret"})
