@@ -85,7 +85,7 @@ class SweepStatus:
         uri: Address of its folder.
         spec: The sweep file as last run.
         progress: The number of runs that ended.
-        driver: The driver.
+        driver: The driver of the sweep.
         packs: Packs that began and have not ended.
         silent: Seconds without a step, by pack that may hang.
         pareto: The table with the best trade-offs, where two metrics select.
@@ -129,7 +129,7 @@ def sweep_status(store: str, sweep: str) -> SweepStatus:
         spec,
         _progress(sweep_store, spec, rows, former),
         driver_of(sweep_store.files),
-        [PackInFlight(each.pack.pack_id, len(each.active), each.step) for each in manifests],
+        [PackInFlight(one.pack.pack_id, len(one.active), one.step) for one in manifests],
         _silent(sweep_store.files),
         SweepResults(store, sweep).table() if spec.select.second is not None else None,
         (*origin.warnings, *warnings(spec, sweep_store), *unreported(spec, sweep_store)),
@@ -252,7 +252,7 @@ class ListedSweep:
         name: Name of the folder.
         runs: Number of ended runs; None where it is not known.
         problem: Reason that `runs` is not known; empty where it is.
-        driver: The driver; None where the folder is no sweep's.
+        driver: The driver of the sweep; None where the folder is no sweep's.
     """
 
     name: str

@@ -49,7 +49,7 @@ class Toy(Task):
     name = "toy"
     version = 1
     settings: ClassVar = ToySettings
-    metrics: Mapping[str, Metric] = {
+    metrics: ClassVar[Mapping[str, Metric]] = {
         "train_loss": Metric("min", "", "squared distance to the target"),
         "distance": Metric("max", "m", "distance from the origin"),
     }
