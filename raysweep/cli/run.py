@@ -161,11 +161,12 @@ def held(store: Any) -> Iterator[None]:
 def _count(store: Any) -> str:
     """Return the number of ended runs as text, or `all runs` if damage makes it unknown."""
     from raysweep.doctor.sweep import check_exists
+    from raysweep.store import sweep_paths
     from raysweep.store.compaction import IncompleteMerge
     from raysweep.text import counted
 
     check_exists(store.store, store.sweep)
-    if not store.files.exists("spec.json"):
+    if not store.files.exists(sweep_paths.SPEC):
         return "all runs"
     with contextlib.suppress(DamagedFile, IncompleteMerge):
         store.spec()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from raysweep.doctor.finding import Finding, again
 from raysweep.errors import DamagedFile
-from raysweep.store import compaction, curve_files, integrity, removal
+from raysweep.store import compaction, curve_files, integrity, removal, sweep_paths
 from raysweep.store.again_file import NAME as AGAIN
 from raysweep.store.checkpoints import Checkpoints
 from raysweep.store.files import Files
@@ -16,7 +16,7 @@ _REMEDY = {
     "attempts": "the error and time of that attempt are lost",
     "decisions": "early stopping continues from the curves and the other decisions",
     "checkpoints": "`raysweep run FILE` trains the pack from its start",
-    "search.json": "the search continues from its results",
+    sweep_paths.SEARCH: "the search continues from its results",
     AGAIN: "a search no longer knows which configurations to train again",
     "removing": "repeat the `raysweep rm` or `raysweep run FILE --again` that was interrupted",
 }
@@ -53,7 +53,7 @@ def findings(files: Files, damages: Iterable[Damage]) -> Iterator[Finding]:
     for damage in damages:
         folder = damage.name.partition("/")[0]
         problem = f"damaged ({damage.kind}): {damage.problem}"
-        if damage.name == "spec.json":
+        if damage.name == sweep_paths.SPEC:
             remedy = "`raysweep run FILE` rewrites it; FILE is sweep.yaml in the same folder"
             yield Finding(damage.name, problem, remedy)
             continue
@@ -66,11 +66,13 @@ def findings(files: Files, damages: Iterable[Damage]) -> Iterator[Finding]:
 
 def spec(files: Files) -> Iterator[Finding]:
     """Yield a finding if the spec is missing."""
-    if not files.exists("spec.json"):
+    if not files.exists(sweep_paths.SPEC):
         remedy = "`raysweep run FILE` rewrites it"
         if files.exists("sweep.yaml"):
             remedy += "; FILE is sweep.yaml in the same folder"
-        yield Finding("spec.json", "missing, and no command can read the sweep without it", remedy)
+        yield Finding(
+            sweep_paths.SPEC, "missing, and no command can read the sweep without it", remedy
+        )
 
 
 def merge(files: Files) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from raysweep.doctor.finding import Finding, named
-from raysweep.store import repair
+from raysweep.store import repair, sweep_paths
 from raysweep.store.shape import STATUSES
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.outcomes import one_row_each
@@ -96,4 +96,4 @@ def findings(store: SweepStore, rows: Collection[Row]) -> Iterator[Finding]:
 
 
 def _is_misplaced(row: Row) -> bool:
-    return row.file != f"runs/{row.run_id}.parquet"
+    return row.file != sweep_paths.rows(row.run_id)

@@ -7,7 +7,7 @@ from raysweep.doctor import content, curves, leftovers, rows
 from raysweep.doctor.finding import Check, Finding, findings_of
 from raysweep.doctor.holder import LeaseHolder
 from raysweep.errors import FormatTooNew, LeaseLost, SpecError, StoreError, nearest
-from raysweep.store import integrity, lease
+from raysweep.store import integrity, lease, sweep_paths
 from raysweep.store.files import Files
 from raysweep.store.lease import Lease
 from raysweep.store.lease_timing import Timing
@@ -111,7 +111,7 @@ class _Doctor:
         try:
             self.store.check_format()
         except FormatTooNew as error:
-            return SweepHealth(name, "", [Finding("spec.json", str(error))])
+            return SweepHealth(name, "", [Finding(sweep_paths.SPEC, str(error))])
         alive = self.holder.is_alive()
         findings = [*self._dead_lease(), *self._check(alone=not alive)]
         if not fix or not any(finding.fix for finding in findings):
@@ -171,7 +171,7 @@ class _Doctor:
         files = self.store.files
         damages = content.damaged(content.still_damaged(files, integrity.verify(files)))
         checks: dict[str, Check] = {
-            "spec.json": lambda: content.spec(files),
+            sweep_paths.SPEC: lambda: content.spec(files),
             files.uri: lambda: content.findings(files, damages.values()),
         }
         if alone:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from raysweep.errors import DamagedFile
-from raysweep.store import handover, integrity
+from raysweep.store import handover, integrity, sweep_paths
 from raysweep.store.checkpoints import Checkpoints, Manifest
 from raysweep.store.files import Files
 from raysweep.sweep.packs import Pack
@@ -113,7 +113,7 @@ class Recovery:
         log.warning(
             "the checkpoint of pack %s cannot be restored; it is kept in %s, and the pack's %d "
             "runs start over",
-            *(pack.pack_id, self.files.path("damaged/checkpoints"), len(pack.runs)),
+            *(pack.pack_id, self.files.path(sweep_paths.damaged("checkpoints")), len(pack.runs)),
         )
         return Retry((executed_in_all(pack, executed),))
 

@@ -15,10 +15,10 @@ from typing import Any
 
 from raysweep.errors import DamagedFile
 from raysweep.search import cma_state
-from raysweep.store import aside
+from raysweep.store import aside, sweep_paths
 from raysweep.store.files import Files
 
-NAME = "search.json"
+NAME = sweep_paths.SEARCH
 POINT = "x_for_tell"  # Optuna's name for the point of a trial of CMAwM
 MARK = "raysweep:search"  # digest of the sampler and the space that attributes are valid for
 MAX_OPTIMIZERS = 8  # the sampler resumes from the newest one of a finished trial

@@ -7,10 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from raysweep.store import json_file
+from raysweep.store import json_file, sweep_paths
 from raysweep.store.files import Files
 
-NAME = "again.json"
+NAME = sweep_paths.AGAIN
 _DIGEST = "sha256"
 
 

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from raysweep.store import sweep_paths
+
 if TYPE_CHECKING:
     from raysweep.store.files import Files
 
@@ -13,9 +15,9 @@ def set_aside(files: "Files", name: str) -> str:
         files: The sweep's folder.
         name: Name of the file in that folder.
     """
-    aside, number = f"damaged/{name}", 1
+    aside, number = sweep_paths.damaged(name), 1
     while files.exists(aside):
         number += 1
-        aside = f"damaged/{name}.{number}"
+        aside = sweep_paths.damaged(f"{name}.{number}")
     files.move(name, aside)
     return aside

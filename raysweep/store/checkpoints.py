@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from raysweep.errors import DamagedFile, StoreError
-from raysweep.store import json_file
+from raysweep.store import json_file, sweep_paths
 from raysweep.store.aside import set_aside
 from raysweep.store.damage import reason_of
 from raysweep.store.files import Files
@@ -118,7 +118,7 @@ class Checkpoints:
 
     def __init__(self, files: Files, pack_id: str) -> None:
         self.files, self.pack_id = files, pack_id
-        self.folder = f"checkpoints/{pack_id}"
+        self.folder = sweep_paths.checkpoint(pack_id)
         self._digests: dict[str, str | None] = {}  # known digests of states, by file name
 
     def write(self, manifest: Manifest, state: Mapping[str, Any] | None) -> None:

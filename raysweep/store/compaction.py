@@ -9,7 +9,6 @@ of the merged file: until that file is complete, nothing is removed and readers 
 import dataclasses
 import hashlib
 import logging
-import re
 import time
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
@@ -18,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.errors import DamagedFile, StoreError
-from raysweep.store import json_file, parquet, parquet_files
+from raysweep.store import json_file, parquet, parquet_files, sweep_paths
 from raysweep.store.aside import set_aside
 from raysweep.store.files import Files, Info
 from raysweep.sweep.runs import digest
@@ -27,9 +26,8 @@ MOST_ROWS = 2**17  # after which a merged file takes no further files
 LARGE = 4 * 2**20  # bytes from which a file is not merged
 # A worker whose driver was killed may rewrite its rows until it notices, after up to 30 seconds.
 SETTLED_S = 90.0
-ROWS = "merging/rows.parquet"
-PLAN = "merging/plan.json"
-_FILE = re.compile(r"runs/[0-9a-f]{16}\.parquet")
+ROWS = sweep_paths.MERGED_ROWS
+PLAN = sweep_paths.MERGE_PLAN
 
 log = logging.getLogger("raysweep")
 
@@ -70,7 +68,7 @@ def _merge_of(data: Any) -> Merge:
     if not isinstance(sources, list):
         raise TypeError("sources that are not a list")
     for name in (target, *sources):
-        if not isinstance(name, str) or not _FILE.fullmatch(name):
+        if not isinstance(name, str) or not sweep_paths.ROWS_NAME.fullmatch(name):
             raise ValueError(f"file name {name!r}")
     return Merge(target, tuple(sources), data.get("rows"), data.get("sha256"))
 
@@ -187,7 +185,7 @@ def _end_unplanned(files: Files) -> None:
     stored = parquet_files.columns(files, files.names("runs", ".parquet"), ["run_id"])["run_id"]
     lacking = rows.filter(pc.invert(pc.is_in(rows["run_id"], pc.unique(stored))))
     if lacking.num_rows:
-        name = f"runs/{digest(lacking['run_id'].to_pylist())}.parquet"
+        name = sweep_paths.rows(digest(lacking["run_id"].to_pylist()))
         files.write_table(name, lacking)
         log.warning("%d rows that only %s held were moved to %s", lacking.num_rows, ROWS, name)
     files.remove_folder("merging")
@@ -205,7 +203,7 @@ def merges(files: Files) -> Iterator[None]:
     rows: list[pa.Table] = []
     sources: list[str] = []
     for info in small:
-        if not _FILE.fullmatch(info.name):
+        if not sweep_paths.ROWS_NAME.fullmatch(info.name):
             continue  # not named by raysweep: a plan with this name would count as damaged
         table = files.read_table(info.name)
         is_older = rows and not table.schema.equals(rows[0].schema)  # a driver will rewrite it
@@ -228,7 +226,7 @@ def _merge(files: Files, rows: Sequence[pa.Table], sources: Sequence[str]) -> It
     table = pa.concat_tables(rows).combine_chunks()
     sha256 = files.write_table(ROWS, table)
     yield
-    name = f"runs/{digest(list(sources))}.parquet"
+    name = sweep_paths.rows(digest(list(sources)))
     merge = Merge(name, tuple(sources), table.num_rows, sha256)
     files.write(PLAN, json_file.with_digest(dataclasses.asdict(merge), key="digest"))
     yield

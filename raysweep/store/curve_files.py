@@ -2,13 +2,10 @@
 
 import dataclasses
 import logging
-import re
 
-from raysweep.store import compaction, parquet_files
+from raysweep.store import compaction, parquet_files, sweep_paths
 from raysweep.store.aside import set_aside
 from raysweep.store.files import Files
-
-_NAME = re.compile(r"curves/([0-9a-f]{16})-(\d+)\.parquet")
 
 log = logging.getLogger("raysweep")
 
@@ -28,12 +25,12 @@ class CurveFile:
     @property
     def name(self) -> str:
         """Name of the file below the sweep's folder."""
-        return f"curves/{self.pack_id}-{self.first}.parquet"
+        return sweep_paths.curves(self.pack_id, self.first)
 
 
 def parsed(name: str) -> CurveFile | None:
     """Return the parts of a file name; None for a name that raysweep does not give."""
-    match = _NAME.fullmatch(name)
+    match = sweep_paths.CURVES_NAME.fullmatch(name)
     return CurveFile(match[1], int(match[2])) if match else None
 
 
@@ -62,7 +59,7 @@ def set_orphans_aside(files: Files) -> int:
         log.warning(
             "%d files of curves belong to packs that have neither rows nor a checkpoint; they were "
             "moved to %s",
-            *(len(names), files.path("damaged/curves")),
+            *(len(names), files.path(sweep_paths.damaged("curves"))),
         )
     return len(names)
 
@@ -86,7 +83,7 @@ def orphans(files: Files) -> list[str]:
     rows = compaction.names_of_rows(files)
     # A file of rows is named after its pack; only other files, of merged rows or of single runs,
     # must be opened.
-    named = {name: name.removeprefix("runs/").removesuffix(".parquet") for name in rows}
+    named = {name: sweep_paths.rows_base(name) for name in rows}
     lacking -= set(named.values())
     if not lacking:
         return []

@@ -1,6 +1,7 @@
 """Errors for files whose content is not what raysweep wrote, with advice."""
 
 from raysweep.errors import DamagedFile
+from raysweep.store import sweep_paths
 
 _MOVE = "run the sweep file again: it moves the file to damaged/ and "
 _ADVICE = {
@@ -11,9 +12,9 @@ _ADVICE = {
     "checkpoints": f"{_MOVE}trains the pack from its start",
     "merging": f"{_MOVE}keeps every row that another file holds",
     "removing": f"{_MOVE}keeps the runs that have not been removed yet",
-    "spec.json": "run the sweep file again, which rewrites it",
-    "again.json": f"{_MOVE}no longer knows which configurations to train again",
-    "search.json": f"{_MOVE}continues the search from its results",
+    sweep_paths.SPEC: "run the sweep file again, which rewrites it",
+    sweep_paths.AGAIN: f"{_MOVE}no longer knows which configurations to train again",
+    sweep_paths.SEARCH: f"{_MOVE}continues the search from its results",
 }
 _BUFFER = "Could not open Parquet input source '<Buffer>': "  # says nothing about the file
 _OTHER = "restore the file from a copy, or run the sweep file again"

@@ -6,16 +6,15 @@ only here, so that every decision can be traced.
 
 import dataclasses
 import itertools
-import re
 from collections.abc import Iterable
 from datetime import datetime, timezone
 
 import pyarrow as pa
 
+from raysweep.store import sweep_paths
 from raysweep.store.files import Files
 from raysweep.sweep.early_stopping import Decision
 
-_NAME = re.compile(r"decisions/(\d{8})\.parquet")
 DECISIONS = pa.schema(
     [
         ("sitting", pa.int64()),
@@ -40,7 +39,9 @@ class Decisions:
     def __init__(self, files: Files) -> None:
         self.files = files
         names = files.names("decisions", ".parquet")
-        numbers = [int(match[1]) for match in map(_NAME.fullmatch, names) if match]
+        numbers = [
+            int(match[1]) for match in map(sweep_paths.DECISIONS_NAME.fullmatch, names) if match
+        ]
         self._next = max(numbers, default=-1) + 1
 
     def write(self, decisions: Iterable[Decision], metric: str) -> None:
@@ -56,7 +57,7 @@ class Decisions:
             for decision in decisions
         ]
         table = pa.Table.from_pylist(rows, schema=DECISIONS)
-        self.files.write_table(f"decisions/{self._next:08d}.parquet", table)
+        self.files.write_table(sweep_paths.decisions(self._next), table)
         self._next += 1
 
 

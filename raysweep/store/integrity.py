@@ -25,6 +25,7 @@ from raysweep.store import (
     parquet_files,
     shape,
     spec_file,
+    sweep_paths,
 )
 from raysweep.store.checkpoints import Checkpoints
 from raysweep.store.files import Files
@@ -39,9 +40,9 @@ KINDS = {
     "checkpoints": "the checkpoint of a pack",
     "merging": "a merge of rows",
     "removing": "a removal of runs",
-    "spec.json": "the sweep's spec",
-    "search.json": "the state of the samplers",
-    "again.json": "configurations to train again",
+    sweep_paths.SPEC: "the sweep's spec",
+    sweep_paths.SEARCH: "the state of the samplers",
+    sweep_paths.AGAIN: "configurations to train again",
 }
 MOST_BYTES = 256 * 2**20  # of curves, beyond which a driver reads only their footers
 REQUESTS = 16  # at the same time, to a bucket
@@ -51,8 +52,8 @@ _AFTER = {
     "checkpoints": "the pack trains from its start",
     "decisions": "early stopping continues from the curves and the other decisions",
     "removing": "runs that have not been removed yet are kept",
-    "search.json": "the search continues from its results",
-    "again.json": "a search no longer knows which configurations to train again",
+    sweep_paths.SEARCH: "the search continues from its results",
+    sweep_paths.AGAIN: "a search no longer knows which configurations to train again",
 }
 
 log = logging.getLogger("raysweep")
@@ -112,7 +113,7 @@ def set_aside(files: Files, name: str) -> str:
         return aside.set_aside(files, name)
     pack_id = rest.partition("/")[0]
     Checkpoints(files, pack_id).set_aside()
-    return f"damaged/checkpoints/{pack_id}"
+    return sweep_paths.damaged(sweep_paths.checkpoint(pack_id))
 
 
 def mend(files: Files) -> dict[str, Mapping[str, pa.Schema]]:
@@ -143,7 +144,7 @@ def mend(files: Files) -> dict[str, Mapping[str, pa.Schema]]:
 
 def _search_file_errors(files: Files) -> list[DamagedFile]:
     """Return the errors of `search.json` and `again.json`, if they are damaged."""
-    search = _raised(json_file.read_json, files, "search.json", json_file.mapping, "a mapping")
+    search = _raised(json_file.read_json, files, sweep_paths.SEARCH, json_file.mapping, "a mapping")
     return [*search, *_raised(again_file.read, files)]
 
 

@@ -18,13 +18,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from raysweep.errors import LeaseHeld, LeaseLost, StoreError
+from raysweep.store import sweep_paths
 from raysweep.store.files import Files
 from raysweep.store.lease_timing import Timing
 from raysweep.store.process import Life, Process, own_process
 from raysweep.store.retry import PassingError
 from raysweep.text import one_line
 
-NAME = "lease"
+NAME = sweep_paths.LEASE
 LATE = 3  # intervals between renewals, after which a renewal is late
 
 

@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.store import compaction, handover
+from raysweep.store import compaction, handover, sweep_paths
 from raysweep.store.checkpoints import Checkpoints
 from raysweep.store.damage import damaged
 from raysweep.store.files import Files
 
-PLAN = "removing/plan.parquet"
+PLAN = sweep_paths.REMOVAL_PLAN
 COLUMNS = pa.schema([("kind", pa.string()), ("id", pa.string())])
 _ID = re.compile(r"[0-9a-f]{16}")
 
@@ -80,7 +80,7 @@ def end(files: Files) -> None:
     for pack_id in sorted(plan.packs):
         handover.forget(files, pack_id)
     for name in files.names("attempts", ".parquet"):
-        if name.removeprefix("attempts/").partition("-")[0] in plan.runs:
+        if sweep_paths.run_of_attempt(name) in plan.runs:
             files.remove(name)
     _keep_others(files, files.names("decisions", ".parquet"), "configuration_id", plan)
     _keep_others(files, files.names("curves", ".parquet"), "run_id", plan)

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from raysweep.store import sweep_paths
 from raysweep.store.files import Files
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.outcomes import one_row_each
@@ -86,4 +87,4 @@ def _rows(store: SweepStore) -> list[dict[str, Any]]:
 
 
 def _name_of_failed(run_id: str) -> str:
-    return f"runs/{run_id}.parquet"
+    return sweep_paths.rows(run_id)

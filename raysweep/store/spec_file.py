@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from raysweep.store import json_file, schema
+from raysweep.store import json_file, schema, sweep_paths
 from raysweep.store.files import Files
 from raysweep.store.format import FORMAT, check_format
 from raysweep.sweep.spec import Spec
 
-NAME = "spec.json"
+NAME = sweep_paths.SPEC
 
 
 def read(files: Files) -> Spec | None:

@@ -18,6 +18,7 @@ from raysweep.store import (
     removal,
     schema,
     spec_file,
+    sweep_paths,
     unique_rows,
 )
 from raysweep.store.constants import constants
@@ -101,7 +102,7 @@ class SweepStore:
         Raises:
             FormatTooNew: If it cannot. A damaged `spec.json` passes: the next session rewrites it.
         """
-        data = self.files.read("spec.json")
+        data = self.files.read(sweep_paths.SPEC)
         with contextlib.suppress(*WRONG):
             check_format(json.loads(data or b"{}"), self.uri)
 
@@ -158,7 +159,7 @@ class SweepStore:
 
     def write_runs(self, name: str, rows: Iterable[Mapping[str, Any]], columns: pa.Schema) -> None:
         """Write rows of ended runs as `runs/<name>.parquet`."""
-        self.files.write_table(f"runs/{name}.parquet", schema.rows_table(rows, columns))
+        self.files.write_table(sweep_paths.rows(name), schema.rows_table(rows, columns))
 
     def written_runs(self, name: str) -> list[dict[str, Any]]:
         """Return the rows that `write_runs` wrote under a name.
@@ -167,7 +168,7 @@ class SweepStore:
             StoreError: If the file cannot be read, or does not exist.
         """
         try:
-            return self.files.read_table(f"runs/{name}.parquet").to_pylist()
+            return self.files.read_table(sweep_paths.rows(name)).to_pylist()
         except FileNotFoundError as error:
             raise StoreError(
                 f"cannot read {self.files.path(f'runs/{name}.parquet')}: expected rows that a "
@@ -184,7 +185,7 @@ class SweepStore:
             "time": datetime.now(timezone.utc),
         }
         self.files.write_table(
-            f"attempts/{run_id}-{attempt}.parquet", schema.rows_table([row], schema.ATTEMPTS)
+            sweep_paths.attempt(run_id, attempt), schema.rows_table([row], schema.ATTEMPTS)
         )
 
     def runs(self, columns: list[str] | None = None) -> pa.Table:
@@ -389,4 +390,4 @@ def list_folders(store: Files) -> list[str]:
     folders = store.folders()
     if not folders:
         store.check_bucket()
-    return [name for name in folders if store.below(name).exists("spec.json")]
+    return [name for name in folders if store.below(name).exists(sweep_paths.SPEC)]
