@@ -51,7 +51,7 @@ def main() -> None:
     trainer = make(TRAINERS[asked.trainer])
     training = tasks.get("gradient_quality").start(settings, replicas, trainer, torch.device("cpu"))
     training.advance(asked.steps)
-    problem = training._model.problem
+    problem = training.model.problem
     print(f"trained by {TRAINERS[asked.trainer]}, {asked.steps} steps, {asked.seeds} seeds")
     print("| estimator | " + " | ".join(SHOWN) + " |")
     print("| --- |" + " ---: |" * len(SHOWN))

@@ -105,7 +105,7 @@ class PolynomialModel(Model):
             len(seeds), settings.latents, 2, dtype=dtype, device=device
         )
         self.theta = nn.Parameter(uniform.mul(0.02).sub(0.01))
-        self._link = link
+        self.link = link
         self._batch_size = settings.batch_size
         self._p = settings.p
         self._targets = targets(settings).to(device, dtype)
@@ -133,7 +133,7 @@ class PolynomialModel(Model):
     @torch.no_grad()
     def expected_loss(self) -> Float[Tensor, " R"]:
         """Return mean_i P(X_i = 1) |1 - c_i|^p + P(X_i = 0) |c_i|^p."""
-        logits = softmax_logits(self.theta, self._link)
+        logits = softmax_logits(self.theta, self.link)
         ones = torch.sigmoid(logits[..., 0] - logits[..., 1])
         return torch.lerp(self._if_zero, self._if_one, ones).mean(-1)
 

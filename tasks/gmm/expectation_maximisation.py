@@ -41,7 +41,7 @@ class ExpectationMaximisation:
         self.window = resolve_window(settings, 1)
         self._threads = ThreadpoolController()
         self._device = device
-        self._x = draw_data(settings)
+        self.x = draw_data(settings)
         means = draw_start(settings, [replica.seed for replica in replicas])
         weights = means.new_full((len(replicas), COMPONENTS), 1 / COMPONENTS)
         identity = torch.eye(settings.dimensions, dtype=means.dtype)
@@ -83,7 +83,7 @@ class ExpectationMaximisation:
 
     def _advance_once(self) -> Mapping[str, Float[Tensor, " R"]]:
         metrics = self._describe()
-        updated = [iterate(self._x, Mixtures(*one)) for one in zip(*self._mixtures, strict=True)]
+        updated = [iterate(self.x, Mixtures(*one)) for one in zip(*self._mixtures, strict=True)]
         self._mixtures = Mixtures(*map(torch.stack, zip(*updated, strict=True)))
         self.step += 1
         return metrics
@@ -91,7 +91,7 @@ class ExpectationMaximisation:
     def _describe(self) -> Mapping[str, Float[Tensor, " R"]]:
         weights, means, covariances = self._mixtures
         log_weights = weights.log()
-        log_density = log_densities(self._x, means, log_factors(covariances))
+        log_density = log_densities(self.x, means, log_factors(covariances))
         return describe(log_weights, log_likelihoods(log_weights, log_density), means)
 
 

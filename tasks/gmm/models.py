@@ -47,13 +47,13 @@ class MixtureModel(Model, ABC):
         self.theta = nn.Parameter(start.new_zeros(len(seeds), COMPONENTS))
         self.means = nn.Parameter(start)
         self.factors = nn.Parameter(start.new_zeros(*start.shape, settings.dimensions))
-        self._x = draw_data(settings).to(device, dtype)
-        self._link = link
+        self.x = draw_data(settings).to(device, dtype)
+        self.link = link
 
     def losses(self, step: int, estimator: Estimator, noise: Noise) -> Losses:
         """Return a surrogate of -log likelihood, and metrics of the exact one before the update."""
         log_weights = self.log_weights()
-        log_density = log_densities(self._x, self.means, self.factors)
+        log_density = log_densities(self.x, self.means, self.factors)
         log_likelihood = log_likelihoods(log_weights, log_density).detach()
         surrogate, tuning_loss = self._surrogate(log_density, log_likelihood, estimator, noise)
         metrics = describe(log_weights, log_likelihood, self.means)
@@ -79,11 +79,11 @@ class MixtureModel(Model, ABC):
     @torch.no_grad()
     def log_weights(self) -> Float[Tensor, "R C"]:
         """Return logarithms of the class weights, in this model's link."""
-        return softmax_logits(self.theta, self._link).log_softmax(-1)
+        return softmax_logits(self.theta, self.link).log_softmax(-1)
 
     def evaluate(self) -> Mapping[str, Float[Tensor, " R"]]:
         """Return the exact negative log-likelihood per example."""
-        log_density = log_densities(self._x, self.means, self.factors)
+        log_density = log_densities(self.x, self.means, self.factors)
         return {"neg_log_likelihood": -log_likelihoods(self.log_weights(), log_density).mean(-1)}
 
     def select(self, keep: Tensor) -> None:
@@ -108,7 +108,7 @@ class EstimatedMixture(MixtureModel):
     ) -> tuple[Float[Tensor, "R B"], Float[Tensor, "R B"] | None]:
         """Return the estimate of the objective's expectation."""
         ratio = torch.exp(log_density - log_likelihood.unsqueeze(-1))
-        logits = self.theta[:, None, None].expand(-1, len(self._x), -1, -1)
+        logits = self.theta[:, None, None].expand(-1, len(self.x), -1, -1)
         estimate = estimator.estimate(logits, partial(negative_ratio, ratio), noise)
         return estimate.surrogate, estimate.tuning_loss
 

@@ -169,7 +169,7 @@ class MeasuredModel(Model):
     ) -> None:
         super().__init__()
         self.problem = problem
-        self._estimator = (estimator,)  # in a tuple, so that it is not a submodule
+        self.estimator = (estimator,)  # in a tuple, so that it is not a submodule
         self._settings = settings
         self._training_noise = Noise(seeds=seeds, purpose="measure")
         self._final_noise = Noise(seeds=seeds, purpose="measure last")
@@ -214,7 +214,7 @@ class MeasuredModel(Model):
 
     def _measure(self, noise: Noise, index: int) -> dict[str, Float[Tensor, " R"]]:
         """Measure estimates at the current parameters; leave the estimator unchanged."""
-        estimator = self._estimator[0]
+        estimator = self.estimator[0]
         training = estimator.training
         before = {name: value.clone() for name, value in estimator.state_dict().items()}
         estimator.eval()  # freezes running moments: all estimates are of the same estimator

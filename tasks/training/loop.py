@@ -88,8 +88,8 @@ class GradientTraining:
     ) -> None:
         self.step = 0
         self.window = resolve_window(settings, default_window)
-        self._model = model
-        self._estimator = estimator
+        self.model = model
+        self.estimator = estimator
         self._noise = Noise(seeds=[replica.seed for replica in replicas], purpose="train")
         self._optimizers = {
             rate: _make_rule(rate, parameters, settings, replicas)
@@ -120,44 +120,44 @@ class GradientTraining:
     @torch.no_grad()
     def evaluate(self) -> Mapping[str, Float[Tensor, " R"]]:
         """Return final metrics of the current parameters, in float64; training is unaffected."""
-        return {name: value.double() for name, value in self._model.evaluate().items()}
+        return {name: value.double() for name, value in self.model.evaluate().items()}
 
     def select(self, keep: Tensor) -> None:
         """Drop replicas; `keep` is a boolean mask or indices over the current ones."""
-        self._model.select(keep)
-        self._estimator.select(keep)
+        self.model.select(keep)
+        self.estimator.select(keep)
         self._noise.select(keep)
         for rate, parameters in self._groups().items():
             self._optimizers[rate].select(keep, list(parameters.values()))
         if self._tuner is not None:
-            self._tuner.select(keep, list(self._estimator.parameters()))
+            self._tuner.select(keep, list(self.estimator.parameters()))
         self._list_parameters()
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that training depends on; tensors are no copies: save or copy them at once."""
         return {
             "step": self.step,
-            "model": dict(self._model.state_dict()),
+            "model": dict(self.model.state_dict()),
             "optimizer": {rate: rule.state_dict() for rate, rule in self._optimizers.items()},
-            "estimator": dict(self._estimator.state_dict()),
+            "estimator": dict(self.estimator.state_dict()),
             "tuner": None if self._tuner is None else self._tuner.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load the state of a training with the same settings and replicas."""
         self.step = state["step"]
-        self._model.load_state_dict(state["model"])
+        self.model.load_state_dict(state["model"])
         for rate, rule in self._optimizers.items():
             rule.load_state_dict(state["optimizer"][rate])
-        self._estimator.load_state_dict(state["estimator"])
+        self.estimator.load_state_dict(state["estimator"])
         if self._tuner is not None:
             self._tuner.load_state_dict(state["tuner"])
 
     def _groups(self) -> dict[str, dict[str, Tensor]]:
         """Return the parameters by the rule that updates them; `""` is the run's optimizer."""
         groups: dict[str, dict[str, Tensor]] = {"": {}}
-        for name, parameter in self._model.named_parameters():
-            groups.setdefault(self._model.rates.get(name, ""), {})[name] = parameter
+        for name, parameter in self.model.named_parameters():
+            groups.setdefault(self.model.rates.get(name, ""), {})[name] = parameter
         return groups
 
     def _list_parameters(self) -> None:
@@ -165,12 +165,12 @@ class GradientTraining:
         self._names = [name for group in self._groups().values() for name in group]
         self._sizes = [len(group) for group in self._groups().values()]
         self._parameters = [p for group in self._groups().values() for p in group.values()]
-        self._tuned = list(self._estimator.parameters())
+        self._tuned = list(self.estimator.parameters())
         self._shares = torch.empty(0)
 
     def _advance_once(self) -> Mapping[str, Float[Tensor, " R"]]:
         self._noise.at(self.step)
-        losses = self._model.losses(self.step, self._estimator, self._noise)
+        losses = self.model.losses(self.step, self.estimator, self._noise)
         tuning_loss = losses.tuning_loss if self._tuner is not None else None
         gradients = self._gradients(
             losses.surrogate, self._parameters, keep_graph=tuning_loss is not None
@@ -182,9 +182,9 @@ class GradientTraining:
             rule.step(gradients[start : start + size])
             start += size
         self.step += 1
-        if self._model.observer is None:
+        if self.model.observer is None:
             return losses.metrics
-        observed = self._model.observer.observe(dict(zip(self._names, gradients, strict=True)))
+        observed = self.model.observer.observe(dict(zip(self._names, gradients, strict=True)))
         return {**losses.metrics, **observed}
 
     def _gradients(

@@ -95,7 +95,7 @@ class EncoderDecoder(Model):
         link: Link = "softmax",
     ) -> None:
         super().__init__()
-        self._settings, self._design, self._link = settings, design, link
+        self._settings, self._design, self.link = settings, design, link
         self.code, self.prior = design.code, design.prior
         self.images = Images(settings, seeds, device)
         encoder, decoder = design.widths(settings)
@@ -111,7 +111,7 @@ class EncoderDecoder(Model):
             )
             for widths in (encoder, decoder)
         )
-        self._center: Tensor | None = None
+        self.center: Tensor | None = None
         self._initialise_from_data()
         if settings.gradient_variance:
             self.observer = GradientVariance(dict(self.encoder.named_parameters("encoder")))
@@ -134,7 +134,7 @@ class EncoderDecoder(Model):
             return
         inputs, targets = self._split(self.images.mean())
         if settings.center_input:
-            self._center = inputs
+            self.center = inputs
         if settings.output_bias_from_data:
             odds = targets.clamp(LEAST, MOST).logit()
             self.decoder.layers[-1].get_parameter("bias").data.copy_(odds)
@@ -169,7 +169,7 @@ class EncoderDecoder(Model):
         reconstruction = partial(self.reconstruction, target)
         if self.prior is None:
             return Terms(logits, reconstruction, _zero, None)
-        log_q = softmax_logits(logits, self._link).log_softmax(-1)
+        log_q = softmax_logits(logits, self.link).log_softmax(-1)
         settings = self._settings
         if isinstance(settings, VaeSettings) and settings.divergence == "sampled":
             # detached, as the expectation of the derivative of log q is zero
@@ -188,7 +188,7 @@ class EncoderDecoder(Model):
     def split(self, x: Float[Tensor, "R B D"]) -> tuple[Tensor, Tensor]:
         """Return the encoder's input, centred if so set, and the decoder's target."""
         encoded, decoded = self._split(x)
-        return encoded if self._center is None else encoded - self._center, decoded
+        return encoded if self.center is None else encoded - self.center, decoded
 
     def _split(self, x: Float[Tensor, "*B D"]) -> tuple[Tensor, Tensor]:
         return x[..., : self._design.encoded], x[..., self._design.encoded or 0 :]
@@ -224,7 +224,7 @@ class EncoderDecoder(Model):
         moments = torch.zeros(2, *sizes, dtype=torch.float64, device=images.device)
         for index, rows in enumerate(images.split(EVALUATION_ROWS)):
             x, target = self.split(rows.expand(self._replicas(), -1, -1))
-            logits = softmax_logits(self.encode(x), self._link)
+            logits = softmax_logits(self.encode(x), self.link)
             p = probabilities(logits)
             moments += torch.stack((p.double().sum(1), p.double().square().sum(1)))
             one = self._one_sample(target, logits, p, self._noises["evaluate" + suffix], index)

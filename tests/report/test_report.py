@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 
-import numpy as np
 import pytest
 from figure_helpers import ESTIMATORS, TASKS, curve, loss, only_begun, spec_of, store_of
 from report_page import data, read, rows
@@ -341,11 +340,6 @@ def test_gaps_in_curves_are_gaps(page_of):
 
     mean = data(page_of(curve=with_gap))["curves"]["curves-0"]["1"]["data"][1]
     assert mean["x"] == [10, 30]
-
-
-def test_numbers_are_short_and_finite():
-    given = np.array([1.0, 0.123456789012, np.nan, np.inf, 1e300])
-    assert common.numbers(given) == [1, 0.12345679, None, None, 1e300]
 
 
 @pytest.mark.parametrize(

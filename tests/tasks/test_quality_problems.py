@@ -58,7 +58,7 @@ def build(request, build_model):
 def test_the_exact_gradient_is_that_of_enumeration(build, link, categories, measured):
     problem = build(categories)
     if hasattr(problem, "model"):
-        problem.model._link = link
+        problem.model.link = link
     batch = problem.measured() if measured else problem.batch(0)
     logits = batch.logits.detach().clone().requires_grad_()
     value = enumeration.expectation(logits, batch.objective, link)

@@ -145,7 +145,7 @@ def test_probit_training_metrics_have_the_divergence_of_the_normal_distribution(
     training = train(
         "categorical_vae", [0, 1], None, method, dtype="float64", categories=2, latents=1
     )
-    model = training._model
+    model = training.model
     for parameter in model.encoder.parameters():
         parameter.data *= 4
     x = data.load("digits", dtype=torch.float64).train[model.images.order.batch(0)]

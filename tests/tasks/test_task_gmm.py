@@ -53,7 +53,7 @@ def covariances(model):
 
 def probabilities(model):
     """By the definition of the links."""
-    if model._link == "softmax":
+    if model.link == "softmax":
         return model.theta.softmax(-1)
     difference = model.theta[:, 1] - model.theta[:, 0]
     return torch.special.ndtr(torch.stack((-difference, difference), -1))
@@ -62,7 +62,7 @@ def probabilities(model):
 def component_densities(model):
     """`B C`, by torch's own distribution."""
     law = MultivariateNormal(model.means[0], covariances(model)[0])
-    return law.log_prob(model._x[:, None]).exp()
+    return law.log_prob(model.x[:, None]).exp()
 
 
 def neg_log_likelihood(model):
@@ -79,7 +79,7 @@ def ratios(model):
 def copies_of(model, method):
     """Independent estimates `N C` of the gradient of `neg_log_likelihood` to theta."""
     theta = model.theta.detach().expand(COPIES, -1).clone().requires_grad_()
-    logits = theta[:, None, None].expand(-1, len(model._x), -1, -1)
+    logits = theta[:, None, None].expand(-1, len(model.x), -1, -1)
     ratio = ratios(model).detach().requires_grad_()
     estimate = method.estimate(logits, lambda code: negative_ratio(ratio, code), Noise())
     return torch.autograd.grad(estimate.surrogate.sum(), theta)[0]
@@ -92,7 +92,7 @@ def standard_errors_off(found, exact):
 
 
 def test_log_densities_are_those_of_the_normal_distribution(model):
-    found = log_densities(model._x, model.means, model.factors).exp()[0]
+    found = log_densities(model.x, model.means, model.factors).exp()[0]
     torch.testing.assert_close(found, component_densities(model), rtol=1e-12, atol=0)
 
 
@@ -102,7 +102,7 @@ def test_factors_of_covariances_are_the_factors_they_came_from(model):
 
 
 def test_reported_likelihood_is_the_mixtures(model):
-    expected = neg_log_likelihood(model) / len(model._x)
+    expected = neg_log_likelihood(model) / len(model.x)
     assert model.evaluate()["neg_log_likelihood"].item() == pytest.approx(expected.item(), 1e-12)
     reported = model.losses(0, Exact(), Noise(seeds=[0])).metrics
     assert reported["train_loss"].item() == pytest.approx(expected.item(), 1e-12)
@@ -112,9 +112,9 @@ def test_reported_likelihood_is_the_mixtures(model):
 
 
 def test_expected_gradient_is_that_of_the_log_likelihood_in_every_parameter(model):
-    logits = model.theta[:, None, None].expand(-1, len(model._x), -1, -1)
+    logits = model.theta[:, None, None].expand(-1, len(model.x), -1, -1)
     ratio = ratios(model)
-    surrogate = expectation(logits, lambda code: negative_ratio(ratio, code), model._link)
+    surrogate = expectation(logits, lambda code: negative_ratio(ratio, code), model.link)
     found = torch.autograd.grad(surrogate.sum(), list(model.parameters()))
     expected = torch.autograd.grad(neg_log_likelihood(model), list(model.parameters()))
     for one, other in zip(found, expected, strict=True):
@@ -134,7 +134,7 @@ def closed_form(model):
     """The gradient of `neg_log_likelihood` to theta, on paper."""
     densities, p = component_densities(model).detach(), probabilities(model)[0].detach()
     mixture = densities @ p
-    if model._link == "softmax":
+    if model.link == "softmax":
         return -(p * (densities - mixture[:, None]) / mixture[:, None]).sum(0)
     difference = model.theta[0, 1] - model.theta[0, 0]
     slope = torch.exp(-0.5 * difference.detach() ** 2) / math.sqrt(2 * math.pi)
@@ -149,13 +149,13 @@ def test_gradient_to_theta_has_its_closed_form(model):
 
 @pytest.mark.parametrize("coupled", [True, False], ids=["coupled", "uncoupled"])
 def test_rebar_has_the_closed_form_as_its_mean(model, coupled):
-    settings = {**PAPER, "link": model._link, "coupled": coupled}
+    settings = {**PAPER, "link": model.link, "coupled": coupled}
     found = copies_of(model, estimators.get("rebar", **settings))
     assert standard_errors_off(found, closed_form(model)) < 5
 
 
 def test_rebar_of_the_other_link_is_found_out(model):
-    other = {"softmax": "probit", "probit": "softmax"}[model._link]
+    other = {"softmax": "probit", "probit": "softmax"}[model.link]
     found = copies_of(model, estimators.get("rebar", **{**PAPER, "link": other}))
     assert standard_errors_off(found, closed_form(model)) > 5
 
@@ -163,7 +163,7 @@ def test_rebar_of_the_other_link_is_found_out(model):
 def test_straight_through_is_exact_in_expectation(settings):
     model = unsettle(EstimatedMixture(settings, [0], CPU))
     ratio = ratios(model).detach()
-    logits = model.theta[:, None, None].expand(-1, len(model._x), -1, -1)
+    logits = model.theta[:, None, None].expand(-1, len(model.x), -1, -1)
     p = model.theta.detach().softmax(-1)[0]
     total = 0.0
     for component in range(2):
@@ -235,7 +235,7 @@ def test_relaxed_target_has_another_gradient_than_the_likelihood(settings):
 def test_relaxed_fit_reports_the_likelihood_of_the_mixture(settings):
     model = unsettle(RelaxedMixture(settings, [0], CPU))
     reported = model.losses(0, Exact(), Noise(seeds=[0])).metrics["train_loss"]
-    expected = neg_log_likelihood(model) / len(model._x)
+    expected = neg_log_likelihood(model) / len(model.x)
     assert reported.item() == pytest.approx(expected.item(), 1e-12)
 
 

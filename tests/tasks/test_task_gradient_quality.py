@@ -90,7 +90,7 @@ def test_measures_are_those_of_the_estimates_drawn(start, problem, monkeypatch):
     training = start(problem, "gumbel_softmax", evaluation_samples=37)
     found = training.evaluate()
     estimates = torch.cat(parts)
-    batch = training._model.problem.measured()
+    batch = training.model.problem.measured()
     exact = task.exact_gradient(batch, "softmax").flatten(1)
     assert len(estimates) == 37
     means = estimates[:30].unflatten(0, (3, 10)).mean(1)
@@ -161,13 +161,13 @@ def test_measurements_of_two_rows_share_no_estimate(start, monkeypatch):
 def test_an_estimator_learns_on_after_a_measurement(start):
     training = start({"problem": "coupled"}, "nvil", report_every=1)
     training.advance(3)
-    assert training._estimator.training
-    assert (training._estimator.running_mean != 0).all()
+    assert training.estimator.training
+    assert (training.estimator.running_mean != 0).all()
 
 
 def test_rows_hold_what_was_measured_at_the_first_step_of_their_interval(start, problem):
     training = start(problem, report_every=5, lr=0.05, seeds=[3, 4])
-    before = training._model.problem.measured()
+    before = training.model.problem.measured()
     expected = task.expectation(before, "softmax")
     expected = (expected if before.direct is None else expected + before.direct).mean(1).detach()
     steps = metrics_of_steps(training, 11)
@@ -224,7 +224,7 @@ def test_training_by_the_exact_gradient_is_training_by_the_exact_estimator(start
 def test_training_by_the_exact_gradient_descends_along_it(start):
     settings = {"trained_by": "exact", "optimizer": "sgd", "lr": 0.5}
     training = start({"problem": "coupled"}, "reinforce_loo", **settings)
-    problem = training._model.problem
+    problem = training.model.problem
     theta = problem.theta.detach().clone()
     gradient = task.exact_gradient(problem.measured(), "softmax")[:, 0]
     training.advance(1)
@@ -239,10 +239,10 @@ def test_training_by_the_exact_gradient_reports_the_exact_loss(start):
 
 def test_what_an_estimator_learns_goes_on_while_the_exact_gradient_trains(start):
     training = start({"problem": "coupled"}, "rebar", trained_by="exact")
-    before = {name: value.clone() for name, value in training._estimator.named_parameters()}
+    before = {name: value.clone() for name, value in training.estimator.named_parameters()}
     training.advance(3)
     assert before
-    for name, value in training._estimator.named_parameters():
+    for name, value in training.estimator.named_parameters():
         assert (value != before[name]).any()
 
 
@@ -263,7 +263,7 @@ def test_a_prior_with_a_rate_of_its_own_follows_it(start):
     for training in (with_it, without):
         training.advance(1)
     moved = [
-        each._model.problem.model.prior.logits.abs().max().item() for each in (with_it, without)
+        each.model.problem.model.prior.logits.abs().max().item() for each in (with_it, without)
     ]
     assert 0 < moved[0] < 1e-6
     assert moved[1] == pytest.approx(0.01, rel=1e-3)  # Adam's first step

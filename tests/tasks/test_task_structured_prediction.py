@@ -110,7 +110,7 @@ def test_nothing_of_the_lower_half_reaches_the_codes_in_evaluation(build_model):
 
 
 def test_the_last_bias_starts_at_the_log_odds_of_the_lower_half(train):
-    model = train(NAME, [0, 1], dtype="float64")._model
+    model = train(NAME, [0, 1], dtype="float64").model
     mean = lower(data.load("digits", dtype=torch.float64).train.mean(0))
     expected = mean.clamp(0.001, 0.999).logit()
     torch.testing.assert_close(model.decoder.layers[-1].bias.detach(), expected.expand(2, 1, -1))

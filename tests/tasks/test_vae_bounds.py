@@ -62,7 +62,7 @@ def log_masses(model):
 def log_law(model, x):
     """Log q(D | x), `R B L C`, for the images `R B D`."""
     encoded, _ = model.split(x)
-    return Categorical(logits=softmax_logits(model.encode(encoded), model._link)).logits
+    return Categorical(logits=softmax_logits(model.encode(encoded), model.link)).logits
 
 
 def log_likelihood(model, x, code):
@@ -110,7 +110,7 @@ def encode_the_posterior(model):
         weight, bias = weight / 2, (bias + 1) / 2
     layer = model.encoder.layers[0]
     layer.weight.data = weight.flatten(2)
-    center = torch.zeros(pixels.shape[1]) if model._center is None else model._center
+    center = torch.zeros(pixels.shape[1]) if model.center is None else model.center
     layer.bias.data = (bias.flatten(1) + center.double() @ layer.weight.data).unsqueeze(1)
 
 

@@ -112,7 +112,7 @@ def test_gradient_variance_is_that_of_the_encoders_gradients_in_training(train, 
     training = train("bernoulli_vae", [0, 1], **settings)
     gradients = []
     for step in range(6):
-        gradients.append(encoder_gradients(training._model, step))
+        gradients.append(encoder_gradients(training.model, step))
         found = training.advance(1)["gradient_variance"]
         expected = variance_by_hand(torch.stack(gradients))
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-15)

@@ -91,8 +91,8 @@ def test_glorots_weights_are_uniform_in_his_bounds_and_biases_are_zero():
 
 
 def test_both_nets_start_as_asked(train):
-    model = train("categorical_vae", [0, 1], initialisation="glorot")._model
-    plain = train("categorical_vae", [0, 1], initialisation="torch")._model
+    model = train("categorical_vae", [0, 1], initialisation="glorot").model
+    plain = train("categorical_vae", [0, 1], initialisation="torch").model
     for net, other in ((model.encoder, plain.encoder), (model.decoder, plain.decoder)):
         for layer, twin in zip(net.layers, other.layers, strict=True):
             inputs, outputs = layer.weight.shape[1:]
@@ -212,7 +212,7 @@ def test_validation_and_test_codes_are_drawn_apart(build_model):
 @pytest.mark.parametrize("binarisation", ["none", "dynamic", "static"])
 def test_the_last_bias_starts_at_the_log_odds_of_the_mean_image(train, binarisation):
     settings = {"binarisation": binarisation, "validation_examples": 100, "dtype": "float64"}
-    model = train("categorical_vae", [0, 1], output_bias_from_data=True, **settings)._model
+    model = train("categorical_vae", [0, 1], output_bias_from_data=True, **settings).model
     kind = "none" if binarisation == "dynamic" else binarisation
     mean = data.load("digits", "cpu", torch.float64, kind, 100).train.mean(0)
     assert mean.min() == 0  # some pixels are always black: their odds are clamped
@@ -224,7 +224,7 @@ def test_the_last_bias_starts_at_the_log_odds_of_the_mean_image(train, binarisat
 
 
 def test_without_it_the_last_bias_is_that_of_the_initialisation(train):
-    model = train("categorical_vae", [0, 1], initialisation="glorot")._model
+    model = train("categorical_vae", [0, 1], initialisation="glorot").model
     assert (model.decoder.layers[-1].bias == 0).all()
 
 
