@@ -244,7 +244,7 @@ def importance(sweep: str, store: str | None, metric: str | None, evaluator: str
     results = Results(store_of(store), sweep)
     warn(results)
     records = results.importance(metric, evaluator)
-    from raysweep.studies.importance import render
+    from raysweep.formats.importance import render
 
     show(render(sweep, records, form), nl=False)
     return 0

@@ -8,10 +8,11 @@ from figure_helpers import row, spec_of
 from optuna.distributions import CategoricalDistribution
 
 from raysweep.api import Results
+from raysweep.formats.importance import render
 from raysweep.store import schema
 from raysweep.store.sweep_store import SweepStore
 from raysweep.studies.history import History, histories, quiet
-from raysweep.studies.importance import record_of, render
+from raysweep.studies.importance import record_of
 from raysweep.sweep.runs import Run
 
 TASK = {"A": {"task": "toy"}}
