@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from estimator_cases import leaf, problem
 
 from raysweep import estimators
 from raysweep.estimators import exact
+from raysweep.testing.estimators import leaf, problem
 
 EXACT = {"rtol": 0, "atol": 1e-12}
 

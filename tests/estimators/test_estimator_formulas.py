@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from estimator_cases import leaf, problem, randomise
 from torch.nn.functional import softplus
 
 from raysweep import estimators
 from raysweep.estimators import Noise, gumbel
+from raysweep.testing.estimators import leaf, problem, randomise
 
 EXACT = {"rtol": 1e-10, "atol": 1e-12}
 

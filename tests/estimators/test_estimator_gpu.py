@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from estimator_cases import cases, categories_of, problem, randomise, sized_cases, standard_errors
+from estimator_cases import cases, categories_of, sized_cases
 
 from raysweep import estimators
 from raysweep.estimators import Noise
+from raysweep.testing.estimators import problem, randomise, standard_errors
 
 pytestmark = [
     pytest.mark.gpu,

@@ -4,18 +4,11 @@ import io
 
 import pytest
 import torch
-from estimator_cases import (
-    CONTEXT_CASES,
-    cases,
-    categories_of,
-    leaf,
-    learns,
-    problem,
-    randomise,
-)
+from estimator_cases import CONTEXT_CASES, cases, categories_of, learns
 
 from raysweep import estimators
 from raysweep.estimators import Noise
+from raysweep.testing.estimators import leaf, problem, randomise
 
 FEATURES = 5
 learned_cases = cases(learns, CONTEXT_CASES)

@@ -4,21 +4,19 @@ import itertools
 
 import pytest
 import torch
-from estimator_cases import (
-    cases,
-    exact_gradient,
-    expected_gradient,
-    is_pathwise,
-    leaf,
-    learns,
-    problem,
-    randomise,
-    sized_cases,
-    standard_errors,
-)
+from estimator_cases import cases, is_pathwise, learns, sized_cases
 
 from raysweep import estimators
 from raysweep.estimators import Noise, gapped
+from raysweep.testing.estimators import (
+    check_estimator,
+    exact_gradient,
+    expected_gradient,
+    leaf,
+    problem,
+    randomise,
+    standard_errors,
+)
 
 ROWS = 20_000
 EXACT = {"rtol": 0, "atol": 1e-12}
@@ -342,3 +340,15 @@ def test_expected_gap_keeps_its_digits_in_float32(log_odds):
         )
     )
     assert narrow == pytest.approx(wide, rel=1e-5)
+
+
+@cases(lambda method: method.name in ("reinforce_loo", "reinmax", "double_cv", "disarm"))
+def test_the_public_check_accepts_an_estimator_as_declared(name, settings):
+    check_estimator(estimators.get(name, **settings))
+
+
+def test_the_public_check_finds_a_bias_that_is_not_declared():
+    method = estimators.get("straight_through")
+    method.unbiased = True
+    with pytest.raises(AssertionError, match="declared unbiased, but"):
+        check_estimator(method)

@@ -7,21 +7,13 @@ import sys
 
 import pytest
 import torch
-from estimator_cases import (
-    CASES,
-    cases,
-    categories_of,
-    is_pathwise,
-    leaf,
-    problem,
-    randomise,
-    sized_cases,
-)
+from estimator_cases import CASES, cases, categories_of, is_pathwise, sized_cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raysweep import estimators
 from raysweep.estimators import Noise
+from raysweep.testing.estimators import leaf, problem, randomise
 
 BINARY_ONLY = {"arm", "disarm", "arms"}
 

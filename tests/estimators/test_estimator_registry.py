@@ -2,11 +2,12 @@
 
 import pytest
 import torch
-from estimator_cases import cases, categories_of, leaf, problem
+from estimator_cases import cases, categories_of
 from torch import nn
 
 from raysweep import estimators
 from raysweep.estimators import Estimate, Estimator, Noise
+from raysweep.testing.estimators import leaf, problem
 
 
 def sum_of_squares(one_hot):

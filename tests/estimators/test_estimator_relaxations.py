@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from estimator_cases import problem, standard_errors
 
 from raysweep.estimators import Noise
 from raysweep.estimators.relaxation import Categorical, Logistic, Probit
+from raysweep.testing.estimators import problem, standard_errors
 
 ROWS = 100_000
 KINDS = {"categorical": (Categorical, 3), "logistic": (Logistic, 2), "probit": (Probit, 2)}

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from estimator_cases import cases, categories_of, leaf
+from estimator_cases import cases, categories_of
 
 from raysweep import estimators
 from raysweep.estimators import Noise
+from raysweep.testing.estimators import leaf
 
 
 def sum_of_squares(one_hot):

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from estimator_cases import problem, standard_errors
 
 from raysweep import estimators
 from raysweep.estimators import Noise
 from raysweep.estimators.ars import ARSPlus, random_below
+from raysweep.testing.estimators import problem, standard_errors
 
 ROWS = 20_000
 

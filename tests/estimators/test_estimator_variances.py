@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from estimator_cases import leaf, problem, total_variance, varies_less
 
 from raysweep import estimators
 from raysweep.estimators import Noise
+from raysweep.testing.estimators import leaf, problem, total_variance, varies_less
 
 ROWS = 20_000
 
