@@ -197,5 +197,5 @@ def test_packs_in_flight_with_a_former_default_are_refused(
 def test_a_search_learns_nothing_from_runs_of_a_former_default(mixed, inline, toy, old, new):
     mixed(old, new)
     search = {"sampler": "tpe", "configurations": 2, "from": "toys"}
-    with pytest.raises(SpecError, match="got 0 finished configurations of 'toys'"):
+    with pytest.raises(SpecError, match="none of the 0 finished configurations of sweep 'toys'"):
         inline(toy(name="second", search=search))

@@ -330,7 +330,7 @@ def test_a_column_that_some_files_lack_is_not_constant(tmp_path):
 def test_a_damaged_file_is_named(tmp_path):
     results = store_of(tmp_path, spec_of())
     results.store.files.write("runs/damaged.parquet", b"PAR1 and no more")
-    with pytest.raises(StoreError, match=r"cannot read .*damaged.parquet: expected a whole"):
+    with pytest.raises(StoreError, match=r"cannot read .*damaged.parquet: expected a complete"):
         results.table()
 
 
