@@ -33,22 +33,22 @@ def test_an_added_seed_runs_only_that_seed(sweep, toy):
     assert {row["seed"] for row in new} == {3, 4}
 
 
-def test_an_added_estimator_runs_only_its_runs(sweep, toy):
-    before = by_run(sweep(toy()))
+def test_an_added_estimator_runs_only_its_runs(inline, toy):
+    before = by_run(inline(toy()))
     both = {"ST": {"estimator": "straight_through"}, "RF": {"estimator": "reinforce"}}
-    results = sweep(toy(estimators=both))
+    results = inline(toy(estimators=both))
     assert before.items() <= by_run(results).items()
     new = [row for row in results.runs().to_pylist() if row["run_id"] not in before]
     assert {row["estimator"] for row in new} == {"RF"}
     assert len(new) == 6
 
 
-def test_an_added_choice_runs_only_its_runs(sweep, toy):
+def test_an_added_choice_runs_only_its_runs(inline, toy):
     def estimators(*temperatures):
         return {"ST": {"estimator": "straight_through", "temperature": list(temperatures)}}
 
-    before = by_run(sweep(toy(estimators=estimators(1.0, 1.5))))
-    results = sweep(toy(estimators=estimators(1.0, 1.2, 1.5)))
+    before = by_run(inline(toy(estimators=estimators(1.0, 1.5))))
+    results = inline(toy(estimators=estimators(1.0, 1.2, 1.5)))
     new = [row for row in results.runs().to_pylist() if row["run_id"] not in before]
     assert {row["param.estimator.temperature"] for row in new} == {1.2}
     assert len(new) == 6
@@ -111,9 +111,9 @@ def test_two_arms_of_equal_settings_share_their_runs(inline, toy):
     assert all(cell.status == "selected" for cell in cells)
 
 
-def test_random_search_runs_the_number_of_configurations_asked_for(sweep, toy):
+def test_random_search_runs_the_number_of_configurations_asked_for(inline, toy):
     search = {"sampler": "random", "configurations": 4}
-    results = sweep(toy(training={"lr": {"low": 0.01, "high": 0.5, "log": True}}, search=search))
+    results = inline(toy(training={"lr": {"low": 0.01, "high": 0.5, "log": True}}, search=search))
     assert len({row["configuration_id"] for row in results.runs().to_pylist()}) == 4
     assert results.runs().num_rows == 12
 
