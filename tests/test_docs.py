@@ -1,12 +1,17 @@
 """The pages' links lead somewhere, and their command lines are the program's."""
 
+import dataclasses
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
+from raysweep import estimators, tasks
 from raysweep.cli.main import cli
+from raysweep.results.aggregates import SEED_STATISTICS
+from raysweep.search.samplers import SAMPLERS
+from raysweep.store.schema import RunRow
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -39,3 +44,28 @@ def test_a_command_line_names_a_command_and_its_options(page, line):
 
 def test_there_are_command_lines_to_look_at():
     assert len(LINES) > 30
+
+
+def test_the_readme_counts_the_estimators():
+    (count,) = re.findall(r"\*\*(\d+) estimators\*\*", (ROOT / "README.md").read_text())
+    assert int(count) == len(estimators.names())
+
+
+@pytest.mark.parametrize("name", tasks.names())
+def test_the_readme_names_every_task(name):
+    assert f"`{name}`" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(RunRow)])
+def test_the_page_on_results_names_every_column_of_runs(name):
+    assert f"`{name}`" in (ROOT / "docs" / "results.md").read_text()
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_the_page_on_sweep_files_names_every_sampler(name):
+    assert f"`{name}`" in (ROOT / "docs" / "sweep-file.md").read_text()
+
+
+@pytest.mark.parametrize("statistic", SEED_STATISTICS, ids=lambda each: each.name)
+def test_the_page_on_statistics_names_every_statistic_over_seeds(statistic):
+    assert statistic.label in (ROOT / "docs" / "statistics.md").read_text()
