@@ -33,9 +33,9 @@ _STAND_INS = {
 }
 
 
-def counted(number: int, noun: str = "run") -> str:
-    """Return a number with its noun, in the plural unless it is 1."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str = "run", plural: str = "") -> str:
+    """Return a number with its noun; the plural has an s unless another is given."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def duration(seconds: float) -> str:

@@ -1,7 +1,7 @@
 """Options and arguments shared by several commands."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,18 @@ SET = click.option(
 )
 SPEC = click.argument("spec", type=click.Path(path_type=Path))
 SWEEP = click.argument("sweep")
+
+
+def format_option(*names: str) -> Callable[[Any], Any]:
+    """Return the option that chooses an output format: one of the names, by default the first."""
+    return click.option(
+        "--format",
+        "form",
+        default=names[0],
+        show_default=True,
+        type=click.Choice(names),
+        help="Output format.",
+    )
 
 
 def store_of(given: str | None) -> str:

@@ -5,7 +5,16 @@ from typing import Any
 
 import click
 
-from raysweep.cli.options import STORE, SWEEP, given_by, hint, print_table, store_of, warn
+from raysweep.cli.options import (
+    STORE,
+    SWEEP,
+    format_option,
+    given_by,
+    hint,
+    print_table,
+    store_of,
+    warn,
+)
 from raysweep.cli.output import show
 
 
@@ -63,14 +72,7 @@ WHERE = click.option(
 @click.command()
 @SWEEP
 @STORE
-@click.option(
-    "--format",
-    "form",
-    default="text",
-    show_default=True,
-    type=click.Choice(["text", "markdown", "latex", "html", "csv", "json"]),
-    help="Output format.",
-)
+@format_option("text", "markdown", "latex", "html", "csv", "json")
 @SELECT
 @REPORT
 @click.option(
@@ -115,14 +117,7 @@ def table(sweep: str, store: str | None, form: str, **options: Any) -> int:
 @click.command()
 @SWEEP
 @STORE
-@click.option(
-    "--format",
-    "form",
-    default="text",
-    show_default=True,
-    type=click.Choice(["text", "markdown", "csv", "json"]),
-    help="Output format.",
-)
+@format_option("text", "markdown", "csv", "json")
 @SELECT
 @REPORT
 @ROWS
@@ -145,14 +140,7 @@ def stats(sweep: str, store: str | None, form: str, **options: Any) -> int:
 @SWEEP
 @click.argument("query")
 @STORE
-@click.option(
-    "--format",
-    "form",
-    default="text",
-    show_default=True,
-    type=click.Choice(["text", "csv", "json"]),
-    help="Output format.",
-)
+@format_option("text", "csv", "json")
 def sql(sweep: str, query: str, store: str | None, form: str) -> int:
     """Query a sweep's runs, curves and attempts with SQL, by DuckDB."""
     from raysweep.api import Results
@@ -229,14 +217,7 @@ def export(
     type=click.Choice(["ped-anova", "fanova", "mdi"]),
     help="Evaluator of Optuna.",
 )
-@click.option(
-    "--format",
-    "form",
-    default="text",
-    show_default=True,
-    type=click.Choice(["text", "json"]),
-    help="Output format.",
-)
+@format_option("text", "json")
 def importance(sweep: str, store: str | None, metric: str | None, evaluator: str, form: str) -> int:
     """Show the importance of each searched setting, arm by arm."""
     from raysweep.api import Results

@@ -10,6 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from raysweep.text import counted
+
 CPUINFO = Path("/proc/cpuinfo")
 
 
@@ -61,7 +63,7 @@ def _git(folder: Path) -> tuple[str | None, bool | None]:
 def host_class() -> str:
     """Return the machine's class, as `x86_64, 16 CPUs, Intel Xeon Gold 6330`; never its name."""
     count = os.cpu_count()
-    parts = [platform.machine(), f"{count} CPU{'s' if count != 1 else ''}" if count else ""]
+    parts = [platform.machine(), counted(count, "CPU") if count else ""]
     with contextlib.suppress(OSError):  # not Linux: the architecture alone
         parts.append(cpu_model(CPUINFO.read_text(errors="replace")))
     return ", ".join(part for part in parts if part)

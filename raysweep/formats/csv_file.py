@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.dataset as pads
 
-from raysweep.errors import SpecError
+from raysweep.results.output_file import check_new, written_whole
 from raysweep.text import FORMULA, NUMBER
 
 
@@ -32,27 +32,13 @@ def write_csv(dataset: pads.Dataset, path: Path) -> int:
     Raises:
         SpecError: If the file exists or cannot be written.
     """
-    if path.exists():
-        raise SpecError(
-            f"{str(path)!r} already exists; remove it, or choose another name", field="path"
-        )
-    if not path.parent.is_dir():
-        raise SpecError(
-            f"cannot write {str(path)!r}: the folder {str(path.parent)!r} does not exist; "
-            "create it first",
-            field="path",
-        )
+    check_new(path)
     rows = 0
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        with pacsv.CSVWriter(aside, dataset.schema) as out:
-            for batch in dataset.to_batches():
-                out.write_table(csv_table(pa.Table.from_batches([batch])))
-                rows += batch.num_rows
-        aside.rename(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
-        raise SpecError(f"cannot write {str(path)!r}: {reason}", field="path") from error
-    finally:
-        aside.unlink(missing_ok=True)
+    with (
+        written_whole(path, pa.ArrowInvalid) as aside,
+        pacsv.CSVWriter(aside, dataset.schema) as out,
+    ):
+        for batch in dataset.to_batches():
+            out.write_table(csv_table(pa.Table.from_batches([batch])))
+            rows += batch.num_rows
     return rows

@@ -12,7 +12,7 @@ from raysweep.formats.parts import number
 from raysweep.results.aggregates import SEED_STATISTICS, ArmStatistics, Statistics
 from raysweep.results.sensitivity import Sensitivity
 from raysweep.results.stats.summary import Interval
-from raysweep.text import csv_row, markdown_text, one_line
+from raysweep.text import counted, csv_row, markdown_text, one_line
 
 SCORES = (
     "Over {tasks}: interquartile mean of scores with its 95 % interval (stratified "
@@ -129,7 +129,7 @@ def _over_tasks(statistics: Statistics) -> Section:
         iqm = round(scores.iqm, 3) + 0.0  # turns -0.0 into 0.0
         rows.append([scores.estimator, f"{iqm:.3f}", _interval(scores.interval)])
     rows += [[estimator, "–", ""] for estimator in statistics.left_out]
-    tasks = f"{count} task{'s' if count != 1 else ''}"
+    tasks = counted(count, "task")
     if count < len(statistics.table.tasks):
         tasks += f" ({', '.join(statistics.tasks)})"
     return SCORES.format(tasks=tasks) + _left_out(statistics), rows

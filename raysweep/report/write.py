@@ -1,10 +1,7 @@
 """The report as one HTML file, which needs no network."""
 
-import contextlib
 import json
-import os
 import re
-import uuid
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ from raysweep.errors import SpecError
 from raysweep.figures.plotly_backend.parts import Figure
 from raysweep.figures.style import COLOURS, MARKERS
 from raysweep.report.page import Page, page
+from raysweep.results.output_file import check_folder, written_whole
 from raysweep.results.sweep_results import SweepResults
 
 SIGNS = ("", "○", "▲", "■", "◆", "▼", "✚", "✖")  # MARKERS as characters, for legends
@@ -43,15 +41,8 @@ def save(results: SweepResults, out: str | Path | None = None, select: str | Non
     path = Path(f"{results.sweep}.html" if out is None else out)
     _check(path)
     text = render(page(results, select))
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
+    with written_whole(path) as aside:
         aside.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(aside, path)
-    except OSError as error:
-        raise SpecError(f"cannot write {str(path)!r}: {error.strerror}", field="path") from error
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
     return path
 
 
@@ -114,9 +105,4 @@ def _check(path: Path) -> None:
     """Check that the file can be written, before results are read."""
     if path.suffix.lower() != ".html":
         raise SpecError(f"expected a name that ends in .html, got {str(path)!r}", field="path")
-    if not path.parent.is_dir():
-        raise SpecError(
-            f"cannot write {str(path)!r}: the folder {str(path.parent)!r} does not exist; "
-            "create it first",
-            field="path",
-        )
+    check_folder(path)

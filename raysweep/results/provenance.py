@@ -8,6 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
+from raysweep.text import counted
+
 Counts = Mapping[Any, int]
 
 ORIGINS = ("version", "git_commit", "git_dirty", "torch", "python", "device", "host")
@@ -54,7 +56,7 @@ class Provenance:
         if dirty:
             total = sum(self.done["git_dirty"].values())
             lines.append(
-                f"uncommitted changes: {dirty} of {_runs(total)} used some, so no commit "
+                f"uncommitted changes: {dirty} of {counted(total)} used some, so no commit "
                 "identifies their code; commit before running"
             )
         return lines
@@ -112,17 +114,13 @@ def _counted(groups: list[dict[str, Any]], column: str) -> Counts:
 
 def _listed(counts: Counts, shown: Callable[[str], str]) -> str:
     known = [(value, count) for value, count in counts.items() if value is not None]
-    texts = [f"{_runs(count)} of {shown(value)}" for value, count in known[:SHOWN]]
+    texts = [f"{counted(count)} of {shown(value)}" for value, count in known[:SHOWN]]
     if len(known) > SHOWN:
         rest = sum(count for _, count in known[SHOWN:])
-        texts.append(f"{_runs(rest)} of {len(known) - SHOWN} others")
+        texts.append(f"{counted(rest)} of {len(known) - SHOWN} others")
     if counts.get(None):
         texts.append(f"{counts[None]} of unknown")
     return ", ".join(texts)
-
-
-def _runs(count: int) -> str:
-    return f"{count} run{'s' if count != 1 else ''}"
 
 
 def _plain(columns: Mapping[str, Counts]) -> dict[str, list[dict[str, Any]]]:

@@ -122,15 +122,16 @@ def sweep_status(store: str, sweep: str) -> SweepStatus:
         rows = rows.filter(pc.invert(pc.is_in(rows["run_id"], former)))
     origin = provenance(rows)
     failed_count = origin.statuses.get("failed", 0)
+    driver, token = driver_of(sweep_store.files)
     manifests = checkpoints.in_flight(sweep_store.files)
     return SweepStatus(
         sweep,
         sweep_store.uri,
         spec,
         _progress(sweep_store, spec, rows, former),
-        driver_of(sweep_store.files),
+        driver,
         [PackInFlight(one.pack.pack_id, len(one.active), one.step) for one in manifests],
-        _silent(sweep_store.files),
+        _silent(sweep_store.files, token),
         SweepResults(store, sweep).table() if spec.select.second is not None else None,
         (*origin.warnings, *warnings(spec, sweep_store), *unreported(spec, sweep_store)),
         _failed(sweep_store) if failed_count else (),
@@ -203,32 +204,29 @@ def _planned(spec: Spec) -> int | None:
     return total
 
 
-def driver_of(files: Files) -> Driver:
-    """Return the driver that holds a sweep's folder."""
+def driver_of(files: Files) -> tuple[Driver, str | None]:
+    """Return the driver that holds a sweep's folder, and its lease token unless it is dead."""
     try:
         holder = lease.read(files)
     except StoreError:
-        return Driver("unknown")
+        return Driver("unknown"), None
     if holder is None:
-        return Driver("none")
+        return Driver("none"), None
     life = holder.process.life()
     if life in ("alive", "dead"):
-        return Driver(life, holder.name)
-    return Driver("elsewhere", holder.name, max(0.0, time.time() - holder.heartbeat))
+        return Driver(life, holder.name), holder.token if life == "alive" else None
+    ago_s = max(0.0, time.time() - holder.heartbeat)
+    return Driver("elsewhere", holder.name, ago_s), holder.token
 
 
-def _silent(files: Files) -> dict[str, float]:
+def _silent(files: Files, token: str | None) -> dict[str, float]:
     """Return how long packs that may hang made no step: those that the present driver started."""
-    try:
-        holder = lease.read(files)
-    except StoreError:
-        return {}  # the driver's state says so
-    if holder is None or holder.process.life() == "dead":
+    if token is None:
         return {}
     silent, now = {}, time.time()
     for pack_id in files.folders("checkpoints"):
         pace = checkpoints.Checkpoints(files, pack_id).pace()
-        if pace is None or pace.token != holder.token:
+        if pace is None or pace.token != token:
             continue  # of an earlier driver: the pack waits
         silent_s = now - pace.stepped_at
         if is_long(silent_s, pace.longest_pause_s):
@@ -278,7 +276,7 @@ def list_sweeps(store: Files) -> list[ListedSweep]:
 
 def _listed(store: Files, name: str) -> ListedSweep:
     sweep = SweepStore(store.uri, name)
-    driver = driver_of(sweep.files)
+    driver, _ = driver_of(sweep.files)
     try:
         sweep.spec()
         return ListedSweep(name, sweep.count("runs"), "", driver)

@@ -3,17 +3,17 @@
 import contextlib
 import dataclasses
 import sqlite3
-import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalFileOpenLock
 
-from raysweep.errors import SpecError
+from raysweep.results.output_file import check_new, written_whole
 from raysweep.results.sweep_results import SweepResults
 from raysweep.studies.history import History, histories, quiet
+from raysweep.text import counted
 
 JOURNALS = (".log", ".jsonl")
 
@@ -44,8 +44,8 @@ class Export:
     def text(self) -> str:
         """The summary as text, one or two lines."""
         lines = [
-            f"{_count(self.studies, 'study', 'studies')}, "
-            f"{_count(self.trials, 'trial', 'trials')}: {self.path}"
+            f"{counted(self.studies, 'study', 'studies')}, "
+            f"{counted(self.trials, 'trial')}: {self.path}"
         ]
         if not self.searched:
             lines.append("nothing is searched in this sweep: its trials have no parameters")
@@ -68,47 +68,14 @@ def export(results: SweepResults, path: str | Path, metric: str | None = None) -
     metrics = (metric,) if metric else selected
     for name in metrics:
         results.metric(name, "metric")
-    _check(path)
-    with quiet(), _aside(path) as aside:
+    check_new(path)
+    with quiet(), written_whole(path, sqlite3.Error) as aside:
         exported = histories(results, metrics)
         write = _write_journal if path.suffix.lower() in JOURNALS else _write_sqlite
         write(exported, aside)
     searched = any(history.arm.searched for history in exported)
     trials = sum(len(history.trials) for history in exported)
     return Export(path, len(exported), trials, searched)
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
-
-
-def _check(path: Path) -> None:
-    """Check that the file can be created, before results are read."""
-    if path.exists():
-        raise SpecError(
-            f"{str(path)!r} already exists; remove it, or choose another name", field="path"
-        )
-    if not path.parent.is_dir():
-        raise SpecError(
-            f"cannot write {str(path)!r}: the folder {str(path.parent)!r} does not exist; "
-            "create it first",
-            field="path",
-        )
-
-
-@contextlib.contextmanager
-def _aside(path: Path) -> Iterator[Path]:
-    """Yield a temporary file that is renamed to the path when complete, and removed on an error."""
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        aside.touch(exist_ok=False)
-        yield aside
-        aside.rename(path)
-    except (OSError, sqlite3.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise SpecError(f"cannot write {str(path)!r}: {reason}", field="path") from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 class _MemoryJournal(BaseJournalBackend):
