@@ -129,6 +129,7 @@ class Lease:
 
     Raises:
         LeaseHeld: On entering, if another live driver holds the sweep.
+        LeaseLost: On leaving with a `StoreError`, if the lease was lost, which explains it.
     """
 
     def __init__(
@@ -176,7 +177,11 @@ class Lease:
             self._thread.join(2 * self.timing.renew_s)
             if self._thread.is_alive():  # the store does not answer, and the thread may still write
                 return
+        if isinstance(error, StoreError) and not self.lost.is_set():
+            self._try()  # where the store was deleted, a failed write may notice it first
         if self.lost.is_set():
+            if isinstance(error, StoreError) and not isinstance(error, LeaseLost):
+                raise self.error() from error
             return
         try:
             if self._is_mine():

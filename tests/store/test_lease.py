@@ -178,6 +178,26 @@ def test_a_lease_that_was_removed_is_lost_as_gone(files):
     assert files.read("lease") is None
 
 
+def fail_to_write(held, store_deleted=False):
+    with held:
+        if store_deleted:
+            held.files.remove_folder("")
+        raise raysweep.StoreError("cannot write progress.json")
+
+
+def test_a_write_that_fails_in_a_deleted_store_says_that_the_store_is_gone(files):
+    held = enter(files, timing=Timing(renew_s=100.0, settle_s=0.02))  # no renewal is the first
+    with pytest.raises(raysweep.StoreError, match="lease is gone: the store was deleted") as raised:
+        fail_to_write(held, store_deleted=True)
+    assert "cannot write progress.json" in str(raised.value.__cause__)
+
+
+def test_a_write_that_fails_while_the_lease_is_held_is_raised_as_it_is(files):
+    with pytest.raises(raysweep.StoreError, match=r"^cannot write progress\.json$"):
+        fail_to_write(enter(files))
+    assert files.read("lease") is None
+
+
 class Suspended:
     """A clock that jumps when it is told to, as where a process was suspended."""
 
