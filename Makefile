@@ -26,7 +26,7 @@ quickstart: $(RUNTIME)  ## Run examples/quickstart.yaml on this machine and prin
 	$(BIN)/raysweep run examples/quickstart.yaml
 
 test: $(DEV)  ## Run all tests (ARGS="-k name" for some)
-	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup $(ARGS)
+	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 lint: $(DEV)  ## Check style, format and types
 	$(BIN)/ruff check .

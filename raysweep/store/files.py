@@ -16,7 +16,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from raysweep.errors import DamagedFile, SpecError, StoreError
-from raysweep.store import local_file, parquet, shape
+from raysweep.store import local_file, parquet, remote_file, shape
 from raysweep.store.damage import damaged, reason_of
 from raysweep.store.retry import Patience, retried
 from raysweep.store.uri import has_credentials, single_put
@@ -239,11 +239,11 @@ class Files:
     def read(self, name: str) -> bytes | None:
         """Return a file's bytes, or None if there is no such file."""
         try:
-            with (
-                self._explained("read", name),
-                self.filesystem.open_input_stream(self.inside(name)) as stream,
-            ):
-                return stream.read()
+            with self._explained("read", name):
+                path = self.inside(name)
+                if self.is_local:
+                    return Path(path).read_bytes()
+                return remote_file.read(self.filesystem, path)
         except FileNotFoundError:
             return None
 

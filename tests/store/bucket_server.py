@@ -1,5 +1,6 @@
 """A bucket on this machine: as much of S3's protocol as a store needs, kept in memory."""
 
+import hashlib
 import http.server
 import re
 import threading
@@ -34,7 +35,7 @@ class Bucket(http.server.ThreadingHTTPServer):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """PUT, GET, HEAD and DELETE of objects; list and delete several of a bucket."""
+    """PUT (copies too), GET, HEAD and DELETE of objects; list and delete several of a bucket."""
 
     protocol_version = "HTTP/1.1"
 
@@ -73,18 +74,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_PUT(self):
         key, _ = self.place()
+        if source := self.headers.get("x-amz-copy-source"):
+            self.server.objects[key] = self.server.objects[unquote(source).removeprefix("lab/")]
+            body = f"{XML}<CopyObjectResult><ETag>tag</ETag></CopyObjectResult>".encode()
+            self.answer(200, body, Content_Type="application/xml")
+            return
         self.server.objects[key] = self.body()
-        self.answer(200, ETag='"tag"')
+        self.answer(200, ETag=tag(self.server.objects[key]))
 
     def do_HEAD(self):
         key, _ = self.place()
         if key and key not in self.server.objects:
             self.answer(404)
             return
-        size = len(self.server.objects.get(key, b""))
+        data = self.server.objects.get(key, b"")
         self.send_response(200)
-        self.send_header("Content-Length", str(size))
-        self.send_header("ETag", '"tag"')
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("ETag", tag(data))
         self.send_header("Last-Modified", formatdate(usegmt=True))
         self.end_headers()
 
@@ -98,10 +104,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(404, error.encode(), Content_Type="application/xml")
         else:
             data = self.server.objects[key]
+            whole = tag(data)
             span = re.match(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
             if span:
                 data = data[int(span[1]) : int(span[2]) + 1]
-            self.answer(206 if span else 200, data, ETag='"tag"')
+            self.answer(206 if span else 200, data, ETag=whole)
 
     def listing(self, query):
         """What ListObjectsV2 answers."""
@@ -139,6 +146,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         key, _ = self.place()
         self.server.objects.pop(key, None)
         self.answer(204)
+
+
+def tag(data):
+    """The ETag of an object."""
+    return f'"{hashlib.md5(data).hexdigest()}"'
 
 
 def aws_chunks(data):
