@@ -1,5 +1,6 @@
 """Tables made by hand: cells from values, without a store."""
 
+import re
 import statistics
 
 from raysweep.api import Table
@@ -42,3 +43,9 @@ def table_of(*cells, **more):
 def judged(table, label, kind="task"):
     """The judgement of a column."""
     return table.judgement(Column(kind, label))
+
+
+def markdown_cells(line):
+    """The cells of a row in Markdown: a backslash takes the next character as it is."""
+    parts = re.findall(r"(?:\\.|[^|\\])+", line.removeprefix("| ").removesuffix(" |"))
+    return [re.sub(r"\\(.)", r"\1", part).strip() for part in parts]

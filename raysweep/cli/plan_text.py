@@ -3,7 +3,8 @@
 from collections import Counter
 from typing import Any
 
-from raysweep.formats.aligned import aligned
+from raysweep.formats.grid import plain
+from raysweep.formats.text import as_text
 from raysweep.sweep.outcomes import ENDS
 
 MAX_PACKS = 30
@@ -33,7 +34,7 @@ def plan_text(schedule: Any) -> str:
                 *(counts[name] for name in STATES),
             ]
         )
-    text = aligned(["arm", "configurations", *STATES], rows)
+    text = as_text([plain(["arm", "configurations", *STATES], rows)])
     counts = Counter(_state_of(schedule, run_id) for run_id in schedule.planned)
     text += f"\n{len(schedule.planned)} runs: " + ", ".join(
         f"{counts[name]} {name}" for name in STATES if counts[name]
@@ -50,7 +51,7 @@ def plan_text(schedule: Any) -> str:
     ]
     if packs:
         text += f"\n{len(schedule.queue)} packs, if they train on this machine's CPUs\n"
-        text += aligned(["pack", "task", "estimator", "runs"], packs)
+        text += as_text([plain(["pack", "task", "estimator", "runs"], packs)])
     if len(schedule.queue) > MAX_PACKS:
         text += f"and {len(schedule.queue) - MAX_PACKS} more\n"
     return text

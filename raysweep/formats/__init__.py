@@ -6,14 +6,15 @@ from raysweep.errors import SpecError, nearest
 from raysweep.formats.data import as_csv, as_json
 from raysweep.formats.latex import as_latex
 from raysweep.formats.markup import as_html, as_markdown
+from raysweep.formats.tables import grids
 from raysweep.formats.text import as_text
 from raysweep.results.table import ResultTable
 
 FORMATS: Mapping[str, Callable[[ResultTable], str]] = {
-    "text": as_text,
-    "markdown": as_markdown,
+    "text": lambda table: as_text(grids(table)),
+    "markdown": lambda table: as_markdown(grids(table)),
     "latex": as_latex,
-    "html": as_html,
+    "html": lambda table: as_html(grids(table)),
     "csv": as_csv,
     "json": as_json,
 }

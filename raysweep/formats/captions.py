@@ -15,12 +15,14 @@ TESTS = {
 }
 
 
-def title(table: ResultTable, *, counted: bool = True) -> str:
+def title(table: ResultTable, *, counted: bool = True, numbers: str = "") -> str:
     """Return the title, which describes the numbers.
 
     Args:
         table: The result table to describe.
         counted: Whether every entry shows its number of seeds; otherwise the title does.
+        numbers: Name of the numbers; mean and spread in the table's style, with n if it is
+            counted, if empty.
     """
     unit = f" [{table.unit}]" if table.unit else ""
     better = "lower" if table.report_direction == "min" else "higher"
@@ -30,7 +32,7 @@ def title(table: ResultTable, *, counted: bool = True) -> str:
         seeds = f"{ended}{table.fresh_seeds} fresh seeds"
         searched = " on the seeds of the search"
     where = f"; runs where {' '.join(table.where.split())}" if table.where else ""
-    numbers = SPREADS[table.style.spread] + (" (n)" if counted else "")
+    numbers = numbers or SPREADS[table.style.spread] + (" (n)" if counted else "")
     return (
         f"{table.sweep}: {table.report}{unit}, {numbers} over {seeds} at the configuration "
         f"with the {table.select_mode}imum mean {table.select}{searched}; "

@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
+from raysweep.formats.grid import Grid, row
+from raysweep.formats.text import as_text
 
-from raysweep.formats.aligned import arrow_text
+HEAD = ("arm", "setting", "importance", "configurations")
 
 
 def render(sweep: str, records: Sequence[Mapping[str, Any]], format: str) -> str:
@@ -15,22 +16,16 @@ def render(sweep: str, records: Sequence[Mapping[str, Any]], format: str) -> str
         return (
             json.dumps({"sweep": sweep, "arms": list(records)}, indent=2, ensure_ascii=False) + "\n"
         )
-    rows = [
-        {
-            "arm": _arm(record),
-            "setting": name,
-            "importance": f"{value:.2f}",
-            "configurations": record["configurations"],
-        }
+    caption = f"{sweep}: importance for {records[0]['metric']}, by {records[0]['evaluator']}"
+    rows = tuple(
+        row([_arm(record), name, f"{value:.2f}", record["configurations"]])
         for record in records
         for name, value in record["importances"].items()
-    ]
-    text = "".join(
-        f"{sweep}: importance for {record['metric']}, by {record['evaluator']}\n"
-        for record in records[:1]
     )
-    text += "\n" + arrow_text(pa.Table.from_pylist(rows)) if rows else ""
-    return text + "".join(f"{note}\n" for record in records for note in _notes(record))
+    notes = tuple(note for record in records for note in _notes(record))
+    if not rows:
+        return "".join(f"{line}\n" for line in (caption, *notes))
+    return as_text([Grid(caption, HEAD, rows, notes, numbers=frozenset({2, 3}))])
 
 
 def _arm(record: Mapping[str, Any]) -> str:

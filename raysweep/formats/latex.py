@@ -1,12 +1,11 @@
 """A result table in LaTeX, with booktabs."""
 
-import dataclasses
 import re
 import unicodedata
-from collections.abc import Sequence
 
-from raysweep.formats.captions import mark, notes, title
-from raysweep.formats.parts import front_rows, front_title, interval, number, texts
+from raysweep.formats.entries import interval, number
+from raysweep.formats.grid import Cell, Grid
+from raysweep.formats.tables import grids
 from raysweep.results.table import Entry, ResultTable
 
 SPECIAL = {
@@ -85,48 +84,23 @@ LATIN = {
 
 def as_latex(table: ResultTable) -> str:
     """Return a `table` with booktabs' rules; best and not significantly worse are bold."""
-    rows = [["estimator", *(escaped(column.label) for column in table.columns)]]
-    for estimator in table.estimators:
-        row = [escaped(estimator)]
-        for column in table.columns:
-            entry = table.entry(estimator, column)
-            text = _entry(entry if table.seeds is None else dataclasses.replace(entry, n=None))
-            bold = estimator in table.judgement(column).bold
-            row.append(rf"{{\boldmath\bfseries {text}}}" if bold else text)
-        rows.append(row)
-    # `table*` spans both columns of a two-column paper; elsewhere the star changes nothing.
-    name = "table*" if _width(table) > PAPER_COLUMN else "table"
-    parts = [_tabular(rows, "l" + "r" * len(table.columns), _caption(table), name)]
-    if table.front_metrics:
-        front = [[escaped(text) for text in row] for row in front_rows(table)]
-        parts.append(_tabular(front, "l" * len(front[0]), [front_title(table)], name))
-    head = HEAD.replace("WIDTH", f"{max(LEAST_WIDTH, _width(table) + 1):.1f}")
-    return head.replace("HEIGHT", f"{_height(table):.1f}") + "".join(parts) + FOOT
-
-
-def _caption(table: ResultTable) -> list[str]:
     # If all cells have the same number of seeds, the caption states it, and columns are narrower.
-    marked = mark(table)
-    named = title(table, counted=table.seeds is None)
-    return [named, *([f"Bold: {marked}"] if marked else []), *notes(table)]
+    shown = grids(table, counted=table.seeds is None)
+    # With numbers of seeds, as powers of ten are wider in print than in plain text.
+    width = max(map(_width, grids(table)))
+    height = 4 + 0.2 * sum(len(grid.rows) + 2 * len(grid.notes) for grid in shown)
+    # `table*` spans both columns of a two-column paper; elsewhere the star changes nothing.
+    name = "table*" if width > PAPER_COLUMN else "table"
+    head = HEAD.replace("WIDTH", f"{max(LEAST_WIDTH, width + 1):.1f}")
+    head = head.replace("HEIGHT", f"{height:.1f}")
+    return head + "".join(_tabular(grid, name) for grid in shown) + FOOT
 
 
-def _width(table: ResultTable) -> float:
-    """Return the approximate width of the rows in inches."""
-    cells = texts(table)
-    columns = [["estimator", *table.estimators]]
-    for column in table.columns:
-        columns.append(
-            [column.label, *(cells[estimator, column] for estimator in table.estimators)]
-        )
-    widths = [_columns_width(columns), max(map(_text_width, " ".join(_caption(table)).split()))]
-    if table.front_metrics:
-        widths.append(_columns_width(list(zip(*front_rows(table), strict=True))))
-    return max(widths)
-
-
-def _columns_width(columns: Sequence[Sequence[str]]) -> float:
-    return sum(max(map(_text_width, column)) + 0.17 for column in columns)
+def _width(grid: Grid) -> float:
+    """Return the approximate width of a table in inches."""
+    columns = zip(*grid.texts, strict=True)
+    width = sum(max(map(_text_width, column)) + 0.17 for column in columns)
+    return max(width, *map(_text_width, " ".join([grid.caption, *grid.below]).split()))
 
 
 def _text_width(text: str) -> float:
@@ -139,17 +113,13 @@ def _character_width(character: str) -> float:
     return WIDER if character.isupper() or character in "<>=+#&~_" else CHARACTER
 
 
-def _height(table: ResultTable) -> float:
-    return 4 + 0.2 * (len(table.estimators) + 2 * len(notes(table)) + len(table.front))
-
-
-def _tabular(
-    rows: Sequence[Sequence[str]], alignment: str, caption: Sequence[str], name: str
-) -> str:
+def _tabular(grid: Grid, name: str) -> str:
+    rows = [[escaped(label) for label in grid.head], *(list(map(_cell, row)) for row in grid.rows)]
     # After a rule or the end of a row, LaTeX would read these characters as an argument.
     rows = [["{}" * row[0].startswith(("[", "*")) + row[0], *row[1:]] for row in rows]
     lines = [" & ".join(row) + r" \\" for row in rows]
-    first, *others = (sentence.removesuffix(".") for sentence in caption)
+    alignment = "".join("lr"[index in grid.numbers] for index in range(len(grid.head)))
+    first, *others = (sentence.removesuffix(".") for sentence in [grid.caption, *grid.below])
     text = ". ".join([first, *(sentence[:1].upper() + sentence[1:] for sentence in others)])
     return "\n".join(
         [
@@ -167,6 +137,11 @@ def _tabular(
             "",
         ]
     )
+
+
+def _cell(cell: Cell) -> str:
+    text = escaped(cell.text) if cell.entry is None else _entry(cell.entry)
+    return rf"{{\boldmath\bfseries {text}}}" if cell.bold else text
 
 
 def _entry(entry: Entry) -> str:

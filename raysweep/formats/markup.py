@@ -1,75 +1,50 @@
-"""The table in Markdown and HTML."""
+"""Tables in Markdown and HTML."""
 
-import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from html import escape
 
-from raysweep.formats.captions import mark, notes, title
-from raysweep.formats.parts import front_rows, front_title, texts
-from raysweep.results.table import ResultTable
+from raysweep.formats.grid import Cell, Grid
 from raysweep.text import markdown_text
 
 
-def as_markdown(table: ResultTable) -> str:
-    """Return a pipe table; the best and those not significantly worse are bold."""
-    cells = texts(table)
-    rows = [["estimator", *(markdown_text(column.label) for column in table.columns)]]
-    for estimator in table.estimators:
-        row = [markdown_text(estimator)]
-        for column in table.columns:
-            text = markdown_text(cells[estimator, column])
-            row.append(f"**{text}**" if estimator in table.judgement(column).bold else text)
-        rows.append(row)
-    rule = "| --- |" + " ---: |" * len(table.columns)
-    below = "".join(f"\n{markdown_text(note)}\n" for note in _notes(table))
-    text = f"{markdown_text(title(table))}\n\n" + _rows(rows, rule) + below
-    if table.front_metrics:
-        listed = [[markdown_text(text) for text in row] for row in front_rows(table)]
-        text += f"\n{markdown_text(front_title(table))}\n\n"
-        text += _rows(listed, "|" + " --- |" * len(listed[0]))
-    return text
+def as_markdown(tables: Iterable[Grid]) -> str:
+    """Return pipe tables, one below the other."""
+    return "\n".join(map(_markdown, tables))
 
 
-def _notes(table: ResultTable) -> list[str]:
-    marked = mark(table)
-    return [*([f"Bold: {marked}."] if marked else []), *notes(table)]
+def _markdown(grid: Grid) -> str:
+    rule = ["---:" if index in grid.numbers else "---" for index in range(len(grid.head))]
+    rows = [list(map(markdown_text, grid.head)), rule]
+    for cells in grid.rows:
+        texts = [(markdown_text(cell.text), cell.bold) for cell in cells]
+        rows.append([f"**{text}**" if bold else text for text, bold in texts])
+    lines = "".join(f"| {' | '.join(texts)} |\n" for texts in rows)
+    below = "".join(f"\n{markdown_text(note)}\n" for note in grid.below)
+    return f"{markdown_text(grid.caption)}\n\n{lines}{below}"
 
 
-def _rows(rows: Sequence[Sequence[str]], rule: str) -> str:
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([lines[0], rule, *lines[1:]]) + "\n"
+def as_html(tables: Iterable[Grid]) -> str:
+    """Return `<table>`s with captions and notes, to embed in a page; there are no scripts."""
+    return "".join(f"{line}\n" for grid in tables for line in _html(grid))
 
 
-def as_html(table: ResultTable) -> str:
-    """Return a `<table>` with its caption and notes, to embed in a page; it has no scripts."""
-    cells = texts(table)
-    head = "".join(
-        f'<th scope="col">{html.escape(label)}</th>'
-        for label in ["estimator", *(column.label for column in table.columns)]
-    )
-    lines = [
+def _html(grid: Grid) -> list[str]:
+    head = "".join(f'<th scope="col">{escape(label)}</th>' for label in grid.head)
+    return [
         "<table>",
-        f"<caption>{html.escape(title(table))}</caption>",
+        f"<caption>{escape(grid.caption)}</caption>",
         f"<thead><tr>{head}</tr></thead>",
         "<tbody>",
+        *map(_html_row, grid.rows),
+        "</tbody>",
+        "</table>",
+        *(f"<p>{escape(note)}</p>" for note in grid.below),
     ]
-    for estimator in table.estimators:
-        row = f'<th scope="row">{html.escape(estimator)}</th>'
-        for column in table.columns:
-            text = html.escape(cells[estimator, column])
-            bold = estimator in table.judgement(column).bold
-            row += f"<td><strong>{text}</strong></td>" if bold else f"<td>{text}</td>"
-        lines.append(f"<tr>{row}</tr>")
-    lines += ["</tbody>", "</table>"]
-    lines += [f"<p>{html.escape(note)}</p>" for note in _notes(table)]
-    return "\n".join(lines + _front(table)) + "\n"
 
 
-def _front(table: ResultTable) -> list[str]:
-    if not table.front_metrics:
-        return []
-    head, *rows = front_rows(table)
-    lines = ["<table>", f"<caption>{html.escape(front_title(table))}</caption>"]
-    lines.append("<tr>" + "".join(f"<th>{html.escape(label)}</th>" for label in head) + "</tr>")
-    for row in rows:
-        lines.append("<tr>" + "".join(f"<td>{html.escape(text)}</td>" for text in row) + "</tr>")
-    return [*lines, "</table>"]
+def _html_row(cells: Sequence[Cell]) -> str:
+    first, *others = ((escape(cell.text), cell.bold) for cell in cells)
+    texts = (f"<strong>{text}</strong>" if bold else text for text, bold in others)
+    return (
+        f'<tr><th scope="row">{first[0]}</th>{"".join(f"<td>{text}</td>" for text in texts)}</tr>'
+    )

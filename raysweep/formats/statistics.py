@@ -1,4 +1,4 @@
-"""Statistics of a sweep as text, Markdown, CSV or JSON."""
+"""Statistics of a sweep: as tables, and as text, Markdown, CSV or JSON."""
 
 import csv
 import dataclasses
@@ -8,55 +8,62 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from raysweep.formats.captions import title
-from raysweep.formats.parts import number
-from raysweep.results.aggregates import SEED_STATISTICS, ArmStatistics, Statistics
+from raysweep.formats.entries import number
+from raysweep.formats.grid import NONE, Grid, row
+from raysweep.formats.markup import as_markdown
+from raysweep.formats.text import as_text
+from raysweep.results.aggregates import SEED_STATISTICS, ArmStatistics, Improvement, Statistics
 from raysweep.results.sensitivity import Sensitivity
 from raysweep.results.stats.summary import Interval
-from raysweep.text import counted, csv_row, markdown_text, one_line
+from raysweep.results.table import Column, ResultTable
+from raysweep.text import counted, csv_row
 
-SCORES = (
-    "Over {tasks}: interquartile mean of scores with its 95 % interval (stratified "
-    "bootstrap); on each task the worst estimator's mean is 0 and the best one's is 1"
+ARM_HEAD = (
+    *("estimator", "task", "n"),
+    *(statistic.label for statistic in SEED_STATISTICS),
+    *("configurations", "diverged", "failed", "stopped"),
 )
-IMPROVEMENT = (
-    "Probability of improvement: that a run of the row is better than one of the column, averaged "
-    "over tasks, with its 95 % interval"
+PROVISIONAL = "? provisional: not all planned seeds have ended"
+ARM_NOTES = (
+    "n: seeds of the selected configuration",
+    "; ".join(statistic.note for statistic in SEED_STATISTICS if statistic.note),
+    "configurations: number with ended runs; diverged, failed, stopped: number of those that a "
+    "diverged seed, a failed seed or early stopping excludes",
 )
-SENSITIVITY = (
-    "Sensitivity: change of the mean {metric} over the seeds of the search with one setting; "
-    "eligible: number of configurations with the value that can be selected, held: all other "
-    "settings as selected, free: the best configuration with the value; * selected, with its mean; "
-    "–: none eligible, or in the column value: the setting does not apply"
+IQM_NOTES = (
+    "scores: linear on each task, 0 for the worst estimator's mean and 1 for the best one's; they "
+    "depend on which estimators are compared",
+    "interval: stratified bootstrap over seeds; none with too few values",
 )
-Section = tuple[str, list[list[str]]]
+IMPROVEMENT_NOTE = (
+    "0.50 is no difference; in brackets the 95 % interval (Wilson's, with DeLong's variance), "
+    "where there are enough values"
+)
+SENSITIVITY_HEAD = ("estimator", "task", "setting", "value", "eligible", "held", "free")
+SENSITIVITY_NOTES = (
+    "eligible: number of configurations with the value that can be selected",
+    "held: all other settings as selected; free: the best configuration with the value",
+    "*: selected, with its mean",
+    "–: none eligible, or in the column value: the setting does not apply",
+)
 
 
-def as_text(statistics: Statistics, moves: Sequence[Sensitivity]) -> str:
-    """Return aligned tables, one below the other."""
-    parts = []
-    for caption, cells in _sections(statistics, moves):
-        rows = [[one_line(text) for text in row] for row in cells]
-        widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-        lines = [
-            "  ".join(
-                [
-                    row[0].ljust(widths[0]),
-                    *(text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True)),
-                ]
-            ).rstrip()
-            for row in rows
-        ]
-        parts.append("\n".join([one_line(caption), "", *lines]) + "\n")
-    return "\n".join(parts)
+def grids(statistics: Statistics, moves: Sequence[Sensitivity]) -> list[Grid]:
+    """Return the tables of statistics; those over tasks need two estimators to compare.
 
-
-def as_markdown(statistics: Statistics, moves: Sequence[Sensitivity]) -> str:
-    """Return pipe tables, one below the other."""
-    parts = []
-    for caption, (head, *rows) in _sections(statistics, moves):
-        lines = [_row(head), "| --- |" + " ---: |" * (len(head) - 1), *map(_row, rows)]
-        parts.append("\n".join([markdown_text(caption), "", *lines]) + "\n")
-    return "\n".join(parts)
+    Args:
+        statistics: Statistics of each arm and over tasks.
+        moves: Sensitivities to settings; none for a report without them.
+    """
+    below = _not_compared(statistics)
+    tables = [_arms(statistics, [] if statistics.improvements else below)]
+    if statistics.over_tasks:
+        tables.append(_over_tasks(statistics, below))
+    if statistics.improvements:
+        tables.append(_improvements(statistics, below))
+    if moves:
+        tables.append(_sensitivity(statistics, moves))
+    return tables
 
 
 def as_csv(statistics: Statistics, moves: Sequence[Sensitivity]) -> str:
@@ -86,107 +93,111 @@ def as_json(statistics: Statistics, moves: Sequence[Sensitivity]) -> str:
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
-def _sections(statistics: Statistics, moves: Sequence[Sensitivity]) -> list[Section]:
-    sections = [_arms(statistics)]
-    if statistics.over_tasks or statistics.compared:
-        sections.append(_over_tasks(statistics))
-    if statistics.improvements:
-        sections.append(_improvements(statistics))
-    if moves:
-        sections.append(_sensitivity(statistics, moves))
-    return sections
-
-
-def _arms(statistics: Statistics) -> Section:
-    labels = [statistic.label for statistic in SEED_STATISTICS]
-    rows = [["estimator · task", "n", *labels, "configurations", "diverged", "failed", "stopped"]]
-    for arm in statistics.arms:
-        rows.append(
+def _arms(statistics: Statistics, not_compared: Sequence[str]) -> Grid:
+    table = statistics.table
+    rows = tuple(
+        row(
             [
-                f"{arm.estimator} · {arm.task}",
-                _seeds(arm),
+                arm.estimator,
+                arm.task,
+                _seeds(table, arm),
                 *(_statistic(value, arm.std) for value in arm.over_seeds.values()),
-                *map(str, (arm.configurations, arm.diverged, arm.failed, arm.stopped)),
+                *(arm.configurations, arm.diverged, arm.failed, arm.stopped),
             ]
         )
-    counted = statistics.table.seeds is None  # otherwise the caption has the number
-    caption = title(statistics.table, counted=counted).replace(" (n)", "")
-    if any(arm.status == "provisional" for arm in statistics.arms):
-        caption += "; ? provisional: not all planned seeds have ended"
-    return caption, rows
+        for arm in statistics.arms
+    )
+    caption = title(table, counted=table.seeds is None, numbers="statistics")
+    provisional = any(arm.status == "provisional" for arm in statistics.arms)
+    notes = (*([PROVISIONAL] if provisional else []), *ARM_NOTES, *not_compared)
+    return Grid(caption, ARM_HEAD, rows, notes, frozenset(range(2, len(ARM_HEAD))))
 
 
-def _seeds(arm: ArmStatistics) -> str:
-    """Return the number of seeds, marked as in the table; without seeds, the cell's status."""
-    if not arm.n:
-        return arm.status
-    return f"{arm.n} ?" if arm.status == "provisional" else str(arm.n)
+def _seeds(table: ResultTable, arm: ArmStatistics) -> str:
+    """Return the number of seeds, marked as in the table; without values, the table's word."""
+    entry = table.entry(arm.estimator, Column("task", arm.task))
+    if entry.n is None:
+        return entry.word
+    return f"{entry.n} ?" if entry.provisional else str(entry.n)
 
 
-def _over_tasks(statistics: Statistics) -> Section:
-    count, rows = len(statistics.tasks), [["estimator", "IQM", "95 % interval"]]
+def _not_compared(statistics: Statistics) -> list[str]:
+    """Return the notes on estimators and tasks that are not compared."""
+    notes = []
+    if statistics.left_out:
+        left = ", ".join(statistics.left_out)
+        notes.append(f"not compared over tasks, without a final mean on each: {left}")
+    if empty := [task for task in statistics.table.tasks if task not in statistics.compared]:
+        notes.append(f"tasks without final means: {', '.join(empty)}")
+    return notes
+
+
+def _over_tasks(statistics: Statistics, not_compared: Sequence[str]) -> Grid:
+    tasks = counted(len(statistics.tasks), "task")
+    metric = statistics.table.report
+    caption = f"Interquartile mean (IQM) of normalised {metric} over {tasks}; higher is better"
+    rows = []
     for scores in statistics.over_tasks:
         iqm = round(scores.iqm, 3) + 0.0  # turns -0.0 into 0.0
-        rows.append([scores.estimator, f"{iqm:.3f}", _interval(scores.interval)])
-    rows += [[estimator, "–", ""] for estimator in statistics.left_out]
-    tasks = counted(count, "task")
-    if count < len(statistics.table.tasks):
-        tasks += f" ({', '.join(statistics.tasks)})"
-    return SCORES.format(tasks=tasks) + _left_out(statistics), rows
+        rows.append(row([scores.estimator, scores.n, f"{iqm:.3f}", _interval(scores.interval)]))
+    equal = [task for task in statistics.compared if task not in statistics.tasks]
+    without = [f"no scores, all means are equal: {', '.join(equal)}"] if equal else []
+    head = ("estimator", "values", "IQM", "95 % interval")
+    notes = (*IQM_NOTES, *without, *not_compared)
+    return Grid(caption, head, tuple(rows), notes, frozenset({1, 2, 3}))
 
 
-def _left_out(statistics: Statistics) -> str:
-    if not statistics.left_out:
-        return ""
-    return f"; left out, without a final mean on each: {', '.join(statistics.left_out)}"
-
-
-def _improvements(statistics: Statistics) -> Section:
+def _improvements(statistics: Statistics, not_compared: Sequence[str]) -> Grid:
     known = statistics.matrix
-    left_out = statistics.left_out
-    labels = [label for label in statistics.table.estimators if label not in left_out]
-    rows = [["", *labels]]
-    for first in labels:
-        row = [first]
-        for second in labels:
-            pair = known.get((first, second))
-            row.append(_probability(pair.probability, pair.interval) if pair else "–")
-        rows.append(row)
-    return IMPROVEMENT + _left_out(statistics), rows
+    labels = [label for label in statistics.table.estimators if label not in statistics.left_out]
+    rows = tuple(
+        row([first, *(_probability(known.get((first, second))) for second in labels)])
+        for first in labels
+    )
+    caption = (
+        f"Probability of improvement in {statistics.table.report}: that a run of the row's "
+        "estimator is better than one of the column's, averaged over tasks"
+    )
+    head = ("row better than column", *labels)
+    notes = (IMPROVEMENT_NOTE, *not_compared)
+    return Grid(caption, head, rows, notes, frozenset(range(1, len(head))))
 
 
-def _sensitivity(statistics: Statistics, moves: Sequence[Sensitivity]) -> Section:
-    rows = [["estimator · task", "setting", "value", "eligible", "held", "free"]]
+def _sensitivity(statistics: Statistics, moves: Sequence[Sensitivity]) -> Grid:
+    rows = []
     for sensitivity in moves:
+        named = [sensitivity.estimator, sensitivity.task, sensitivity.setting.partition(".")[2]]
         # A range has many intervals, in some of which nothing was tried.
         tried = [moved for moved in sensitivity.moves if moved.configurations or moved.here]
         mean = sensitivity.mean
-        for index, moved in enumerate(tried):
-            rows.append(
-                [
-                    "" if index else f"{sensitivity.estimator} · {sensitivity.task}",
-                    "" if index else sensitivity.setting.partition(".")[2],
-                    f"{'* ' if moved.here else ''}{moved.value}",
-                    str(moved.configurations),
-                    f"{mean:.5g}" if moved.here else _change(moved.held, mean),
-                    _change(moved.free, mean),
-                ]
-            )
-    return SENSITIVITY.format(metric=statistics.table.report), rows
+        for moved in tried:
+            held = f"{mean:.5g}" if moved.here else _change(moved.held, mean)
+            value = f"{'* ' if moved.here else ''}{moved.value}"
+            moved_to = [value, moved.configurations, held, _change(moved.free, mean)]
+            rows.append(row([*named, *moved_to]))
+            named = [""] * len(named)
+    caption = (
+        f"Sensitivity: change of the mean {statistics.table.report} over the seeds of the search "
+        "with one setting"
+    )
+    numbers = frozenset({3, 4, 5, 6})
+    return Grid(caption, SENSITIVITY_HEAD, tuple(rows), SENSITIVITY_NOTES, numbers)
 
 
 def _change(value: float | None, mean: float) -> str:
-    return "–" if value is None else f"{value - mean:+.3g}"
+    return NONE if value is None else f"{value - mean:+.3g}"
 
 
-def _probability(probability: float, interval: Interval | None) -> str:
-    known = f" [{interval.low:.2f}, {interval.high:.2f}]" if interval else ""
-    return f"{probability:.2f}{known}"
+def _probability(pair: Improvement | None) -> str:
+    if pair is None:
+        return NONE
+    known = f" [{pair.interval.low:.2f}, {pair.interval.high:.2f}]" if pair.interval else ""
+    return f"{pair.probability:.2f}{known}"
 
 
 def _interval(interval: Interval | None) -> str:
     if interval is None:
-        return "–"
+        return NONE
     half = (interval.high - interval.low) / 2
     return f"[{number(interval.low, half)[0]}, {number(interval.high, half)[0]}]"
 
@@ -194,11 +205,7 @@ def _interval(interval: Interval | None) -> str:
 def _statistic(value: float | Interval | None, spread: float | None) -> str:
     if isinstance(value, Interval):
         return _interval(value)
-    return "–" if value is None else number(value, spread)[0]
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(map(markdown_text, cells)) + " |"
+    return NONE if value is None else number(value, spread)[0]
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:
@@ -212,8 +219,8 @@ def _flat(record: dict[str, Any]) -> dict[str, Any]:
 
 
 FORMATS: Mapping[str, Callable[[Statistics, Sequence[Sensitivity]], str]] = {
-    "text": as_text,
-    "markdown": as_markdown,
+    "text": lambda statistics, moves: as_text(grids(statistics, moves)),
+    "markdown": lambda statistics, moves: as_markdown(grids(statistics, moves)),
     "csv": as_csv,
     "json": as_json,
 }

@@ -1,8 +1,9 @@
 """The state of a sweep, and the list of a store's sweeps, as text."""
 
-from raysweep.formats.aligned import aligned
 from raysweep.formats.failed_runs import next_attempt
-from raysweep.formats.text import front_text
+from raysweep.formats.grid import plain
+from raysweep.formats.tables import front_grid
+from raysweep.formats.text import as_text
 from raysweep.results.status import Driver, Progress, SweepStatus, list_sweeps, sweep_status
 from raysweep.store.files import Files
 from raysweep.sweep.outcomes import ENDS
@@ -21,9 +22,8 @@ def status_text(store: str, sweep: str) -> str:
     text = f"{sweep} in {status.uri}\n{_ended(status.progress)}; {_driver(status.driver)}\n"
     text += _packs_in_flight(status) + "\n"
     rows = [[arm, *(count[end] for end in ENDS)] for arm, count in status.progress.arms]
-    text += aligned(["arm", *ENDS], rows)
-    if status.pareto is not None:
-        text += "\n" + front_text(status.pareto)
+    fronts = [] if status.pareto is None else [front_grid(status.pareto)]
+    text += as_text([plain(["arm", *ENDS], rows), *fronts])
     text += "".join(f"{warning}\n" for warning in status.warnings)
     return text + _failed(status)
 
@@ -75,9 +75,9 @@ def list_text(store: str) -> str:
         ]
         for sweep in list_sweeps(files)
     ]
-    return (
-        aligned(["sweep", "runs ended", "driver"], rows) if rows else f"no sweeps in {files.uri}\n"
-    )
+    if not rows:
+        return f"no sweeps in {files.uri}\n"
+    return as_text([plain(["sweep", "runs ended", "driver"], rows)])
 
 
 def _driver(driver: Driver, unknown: str = "driver unknown, as the lease cannot be read") -> str:

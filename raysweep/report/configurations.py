@@ -1,6 +1,7 @@
 """Section of the selected configurations: their searched settings and values by seed."""
 
-from raysweep.report.parts import NONE, Table, Views, row, shown
+from raysweep.formats.grid import NONE, Grid, row
+from raysweep.report.parts import Views
 from raysweep.report.tables import Tables
 from raysweep.results.selection import Cell
 from raysweep.results.table import ResultTable
@@ -19,7 +20,7 @@ def configurations_section(tables: Tables) -> Views:
     return Views((tables.control("configurations-metric"),), views)
 
 
-def _table(table: ResultTable, limit: int) -> Table:
+def _table(table: ResultTable, limit: int) -> Grid:
     rows = [
         row(
             [
@@ -27,10 +28,10 @@ def _table(table: ResultTable, limit: int) -> Table:
                 cell.task,
                 cell.status,
                 _settings(cell),
-                shown(cell.mean),
+                None if cell.mean is None else f"{cell.mean:.6g}",
                 cell.n,
                 _values(cell, limit),
-                (cell.configuration_id or NONE),
+                cell.configuration_id,
             ]
         )
         for cell in table.cells
@@ -42,7 +43,7 @@ def _table(table: ResultTable, limit: int) -> Table:
         f"Configurations selected by the {table.select_mode}imum mean {table.select}, with "
         f"{table.report} of each seed"
     )
-    return Table(caption, head, tuple(rows), notes, frozenset({4, 5}), frozenset({3, 6}))
+    return Grid(caption, head, tuple(rows), notes, frozenset({4, 5}), frozenset({3, 6}))
 
 
 def _settings(cell: Cell) -> str:

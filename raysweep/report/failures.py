@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from raysweep.report.parts import Table, row
+from raysweep.formats.grid import Grid, row
 from raysweep.results.snapshot import Snapshot
 from raysweep.store import schema
 
@@ -15,7 +15,7 @@ LOST = ("diverged", "failed")
 MAX_LABELS = 3
 
 
-def failures_section(results: Snapshot) -> list[Table]:
+def failures_section(results: Snapshot) -> list[Grid]:
     """Return tables of diverged and failed runs and of failed attempts, grouped by message.
 
     Returns:
@@ -38,7 +38,7 @@ def failures_section(results: Snapshot) -> list[Table]:
     ]
 
 
-def _lost(runs: pa.Table) -> list[Table]:
+def _lost(runs: pa.Table) -> list[Grid]:
     aggregates = [("estimator", "distinct"), ("task", "distinct"), ("run_id", "min")]
     groups = _grouped(runs, ["status", "error"], aggregates)
     counts = {
@@ -59,7 +59,7 @@ def _grouped(table: pa.Table, keys: list[str], more: list[tuple[str, str]]) -> l
     return sorted(groups, key=lambda row: (-row["count_all"], *(str(row[key]) for key in keys)))
 
 
-def _table(caption: str, head: tuple[str, ...], groups: list[dict[str, Any]]) -> list[Table]:
+def _table(caption: str, head: tuple[str, ...], groups: list[dict[str, Any]]) -> list[Grid]:
     if not groups:
         return []
     rows = []
@@ -75,7 +75,7 @@ def _table(caption: str, head: tuple[str, ...], groups: list[dict[str, Any]]) ->
     if len(groups) > MAX_MESSAGES:
         left = sum(group["count_all"] for group in groups[MAX_MESSAGES:])
         notes.append(f"and {left:,} with {len(groups) - MAX_MESSAGES:,} other messages")
-    return [Table(caption, head, tuple(rows), tuple(notes), long=frozenset({len(head) - 1}))]
+    return [Grid(caption, head, tuple(rows), tuple(notes), long=frozenset({len(head) - 1}))]
 
 
 def _first_labels(labels: list[str]) -> str:

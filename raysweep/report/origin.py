@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from raysweep.report.parts import NONE, Table, row
+from raysweep.formats.grid import NONE, Grid, row
 from raysweep.results.edits import warnings
 from raysweep.results.provenance import COLUMNS, Provenance, provenance
 from raysweep.results.snapshot import Snapshot
@@ -34,7 +34,7 @@ class Origin:
     """
 
     facts: tuple[tuple[str, str], ...]
-    made_with: Table | None
+    made_with: Grid | None
     warnings: tuple[str, ...]
     runs: int
 
@@ -53,7 +53,7 @@ def origin_section(results: Snapshot) -> Origin:
     return Origin(facts, _made_with(origin), lines, origin.runs)
 
 
-def _made_with(origin: Provenance) -> Table | None:
+def _made_with(origin: Provenance) -> Grid | None:
     rows = []
     for column, name in NAMES.items():
         counts = list(origin.counts[column].items())
@@ -63,13 +63,8 @@ def _made_with(origin: Provenance) -> Table | None:
             rows.append(row([name, f"{len(counts) - MAX_VALUES} others", f"{rest:,}"]))
     if not rows:
         return None
-    return Table(
-        "Versions, code and devices of the runs",
-        ("", "value", "runs"),
-        tuple(rows),
-        (),
-        frozenset({2}),
-    )
+    caption = "Versions, code and devices of the runs"
+    return Grid(caption, ("", "value", "runs"), tuple(rows), numbers=frozenset({2}))
 
 
 def _value(value: Any) -> str:

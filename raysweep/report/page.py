@@ -8,12 +8,14 @@ from raysweep.figures.plotly_backend.parallel import parallel_figure
 from raysweep.figures.plotly_backend.parts import Figure
 from raysweep.figures.plotly_backend.search import search_figure
 from raysweep.figures.plotly_backend.seeds import seeds_figure
+from raysweep.formats.grid import Grid
+from raysweep.formats.tables import front_grid
 from raysweep.report.configurations import configurations_section
 from raysweep.report.failures import failures_section
 from raysweep.report.origin import Origin, origin_section
-from raysweep.report.parts import Table, Views
+from raysweep.report.parts import Views
 from raysweep.report.statistics import statistics_section
-from raysweep.report.tables import Tables, front_table, result_tables, table_views
+from raysweep.report.tables import Tables, result_tables, table_views
 from raysweep.results.snapshot import Snapshot
 from raysweep.results.sweep_results import SweepResults
 
@@ -41,11 +43,11 @@ class Page:
     origin: Origin
     table: Views
     left_out: tuple[str, ...]
-    front: Table | None
+    front: Grid | None
     figures: tuple[Figure, ...]
     statistics: Views
     configurations: Views
-    failures: tuple[Table, ...]
+    failures: tuple[Grid, ...]
     file: str
 
 
@@ -67,7 +69,7 @@ def page(results: SweepResults, select: str | None = None) -> Page:
         origin_section(snapshot),
         table_views(tables),
         tables.left_out,
-        front_table(tables.first),
+        front_grid(tables.first) if tables.first.front_metrics else None,
         _figures(snapshot, tables),
         statistics_section(tables),
         configurations_section(tables),

@@ -106,6 +106,11 @@ class Entry:
     provisional: bool = False
     word: str = ""
 
+    @property
+    def uncounted(self) -> "Entry":
+        """The same entry without the number of seeds."""
+        return dataclasses.replace(self, n=None)
+
 
 @dataclasses.dataclass(frozen=True)
 class ResultTable:

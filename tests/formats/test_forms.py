@@ -4,7 +4,6 @@ import csv
 import html
 import io
 import json
-import re
 import shutil
 import statistics
 import subprocess
@@ -13,12 +12,12 @@ from xml.etree import ElementTree
 
 import pytest
 from figure_helpers import spec_of, store_of
-from table_helpers import cell, table_of
+from table_helpers import cell, markdown_cells, table_of
 
 from raysweep.errors import SpecError
 from raysweep.formats import NAMES
+from raysweep.formats.entries import number
 from raysweep.formats.latex import SPECIAL, escaped
-from raysweep.formats.parts import number
 from raysweep.results.pareto import FrontPoint
 from raysweep.results.table import Style
 from raysweep.sweep.options import Select
@@ -183,21 +182,15 @@ def test_rows_of_text_begin_with_their_labels():
     assert all(line.startswith(label + " ") for line, label in zip(lines, LABELS, strict=True))
 
 
-def cells_of(line):
-    """The cells of a row in Markdown: a backslash takes the next character as it is."""
-    parts = re.findall(r"(?:\\.|[^|\\])+", line.removeprefix("| ").removesuffix(" |"))
-    return [re.sub(r"\\(.)", r"\1", each).strip() for each in parts]
-
-
 def test_rows_of_markdown_have_a_cell_for_each_column():
     labels = [each for each in LABELS if each != "|"]
     table = labelled(["|", *labels])
     head, _, *rows = [
         each for each in table.render("markdown").splitlines() if each.startswith("| ")
     ]
-    assert cells_of(head) == ["estimator", *(column.label for column in table.columns)]
-    assert [cells_of(row)[0] for row in rows] == ["|", *labels]
-    assert {len(cells_of(row)) for row in rows} == {1 + len(table.columns)}
+    assert markdown_cells(head) == ["estimator", *(column.label for column in table.columns)]
+    assert [markdown_cells(row)[0] for row in rows] == ["|", *labels]
+    assert {len(markdown_cells(row)) for row in rows} == {1 + len(table.columns)}
 
 
 def test_html_is_well_formed_and_has_the_labels():
@@ -206,7 +199,7 @@ def test_html_is_well_formed_and_has_the_labels():
     first, second = found.findall("table")
     assert [each.text for each in first.findall("tbody/tr/th")] == LABELS
     assert first.find("caption").text.endswith("runs where a < 'b' & \"c\" > 1")
-    assert second.find("tr/td").text == "<&>_%"
+    assert second.find("tbody/tr/th").text == "<&>_%"
     assert {each.tag for each in found.iter()} <= set(
         ["div", "table", "caption", "thead", "tbody", "tr", "th", "td", "strong", "p"]
     )

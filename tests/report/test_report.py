@@ -14,7 +14,7 @@ from raysweep.cli.main import main
 from raysweep.errors import SpecError
 from raysweep.figures.curves import CurvesRequest, prepare
 from raysweep.figures.plotly_backend import common
-from raysweep.formats.parts import texts
+from raysweep.formats.tables import result_grid
 from raysweep.results.sweep_results import SweepResults
 
 AWKWARD = "</script><b>x</b> & \"q\" 'a' %{x} é数"
@@ -109,11 +109,7 @@ def test_tables_say_what_the_command_prints(awkward, metric, spread):
     results, path = awkward
     table = results.table(report=metric, spread=spread)
     part = view(section(read(path), "results"), f"{METRICS.index(metric)} {spread}")
-    wanted = texts(table)
-    assert rows(part.first("table"))[1:] == [
-        [estimator, *(wanted[estimator, column] for column in table.columns)]
-        for estimator in table.estimators
-    ]
+    assert rows(part.first("table")) == result_grid(table).texts
 
 
 def test_bold_is_the_tables(awkward):
@@ -214,15 +210,15 @@ def test_every_arm_has_its_statistics(page_of):
     head, *below = rows(view(section(root, "statistics"), "0").first("table"))
     assert [row[:2] for row in below] == [["ST", "A"], ["RF", "A"], ["ST", "B"], ["RF", "B"]]
     row = dict(zip(head, below[0], strict=True))
-    assert row["mean"] == row["median"] == "1"
-    assert (row["std"], row["sem"], row["n"]) == ("1", "0.57735", "3")
+    assert row["mean"] == row["median"] == "1.0"
+    assert (row["std"], row["sem"], row["n"]) == ("1.0", "0.6", "3")
 
 
 def test_statistics_over_tasks_name_their_scale(page_of):
     part = view(section(page_of(), "statistics"), "0")
     _, means, chances = part.all("table")
-    assert rows(means)[1:] == [["ST", "2", "6", "1", "–"], ["RF", "2", "6", "0", "–"]]
-    assert rows(chances)[1:] == [["ST", "", "0.78"], ["RF", "0.22", ""]]
+    assert rows(means)[1:] == [["ST", "6", "1.000", "–"], ["RF", "6", "0.000", "–"]]
+    assert rows(chances)[1:] == [["ST", "–", "0.78"], ["RF", "0.22", "–"]]
     assert "0 for the worst estimator's mean" in part.text
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from figure_helpers import loss, spec_of, store_of
 from scipy import stats
+from table_helpers import cell, table_of
 
 from raysweep.formats.statistics import FORMATS
 from raysweep.results.aggregates import statistics_of
@@ -175,7 +176,8 @@ def test_the_seeds_of_a_provisional_arm_are_marked(tmp_path):
     text = FORMATS["text"](found, [])
     assert "over seeds at" in text
     assert "? provisional: not all planned seeds have ended" in text
-    assert "  4 ?  " in next(line for line in text.splitlines() if line.startswith("RF · B"))
+    (line,) = (line for line in text.splitlines() if line.split()[:2] == ["RF", "B"])
+    assert "  4 ?  " in line
 
 
 def test_the_title_counts_fresh_seeds_though_arms_have_other_numbers(tmp_path):
@@ -186,4 +188,13 @@ def test_the_title_counts_fresh_seeds_though_arms_have_other_numbers(tmp_path):
 
 
 def test_a_single_task_is_named_as_one(results):
-    assert "Over 1 task: " in FORMATS["text"](results.statistics(columns="A"), [])
+    assert "over 1 task; " in FORMATS["text"](results.statistics(columns="A"), [])
+
+
+def test_an_arm_without_the_metric_has_no_number_of_seeds_and_is_not_compared():
+    table = table_of(cell("a", "A", [1.0, 2.0]), cell("b", "A", []))
+    lines = FORMATS["text"](statistics_of(table), []).splitlines()
+    assert next(line for line in lines if line.startswith("b ")).startswith(
+        "b          A     no value"
+    )
+    assert "not compared over tasks, without a final mean on each: b" in lines

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from raysweep.api import Table
 from raysweep.formats.captions import notes
-from raysweep.formats.parts import entry_text
+from raysweep.formats.entries import entry_text
 from raysweep.formats.text import print_table
 from raysweep.results.frame import RunFrame
 from raysweep.results.selection import cells

@@ -1,9 +1,8 @@
-"""Parts that several formats share: numbers, entries, and rows of the Pareto fronts."""
+"""Texts of the entries of a result table: numbers, rounded as their spread allows."""
 
 import math
-from typing import Any
 
-from raysweep.results.table import Column, Entry, ResultTable
+from raysweep.results.table import Entry
 
 
 def number(mean: float, spread: float | None) -> tuple[str, str]:
@@ -48,45 +47,3 @@ def entry_text(entry: Entry) -> str:
     if entry.n is not None:
         text += f" ({entry.n})"
     return text + (" ?" if entry.provisional else "")
-
-
-def texts(table: ResultTable) -> dict[tuple[str, Column], str]:
-    """Return the plain text of every cell, by estimator and column."""
-    return {
-        (estimator, column): entry_text(table.entry(estimator, column))
-        for estimator in table.estimators
-        for column in table.columns
-    }
-
-
-def front_title(table: ResultTable) -> str:
-    """Return the title of the Pareto fronts."""
-    named = " against ".join(f"{select.metric} ({select.mode})" for select in table.front_metrics)
-    return (
-        f"Pareto front: {named}, mean ± std (n) over seeds; no other configuration of the arm is "
-        "better in one and as good in the other"
-    )
-
-
-def front_rows(table: ResultTable) -> list[list[str]]:
-    """Return the head and the rows of the Pareto fronts."""
-    names = [select.metric for select in table.front_metrics]
-    rows = [["estimator", "task", *names, "settings"]]
-    for point in table.front:
-        values = (
-            entry_text(Entry(mean, std, n=point.n))
-            for mean, std in zip(point.means, point.stds, strict=True)
-        )
-        settings = ", ".join(
-            f"{key.partition('.')[2]} {setting_text(value)}"
-            for key, value in point.settings.items()
-        )
-        rows.append([point.estimator, point.task, *values, settings])
-    if not table.front:
-        rows.append(["none yet: no configuration has all its seeds", *[""] * (len(names) + 2)])
-    return rows
-
-
-def setting_text(value: Any) -> str:
-    """Return a setting's value as short text."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,71 @@
+"""The description of a table, which every output renders."""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+
+from raysweep.results.table import Entry
+
+NONE = "–"
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """A cell of a table.
+
+    Args:
+        text: Plain text, without markup.
+        bold: Whether the cell is marked: bold, or with a star in plain text.
+        entry: Numbers of the text, for outputs that typeset numbers; None for other texts.
+    """
+
+    text: str
+    bold: bool = False
+    entry: Entry | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """A table of texts.
+
+    Args:
+        caption: Text above the table; empty if other text introduces it.
+        head: Labels of the columns.
+        rows: Cells of each row, as many as there are columns; the first one names the row.
+        notes: Lines below the table.
+        numbers: Indices of columns of numbers, which are aligned to the right.
+        long: Indices of columns of long texts, which a page wraps, with their line ends kept.
+        mark: Meaning of bold; empty if nothing is bold, None for a table that marks nothing.
+    """
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...] = ()
+    numbers: frozenset[int] = frozenset()
+    long: frozenset[int] = frozenset()
+    mark: str | None = None
+
+    @property
+    def texts(self) -> list[list[str]]:
+        """Plain texts of the head and of each row."""
+        return [list(self.head), *([cell.text for cell in row] for row in self.rows)]
+
+    @property
+    def below(self) -> list[str]:
+        """Meaning of bold, if anything is, and the notes."""
+        return [*([f"Bold: {self.mark}."] if self.mark else []), *self.notes]
+
+
+def row(values: Iterable[object]) -> tuple[Cell, ...]:
+    """Return a row of plain cells; None becomes a dash."""
+    return tuple(Cell(NONE if value is None else str(value)) for value in values)
+
+
+def plain(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Grid:
+    """Return a table without caption, whose columns of whole numbers are aligned to the right."""
+    numbers = (
+        index
+        for index in range(len(head))
+        if rows and all(isinstance(values[index], int) for values in rows)
+    )
+    return Grid("", tuple(head), tuple(map(row, rows)), numbers=frozenset(numbers))
