@@ -169,6 +169,7 @@ def run(  # noqa: PLR0913 - the options of the command
     quiet: bool = True,
     retry_failed: bool = False,
     again: str | None = None,
+    raises: bool = False,
 ) -> Results:
     """Train the missing runs of a sweep, and return its results.
 
@@ -184,16 +185,22 @@ def run(  # noqa: PLR0913 - the options of the command
         retry_failed: Also retry runs that have failed `resources.max_failures` times.
         again: SQL condition over the columns of `runs`; planned runs that meet it lose their
             results and are trained again.
+        raises: With `inline`, raise the first error of a run, for a debugger; otherwise a run that
+            fails is recorded, and the others train.
 
     Raises:
-        SpecError: If the sweep file is wrong, or stored runs have former default values.
+        SpecError: If the sweep file is wrong, or stored runs have former default values, or if
+            `raises` is given without `inline`.
         StoreError: If the store cannot be used, or another driver runs the sweep.
         ClusterError: If Ray cannot provide the resources of the sweep.
         KeyboardInterrupt: If the session was stopped.
     """
     from raysweep.driver.session import drive, load
+    from raysweep.errors import SpecError
     from raysweep.progress import Progress
 
+    if raises and not inline:
+        raise SpecError("expected inline with raises, as other processes cannot stop in a debugger")
     session = drive(
         load(spec, changes, smoke=smoke),
         store=store,
@@ -203,6 +210,7 @@ def run(  # noqa: PLR0913 - the options of the command
         progress=None if quiet else Progress(),
         retry_failed=retry_failed,
         again=again,
+        raises=raises,
     )
     if session.exit_code >= 128:
         raise KeyboardInterrupt

@@ -69,6 +69,15 @@ def recorded(text: str, longest: int = MAX_ERROR) -> str:
     return line[: longest - len(cut)] + cut
 
 
+def tail(text: str, longest: int) -> str:
+    """Return the text, or the end of a longer one, from the start of a line, after a note."""
+    if len(text) <= longest:
+        return text
+    note = f"… (the first of {len(text)} characters are left out)\n"
+    end = text[len(text) - longest + len(note) :]
+    return note + (end.partition("\n")[2] or end)
+
+
 def shown_error(text: str | None) -> str:
     """Return an error as one line of output; older stores may hold texts of megabytes."""
     return one_line(recorded(text or "no text"))

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from raysweep.api import open_results
 from raysweep.cli.main import main
-from raysweep.engine.work import _text
+from raysweep.engine.errors_of_runs import line_of
 from raysweep.formats.text import print_table
 from raysweep.store import schema
 from raysweep.store.sweep_store import SweepStore
@@ -129,7 +129,7 @@ def test_the_error_of_a_run_is_short_and_has_a_coding(error, start):
     try:
         raise error
     except Exception as caught:  # noqa: BLE001
-        text = _text(caught)
+        text = line_of(caught)
     assert text.startswith(start)
     assert text.endswith(")")
     assert len(text.encode()) <= MAX_ERROR + 2

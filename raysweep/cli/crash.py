@@ -1,11 +1,30 @@
 """Unexpected errors: one line for the user, and a log file with the traceback."""
 
+import contextlib
 import os
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 MAX_CHARACTERS = 300  # of the error's text in the line
+_PASSES = "raised_for_a_debugger"
+
+
+@contextlib.contextmanager
+def passing(wanted: bool) -> Iterator[None]:
+    """Let errors raised inside leave the program with their traceback, if wanted."""
+    try:
+        yield
+    except Exception as error:
+        if wanted:
+            setattr(error, _PASSES, True)
+        raise
+
+
+def passes(error: BaseException) -> bool:
+    """Return whether an error leaves the program with its traceback."""
+    return hasattr(error, _PASSES)
 
 
 def report(error: BaseException) -> str:

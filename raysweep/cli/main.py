@@ -25,6 +25,7 @@ for _command in (
     run.compact,
     run.rm,
     read.status,
+    read.logs,
     read.ls,
     read.table,
     read.stats,
@@ -54,7 +55,9 @@ def _guarded(command: Callable[[], Any]) -> int:
         return 141
     except (RaysweepError, click.ClickException, click.Abort, KeyboardInterrupt) as error:
         return _say(*_explain(error))
-    except Exception as error:  # noqa: BLE001 - the user gets one line for any error
+    except Exception as error:  # the user gets one line for any error
+        if crash.passes(error):
+            raise
         return _say([crash.report(error)], 1)
 
 

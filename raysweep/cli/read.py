@@ -42,6 +42,18 @@ def status(sweep: str | None, store: str | None, failed: bool) -> int:
 
 
 @click.command()
+@SWEEP
+@click.argument("run", required=False)
+@STORE
+def logs(sweep: str, run: str | None, store: str | None) -> int:
+    """Show tracebacks of failed runs, and what a run or pack printed (RUN: the id of one)."""
+    from raysweep.formats.logs import logs_text
+
+    show(logs_text(store_of(store), sweep, run), nl=False)
+    return 0
+
+
+@click.command()
 @STORE
 def ls(store: str | None) -> int:
     """List the sweeps in the store."""

@@ -1,16 +1,24 @@
 """Commands that run, plan, merge and delete sweeps."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from raysweep.cli import crash
 from raysweep.cli.options import SET, SMOKE, SPEC, STORE, SWEEP, print_table, store_of
 from raysweep.cli.output import show
 from raysweep.errors import DamagedFile
-from raysweep.text import shown_error
+from raysweep.sweep.outcomes import grouped_by_error
+from raysweep.text import counted, shown_error
+
+if TYPE_CHECKING:
+    from raysweep.driver.session import Session
+    from raysweep.sweep.spec import Spec
+
+MAX_ERRORS = 20
 
 
 @click.command()
@@ -27,6 +35,12 @@ from raysweep.text import shown_error
     help="Address of a Ray cluster to join [default: start a local one].",
 )
 @click.option("--inline", is_flag=True, help="Train in this process, without Ray.")
+@click.option(
+    "--raise",
+    "raises",
+    is_flag=True,
+    help="With --inline: raise the first error of a run, e.g. for a debugger.",
+)
 @click.option(
     "--retry-failed",
     is_flag=True,
@@ -47,6 +61,7 @@ def run(  # noqa: PLR0913 - one for each option
     data: str | None,
     address: str | None,
     inline: bool,
+    raises: bool,
     retry_failed: bool,
     again: str | None,
     smoke: bool,
@@ -56,28 +71,37 @@ def run(  # noqa: PLR0913 - one for each option
     from raysweep.api import Results
     from raysweep.driver import session as engine
     from raysweep.progress import Progress
-    from raysweep.text import counted
 
+    if raises and not inline:
+        raise click.UsageError("--raise needs --inline: other processes cannot stop in a debugger")
     loaded = engine.load(spec, changes, smoke=smoke, changes_place="--set")
-    session = engine.drive(
-        loaded,
-        store=store,
-        data=data,
-        address=address,
-        inline=inline,
-        progress=Progress(),
-        retry_failed=retry_failed,
-        again=again,
-    )
+    with crash.passing(raises):
+        session = engine.drive(
+            loaded,
+            store=store,
+            data=data,
+            address=address,
+            inline=inline,
+            progress=Progress(),
+            retry_failed=retry_failed,
+            again=again,
+            raises=raises,
+        )
     print_table(Results(session.store.store.uri, session.store.sweep).table())
-    for run_id, error in list(session.failed.items())[:20]:
-        show(f"run {run_id} failed: {shown_error(error)}", err=True)
+    _show_open(session, loaded, again=again is not None)
+    show(f"results: {session.store.uri}")
+    return session.exit_code
+
+
+def _show_open(session: "Session", spec: "Spec", *, again: bool) -> None:
+    """Show what failed, is missing, or can never run, with what to do."""
+    _show_errors(session.failed)
     if session.failed:
-        limit = loaded.resources.max_failures
+        limit = spec.resources.max_failures
         show(
             f"{counted(len(session.failed))} failed; run the same command again to retry "
             f"those with fewer than {limit} failures (resources.max_failures), with --retry-failed "
-            f"to retry all; 'raysweep status {loaded.name} --failed' shows every attempt",
+            f"to retry all; 'raysweep logs {spec.name}' shows the tracebacks",
             err=True,
         )
     if session.missing:
@@ -89,8 +113,15 @@ def run(  # noqa: PLR0913 - one for each option
         )
     for line in session.blocked:
         show(line, err=True)
-    show(f"results: {session.store.uri}")
-    return session.exit_code
+
+
+def _show_errors(failed: Mapping[str, str]) -> None:
+    """Show each error once, with the number of runs that failed with it."""
+    rows = [{"run_id": run_id, "error": error} for run_id, error in failed.items()]
+    for group in grouped_by_error(rows)[:MAX_ERRORS]:
+        run = group[0]["run_id"]
+        runs = f"run {run}" if len(group) == 1 else f"{len(group)} runs, such as {run},"
+        show(f"{runs} failed: {shown_error(group[0]['error'])}", err=True)
 
 
 @click.command()
@@ -163,7 +194,6 @@ def _count(store: Any) -> str:
     from raysweep.doctor.sweep import check_exists
     from raysweep.store import sweep_paths
     from raysweep.store.compaction import IncompleteMerge
-    from raysweep.text import counted
 
     check_exists(store.store, store.sweep)
     if not store.files.exists(sweep_paths.SPEC):

@@ -107,6 +107,7 @@ def drive(  # noqa: PLR0913 - the options of the command
     progress: Progress | None,
     retry_failed: bool = False,
     again: str | None = None,
+    raises: bool = False,
 ) -> Session:
     """Run a session, from the lease to the last row."""
     sweep = SweepStore(store_uri(store), spec.name)
@@ -130,7 +131,7 @@ def drive(  # noqa: PLR0913 - the options of the command
             return _session(schedule, None)
         if address is None:
             _prepare_data(spec, data)
-        executor = _inline(spec) if inline else _on_ray(spec, sweep, address, lease)
+        executor = _inline(raises) if inline else _on_ray(spec, sweep, address, lease)
         with executor as (workers, train):
             if again is not None:
                 retraining.remove(spec, sweep, retrained)
@@ -208,10 +209,10 @@ def _session(schedule: Schedule, flag: StopFlag | None) -> Session:
 
 
 @contextlib.contextmanager
-def _inline(spec: Spec) -> Iterator[tuple[int, Callable[..., None]]]:
+def _inline(raises: bool) -> Iterator[tuple[int, Callable[..., None]]]:
     from raysweep.engine.inline import run_inline
 
-    yield 1, run_inline
+    yield 1, functools.partial(run_inline, raises=True) if raises else run_inline
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Training in this process, one pack after another: for debuggers and fast tests."""
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,7 @@ from raysweep.engine.pack import Job
 from raysweep.engine.work import Worker, prepared
 from raysweep.scheduling.scheduler import Schedule
 from raysweep.search.early_stopping import StoredEarlyStopper
+from raysweep.sweep.packs import Pack
 
 PAUSE_S = 0.2
 
@@ -17,6 +19,8 @@ def run_inline(
     job: Job,
     stopping: Callable[[], bool],
     watch: Callable[[dict[str, Any]], None],
+    *,
+    raises: bool = False,
 ) -> None:
     """Train until no run is missing, or until the session stops.
 
@@ -25,10 +29,12 @@ def run_inline(
         job: Store, devices and settings of the training.
         stopping: Function that returns whether to stop; called at least every second.
         watch: Function that is called with the progress of packs.
+        raises: Whether the first error of a run's own code is raised, for a debugger.
     """
     early_stopper = _early_stopper(schedule, job)
+    worker = functools.partial(Worker, job, early_stopper=early_stopper, raises=raises)
     with prepared(job):
-        _train(schedule, job, early_stopper, stopping, watch)
+        _train(schedule, worker, stopping, watch)
 
 
 def _early_stopper(schedule: Schedule, job: Job) -> StoredEarlyStopper | None:
@@ -43,8 +49,7 @@ def _early_stopper(schedule: Schedule, job: Job) -> StoredEarlyStopper | None:
 
 def _train(
     schedule: Schedule,
-    job: Job,
-    early_stopper: StoredEarlyStopper | None,
+    worker_of: Callable[[Pack], Worker],
     stopping: Callable[[], bool],
     watch: Callable[[dict[str, Any]], None],
 ) -> None:
@@ -55,7 +60,7 @@ def _train(
                 return
             time.sleep(PAUSE_S)  # a failed pack waits before its next attempt
             continue
-        worker = Worker(job, pack, early_stopper)
+        worker = worker_of(pack)
         watch({"pack_id": pack.pack_id, "began": True})
         while True:
             result = worker.step()

@@ -1,22 +1,26 @@
 """Worker that trains a pack, under either executor."""
 
 import contextlib
+import functools
+import inspect
 import os
-import sys
-import traceback
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 
+from raysweep import registry
+from raysweep.engine.errors_of_runs import is_a_signal, kind_of, line_of, traceback_of
 from raysweep.engine.machine import device_of, machine
-from raysweep.engine.pack import CannotRestore, Job, PackLoop
-from raysweep.errors import DamagedFile, RaysweepError, StoreError, is_memory_error
+from raysweep.engine.output import Output
+from raysweep.engine.pack import Job, PackLoop
+from raysweep.errors import SpecError, StoreError
+from raysweep.store.pack_log import PackLog
 from raysweep.store.rows import utc_now
+from raysweep.store.sweep_store import SweepStore
 from raysweep.store.watch import DriverGone
 from raysweep.sweep.early_stopping import EarlyStopper
 from raysweep.sweep.packs import Pack
-from raysweep.text import MAX_ERROR, recorded
 
 SLICE_S = 1.0  # a worker must stop within a second
 
@@ -49,41 +53,72 @@ class Worker:
         job: Store, devices and settings of the training.
         pack: The pack to train.
         early_stopper: Early stopping at rungs; None if no run is stopped early.
+        raises: Whether errors of the runs' own code are raised, for a debugger.
     """
 
-    def __init__(self, job: Job, pack: Pack, early_stopper: EarlyStopper | None = None) -> None:
+    def __init__(
+        self,
+        job: Job,
+        pack: Pack,
+        early_stopper: EarlyStopper | None = None,
+        *,
+        raises: bool = False,
+    ) -> None:
         self.job, self.pack, self.early_stopper = job, pack, early_stopper
+        self.raises = raises
         self.loop: PackLoop | None = None
         self.began = utc_now()
+        self.output = Output()
 
     def step(self) -> dict[str, Any]:
         """Train for a slice; return its outcome.
 
         Returns:
             `done` and `progress`; or, after a failure, `done`, `failure` (its kind), `error` and
-            `about`, the columns of `runs` that are known of the failed attempt.
+            `about`: the columns of `runs` that are known of the failed attempt, and `traceback`.
         """
         try:
-            if self.loop is None:
-                self.loop = PackLoop(self.pack, self.job, self.early_stopper)
-            done = self.loop.run_for(SLICE_S)
+            with self.output.captured():
+                if self.loop is None:
+                    self.loop = PackLoop(self.pack, self.job, self.early_stopper)
+                done = self.loop.run_for(SLICE_S)
         # The code of a run may raise anything; a signal from the user only sets a flag.
         except (Exception, SystemExit, KeyboardInterrupt) as error:
-            if _is_a_signal(error):
+            if is_a_signal(error) or (self.raises and kind_of(error) in ("run", "memory")):
                 raise
-            kind = _kind(error)
-            if self.loop is None and isinstance(error, FileNotFoundError):
-                kind = "setup"  # every run of the task would miss the file
-            about = self._about() if kind in ("run", "memory") else {}
-            self._release()
-            return {"done": True, "failure": kind, "error": _text(error), "about": about}
+            return self._failure(error)
         progress = self.loop.progress
+        self._keep_output(is_last=done)
         if done:
             self._release()
         return {"done": done, "progress": progress}
 
-    def _about(self) -> dict[str, Any]:
+    def _failure(self, error: BaseException) -> dict[str, Any]:
+        """Return a failure as plain data, and release the pack's memory."""
+        kind = kind_of(error)
+        if self.loop is None and isinstance(error, FileNotFoundError):
+            kind = "setup"  # every run of the task would miss the file
+        about = self._about(error) if kind in ("run", "memory") else {}
+        text = line_of(error, _files(self.pack))
+        self._keep_output(is_last=True)
+        self._release()
+        return {"done": True, "failure": kind, "error": text, "about": about}
+
+    def _keep_output(self, *, is_last: bool) -> None:
+        """Write what was printed to the store, now and then and at the end."""
+        if self.output.is_new and (is_last or self.log.is_due):
+            with contextlib.suppress(DriverGone, StoreError):
+                self.log.write(self.output.take())
+
+    @functools.cached_property
+    def log(self) -> PackLog:
+        """File of the pack's output."""
+        store = self.loop.store if self.loop else SweepStore(self.job.store, self.job.sweep)
+        return PackLog(store.files, self.pack.pack_id)
+
+    def _about(self, error: BaseException) -> dict[str, Any]:
         known: dict[str, Any] = {**machine(), "device": device_of(self.job.gpu)[1]}
+        known["traceback"] = traceback_of(error)
         if self.loop is None:
             return {**known, "started_at": self.began}
         return {
@@ -98,6 +133,7 @@ class Worker:
         with contextlib.suppress(DriverGone, StoreError):
             if self.loop is not None:
                 self.loop.checkpoint()
+        self._keep_output(is_last=True)
         self._release()
 
     def _release(self) -> None:
@@ -106,38 +142,10 @@ class Worker:
             torch.cuda.empty_cache()
 
 
-def _is_a_signal(error: BaseException) -> bool:
-    """Return whether Ray's handler of SIGTERM raised the error."""
-    ray = sys.modules.get("ray")
-    if not isinstance(error, SystemExit) or ray is None or ray.__file__ is None:
-        return False
-    where = traceback.extract_tb(error.__traceback__)[-1].filename
-    return where.startswith(os.path.dirname(ray.__file__) + os.sep)
-
-
-def _kind(error: BaseException) -> str:
-    if isinstance(error, CannotRestore | DamagedFile):
-        return "restore"
-    if isinstance(error, DriverGone):
-        return "orphan"
-    if isinstance(error, StoreError):
-        return "store"
-    if isinstance(error, RaysweepError):
-        return "setup"
-    if is_memory_error(error):
-        return "memory"
-    return "run"
-
-
-def _text(error: BaseException) -> str:
-    try:
-        message = str(error)
-    except Exception as broken:  # noqa: BLE001 - the text of a run's error may raise
-        message = f"no message, as str() of the error raised {type(broken).__name__}"
-    if isinstance(error, RaysweepError | DriverGone | FileNotFoundError):
-        return recorded(message)
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    name = recorded(type(error).__name__, 200)
-    location = recorded(f"({os.path.basename(where.filename)}:{where.lineno})", 300)
-    room = MAX_ERROR - len(name) - len(location) - 3
-    return f"{name}: {recorded(message, room) or 'no message'} {location}"
+def _files(pack: Pack) -> set[str]:
+    """Return the files of the pack's task and estimator, as far as they can be found."""
+    with contextlib.suppress(SpecError, OSError, TypeError):
+        task = registry.task(pack.task)
+        classes = type(task), registry.estimator_class(task.family, pack.estimator)
+        return {os.path.realpath(inspect.getfile(cls)) for cls in classes}
+    return set()

@@ -53,14 +53,19 @@ def _packs_in_flight(status: SweepStatus) -> str:
 
 
 def _failed(status: SweepStatus) -> str:
-    text = "".join(
-        f"failed {row['run_id']} ({one_line(row['estimator'])} · {one_line(row['task'])}), "
-        f"{next_attempt(status.spec, row['attempts'])}: {shown_error(row['error'])}\n"
-        for row in status.failed
-    )
-    if (more := status.failed_count - len(status.failed)) > 0:
+    text = ""
+    for row in status.failed:
+        run = f"{row['run_id']} ({one_line(row['estimator'])} · {one_line(row['task'])})"
+        many = f"{row['runs']} runs, such as " if row["runs"] > 1 else ""
+        text += (
+            f"failed {many}{run}, {next_attempt(status.spec, row['attempts'])}: "
+            f"{shown_error(row['error'])}\n"
+        )
+    if (more := status.failed_count - sum(row["runs"] for row in status.failed)) > 0:
         command = f"'raysweep status {status.sweep} --failed' shows all"
         text += f"and {more} more failed runs; {command}\n"
+    if text:
+        text += f"'raysweep logs {status.sweep}' shows the tracebacks\n"
     return text
 
 

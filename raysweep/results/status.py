@@ -19,6 +19,7 @@ from raysweep.store import checkpoints, lease
 from raysweep.store.files import Files
 from raysweep.store.pauses import is_long
 from raysweep.store.sweep_store import SweepStore, list_folders
+from raysweep.sweep.outcomes import grouped_by_error
 from raysweep.sweep.runs import Run
 from raysweep.sweep.spec import Spec
 
@@ -90,7 +91,8 @@ class SweepStatus:
         silent: Seconds without a step, by pack that may hang.
         pareto: The table with the best trade-offs, where two metrics select.
         warnings: A line for each thing that the numbers do not share, or that readers must know.
-        failed: First failed runs: rows of `runs` with labels, attempts and error.
+        failed: A failed run of each of the most frequent errors: its row of `runs` with labels,
+            attempts and error, and `runs`, the number of runs with that error.
         failed_count: Number of failed runs.
     """
 
@@ -235,11 +237,11 @@ def _silent(files: Files, token: str | None) -> dict[str, float]:
 
 
 def _failed(store: SweepStore) -> list[dict[str, Any]]:
-    """Return the first failed runs."""
+    """Return a failed run of each of the most frequent errors, with how many runs have it."""
     columns = ["run_id", "task", "estimator", "attempts", "error"]
     dataset = store.encoded(("task", "estimator", "status"))
-    rows = store.head(dataset, MAX_ERRORS, columns=columns, filter=pc.field("status") == "failed")
-    return rows.to_pylist()
+    rows = store.read(dataset, columns, pc.field("status") == "failed").to_pylist()
+    return [{**group[0], "runs": len(group)} for group in grouped_by_error(rows)[:MAX_ERRORS]]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -89,7 +89,12 @@ class Recovery:
         self._deaths: dict[str, _Deaths] = {}
 
     def recover(
-        self, pack: Pack, kind: Failure, columns: Mapping[str, Any] | None = None
+        self,
+        pack: Pack,
+        kind: Failure,
+        columns: Mapping[str, Any] | None = None,
+        *,
+        all_may_fail: bool = False,
     ) -> Retry | RunFailed:
         """Decide how to recover a pack that failed.
 
@@ -97,13 +102,15 @@ class Recovery:
             pack: Pack as it was sent to a worker.
             kind: Kind of the failure; none of `FATAL`.
             columns: Columns of `runs` that the worker reported; None if it died.
+            all_may_fail: Whether no run has ended yet but by a failure, so that the cause may be
+                one of all runs: one is tried alone, instead of half of them.
 
         Raises:
             StoreError: If the store cannot be read or written.
         """
         if kind != "restore":
             with contextlib.suppress(DamagedFile):
-                return self._recover(pack, kind, columns)
+                return self._recover(pack, kind, columns, all_may_fail and kind == "run")
         return self._start_over(pack)
 
     def _start_over(self, pack: Pack) -> Retry:
@@ -118,7 +125,7 @@ class Recovery:
         return Retry((executed_in_all(pack, executed),))
 
     def _recover(
-        self, pack: Pack, kind: Failure, columns: Mapping[str, Any] | None
+        self, pack: Pack, kind: Failure, columns: Mapping[str, Any] | None, one_alone: bool
     ) -> Retry | RunFailed:
         checkpoint = Checkpoints(self.files, pack.pack_id)
         manifest = checkpoint.manifest()
@@ -130,7 +137,8 @@ class Recovery:
         executed = max(checkpoint.executed(), (columns or {}).get("steps_executed", 0))
         pack = executed_in_all(pack, executed)
         if len(pack.runs) > 1:
-            halves = pack.split()
+            is_new = manifest is None or manifest.step == 0  # else the cause is no typing error
+            halves = pack.split(one_alone=one_alone and is_new)
             handover.divide(self.files, pack.pack_id, manifest, halves)
             return Retry(halves)
         known = {**_machine_columns(manifest), **(columns or {})}

@@ -4,11 +4,13 @@ import dataclasses
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from raysweep.errors import SpecError, StoreError, TooManyFailures
+from raysweep.errors import SpecError, StoreError
 from raysweep.scheduling.arm_search import ArmSearch, StartedConfiguration
 from raysweep.scheduling.budget import BudgetTracker, is_blocked
 from raysweep.scheduling.failures import FATAL, Failure, Recovery, RunFailed
+from raysweep.scheduling.limits import FailureLimits
 from raysweep.scheduling.pack_queue import PackQueue
+from raysweep.scheduling.probes import Probes
 from raysweep.scheduling.state import RunRegistry
 from raysweep.scheduling.warm_start import PriorResults, warm_start
 from raysweep.search.sampler_state import SamplerState
@@ -19,7 +21,6 @@ from raysweep.sweep.early_stopping import EarlyStopper
 from raysweep.sweep.outcomes import RunResult, one_row_each
 from raysweep.sweep.packs import ArmRun, Pack, PackSize, PlannedRun, cut, make_pack
 from raysweep.sweep.spec import Spec
-from raysweep.text import counted
 
 
 class Schedule:
@@ -55,6 +56,7 @@ class Schedule:
         self.still_mine: Callable[[], bool] | None = None  # whether this driver holds the lease
         self.early_stopper: EarlyStopper | None = None
         self._recovery = Recovery(store.files)
+        self._limits, self._probes = FailureLimits(spec), Probes()
         self._owners: dict[str, list[tuple[ArmSearch, str]]] = {}
         self._columns = schema.runs_schema(spec)
         self._unfinished = UnfinishedRows(store, self._columns, self.origin)
@@ -138,6 +140,7 @@ class Schedule:
                 self.in_flight[pack.pack_id] = pack
                 self.runs.begun.update(wanted)
                 return pack
+            self.queue.put(self._probes.failed(pack))
         return None
 
     def _pack_for_idle(self) -> Pack | None:
@@ -177,9 +180,12 @@ class Schedule:
 
     def pack_ended(self, pack_id: str) -> None:
         """Note the results of a pack that has written its rows."""
-        name = self.in_flight.pop(pack_id).rows_name
-        rows = self.store.written_runs(name)
+        pack = self.in_flight.pop(pack_id)
+        rows = self.store.written_runs(pack.rows_name)
         self._note_ended(rows)
+        if len(pack.runs) > 1:
+            repair.drop_failed(self.store, [run.run_id for run in pack.runs if run.failures])
+        self.queue.put(self._probes.ended_well(pack))
         fresh = self._settle([row["run_id"] for row in rows])
         self._cut([*fresh, *self._fill()])
 
@@ -207,7 +213,8 @@ class Schedule:
         if kind in FATAL:
             self.fatal = self.fatal or (SpecError(error) if kind == "setup" else StoreError(error))
             return
-        recovery = self._recovery.recover(pack, kind, about)
+        all_may_fail = all(result.status == "failed" for result in self.ended.values())
+        recovery = self._recovery.recover(pack, kind, about, all_may_fail=all_may_fail)
         if isinstance(recovery, RunFailed):
             self._note_failure(recovery, error)
         else:
@@ -220,24 +227,14 @@ class Schedule:
         self.executed[run.run_id] = failed.executed
         self._note_ended([row])
         self._report_lost([run.run_id])
-        self._check_share_of_failures()
-        self._cut([*self._settle([run.run_id]), *self._fill()])
-
-    def _check_share_of_failures(self) -> None:
-        """End the session if more runs failed than the sweep file allows."""
-        most = self.spec.resources.max_failed_fraction
-        total = len(self.planned) + self.to_come
-        failed = sum(
-            1
-            for run_id, ended in self.ended.items()
-            if ended.status == "failed" and run_id in self.planned
+        self._limits.note(run, error)
+        ended = {key: result for key, result in self.ended.items() if key in self.planned}
+        problem = self._limits.problem(
+            ended, self.in_flight.values(), lambda: len(self.planned) + self.to_come
         )
-        if most is not None and failed > most * total:
-            self.fatal = self.fatal or TooManyFailures(
-                f"stopped: {failed} of {counted(total)} failed, more than "
-                f"resources.max_failed_fraction {most:g} allows; find the cause with 'raysweep "
-                f"status {self.spec.name} --failed' and run the same command again"
-            )
+        self.fatal = self.fatal or problem
+        self.queue.put(self._probes.failed(failed.pack))
+        self._cut([*self._settle([run.run_id]), *self._fill()])
 
     def _read(self) -> list[StartedConfiguration]:
         """Read the runs of earlier sessions; return the configurations that the search needs."""
@@ -391,5 +388,13 @@ class Schedule:
         if self.size is None:
             return
         unique = list({member.run.run_id: member for member in members}.values())
-        packs = cut(unique, missing, self.failures, self.size)
-        self.queue.put(self._with_history(pack) for pack in packs)
+        size = self.size
+        programs = {run.run.run_id: run.program for run in unique}
+        packs = [self._with_history(pack) for pack in cut(unique, missing, self.failures, size)]
+        self.queue.put(
+            self._probes.hold(
+                packs,
+                lambda pack: programs[pack.runs[0].run_id],
+                lambda pack: size.limit([self.planned[run.run_id] for run in pack.runs]),
+            )
+        )

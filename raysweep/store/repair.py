@@ -42,6 +42,12 @@ def separate_failed(store: SweepStore, run_ids: Iterable[str]) -> None:
             store.files.write_table(row[NAME], table.filter(pc.invert(is_failed)))
 
 
+def drop_failed(store: SweepStore, run_ids: Iterable[str]) -> None:
+    """Remove the rows of failed runs that have since ended in a pack; the driver calls it."""
+    for run_id in run_ids:
+        store.files.remove(_name_of_failed(run_id))
+
+
 def drop_repeated(store: SweepStore) -> int:
     """Remove surplus rows of runs that have several, and return their number.
 

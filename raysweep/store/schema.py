@@ -96,6 +96,8 @@ ATTEMPTS = pa.schema(
         ("attempt", pa.int32()),
         ("error", pa.string()),
         ("time", _TIME),
+        ("traceback", pa.string()),
+        ("pack_id", pa.string()),
     ]
 )
 META = b"raysweep"

@@ -41,6 +41,16 @@ def run_of_attempt(name: str) -> str:
     return name.removeprefix("attempts/").partition("-")[0]
 
 
+def log(pack_id: str) -> str:
+    """Return the file of what a pack's runs printed."""
+    return f"logs/{pack_id}.txt"
+
+
+def pack_of_log(name: str) -> str:
+    """Return the pack that a file of output is about: the inverse of `log`."""
+    return name.removeprefix("logs/").removesuffix(".txt")
+
+
 def decisions(number: int) -> str:
     """Return the file of a batch of early-stopping decisions."""
     return f"decisions/{number:08d}.parquet"

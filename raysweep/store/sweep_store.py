@@ -176,14 +176,18 @@ class SweepStore:
                 "and that nothing else changes it, then run the same command again"
             ) from error
 
-    def write_attempt(self, run_id: str, attempt: int, error: str) -> None:
-        """Write one failed attempt of a run."""
-        row = {
-            "run_id": run_id,
-            "attempt": attempt,
-            "error": error,
-            "time": datetime.now(timezone.utc),
-        }
+    def write_attempt(
+        self,
+        run_id: str,
+        attempt: int,
+        error: str,
+        *,
+        traceback: str | None = None,
+        pack_id: str | None = None,
+    ) -> None:
+        """Write one failed attempt of a run, and the pack whose log has its output."""
+        values = run_id, attempt, error, datetime.now(timezone.utc), traceback, pack_id
+        row = dict(zip(schema.ATTEMPTS.names, values, strict=True))
         self.files.write_table(
             sweep_paths.attempt(run_id, attempt), schema.rows_table([row], schema.ATTEMPTS)
         )
@@ -288,6 +292,8 @@ class SweepStore:
         with self._readable(names):
             columns = self._digests.check(names) or self.files.read_schema(names[0])
             self.files.check_shape(names[0], columns)
+        if names[0].startswith("attempts/"):  # older versions wrote fewer columns
+            columns = pa.unify_schemas([columns, schema.ATTEMPTS])
         texts = schema.texts(columns) if encoded else []
         return pads.dataset(
             paths,

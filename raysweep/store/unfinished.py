@@ -31,16 +31,20 @@ class UnfinishedRows:
             pack: Pack with that run alone.
             error: Error to show to the user.
             executed: Steps executed in all attempts.
-            about: Other known columns of the attempt.
+            about: Other known columns of the attempt, and its `traceback`.
 
         Returns:
             The row.
         """
         run = pack.runs[0]
         attempt = run.failures + 1
-        self.store.write_attempt(run.run_id, attempt, error)
+        known = dict(about)
+        traceback = known.pop("traceback", None)
+        self.store.write_attempt(
+            run.run_id, attempt, error, traceback=traceback, pack_id=pack.pack_id
+        )
         outcome = {
-            **about,
+            **known,
             "status": "failed",
             "steps": 0,
             "steps_executed": executed,

@@ -169,6 +169,8 @@ class Resources:
         checkpoint_s: Seconds between two checkpoints of a pack.
         max_failed_fraction: Share of the runs that may fail before the session ends; None
             for no limit.
+        stop_after: Number of runs after which the session ends if all of them failed, with the
+            same error, and none ended otherwise; None for no limit.
         patience_s: Seconds without a step after which the worker of a pack is killed; None for
             no limit.
     """
@@ -180,6 +182,7 @@ class Resources:
     checkpoint_s: float = 60.0
     max_failed_fraction: float | None = None
     patience_s: float | None = None
+    stop_after: int | None = 5
 
 
 def _round_up(steps: float, report_every: int) -> int:

@@ -100,3 +100,11 @@ def _mean(results: Sequence[RunResult], index: int) -> float | None:
     values = [result.values[index] for result in results]
     known = [value for value in values if value is not None]
     return statistics.fmean(known) if known and len(known) == len(values) else None
+
+
+def grouped_by_error(rows: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Return rows grouped by their `error`, the most frequent error first."""
+    groups: dict[str | None, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["error"], []).append(row)
+    return sorted(groups.values(), key=len, reverse=True)

@@ -93,8 +93,12 @@ class Pack:
         runs = tuple(run for run in self.runs if run.run_id in wanted)
         return dataclasses.replace(self, runs=runs)
 
-    def split(self) -> tuple["Pack", ...]:
-        """Split into two new packs of about half the runs, between configurations if possible."""
+    def split(self, *, one_alone: bool = False) -> tuple["Pack", ...]:
+        """Split into two new packs of about half the runs, between configurations if possible.
+
+        Args:
+            one_alone: Whether the first of the two has one run only.
+        """
         middle = len(self.runs) // 2
         edges = [
             index
@@ -102,6 +106,7 @@ class Pack:
             if self.runs[index - 1].configuration_id != self.runs[index].configuration_id
         ]
         middle = min(edges, key=lambda index: abs(index - middle), default=middle)
+        middle = 1 if one_alone else middle
         return tuple(
             make_pack(self.task, self.estimator, part, self.code)
             for part in (self.runs[:middle], self.runs[middle:])
@@ -113,6 +118,16 @@ def make_pack(
 ) -> Pack:
     """Create a pack of these runs."""
     return Pack(pack_id(run.run_id for run in runs), task, estimator, tuple(runs), code)
+
+
+def joined(packs: Sequence[Pack], limit: int) -> list[Pack]:
+    """Return packs of at most so many runs with all runs of these packs, of one program."""
+    runs = [run for pack in packs for run in pack.runs]
+    first = packs[0]
+    return [
+        make_pack(first.task, first.estimator, part, first.code)
+        for part in _even_parts(runs, limit)
+    ]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -321,6 +321,7 @@ class Sections:
             "checkpoint_s": (float, 0),
             "max_failed_fraction": (float | None, 0),
             "patience_s": (float | None, 1),
+            "stop_after": (int | None, 1),
         }
         if node is None or not check_keys(node, declared, "resources", self.problems):
             return Resources()
@@ -330,7 +331,10 @@ class Sections:
             if key in node.value
         }
         self._at_most_one(node.value, "max_failed_fraction", given.get("max_failed_fraction"))
-        return Resources(**{key: value for key, value in given.items() if value is not None})
+        nulls = {key for key in given if node.value[key].value is None}  # others are mistakes
+        return Resources(
+            **{key: value for key, value in given.items() if value is not None or key in nulls}
+        )
 
     def _whole(self, given: Mapping[str, Node], key: str, least: int) -> int | None:
         if key not in given:

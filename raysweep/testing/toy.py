@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import os
 import sys
 import time
@@ -28,9 +29,9 @@ class ToySettings(TrainingSettings):
     """Settings of the toy task.
 
     `trouble` names a JSON file with the seeds that fail, by the way they do (the keys of
-    `TROUBLES`, and `nan`), from step `at` on; `memory_above`, the number of replicas above which
-    memory runs out; and `environment`, a file to write the environment of the worker into. While
-    there is no such file, all goes well.
+    `TROUBLES`, and `nan`; `speak` only prints and logs), from step `at` on; `memory_above`, the
+    number of replicas above which memory runs out; and `environment`, a file to write the
+    environment of the worker into. While there is no such file, all goes well.
     """
 
     target: float = setting(0.0, "end of the walk", per_replica=True)
@@ -82,7 +83,13 @@ def _interrupt() -> NoReturn:
     raise KeyboardInterrupt
 
 
+def _speak() -> None:
+    print("a printed line")  # noqa: T201 - so that what becomes of it can be tested
+    logging.getLogger("toy").warning("a logged line")
+
+
 TROUBLES: Mapping[str, Callable[[], object]] = {
+    "speak": _speak,
     "raise": _raise,
     "die": lambda: os._exit(3),
     "exit": lambda: sys.exit(0),

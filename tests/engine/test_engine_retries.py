@@ -6,7 +6,7 @@ from test_engine_trouble import outcome
 
 import raysweep
 from raysweep.cli.main import cli
-from raysweep.engine.work import _is_a_signal
+from raysweep.engine.errors_of_runs import is_a_signal
 from raysweep.errors import TooManyFailures, is_memory_error
 from raysweep.store.sweep_store import SweepStore
 
@@ -99,7 +99,7 @@ def test_an_exit_below_a_folder_named_ray_is_the_run_s_own(tmp_path):
     code = compile("raise SystemExit(0)", str(tmp_path / "ray" / "task.py"), "exec")
     with pytest.raises(SystemExit) as raised:
         exec(code)
-    assert not _is_a_signal(raised.value)
+    assert not is_a_signal(raised.value)
 
 
 @pytest.mark.ray
@@ -112,7 +112,7 @@ def test_a_run_that_calls_exit_fails_under_ray(shared_ray, toy, trouble, tmp_pat
 def test_an_attempt_that_cannot_be_written_ends_the_session(
     executor, failing, tmp_path, monkeypatch
 ):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise raysweep.StoreError("cannot write attempts: read-only file system")
 
     monkeypatch.setattr(SweepStore, "write_attempt", refuse)

@@ -180,7 +180,9 @@ def test_a_second_driver_is_refused_with_who_holds_the_sweep(tmp_path, toy):
 def test_a_failed_configuration_does_not_end_a_search_early(inline, toy, trouble):
     trouble.make(**{"raise": [0, 1, 2]})
     search = {"sampler": "tpe", "configurations": 4}
-    spec = toy(task=trouble.task, training={"lr": {"low": 0.01, "high": 0.5}}, search=search)
+    training = {"lr": {"low": 0.01, "high": 0.5}}
+    limits = {"stop_after": None}
+    spec = toy(task=trouble.task, training=training, search=search, resources=limits)
     results = inline(spec)
     assert len({row["configuration_id"] for row in results.runs().to_pylist()}) == 4
     assert set(statuses(results).values()) == {"failed"}

@@ -1,5 +1,7 @@
 """What `raysweep status` says of stores whose rows are known."""
 
+import re
+
 import pytest
 
 from raysweep.cli.main import main
@@ -132,9 +134,19 @@ def test_mixed_versions_are_warned_of_in_one_line(told):
     assert line.startswith("mixed versions of raysweep: 2 runs of 0.1.0, 1 run of 0.2.0; ")
 
 
-def test_failed_runs_are_listed_up_to_a_number(told):
+def test_an_error_is_said_once_with_the_number_of_runs(told):
     spec = spec_of(seeds=25)
     text = told(spec, rows_of(spec, status="failed", error="RuntimeError: no", attempts=3))
+    assert text.count("RuntimeError: no") == 1
+    assert re.search(r"failed 25 runs, such as \w+ \(.*\), 3 of 3 attempts, quarantined: ", text)
+
+
+def test_errors_are_listed_up_to_a_number(told):
+    spec = spec_of(seeds=25)
+    rows = rows_of(spec, status="failed", attempts=3)
+    for index, row in enumerate(rows):
+        row["error"] = f"RuntimeError: no {index}"
+    text = told(spec, rows)
     assert text.count("3 attempts, quarantined: RuntimeError: no") == status.MAX_ERRORS
     assert "and 5 more failed runs; 'raysweep status hand --failed' shows all\n" in text
 

@@ -1,0 +1,89 @@
+"""Errors that the code of a run raises: their kind, their line of text, and their traceback."""
+
+import os
+import sys
+import sysconfig
+import traceback
+from collections.abc import Collection, Sequence
+
+from raysweep.engine.pack import CannotRestore
+from raysweep.errors import DamagedFile, RaysweepError, StoreError, is_memory_error
+from raysweep.store.watch import DriverGone
+from raysweep.text import MAX_ERROR, recorded, tail
+
+MAX_TRACEBACK = 20_000  # characters
+_LIBRARIES = tuple(
+    {
+        os.path.realpath(sysconfig.get_path(name)) + os.sep
+        for name in ("stdlib", "platstdlib", "purelib", "platlib")
+    }
+)
+_ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+_OWN = tuple(  # a clone has links to two of them
+    os.path.realpath(os.path.join(_ROOT, name)) + os.sep for name in ("", "estimators", "tasks")
+)
+
+
+def kind_of(error: BaseException) -> str:
+    """Return the kind of a failure, one of `raysweep.scheduling.failures.Failure`."""
+    if isinstance(error, CannotRestore | DamagedFile):
+        return "restore"
+    if isinstance(error, DriverGone):
+        return "orphan"
+    if isinstance(error, StoreError):
+        return "store"
+    if isinstance(error, RaysweepError):
+        return "setup"
+    if is_memory_error(error):
+        return "memory"
+    return "run"
+
+
+def is_a_signal(error: BaseException) -> bool:
+    """Return whether Ray's handler of SIGTERM raised the error."""
+    ray = sys.modules.get("ray")
+    if not isinstance(error, SystemExit) or ray is None or ray.__file__ is None:
+        return False
+    where = traceback.extract_tb(error.__traceback__)[-1].filename
+    return where.startswith(os.path.dirname(ray.__file__) + os.sep)
+
+
+def line_of(error: BaseException, own_code: Collection[str] = ()) -> str:
+    """Return an error as one line: its type, its message, and the user's line that led to it.
+
+    Args:
+        error: The error that was raised.
+        own_code: Files of the task and the estimator, wherever they are installed.
+    """
+    try:
+        message = str(error)
+    except Exception as broken:  # noqa: BLE001 - the text of a run's error may raise
+        message = f"no message, as str() of the error raised {type(broken).__name__}"
+    if isinstance(error, RaysweepError | DriverGone | FileNotFoundError):
+        return recorded(message)
+    where = _culprit(traceback.extract_tb(error.__traceback__), own_code)
+    name = recorded(type(error).__name__, 200)
+    location = recorded(f"({os.path.basename(where.filename)}:{where.lineno})", 300)
+    room = MAX_ERROR - len(name) - len(location) - 3
+    return f"{name}: {recorded(message, room) or 'no message'} {location}"
+
+
+def _culprit(
+    frames: Sequence[traceback.FrameSummary], own_code: Collection[str]
+) -> traceback.FrameSummary:
+    """Return the innermost frame of the user's code; without any, of raysweep's; else the last."""
+    for is_wanted in (
+        lambda path: path in own_code or not path.startswith((*_LIBRARIES, *_OWN)),
+        lambda path: path.startswith(_OWN),
+    ):
+        for frame in reversed(frames):
+            path = os.path.realpath(frame.filename)
+            if os.path.exists(path) and is_wanted(path):
+                return frame
+    return frames[-1]
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return the traceback of an error, valid UTF-8; of a very long one the last part."""
+    text = "".join(traceback.format_exception(error))
+    return tail(text.encode("utf-8", "backslashreplace").decode(), MAX_TRACEBACK)

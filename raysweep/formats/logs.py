@@ -1,0 +1,93 @@
+"""Tracebacks of failed runs and output of packs, as `raysweep logs` prints them."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from raysweep.errors import SpecError, nearest
+from raysweep.store import pack_log
+from raysweep.store.sweep_store import SweepStore
+from raysweep.sweep.outcomes import grouped_by_error
+from raysweep.text import counted, one_line, printable, shown_error
+
+NO_TRACEBACK = "no traceback: the process ended, or an earlier version trained the run"
+MAX_ERRORS = 20
+
+
+def logs_text(store: str, sweep: str, wanted: str | None = None) -> str:
+    """Return the tracebacks and output of one run or pack; of a sweep, one traceback an error.
+
+    Args:
+        store: Path or URI of the store.
+        sweep: Name of the sweep.
+        wanted: Id of a run or a pack, or its beginning; None for the whole sweep.
+
+    Raises:
+        SpecError: If the store has no such sweep, or the sweep no such run or pack.
+    """
+    sweep_store = SweepStore(store, sweep)
+    sweep_store.spec()
+    return _sweep(sweep_store) if wanted is None else _one(sweep_store, wanted)
+
+
+def _sweep(store: SweepStore) -> str:
+    groups = grouped_by_error(store.attempts().to_pylist())
+    text = ""
+    for attempts in groups[:MAX_ERRORS]:
+        runs = {attempt["run_id"] for attempt in attempts}
+        last = max(attempts, key=lambda attempt: attempt["time"])
+        text += f"{counted(len(runs))}, such as {last['run_id']}: {shown_error(last['error'])}\n"
+        text += _traceback(last) + "\n"
+    if (more := len(groups) - MAX_ERRORS) > 0:
+        text += f"and {counted(more, 'other error')}\n"
+    if not groups:
+        text += f"no run of {store.sweep} has failed\n"
+    packs = pack_log.packs(store.files)
+    if not packs:
+        return text + "no output was kept: no run printed or logged anything\n"
+    return text + (
+        f"{counted(len(packs), 'pack')} with output; show that of a run or pack by 'raysweep logs "
+        f"{store.sweep} {packs[0]}'\n"
+    )
+
+
+def _one(store: SweepStore, wanted: str) -> str:
+    attempts = store.attempts().to_pylist()
+    rows = store.read(store.dataset("runs"), ["run_id", "pack_id", "task", "estimator", "seed"])
+    runs = {row["run_id"]: row for row in rows.to_pylist()}
+    packs = pack_log.packs(store.files)
+    key = _found(wanted, {*runs, *packs, *(row["pack_id"] for row in runs.values())}, store.sweep)
+    failed = [attempt for attempt in attempts if attempt["run_id"] == key]
+    text = ""
+    if run := runs.get(key):
+        arm = one_line(f"{run['estimator']} · {run['task']}")
+        text += f"run {key} ({arm}, seed {run['seed']}), in pack {run['pack_id']}\n"
+    for attempt in sorted(failed, key=lambda attempt: attempt["time"]):
+        time = f"{attempt['time']:%Y-%m-%d %H:%M:%S} UTC"
+        text += f"attempt {attempt['attempt']}, {time}: {shown_error(attempt['error'])}\n"
+        text += _traceback(attempt)
+    holders = [attempt["pack_id"] for attempt in failed] + [run["pack_id"] if run else key]
+    for pack_id in dict.fromkeys(filter(None, holders)):
+        if output := pack_log.read(store.files, pack_id):
+            text += f"output of pack {pack_id}:\n{printable(output.rstrip())}\n"
+    return text if "output of" in text else f"{text}no output was kept\n"
+
+
+def _found(wanted: str, ids: Iterable[str], sweep: str) -> str:
+    """Return the one id that begins with a text.
+
+    Raises:
+        SpecError: If none does, or several do.
+    """
+    known = sorted(ids)
+    fitting = [key for key in known if key.startswith(wanted)]
+    if wanted in fitting or len(fitting) == 1:
+        return wanted if wanted in fitting else fitting[0]
+    if fitting:
+        raise SpecError(f"expected one run or pack of {sweep}, got {wanted}, which begins several")
+    hint = nearest(wanted, known) if wanted else ""
+    raise SpecError(f"expected the id of a run or pack of {sweep} that ended, got {wanted!r}{hint}")
+
+
+def _traceback(attempt: Mapping[str, Any]) -> str:
+    text = printable(attempt["traceback"] or NO_TRACEBACK).rstrip()
+    return "".join(f"  {line}\n" for line in text.splitlines())
