@@ -172,8 +172,9 @@ def test_functions_are_of_readable_length(path):
             assert lines <= 50, node.name
 
 
-# The doctor's findings are read in a terminal only; elsewhere an option stands in a whole command.
+# The doctor's findings are read in a terminal only; elsewhere an option is part of a whole command.
 COMMAND = re.compile(r"\b(raysweep|ray) [^`']*--[a-z]")
+OPTION = re.compile(r"(?<![\w-])--[a-z]")
 SPELLERS = [path for path in FILES if package(short(module_name(path))) not in ("cli", "doctor")]
 
 
@@ -201,4 +202,10 @@ def text_of(part):
 @pytest.mark.parametrize("path", SPELLERS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_options_are_spelt_by_the_command_line_alone(path):
     for text in messages(path):
-        assert not re.search(r"(?<![\w-])--[a-z]", COMMAND.sub("", text)), text
+        assert not OPTION.search(COMMAND.sub("", text)), text
+
+
+@pytest.mark.parametrize("name", ["page.html", "page.js"])
+def test_the_report_mentions_no_option(name):
+    text = (ROOT / "raysweep" / "report" / name).read_text()
+    assert not OPTION.search(COMMAND.sub("", text.replace("<!--", "")))
