@@ -8,7 +8,7 @@ import numpy as np
 
 from raysweep.errors import SpecError
 from raysweep.figures import seeds, style
-from raysweep.figures.plotly_backend.common import axis, empty, label, numbers, short
+from raysweep.figures.plotly_backend.common import axis, empty, label, numbers, reason, short
 from raysweep.figures.plotly_backend.parts import Figure, Plot, choices
 from raysweep.figures.seeds import SeedsFigure, SeedsPanel, SeedsRequest, SeedsRow
 from raysweep.results.snapshot import Snapshot
@@ -28,7 +28,7 @@ def seeds_figure(results: Snapshot, select: str, metrics: Sequence[str]) -> Figu
         try:
             figures.append(seeds.prepare(results, SeedsRequest(select=select, metric=metric)))
         except SpecError as error:
-            problem = problem or str(error)
+            problem = problem or reason(error)
     if not figures:
         return Figure(name, title, missing=problem)
     rows = sum(len(panel.rows) for prepared in figures for panel in prepared.panels)
