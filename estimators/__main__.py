@@ -46,7 +46,7 @@ def _row(method: type[Estimator]) -> list[str]:
     return [
         f"[`{method.name}`](#{method.name})",
         "yes" if method.unbiased else "no",
-        _calls(method),
+        calls(method),
         "yes" if method.needs_gradient else "no",
         "2" if method.binary_only else "any",
         ", ".join(settings),
@@ -54,8 +54,8 @@ def _row(method: type[Estimator]) -> list[str]:
     ]
 
 
-def _calls(method: type[Estimator]) -> str:
-    """Return the formula that gives the number of calls at several sizes."""
+def calls(method: type[Estimator]) -> str:
+    """Return the formula of the number of calls; of an unknown formula, the values at two sizes."""
     default = method()
     sizes = [(2, 2), (2, 3), (3, 2), (4, 3), (3, 4), (2, 5)]
     counts = [default.evaluations(*size) for size in sizes]
@@ -66,16 +66,17 @@ def _calls(method: type[Estimator]) -> str:
         "C^L": [c**latents for latents, c in sizes],
         str(counts[0]): [counts[0]] * len(sizes),
     }
-    matches = [formula for formula, values in formulas.items() if values == counts]
-    if not matches:
-        raise ValueError(f"no formula for the evaluations of {method.name}: {counts}")
-    return matches[0]
+    for formula, values in formulas.items():
+        if values == counts:
+            return formula
+    texts = [f"{counts[index]} at L = {sizes[index][0]}, C = {sizes[index][1]}" for index in (0, 3)]
+    return "; ".join(texts)
 
 
 def _section(method: type[Estimator]) -> str:
     parts = _parts(inspect.getdoc(method) or "")
-    calls = (inspect.getdoc(method.evaluations) or "").partition(": ")[2]
-    lines = [f"## {method.name}", "", parts["text"], "", f"Calls: {calls}", ""]
+    counted = (inspect.getdoc(method.evaluations) or "").partition(": ")[2]
+    lines = [f"## {method.name}", "", parts["text"], "", f"Calls: {counted}", ""]
     for name, meaning in parts["settings"]:
         default = inspect.signature(method).parameters[name].default
         lines.append(f"- `{name}` = {_shown(default)}: {meaning}")

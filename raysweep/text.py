@@ -20,7 +20,7 @@ _LINE = re.compile("[\t\n]")
 FORMULA = r"^[=+\-@\t\r]"  # for spreadsheets, and in the syntax of Arrow's regular expressions
 NUMBER = r"^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+|inf|nan)([eE][+-]?[0-9]+)?$"
 _MARKUP = re.compile(r"([\\`*\[\]|]|<(?=[A-Za-z/!?]))")  # < only in tags, not in comparisons
-_STAND_INS = {
+_REPLACEMENTS = {
     "±": "+/-",
     "≥": ">=",
     "≤": "<=",
@@ -105,13 +105,13 @@ def _escape(match: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 0x20 or code == 0x7F else f"\\u{code:04x}"
 
 
-def stand_in(error: UnicodeError) -> tuple[str, int]:
+def replacement(error: UnicodeError) -> tuple[str, int]:
     """Return ASCII of the same meaning for characters that a terminal's encoding lacks."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     missing = error.object[error.start : error.end]
     text = "".join(
-        _STAND_INS.get(character) or character.encode("ascii", "backslashreplace").decode()
+        _REPLACEMENTS.get(character) or character.encode("ascii", "backslashreplace").decode()
         for character in missing
     )
     return text, error.end
@@ -120,5 +120,5 @@ def stand_in(error: UnicodeError) -> tuple[str, int]:
 def make_lenient(stream: Any) -> None:
     """Let a text stream replace characters that its encoding lacks, if it can be configured."""
     if isinstance(stream, io.TextIOWrapper):
-        codecs.register_error("raysweep", stand_in)
+        codecs.register_error("raysweep", replacement)
         stream.reconfigure(errors="raysweep")

@@ -3,6 +3,8 @@
 import ast
 import graphlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ ONLY = {
     "torch": "engine store.checkpoints estimators tasks testing doctor.environment",
     "torchvision": "tasks.data",
     "matplotlib": "figures report.write api",
+    "plotly": "report.write",
     "duckdb": "results.sql",
     "pandas": "results.sweep_results",
     "polars": "results.sweep_results",
@@ -45,6 +48,9 @@ def imported(path):
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{path}: imports are absolute"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and "import_module" in ast.unparse(node):
+            constants = [each for each in ast.walk(node) if isinstance(each, ast.Constant)]
+            yield from (each.value for each in constants if str(each.value).startswith("raysweep."))
 
 
 def own(dotted):
@@ -79,6 +85,8 @@ def table():
 
 
 ROWS = {name: (imports, importers) for name, imports, importers in table()}
+NAMES = sorted({package(each) for each in IMPORTS})
+CAPTIONS = ("for users", "shared base")  # texts of the picture that are not packages
 
 
 def edges():
@@ -89,14 +97,41 @@ def edges():
                 yield package(module), package(other)
 
 
-@pytest.mark.parametrize("name", sorted({package(each) for each in IMPORTS}))
+@pytest.mark.parametrize("name", NAMES)
 def test_a_package_imports_what_the_page_says(name):
     assert {other for one, other in edges() if one == name} == ROWS[name][0]
 
 
-@pytest.mark.parametrize("name", sorted({package(each) for each in IMPORTS}))
+@pytest.mark.parametrize("name", NAMES)
 def test_a_package_is_imported_by_what_the_page_says(name):
     assert {one for one, other in edges() if other == name} == ROWS[name][1]
+
+
+def test_the_page_lists_the_packages_that_there_are():
+    assert sorted(ROWS) == NAMES
+
+
+def test_the_picture_shows_every_package_and_nothing_else():
+    (picture,) = re.findall(r"^```text\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    for caption in CAPTIONS:
+        picture = picture.replace(caption, "")
+    assert sorted(re.findall(r"\w+", picture)) == NAMES
+
+
+def test_a_module_whose_name_is_a_string_counts_as_imported(tmp_path):
+    (tmp_path / "module.py").write_text('import_module("raysweep.engine.tune")')
+    assert list(imported(tmp_path / "module.py")) == ["raysweep.engine.tune"]
+
+
+@pytest.mark.slow
+def test_a_worker_imports_neither_optuna_nor_what_decides_which_runs_train_next():
+    code = "import sys; import raysweep.engine.tune; print(*sys.modules)"
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    modules = output.stdout.split()
+    assert "raysweep.engine.tune" in modules
+    assert not [each for each in modules if re.match(r"optuna\b|raysweep\.scheduling\b", each)]
 
 
 def test_the_page_lists_a_package_after_all_that_it_imports():
@@ -137,8 +172,9 @@ def test_functions_are_of_readable_length(path):
             assert lines <= 50, node.name
 
 
-# The doctor's findings are read in a terminal only; elsewhere an option stands in a whole command.
+# The doctor's findings are read in a terminal only; elsewhere an option is part of a whole command.
 COMMAND = re.compile(r"\b(raysweep|ray) [^`']*--[a-z]")
+OPTION = re.compile(r"(?<![\w-])--[a-z]")
 SPELLERS = [path for path in FILES if package(short(module_name(path))) not in ("cli", "doctor")]
 
 
@@ -166,4 +202,10 @@ def text_of(part):
 @pytest.mark.parametrize("path", SPELLERS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_options_are_spelt_by_the_command_line_alone(path):
     for text in messages(path):
-        assert not re.search(r"(?<![\w-])--[a-z]", COMMAND.sub("", text)), text
+        assert not OPTION.search(COMMAND.sub("", text)), text
+
+
+@pytest.mark.parametrize("name", ["page.html", "page.js"])
+def test_the_report_mentions_no_option(name):
+    text = (ROOT / "raysweep" / "report" / name).read_text()
+    assert not OPTION.search(COMMAND.sub("", text.replace("<!--", "")))

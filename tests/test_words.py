@@ -18,6 +18,7 @@ FORBIDDEN = re.compile(
 )
 NOT_FIRST = {"What", "Which", "How", "Where", "Whose", "Whether", "When"}
 NO_VERBS = {"The", "A", "An", "Every", "Each", "One", "All", "No", "Of", "Those", "These", "This"}
+# `tell` is Optuna's name of a function, the counterpart of `ask`.
 NAMES = {"place", "places", "found", "each", "what", "own", "theirs", "mine"}
 ENTRY = re.compile(r"^(\w+)(?: \(.*?\))?: (.*)$")
 
@@ -57,13 +58,38 @@ def entries(docstring):
 
 
 def texts(path):
-    """The comments, docstrings and messages of a file, without what is code in them."""
+    """The comments and texts of a file, f-strings whole, without the code that texts quote."""
     with tokenize.open(path) as file:
         for token in tokenize.generate_tokens(file.readline):
-            if token.type == tokenize.COMMENT or (
-                token.type == tokenize.STRING and " " in token.string
-            ):
-                yield token.start[0], re.sub(r"`[^`]*`", "``", token.string)
+            if token.type == tokenize.COMMENT:
+                yield token.start[0], without_code(token.string)
+    tree = ast.parse(path.read_text())
+    joined = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
+    inside = {id(part) for node in joined for part in node.values}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = (getattr(part, "value", "") for part in node.values)
+            yield (
+                node.lineno,
+                without_code("".join(p if isinstance(p, str) else "{}" for p in parts)),
+            )
+        elif isinstance(node, ast.Constant) and id(node) not in inside and " " in str(node.value):
+            yield node.lineno, without_code(str(node.value))
+
+
+def without_code(text):
+    return re.sub(r"`[^`]*`", "``", text)
+
+
+def modules(path):
+    """The docstring of a module, if there is one."""
+    return ast.get_docstring(ast.parse(path.read_text())) or ""
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_a_summary_of_a_module_is_a_noun_phrase(path):
+    first = re.split(r"\W", modules(path))[0]
+    assert first not in NOT_FIRST, modules(path).splitlines()[0]
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
@@ -105,3 +131,14 @@ def test_no_variable_has_a_name_that_says_nothing(path):
             assert node.id not in NAMES, f"line {node.lineno}: {node.id}"
         if isinstance(node, ast.arg):
             assert node.arg not in NAMES, f"line {node.lineno}: {node.arg}"
+        if isinstance(node, ast.FunctionDef):
+            assert node.name not in NAMES, f"line {node.lineno}: {node.name}"
+            match = FORBIDDEN.search(node.name.replace("_", " "))
+            assert match is None or node.name == "tell", f"line {node.lineno}: {node.name}"
+
+
+@pytest.mark.parametrize("page", ["page.html", "page.js"])
+def test_the_report_uses_no_forbidden_word(page):
+    text = without_code((ROOT / "raysweep" / "report" / page).read_text())
+    assert not FORBIDDEN.search(text)
+    assert not re.search(rf"(const|let|for) ({'|'.join(sorted(NAMES))})\b", text)

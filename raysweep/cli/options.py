@@ -36,7 +36,6 @@ def format_option(*names: str) -> Callable[[Any], Any]:
     """Return the option that chooses an output format: one of the names, by default the first."""
     return click.option(
         "--format",
-        "form",
         default=names[0],
         show_default=True,
         type=click.Choice(names),

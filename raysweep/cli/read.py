@@ -111,18 +111,18 @@ WHERE = click.option(
 @ROWS
 @COLUMNS
 @WHERE
-def table(sweep: str, store: str | None, form: str, **options: Any) -> int:
+def table(sweep: str, store: str | None, format: str, **options: Any) -> int:
     """Print the result table of a sweep."""
     from raysweep.api import Results
 
     results = Results(store_of(store), sweep)
     hint(results.store)
-    warn(results, defaults=form == "csv")
+    warn(results, defaults=format == "csv")
     result_table = results.table(**options)
-    if form == "text":
+    if format == "text":
         print_table(result_table)
     else:
-        show(result_table.render(form), nl=False)
+        show(result_table.render(format), nl=False)
     return 0
 
 
@@ -135,7 +135,7 @@ def table(sweep: str, store: str | None, form: str, **options: Any) -> int:
 @ROWS
 @COLUMNS
 @WHERE
-def stats(sweep: str, store: str | None, form: str, **options: Any) -> int:
+def stats(sweep: str, store: str | None, format: str, **options: Any) -> int:
     """Print statistics of each arm, over tasks, and around the selected settings."""
     from raysweep.api import Results
     from raysweep.formats.statistics import FORMATS
@@ -144,7 +144,7 @@ def stats(sweep: str, store: str | None, form: str, **options: Any) -> int:
     hint(results.store)
     warn(results)
     statistics = results.statistics(**options)
-    show(FORMATS[form](statistics, results.sensitivity(**options)), nl=False)
+    show(FORMATS[format](statistics, results.sensitivity(**options)), nl=False)
     return 0
 
 
@@ -153,16 +153,16 @@ def stats(sweep: str, store: str | None, form: str, **options: Any) -> int:
 @click.argument("query")
 @STORE
 @format_option("text", "csv", "json")
-def sql(sweep: str, query: str, store: str | None, form: str) -> int:
+def sql(sweep: str, query: str, store: str | None, format: str) -> int:
     """Query a sweep's runs, curves and attempts with SQL, by DuckDB."""
     from raysweep.api import Results
     from raysweep.formats.aligned import arrow_text
 
     rows = Results(store_of(store), sweep).sql(query)
-    if form == "json":
+    if format == "json":
         for row in rows.to_pylist():
             show(json.dumps(row, default=str))
-    elif form == "csv":
+    elif format == "csv":
         import pyarrow.csv as pacsv
 
         from raysweep.formats.csv_file import csv_table
@@ -230,7 +230,9 @@ def export(
     help="Evaluator of Optuna.",
 )
 @format_option("text", "json")
-def importance(sweep: str, store: str | None, metric: str | None, evaluator: str, form: str) -> int:
+def importance(
+    sweep: str, store: str | None, metric: str | None, evaluator: str, format: str
+) -> int:
     """Show the importance of each searched setting, arm by arm."""
     from raysweep.api import Results
 
@@ -239,7 +241,7 @@ def importance(sweep: str, store: str | None, metric: str | None, evaluator: str
     records = results.importance(metric, evaluator)
     from raysweep.formats.importance import render
 
-    show(render(sweep, records, form), nl=False)
+    show(render(sweep, records, format), nl=False)
     return 0
 
 

@@ -99,7 +99,9 @@ def prepare(results: SweepResults, request: ParallelRequest) -> ParallelFigure:
         if arm.searched
     ]
     if not searching:
-        raise SpecError(NO_SEARCH, field="kind parallel")
+        raise SpecError(
+            f"parallel coordinates need searched settings, but {NO_SEARCH}", field="kind"
+        )
     if not any(len(group.means) for group in searching):
         raise without_values(results, metric)
     about = results.spec.metrics[metric]

@@ -111,9 +111,9 @@ def prepare(results: SweepResults, request: SearchRequest) -> SearchFigure:
             lines[arm.task_label].append(progress)
     if not any(len(line.numbers) for of_task in lines.values() for line in of_task):
         raise SpecError(
-            f"no configuration of {results.sweep} has finished on all its seeds; "
-            f"`raysweep status {results.sweep}` shows its progress",
-            field="kind search",
+            f"search needs a finished configuration, but no configuration of {results.sweep} has "
+            f"finished on all its seeds; `raysweep status {results.sweep}` shows its progress",
+            field="kind",
         )
     if request.log:
         _check_positive(lines, view.select)

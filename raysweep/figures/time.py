@@ -40,9 +40,9 @@ def prepare(results: SweepResults, request: CurvesRequest) -> TimeFigure:
     )
     if not any(np.isfinite(values).any() for panel in seconds for values in panel):
         raise SpecError(
-            f"the curves of {results.sweep} have no seconds; "
+            f"time needs the seconds of curves, but those of {results.sweep} have none; "
             f"`raysweep plot {results.sweep}` draws them over steps",
-            field="kind time",
+            field="kind",
         )
     return TimeFigure(prepared, seconds)
 

@@ -12,7 +12,13 @@ from raysweep.formats.entries import number
 from raysweep.formats.grid import NONE, Grid, row
 from raysweep.formats.markup import as_markdown
 from raysweep.formats.text import as_text
-from raysweep.results.aggregates import SEED_STATISTICS, ArmStatistics, Improvement, Statistics
+from raysweep.results.aggregates import (
+    SEED_STATISTICS,
+    ArmStatistics,
+    Improvement,
+    SeedStatistic,
+    Statistics,
+)
 from raysweep.results.sensitivity import Sensitivity
 from raysweep.results.stats.summary import Interval
 from raysweep.results.table import Column, ResultTable
@@ -101,7 +107,10 @@ def _arms(statistics: Statistics, not_compared: Sequence[str]) -> Grid:
                 arm.estimator,
                 arm.task,
                 _seeds(table, arm),
-                *(_statistic(value, arm.std) for value in arm.over_seeds.values()),
+                *(
+                    statistic_text(statistic, arm.over_seeds[statistic.name], arm.std)
+                    for statistic in SEED_STATISTICS
+                ),
                 *(arm.configurations, arm.diverged, arm.failed, arm.stopped),
             ]
         )
@@ -202,10 +211,21 @@ def _interval(interval: Interval | None) -> str:
     return f"[{number(interval.low, half)[0]}, {number(interval.high, half)[0]}]"
 
 
-def _statistic(value: float | Interval | None, spread: float | None) -> str:
+def statistic_text(
+    statistic: SeedStatistic, value: float | Interval | None, spread: float | None
+) -> str:
+    """Return a statistic over seeds as text: a dash for None.
+
+    Args:
+        statistic: The statistic, with its number of digits.
+        value: Value of the statistic.
+        spread: Standard deviation over seeds, by which values in the metric's unit are rounded.
+    """
     if isinstance(value, Interval):
         return _interval(value)
-    return NONE if value is None else number(value, spread)[0]
+    if value is None:
+        return NONE
+    return number(value, spread)[0] if statistic.digits is None else f"{value:.{statistic.digits}g}"
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:

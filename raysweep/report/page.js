@@ -20,19 +20,19 @@
     `rgba(${[1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)).join(",")},0.2)`;
 
   function coloured(trace, look, hidden) {
-    const place = trace.meta && trace.meta.place;
+    const index = trace.meta && trace.meta.index;
     if (trace.type === "parcoords") {
       const font = { ...FONT, color: look.ink };
       return { ...trace, labelfont: font, tickfont: font, rangefont: font, line: { ...trace.line, colorscale: look.shades } };
     }
-    if (place === undefined) return trace;
-    const color = look.places[place % look.places.length];
-    const own = { ...trace, visible: !hidden.has(place), showlegend: false };
-    own.line = { ...trace.line, color };
-    own.marker = { ...trace.marker, color };
-    own.fillcolor = faint(color);
-    if (trace.error_x) own.error_x = { ...trace.error_x, color };
-    return own;
+    if (index === undefined) return trace;
+    const color = look.colours[index % look.colours.length];
+    const result = { ...trace, visible: !hidden.has(index), showlegend: false };
+    result.line = { ...trace.line, color };
+    result.marker = { ...trace.marker, color };
+    result.fillcolor = faint(color);
+    if (trace.error_x) result.error_x = { ...trace.error_x, color };
+    return result;
   }
 
   function laidOut(layout, look, height, log) {
@@ -55,7 +55,7 @@
   }
 
   const chosen = (section) =>
-    [...section.querySelectorAll("[data-control]")].map((each) => each.value).join(" ");
+    [...section.querySelectorAll("[data-control]")].map((control) => control.value).join(" ");
 
   // WebGL drawings do not print, so a picture replaces them on paper.
   const turns = new WeakMap();
@@ -82,11 +82,11 @@
     const log = section.querySelector("[data-log]");
     const now = (plot) => views[plot.id][chosen(section)];
     const positive = (view) =>
-      view.data.every((trace) => !Array.isArray(trace.y) || trace.y.every((each) => each === null || each > 0));
+      view.data.every((trace) => !Array.isArray(trace.y) || trace.y.every((value) => value === null || value > 0));
     const offer = () => {
       if (log === null) return;
       log.disabled = !plots.some((plot) => positive(now(plot)));
-      log.title = log.disabled ? "Values that are not positive have no place on a logarithmic axis." : "";
+      log.title = log.disabled ? "Values that are not positive cannot be shown on a logarithmic axis." : "";
     };
     const draw = (plot) => {
       offer();
@@ -99,11 +99,11 @@
       Plotly.react(plot, data, layout, CONFIG);
       if (section.dataset.webgl !== undefined && !printing) picture(plot, view);
     };
-    for (const button of section.querySelectorAll("[data-place]")) {
-      const place = Number(button.dataset.place);
+    for (const button of section.querySelectorAll("[data-index]")) {
+      const index = Number(button.dataset.index);
       button.addEventListener("click", () => {
-        if (!hidden.delete(place)) hidden.add(place);
-        button.setAttribute("aria-pressed", String(!hidden.has(place)));
+        if (!hidden.delete(index)) hidden.add(index);
+        button.setAttribute("aria-pressed", String(!hidden.has(index)));
         plots.forEach(draw);
       });
     }
@@ -115,42 +115,42 @@
   }
 
   function swatches() {
-    const { places } = theme();
-    for (const each of document.querySelectorAll("[data-colour]")) {
-      each.style.color = places[Number(each.dataset.colour)];
+    const { colours } = theme();
+    for (const swatch of document.querySelectorAll("[data-colour]")) {
+      swatch.style.color = colours[Number(swatch.dataset.colour)];
     }
   }
 
   const drawings = [];
   for (const section of document.querySelectorAll("[data-switch]")) {
-    let own = [];
+    let redraws = [];
     if (section.dataset.webgl !== undefined && !webgl()) {
       const note = document.createElement("p");
       note.className = "missing";
       note.textContent = "This figure needs WebGL, which this browser does not offer.";
       section.querySelector(".plots").replaceChildren(note);
     } else if (section.dataset.figure !== undefined) {
-      own = figure(section);
+      redraws = figure(section);
     }
-    drawings.push(...own);
+    drawings.push(...redraws);
     section.addEventListener("change", () => {
       const key = chosen(section);
-      for (const each of section.querySelectorAll("[data-key]")) each.hidden = each.dataset.key !== key;
-      own.forEach((draw) => draw());
+      for (const view of section.querySelectorAll("[data-key]")) view.hidden = view.dataset.key !== key;
+      redraws.forEach((draw) => draw());
     });
   }
 
   const all = () => [swatches, ...drawings].forEach((draw) => draw());
   const printed = (now) => {
     printing = now;
-    for (const each of document.querySelectorAll(".scroll table")) {
-      each.style.zoom = now ? Math.min(1, PRINTED / (each.scrollWidth * PRINT_SCALE)) : "";
+    for (const table of document.querySelectorAll(".scroll table")) {
+      table.style.zoom = now ? Math.min(1, PRINTED / (table.scrollWidth * PRINT_SCALE)) : "";
     }
     all();
   };
   addEventListener("beforeprint", () => printed(true));
   addEventListener("afterprint", () => printed(false));
-  for (const each of [dark, touch]) each.addEventListener("change", all);
+  for (const query of [dark, touch]) query.addEventListener("change", all);
   swatches();
   // Draw one at a time, so that the page remains responsive.
   const next = (index) => {

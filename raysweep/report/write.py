@@ -79,8 +79,8 @@ def _palette() -> dict[str, Any]:
     """
     dark = [WHITE if colour == BLACK else colour for colour in COLOURS]
     return {
-        "light": {**LIGHT, "places": list(COLOURS), "shades": _shades(0, 0.92)},
-        "dark": {**DARK, "places": dark, "shades": _shades(0.3, 1)},
+        "light": {**LIGHT, "colours": list(COLOURS), "shades": _shades(0, 0.92)},
+        "dark": {**DARK, "colours": dark, "shades": _shades(0.3, 1)},
     }
 
 

@@ -21,6 +21,8 @@ class SeedStatistic:
         compute: Function of at least one value; it returns None for too few values.
         note: Explanation for readers; empty where the label is enough.
         prefix: Prefix of an interval's two columns in CSV; empty for other statistics.
+        digits: Significant digits in tables, for a statistic that is not in the metric's unit; None
+            to round it like the mean, by the spread over seeds.
     """
 
     name: str
@@ -28,6 +30,7 @@ class SeedStatistic:
     compute: Callable[[Sequence[float]], float | Interval | None]
     note: str = ""
     prefix: str = ""
+    digits: int | None = None
 
 
 SEED_STATISTICS: tuple[SeedStatistic, ...] = (

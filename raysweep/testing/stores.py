@@ -1,4 +1,4 @@
-"""What raysweep relies on in a store, checked in any folder, network folder or bucket."""
+"""Checks that a folder, network folder or bucket does what raysweep relies on in a store."""
 
 import secrets
 import threading
@@ -17,8 +17,8 @@ MANY = b"many" * 100_000
 ROWS = pa.table({"run_id": ["a", "b"], "value": [0.1, None]})
 
 
-def what_was_written_is_read_at_once(files: Files) -> None:
-    """A file that is written, again and shorter too, is read and found as written."""
+def check_that_written_files_are_read(files: Files) -> None:
+    """Check that a file that is written, again and shorter too, is read and listed as written."""
     for data in (FEW, MANY, b""):
         files.write("runs/a", data)
         _expect(files.read("runs/a"), data)
@@ -26,8 +26,8 @@ def what_was_written_is_read_at_once(files: Files) -> None:
     _expect(files.exists("runs/a"), True)
 
 
-def what_is_not_there_is_none(files: Files) -> None:
-    """A missing file is no error when it is read or removed, nor a missing folder when listed."""
+def check_that_missing_files_are_none(files: Files) -> None:
+    """Check that reading or removing a missing file, or listing a missing folder, is no error."""
     _expect(files.read("runs/none"), None)
     _expect(files.exists("runs/none"), False)
     _expect(files.names("none"), [])
@@ -36,8 +36,8 @@ def what_is_not_there_is_none(files: Files) -> None:
     files.remove_folder("none")
 
 
-def files_are_listed_at_once(files: Files) -> None:
-    """A folder shows every file that was written to it, and none that was removed or is below."""
+def check_that_written_files_are_listed(files: Files) -> None:
+    """Check that a folder lists every file written to it, and none removed from it or below it."""
     for name in ("runs/b.parquet", "runs/a.parquet", "runs/a.json", "runs/below/c.parquet"):
         files.write(name, FEW)
     _expect(files.names("runs", ".parquet"), ["runs/a.parquet", "runs/b.parquet"])
@@ -49,22 +49,22 @@ def files_are_listed_at_once(files: Files) -> None:
     _expect(files.read("runs/below/c.parquet"), None)
 
 
-def a_move_replaces_and_leaves_nothing(files: Files) -> None:
-    """A moved file is under its new name alone, whatever was there."""
+def check_that_moved_files_replace(files: Files) -> None:
+    """Check that a moved file is under its new name alone, whatever was there."""
     files.write("runs/a", MANY)
     files.write("damaged/a", FEW)
     files.move("runs/a", "damaged/a")
     _expect((files.read("runs/a"), files.read("damaged/a")), (None, MANY))
 
 
-def a_file_is_created_once(files: Files) -> None:
-    """A file that exists is not created again."""
+def check_that_files_are_created_once(files: Files) -> None:
+    """Check that a file that exists is not created again."""
     _expect([files.create("lease", FEW), files.create("lease", MANY)], [True, False])
     _expect(files.read("lease"), FEW)
 
 
-def readers_see_whole_files(files: Files) -> None:
-    """A reader of a file that is written over and over sees one content, all of it."""
+def check_that_readers_see_whole_files(files: Files) -> None:
+    """Check that a reader of a file that is overwritten again and again sees one whole content."""
     contents = [f"{index} ".encode() * (100_000 if index % 2 else 1) for index in range(WRITES)]
     files.write("plan", contents[0])
     writer = threading.Thread(target=lambda: [files.write("plan", data) for data in contents])
@@ -77,8 +77,8 @@ def readers_see_whole_files(files: Files) -> None:
     writer.join()
 
 
-def writers_do_not_disturb_each_other(files: Files) -> None:
-    """Files that several workers write into one folder at the same time are all there."""
+def check_that_writers_do_not_disturb_each_other(files: Files) -> None:
+    """Check that files that several workers write into one folder at once are all there."""
 
     def write(worker: int) -> None:
         for index in range(WRITES):
@@ -93,8 +93,8 @@ def writers_do_not_disturb_each_other(files: Files) -> None:
     _expect({name: files.read(name) for name in files.names("runs")}, expected)
 
 
-def tables_come_back_equal(files: Files) -> None:
-    """A Parquet file comes back with its schema and values, and damage to it is noticed."""
+def check_that_tables_are_read_as_written(files: Files) -> None:
+    """Check that a Parquet file keeps its schema and values, and that damage to it is noticed."""
     files.write_table("runs/a.parquet", ROWS)
     _expect(files.read_table("runs/a.parquet").equals(ROWS), True)
     _expect(files.read_schema("runs/a.parquet").names, ROWS.column_names)
@@ -107,8 +107,8 @@ def tables_come_back_equal(files: Files) -> None:
     raise AssertionError("expected half a file to be refused, got its rows")
 
 
-def a_second_driver_is_refused(files: Files) -> None:
-    """While one driver holds a sweep another is refused; afterwards the next may have it."""
+def check_that_a_second_driver_is_refused(files: Files) -> None:
+    """Check that one driver holds a sweep: a second is refused until the first has ended."""
     with Lease(files) as first:
         try:
             with Lease(files):
@@ -121,15 +121,15 @@ def a_second_driver_is_refused(files: Files) -> None:
 
 
 CASES: tuple[Callable[[Files], None], ...] = (
-    what_was_written_is_read_at_once,
-    what_is_not_there_is_none,
-    files_are_listed_at_once,
-    a_move_replaces_and_leaves_nothing,
-    a_file_is_created_once,
-    readers_see_whole_files,
-    writers_do_not_disturb_each_other,
-    tables_come_back_equal,
-    a_second_driver_is_refused,
+    check_that_written_files_are_read,
+    check_that_missing_files_are_none,
+    check_that_written_files_are_listed,
+    check_that_moved_files_replace,
+    check_that_files_are_created_once,
+    check_that_readers_see_whole_files,
+    check_that_writers_do_not_disturb_each_other,
+    check_that_tables_are_read_as_written,
+    check_that_a_second_driver_is_refused,
 )
 
 
@@ -144,7 +144,7 @@ def check_store(store: str) -> None:
         store: Path or URI of the store, as `--store` takes it.
 
     Raises:
-        AssertionError: If the store does something else; the message says what.
+        AssertionError: If the store does something else; the message names the difference.
         RaysweepError: If the store cannot be used at all.
     """
     folder = Files(store).below(f"checked-{secrets.token_hex(8)}")
@@ -160,7 +160,7 @@ def check_case(files: Files, case: Callable[[Files], None]) -> None:
     """Check one of `CASES` in an empty folder.
 
     Raises:
-        AssertionError: If the store does something else; the message says what.
+        AssertionError: If the store does something else; the message names the difference.
     """
     try:
         case(files)

@@ -17,6 +17,14 @@ def test_the_page_of_estimators_is_what_the_classes_say():
     assert shown == pages.page(), "run: python -m raysweep.estimators > docs/estimators.md"
 
 
+def test_an_unknown_formula_of_calls_is_shown_by_its_values():
+    class Square(estimators.find("reinforce")):
+        def evaluations(self, latents, categories):
+            return latents**2 + categories
+
+    assert pages.calls(Square) == "6 at L = 2, C = 2; 19 at L = 4, C = 3"
+
+
 def test_the_command_prints_the_page():
     command = [sys.executable, "-m", "estimators"]
     printed = subprocess.run(command, check=True, capture_output=True, cwd=DOCS.parent)

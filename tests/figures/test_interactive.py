@@ -1,8 +1,18 @@
 """Interactive figures: numbers as their JSON holds them."""
 
 import numpy as np
+from figure_helpers import spec_of, store_of
 
 from raysweep.figures.plotly_backend import common
+from raysweep.figures.plotly_backend.seeds import seeds_figure
+from raysweep.results.snapshot import Snapshot
+
+
+def test_a_figure_that_is_left_out_gives_the_reason_without_the_argument(tmp_path):
+    snapshot = Snapshot(store_of(tmp_path, spec_of()))
+    missing = seeds_figure(snapshot, "train_loss", ["lost"]).missing
+    assert "lost" in missing
+    assert not missing.startswith("metric:")
 
 
 def test_numbers_are_short_and_finite():

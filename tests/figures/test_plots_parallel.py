@@ -123,7 +123,7 @@ def test_a_running_cell_is_marked(tmp_path):
 
 def test_a_sweep_that_searches_nothing_is_told(tmp_path):
     results = store_of(tmp_path, spec_of(estimators={"RF": ESTIMATORS["RF"]}))
-    with pytest.raises(SpecError, match=r"kind parallel: .* searches no setting"):
+    with pytest.raises(SpecError, match=r"kind: parallel .* searches no setting"):
         results.plot("parallel")
 
 

@@ -91,7 +91,7 @@ def test_the_axis_leaves_out_what_would_flatten_the_rest(tmp_path):
 
 def test_a_search_without_complete_configurations_is_told(tmp_path):
     results = store_of(tmp_path, SPEC, lambda *_: "stopped")
-    with pytest.raises(SpecError, match=r"kind search: no configuration of hand .*`raysweep st"):
+    with pytest.raises(SpecError, match=r"kind: search .* hand .*`raysweep status hand`"):
         results.plot("search")
 
 

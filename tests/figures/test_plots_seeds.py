@@ -171,7 +171,7 @@ def test_seconds_are_means_over_the_runs_that_reached_the_step(tmp_path):
 
 def test_curves_that_do_not_tell_their_seconds_are_told(tmp_path):
     results = store_of(tmp_path, spec_of(), curve=lambda *_: {"train_loss": 1.0})
-    with pytest.raises(SpecError, match=r"kind time: .* hand have no seconds; `raysweep plot"):
+    with pytest.raises(SpecError, match=r"kind: time .* of hand have none; `raysweep plot hand`"):
         results.plot("time")
 
 

@@ -13,7 +13,7 @@ from raysweep.figures.kinds import KINDS, save
 
 OPTIONS = {"paths": {"x": "train_loss", "y": "distance"}, "heatmap": {"over": "lr"}}
 FIGURES = {kind: (kind, OPTIONS.get(kind, {})) for kind in KINDS} | {
-    "plane": ("heatmap", {"over": ("lr", "temperature")})
+    "two settings": ("heatmap", {"over": ("lr", "temperature")})
 }
 WIDTHS = {"column": 3.25, "page": 6.75}
 LR = {"lr": {"low": 1e-5, "high": 0.1, "log": True}, "optimizer": ["adam", "sgd"]}
@@ -82,8 +82,8 @@ def test_a_figure_for_a_paper_has_exactly_its_width(figure, size, suffix, small,
 
 
 @pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
-@pytest.mark.parametrize("figure", ["plane"])
-def test_a_plane_for_the_screen_is_saved(figure, suffix, small, tmp_path):
+@pytest.mark.parametrize("figure", ["two settings"])
+def test_a_heatmap_over_two_settings_for_the_screen_is_saved(figure, suffix, small, tmp_path):
     kind, options = FIGURES[figure]
     assert inches(save(small, kind, options, tmp_path / f"figure.{suffix}")) > 3
 

@@ -195,14 +195,14 @@ def test_curves_are_those_of_the_figure(awkward):
 
 def test_heatmap_over_two_settings_has_a_view_for_each_pair_and_arm(page_of):
     root = page_of(spec_of(training={"lr": [0.1, 0.01]}))
-    assert list(data(root)["plane"]["plane-0"]) == ["0 0", "0 1", "0 2", "0 3"]
+    assert list(data(root)["two-settings"]["two-settings-0"]) == ["0 0", "0 1", "0 2", "0 3"]
 
 
 def test_a_figure_without_data_says_why(page_of):
     root = page_of(spec_of(estimators={"RF": ESTIMATORS["RF"]}))
     assert "searches no setting" in section(root, "figure-parallel").text
-    assert "needs two searched settings" in section(root, "figure-plane").text
-    assert not set(data(root)) & {"parallel", "plane", "heatmap", "search"}
+    assert "needs two searched settings" in section(root, "figure-two-settings").text
+    assert not set(data(root)) & {"parallel", "two-settings", "heatmap", "search"}
 
 
 def test_every_arm_has_its_statistics(page_of):

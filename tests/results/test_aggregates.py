@@ -10,8 +10,8 @@ from figure_helpers import loss, spec_of, store_of
 from scipy import stats
 from table_helpers import cell, table_of
 
-from raysweep.formats.statistics import FORMATS
-from raysweep.results.aggregates import statistics_of
+from raysweep.formats.statistics import FORMATS, statistic_text
+from raysweep.results.aggregates import SeedStatistic, statistics_of
 from raysweep.results.stats.intervals import mean_interval
 
 LOSSES = {
@@ -198,3 +198,9 @@ def test_an_arm_without_the_metric_has_no_number_of_seeds_and_is_not_compared():
         "b          A     no value"
     )
     assert "not compared over tasks, without a final mean on each: b" in lines
+
+
+@pytest.mark.parametrize(("digits", "text"), [(None, "0"), (2, "0.13")])
+def test_a_statistic_in_another_unit_is_not_rounded_by_the_spread(digits, text):
+    variation = SeedStatistic("cv", "CV", lambda values: 0.13, digits=digits)
+    assert statistic_text(variation, 0.1309, spread=150.0) == text

@@ -1,4 +1,4 @@
-"""Folders and buckets do what raysweep relies on, and a store that does not is found out."""
+"""Folders and buckets pass the checks of a store, and a store with any fault fails one."""
 
 import pytest
 from bucket_server import Bucket
@@ -31,22 +31,22 @@ def test_a_checked_store_holds_nothing_afterwards(store):
     assert Files(store).folders() == []
 
 
-def test_a_store_that_cannot_be_used_is_said(tmp_path):
+def test_an_error_says_that_a_store_cannot_be_used(tmp_path):
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(StoreError, match="Not a directory"):
         stores.check_store(str(tmp_path / "file"))
 
 
 BROKEN = {
-    "what_was_written_is_read_at_once": {"read": lambda files, name: b"stale"},
-    "what_is_not_there_is_none": {"read": lambda files, name: b""},
-    "files_are_listed_at_once": {"remove": lambda files, name: None},
-    "a_move_replaces_and_leaves_nothing": {"move": lambda files, name, to: None},
-    "a_file_is_created_once": {"create": lambda files, name, data: True},
-    "readers_see_whole_files": {"read": lambda files, name: stores.FEW[:2]},
-    "writers_do_not_disturb_each_other": {"write": lambda files, name, data: None},
-    "tables_come_back_equal": {"read_table": lambda files, name: stores.ROWS},
-    "a_second_driver_is_refused": {
+    "check_that_written_files_are_read": {"read": lambda files, name: b"stale"},
+    "check_that_missing_files_are_none": {"read": lambda files, name: b""},
+    "check_that_written_files_are_listed": {"remove": lambda files, name: None},
+    "check_that_moved_files_replace": {"move": lambda files, name, to: None},
+    "check_that_files_are_created_once": {"create": lambda files, name, data: True},
+    "check_that_readers_see_whole_files": {"read": lambda files, name: stores.FEW[:2]},
+    "check_that_writers_do_not_disturb_each_other": {"write": lambda files, name, data: None},
+    "check_that_tables_are_read_as_written": {"read_table": lambda files, name: stores.ROWS},
+    "check_that_a_second_driver_is_refused": {
         "create": lambda files, name, data: True,
         "read": lambda files, name: None,
     },

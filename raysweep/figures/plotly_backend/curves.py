@@ -120,7 +120,7 @@ def _traces(line: Line, x_values: Numbers, shown: Any, over: str) -> list[dict[s
     """Return the trace of a line's mean, and of its band as a closed outline below it."""
     x, mean = numbers(x_values), numbers(line.mean[shown])
     low, high = numbers(line.low[shown]), numbers(line.high[shown])
-    meta = {"place": line.index}
+    meta = {"index": line.index}
     mark = style.marker(line.index)
     where = "%{x:.4g} s" if over == "time" else "step %{x}"
     band = {

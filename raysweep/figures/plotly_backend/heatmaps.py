@@ -61,7 +61,7 @@ def heatmap_figure(results: Snapshot, select: str) -> Figure:
 
 def two_setting_heatmap_figure(results: Snapshot, select: str) -> Figure:
     """Return the metric that selects over pairs of searched settings, one arm at a time."""
-    name, title = "plane", "Over two settings"
+    name, title = "two-settings", "Over two settings"
     pairs = list(itertools.combinations(searched(results), 2))
     if not pairs:
         return Figure(name, title, missing=_TOO_FEW_SETTINGS)
@@ -94,11 +94,11 @@ def two_setting_heatmap_figure(results: Snapshot, select: str) -> Figure:
     )
     controls = (
         choices(
-            "plane-settings", "Settings", [" × ".join(prepared.settings) for prepared in figures]
+            "two-settings-pair", "Settings", [" × ".join(prepared.settings) for prepared in figures]
         ),
-        choices("plane-arm", "Arm", arms),
+        choices("two-settings-arm", "Arm", arms),
     )
-    return Figure(name, title, caption, (Plot("plane-0", "", 420, views),), controls)
+    return Figure(name, title, caption, (Plot("two-settings-0", "", 420, views),), controls)
 
 
 _TOO_FEW_SETTINGS = (

@@ -64,7 +64,7 @@ def _panel(prepared: SearchFigure, panel: SearchPanel, lines: int) -> dict[str, 
 
 def _traces(line: Progress, lines: int) -> list[dict[str, Any]]:
     dots = thinned(len(line.numbers), lines)
-    meta = {"place": line.index}
+    meta = {"index": line.index}
     tail = f"configuration %{{x}}<br>%{{y:.6g}}<extra>{label(line.estimator)}</extra>"
     scattered = {
         "type": "scatter",

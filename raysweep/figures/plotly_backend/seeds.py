@@ -8,7 +8,7 @@ import numpy as np
 
 from raysweep.errors import SpecError
 from raysweep.figures import seeds, style
-from raysweep.figures.plotly_backend.common import axis, empty, label, numbers, short
+from raysweep.figures.plotly_backend.common import axis, empty, label, numbers, reason, short
 from raysweep.figures.plotly_backend.parts import Figure, Plot, choices
 from raysweep.figures.seeds import SeedsFigure, SeedsPanel, SeedsRequest, SeedsRow
 from raysweep.results.snapshot import Snapshot
@@ -28,7 +28,7 @@ def seeds_figure(results: Snapshot, select: str, metrics: Sequence[str]) -> Figu
         try:
             figures.append(seeds.prepare(results, SeedsRequest(select=select, metric=metric)))
         except SpecError as error:
-            problem = problem or str(error)
+            problem = problem or reason(error)
     if not figures:
         return Figure(name, title, missing=problem)
     rows = sum(len(panel.rows) for prepared in figures for panel in prepared.panels)
@@ -119,7 +119,7 @@ def _dots(row: SeedsRow, height: float, hollow: str, most: int) -> dict[str, Any
         "marker": {"size": 7, "opacity": 0.55, "symbol": f"circle{hollow}"},
         "hovertemplate": f"<b>{label(row.estimator)}</b><br>seed %{{customdata}}<br>%{{x:.6g}}"
         "<extra></extra>",
-        "meta": {"place": row.index},
+        "meta": {"index": row.index},
     }
 
 
@@ -134,7 +134,7 @@ def _mean(row: SeedsRow, height: float, hollow: str) -> dict[str, Any]:
         "hovertemplate": f"<b>{label(row.estimator)}</b><br>mean %{{x:.6g}}"
         + (f"<br>95 % [{row.low:.6g}, {row.high:.6g}]" if known else "")
         + "<extra></extra>",
-        "meta": {"place": row.index},
+        "meta": {"index": row.index},
     }
     if known:
         trace["error_x"] = {
@@ -159,5 +159,5 @@ def _box(row: SeedsRow, height: float) -> dict[str, Any]:
         "upperfence": [high],
         "width": 0.7,
         "hoverinfo": "x",
-        "meta": {"place": row.index},
+        "meta": {"index": row.index},
     }

@@ -1,4 +1,4 @@
-"""The printed forms: literal output, and labels of every kind in each of them."""
+"""The formats of a table: literal output, and labels of every kind in each of them."""
 
 import csv
 import html
@@ -216,9 +216,9 @@ def fronts(count=1, settings=None):
     return {"front": tuple(points), "front_metrics": metrics}
 
 
-@pytest.mark.parametrize("form", NAMES)
-def test_a_table_of_nothing_has_every_form(form):
-    assert table_of().render(form)
+@pytest.mark.parametrize("format", NAMES)
+def test_a_table_of_nothing_has_every_format(format):
+    assert table_of().render(format)
 
 
 # LaTeX, as LaTeX reads it.
@@ -350,13 +350,13 @@ def test_csv_and_json_have_the_same_p_values():
     }
 
 
-@pytest.mark.parametrize("form", NAMES)
-def test_labels_are_in_every_form(form):
-    text = labelled(["plain", "other"]).render(form)
+@pytest.mark.parametrize("format", NAMES)
+def test_labels_are_in_every_format(format):
+    text = labelled(["plain", "other"]).render(format)
     assert html.unescape(text).count("plain") >= 2
 
 
-def test_an_unknown_form_is_told(tmp_path):
+def test_an_unknown_format_is_named(tmp_path):
     with pytest.raises(SpecError, match=r"format: expected text, .* or json, got 'tex'"):
         store_of(tmp_path, spec_of(), lambda *_: 1.0).table().render("tex")
 
