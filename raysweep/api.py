@@ -179,7 +179,8 @@ def run(  # noqa: PLR0913 - the options of the command
         data: Folder of the data sets; `$RAYSWEEP_DATA` or `~/.cache/raysweep` if None.
         address: Address of a Ray cluster to join; a local one is started if None.
         inline: Train in this process, without Ray.
-        smoke: Train only a few steps of one configuration per arm.
+        smoke: Train only a few steps of one configuration per arm; inline, unless an address is
+            given.
         changes: `KEY=VALUE` texts that override dotted keys of the file.
         quiet: Whether to hide the progress.
         retry_failed: Also retry runs that have failed `resources.max_failures` times.
@@ -206,7 +207,7 @@ def run(  # noqa: PLR0913 - the options of the command
         store=store,
         data=data,
         address=address,
-        inline=inline,
+        inline=inline or (smoke and address is None),
         progress=None if quiet else Progress(),
         retry_failed=retry_failed,
         again=again,

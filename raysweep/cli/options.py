@@ -19,7 +19,8 @@ STORE = click.option(
 SMOKE = click.option(
     "--smoke",
     is_flag=True,
-    help="Train only a few steps of one configuration per arm, in a sweep named NAME-smoke.",
+    help="Train only a few steps of one configuration per arm, in a sweep named NAME-smoke; "
+    "without Ray, unless --address is given.",
 )
 SET = click.option(
     "--set",

@@ -81,7 +81,7 @@ def run(  # noqa: PLR0913 - one for each option
             store=store,
             data=data,
             address=address,
-            inline=inline,
+            inline=inline or (smoke and address is None),
             progress=Progress(),
             retry_failed=retry_failed,
             again=again,

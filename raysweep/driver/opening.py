@@ -1,7 +1,7 @@
 """Checks and warnings at the start of a session: changed defaults, code and sweep files."""
 
 import collections
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from raysweep.driver import again
@@ -14,6 +14,7 @@ from raysweep.store import checkpoints, removal
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.defaults import Change, Counterparts, texts
 from raysweep.sweep.spec import Spec
+from raysweep.text import counted
 
 NO_RUNS = Again()
 
@@ -28,6 +29,10 @@ class Planned(Protocol):
     @property
     def planned(self) -> Mapping[str, Any]:
         """Planned runs by id."""
+
+    @property
+    def manifests(self) -> Sequence[checkpoints.Manifest]:
+        """Packs that earlier sessions began and did not end."""
 
     @property
     def ended(self) -> Mapping[str, Any]:
@@ -105,6 +110,20 @@ def _in_flight(
                     )
                     break
     return counts
+
+
+def resuming(schedule: Planned) -> list[str]:
+    """Return a line on what earlier sessions have done; none for a new sweep."""
+    ended = sum(1 for run_id in schedule.planned if run_id in schedule.ended)
+    steps = sorted(manifest.step for manifest in schedule.manifests)
+    if not ended and not steps:
+        return []
+    line = f"resuming: {ended} of {counted(len(schedule.planned))} ended"
+    if steps:
+        reached = f"{steps[0]:,}" if steps[0] == steps[-1] else f"{steps[0]:,} to {steps[-1]:,}"
+        noun = "step" if steps[0] == steps[-1] else "steps"
+        line += f", {counted(len(steps), 'pack')} from {noun} {reached}"
+    return [line]
 
 
 def notices(schedule: Planned) -> list[str]:

@@ -30,7 +30,12 @@ from raysweep.sweep.packs import ArmRun, PackSize
 from raysweep.sweep.spec import Spec, smoke_spec
 from raysweep.sweepfile.arms import corners
 from raysweep.sweepfile.reader import read_spec
+from raysweep.text import counted
 
+UNUSED_GPUS = (
+    "training on the CPU: {gpus} will not be used; set resources: {{gpu: 1}} (or a fraction, for "
+    "several workers on one) in the sweep file"
+)
 ReportProgress = Callable[[Mapping[str, Any]], None]
 
 
@@ -62,6 +67,21 @@ class Session:
     missing: int
     exit_code: int
     blocked: Sequence[str] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Executor:
+    """Process or cluster that trains packs.
+
+    Args:
+        workers: Number of packs that train at the same time.
+        train: Function that trains until no run is missing, or until the session stops.
+        gpus: Number of GPUs that are there, used or not.
+    """
+
+    workers: int
+    train: Callable[..., None]
+    gpus: int
 
 
 def load(
@@ -131,18 +151,23 @@ def drive(  # noqa: PLR0913 - the options of the command
             return _session(schedule, None)
         if address is None:
             _prepare_data(spec, data)
-        executor = _inline(raises) if inline else _on_ray(spec, sweep, address, lease)
-        with executor as (workers, train):
+        if progress:
+            starting = "starting Ray …" if address is None else f"joining Ray at {address} …"
+            progress.say([*opening.resuming(schedule), *([] if inline else [starting])])
+        start = _inline(raises) if inline else _on_ray(spec, sweep, address, lease)
+        with start as executor:
             if again is not None:
                 retraining.remove(spec, sweep, retrained)
                 schedule = plan()
             _begin(schedule, lease, progress)
-            schedule.arrange(pack_size(spec, workers))
+            if progress and spec.resources.gpu == 0 and executor.gpus:
+                progress.say([UNUSED_GPUS.format(gpus=counted(executor.gpus, "GPU"))])
+            schedule.arrange(pack_size(spec, executor.workers))
             schedule.drop_ended_checkpoints()
             flag.train()
             with progress.watching(schedule) if progress else _no_progress() as report:
                 job = _job(schedule, lease, data)
-                train(schedule, job, lambda: bool(flag) or lease.lost.is_set(), report)
+                executor.train(schedule, job, lambda: bool(flag) or lease.lost.is_set(), report)
                 _end(schedule, lease)
     return _session(schedule, flag)
 
@@ -209,16 +234,16 @@ def _session(schedule: Schedule, flag: StopFlag | None) -> Session:
 
 
 @contextlib.contextmanager
-def _inline(raises: bool) -> Iterator[tuple[int, Callable[..., None]]]:
+def _inline(raises: bool) -> Iterator[Executor]:
     from raysweep.engine.inline import run_inline
+    from raysweep.engine.machine import visible_gpus
 
-    yield 1, functools.partial(run_inline, raises=True) if raises else run_inline
+    train = functools.partial(run_inline, raises=True) if raises else run_inline
+    yield Executor(1, train, visible_gpus())
 
 
 @contextlib.contextmanager
-def _on_ray(
-    spec: Spec, sweep: SweepStore, address: str | None, lease: Lease
-) -> Iterator[tuple[int, Callable[..., None]]]:
+def _on_ray(spec: Spec, sweep: SweepStore, address: str | None, lease: Lease) -> Iterator[Executor]:
     from raysweep.engine import cluster
     from raysweep.engine.watchdog import RayWatch
 
@@ -237,7 +262,7 @@ def _on_ray(
         train = functools.partial(
             run_tune, check=ray_watch.check, store_away=lambda: lease.in_trouble
         )
-        yield cluster.workers(spec.resources), train
+        yield Executor(cluster.workers(spec.resources), train, cluster.visible_gpus())
 
 
 @contextlib.contextmanager

@@ -176,6 +176,11 @@ def probe() -> Callable[[], bool]:
     return is_alive
 
 
+def visible_gpus() -> int:
+    """Return how many GPUs the cluster has."""
+    return int(ray.cluster_resources().get("GPU", 0))
+
+
 def workers(resources: Resources) -> int:
     """Return how many packs the cluster can train at the same time.
 

@@ -46,3 +46,8 @@ def device_of(gpu: float) -> tuple[torch.device, str]:
             "install a CUDA build of torch"
         )
     return torch.device("cuda"), f"cuda ({torch.cuda.get_device_name()})"
+
+
+def visible_gpus() -> int:
+    """Return how many GPUs torch finds on this machine."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -89,6 +89,8 @@ class PackLoop:
         self.device, self.device_name = device_of(job.gpu)
         self.grid = CUDA_STEPS if self.device.type == "cuda" else 1
         self.ended: list[dict[str, Any]] = []
+        self.last_report: dict[str, Any] = {}
+        self.steps = 0  # until the task has started
         self.executed = max((run.executed for run in pack.runs), default=0)
         self.seconds = 0.0
         self.started_at = utc_now()
@@ -175,8 +177,9 @@ class PackLoop:
 
     @property
     def progress(self) -> dict[str, Any]:
-        """Progress of the pack."""
-        return {"pack_id": self.pack.pack_id, "step": self.training.step, "steps": self.steps}
+        """Progress of the pack: its step, and the mean of its first metric at the last report."""
+        reached = {"step": self.training.step, "steps": self.steps}
+        return {"pack_id": self.pack.pack_id, **reached, **self.last_report}
 
     def run_for(self, seconds: float) -> bool:
         """Train for about that long; return whether the pack has ended and its rows are written.
@@ -207,7 +210,9 @@ class PackLoop:
         """Write the pack's progress, for the next attempt and for `raysweep status`."""
         self._noted = time.monotonic()
         stepped_at = time.time() - (self._noted - self.pauses.since)
-        pace = Pace(self.job.token, stepped_at, self.pauses.longest_s)
+        reached = self.progress if self.steps else {}
+        known = {key: value for key, value in reached.items() if key != "pack_id"}
+        pace = Pace(self.job.token, stepped_at, self.pauses.longest_s, **known)
         self.checkpoints.write_progress(self.executed, pace)
 
     def _advance(self) -> None:
@@ -242,6 +247,9 @@ class PackLoop:
                     self.ended.append(self._row(run, "diverged", {}))
             self._select(finite)
             means = {name: mean[finite] for name, mean in means.items()}
+        if self.active:
+            name, mean = next(iter(means.items()))
+            self.last_report = {"metric": name, "value": mean.double().mean().item()}
         at_rung = self.training.step in self.rungs or self.training.step == self.steps
         if at_rung or not self.active:  # other packs may train seeds of what diverged here
             self._stop_early(means)

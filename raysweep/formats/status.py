@@ -4,7 +4,14 @@ from raysweep.formats.failed_runs import next_attempt
 from raysweep.formats.grid import plain
 from raysweep.formats.tables import front_grid
 from raysweep.formats.text import as_text
-from raysweep.results.status import Driver, Progress, SweepStatus, list_sweeps, sweep_status
+from raysweep.results.status import (
+    Driver,
+    PackInFlight,
+    Progress,
+    SweepStatus,
+    list_sweeps,
+    sweep_status,
+)
 from raysweep.store.files import Files
 from raysweep.sweep.outcomes import ENDS
 from raysweep.text import counted, duration, one_line, shown_error
@@ -41,15 +48,20 @@ def _ended(progress: Progress) -> str:
 def _packs_in_flight(status: SweepStatus) -> str:
     text = ""
     if packs := status.packs:
-        listed = ", ".join(
-            f"{pack.pack_id} ({pack.runs} runs, step {pack.step})" for pack in packs[:MAX_PACKS]
-        )
+        listed = ", ".join(map(_pack, packs[:MAX_PACKS]))
         more = ", …" if len(packs) > MAX_PACKS else ""
-        text = f"{len(packs)} packs in flight: {listed}{more}\n"
+        text = f"{counted(len(packs), 'pack')} in flight: {listed}{more}\n"
     return text + "".join(
         f"pack {pack_id}: no step for {duration(silent_s)}; it may hang\n"
         for pack_id, silent_s in status.silent.items()
     )
+
+
+def _pack(pack: PackInFlight) -> str:
+    """Return a pack with its step, and the mean of its first metric over its runs."""
+    of = f" of {pack.steps:,}" if pack.steps else ""
+    loss = "" if pack.value is None else f", {one_line(pack.metric or '')} {pack.value:.5g}"
+    return f"{pack.pack_id} ({counted(pack.runs)}, step {pack.step:,}{of}{loss})"
 
 
 def _failed(status: SweepStatus) -> str:

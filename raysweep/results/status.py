@@ -16,6 +16,7 @@ from raysweep.results.sweep_results import SweepResults
 from raysweep.results.table import ResultTable
 from raysweep.results.unreported import unreported
 from raysweep.store import checkpoints, lease
+from raysweep.store.checkpoints import Manifest, Pace
 from raysweep.store.files import Files
 from raysweep.store.pauses import is_long
 from raysweep.store.sweep_store import SweepStore, list_folders
@@ -50,12 +51,18 @@ class PackInFlight:
     Args:
         pack_id: Identity of the pack.
         runs: Number of its runs that still train.
-        step: Step of its last checkpoint.
+        step: Step that it has reached; of a pack that waits, the step of its last checkpoint.
+        steps: Number of steps of its runs; 0 where it is not known.
+        metric: Name of the first metric of its last report; None if there is none yet.
+        value: Mean of that metric over the runs.
     """
 
     pack_id: str
     runs: int
     step: int
+    steps: int = 0
+    metric: str | None = None
+    value: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,14 +133,15 @@ def sweep_status(store: str, sweep: str) -> SweepStatus:
     failed_count = origin.statuses.get("failed", 0)
     driver, token = driver_of(sweep_store.files)
     manifests = checkpoints.in_flight(sweep_store.files)
+    paces = _paces(sweep_store.files, token)
     return SweepStatus(
         sweep,
         sweep_store.uri,
         spec,
         _progress(sweep_store, spec, rows, former),
         driver,
-        [PackInFlight(one.pack.pack_id, len(one.active), one.step) for one in manifests],
-        _silent(sweep_store.files, token),
+        [_in_flight(manifest, paces.get(manifest.pack.pack_id)) for manifest in manifests],
+        _silent(paces),
         SweepResults(store, sweep).table() if spec.select.second is not None else None,
         (*origin.warnings, *warnings(spec, sweep_store), *unreported(spec, sweep_store)),
         _failed(sweep_store) if failed_count else (),
@@ -221,19 +229,31 @@ def driver_of(files: Files) -> tuple[Driver, str | None]:
     return Driver("elsewhere", holder.name, ago_s), holder.token
 
 
-def _silent(files: Files, token: str | None) -> dict[str, float]:
-    """Return how long packs that may hang made no step: those that the present driver started."""
-    if token is None:
-        return {}
-    silent, now = {}, time.time()
-    for pack_id in files.folders("checkpoints"):
+def _paces(files: Files, token: str | None) -> dict[str, Pace]:
+    """Return the last reports of the packs that the present driver trains, by pack."""
+    paces = {}
+    for pack_id in files.folders("checkpoints") if token is not None else ():
         pace = checkpoints.Checkpoints(files, pack_id).pace()
-        if pace is None or pace.token != token:
-            continue  # of an earlier driver: the pack waits
-        silent_s = now - pace.stepped_at
-        if is_long(silent_s, pace.longest_pause_s):
-            silent[pack_id] = silent_s
-    return silent
+        if pace is not None and pace.token == token:  # else of an earlier driver: the pack waits
+            paces[pack_id] = pace
+    return paces
+
+
+def _silent(paces: Mapping[str, Pace]) -> dict[str, float]:
+    """Return how long packs that may hang made no step."""
+    now = time.time()
+    return {
+        pack_id: now - pace.stepped_at
+        for pack_id, pace in paces.items()
+        if is_long(now - pace.stepped_at, pace.longest_pause_s)
+    }
+
+
+def _in_flight(manifest: Manifest, pace: Pace | None) -> PackInFlight:
+    pack_id, runs = manifest.pack.pack_id, len(manifest.active)
+    if pace is None or pace.step < manifest.step:
+        return PackInFlight(pack_id, runs, manifest.step)
+    return PackInFlight(pack_id, runs, pace.step, pace.steps, pace.metric, pace.value)
 
 
 def _failed(store: SweepStore) -> list[dict[str, Any]]:

@@ -67,7 +67,7 @@ class Schedule:
         self.runs = RunRegistry()
         self.sampler_state = SamplerState(store.files)
         rows = self._read()
-        self._manifests = manifests = checkpoints.in_flight(store.files)
+        self.manifests = manifests = checkpoints.in_flight(store.files)
         in_packs = [run for manifest in manifests for run in manifest.pack.runs]
         self.runs.begun = {run.run_id for run in in_packs}
         started = [*rows, *((run.configuration_id, run.settings) for run in in_packs)]
@@ -96,7 +96,7 @@ class Schedule:
     def arrange(self, size: PackSize) -> None:
         """Queue the packs that an earlier session began, then packs of the other missing runs."""
         self.size = size
-        adopted = self._adopt(self._manifests)
+        adopted = self._adopt(self.manifests)
         self._cut(list(self.planned.values()), leave_out=adopted)
 
     @property
@@ -368,7 +368,7 @@ class Schedule:
     def drop_ended_checkpoints(self) -> None:
         """Remove checkpoints that nothing resumes from; the driver calls it under its lease."""
         packs = list(self.queue)
-        leftovers.drop(self.store.files, self._manifests, packs, self.ended, self._packs_of_rows)
+        leftovers.drop(self.store.files, self.manifests, packs, self.ended, self._packs_of_rows)
 
     def _with_history(self, pack: Pack) -> Pack:
         """Return the pack with runs as in the present sweep file, and with their failures."""

@@ -94,18 +94,35 @@ class Pace:
         token: Lease token of the driver that trains the pack.
         stepped_at: Seconds since the epoch, on the clock of the worker.
         longest_pause_s: Longest pause between two earlier steps; None if there was none.
+        step: Step that the pack has reached; older versions wrote none.
+        steps: Number of steps of its runs.
+        metric: Name of the first metric of the pack's last report.
+        value: Mean of that metric over the runs.
     """
 
     token: str
     stepped_at: float
     longest_pause_s: float | None
+    step: int = 0
+    steps: int = 0
+    metric: str | None = None
+    value: float | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Pace":
         """Return the pace that was written as plain data."""
         longest = data["longest_pause_s"]
         longest = None if longest is None else float(longest)
-        return cls(str(data["token"]), float(data["stepped_at"]), longest)
+        steps = int(data.get("step", 0)), int(data.get("steps", 0))
+        metric, value = data.get("metric"), data.get("value")
+        return cls(
+            str(data["token"]),
+            float(data["stepped_at"]),
+            longest,
+            *steps,
+            None if metric is None else str(metric),
+            None if value is None else float(value),
+        )
 
 
 class Checkpoints:
