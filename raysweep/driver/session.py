@@ -152,16 +152,15 @@ def drive(  # noqa: PLR0913 - the options of the command
         if address is None:
             _prepare_data(spec, data)
         if progress:
-            starting = "starting Ray …" if address is None else f"joining Ray at {address} …"
-            progress.say([*opening.resuming(schedule), *([] if inline else [starting])])
+            progress.say([*opening.resuming(schedule), *([] if inline else [_starting(address)])])
         start = _inline(raises) if inline else _on_ray(spec, sweep, address, lease)
         with start as executor:
             if again is not None:
                 retraining.remove(spec, sweep, retrained)
                 schedule = plan()
             _begin(schedule, lease, progress)
-            if progress and spec.resources.gpu == 0 and executor.gpus:
-                progress.say([UNUSED_GPUS.format(gpus=counted(executor.gpus, "GPU"))])
+            if progress:
+                progress.say(_unused(spec, executor))
             schedule.arrange(pack_size(spec, executor.workers))
             schedule.drop_ended_checkpoints()
             flag.train()
@@ -170,6 +169,17 @@ def drive(  # noqa: PLR0913 - the options of the command
                 executor.train(schedule, job, lambda: bool(flag) or lease.lost.is_set(), report)
                 _end(schedule, lease)
     return _session(schedule, flag)
+
+
+def _starting(address: str | None) -> str:
+    return "starting Ray …" if address is None else f"joining Ray at {address} …"
+
+
+def _unused(spec: Spec, executor: Executor) -> list[str]:
+    """Return a line on GPUs that no worker uses; none where workers have a GPU."""
+    if spec.resources.gpu > 0 or not executor.gpus:
+        return []
+    return [UNUSED_GPUS.format(gpus=counted(executor.gpus, "GPU"))]
 
 
 def _end(schedule: Schedule, lease: Lease) -> None:

@@ -35,13 +35,13 @@ class _Pace:
 
     @property
     def whole_s(self) -> float | None:
-        """Estimated seconds of all steps; None while too little is trained to tell."""
+        """Estimated seconds of all steps; None while too little was trained."""
         share = (self.last - self.first) / self.steps
         return self.trained_s / share if share >= MIN_SHARE and self.trained_s > 0 else None
 
     @property
     def left_s(self) -> float | None:
-        """Estimated seconds until the last step; None while too little is trained to tell."""
+        """Estimated seconds until the last step; None while too little was trained."""
         whole = self.whole_s
         return None if whole is None else whole * (1 - self.last / self.steps)
 
