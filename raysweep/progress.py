@@ -15,7 +15,7 @@ from rich.text import Text
 from raysweep.scheduling.arm_search import ArmSearch
 from raysweep.scheduling.scheduler import Schedule
 from raysweep.store.pauses import Pauses
-from raysweep.text import duration, one_line
+from raysweep.text import counted, duration, one_line
 
 LINE_S = 10.0
 MAX_ARMS = 24
@@ -109,7 +109,7 @@ class View:
         failed = sum(
             1 for run_id in list(self.schedule.planned) if self._status(run_id) == "failed"
         )
-        text = f"{ended}/{self.total} runs, {training} packs in training"
+        text = f"{ended}/{counted(self.total)}, {counted(training, 'pack')} in training"
         if failed:
             text += f", {failed} failed"
         text += self._silent()

@@ -10,7 +10,7 @@ import click
 from raysweep.cli.options import SET, SMOKE, SPEC, STORE, SWEEP, print_table, store_of
 from raysweep.cli.output import show
 from raysweep.errors import DamagedFile
-from raysweep.text import shown_error
+from raysweep.text import counted, shown_error
 
 
 @click.command()
@@ -56,7 +56,6 @@ def run(  # noqa: PLR0913 - one for each option
     from raysweep.api import Results
     from raysweep.driver import session as engine
     from raysweep.progress import Progress
-    from raysweep.text import counted
 
     loaded = engine.load(spec, changes, smoke=smoke, changes_place="--set")
     session = engine.drive(
@@ -118,7 +117,7 @@ def compact(sweep: str, store: str | None) -> int:
     sweep_store = Results(store_of(store), sweep).store
     with held(sweep_store):
         before, after = sweep_store.compact()
-    show(f"{before} files of rows, now {after}, in {sweep_store.uri}")
+    show(f"{counted(before, 'file')} of rows, now {after}, in {sweep_store.uri}")
     return 0
 
 
@@ -163,7 +162,6 @@ def _count(store: Any) -> str:
     from raysweep.doctor.sweep import check_exists
     from raysweep.store import sweep_paths
     from raysweep.store.compaction import IncompleteMerge
-    from raysweep.text import counted
 
     check_exists(store.store, store.sweep)
     if not store.files.exists(sweep_paths.SPEC):
@@ -183,7 +181,7 @@ def _rm_runs(results: Any, where: str, yes: bool) -> int:
     dataset = store.dataset("runs")
     with store.reading(dataset):
         run_ids = matching(dataset, where).to_pylist()
-    selection = f"{len(run_ids)} of {store.count('runs')} runs of {store.sweep} in {store.uri}"
+    selection = f"{len(run_ids)} of {counted(store.count('runs'))} of {store.sweep} in {store.uri}"
     if not yes and not click.confirm(f"Delete {selection}?"):
         show("nothing deleted", err=True)
         return 1

@@ -42,10 +42,10 @@ def _packs_in_flight(status: SweepStatus) -> str:
     text = ""
     if packs := status.packs:
         listed = ", ".join(
-            f"{pack.pack_id} ({pack.runs} runs, step {pack.step})" for pack in packs[:MAX_PACKS]
+            f"{pack.pack_id} ({counted(pack.runs)}, step {pack.step})" for pack in packs[:MAX_PACKS]
         )
         more = ", …" if len(packs) > MAX_PACKS else ""
-        text = f"{len(packs)} packs in flight: {listed}{more}\n"
+        text = f"{counted(len(packs), 'pack')} in flight: {listed}{more}\n"
     return text + "".join(
         f"pack {pack_id}: no step for {duration(silent_s)}; it may hang\n"
         for pack_id, silent_s in status.silent.items()
