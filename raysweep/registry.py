@@ -48,7 +48,7 @@ class Setting:
 @functools.cache
 def task_names() -> tuple[str, ...]:
     """Return all tasks: raysweep's, and those of installed packages (`raysweep.tasks`)."""
-    return tuple(sorted({*tasks.names(), *_plugins("raysweep.tasks")}))
+    return tuple(sorted({*tasks.names(), *plugins("raysweep.tasks")}))
 
 
 @functools.cache
@@ -60,14 +60,14 @@ def task(name: str) -> Task:
     """
     if name in tasks.names():
         return tasks.get(name)
-    plugins = _plugins("raysweep.tasks")
-    if name not in plugins:
+    known = plugins("raysweep.tasks")
+    if name not in known:
         raise SpecError(f"unknown task {name!r}{nearest(name, task_names())}")
-    plugin = plugins[name].load()
+    plugin = known[name].load()
     made = plugin() if isinstance(plugin, type) else plugin
     if not isinstance(made, Task):
         raise SpecError(
-            f"task {name!r} must be a subclass of raysweep.tasks.Task, got {plugins[name].value}; "
+            f"task {name!r} must be a subclass of raysweep.tasks.Task, got {known[name].value}; "
             "add the base class"
         )
     return made
@@ -166,9 +166,10 @@ def _without_tensor(annotation: Any) -> Any:
 
 def _estimator_plugins(family: str) -> dict[str, Any]:
     group = ESTIMATOR_GROUPS.get(family)
-    return {} if group is None else _plugins(group)
+    return {} if group is None else plugins(group)
 
 
 @functools.cache
-def _plugins(group: str) -> dict[str, Any]:
+def plugins(group: str) -> dict[str, Any]:
+    """Return the entry points of a group by name."""
     return {plugin.name: plugin for plugin in entry_points(group=group)}

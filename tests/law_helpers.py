@@ -180,7 +180,7 @@ class Place:
             patch.setattr(work, "SLICE_S", 0.0)
             patch.setattr(pack, "CHECKPOINT_SHARE", 0)
             # Neither matters to a process that is killed, and both take most of the time.
-            patch.setattr(local_file, "_sync", lambda path: None)
+            patch.setattr(local_file.os, "fsync", lambda handle: None)
             patch.setattr(session, "command_origin", dict)
             with ENDINGS[ending](at):
                 return raysweep.run(

@@ -172,6 +172,27 @@ def test_functions_are_of_readable_length(path):
             assert lines <= 50, node.name
 
 
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+# Private names that tests still import, each to be dropped once it is public.
+PRIVATE = {("engine/test_engine_retries.py", "_is_a_signal"), ("test_foreign_output.py", "_text")}
+
+
+def private_names(path):
+    """Private names of our packages that a test imports or patches."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and own(node.module):
+            yield from (alias.name for alias in node.names if re.match("_[^_]", alias.name))
+        elif isinstance(node, ast.Call) and re.search(r"\.(set|del)attr$", ast.unparse(node.func)):
+            names = (str(getattr(each, "value", "")).rpartition(".")[2] for each in node.args[:2])
+            yield from (each for each in names if re.match("_[^_]", each))
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_tests_import_and_patch_public_names(path):
+    name = path.relative_to(ROOT / "tests").as_posix()
+    assert {each for each in private_names(path) if (name, each) not in PRIVATE} == set()
+
+
 # The doctor's findings are read in a terminal only; elsewhere an option is part of a whole command.
 COMMAND = re.compile(r"\b(raysweep|ray) [^`']*--[a-z]")
 OPTION = re.compile(r"(?<![\w-])--[a-z]")

@@ -6,6 +6,7 @@ from typing import Any
 from raysweep.formats.grid import plain
 from raysweep.formats.text import as_text
 from raysweep.sweep.outcomes import ENDS
+from raysweep.text import counted
 
 MAX_PACKS = 30
 STATES = (*ENDS, "missing")
@@ -36,7 +37,7 @@ def plan_text(schedule: Any) -> str:
         )
     text = as_text([plain(["arm", "configurations", *STATES], rows)])
     counts = Counter(_state_of(schedule, run_id) for run_id in schedule.planned)
-    text += f"\n{len(schedule.planned)} runs: " + ", ".join(
+    text += f"\n{counted(len(schedule.planned))}: " + ", ".join(
         f"{counts[name]} {name}" for name in STATES if counts[name]
     )
     retried = sum(
@@ -50,7 +51,7 @@ def plan_text(schedule: Any) -> str:
         for pack in list(schedule.queue)[:MAX_PACKS]
     ]
     if packs:
-        text += f"\n{len(schedule.queue)} packs, if they train on this machine's CPUs\n"
+        text += f"\n{counted(len(schedule.queue), 'pack')} on this machine's CPUs\n"
         text += as_text([plain(["pack", "task", "estimator", "runs"], packs)])
     if len(schedule.queue) > MAX_PACKS:
         text += f"and {len(schedule.queue) - MAX_PACKS} more\n"
@@ -63,7 +64,8 @@ def _plan_notes(schedule: Any) -> str:
 
     spec = schedule.spec
     lines = [
-        f"{name}: uses {count} configurations of {spec.search.source} as prior observations"
+        f"{name}: uses {counted(count, 'configuration')} of {spec.search.source} as prior "
+        "observations"
         for name, count in schedule.learnt.items()
     ]
     later = sum(

@@ -16,6 +16,7 @@ from raysweep.cli.options import (
     warn,
 )
 from raysweep.cli.output import show
+from raysweep.text import counted
 
 
 @click.command()
@@ -211,7 +212,7 @@ def export(
     if csv is not None:
         with given_by(path="csv"):
             rows = results.export_csv(csv, table or "runs")
-        show(f"{csv}: {rows} rows of {table or 'runs'}")
+        show(f"{csv}: {counted(rows, 'row')} of {table or 'runs'}")
     elif optuna is not None:
         with given_by(path="optuna"):
             show(results.export_optuna(optuna, metric).text)

@@ -149,7 +149,7 @@ def compact(sweep: str, store: str | None) -> int:
     sweep_store = Results(store_of(store), sweep).store
     with held(sweep_store):
         before, after = sweep_store.compact()
-    show(f"{before} files of rows, now {after}, in {sweep_store.uri}")
+    show(f"{counted(before, 'file')} of rows, now {after}, in {sweep_store.uri}")
     return 0
 
 
@@ -213,7 +213,7 @@ def _rm_runs(results: Any, where: str, yes: bool) -> int:
     dataset = store.dataset("runs")
     with store.reading(dataset):
         run_ids = matching(dataset, where).to_pylist()
-    selection = f"{len(run_ids)} of {store.count('runs')} runs of {store.sweep} in {store.uri}"
+    selection = f"{len(run_ids)} of {counted(store.count('runs'))} of {store.sweep} in {store.uri}"
     if not yes and not click.confirm(f"Delete {selection}?"):
         show("nothing deleted", err=True)
         return 1

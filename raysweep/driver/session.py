@@ -158,9 +158,7 @@ def drive(  # noqa: PLR0913 - the options of the command
             if again is not None:
                 retraining.remove(spec, sweep, retrained)
                 schedule = plan()
-            _begin(schedule, lease, progress)
-            if progress:
-                progress.say(_unused(spec, executor))
+            _begin(schedule, lease, progress, executor)
             schedule.arrange(pack_size(spec, executor.workers))
             schedule.drop_ended_checkpoints()
             flag.train()
@@ -193,7 +191,12 @@ def _end(schedule: Schedule, lease: Lease) -> None:
         raise lease.error()
 
 
-def _begin(schedule: Schedule, lease: Lease, progress: Progress | None) -> None:
+def _begin(
+    schedule: Schedule,
+    lease: Lease,
+    progress: Progress | None,
+    executor: Executor | None = None,
+) -> None:
     """Write the spec and the state of a new session, once all its checks have passed.
 
     Until then readers use the spec of the previous session.
@@ -202,7 +205,8 @@ def _begin(schedule: Schedule, lease: Lease, progress: Progress | None) -> None:
     schedule.still_mine = lease.still_mine
     schedule.repair()
     if progress:
-        progress.say(opening.notices(schedule))
+        unused = _unused(schedule.spec, executor) if executor else []
+        progress.say([*opening.notices(schedule), *unused])
     schedule.save()
 
 

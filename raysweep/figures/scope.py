@@ -13,6 +13,7 @@ from raysweep.results.labels import chosen
 from raysweep.results.selection import Candidate, Cell, candidates, cells
 from raysweep.results.sweep_results import SweepResults
 from raysweep.sweep.spec import Arm
+from raysweep.text import counted
 
 Numbers = NDArray[np.float64]
 
@@ -107,7 +108,7 @@ class SweepView:
         if all(arm.size == 1 for arm in self.results.spec.arms if self.holds(arm)):
             return ""
         fresh = len(self.results.spec.report_seeds)
-        seeds = f"; {fresh} fresh seeds" if fresh else ""
+        seeds = f"; {counted(fresh, 'fresh seed')}" if fresh else ""
         return f"at the configuration with the {self.mode}imum mean {self.select}{seeds}"
 
     def holds(self, cell: Arm | Cell) -> bool:

@@ -1,5 +1,6 @@
 """Captions of a result table: its title, the meaning of its marks, and notes on its cells."""
 
+from raysweep import text
 from raysweep.results.table import WITHOUT_VALUE, ResultTable
 
 SPREADS = {
@@ -26,10 +27,10 @@ def title(table: ResultTable, *, counted: bool = True, numbers: str = "") -> str
     """
     unit = f" [{table.unit}]" if table.unit else ""
     better = "lower" if table.report_direction == "min" else "higher"
-    seeds, searched = "seeds" if counted else f"{table.seeds} seeds", ""
+    seeds, searched = "seeds" if counted else text.counted(table.seeds or 0, "seed"), ""
     if table.fresh_seeds:
         ended = "" if counted or table.seeds == table.fresh_seeds else f"{table.seeds} of "
-        seeds = f"{ended}{table.fresh_seeds} fresh seeds"
+        seeds = f"{ended}{text.counted(table.fresh_seeds, 'fresh seed')}"
         searched = " on the seeds of the search"
     where = f"; runs where {' '.join(table.where.split())}" if table.where else ""
     numbers = numbers or SPREADS[table.style.spread] + (" (n)" if counted else "")
@@ -91,7 +92,7 @@ def _excluded(table: ResultTable) -> list[str]:
             )
     if stopped := sum(cell.stopped for cell in table.cells):
         total = sum(cell.configurations for cell in table.cells)
-        lines.append(f"stopped early: {stopped} of {total} configurations")
+        lines.append(f"stopped early: {stopped} of {text.counted(total, 'configuration')}")
     return lines
 
 

@@ -47,8 +47,8 @@ def next_attempt(spec: Spec, attempts: int) -> str:
     """Say whether the next session will retry a run with this number of failed attempts."""
     limit = spec.resources.max_failures
     if attempts < limit:
-        return f"{attempts} of {limit} attempts, tried again by the next run"
-    return f"{attempts} of {limit} attempts, quarantined"
+        return f"{attempts} of {counted(limit, 'attempt')}, tried again by the next run"
+    return f"{attempts} of {counted(limit, 'attempt')}, quarantined"
 
 
 def _summary(spec: Spec, attempts: list[int]) -> str:

@@ -57,7 +57,7 @@ class View:
         failed = sum(
             1 for run_id in list(self.schedule.planned) if self._status(run_id) == "failed"
         )
-        text = f"{ended}/{self.total} runs, {training} packs in training"
+        text = f"{ended}/{counted(self.total)}, {counted(training, 'pack')} in training"
         if failed:
             text += f", {failed} failed"
         text += self._silent()

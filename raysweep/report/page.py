@@ -18,6 +18,7 @@ from raysweep.report.statistics import statistics_section
 from raysweep.report.tables import Tables, result_tables, table_views
 from raysweep.results.snapshot import Snapshot
 from raysweep.results.sweep_results import SweepResults
+from raysweep.text import counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,14 +95,11 @@ def _figures(results: Snapshot, tables: Tables) -> tuple[Figure, ...]:
 
 def _summary(results: Snapshot) -> str:
     spec = results.spec
-    fresh = f", reported on {len(spec.report_seeds)} fresh ones" if spec.report_seeds else ""
+    fresh = len(spec.report_seeds)
+    reported = f", reported on {counted(fresh, 'fresh one')}" if fresh else ""
     parts = [
-        _counted(len(spec.estimator_labels), "estimator"),
-        _counted(len(spec.task_labels), "task"),
-        _counted(len(spec.seeds), "seed"),
+        counted(len(spec.estimator_labels), "estimator"),
+        counted(len(spec.task_labels), "task"),
+        counted(len(spec.seeds), "seed"),
     ]
-    return f"{parts[0]} on {parts[1]}, {parts[2]}{fresh}."
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"{parts[0]} on {parts[1]}, {parts[2]}{reported}."

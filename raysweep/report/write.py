@@ -19,6 +19,7 @@ from raysweep.figures.style import COLOURS, MARKERS
 from raysweep.report.page import Page, page
 from raysweep.results.output_file import check_folder, written_whole
 from raysweep.results.sweep_results import SweepResults
+from raysweep.text import counted
 
 SIGNS = ("", "○", "▲", "■", "◆", "▼", "✚", "✖")  # MARKERS as characters, for legends
 SHADES = 9
@@ -56,6 +57,7 @@ def render(content: Page) -> str:
     drawn = any(figure.plots for figure in content.figures)
     return template.render(
         page=content,
+        counted=counted,
         style=Markup((files / "page.css").read_text(encoding="utf-8")),
         script=_script((files / "page.js").read_text(encoding="utf-8")),
         plotly=_script(get_plotlyjs()) if drawn else "",

@@ -6,6 +6,7 @@ import logging
 from raysweep.store import compaction, parquet_files, sweep_paths
 from raysweep.store.aside import set_aside
 from raysweep.store.files import Files
+from raysweep.text import counted
 
 log = logging.getLogger("raysweep")
 
@@ -57,9 +58,9 @@ def set_orphans_aside(files: Files) -> int:
         set_aside(files, name)
     if names:
         log.warning(
-            "%d files of curves belong to packs that have neither rows nor a checkpoint; they were "
-            "moved to %s",
-            *(len(names), files.path(sweep_paths.damaged("curves"))),
+            "moved %s of packs that have neither rows nor a checkpoint to %s",
+            counted(len(names), "file of curves", "files of curves"),
+            files.path(sweep_paths.damaged("curves")),
         )
     return len(names)
 

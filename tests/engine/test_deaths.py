@@ -1,5 +1,7 @@
 """Why workers die, from the errors that Ray gives."""
 
+import re
+
 import pytest
 
 pytest.importorskip("ray")
@@ -59,15 +61,15 @@ def test_a_death_is_lost_memory_or_died(error, kind, text):
 
 def test_a_worker_that_used_the_memory_is_to_blame():
     error = exceptions.OutOfMemoryError(OUT_OF_MEMORY)
-    assert classify(error, 902) == (
-        "memory",
-        "out of memory: the memory monitor of Ray killed the worker with 4.2 GB",
-    )
+    kind, text = classify(error, 902)
+    assert kind == "memory"
+    assert re.search(r"out of memory.* killed .* 4\.2 GB", text)
 
 
 def test_a_worker_that_was_killed_for_the_memory_of_another_is_not_to_blame():
     kind, text = classify(exceptions.OutOfMemoryError(OUT_OF_MEMORY), 903)
-    assert (kind, text) == ("lost", "the node ran out of memory, which another worker used")
+    assert kind == "lost"
+    assert re.search(r"out of memory.* another worker", text)
 
 
 def test_a_worker_of_which_the_memory_is_not_known_is_to_blame():

@@ -86,10 +86,10 @@ def test_an_edited_estimator_is_told_apart(inline, toy, edit, says):
         toy(estimators={"ST": {"estimator": "straight_through"}, "RM": {"estimator": "reinmax"}})
     )
     edit("raysweep.estimators.reinmax")
-    assert says("table", "toys") == (
-        "the code of estimator reinmax changed since 6 runs; raysweep run FILE --again "
-        "\"estimator_name = 'reinmax' and code not like '%+0123456789ab'\" trains them anew\n"
-    )
+    (line,) = says("table", "toys").splitlines()
+    condition = "\"estimator_name = 'reinmax' and code not like '%+0123456789ab'\""
+    for part in ("estimator reinmax", "6 runs", f"raysweep run FILE --again {condition}"):
+        assert part in line
 
 
 def test_runs_of_unknown_code_and_runs_that_left_the_file_are_no_news(inline, toy, edit, says):

@@ -41,10 +41,8 @@ def test_what_the_file_no_longer_plans_is_counted(inline, toy, says, edit, count
     results = inline(toy(estimators=TWO))
     (line,) = says(toy(estimators=TWO, **edit))
     each = count // 2
-    assert line == (
-        f"the file no longer plans {count} stored runs (RM · walk: {each}, ST · walk: {each}); "
-        "they stay in the store"
-    )
+    for part in (f"{count} stored runs", f"RM · walk: {each}", f"ST · walk: {each}", "stay"):
+        assert part in line
     assert results.runs().num_rows == 12
 
 

@@ -120,11 +120,14 @@ def test_a_driver_without_its_raylet_ends_within_a_minute(incident):
 
 
 def test_a_driver_without_its_raylet_says_so_in_one_line(incident):
-    lines = [line for line in incident.output.splitlines() if "packs in training" not in line]
-    assert lines == [
-        "raysweep: Ray is gone: its node on this machine died; run the same command again to "
-        "resume from the checkpoints"
-    ]
+    lines = [line for line in incident.output.splitlines() if "in training" not in line]
+    (line,) = lines
+    for part in (
+        "raysweep: Ray is gone",
+        "node on this machine died",
+        "run the same command again",
+    ):
+        assert part in line
 
 
 def test_a_driver_without_its_raylet_releases_the_lease(incident):

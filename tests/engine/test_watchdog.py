@@ -60,10 +60,13 @@ def test_a_session_that_hangs_in_ray_is_ended_and_its_lease_released(tmp_path):
     command = [sys.executable, "-c", HANGS, str(released)]
     ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
     assert ended.returncode == 1
-    assert ended.stderr == (
-        "raysweep: Ray is gone: its node on this machine died; run the same command again to "
-        "resume from the checkpoints\n"
-    )
+    (line,) = ended.stderr.splitlines()
+    for part in (
+        "raysweep: Ray is gone",
+        "node on this machine died",
+        "run the same command again",
+    ):
+        assert part in line
     assert released.exists()
 
 

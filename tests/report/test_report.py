@@ -326,7 +326,7 @@ def test_long_lines_are_thinned_and_the_caption_says_so(page_of, monkeypatch):
 def test_metrics_without_room_are_named(page_of, monkeypatch):
     monkeypatch.setattr("raysweep.report.tables.MAX_CELLS", 4)
     text = section(page_of(), "results").text
-    assert "No room for 1 more metrics: distance" in text
+    assert "No room for 1 more metric: distance" in text
 
 
 def test_gaps_in_curves_are_gaps(page_of):

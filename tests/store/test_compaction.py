@@ -131,7 +131,9 @@ def test_the_command_tells_how_many_files_there_are(filled, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["compact", "small", "--store", str(tmp_path)])
     assert ended.value.code == 0
-    assert capsys.readouterr().out == f"6 files of rows, now 1, in {store.uri}\n"
+    (line,) = capsys.readouterr().out.splitlines()
+    for part in ("6 files of rows", "now 1", store.uri):
+        assert part in line
 
 
 def test_a_sweep_that_is_driven_is_left_alone(filled, tmp_path, capsys):

@@ -272,7 +272,7 @@ def test_curves_of_a_pack_without_rows_or_checkpoint_are_set_aside(ran, caplog):
     assert curve_files.set_orphans_aside(ran.files) == 1
     assert ran.files.names("curves", ".parquet") == names
     assert ran.files.exists(f"damaged/{name}")
-    assert "1 files of curves belong to packs that have neither rows nor" in caplog.text
+    assert "1 file of curves of packs that have neither rows nor" in caplog.text
 
 
 def test_curves_of_rows_that_are_damaged_are_kept_with_them(ran, tmp_path):

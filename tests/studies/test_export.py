@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import statistics
 import subprocess
 import sys
@@ -140,6 +141,17 @@ def test_a_study_may_be_gone_on_with(studies):
     assert len(study.trials) == 13
 
 
+FIELDS = (
+    *("number", "state", "params", "distributions", "values", "intermediate_values"),
+    *("user_attrs", "system_attrs", "datetime_start", "datetime_complete"),
+)
+
+
+def fields(trial):
+    """All that a trial holds, apart from its key in a database."""
+    return {name: getattr(trial, name) for name in FIELDS}
+
+
 def test_both_files_hold_what_optuna_itself_would_write(results, tmp_path):
     path = tmp_path / "small.db"
     export(results, path)
@@ -150,9 +162,8 @@ def test_both_files_hold_what_optuna_itself_would_write(results, tmp_path):
             ours.add_trials(history.trials)
             assert loaded.metric_names == ours.metric_names == ["train_loss"]
             assert loaded.directions == ours.directions
-            assert [vars(each) for each in loaded.trials] == [
-                {**vars(each), "_trial_id": trial._trial_id}
-                for each, trial in zip(ours.trials, loaded.trials, strict=True)
+            assert [fields(trial) for trial in loaded.trials] == [
+                fields(trial) for trial in ours.trials
             ]
 
 
@@ -204,12 +215,10 @@ def test_importances_are_the_same_twice(results, evaluator):
 
 
 def test_an_arm_without_importances_says_why(results):
-    reasons = [record["reason"] for record in results.importance()]
-    assert reasons == [
-        None,
-        "needs at least 2 finished configurations with different train_loss, has 0",
-        "nothing is searched",
-    ]
+    known, few, fixed = [record["reason"] for record in results.importance()]
+    assert known is None
+    assert re.search(r"at least 2 .*train_loss.* has 0$", few)
+    assert "searched" in fixed
 
 
 def test_an_unknown_evaluator_names_the_nearest(results):
@@ -232,7 +241,10 @@ def cli(capsys, results, tmp_path, monkeypatch):
 
 
 def test_export_prints_what_it_wrote_and_refuses_to_write_it_twice(cli):
-    assert cli("export", "small", "--optuna", "a.db") == (0, "3 studies, 15 trials: a.db\n", "")
+    code, out, err = cli("export", "small", "--optuna", "a.db")
+    assert (code, err) == (0, "")
+    for part in ("3 studies", "15 trials", "a.db"):
+        assert part in out
     code, out, err = cli("export", "small", "--optuna", "a.db")
     assert (code, out) == (2, "")
     assert err.startswith("raysweep: --optuna: 'a.db' already exists; ")
@@ -242,11 +254,12 @@ def test_importance_prints_arms_in_the_files_order(cli):
     code, out, err = cli("importance", "small")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0] == "small: importance for train_loss, by ped-anova"
+    assert re.match("small: .*train_loss.* ped-anova$", lines[0])
     assert lines[2].split() == ["arm", "setting", "importance", "configurations"]
     assert [line.split()[3] for line in lines[3:5]] == ["target", "noise"]
-    assert lines[5].startswith("ST · sick: needs at least 2 finished configurations")
-    assert lines[6:] == ["ST · fixed: nothing is searched"]
+    assert re.match("ST · sick: .*at least 2 ", lines[5])
+    assert re.match("ST · fixed: .*searched$", lines[6])
+    assert len(lines) == 7
 
 
 def test_importance_as_json_is_what_python_gets(cli, results):

@@ -313,7 +313,8 @@ def test_a_fit_without_an_estimator_takes_exact_alone(fit):
     settings = task.settings(fit=fit)
     assert task.check(settings, Exact()) is None
     reason = task.check(settings, estimators.get("rebar"))
-    assert reason == f"fit '{fit}' uses no estimator and needs the estimator exact, got rebar"
+    for part in (f"'{fit}'", "needs the estimator exact", "got rebar"):
+        assert part in reason
 
 
 def test_relaxed_samples_need_memory():

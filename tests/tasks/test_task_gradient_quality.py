@@ -1,4 +1,5 @@
 import io
+import re
 
 import pytest
 import torch
@@ -301,4 +302,4 @@ def test_a_problem_without_images_needs_an_estimator_without_context():
 def test_batch_larger_than_what_is_trained_on_is_refused_before_reading():
     settings = GradientQualitySettings(dataset="digits", validation_examples=1, batch_size=1500)
     reason = GradientQuality().check(settings, StraightThrough())
-    assert reason == "batch_size must be at most 1499, the training images of digits, got 1500"
+    assert re.match(r"batch_size .* 1499\b.* digits.* got 1500$", reason)

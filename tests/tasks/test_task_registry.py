@@ -74,6 +74,6 @@ def test_a_task_that_reads_no_files_prepares_nothing(tmp_path):
 
 def test_a_plug_in_that_is_no_subclass_of_task_is_refused(monkeypatch):
     entry = EntryPoint("odd", "builtins:object", "raysweep.tasks")
-    monkeypatch.setattr(registry, "_plugins", lambda group: {"odd": entry})
+    monkeypatch.setattr(registry, "plugins", lambda group: {"odd": entry})
     with pytest.raises(SpecError, match=r"'odd' must be a subclass of .*Task, got builtins:object"):
         registry.task("odd")

@@ -12,6 +12,7 @@ from raysweep.figures.curves import CurvesFigure, Line, Panel
 from raysweep.figures.matplotlib_backend import panels
 from raysweep.figures.sizes import Size
 from raysweep.figures.statistics import BANDS
+from raysweep.text import counted
 
 BAND = 0.2  # opacity
 
@@ -97,7 +98,7 @@ def summary(prepared: CurvesFigure) -> str:
     """Return the part of a caption that explains the lines and bands."""
     counts = prepared.seeds
     seeds = f"{counts[0]}–{counts[-1]}" if len(counts) > 1 else "".join(map(str, counts))
-    over = f"{seeds} seed{'' if seeds == '1' else 's'}" if seeds else "seeds"
+    over = counted(counts[0], "seed") if seeds == "1" else f"{seeds} seeds".strip()
     return f"mean over {over}, {BANDS[prepared.band]}"
 
 

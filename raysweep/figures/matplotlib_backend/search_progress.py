@@ -7,6 +7,7 @@ from raysweep.figures import style
 from raysweep.figures.matplotlib_backend import panels
 from raysweep.figures.search_progress import Progress, SearchFigure, SearchPanel
 from raysweep.figures.sizes import Size
+from raysweep.text import counted
 
 
 def draw_search(prepared: SearchFigure, size: Size) -> Figure:
@@ -80,8 +81,8 @@ def _caption(prepared: SearchFigure) -> str:
     cut = not prepared.log and any(panel.limits for panel in prepared.panels)
     return style.sentence(
         [
-            f"{prepared.sweep}: {best} mean {prepared.metric} so far over {prepared.seeds} "
-            f"seed{'' if prepared.seeds == 1 else 's'}, in the order in which configurations began",
+            f"{prepared.sweep}: {best} mean {prepared.metric} so far over "
+            f"{counted(prepared.seeds, 'seed')}, in the order in which configurations began",
             "dots: those whose seeds all ended well",
             "y axes end at three times as far from the best as the median is" if cut else "",
         ]

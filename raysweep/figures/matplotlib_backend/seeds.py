@@ -10,6 +10,7 @@ from raysweep.figures import style
 from raysweep.figures.matplotlib_backend import panels
 from raysweep.figures.seeds import SeedsFigure, SeedsPanel, SeedsRow
 from raysweep.figures.sizes import Size, plain
+from raysweep.text import counted
 
 GOLDEN = 0.6180339887498949  # fractions of its multiples are evenly spread, however many there are
 HALF = 0.3  # largest distance of dots from the middle of their row, in rows
@@ -138,7 +139,7 @@ def _note(row: SeedsRow, same: int | None) -> str:
 def _caption(prepared: SeedsFigure) -> str:
     rows = [row for panel in prepared.panels for row in panel.rows]
     same = _same_number(prepared)
-    seeds = f"of {same} seed{'' if same == 1 else 's'}" if same is not None else "seed"
+    seeds = f"of {counted(same, 'seed')}" if same is not None else "seed"
     single = all(len(row.values) < 2 for row in rows)
     return style.sentence(
         [

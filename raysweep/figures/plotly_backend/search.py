@@ -19,6 +19,7 @@ from raysweep.figures.plotly_backend.common import (
 from raysweep.figures.plotly_backend.parts import Figure, Plot
 from raysweep.figures.search_progress import Progress, SearchFigure, SearchPanel, SearchRequest
 from raysweep.results.snapshot import Snapshot
+from raysweep.text import counted
 
 
 def search_figure(results: Snapshot, select: str) -> Figure:
@@ -41,7 +42,7 @@ def search_figure(results: Snapshot, select: str) -> Figure:
     caption = style.sentence(
         [
             f"{prepared.sweep}: {best} mean {style.axis_label(prepared.metric, prepared.unit)} "
-            f"so far over {prepared.seeds} seed{'' if prepared.seeds == 1 else 's'}, "
+            f"so far over {counted(prepared.seeds, 'seed')}, "
             "in the order in which configurations began",
             "dots: those whose seeds all ended well",
             "y axes end at three times as far from the best as the median is"
