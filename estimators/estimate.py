@@ -160,7 +160,7 @@ def estimate_from_gradient(
 
     Args:
         logits: The logits of the estimate.
-        gradient: Their estimated gradient, through the sample; its graph is not followed.
+        gradient: Estimated gradient to the logits, through the sample; its graph is not followed.
         losses: Losses at hard samples, with their graph to all that the objective closes over.
         one_hot: One of the hard samples.
         tuning_loss: Loss of the learned parameters, as in `Estimate`.

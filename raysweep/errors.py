@@ -102,7 +102,17 @@ class Stopped(KeyboardInterrupt):
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return a hint for an unknown name: the closest valid name, and all of them if few."""
     names = sorted(valid)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    hint = _closest(name, names)
     listed = ", ".join(names) if len(names) <= 40 else f"{len(names)} names"
     return f"{hint} (known: {listed})" if names else hint
+
+
+def one_of(name: str, valid: Iterable[str]) -> str:
+    """Return the message for an unknown name of a few: the names in order, and the closest."""
+    names = list(valid)
+    return f"expected {', '.join(names[:-1])} or {names[-1]}, got {name!r}{_closest(name, names)}"
+
+
+def _closest(name: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -20,6 +20,7 @@ NOT_FIRST = {"What", "Which", "How", "Where", "Whose", "Whether", "When"}
 NO_VERBS = {"The", "A", "An", "Every", "Each", "One", "All", "No", "Of", "Those", "These", "This"}
 # `tell` is Optuna's name of a function, the counterpart of `ask`.
 NAMES = {"place", "places", "found", "each", "what", "own", "theirs", "mine"}
+REFERRING = re.compile(r"(Its|Their|The same|The other)\b")  # an entry is read alone
 ENTRY = re.compile(r"^(\w+)(?: \(.*?\))?: (.*)$")
 
 
@@ -111,10 +112,11 @@ def test_a_summary_of_a_class_is_a_noun_phrase(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
-def test_an_entry_of_arguments_says_more_than_two_words(path):
+def test_an_entry_of_arguments_can_be_read_alone(path):
     for node, text in documented(path):
         for argument, meaning in entries(text):
             assert len(meaning.split()) > 2, f"{node.name}, {argument}: {meaning}"
+            assert not REFERRING.match(meaning), f"{node.name}, {argument}: {meaning}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)

@@ -22,6 +22,9 @@ _REMEDY = {
 }
 
 
+_IN_FOLDER = f"FILE is {sweep_paths.FILE} in the same folder"
+
+
 def damaged(damages: Iterable[Damage]) -> dict[str, Damage]:
     """Return damaged files by name, without those that `merge` and `removing` check."""
     others = ("merging/", "removing/")
@@ -54,7 +57,7 @@ def findings(files: Files, damages: Iterable[Damage]) -> Iterator[Finding]:
         folder = damage.name.partition("/")[0]
         problem = f"damaged ({damage.kind}): {damage.problem}"
         if damage.name == sweep_paths.SPEC:
-            remedy = "`raysweep run FILE` rewrites it; FILE is sweep.yaml in the same folder"
+            remedy = f"`raysweep run FILE` rewrites it; {_IN_FOLDER}"
             yield Finding(damage.name, problem, remedy)
             continue
         remedy = _REMEDY.get(folder, "")
@@ -68,8 +71,8 @@ def spec(files: Files) -> Iterator[Finding]:
     """Yield a finding if the spec is missing."""
     if not files.exists(sweep_paths.SPEC):
         remedy = "`raysweep run FILE` rewrites it"
-        if files.exists("sweep.yaml"):
-            remedy += "; FILE is sweep.yaml in the same folder"
+        if files.exists(sweep_paths.FILE):
+            remedy += f"; {_IN_FOLDER}"
         yield Finding(
             sweep_paths.SPEC, "missing, and no command can read the sweep without it", remedy
         )
@@ -132,7 +135,7 @@ def checkpoints(
         manifest = checkpoint.manifest()
         folder = checkpoint.folder
         if manifest is None:
-            if files.names(folder, ".pt"):
+            if files.names(folder, sweep_paths.STATE_SUFFIX):
                 problem = "a state without a manifest, from which nothing can resume"
                 yield Finding(folder, problem, "", ASIDE, checkpoint.set_aside)
         elif all(run.run_id in finished for run in manifest.pack.runs):

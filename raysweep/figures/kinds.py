@@ -29,6 +29,7 @@ from raysweep.figures.matplotlib_backend.time import draw_time
 from raysweep.figures.matplotlib_backend.two_setting_heatmaps import draw_any_heatmap
 from raysweep.figures.sizes import Size, named
 from raysweep.figures.style import figure_style
+from raysweep.results.output_file import check_folder, written_whole
 from raysweep.results.sweep_results import SweepResults
 
 # Files have no dates, so that the same results give the same bytes.
@@ -73,7 +74,7 @@ def figure(results: SweepResults, kind: str, options: Mapping[str, Any]) -> Figu
 def save(
     results: SweepResults, kind: str, options: Mapping[str, Any], out: str | Path | None = None
 ) -> Path:
-    """Write a figure of a sweep to a file and return its path.
+    """Write a figure of a sweep to a file, completely or not at all, and return its path.
 
     Args:
         results: Results of the sweep.
@@ -93,10 +94,8 @@ def save(
         path = Path(out if out is not None else f"{results.sweep}-{name}.png")
         suffix = path.suffix.lower()
         drawn.savefig(buffer, format=suffix[1:], metadata=dict(UNDATED[suffix]))
-    try:
-        path.write_bytes(buffer.getvalue())
-    except OSError as error:
-        raise SpecError(f"cannot write {str(path)!r}: {error.strerror}", field="out") from error
+    with written_whole(path, field="out") as aside:
+        aside.write_bytes(buffer.getvalue())
     return path
 
 
@@ -129,8 +128,4 @@ def _check(path: Path) -> None:
         raise SpecError(
             f"expected a name that ends in {', '.join(UNDATED)}, got {str(path)!r}", field="out"
         )
-    if not path.parent.is_dir():
-        raise SpecError(
-            f"the folder of {str(path)!r} does not exist; create {str(path.parent)!r} first",
-            field="out",
-        )
+    check_folder(path, field="out")

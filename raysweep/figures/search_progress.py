@@ -44,7 +44,7 @@ class Progress:
         ended: Number of configurations that have ended, successfully or not.
         numbers: Numbers of the configurations whose planned seeds all succeeded, `N`, increasing;
             at most `MAX_DOTS` of them.
-        means: Their means of the metric over seeds, `N`.
+        means: Means of the metric over the seeds of these configurations, `N`.
         improved: Numbers of the configurations with a better mean than all before, `I`, increasing.
         best: Means of these configurations, `I`.
     """

@@ -4,7 +4,7 @@ import dataclasses
 import textwrap
 from collections.abc import Mapping
 
-from raysweep.errors import SpecError, nearest
+from raysweep.errors import SpecError, one_of
 
 CHARACTER = 0.008  # inches that a letter is wide for each point of the font, rounded up
 LABEL = 0.00825  # the same for ticks and numbers in cells, as digits are wider
@@ -87,9 +87,5 @@ def named(name: str) -> Size:
         SpecError: If there is no such size.
     """
     if name not in SIZES:
-        raise SpecError(
-            f"expected {', '.join(list(SIZES)[:-1])} or {list(SIZES)[-1]}, "
-            f"got {name!r}{nearest(name, SIZES)}",
-            field="size",
-        )
+        raise SpecError(one_of(name, SIZES), field="size")
     return SIZES[name]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.special import stdtrit
 
-from raysweep.errors import SpecError, nearest
+from raysweep.errors import SpecError, one_of
 from raysweep.figures.scope import Numbers
 
 LEVEL = 0.95
@@ -58,9 +58,7 @@ def check_band(name: str) -> str:
         SpecError: If there is no band with this name.
     """
     if name not in BANDS:
-        raise SpecError(
-            f"expected sem, std or ci, got {name!r}{nearest(name, BANDS)}", field="band"
-        )
+        raise SpecError(one_of(name, BANDS), field="band")
     return name
 
 

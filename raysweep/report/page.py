@@ -18,6 +18,7 @@ from raysweep.report.statistics import statistics_section
 from raysweep.report.tables import Tables, result_tables, table_views
 from raysweep.results.snapshot import Snapshot
 from raysweep.results.sweep_results import SweepResults
+from raysweep.store import sweep_paths
 from raysweep.text import counted
 
 
@@ -75,7 +76,7 @@ def page(results: SweepResults, select: str | None = None) -> Page:
         statistics_section(tables),
         configurations_section(tables),
         tuple(failures_section(snapshot)),
-        (results.store.files.read("sweep.yaml") or b"").decode(errors="replace"),
+        (results.store.files.read(sweep_paths.FILE) or b"").decode(errors="replace"),
     )
 
 

@@ -8,8 +8,12 @@ from pathlib import Path
 from raysweep.errors import SpecError
 
 
-def check_folder(path: Path) -> None:
+def check_folder(path: Path, field: str = "path") -> None:
     """Check that the folder of a file exists.
+
+    Args:
+        path: The file to be written.
+        field: Name of the argument that gave the path.
 
     Raises:
         SpecError: If there is no such folder.
@@ -18,7 +22,7 @@ def check_folder(path: Path) -> None:
         raise SpecError(
             f"cannot write {str(path)!r}: the folder {str(path.parent)!r} does not exist; "
             "create it first",
-            field="path",
+            field=field,
         )
 
 
@@ -36,12 +40,13 @@ def check_new(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def written_whole(path: Path, *errors: type[Exception]) -> Iterator[Path]:
+def written_whole(path: Path, *errors: type[Exception], field: str = "path") -> Iterator[Path]:
     """Yield a temporary file that is renamed to the path when complete, and removed on an error.
 
     Args:
         path: The file to be written.
         errors: Errors that mean that it cannot be written, besides `OSError`.
+        field: Name of the argument that gave the path.
 
     Raises:
         SpecError: If the file cannot be written.
@@ -54,7 +59,7 @@ def written_whole(path: Path, *errors: type[Exception]) -> Iterator[Path]:
         aside.replace(path)
     except caught as error:
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-        raise SpecError(f"cannot write {str(path)!r}: {reason}", field="path") from error
+        raise SpecError(f"cannot write {str(path)!r}: {reason}", field=field) from error
     finally:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)

@@ -30,7 +30,7 @@ class Provenance:
         runs: Number of rows.
         statuses: Number of rows for each `status`.
         counts: For each column of `ORIGINS`, the number of rows with each value.
-        done: The same counts over the `done` runs alone, whose numbers a table shows.
+        done: Like `counts`, over the `done` runs alone, whose numbers a table shows.
         hours: Hours of worker time over all runs.
         first_start: Start of the first run; None if no row has it.
         last_end: End of the last run; None if no row has it.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from raysweep.errors import SpecError, nearest
+from raysweep.errors import SpecError, nearest, one_of
 from raysweep.results.aggregates import Statistics, statistics_of
 from raysweep.results.frame import RunFrame
 from raysweep.results.labels import chosen
@@ -214,11 +214,7 @@ class SweepResults:
             SpecError: If there is no such table.
         """
         if name not in TABLES:
-            raise SpecError(
-                f"expected {', '.join(TABLES[:-1])} or {TABLES[-1]}, got {name!r}"
-                f"{nearest(name, TABLES)}",
-                field="table",
-            )
+            raise SpecError(one_of(name, TABLES), field="table")
         return self.store.dataset(name, WITHOUT_SPEC.get(name))
 
     def ended(self, *metrics: str, about: Sequence[str] = (), where: str | None = None) -> RunFrame:

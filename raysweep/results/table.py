@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-from raysweep.errors import SpecError, nearest
+from raysweep.errors import SpecError, one_of
 from raysweep.results.pareto import FrontPoint
 from raysweep.results.selection import Cell
 from raysweep.results.stats.intervals import mean_interval
@@ -45,10 +45,7 @@ class Style:
             ("test", self.test, TESTS),
         ):
             if value not in known:
-                raise SpecError(
-                    f"expected {' or '.join(known)}, got {value!r}{nearest(value, known)}",
-                    field=field,
-                )
+                raise SpecError(one_of(value, known), field=field)
         if not 0 < self.level < 1:
             raise SpecError(f"expected a number between 0 and 1, got {self.level:g}", field="level")
 

@@ -30,7 +30,7 @@ class PriorResults:
 
     Args:
         sweep: Name of the other sweep.
-        configurations: Its configurations whose seeds have all finished.
+        configurations: Configurations of that sweep whose seeds have all finished.
     """
 
     sweep: str

@@ -157,8 +157,8 @@ class Checkpoints:
             self._digests[state_name] = hashlib.sha256(state).hexdigest()
         digest = self._digests.get(state_name, manifest.state_sha256)
         data = dataclasses.replace(manifest, state_sha256=digest).to_json()
-        self.files.write(f"{self.folder}/manifest.json", json_file.with_digest(data))
-        for name in self.files.names(self.folder, ".pt"):
+        self.files.write(sweep_paths.manifest(self.pack_id), json_file.with_digest(data))
+        for name in self.files.names(self.folder, sweep_paths.STATE_SUFFIX):
             if name != state_name:
                 self.files.remove(name)
 
@@ -178,7 +178,7 @@ class Checkpoints:
         Raises:
             DamagedFile: If the manifest is not what was written.
         """
-        name = f"{self.folder}/manifest.json"
+        name = sweep_paths.manifest(self.pack_id)
         manifest = json_file.read_json(self.files, name, self._manifest_of, "a manifest")
         if manifest is not None:
             self._digests[self._state_name(manifest)] = manifest.state_sha256
@@ -229,11 +229,11 @@ class Checkpoints:
     def write_progress(self, executed: int, pace: Pace) -> None:
         """Write the number of executed steps and the time of the last one."""
         data = json.dumps({"executed": executed, **dataclasses.asdict(pace)}).encode()
-        self.files.write(f"{self.folder}/progress.json", data)
+        self.files.write(sweep_paths.progress(self.pack_id), data)
 
     def pace(self) -> Pace | None:
         """Return the time of the pack's last step and its pauses; None if they are not known."""
-        data = self.files.read(f"{self.folder}/progress.json")
+        data = self.files.read(sweep_paths.progress(self.pack_id))
         # Only displayed: older versions wrote none, and a damaged one is rewritten within a second.
         with contextlib.suppress(ValueError, KeyError, TypeError):
             return Pace.from_json(json.loads(data)) if data else None
@@ -243,7 +243,7 @@ class Checkpoints:
         """Return the number of executed steps as far as is known, repeats included."""
         count = 0
         with contextlib.suppress(DamagedFile):  # the manifest still has a count, if a smaller one
-            name = f"{self.folder}/progress.json"
+            name = sweep_paths.progress(self.pack_id)
             count = json_file.read_json(self.files, name, _executed, "a count of steps") or 0
         manifest = self.manifest()
         return max(count, manifest.executed if manifest else 0)
@@ -264,7 +264,7 @@ class Checkpoints:
         self.files.remove_folder(self.folder)
 
     def _state_name(self, manifest: Manifest) -> str:
-        return f"{self.folder}/state-{manifest.step}-{len(manifest.runs_of_state)}.pt"
+        return sweep_paths.state(self.pack_id, manifest.step, len(manifest.runs_of_state))
 
 
 def check_manifest(manifest: Manifest, pack_id: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.store import curve_files, integrity
+from raysweep.store import curve_files, integrity, sweep_paths
 from raysweep.store.checkpoints import Checkpoints, Manifest
 from raysweep.store.curve_files import CurveFile
 from raysweep.store.files import Files
@@ -40,7 +40,7 @@ def forget(files: Files, pack_id: str) -> None:
     The manifest is removed first, because a pack with a manifest would resume without its curves;
     the rest of the checkpoint last, because it shows the next driver that curves may remain.
     """
-    files.remove(f"{Checkpoints(files, pack_id).folder}/manifest.json")
+    files.remove(sweep_paths.manifest(pack_id))
     for file in curve_files.of_pack(files, pack_id):
         files.remove(file.name)
     Checkpoints(files, pack_id).remove()

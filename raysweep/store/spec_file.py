@@ -30,5 +30,5 @@ def read(files: Files) -> Spec | None:
 
 def write(files: Files, spec: Spec) -> None:
     """Write the spec, which readers of the store then use."""
-    files.write("sweep.yaml", spec.text.encode())
+    files.write(sweep_paths.FILE, spec.text.encode())
     files.write(NAME, json_file.with_digest({"format": FORMAT, **spec.to_json()}))

@@ -3,6 +3,7 @@
 import re
 
 SPEC = "spec.json"
+FILE = "sweep.yaml"  # text of the sweep file
 SEARCH = "search.json"
 AGAIN = "again.json"
 LEASE = "lease"
@@ -11,6 +12,7 @@ MERGE_PLAN = "merging/plan.json"
 REMOVAL_PLAN = "removing/plan.parquet"
 DAMAGED = "damaged"
 
+STATE_SUFFIX = ".pt"
 ROWS_NAME = re.compile(r"runs/[0-9a-f]{16}\.parquet")
 CURVES_NAME = re.compile(r"curves/([0-9a-f]{16})-(\d+)\.parquet")
 DECISIONS_NAME = re.compile(r"decisions/(\d{8})\.parquet")
@@ -59,6 +61,21 @@ def decisions(number: int) -> str:
 def checkpoint(pack_id: str) -> str:
     """Return the folder of the checkpoint of a pack."""
     return f"checkpoints/{pack_id}"
+
+
+def manifest(pack_id: str) -> str:
+    """Return the manifest of a pack in flight."""
+    return f"{checkpoint(pack_id)}/manifest.json"
+
+
+def progress(pack_id: str) -> str:
+    """Return the file of the steps that a pack in flight executed."""
+    return f"{checkpoint(pack_id)}/progress.json"
+
+
+def state(pack_id: str, step: int, replicas: int) -> str:
+    """Return the state of a pack in flight at a step, with this number of replicas."""
+    return f"{checkpoint(pack_id)}/state-{step}-{replicas}{STATE_SUFFIX}"
 
 
 def damaged(name: str) -> str:

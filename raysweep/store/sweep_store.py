@@ -171,7 +171,7 @@ class SweepStore:
             return self.files.read_table(sweep_paths.rows(name)).to_pylist()
         except FileNotFoundError as error:
             raise StoreError(
-                f"cannot read {self.files.path(f'runs/{name}.parquet')}: expected rows that a "
+                f"cannot read {self.files.path(sweep_paths.rows(name))}: expected rows that a "
                 "worker wrote, got no such file; make sure that driver and workers share the store "
                 "and that nothing else changes it, then run the same command again"
             ) from error

@@ -269,7 +269,7 @@ def test_the_users_settings_of_matplotlib_change_nothing(hand, tmp_path):
         ("figure.jpg", "out: expected a name that ends in .png, .pdf, .svg, got 'figure.jpg'"),
         (
             "none/figure.png",
-            "out: the folder of 'none/figure.png' does not exist; create 'none' first",
+            "out: cannot write 'none/figure.png': the folder 'none' does not exist",
         ),
         (
             "taken.png",

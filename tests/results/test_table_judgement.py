@@ -248,7 +248,7 @@ def test_an_arm_that_the_file_lacks_is_blank():
 @pytest.mark.parametrize(
     ("style", "message"),
     [
-        ({"spread": "st"}, "spread: expected std or sem or ci, got 'st'; did you mean 'std'"),
+        ({"spread": "st"}, "spread: expected std, sem or ci, got 'st'; did you mean 'std'"),
         ({"test": "t"}, "test: expected welch or mann-whitney, got 't'"),
         ({"level": 0.0}, "level: expected a number between 0 and 1, got 0"),
         ({"level": float("nan")}, "level: expected a number between 0 and 1, got nan"),

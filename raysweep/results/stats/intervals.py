@@ -221,7 +221,7 @@ def probability_of_improvement(
 
     Args:
         first: The values of each task; finite, the same unit within a task.
-        second: The other side's values, for the same tasks in the same order.
+        second: The values to compare with, for the same tasks in the same order.
         lower_is_better: The metric's direction.
         level: Confidence level of the interval, between 0 and 1.
 
