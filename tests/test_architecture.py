@@ -13,7 +13,12 @@ ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "architecture.md"
 # Top-level folders, and the package that each of them is once it is installed.
 PACKAGES = {"raysweep": "raysweep", "estimators": "raysweep.estimators", "tasks": "raysweep.tasks"}
-FILES = sorted(path for folder in PACKAGES for path in (ROOT / folder).rglob("*.py"))
+FILES = sorted(
+    path
+    for folder in PACKAGES
+    for path in (ROOT / folder).rglob("*.py")
+    if path != ROOT / "raysweep" / "__main__.py"  # only calls the program
+)
 # Packages of others, and the modules that may import them; others wait until they are asked for.
 ONLY = {
     "ray": "engine.cluster engine.deaths engine.tune",

@@ -6,17 +6,21 @@ from typing import Any
 
 import click
 
-from raysweep.cli import crash, doctor, draw, read, run
+from raysweep.cli import crash, doctor, draw, info, read, run
+from raysweep.cli.help import Commands
 from raysweep.cli.options import spelt
 from raysweep.cli.output import prepare_output, show
 from raysweep.errors import RaysweepError, SpecError, Stopped
 from raysweep.text import one_line
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="raysweep")
 def cli() -> None:
-    """Multi-seed sweeps of gradient estimators: one YAML file, one command."""
+    """Multi-seed sweeps of gradient estimators: one YAML file, one command.
+
+    'raysweep COMMAND --help' shows the options of a command, with an example.
+    """
 
 
 for _command in (
@@ -24,6 +28,8 @@ for _command in (
     run.plan,
     run.compact,
     run.rm,
+    info.info,
+    info.check,
     read.status,
     read.logs,
     read.ls,
@@ -36,7 +42,7 @@ for _command in (
     draw.report,
     doctor.doctor,
 ):
-    cli.add_command(_command)
+    cli.add(_command)
 
 
 def main(arguments: list[str] | None = None) -> None:

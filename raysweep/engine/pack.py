@@ -24,6 +24,7 @@ from raysweep.sweep.early_stopping import EarlyStopper
 from raysweep.sweep.options import EarlyStopping
 from raysweep.sweep.packs import Pack, PlannedRun
 from raysweep.sweep.space import coerce
+from raysweep.tasks.contract import check_metrics, check_step
 
 PROGRESS_S = 1.0
 CHECKPOINT_SHARE = 20  # checkpoints take at most a twentieth of the time
@@ -113,8 +114,8 @@ class PackLoop:
         self._note()  # before the task starts, which may hang
         settings, replicas, estimator = assemble(self.pack, self.active, self.device)
         self.steps, self.report_every = settings.steps, settings.report_every
-        task = registry.task(self.pack.task)
-        self.training = task.start(settings, replicas, estimator, self.device)
+        self.task = registry.task(self.pack.task)
+        self.training = self.task.start(settings, replicas, estimator, self.device)
         self.window_start = self.steps - self.training.window
         self.rungs = self.stopping.rungs(self.steps, self.report_every) if self.stopping else ()
         self.curve, self.final = Means(), Means()
@@ -222,6 +223,8 @@ class PackLoop:
             ahead.append(self.window_start)
         count = min(min(ahead) - step, self.grid - step % self.grid)
         metrics = self.training.advance(count)
+        check_step(step, count, self.training.step)
+        check_metrics(metrics, self.task.metrics, len(self.active), "advance")
         self.executed += count
         self.pauses.note(self.training.step, time.monotonic())
         self.curve.add(metrics, count)
@@ -292,6 +295,7 @@ class PackLoop:
     def _end(self) -> None:
         if self.active:
             evaluated = self.training.evaluate()
+            check_metrics(evaluated, self.task.metrics, len(self.active), "evaluate")
             columns = {
                 name: values.tolist() for name, values in {**self.final.take(), **evaluated}.items()
             }

@@ -206,3 +206,15 @@ def test_runs_that_fail_again_train_alone(inline, toy, trouble):
     results = inline(spec)
     assert set(outcome(results).values()) == {"failed"}
     assert results.attempts().num_rows == 8
+
+
+def test_a_task_that_takes_no_step_fails_at_once(inline, toy, monkeypatch):
+    monkeypatch.setattr(toy_module.Walk, "advance", lambda self, steps: {"train_loss": self.x})
+    error = inline(toy(seeds=1)).runs()["error"][0].as_py()
+    assert "advance(1) must raise step from 0 to 1, got step 0" in error
+
+
+def test_a_metric_that_is_not_declared_is_named(inline, toy, monkeypatch):
+    monkeypatch.setattr(toy_module.Walk, "evaluate", lambda self: {"accuracy": self.x})
+    error = inline(toy(seeds=1)).runs()["error"][0].as_py()
+    assert "evaluate returned the metric 'accuracy', which the task does not declare" in error

@@ -1,0 +1,51 @@
+"""Help of the program: commands by what they are for, in full, and an example of each."""
+
+import click
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "Run": ("run", "plan", "status", "logs", "info", "check"),
+    "Look": ("table", "stats", "plot", "report", "importance", "sql"),
+    "Export": ("export",),
+    "Tidy": ("ls", "doctor", "compact", "rm"),
+}
+EXAMPLES = {
+    "run": "raysweep run sweep.yaml --set seeds=10",
+    "plan": "raysweep plan sweep.yaml",
+    "status": "raysweep status quickstart",
+    "logs": "raysweep logs quickstart",
+    "info": "raysweep info lr",
+    "check": "raysweep check polynomial --set p=2",
+    "table": "raysweep table quickstart --report test_neg_elbo --format latex",
+    "stats": "raysweep stats quickstart",
+    "plot": "raysweep plot quickstart --kind heatmap --out heatmap.pdf",
+    "report": "raysweep report quickstart",
+    "importance": "raysweep importance search",
+    "sql": 'raysweep sql quickstart "select estimator, avg(seconds) from runs group by all"',
+    "export": "raysweep export quickstart --csv runs.csv",
+    "ls": "raysweep ls --store s3://lab/sweeps",
+    "doctor": "raysweep doctor quickstart",
+    "compact": "raysweep compact quickstart",
+    "rm": 'raysweep rm quickstart --where "seed > 4"',
+}
+
+
+class Commands(click.Group):
+    """Group of commands whose help is in sections, without cutting a line."""
+
+    def add(self, command: click.Command) -> None:
+        """Add a command with its example."""
+        name = command.name or ""
+        if name in EXAMPLES:
+            command.epilog = f"Example: {EXAMPLES[name]}"
+        self.add_command(command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands of each section."""
+        for title, names in GROUPS.items():
+            rows = [
+                (name, command.get_short_help_str(limit=1000))
+                for name in names
+                if (command := self.get_command(ctx, name)) is not None
+            ]
+            with formatter.section(title):
+                formatter.write_dl(rows)

@@ -1,0 +1,53 @@
+"""Commands that explain names of a sweep file, and check a task."""
+
+import click
+
+from raysweep.cli.options import given_by
+from raysweep.cli.output import show
+from raysweep.errors import SpecError
+
+
+@click.command()
+@click.argument("name", required=False)
+def info(name: str | None) -> int:
+    """Explain a task, estimator, setting or metric; without a name, list them."""
+    from raysweep.cli.info_text import about, overview
+
+    show(overview() if name is None else about(name), nl=False)
+    return 0
+
+
+@click.command()
+@click.argument("task")
+@click.option(
+    "--estimator", metavar="NAME", help="Estimator to train with [default: the first that fits]."
+)
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="SETTING=VALUE",
+    help="Value of a setting of the task (repeatable).",
+)
+def check(task: str, estimator: str | None, changes: tuple[str, ...]) -> int:
+    """Check that a task works in packs, resumes exactly, and reports what it declares."""
+    from raysweep.sweepfile.document import parse_value
+    from raysweep.testing.tasks import check_task
+
+    settings = {}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise SpecError(f"expected SETTING=VALUE, got {change!r}", field="set")
+        plain = parse_value(value, "--set").plain()
+        settings[key.rpartition(".")[2]] = tuple(plain) if isinstance(plain, list) else plain
+    with given_by(name="task"):
+        try:
+            problems = check_task(task, estimator, **settings)
+        except (TypeError, ValueError, FileNotFoundError) as error:
+            raise SpecError(f"{task}: {error}") from error
+    for problem in problems:
+        show(problem, err=True)
+    if not problems:
+        show(f"{task}: alone and in packs, dropped runs, resume and metrics are all right")
+    return 1 if problems else 0

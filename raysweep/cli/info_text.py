@@ -1,0 +1,189 @@
+"""Descriptions of tasks, estimators, settings, metrics and samplers, from their sources."""
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from raysweep import registry
+from raysweep.errors import SpecError, nearest
+from raysweep.formats.grid import plain
+from raysweep.formats.text import as_text
+from raysweep.registry import Setting
+from raysweep.search.samplers import SAMPLERS
+from raysweep.sweep.options import PRUNERS
+from raysweep.text import one_line
+
+NO_DEFAULT = "(none)"
+
+
+def overview() -> str:
+    """Return the lists of tasks, estimators, samplers and pruners."""
+    tasks = ((name, _summary(type(registry.task(name)))) for name in registry.task_names())
+    text = "tasks\n" + _listed(tasks)
+    for family in _families():
+        classes = (
+            (name, _summary(registry.estimator_class(family, name)))
+            for name in registry.estimator_names(family)
+        )
+        text += f"\nestimators ({family})\n" + _listed(classes)
+    text += f"\nsamplers: {', '.join(SAMPLERS)}\nearly stopping: {', '.join(PRUNERS)}\n"
+    return text + "\n'raysweep info NAME' explains one of them, a setting or a metric.\n"
+
+
+def about(name: str) -> str:
+    """Return a description of everything that has a name: a task, a setting, a metric.
+
+    Args:
+        name: Name, as in a sweep file.
+
+    Raises:
+        SpecError: If nothing has that name.
+    """
+    text = "\n".join(
+        [*_task(name), *_estimator(name), *_setting(name), *_metric(name), *_search(name)]
+    )
+    if not text:
+        raise SpecError(f"no task, estimator, setting or metric {name!r}{nearest(name, _all())}")
+    return text
+
+
+def _task(name: str) -> Iterator[str]:
+    if name not in registry.task_names():
+        return
+    task = registry.task(name)
+    yield f"task {name}\n\n{_documentation(type(task))}\n"
+    yield "Settings:\n" + _settings(registry.task_settings(name).values(), _meanings(name))
+    metrics = [
+        [key, "lower" if metric.direction == "min" else "higher", metric.unit, metric.meaning]
+        for key, metric in task.metrics.items()
+    ]
+    yield "Metrics:\n" + as_text([plain(["metric", "better", "unit", "meaning"], metrics)])
+
+
+def _estimator(name: str) -> Iterator[str]:
+    for family in _families():
+        if name not in registry.estimator_names(family):
+            continue
+        method = registry.estimator_class(family, name)
+        yield f"estimator {name} ({family})\n\n{_documentation(method)}\n"
+        settings = registry.estimator_settings(family, name).values()
+        yield "Settings:\n" + (_settings(settings, {}) if settings else "none\n")
+
+
+def _setting(name: str) -> Iterator[str]:
+    short = name.rpartition(".")[2]
+    rows = [
+        [owner, setting.key, _type(setting), _default(setting), _per_replica(setting), meaning]
+        for owner, setting, meaning in _all_settings()
+        if setting.name == short and name in (short, setting.key)
+    ]
+    if rows:
+        head = ["of", "setting", "values", "default", "may differ in a pack", "meaning"]
+        yield f"setting {name}\n\n" + as_text([plain(head, rows)])
+
+
+def _metric(name: str) -> Iterator[str]:
+    rows = [
+        [task, "lower" if metric.direction == "min" else "higher", metric.unit, metric.meaning]
+        for task in registry.task_names()
+        for key, metric in registry.task(task).metrics.items()
+        if key == name
+    ]
+    if rows:
+        yield f"metric {name}\n\n" + as_text([plain(["task", "better", "unit", "meaning"], rows)])
+
+
+def _search(name: str) -> Iterator[str]:
+    if name in SAMPLERS:
+        sampler = SAMPLERS[name]
+        given = ", ".join(sampler.settings) or "none"
+        yield f"sampler {name}: {sampler.cls.__name__} of Optuna; settings: {given}\n"
+    if name in PRUNERS:
+        yield f"early stopping {name}; settings: {', '.join(PRUNERS[name]) or 'none'}\n"
+
+
+def _families() -> list[str]:
+    return sorted({registry.task(name).family for name in registry.task_names()})
+
+
+def _all_settings() -> Iterator[tuple[str, Setting, str]]:
+    """Yield every setting with its owner and its meaning; common ones of tasks once."""
+    seen = set()
+    for task in registry.task_names():
+        meanings = _meanings(task)
+        for setting in registry.task_settings(task).values():
+            if setting.key.startswith("training."):
+                if setting in seen:
+                    continue
+                seen.add(setting)
+            yield task, setting, meanings.get(setting.name, "")
+    for family in _families():
+        for name in registry.estimator_names(family):
+            for setting in registry.estimator_settings(family, name).values():
+                yield name, setting, ""
+
+
+def _all() -> set[str]:
+    metrics = (name for task in registry.task_names() for name in registry.task(task).metrics)
+    names = {*registry.task_names(), *metrics, *SAMPLERS, *PRUNERS}
+    names.update(name for family in _families() for name in registry.estimator_names(family))
+    return names | {setting.name for _, setting, _ in _all_settings()}
+
+
+def _meanings(task: str) -> dict[str, str]:
+    return {
+        field.name: str(field.metadata.get("meaning", ""))
+        for field in dataclasses.fields(registry.task(task).settings)
+    }
+
+
+def _summary(cls: type) -> str:
+    return _documentation(cls).partition("\n")[0]
+
+
+def _documentation(cls: type) -> str:
+    return inspect.cleandoc(cls.__doc__ or "(no description)")
+
+
+def _settings(settings: Iterable[Setting], meanings: dict[str, str]) -> str:
+    rows = [
+        [
+            setting.name,
+            _type(setting),
+            _default(setting),
+            _per_replica(setting),
+            meanings.get(setting.name, ""),
+        ]
+        for setting in settings
+    ]
+    return as_text(
+        [plain(["setting", "values", "default", "may differ in a pack", "meaning"], rows)]
+    )
+
+
+def _per_replica(setting: Setting) -> str:
+    return "yes" if setting.per_replica else ""
+
+
+def _default(setting: Setting) -> str:
+    return NO_DEFAULT if setting.default is inspect.Parameter.empty else f"{setting.default!r}"
+
+
+def _type(setting: Setting) -> str:
+    """Return the values that a setting takes, as a reader writes them."""
+    return _annotation(setting.type)
+
+
+def _annotation(annotation: Any) -> str:
+    members = typing.get_args(annotation)
+    if typing.get_origin(annotation) is typing.Literal:
+        return " | ".join(map(str, members))
+    if members and annotation.__class__.__name__ in ("UnionType", "_UnionGenericAlias"):
+        return " | ".join("null" if one is type(None) else _annotation(one) for one in members)
+    return getattr(annotation, "__name__", None) or str(annotation).replace("typing.", "")
+
+
+def _listed(rows: Iterable[tuple[str, str]]) -> str:
+    return "".join(f"  {name:<24} {one_line(text)}\n" for name, text in rows)
