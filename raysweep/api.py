@@ -142,6 +142,19 @@ class Results(SweepResults):
 
         return export(self, path, metric)
 
+    def export_tensorboard(self, folder: str | Path) -> int:
+        """Write event files for TensorBoard, a folder for each run; return the number of runs.
+
+        Args:
+            folder: Folder to write to; it must be new, or empty.
+
+        Raises:
+            SpecError: If the folder has files, or cannot be written to.
+        """
+        from raysweep.studies.tensorboard import export
+
+        return export(self, folder)
+
     def export_csv(self, path: str | Path, table: str = "runs") -> int:
         """Write a table of the store to a new CSV file; return the number of rows.
 

@@ -184,6 +184,11 @@ def sql(sweep: str, query: str, store: str | None, format: str) -> int:
     help="Write studies to this new file: a journal (.log, .jsonl) or SQLite.",
 )
 @click.option(
+    "--tensorboard",
+    metavar="DIR",
+    help="Write event files of curves, settings and final metrics to this new folder.",
+)
+@click.option(
     "--metric", metavar="M", help="Objective of the studies [default: the metric that selects]."
 )
 @click.option("--csv", metavar="FILE", help="Write rows to this new CSV file.")
@@ -196,16 +201,17 @@ def export(
     sweep: str,
     store: str | None,
     optuna: str | None,
+    tensorboard: str | None,
     metric: str | None,
     csv: str | None,
     table: str | None,
 ) -> int:
-    """Write a sweep's studies, one per arm, for Optuna and optuna-dashboard, or its rows as CSV."""
+    """Write a sweep for other programs: studies for Optuna, CSV, or event files of TensorBoard."""
     from raysweep.api import Results
 
-    if (optuna is None) == (csv is None):
-        raise click.UsageError("give either --optuna FILE or --csv FILE")
-    if (table and optuna) or (metric and csv):
+    if [optuna, csv, tensorboard].count(None) != 2:
+        raise click.UsageError("give one of --optuna FILE, --csv FILE and --tensorboard DIR")
+    if (table and csv is None) or (metric and optuna is None):
         raise click.UsageError("--metric belongs to --optuna, and --table to --csv")
     results = Results(store_of(store), sweep)
     warn(results)
@@ -216,6 +222,11 @@ def export(
     elif optuna is not None:
         with given_by(path="optuna"):
             show(results.export_optuna(optuna, metric).text)
+    elif tensorboard is not None:
+        with given_by(folder="tensorboard"):
+            runs = results.export_tensorboard(tensorboard)
+        command = f"tensorboard --logdir {tensorboard}"
+        show(f"{tensorboard}: {counted(runs)}; look at them with '{command}'")
     return 0
 
 
