@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from raysweep.results.stats.intervals import mean_interval
@@ -48,14 +49,20 @@ def records(table: ResultTable) -> list[dict[str, Any]]:
 
 def as_csv(table: ResultTable) -> str:
     """Return a line per cell; settings and values are JSON."""
+    return csv_of(
+        {**record, **{key: json.dumps(record[key]) for key in ("settings", "values")}}
+        for record in records(table)
+    )
+
+
+def csv_of(records: Iterable[Mapping[str, Any]]) -> str:
+    """Return records of arms as CSV: a line with the names of the first record, one for each."""
     out = io.StringIO()
-    rows = records(table)
+    rows = [csv_row(record) for record in records]
     names = list(rows[0]) if rows else ["estimator", "task"]
     writer = csv.DictWriter(out, names, lineterminator="\n")
     writer.writeheader()
-    for record in rows:
-        encoded = {key: json.dumps(record[key]) for key in ("settings", "values")}
-        writer.writerow(csv_row({**record, **encoded}))
+    writer.writerows(rows)
     return out.getvalue()
 
 

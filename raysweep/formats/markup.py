@@ -25,26 +25,43 @@ def _markdown(grid: Grid) -> str:
 
 def as_html(tables: Iterable[Grid]) -> str:
     """Return `<table>`s with captions and notes, to embed in a page; there are no scripts."""
-    return "".join(f"{line}\n" for grid in tables for line in _html(grid))
-
-
-def _html(grid: Grid) -> list[str]:
-    head = "".join(f'<th scope="col">{escape(label)}</th>' for label in grid.head)
-    return [
-        "<table>",
-        f"<caption>{escape(grid.caption)}</caption>",
-        f"<thead><tr>{head}</tr></thead>",
-        "<tbody>",
-        *map(_html_row, grid.rows),
-        "</tbody>",
-        "</table>",
-        *(f"<p>{escape(note)}</p>" for note in grid.below),
-    ]
-
-
-def _html_row(cells: Sequence[Cell]) -> str:
-    first, *others = ((escape(cell.text), cell.bold) for cell in cells)
-    texts = (f"<strong>{text}</strong>" if bold else text for text, bold in others)
-    return (
-        f'<tr><th scope="row">{first[0]}</th>{"".join(f"<td>{text}</td>" for text in texts)}</tr>'
+    return "".join(
+        f"{part}\n"
+        for grid in tables
+        for part in (html_table(grid), *(f"<p>{escape(note)}</p>" for note in grid.below))
     )
+
+
+def html_table(grid: Grid) -> str:
+    """Return one `<table>` with its caption; classes mark columns of numbers and long texts."""
+    head = "".join(
+        f'<th scope="col"{_class(grid, index, head=True)}>{escape(label)}</th>'
+        for index, label in enumerate(grid.head)
+    )
+    return "\n".join(
+        [
+            "<table>",
+            f"<caption><span>{escape(grid.caption)}</span></caption>",
+            f"<thead><tr>{head}</tr></thead>",
+            "<tbody>",
+            *(_html_row(grid, cells) for cells in grid.rows),
+            "</tbody>",
+            "</table>",
+        ]
+    )
+
+
+def _html_row(grid: Grid, cells: Sequence[Cell]) -> str:
+    first, *others = ((escape(cell.text), cell.bold) for cell in cells)
+    texts = [f"<strong>{text}</strong>" if bold else text for text, bold in others]
+    data = "".join(
+        f"<td{_class(grid, index)}>{text}</td>" for index, text in enumerate(texts, start=1)
+    )
+    return f'<tr><th scope="row">{first[0]}</th>{data}</tr>'
+
+
+def _class(grid: Grid, index: int, *, head: bool = False) -> str:
+    """Return the attribute with the class of a column's cells; empty for plain texts."""
+    if index in grid.numbers:
+        return ' class="number"'
+    return ' class="long"' if index in grid.long and not head else ""

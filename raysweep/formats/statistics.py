@@ -1,13 +1,12 @@
 """Statistics of a sweep: as tables, and as text, Markdown, CSV or JSON."""
 
-import csv
 import dataclasses
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from raysweep.formats.captions import title
+from raysweep.formats.data import csv_of
 from raysweep.formats.entries import number
 from raysweep.formats.grid import NONE, Grid, row
 from raysweep.formats.markup import as_markdown
@@ -22,7 +21,7 @@ from raysweep.results.aggregates import (
 from raysweep.results.sensitivity import Sensitivity
 from raysweep.results.stats.summary import Interval
 from raysweep.results.table import Column, ResultTable
-from raysweep.text import counted, csv_row
+from raysweep.text import counted
 
 ARM_HEAD = (
     *("estimator", "task", "n"),
@@ -74,13 +73,7 @@ def grids(statistics: Statistics, moves: Sequence[Sensitivity]) -> list[Grid]:
 
 def as_csv(statistics: Statistics, moves: Sequence[Sensitivity]) -> str:
     """Return a line per arm, unrounded; only JSON has the other statistics."""
-    out = io.StringIO()
-    records = [_flat(arm.record()) for arm in statistics.arms]
-    names = list(records[0]) if records else ["estimator", "task"]
-    writer = csv.DictWriter(out, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(map(csv_row, records))
-    return out.getvalue()
+    return csv_of(_flat(arm.record()) for arm in statistics.arms)
 
 
 def as_json(statistics: Statistics, moves: Sequence[Sensitivity]) -> str:

@@ -16,6 +16,7 @@ from plotly.offline import get_plotlyjs
 from raysweep.errors import SpecError
 from raysweep.figures.plotly_backend.parts import Figure
 from raysweep.figures.style import COLOURS, MARKERS
+from raysweep.formats.markup import html_table
 from raysweep.report.page import Page, page
 from raysweep.results.output_file import check_folder, written_whole
 from raysweep.results.sweep_results import SweepResults
@@ -58,6 +59,7 @@ def render(content: Page) -> str:
     return template.render(
         page=content,
         counted=counted,
+        html_table=lambda grid: Markup(html_table(grid)),
         style=Markup((files / "page.css").read_text(encoding="utf-8")),
         script=_script((files / "page.js").read_text(encoding="utf-8")),
         plotly=_script(get_plotlyjs()) if drawn else "",

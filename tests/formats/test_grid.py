@@ -52,7 +52,7 @@ def of_html(text):
     ]
     mark, note = (each.text for each in found.findall("p"))
     below = [mark.removeprefix("Bold: ").removesuffix("."), note]
-    return found.find("table/caption").text, cells, below
+    return found.find("table/caption/span").text, cells, below
 
 
 @pytest.mark.parametrize(
