@@ -28,7 +28,7 @@ from raysweep.store.retry import Patience
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.packs import ArmRun, PackSize
 from raysweep.sweep.spec import Spec, smoke_spec
-from raysweep.sweepfile.arms import corners
+from raysweep.sweepfile.arm_checks import corners
 from raysweep.sweepfile.reader import read_spec
 
 ReportProgress = Callable[[Mapping[str, Any]], None]

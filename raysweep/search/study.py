@@ -11,7 +11,15 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.search_space import intersection_search_space
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from raysweep.search.distributions import DIRECTIONS, corner, distribution, suggest, to_optuna
+from raysweep.search.distributions import (
+    DIRECTIONS,
+    corner,
+    distribution,
+    parameter,
+    parameters,
+    suggest,
+    to_optuna,
+)
 from raysweep.search.sampler_state import MARK
 from raysweep.search.samplers import (
     FIRST_GENERATION_ATTRS,
@@ -164,7 +172,8 @@ class ArmStudy:
         chosen: dict[str, Value] = {}
         for key in self.arm.searched:
             if self.arm.applies(key, chosen):
-                chosen[key] = suggest(trial, key, self.arm.domain(key))
+                name, domain = parameter(self.arm, key, chosen)
+                chosen[key] = suggest(trial, name, domain)
         kept = None
         if SAMPLERS[self.search.sampler].keeps_state:
             noted = self.study.get_trials(deepcopy=False)[trial.number].system_attrs
@@ -266,9 +275,13 @@ class ArmStudy:
         self, assignment: Mapping[str, Value]
     ) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
         """Return the assignment as Optuna's parameters, and their distributions."""
-        domains = {key: self.arm.domain(key) for key in assignment}
-        params = {key: to_optuna(value, domains[key]) for key, value in assignment.items()}
-        return params, {key: distribution(domain) for key, domain in domains.items()}
+        params: dict[str, Any] = {}
+        distributions: dict[str, BaseDistribution] = {}
+        for key, value in assignment.items():
+            name, domain = parameter(self.arm, key, assignment)
+            params[name] = to_optuna(value, domain)
+            distributions[name] = distribution(domain)
+        return params, distributions
 
 
 def points(arm: Arm, search: Search) -> Iterator[dict[str, Value]] | None:
@@ -285,17 +298,19 @@ def _sequence(arm: Arm, search: Search) -> Iterator[dict[str, Value]]:
     so the study begins with a trial that is never run.
     """
     study = optuna.create_study(sampler=make_sampler(search, _seed(arm, search, 0)))
-    domains = {key: arm.domain(key) for key in arm.searched}
-    distributions = {key: distribution(domain) for key, domain in domains.items()}
-    lows = {key: corner(domain) for key, domain in domains.items()}
+    domains = {
+        name: domain for key in arm.searched for name, domain in parameters(arm, key).items()
+    }
+    distributions = {name: distribution(domain) for name, domain in domains.items()}
+    lows = {name: corner(domain) for name, domain in domains.items()}
     study.add_trial(create_trial(params=lows, distributions=distributions, value=0.0))
     while True:
         trial = study.ask()
+        drawn = {name: suggest(trial, name, domain) for name, domain in domains.items()}
         point: dict[str, Value] = {}
-        for key, domain in domains.items():
-            value = suggest(trial, key, domain)
+        for key in arm.searched:
             if arm.applies(key, point):
-                point[key] = value
+                point[key] = drawn[parameter(arm, key, point)[0]]
         study.tell(trial, state=TrialState.FAIL)
         yield point
 

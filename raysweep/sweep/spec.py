@@ -10,7 +10,7 @@ from raysweep.sweep import sources, space
 from raysweep.sweep.options import NO_BUDGET, Budget, EarlyStopping, Resources, Search, Select
 from raysweep.sweep.points import Points
 from raysweep.sweep.runs import Configuration, digest
-from raysweep.sweep.space import Choice, Conditional, Domain, Fixed, Range, Value
+from raysweep.sweep.space import Choice, Domain, Fixed, Range, Value
 
 MODULES = ("task_module", "estimator_module")
 SMOKE_STEPS = 3
@@ -102,9 +102,17 @@ class Arm:
         """Number of configurations in the space; None if a range makes it infinite."""
         return self.points.size
 
-    def domain(self, key: str) -> Choice | Range:
-        """Return the domain of a searched setting where it applies."""
-        return self.searched[key]
+    def domain(self, key: str, chosen: Mapping[str, Value] | None = None) -> Choice | Range:
+        """Return the domain of a searched setting where it applies.
+
+        Args:
+            key: Key of the setting, `section.name`.
+            chosen: Values of the settings before it in `searched`, which decide between branches;
+                without them, the domain covers all branches.
+        """
+        covering = self.searched[key]
+        domain = covering if chosen is None else self.points.domain(key, chosen)
+        return covering if isinstance(domain, Fixed) else domain
 
     def applies(self, key: str, chosen: Mapping[str, Value]) -> bool:
         """Check whether a searched setting applies; where it does not, it has its default.
@@ -134,8 +142,9 @@ class Arm:
     def assignment(self, settings: Mapping[str, Value]) -> dict[str, Value] | None:
         """Return the point of the space with these settings; None if they are outside it."""
         chosen: dict[str, Value] = {}
-        for key, domain in self.searched.items():
+        for key in self.searched:
             if self.applies(key, chosen):
+                domain = self.points.domain(key, chosen)
                 if key not in settings or not domain.contains(settings[key]):
                     return None
                 chosen[key] = settings[key]
@@ -162,7 +171,7 @@ class Arm:
     @property
     def conditional(self) -> bool:
         """Whether a setting applies only beside certain values of others."""
-        return any(isinstance(domain, Conditional) for domain in self.space.values())
+        return any(space.cases(domain) for domain in self.space.values())
 
     def keys_of(self, name: str) -> list[str]:
         """Return the keys of the searched settings of a name, with or without its section."""
@@ -174,7 +183,7 @@ class Arm:
         for name, value in named.items():
             for key in self.keys_of(name):
                 if self.searched[key].contains(value):
-                    chosen[key] = space.member(self.searched[key], value)
+                    chosen[key] = space.canonical(self.space[key], value)
         return chosen
 
     def locate(
@@ -339,4 +348,4 @@ def _largest(domain: Domain) -> int:
             return int(max(choices))
         case Range(high=high):
             return int(high)
-    return max(_largest(domain.domain), int(domain.otherwise))
+    return max(_largest(inside) for inside in space.alternatives(domain))

@@ -203,11 +203,6 @@ def test_seeds_in_packs_of_their_own_still_leave_together(inline):
     assert found.table().cells[0].settings == {"task.x": 0.3}
 
 
-def test_grace_is_at_most_the_steps_of_the_arm(inline):
-    spec = bowl(early_stopping={"pruner": "asha", "grace": 1000})
-    assert set.union(*ends(inline(spec)).values()) == {("done", 27)}
-
-
 def test_a_stopped_configuration_gets_no_more_seeds(inline):
     inline(bowl())
     results = inline(bowl(seeds=5))
