@@ -25,11 +25,18 @@ class Metric:
         direction: Better values: `"min"` if smaller ones, `"max"` if larger ones.
         unit: Unit, for example `"nats"`; `""` for a plain number.
         meaning: Description in one line.
+        needs: Smallest values of settings, by name, with which the metric has a value: 1 for a
+            setting that must be on.
+        at_end: Whether the metric is measured at the end of a run only.
+        early: Name of a setting that adds measurements before the end, if it is set.
     """
 
     direction: Literal["min", "max"]
     unit: str
     meaning: str
+    needs: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    at_end: bool = False
+    early: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

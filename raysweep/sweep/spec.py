@@ -246,6 +246,7 @@ class Spec:
         early_stopping: Pruner and its settings; None without early stopping.
         budget: Limits of the whole search.
         arm_budget: Limits of the search of each arm.
+        requirements: For metrics that need them, smallest values of settings by name.
     """
 
     name: str
@@ -263,6 +264,7 @@ class Spec:
     early_stopping: EarlyStopping | None = None
     budget: Budget = NO_BUDGET
     arm_budget: Budget = NO_BUDGET
+    requirements: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the spec as plain data, without the file's text."""
@@ -282,6 +284,7 @@ class Spec:
             "early_stopping": self.early_stopping and dataclasses.asdict(self.early_stopping),
             "budget": dataclasses.asdict(self.budget),
             "arm_budget": dataclasses.asdict(self.arm_budget),
+            "requirements": {name: dict(needs) for name, needs in self.requirements.items()},
         }
 
     @classmethod
@@ -307,6 +310,7 @@ class Spec:
             early_stopping=EarlyStopping(**stopping) if stopping else None,
             budget=Budget(**data.get("budget", {})),
             arm_budget=Budget(**data.get("arm_budget", {})),
+            requirements=data.get("requirements", {}),
         )
 
 

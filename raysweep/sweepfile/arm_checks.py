@@ -32,8 +32,8 @@ class Positions:
 
 def check_values(
     arm: Arm, positions: Positions, broken: Collection[str], problems: Problems
-) -> bool:
-    """Check the points of an arm's space; return whether task and estimator accept all.
+) -> None:
+    """Check that task and estimator accept the points of an arm's space.
 
     Args:
         arm: Arm whose space is checked.
@@ -48,7 +48,6 @@ def check_values(
     for where, messages in checker.found.items():
         for message in messages[:MAX_REPORTED]:
             problems.add_for(arm.name, where, message)
-    return not checker.found
 
 
 class _Checker:

@@ -1,7 +1,7 @@
 """Arms of a sweep file: the settings of each task × estimator, from all sections of the file."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from raysweep import registry
@@ -61,7 +61,27 @@ class CommonSettings:
     ranges: bool
 
 
-def build(task: Entry, estimator: Entry, common: CommonSettings, problems: Problems) -> Arm | None:
+@dataclasses.dataclass(frozen=True)
+class BuiltArm:
+    """An arm as far as it could be read.
+
+    Args:
+        arm: The arm, in which settings with mistakes have their defaults.
+        broken: Keys of these settings, as far as they are known.
+    """
+
+    arm: Arm
+    broken: Collection[str]
+
+    @property
+    def knows_its_task(self) -> bool:
+        """Whether no setting of the task has a mistake."""
+        return not any(key.startswith("task.") for key in self.broken)
+
+
+def build(
+    task: Entry, estimator: Entry, common: CommonSettings, problems: Problems
+) -> BuiltArm | None:
     """Build the arm of a task and an estimator; None, with a mistake, if there is none."""
     family = registry.task(task.name).family
     if estimator.name not in registry.estimator_names(family):
@@ -184,7 +204,7 @@ class _ArmBuilder:
         section, _, short = key.partition(".")
         return section in sections and name in (short, key)
 
-    def finish(self, family: str) -> Arm | None:
+    def finish(self, family: str) -> BuiltArm | None:
         space = settled(self.space, self.locations, self.problems)
         if space is None:
             return None
@@ -209,8 +229,8 @@ class _ArmBuilder:
             },
         )
         positions = Positions(self.estimator.where, self.estimator.name_where, self.locations)
-        is_good = check_values(arm, positions, self.broken, self.problems)
-        return arm if is_good and not self.broken else None
+        check_values(arm, positions, self.broken, self.problems)
+        return BuiltArm(arm, self.broken)
 
 
 def check_alone(entry: Entry, kind: str, common: CommonSettings, problems: Problems) -> None:

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from raysweep import registry
 from raysweep.errors import SpecError
 from raysweep.sweep.spec import Arm, Spec
-from raysweep.sweepfile import arms, consistency, document, together
-from raysweep.sweepfile.arms import CommonSettings, Entry, Override
+from raysweep.sweepfile import arms, consistency, document, metric_checks, together
+from raysweep.sweepfile.arms import BuiltArm, CommonSettings, Entry, Override
 from raysweep.sweepfile.columns import column_types
 from raysweep.sweepfile.document import Node, Problems
 from raysweep.sweepfile.mapping import plain_data
@@ -140,7 +140,8 @@ class _FileReader:
             self.overrides(tasks, estimators),
             ranges=search.sampler != "grid",
         )
-        built = self.arms(tasks, estimators, common)
+        read = self.arms(tasks, estimators, common)
+        built = [one.arm for one in read if not one.broken]
         seeds, report_seeds = self.sections.seeds()
         metrics, shared = self.metrics([entry.name for entry in tasks])
         select = self.sections.select(metrics, shared)
@@ -162,14 +163,26 @@ class _FileReader:
             stopping,
             budget,
             arm_budget,
+            {
+                name: metric.needs
+                for entry in tasks
+                for name, metric in registry.task(entry.name).metrics.items()
+                if metric.needs
+            },
         )
-        self.check_together(spec)
+        self.check_together(spec, [one.arm for one in read if one.knows_its_task])
         self.problems.stop()
         return spec
 
-    def check_together(self, spec: Spec) -> None:
-        """Check the sections against each other."""
-        for section, mistake in consistency.mistakes(spec):
+    def check_together(self, spec: Spec, known: list[Arm]) -> None:
+        """Check the sections against each other.
+
+        Args:
+            spec: The sweep, without arms that have mistakes.
+            known: Arms whose tasks have no mistakes.
+        """
+        mistakes = (*consistency.mistakes(spec), *metric_checks.mistakes(spec, known))
+        for section, mistake in mistakes:
             self.problems.add(self.root.key_where.get(section, self.root.where), mistake)
         node = self.sections.get("search")
         for point in spec.search.first if spec.arms else ():
@@ -294,7 +307,7 @@ class _FileReader:
 
     def arms(
         self, tasks: list[Entry], estimators: list[Entry], common: CommonSettings
-    ) -> list[Arm]:
+    ) -> list[BuiltArm]:
         pairs = [
             (task, estimator)
             for task in tasks
@@ -306,7 +319,7 @@ class _FileReader:
                 if not any(entry is one for pair in pairs for one in pair):
                     arms.check_alone(entry, kind, common, self.problems)
         built = [arms.build(*pair, common, self.problems) for pair in pairs]
-        return [arm for arm in built if arm is not None]
+        return [one for one in built if one is not None]
 
     def metrics(self, tasks: list[str]) -> tuple[dict[str, dict[str, str]], set[str]]:
         """Return the meaning of each metric of the tasks, and the metrics that every task has."""
