@@ -169,6 +169,7 @@ def run(  # noqa: PLR0913 - the options of the command
     quiet: bool = True,
     retry_failed: bool = False,
     again: str | None = None,
+    max_runs: int | None = None,
 ) -> Results:
     """Train the missing runs of a sweep, and return its results.
 
@@ -184,6 +185,7 @@ def run(  # noqa: PLR0913 - the options of the command
         retry_failed: Also retry runs that have failed `resources.max_failures` times.
         again: SQL condition over the columns of `runs`; planned runs that meet it lose their
             results and are trained again.
+        max_runs: Largest number of runs that the sweep file may plan; a million if None.
 
     Raises:
         SpecError: If the sweep file is wrong, or stored runs have former default values.
@@ -203,6 +205,7 @@ def run(  # noqa: PLR0913 - the options of the command
         progress=None if quiet else Progress(),
         retry_failed=retry_failed,
         again=again,
+        max_runs=max_runs,
     )
     if session.exit_code >= 128:
         raise KeyboardInterrupt

@@ -7,7 +7,17 @@ from typing import Any
 
 import click
 
-from raysweep.cli.options import SET, SMOKE, SPEC, STORE, SWEEP, print_table, store_of
+from raysweep.cli.options import (
+    MAX_RUNS,
+    SET,
+    SMOKE,
+    SPEC,
+    STORE,
+    SWEEP,
+    announce_size,
+    print_table,
+    store_of,
+)
 from raysweep.cli.output import show
 from raysweep.errors import DamagedFile
 from raysweep.text import shown_error
@@ -38,6 +48,7 @@ from raysweep.text import shown_error
     help="Remove the results of the file's runs that meet this condition, and train them again, "
     "e.g. \"task_name = 'toy'\".",
 )
+@MAX_RUNS
 @SMOKE
 @SET
 def run(  # noqa: PLR0913 - one for each option
@@ -49,6 +60,7 @@ def run(  # noqa: PLR0913 - one for each option
     inline: bool,
     retry_failed: bool,
     again: str | None,
+    max_runs: int | None,
     smoke: bool,
     changes: tuple[str, ...],
 ) -> int:
@@ -59,6 +71,7 @@ def run(  # noqa: PLR0913 - one for each option
     from raysweep.text import counted
 
     loaded = engine.load(spec, changes, smoke=smoke, changes_place="--set")
+    announce_size(loaded, max_runs)
     session = engine.drive(
         loaded,
         store=store,
@@ -68,6 +81,7 @@ def run(  # noqa: PLR0913 - one for each option
         progress=Progress(),
         retry_failed=retry_failed,
         again=again,
+        max_runs=max_runs,
     )
     print_table(Results(session.store.store.uri, session.store.sweep).table())
     for run_id, error in list(session.failed.items())[:20]:
@@ -96,15 +110,24 @@ def run(  # noqa: PLR0913 - one for each option
 @click.command()
 @SPEC
 @STORE
+@MAX_RUNS
 @SMOKE
 @SET
-def plan(spec: Path, store: str | None, smoke: bool, changes: tuple[str, ...]) -> int:
+def plan(
+    spec: Path,
+    *,
+    store: str | None,
+    max_runs: int | None,
+    smoke: bool,
+    changes: tuple[str, ...],
+) -> int:
     """Show which runs a session would train; nothing is started."""
     from raysweep.cli.plan_text import plan_text
     from raysweep.driver import session as engine
 
     loaded = engine.load(spec, changes, smoke=smoke, changes_place="--set")
-    show(plan_text(engine.plan(loaded, store)), nl=False)
+    announce_size(loaded, max_runs)
+    show(plan_text(engine.plan(loaded, store, max_runs=max_runs)), nl=False)
     return 0
 
 

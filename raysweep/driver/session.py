@@ -17,6 +17,7 @@ from raysweep.driver import again as retraining
 from raysweep.driver import opening
 from raysweep.driver.blocked import reasons as blocked_arms
 from raysweep.driver.prior import prior_results
+from raysweep.driver.size import check_size
 from raysweep.engine.origin import command_origin
 from raysweep.engine.stop import StopFlag
 from raysweep.errors import ClusterError, SpecError, StoreError
@@ -87,8 +88,9 @@ def local_workers(spec: Spec) -> int:
     return max(1, int(joblib.cpu_count() / spec.resources.cpu))
 
 
-def plan(spec: Spec, store: str | Path | None = None) -> Schedule:
+def plan(spec: Spec, store: str | Path | None = None, *, max_runs: int | None = None) -> Schedule:
     """Return the schedule of a session that would start now; nothing is started or written."""
+    check_size(spec, max_runs)
     sweep = SweepStore(store_uri(store), spec.name)
     sweep.check_format()
     opening.refuse_former_defaults(spec, sweep)
@@ -107,8 +109,10 @@ def drive(  # noqa: PLR0913 - the options of the command
     progress: Progress | None,
     retry_failed: bool = False,
     again: str | None = None,
+    max_runs: int | None = None,
 ) -> Session:
     """Run a session, from the lease to the last row."""
+    check_size(spec, max_runs)
     sweep = SweepStore(store_uri(store), spec.name)
     sweep.check_format()
     with StopFlag() as flag, Lease(sweep.files) as lease:

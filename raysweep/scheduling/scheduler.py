@@ -392,4 +392,4 @@ class Schedule:
             return
         unique = list({member.run.run_id: member for member in members}.values())
         packs = cut(unique, missing, self.failures, self.size)
-        self.queue.put(self._with_history(pack) for pack in packs)
+        self.queue.put(self._with_history(pack) if self.executed else pack for pack in packs)

@@ -27,7 +27,7 @@ from raysweep.search.samplers import (
     make_sampler,
 )
 from raysweep.sweep.options import Search, Select
-from raysweep.sweep.outcomes import TrialResult
+from raysweep.sweep.outcomes import FAILED, TrialResult
 from raysweep.sweep.runs import canonical_json, digest
 from raysweep.sweep.space import Value, same, to_json
 from raysweep.sweep.spec import Arm
@@ -43,12 +43,13 @@ class Proposal:
 
     Args:
         assignment: Values of the searched settings that apply.
-        trial: Number of the Optuna trial that waits for its value.
+        trial: Number of the Optuna trial that waits for its value; None if there is no trial, as in
+            a grid, which needs no study.
         attributes: Attributes of the trial that the sampler needs later; None if it needs none.
     """
 
     assignment: Mapping[str, Value]
-    trial: int
+    trial: int | None = None
     attributes: Attributes | None = None
 
 
@@ -130,7 +131,10 @@ class ArmStudy:
 
     def propose(self) -> Proposal | None:
         """Return a new configuration to try; None when the space or the number is used up."""
-        if self.takes_over and self.wanted is not None and len(self.known) >= self.wanted:
+        if not self.takes_over and self._points is not None:
+            point = next(self._points, None)
+            return None if point is None else Proposal(point)
+        if self.wanted is not None and len(self.known) >= self.wanted:
             return None
         first = self._next_first()
         if first is not None:
@@ -142,11 +146,13 @@ class ArmStudy:
             if self._is_new(proposal.assignment):
                 self.known[_key(proposal.assignment)] = proposal.assignment
                 return proposal
-            self.study.tell(proposal.trial, state=TrialState.FAIL)
+            self.tell(proposal, FAILED)
         return self._first_unknown()
 
     def tell(self, proposal: Proposal, result: TrialResult) -> None:
-        """Report the result of a proposal to the study."""
+        """Report the result of a proposal to the study, if it has a trial there."""
+        if proposal.trial is None:
+            return
         if result.values:
             self.study.tell(proposal.trial, list(result.values), skip_if_finished=True)
         elif result.stopped_at is None:
@@ -231,7 +237,7 @@ class ArmStudy:
         ]
 
     def _next_listed(self, points: Iterator[dict[str, Value]]) -> Proposal | None:
-        """Return the next new point of a list; a grid lists those of earlier sessions, too."""
+        """Return the next new point of a list."""
         for point in itertools.islice(points, MAX_REPEATS + len(self.known)):
             if self._is_new(point):
                 return self.adopt(point)

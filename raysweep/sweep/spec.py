@@ -14,6 +14,7 @@ from raysweep.sweep.space import Choice, Domain, Fixed, Range, Value
 
 MODULES = ("task_module", "estimator_module")
 SMOKE_STEPS = 3
+VARIES = object()
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,69}")  # 64 characters, and "-smoke"
 
 
@@ -92,6 +93,14 @@ class Arm:
             if isinstance(domain, Fixed) and not space.same(domain.value, self.defaults[key])
         }
 
+    @functools.cached_property
+    def _fixed(self) -> Mapping[str, Value]:
+        """Values of settings that are the same at all points, and `VARIES` for the others."""
+        return {
+            key: domain.value if isinstance(domain, Fixed) else VARIES
+            for key, domain in self.space.items()
+        }
+
     @property
     def searched(self) -> Mapping[str, Choice | Range]:
         """Settings with several values, each after the settings that its condition names."""
@@ -129,7 +138,10 @@ class Arm:
 
     def configuration(self, assignment: Mapping[str, Value]) -> Configuration:
         """Return the configuration at a point of the space."""
-        settings = {key: self.points.value(key, assignment) for key in self.space}
+        settings = dict(self._fixed)
+        for key, value in settings.items():
+            if value is VARIES:
+                settings[key] = self.points.value(key, assignment)
         return Configuration(
             self.task,
             self.task_version,

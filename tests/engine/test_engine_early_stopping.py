@@ -3,7 +3,6 @@
 import pytest
 
 import raysweep
-from raysweep.errors import SpecError
 from raysweep.scheduling.scheduler import Schedule
 from raysweep.search.judge import Judge
 from raysweep.store.decisions import batches
@@ -145,25 +144,6 @@ def test_a_seed_that_fails_for_good_fails_its_configuration_and_the_search_goes_
     schedule = Schedule(results.spec, results.store)
     assert {t.state.name for t in schedule.arms[0].study.study.trials} == {"FAIL"}
     assert schedule.missing == 0
-
-
-def test_a_metric_that_training_does_not_report_is_told_in_one_line(inline, data_folder):
-    spec = {
-        "name": "vae",
-        "tasks": {
-            "digits": {"task": "categorical_vae", "dataset": "digits", "latents": 2, "steps": 40}
-        },
-        "estimators": {"ST": {"estimator": "straight_through"}},
-        "training": {"report_every": 10, "lr": [0.001, 0.002]},
-        "seeds": 1,
-        "select": {"metric": "test_neg_elbo"},
-        "early_stopping": {"pruner": "asha", "grace": 10},
-    }
-    with pytest.raises(SpecError, match="training reports no metric 'test_neg"):
-        inline(spec)
-    spec["early_stopping"]["metric"] = "train_loss"
-    statuses = inline(spec, store="mended").runs()["status"].to_pylist()
-    assert sorted(statuses) == ["done", "stopped"]
 
 
 def test_early_stopping_added_later_compares_with_the_curves_of_what_ended(inline):
