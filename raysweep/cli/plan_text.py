@@ -6,6 +6,7 @@ from typing import Any
 from raysweep.formats.grid import plain
 from raysweep.formats.text import as_text
 from raysweep.sweep.outcomes import ENDS
+from raysweep.text import counted
 
 MAX_PACKS = 30
 STATES = (*ENDS, "missing")
@@ -36,7 +37,7 @@ def plan_text(schedule: Any) -> str:
         )
     text = as_text([plain(["arm", "configurations", *STATES], rows)])
     counts = Counter(_state_of(schedule, run_id) for run_id in schedule.planned)
-    text += f"\n{len(schedule.planned)} runs: " + ", ".join(
+    text += f"\n{counted(len(schedule.planned))}: " + ", ".join(
         f"{counts[name]} {name}" for name in STATES if counts[name]
     )
     retried = sum(
@@ -50,7 +51,8 @@ def plan_text(schedule: Any) -> str:
         for pack in list(schedule.queue)[:MAX_PACKS]
     ]
     if packs:
-        text += f"\n{len(schedule.queue)} packs, if they train on this machine's CPUs\n"
+        packs_text = counted(len(schedule.queue), "pack")
+        text += f"\n{packs_text}, if trained on this machine's CPUs\n"
         text += as_text([plain(["pack", "task", "estimator", "runs"], packs)])
     if len(schedule.queue) > MAX_PACKS:
         text += f"and {len(schedule.queue) - MAX_PACKS} more\n"
@@ -63,7 +65,8 @@ def _plan_notes(schedule: Any) -> str:
 
     spec = schedule.spec
     lines = [
-        f"{name}: uses {count} configurations of {spec.search.source} as prior observations"
+        f"{name}: uses {counted(count, 'configuration')} of {spec.search.source} as prior "
+        "observations"
         for name, count in schedule.learnt.items()
     ]
     later = sum(
@@ -71,12 +74,12 @@ def _plan_notes(schedule: Any) -> str:
         for search in schedule.arms
     )
     if later:
-        lines.append(f"{later} arms will propose more configurations as results come in")
+        lines.append(f"{counted(later, 'arm')} will propose more configurations as results come in")
     for budget, scope in ((spec.budget, "the sweep"), (spec.arm_budget, "each arm")):
         if budget:
             limits = [
-                f"{amount:g} {unit}"
-                for amount, unit in ((budget.hours, "worker hours"), (budget.runs, "runs"))
+                f"{amount:g} {unit if amount == 1 else f'{unit}s'}"
+                for amount, unit in ((budget.hours, "worker hour"), (budget.runs, "run"))
                 if amount is not None
             ]
             lines.append(f"budget of {scope}: {' and '.join(limits)}")
@@ -86,8 +89,8 @@ def _plan_notes(schedule: Any) -> str:
     )
     if spec.report_seeds and waiting:
         lines.append(
-            f"{waiting} arms will run their selected configuration on {len(spec.report_seeds)} "
-            "fresh seeds"
+            f"{counted(waiting, 'arm')} will run {'its' if waiting == 1 else 'their'} selected "
+            f"configuration on {counted(len(spec.report_seeds), 'fresh seed')}"
         )
     return "".join(f"{line}\n" for line in lines)
 

@@ -68,7 +68,6 @@ def run(  # noqa: PLR0913 - one for each option
     from raysweep.api import Results
     from raysweep.driver import session as engine
     from raysweep.progress import Progress
-    from raysweep.text import counted
 
     loaded = engine.load(spec, changes, smoke=smoke, changes_place="--set")
     announce_size(loaded, max_runs)
@@ -84,18 +83,27 @@ def run(  # noqa: PLR0913 - one for each option
         max_runs=max_runs,
     )
     print_table(Results(session.store.store.uri, session.store.sweep).table())
+    _explain_end(session, loaded, is_again=again is not None)
+    show(f"results: {session.store.uri}")
+    return session.exit_code
+
+
+def _explain_end(session: Any, spec: Any, *, is_again: bool) -> None:
+    """Show the runs that failed or are missing, and the way to get their results."""
+    from raysweep.text import counted
+
     for run_id, error in list(session.failed.items())[:20]:
         show(f"run {run_id} failed: {shown_error(error)}", err=True)
     if session.failed:
-        limit = loaded.resources.max_failures
+        limit = spec.resources.max_failures
         show(
             f"{counted(len(session.failed))} failed; run the same command again to retry "
             f"those with fewer than {limit} failures (resources.max_failures), with --retry-failed "
-            f"to retry all; 'raysweep status {loaded.name} --failed' shows every attempt",
+            f"to retry all; 'raysweep status {spec.name} --failed' shows every attempt",
             err=True,
         )
     if session.missing:
-        option = " without --again" if again else ""
+        option = " without --again" if is_again else ""
         show(
             f"{counted(session.missing)} still missing; run the same command{option} again to "
             "resume from the checkpoints",
@@ -103,8 +111,6 @@ def run(  # noqa: PLR0913 - one for each option
         )
     for line in session.blocked:
         show(line, err=True)
-    show(f"results: {session.store.uri}")
-    return session.exit_code
 
 
 @click.command()

@@ -25,6 +25,7 @@ from raysweep.scheduling.scheduler import Schedule
 from raysweep.store import schema
 from raysweep.store.files import store_uri
 from raysweep.store.lease import Lease
+from raysweep.store.local_file import empty_folders_removed
 from raysweep.store.retry import Patience
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.packs import ArmRun, PackSize
@@ -115,7 +116,7 @@ def drive(  # noqa: PLR0913 - the options of the command
     check_size(spec, max_runs)
     sweep = SweepStore(store_uri(store), spec.name)
     sweep.check_format()
-    with StopFlag() as flag, Lease(sweep.files) as lease:
+    with _nothing_left_of_refused(sweep), StopFlag() as flag, Lease(sweep.files) as lease:
         sweep.files = sweep.files.with_patience(Patience(lease.check))
         sweep.mend(spec)
         retrained = opening.begin(spec, sweep, again)
@@ -148,6 +149,13 @@ def drive(  # noqa: PLR0913 - the options of the command
                 train(schedule, job, lambda: bool(flag) or lease.lost.is_set(), report)
                 _end(schedule, lease)
     return _session(schedule, flag)
+
+
+def _nothing_left_of_refused(sweep: SweepStore) -> contextlib.AbstractContextManager[None]:
+    """Remove the sweep's new folder, and the store's, if the session ends without writing."""
+    if not sweep.files.is_local:
+        return contextlib.nullcontext()
+    return empty_folders_removed(sweep.files.root, sweep.store.root)
 
 
 def _end(schedule: Schedule, lease: Lease) -> None:

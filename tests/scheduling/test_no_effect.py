@@ -80,3 +80,9 @@ def test_a_warning_names_its_arms_once():
 
 def test_a_plan_shows_the_warning(tmp_path):
     assert "momentum has no effect" in plan_text(plan(spec_of({"momentum": 0.9}), tmp_path))
+
+
+def test_a_plan_of_one_has_no_plurals(tmp_path):
+    text = plan_text(plan(spec_of({}), tmp_path))
+    assert "\n1 run: 1 missing\n" in text
+    assert "\n1 pack, if trained on this machine's CPUs\n" in text
