@@ -183,6 +183,7 @@ def run(  # noqa: PLR0913 - the options of the command
     retry_failed: bool = False,
     again: str | None = None,
     raises: bool = False,
+    max_runs: int | None = None,
 ) -> Results:
     """Train the missing runs of a sweep, and return its results.
 
@@ -201,6 +202,7 @@ def run(  # noqa: PLR0913 - the options of the command
             results and are trained again.
         raises: With `inline`, raise the first error of a run, for a debugger; otherwise a run that
             fails is recorded, and the others train.
+        max_runs: Largest number of runs that the sweep file may plan; a million if None.
 
     Raises:
         SpecError: If the sweep file is wrong, or stored runs have former default values, or if
@@ -225,6 +227,7 @@ def run(  # noqa: PLR0913 - the options of the command
         retry_failed=retry_failed,
         again=again,
         raises=raises,
+        max_runs=max_runs,
     )
     if session.exit_code >= 128:
         raise KeyboardInterrupt

@@ -12,7 +12,7 @@ RaysweepError
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class RaysweepError(Exception):
@@ -99,6 +99,61 @@ class Stopped(KeyboardInterrupt):
         super().__init__(exit_code)
 
 
+# Names in other tools, and the names here that they may mean; the first that is valid is taken.
+SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "bayes": ("tpe",),
+    "bayesian": ("tpe",),
+    "bo": ("gp", "tpe"),
+    "gaussian_process": ("gp",),
+    "hyperopt": ("tpe",),
+    "optuna": ("tpe",),
+    "cma": ("cmaes",),
+    "cma_es": ("cmaes",),
+    "sobol": ("qmc",),
+    "halton": ("qmc",),
+    "nsga": ("nsga2",),
+    "nsgaii": ("nsga2",),
+    "uniform": ("random",),
+    "exhaustive": ("grid",),
+    "brute_force": ("grid",),
+    "sha": ("asha",),
+    "successive_halving": ("asha",),
+    "median_stopping": ("median",),
+    "bohb": ("hyperband",),
+    "minimize": ("min",),
+    "minimise": ("min",),
+    "minimum": ("min",),
+    "maximize": ("max",),
+    "maximise": ("max",),
+    "maximum": ("max",),
+    "goal": ("mode",),
+    "direction": ("mode",),
+    "method": ("sampler", "estimator"),
+    "algorithm": ("sampler",),
+    "num_samples": ("configurations",),
+    "n_trials": ("configurations",),
+    "trials": ("configurations",),
+    "run_cap": ("configurations",),
+    "grace_period": ("grace",),
+    "min_iter": ("grace",),
+    "reduction_factor": ("reduction",),
+    "eta": ("eta", "reduction"),
+    "learning_rate": ("lr",),
+    "wd": ("weight_decay",),
+    "eps": ("epsilon",),
+    "bs": ("batch_size",),
+    "epochs": ("steps",),
+    "iterations": ("steps",),
+    "max_steps": ("steps",),
+    "num_steps": ("steps",),
+    "tau": ("temperature",),
+    "st": ("straight_through",),
+    "ste": ("straight_through",),
+    "rloo": ("reinforce_loo",),
+    "gumbel": ("gumbel_softmax",),
+}
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return a hint for an unknown name: the closest valid name, and all of them if few."""
     names = sorted(valid)
@@ -114,5 +169,7 @@ def one_of(name: str, valid: Iterable[str]) -> str:
 
 
 def _closest(name: str, names: list[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    meant = SYNONYMS.get(name.lower().replace("-", "_"), ())
+    close = [other for other in meant if other in names]
+    close += difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -5,7 +5,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import entry_points
 from typing import Any, Union
 
@@ -31,6 +31,7 @@ class Setting:
         default: Value if the sweep file gives none.
         per_replica: Whether the runs of one pack may have different values.
         smoke: Largest value in a trial run; no limit if None.
+        only_if: Values of other settings, by name, without which this one has no effect.
     """
 
     key: str
@@ -38,6 +39,7 @@ class Setting:
     default: Any
     per_replica: bool
     smoke: float | None = None
+    only_if: Mapping[str, Collection[Any]] = dataclasses.field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -96,15 +98,30 @@ def estimator_class(family: str, name: str) -> type[Estimator]:
 @functools.cache
 def task_settings(name: str) -> Mapping[str, Setting]:
     """Return the task's settings by key: common ones under `training.`, others under `task.`."""
-    declared = task(name).settings
+    return _settings_of(task(name).settings)
+
+
+@functools.cache
+def training_settings() -> Mapping[str, Setting]:
+    """Return the settings of `training`, with the defaults of a task that changes none."""
+    return _settings_of(TrainingSettings)
+
+
+def _settings_of(declared: type) -> Mapping[str, Setting]:
     hints = typing.get_type_hints(declared)
     settings = {}
     for field in dataclasses.fields(declared):
         section = "training" if field.name in TRAINING else "task"
         key = f"{section}.{field.name}"
         per_replica = bool(field.metadata.get("per_replica", False))
-        smoke = field.metadata.get("smoke")
-        settings[key] = Setting(key, hints[field.name], _plain(field.default), per_replica, smoke)
+        settings[key] = Setting(
+            key,
+            hints[field.name],
+            _plain(field.default),
+            per_replica,
+            field.metadata.get("smoke"),
+            field.metadata.get("only_if", {}),
+        )
     return types.MappingProxyType(settings)
 
 

@@ -2,8 +2,9 @@
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor
 from raysweep.estimators.base import Estimator
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
+_WITH_SGD = {"optimizer": ("sgd",)}
+_WITH_ADAM = {"optimizer": ("adam", "radam")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,11 +25,18 @@ class Metric:
         direction: Better values: `"min"` if smaller ones, `"max"` if larger ones.
         unit: Unit, for example `"nats"`; `""` for a plain number.
         meaning: Description in one line.
+        needs: Smallest values of settings, by name, with which the metric has a value: 1 for a
+            setting that must be on.
+        at_end: Whether the metric is measured at the end of a run only.
+        early: Name of a setting that adds measurements before the end, if it is set.
     """
 
     direction: Literal["min", "max"]
     unit: str
     meaning: str
+    needs: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    at_end: bool = False
+    early: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +55,12 @@ class Replica:
 
 
 def setting(
-    default: Any, meaning: str, *, per_replica: bool = False, smoke: float | None = None
+    default: Any,
+    meaning: str,
+    *,
+    per_replica: bool = False,
+    smoke: float | None = None,
+    only_if: Mapping[str, Collection[Any]] = MappingProxyType({}),
 ) -> Any:
     """Declare one setting of a task.
 
@@ -54,8 +69,14 @@ def setting(
         meaning: Description in one line, with the unit and the reference of the default.
         per_replica: True if the runs of one pack may hold different values.
         smoke: Largest value in a trial run (`--smoke`); no limit if None.
+        only_if: Values of other settings, by name, without which this one has no effect.
     """
-    metadata = {"meaning": meaning, "per_replica": per_replica, "smoke": smoke}
+    metadata = {
+        "meaning": meaning,
+        "per_replica": per_replica,
+        "smoke": smoke,
+        "only_if": only_if,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -70,11 +91,19 @@ class TrainingSettings:
     optimizer: Literal["adam", "radam", "sgd"] = setting("adam", "update rule")
     lr: float = setting(1e-3, "learning rate, > 0", per_replica=True)
     weight_decay: float = setting(0.0, "L2 penalty added to the gradient, >= 0", per_replica=True)
-    momentum: float = setting(0.0, "momentum of sgd, in [0, 1)", per_replica=True)
-    nesterov: bool = setting(False, "Nesterov's form of sgd's momentum")
-    beta1: float = setting(0.9, "decay of the first moment (adam, radam)", per_replica=True)
-    beta2: float = setting(0.999, "decay of the second moment (adam, radam)", per_replica=True)
-    epsilon: float = setting(1e-8, "added to the root of the second moment", per_replica=True)
+    momentum: float = setting(
+        0.0, "momentum of sgd, in [0, 1)", per_replica=True, only_if=_WITH_SGD
+    )
+    nesterov: bool = setting(False, "Nesterov's form of sgd's momentum", only_if=_WITH_SGD)
+    beta1: float = setting(
+        0.9, "decay of the first moment (adam, radam)", per_replica=True, only_if=_WITH_ADAM
+    )
+    beta2: float = setting(
+        0.999, "decay of the second moment (adam, radam)", per_replica=True, only_if=_WITH_ADAM
+    )
+    epsilon: float = setting(
+        1e-8, "added to the root of the second moment", per_replica=True, only_if=_WITH_ADAM
+    )
     tuning_lr: float | None = setting(
         None,
         "learning rate of the estimator's parameters, by adam; ten times lr if not set",

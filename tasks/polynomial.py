@@ -57,7 +57,9 @@ class Polynomial(Task):
     metrics: ClassVar[Mapping[str, Metric]] = {
         "train_loss": Metric("min", "", "objective at the samples drawn in training"),
         "expected_loss": Metric("min", "", "exact expectation of the objective in training"),
-        "final_expected_loss": Metric("min", "", "exact expectation after the last update"),
+        "final_expected_loss": Metric(
+            "min", "", "exact expectation after the last update", at_end=True
+        ),
     }
     family: ClassVar[str] = "categorical"
 

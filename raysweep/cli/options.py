@@ -10,6 +10,7 @@ import click
 from raysweep.cli.output import show
 from raysweep.errors import RaysweepError
 
+MANY_RUNS = 20_000
 MANY_FILES = 2000  # so many take seconds to read
 STORE = click.option(
     "--store",
@@ -29,6 +30,12 @@ SET = click.option(
     metavar="KEY=VALUE",
     help="Override a dotted key of the file (repeatable).",
 )
+MAX_RUNS = click.option(
+    "--max-runs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Refuse a sweep file that plans more runs [default: 1000000].",
+)
 SPEC = click.argument("spec", type=click.Path(path_type=Path))
 SWEEP = click.argument("sweep")
 
@@ -42,6 +49,17 @@ def format_option(*names: str) -> Callable[[Any], Any]:
         type=click.Choice(names),
         help="Output format.",
     )
+
+
+def announce_size(spec: Any, max_runs: int | None) -> None:
+    """Show the number of runs before many of them are planned, which takes some time."""
+    from raysweep.driver.size import check_size, planned_runs
+
+    with given_by(max_runs="max-runs"):
+        check_size(spec, max_runs)
+    count = planned_runs(spec)
+    if count >= MANY_RUNS:
+        show(f"{spec.name}: {count:,} runs; planning them takes a while", err=True)
 
 
 def store_of(given: str | None) -> str:

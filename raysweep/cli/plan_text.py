@@ -73,12 +73,12 @@ def _plan_notes(schedule: Any) -> str:
         for search in schedule.arms
     )
     if later:
-        lines.append(f"{later} arms will propose more configurations as results come in")
+        lines.append(f"{counted(later, 'arm')} will propose more configurations as results come in")
     for budget, scope in ((spec.budget, "the sweep"), (spec.arm_budget, "each arm")):
         if budget:
             limits = [
-                f"{amount:g} {unit}"
-                for amount, unit in ((budget.hours, "worker hours"), (budget.runs, "runs"))
+                f"{amount:g} {unit if amount == 1 else f'{unit}s'}"
+                for amount, unit in ((budget.hours, "worker hour"), (budget.runs, "run"))
                 if amount is not None
             ]
             lines.append(f"budget of {scope}: {' and '.join(limits)}")
@@ -88,8 +88,8 @@ def _plan_notes(schedule: Any) -> str:
     )
     if spec.report_seeds and waiting:
         lines.append(
-            f"{waiting} arms will run their selected configuration on {len(spec.report_seeds)} "
-            "fresh seeds"
+            f"{counted(waiting, 'arm')} will run {'its' if waiting == 1 else 'their'} selected "
+            f"configuration on {counted(len(spec.report_seeds), 'fresh seed')}"
         )
     return "".join(f"{line}\n" for line in lines)
 

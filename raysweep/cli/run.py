@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from raysweep.cli import crash
-from raysweep.cli.options import SET, SMOKE, SPEC, STORE, SWEEP, print_table, store_of
+from raysweep.cli.options import (
+    MAX_RUNS,
+    SET,
+    SMOKE,
+    SPEC,
+    STORE,
+    SWEEP,
+    announce_size,
+    print_table,
+    store_of,
+)
 from raysweep.cli.output import show
 from raysweep.errors import DamagedFile
 from raysweep.sweep.outcomes import grouped_by_error
@@ -52,6 +62,7 @@ MAX_ERRORS = 20
     help="Remove the results of the file's runs that meet this condition, and train them again, "
     "e.g. \"task_name = 'toy'\".",
 )
+@MAX_RUNS
 @SMOKE
 @SET
 def run(  # noqa: PLR0913 - one for each option
@@ -64,6 +75,7 @@ def run(  # noqa: PLR0913 - one for each option
     raises: bool,
     retry_failed: bool,
     again: str | None,
+    max_runs: int | None,
     smoke: bool,
     changes: tuple[str, ...],
 ) -> int:
@@ -75,6 +87,7 @@ def run(  # noqa: PLR0913 - one for each option
     if raises and not inline:
         raise click.UsageError("--raise needs --inline: other processes cannot stop in a debugger")
     loaded = engine.load(spec, changes, smoke=smoke, changes_place="--set")
+    announce_size(loaded, max_runs)
     with crash.passing(raises):
         session = engine.drive(
             loaded,
@@ -86,6 +99,7 @@ def run(  # noqa: PLR0913 - one for each option
             retry_failed=retry_failed,
             again=again,
             raises=raises,
+            max_runs=max_runs,
         )
     print_table(Results(session.store.store.uri, session.store.sweep).table())
     _show_open(session, loaded, again=again is not None)
@@ -127,15 +141,24 @@ def _show_errors(failed: Mapping[str, str]) -> None:
 @click.command()
 @SPEC
 @STORE
+@MAX_RUNS
 @SMOKE
 @SET
-def plan(spec: Path, store: str | None, smoke: bool, changes: tuple[str, ...]) -> int:
+def plan(
+    spec: Path,
+    *,
+    store: str | None,
+    max_runs: int | None,
+    smoke: bool,
+    changes: tuple[str, ...],
+) -> int:
     """Show which runs a session would train; nothing is started."""
     from raysweep.cli.plan_text import plan_text
     from raysweep.driver import session as engine
 
     loaded = engine.load(spec, changes, smoke=smoke, changes_place="--set")
-    show(plan_text(engine.plan(loaded, store)), nl=False)
+    announce_size(loaded, max_runs)
+    show(plan_text(engine.plan(loaded, store, max_runs=max_runs)), nl=False)
     return 0
 
 

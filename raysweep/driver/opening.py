@@ -4,7 +4,7 @@ import collections
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from raysweep.driver import again
+from raysweep.driver import again, no_effect
 from raysweep.driver.again import Again
 from raysweep.errors import SpecError
 from raysweep.results.edits import changed_defaults, hidden, warnings
@@ -127,13 +127,13 @@ def resuming(schedule: Planned) -> list[str]:
 
 
 def notices(schedule: Planned) -> list[str]:
-    """Return warnings about stored runs, a line each: edited code, runs no longer in the file.
+    """Return warnings, a line each: settings without effect, edited code, runs not in the file.
 
     Raises:
         StoreError: If the store cannot be read.
     """
     spec, store = schedule.spec, schedule.store
-    lines = warnings(spec, store)
+    lines = [*no_effect.warnings(spec), *warnings(spec, store)]
     if (schedule.ended.keys() | schedule.failures.keys()) - schedule.planned.keys():
         lines += hidden(spec, read_all(store, spec, about=("task", "estimator")))
     return lines

@@ -17,6 +17,7 @@ from raysweep.driver import again as retraining
 from raysweep.driver import opening
 from raysweep.driver.blocked import reasons as blocked_arms
 from raysweep.driver.prior import prior_results
+from raysweep.driver.size import check_size
 from raysweep.engine.origin import command_origin
 from raysweep.engine.stop import StopFlag
 from raysweep.errors import ClusterError, SpecError, StoreError
@@ -24,11 +25,12 @@ from raysweep.scheduling.scheduler import Schedule
 from raysweep.store import schema
 from raysweep.store.files import store_uri
 from raysweep.store.lease import Lease
+from raysweep.store.local_file import empty_folders_removed
 from raysweep.store.retry import Patience
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.packs import ArmRun, PackSize
 from raysweep.sweep.spec import Spec, smoke_spec
-from raysweep.sweepfile.arms import corners
+from raysweep.sweepfile.arm_checks import corners
 from raysweep.sweepfile.reader import read_spec
 from raysweep.text import counted
 
@@ -107,8 +109,9 @@ def local_workers(spec: Spec) -> int:
     return max(1, int(joblib.cpu_count() / spec.resources.cpu))
 
 
-def plan(spec: Spec, store: str | Path | None = None) -> Schedule:
+def plan(spec: Spec, store: str | Path | None = None, *, max_runs: int | None = None) -> Schedule:
     """Return the schedule of a session that would start now; nothing is started or written."""
+    check_size(spec, max_runs)
     sweep = SweepStore(store_uri(store), spec.name)
     sweep.check_format()
     opening.refuse_former_defaults(spec, sweep)
@@ -128,11 +131,13 @@ def drive(  # noqa: PLR0913 - the options of the command
     retry_failed: bool = False,
     again: str | None = None,
     raises: bool = False,
+    max_runs: int | None = None,
 ) -> Session:
     """Run a session, from the lease to the last row."""
+    check_size(spec, max_runs)
     sweep = SweepStore(store_uri(store), spec.name)
     sweep.check_format()
-    with StopFlag() as flag, Lease(sweep.files) as lease:
+    with _nothing_left_of_refused(sweep), StopFlag() as flag, Lease(sweep.files) as lease:
         sweep.files = sweep.files.with_patience(Patience(lease.check))
         sweep.mend(spec)
         retrained = opening.begin(spec, sweep, again)
@@ -178,6 +183,13 @@ def _unused(spec: Spec, executor: Executor) -> list[str]:
     if spec.resources.gpu > 0 or not executor.gpus:
         return []
     return [UNUSED_GPUS.format(gpus=counted(executor.gpus, "GPU"))]
+
+
+def _nothing_left_of_refused(sweep: SweepStore) -> contextlib.AbstractContextManager[None]:
+    """Remove the sweep's new folder, and the store's, if the session ends without writing."""
+    if not sweep.files.is_local:
+        return contextlib.nullcontext()
+    return empty_folders_removed(sweep.files.root, sweep.store.root)
 
 
 def _end(schedule: Schedule, lease: Lease) -> None:

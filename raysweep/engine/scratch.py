@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from raysweep.errors import ClusterError
+
 PREFIX = "raysweep-"
 LOCK = "lock"
 LONGEST = 43  # bytes: Ray adds up to 64 for its sockets, whose paths may have 107
@@ -33,12 +35,21 @@ def scratch_folder() -> Iterator[str]:
 
 
 def _base() -> str:
-    """Return the folder of temporary files, or `/tmp` if paths of sockets would become too long."""
-    name = len(f"/{PREFIX}12345678/ray")
-    for base in (os.environ.get("RAY_TMPDIR"), tempfile.gettempdir()):
-        if base and len(os.fsencode(base)) + name <= LONGEST and os.access(base, os.W_OK):
+    """Return the folder of temporary files, or `/tmp` if paths of sockets would become too long.
+
+    Raises:
+        ClusterError: If no folder with a short path can be written to.
+    """
+    longest = LONGEST - len(f"/{PREFIX}12345678/ray")
+    bases = (os.environ.get("RAY_TMPDIR"), tempfile.gettempdir(), "/tmp")
+    for base in bases:
+        if base and len(os.fsencode(base)) <= longest and os.access(base, os.W_OK):
             return base
-    return "/tmp"
+    raise ClusterError(
+        f"cannot start Ray: its sockets need a temporary folder with a path of at most {longest} "
+        f"characters, got {bases[1]} (from TMPDIR), and /tmp cannot be written to; set TMPDIR to "
+        "a shorter path, or train inline, without Ray"
+    )
 
 
 def _remove_abandoned(base: str) -> None:

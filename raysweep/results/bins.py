@@ -8,7 +8,8 @@ import numpy as np
 
 from raysweep.results.selection import Candidate
 from raysweep.sweep.runs import canonical_json
-from raysweep.sweep.space import Choice, Conditional, Fixed, Plain, Range, plain
+from raysweep.sweep.space import Branches, Choice, Conditional, Fixed, Plain, Range, cases, plain
+from raysweep.sweep.space import values as values_of
 from raysweep.sweep.spec import Arm
 
 INTERVALS = 8  # intervals that a range is split into
@@ -31,7 +32,11 @@ def columns(arms: Iterable[Arm], setting: str) -> tuple[Column, ...]:
     domains = [plain(domain) for domain in spaces]
     ranges = [domain for domain in domains if isinstance(domain, Range) and not _is_short(domain)]
     values = _distinct(value for domain in domains for value in _values(domain))
-    otherwise = _distinct(space.otherwise for space in spaces if isinstance(space, Conditional))
+    otherwise = _distinct(
+        space.otherwise
+        for space in spaces
+        if isinstance(space, Conditional | Branches) and cases(space)[-1].when
+    )
     if ranges:
         outside = [value for value in otherwise if not any(r.contains(value) for r in ranges)]
         outside = _distinct([*outside, *(value for value in values if not is_number(value))])
@@ -79,7 +84,7 @@ def _intervals(ranges: Sequence[Range], values: Iterable[Any]) -> tuple[Column, 
 
 
 def _is_short(domain: Range) -> bool:
-    return domain.whole and domain.high - domain.low < WIDE
+    return domain.count is not None and domain.count <= WIDE
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:
@@ -92,8 +97,8 @@ def _values(domain: Plain) -> tuple[Any, ...]:
             return (value,)
         case Choice(values):
             return values
-        case Range(low, high) if _is_short(domain):
-            return tuple(range(int(low), int(high) + 1))
+        case Range() if _is_short(domain):
+            return tuple(values_of(domain))
     return ()
 
 

@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 from raysweep.store import schema
 from raysweep.sweep.defaults import Change
 from raysweep.sweep.runs import canonical_json
-from raysweep.sweep.space import Conditional, Domain, Fixed, Plain, Range, Value, plain, same
+from raysweep.sweep.space import (
+    Branches,
+    Conditional,
+    Domain,
+    Fixed,
+    Plain,
+    Range,
+    Value,
+    cases,
+    same,
+)
 from raysweep.sweep.spec import Arm, Spec
 
 Indices = NDArray[np.int64]
@@ -268,13 +278,16 @@ class _Program:
 
     def _inside(self, key: str, domain: Domain) -> Mask:
         """Return the mask of the configurations with a value in the domain; a scalar for all."""
-        inside = self._column(key).inside(plain(domain))
-        if not isinstance(domain, Conditional):
-            return inside
-        applies = np.ones(len(self.indices), bool)
-        for other, wanted in domain.when.items():
-            applies = applies & self._column(other).among(wanted)
-        return np.where(applies, inside, self._column(key).inside(Fixed(domain.otherwise)))
+        column = self._column(key)
+        if not isinstance(domain, Conditional | Branches):
+            return column.inside(domain)
+        mask = column.inside(Fixed(domain.otherwise))
+        for case in reversed(cases(domain)):  # the first that holds applies
+            applies = np.ones(len(self.indices), bool)
+            for other, wanted in case.when.items():
+                applies = applies & self._column(other).among(wanted)
+            mask = np.where(applies, column.inside(case.domain), mask)
+        return mask
 
     def _column(self, key: str) -> "_Column":
         if key not in self._columns:
@@ -320,7 +333,11 @@ class _Column:
 
     def inside(self, domain: Plain) -> Mask:
         """Return the mask of the configurations whose value is in the domain."""
-        if isinstance(domain, Range) and pa.types.is_floating(self.values.type):
+        if (
+            isinstance(domain, Range)
+            and domain.step is None
+            and pa.types.is_floating(self.values.type)
+        ):
             numbers = np.array(self.values.to_numpy(zero_copy_only=False), np.float64)
             inside = (domain.low <= numbers) & (numbers <= domain.high)
             return inside & (numbers == np.floor(numbers)) if domain.whole else inside

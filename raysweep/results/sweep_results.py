@@ -22,6 +22,7 @@ from raysweep.store import schema
 from raysweep.store.decisions import DECISIONS
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep import defaults
+from raysweep.sweep.metrics import excluded
 from raysweep.sweep.spec import Spec
 
 if TYPE_CHECKING:
@@ -253,11 +254,16 @@ class SweepResults:
             field: Name of the argument, for the error.
 
         Raises:
-            SpecError: If the sweep has no such metric.
+            SpecError: If the sweep has no such metric, or its settings exclude it.
         """
         if name not in self.spec.metrics:
             raise SpecError(
                 f"expected a metric of the sweep, got {name!r}{nearest(name, self.spec.metrics)}",
+                field=field,
+            )
+        if (exclusion := excluded(self.spec, name)) is not None:
+            raise SpecError(
+                f"{name} has no value in this sweep {exclusion.reason}, or name another metric",
                 field=field,
             )
         return name

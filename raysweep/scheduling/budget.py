@@ -9,6 +9,7 @@ from raysweep.sweep.options import Budget
 from raysweep.sweep.spec import Spec
 
 BATCH_SHARE = 10  # a tenth of the configurations are in flight
+MOST_IN_SHARE = 10_000  # configurations of which a tenth is in flight; of more, no more
 OPEN_ENDED = 40  # their assumed number where only a budget ends the search
 
 
@@ -40,7 +41,8 @@ class BudgetTracker:
         hours = (self.spec.budget.hours, self.spec.arm_budget.hours)
         if not search.study.adapts and hours == (None, None):
             return math.inf
-        return max(1, (search.study.wanted or OPEN_ENDED) // BATCH_SHARE)
+        wanted = min(search.study.wanted or OPEN_ENDED, MOST_IN_SHARE)
+        return max(1, wanted // BATCH_SHARE)
 
     def allows(self, search: ArmSearch) -> bool:
         """Check whether the budgets allow another configuration of the arm."""

@@ -1,8 +1,8 @@
 """Runs that failed before: one of a program is tried alone, and then the others together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
-from raysweep.sweep.packs import Pack, joined
+from raysweep.sweep.packs import ArmRun, Pack, PackSize, joined
 
 
 class Probes:
@@ -16,26 +16,27 @@ class Probes:
         self._waiting: dict[str, tuple[list[Pack], int]] = {}  # by the run that is tried
 
     def hold(
-        self, packs: Sequence[Pack], program_of: Callable[[Pack], str], limit: Callable[[Pack], int]
+        self, packs: Sequence[Pack], planned: Mapping[str, ArmRun], size: PackSize
     ) -> list[Pack]:
         """Return the packs to queue now; the others wait.
 
         Args:
             packs: Packs to queue, those of runs that failed before among them.
-            program_of: Function that returns the program of a pack's runs.
-            limit: Function that returns into how large packs the runs of a pack may go.
+            planned: Planned runs by id.
+            size: Limit on the number of runs in a pack.
         """
         now: list[Pack] = []
         retries: dict[str, list[Pack]] = {}
         for pack in packs:
             if len(pack.runs) == 1 and pack.runs[0].failures:
-                retries.setdefault(program_of(pack), []).append(pack)
+                retries.setdefault(planned[pack.runs[0].run_id].program, []).append(pack)
             else:
                 now.append(pack)
         for first, *others in retries.values():
             now.append(first)
             if others:
-                self._waiting[first.runs[0].run_id] = others, limit(joined(others, len(others))[0])
+                limit = size.limit([planned[pack.runs[0].run_id] for pack in others])
+                self._waiting[first.runs[0].run_id] = others, limit
         return now
 
     def ended_well(self, pack: Pack) -> list[Pack]:

@@ -388,13 +388,7 @@ class Schedule:
         if self.size is None:
             return
         unique = list({member.run.run_id: member for member in members}.values())
-        size = self.size
-        programs = {run.run.run_id: run.program for run in unique}
-        packs = [self._with_history(pack) for pack in cut(unique, missing, self.failures, size)]
-        self.queue.put(
-            self._probes.hold(
-                packs,
-                lambda pack: programs[pack.runs[0].run_id],
-                lambda pack: size.limit([self.planned[run.run_id] for run in pack.runs]),
-            )
-        )
+        packs = cut(unique, missing, self.failures, self.size)
+        if self.executed:
+            packs = [self._with_history(pack) for pack in packs]
+        self.queue.put(self._probes.hold(packs, self.planned, self.size))

@@ -9,7 +9,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import cmaes
 import numpy as np
 
 MAX_POPULATION = 100_000
@@ -206,6 +205,8 @@ def _plain(data: Mapping[str, Any]) -> Any:
 
 def _fresh(read: _Reader, dim: int) -> Any:
     """Create a new optimizer of the state's class, dimension, bounds and population."""
+    import cmaes  # imports SciPy's distributions, which takes a second
+
     population = read.whole("_popsize", 1, MAX_POPULATION)
     bounds = read.array("_bounds", (dim, 2))
     if not dim or not (bounds[:, 0] <= bounds[:, 1]).all():
@@ -227,6 +228,8 @@ def _fresh(read: _Reader, dim: int) -> Any:
 
 def _with_margin(data: Mapping[str, Any]) -> Any:
     """Rebuild a `CMAwM` without its constructor, which needs steps that no `CMAwM` keeps."""
+    import cmaes
+
     inner = from_json(data["_cma"])
     if not isinstance(inner, cmaes.CMA):
         raise ValueError("_cma: expected the state of CMA")

@@ -12,10 +12,39 @@ from optuna.distributions import (
 )
 from optuna.trial import Trial
 
-from raysweep.sweep.space import Choice, Domain, Range, Value
+from raysweep.sweep.space import Branches, Choice, Domain, Fixed, Range, Value
+from raysweep.sweep.spec import Arm
 
 Direction = Literal["minimize", "maximize"]
 DIRECTIONS: Mapping[str, Direction] = {"min": "minimize", "max": "maximize"}
+
+
+def parameters(arm: Arm, key: str) -> dict[str, Choice | Range]:
+    """Return Optuna's parameters of a searched setting, by name: one, or one for each branch.
+
+    Optuna needs the same domain at every trial, so branches are parameters of their own.
+    """
+    domain = arm.space[key]
+    if not isinstance(domain, Branches):
+        return {key: arm.domain(key)}
+    return {
+        f"{key}[{index}]": case.domain
+        for index, case in enumerate(domain.cases)
+        if not isinstance(case.domain, Fixed)
+    }
+
+
+def parameter(arm: Arm, key: str, chosen: Mapping[str, Value]) -> tuple[str, Choice | Range]:
+    """Return Optuna's parameter of a searched setting at a point where it applies.
+
+    Args:
+        arm: Arm whose space is searched.
+        key: Key of the setting, `section.name`.
+        chosen: Values of the settings before it in the arm's `searched`.
+    """
+    named = parameters(arm, key)
+    name = f"{key}[{arm.points.case(key, chosen)}]" if key not in named else key
+    return name, named[name]
 
 
 def distribution(domain: Domain) -> BaseDistribution:
@@ -23,10 +52,10 @@ def distribution(domain: Domain) -> BaseDistribution:
     match domain:
         case Choice(values):
             return CategoricalDistribution([to_optuna(value, domain) for value in values])
-        case Range(low, high, log, True):
-            return IntDistribution(int(low), int(high), log=log)
-        case Range(low, high, log, _):
-            return FloatDistribution(low, high, log=log)
+        case Range(low, high, log, True, step):
+            return IntDistribution(int(low), int(high), log=log, step=int(step or 1))
+        case Range(low, high, log, _, step):
+            return FloatDistribution(low, high, log=log, step=step)
     raise ValueError(f"expected a choice or a range, got {domain}")
 
 
@@ -36,10 +65,10 @@ def suggest(trial: Trial, key: str, domain: Domain) -> Value:
         case Choice(values):
             options = [to_optuna(value, domain) for value in values]
             return from_optuna(trial.suggest_categorical(key, options), domain)
-        case Range(low, high, log, True):
-            return trial.suggest_int(key, int(low), int(high), log=log)
-        case Range(low, high, log, _):
-            return trial.suggest_float(key, low, high, log=log)
+        case Range(low, high, log, True, step):
+            return trial.suggest_int(key, int(low), int(high), log=log, step=int(step or 1))
+        case Range(low, high, log, _, step):
+            return domain.nearest(trial.suggest_float(key, low, high, log=log, step=step))
     raise ValueError(f"expected a choice or a range, got {domain}")
 
 

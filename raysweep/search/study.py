@@ -11,7 +11,15 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.search_space import intersection_search_space
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from raysweep.search.distributions import DIRECTIONS, corner, distribution, suggest, to_optuna
+from raysweep.search.distributions import (
+    DIRECTIONS,
+    corner,
+    distribution,
+    parameter,
+    parameters,
+    suggest,
+    to_optuna,
+)
 from raysweep.search.sampler_state import MARK
 from raysweep.search.samplers import (
     FIRST_GENERATION_ATTRS,
@@ -19,7 +27,7 @@ from raysweep.search.samplers import (
     make_sampler,
 )
 from raysweep.sweep.options import Search, Select
-from raysweep.sweep.outcomes import TrialResult
+from raysweep.sweep.outcomes import FAILED, TrialResult
 from raysweep.sweep.runs import canonical_json, digest
 from raysweep.sweep.space import Value, same, to_json
 from raysweep.sweep.spec import Arm
@@ -35,12 +43,13 @@ class Proposal:
 
     Args:
         assignment: Values of the searched settings that apply.
-        trial: Number of the Optuna trial that waits for its value.
+        trial: Number of the Optuna trial that waits for its value; None if there is no trial, as in
+            a grid, which needs no study.
         attributes: Attributes of the trial that the sampler needs later; None if it needs none.
     """
 
     assignment: Mapping[str, Value]
-    trial: int
+    trial: int | None = None
     attributes: Attributes | None = None
 
 
@@ -122,7 +131,10 @@ class ArmStudy:
 
     def propose(self) -> Proposal | None:
         """Return a new configuration to try; None when the space or the number is used up."""
-        if self.takes_over and self.wanted is not None and len(self.known) >= self.wanted:
+        if not self.takes_over and self._points is not None:
+            point = next(self._points, None)
+            return None if point is None else Proposal(point)
+        if self.wanted is not None and len(self.known) >= self.wanted:
             return None
         first = self._next_first()
         if first is not None:
@@ -134,11 +146,13 @@ class ArmStudy:
             if self._is_new(proposal.assignment):
                 self.known[_key(proposal.assignment)] = proposal.assignment
                 return proposal
-            self.study.tell(proposal.trial, state=TrialState.FAIL)
+            self.tell(proposal, FAILED)
         return self._first_unknown()
 
     def tell(self, proposal: Proposal, result: TrialResult) -> None:
-        """Report the result of a proposal to the study."""
+        """Report the result of a proposal to the study, if it has a trial there."""
+        if proposal.trial is None:
+            return
         if result.values:
             self.study.tell(proposal.trial, list(result.values), skip_if_finished=True)
         elif result.stopped_at is None:
@@ -164,7 +178,8 @@ class ArmStudy:
         chosen: dict[str, Value] = {}
         for key in self.arm.searched:
             if self.arm.applies(key, chosen):
-                chosen[key] = suggest(trial, key, self.arm.domain(key))
+                name, domain = parameter(self.arm, key, chosen)
+                chosen[key] = suggest(trial, name, domain)
         kept = None
         if SAMPLERS[self.search.sampler].keeps_state:
             noted = self.study.get_trials(deepcopy=False)[trial.number].system_attrs
@@ -222,7 +237,7 @@ class ArmStudy:
         ]
 
     def _next_listed(self, points: Iterator[dict[str, Value]]) -> Proposal | None:
-        """Return the next new point of a list; a grid lists those of earlier sessions, too."""
+        """Return the next new point of a list."""
         for point in itertools.islice(points, MAX_REPEATS + len(self.known)):
             if self._is_new(point):
                 return self.adopt(point)
@@ -266,9 +281,13 @@ class ArmStudy:
         self, assignment: Mapping[str, Value]
     ) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
         """Return the assignment as Optuna's parameters, and their distributions."""
-        domains = {key: self.arm.domain(key) for key in assignment}
-        params = {key: to_optuna(value, domains[key]) for key, value in assignment.items()}
-        return params, {key: distribution(domain) for key, domain in domains.items()}
+        params: dict[str, Any] = {}
+        distributions: dict[str, BaseDistribution] = {}
+        for key, value in assignment.items():
+            name, domain = parameter(self.arm, key, assignment)
+            params[name] = to_optuna(value, domain)
+            distributions[name] = distribution(domain)
+        return params, distributions
 
 
 def points(arm: Arm, search: Search) -> Iterator[dict[str, Value]] | None:
@@ -285,17 +304,19 @@ def _sequence(arm: Arm, search: Search) -> Iterator[dict[str, Value]]:
     so the study begins with a trial that is never run.
     """
     study = optuna.create_study(sampler=make_sampler(search, _seed(arm, search, 0)))
-    domains = {key: arm.domain(key) for key in arm.searched}
-    distributions = {key: distribution(domain) for key, domain in domains.items()}
-    lows = {key: corner(domain) for key, domain in domains.items()}
+    domains = {
+        name: domain for key in arm.searched for name, domain in parameters(arm, key).items()
+    }
+    distributions = {name: distribution(domain) for name, domain in domains.items()}
+    lows = {name: corner(domain) for name, domain in domains.items()}
     study.add_trial(create_trial(params=lows, distributions=distributions, value=0.0))
     while True:
         trial = study.ask()
+        drawn = {name: suggest(trial, name, domain) for name, domain in domains.items()}
         point: dict[str, Value] = {}
-        for key, domain in domains.items():
-            value = suggest(trial, key, domain)
+        for key in arm.searched:
             if arm.applies(key, point):
-                point[key] = value
+                point[key] = drawn[parameter(arm, key, point)[0]]
         study.tell(trial, state=TrialState.FAIL)
         yield point
 

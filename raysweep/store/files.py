@@ -19,7 +19,7 @@ from raysweep.errors import DamagedFile, SpecError, StoreError
 from raysweep.store import local_file, parquet, remote_file, shape
 from raysweep.store.damage import damaged, reason_of
 from raysweep.store.retry import Patience, retried
-from raysweep.store.uri import has_credentials, single_put
+from raysweep.store.uri import check_spelling, is_uri, single_put
 
 DEFAULT_STORE = "sweeps"
 # A part of a name that is empty, `.` or `..`, or a character that no name in a store has.
@@ -64,18 +64,13 @@ class Files:
 
     def __init__(self, root: str | Path) -> None:
         text = str(root)
-        self.is_local = not re.match(r"[a-z][a-z0-9+.-]+://", text) or text.startswith("file://")
+        check_spelling(text)
+        self.is_local = not is_uri(text) or text.startswith("file://")
         if self.is_local:
             path = Path(unquote(urlsplit(text).path) if text.startswith("file://") else text)
             self.uri = self.root = str(path.expanduser().absolute())
             self.filesystem: pafs.FileSystem = pafs.LocalFileSystem()
             return
-        if has_credentials(text):
-            raise SpecError(
-                "expected a URI without credentials, got a URI that holds some; pass them in the "
-                "environment or in the provider's credential files",
-                field="store",
-            )
         self.uri = text.rstrip("/")
         try:
             self.filesystem, path = pafs.FileSystem.from_uri(single_put(self.uri))

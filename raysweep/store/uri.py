@@ -1,7 +1,56 @@
-"""URIs of stores in buckets: detection of credentials, and options for fewer requests."""
+"""URIs of stores: slips in their spelling, credentials, and options for fewer requests."""
 
 import re
 from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+from raysweep.errors import SpecError
+
+BUCKETS = ("s3", "gs", "gcs", "abfs", "abfss")
+WITHOUT_HOST = ("file", "hdfs", "viewfs")  # three slashes are right
+_BEGINNING = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(:/*|//+)(.*)", re.DOTALL)
+
+
+def is_uri(text: str) -> bool:
+    """Return whether the text is a URI rather than a local path."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text) is not None
+
+
+def right_spelling(text: str) -> str | None:
+    """Return the URI that is meant where its beginning has a slip; None if it has none.
+
+    Without this, `s3:/bucket` and `S3://bucket` would be local folders of these names. One below
+    the present folder can still be meant by `./s3:`.
+    """
+    match = _BEGINNING.fullmatch(text.strip())
+    if match is None:
+        return None
+    scheme, rest = match[1].lower(), match[3]
+    if scheme in BUCKETS:
+        right = f"{scheme}://{rest.lstrip('/')}"
+    elif scheme in WITHOUT_HOST:
+        has_host = scheme != "file" or rest.startswith("localhost/")
+        is_right = match[2] == ":///" or (match[2] == "://" and has_host)
+        right = f"{scheme}{match[2] if is_right else ':///'}{rest}"
+    else:
+        return None
+    return None if right == text else right
+
+
+def check_spelling(text: str) -> None:
+    """Check that a path or URI of a store has no slip at its beginning, and no credentials.
+
+    Raises:
+        SpecError: If it has.
+    """
+    right = right_spelling(text)
+    if has_credentials(right or text) and is_uri(right or text):
+        raise SpecError(
+            "expected a URI without credentials, got a URI that holds some; pass them in the "
+            "environment or in the provider's credential files",
+            field="store",
+        )
+    if right is not None:
+        raise SpecError(f"expected a path or a URI, got {text!r}; write {right!r}", field="store")
 
 
 def has_credentials(uri: str) -> bool:

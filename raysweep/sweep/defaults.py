@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from raysweep.sweep import space
 from raysweep.sweep.runs import canonical_json
-from raysweep.sweep.space import Conditional, Domain, Value, plain
+from raysweep.sweep.space import Domain, Value
 from raysweep.sweep.spec import Arm
 from raysweep.text import counted
 
@@ -200,17 +200,12 @@ def _fewest_changes_first(
 
 def _holds(domain: Domain, value: Value) -> bool:
     """Check whether a setting of that domain may have the value, for any values of others."""
-    if isinstance(domain, Conditional) and space.same(value, domain.otherwise):
-        return True
-    return plain(domain).contains(value)
+    return any(inside.contains(value) for inside in space.alternatives(domain))
 
 
 def _member(domain: Domain, value: Value) -> Value:
     """Return the domain's value that equals this one."""
-    inside = plain(domain)
-    if isinstance(domain, Conditional) and not inside.contains(value):
-        return domain.otherwise
-    return space.member(inside, value)
+    return space.canonical(domain, value)
 
 
 def _written(text: str) -> str:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
-from raysweep.sweep.runs import Run, canonical_json, digest, pack_id
+from raysweep.sweep.runs import Run, digest, pack_id
 from raysweep.sweep.spec import Arm
 
 T = TypeVar("T")
@@ -150,7 +150,7 @@ class ArmRun:
             self.run.seed,
             self.arm.task_label,
             self.arm.estimator_label,
-            dict(self.run.configuration.settings),
+            self.run.configuration.settings,
             failures,
             executed,
             definition=self.arm.definition,
@@ -214,8 +214,12 @@ def cut(
         size: Limit on the number of runs in a pack.
     """
     programs: dict[str, list[ArmRun]] = {}
+    known: dict[int, str] = {}  # program by configuration, as all seeds have the same
     for arm_run in runs:
-        programs.setdefault(arm_run.program, []).append(arm_run)
+        configuration = id(arm_run.run.configuration)
+        if configuration not in known:
+            known[configuration] = arm_run.program
+        programs.setdefault(known[configuration], []).append(arm_run)
     packs: list[Pack] = []
     for group in programs.values():
         wanted = [arm_run for arm_run in group if missing(arm_run)]
@@ -267,10 +271,8 @@ def _by_seed(arm_run: ArmRun) -> tuple[int, str]:
 
 def _by_optimizer(arm_run: ArmRun) -> tuple[str, str, int]:
     """Return a sort key by optimizer settings: equal ones side by side share a kernel call."""
-    settings = arm_run.run.configuration.settings
-    training = {key: value for key, value in settings.items() if key.startswith("training.")}
-    return canonical_json(training), _settings_key(arm_run), arm_run.run.seed
+    return arm_run.run.configuration.training_text, _settings_key(arm_run), arm_run.run.seed
 
 
 def _settings_key(arm_run: ArmRun) -> str:
-    return canonical_json(dict(arm_run.run.configuration.settings))
+    return arm_run.run.configuration.settings_text

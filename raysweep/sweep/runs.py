@@ -7,15 +7,21 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+
 
 def canonical_json(data: Any) -> str:
     """Return the canonical text of data: sorted keys, no spaces, shortest floats, ASCII."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(data)
 
 
 def digest(data: Any) -> str:
     """Return the first 16 hexadecimal digits of the SHA-256 of the data's canonical JSON."""
-    return hashlib.sha256(canonical_json(data).encode()).hexdigest()[:16]
+    return _digest_of_text(canonical_json(data))
+
+
+def _digest_of_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,9 +48,7 @@ class Configuration:
     def identity(self) -> dict[str, Any]:
         """The data that the identity is computed from; settings at their defaults are left out."""
         changed = {
-            key: value
-            for key, value in self.settings.items()
-            if canonical_json(value) != canonical_json(self.defaults[key])
+            key: value for key, value in self.settings.items() if _differ(value, self.defaults[key])
         }
         return {
             "task": {"name": self.task, "version": self.task_version},
@@ -55,7 +59,32 @@ class Configuration:
     @functools.cached_property
     def configuration_id(self) -> str:
         """Identity of the configuration, without a seed."""
-        return digest(self.identity)
+        return _digest_of_text("".join(self._text))
+
+    def run_id(self, seed: int) -> str:
+        """Return the identity of the run with a seed: of this identity and the seed."""
+        before, after = self._text
+        return _digest_of_text(f'{before},"seed":{canonical_json(seed)}{after}')
+
+    @functools.cached_property
+    def _text(self) -> tuple[str, str]:
+        """Canonical JSON of the identity, before and after the place of a seed."""
+        identity = {key: canonical_json(value) for key, value in self.identity.items()}
+        return (
+            f'{{"estimator":{identity["estimator"]}',
+            f',"settings":{identity["settings"]},"task":{identity["task"]}}}',
+        )
+
+    @functools.cached_property
+    def settings_text(self) -> str:
+        """Canonical JSON of all settings, to sort by."""
+        return canonical_json(dict(self.settings))
+
+    @functools.cached_property
+    def training_text(self) -> str:
+        """Canonical JSON of the settings of `training`, to sort by."""
+        training = {k: value for k, value in self.settings.items() if k.startswith("training.")}
+        return canonical_json(training)
 
     def section(self, name: str) -> dict[str, Any]:
         """Return the settings of one section, by their names."""
@@ -77,7 +106,16 @@ class Run:
     @functools.cached_property
     def run_id(self) -> str:
         """Identity of the run."""
-        return digest({**self.configuration.identity, "seed": self.seed})
+        return self.configuration.run_id(self.seed)
+
+
+def _differ(value: Any, default: Any) -> bool:
+    """Check whether two values have different canonical JSON; most are equal, or of one type."""
+    if value is default:
+        return False
+    if type(value) is type(default) and isinstance(value, str | int):
+        return bool(value != default)
+    return canonical_json(value) != canonical_json(default)
 
 
 def pack_id(run_ids: Iterable[str]) -> str:

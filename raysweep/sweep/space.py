@@ -5,6 +5,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Literal, Union
 
 Value = Any
@@ -34,18 +35,49 @@ class Choice:
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """Every number from `low` to `high`, both included; whole numbers if `whole`."""
+    """Numbers from `low` to `high`, both included.
+
+    Args:
+        low: Smallest number of the range.
+        high: Largest number of the range.
+        log: Whether samplers draw on a logarithmic scale.
+        whole: Whether the numbers are whole.
+        step: Distance between neighbours, which divides the range; None for every number.
+    """
 
     low: float
     high: float
     log: bool = False
     whole: bool = False
+    step: float | None = None
 
     def contains(self, value: Value) -> bool:
-        """Check whether the number lies in the range."""
+        """Check whether the number lies in the range, and on its steps."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
-        return self.low <= value <= self.high and (not self.whole or value == int(value))
+        inside = self.low <= value <= self.high and (not self.whole or value == int(value))
+        return inside and (self.step is None or self.nearest(value) == value)
+
+    def nearest(self, value: float) -> float:
+        """Return the number of the range that is nearest to a number inside it."""
+        if self.step is not None:
+            return self.at(round((value - self.low) / self.step))
+        return int(value) if self.whole else float(value)
+
+    def at(self, index: int) -> float:
+        """Return the number that many steps above the low end, with no more digits than the step.
+
+        In binary arithmetic 0.1 + 2 · 0.1 is not 0.3, and so another run.
+        """
+        number = _decimal(self.low) + index * _decimal(self.step or 1)
+        return int(number) if self.whole else float(number)
+
+    @property
+    def count(self) -> int | None:
+        """Number of values; None if there are infinitely many."""
+        if self.step is None and not self.whole:
+            return None
+        return int((_decimal(self.high) - _decimal(self.low)) // _decimal(self.step or 1)) + 1
 
 
 Plain = Fixed | Choice | Range
@@ -66,12 +98,66 @@ class Conditional:
     otherwise: Value
 
 
-Domain = Plain | Conditional
+@dataclasses.dataclass(frozen=True)
+class Branches:
+    """Domains under conditions, of which the first applies that holds; elsewhere, one value.
+
+    Args:
+        cases: Domains with their conditions; the last one may have an empty condition, which
+            always holds.
+        otherwise: Value of the setting where no condition holds.
+    """
+
+    cases: tuple[Conditional, ...]
+    otherwise: Value
+
+
+Domain = Plain | Conditional | Branches
+
+
+def cases(domain: Domain) -> tuple[Conditional, ...]:
+    """Return the conditions of a domain, with their domains; none if it has no condition."""
+    if isinstance(domain, Branches):
+        return domain.cases
+    return (domain,) if isinstance(domain, Conditional) else ()
+
+
+def conditions(domain: Domain) -> list[str]:
+    """Return the keys of the settings that the conditions of a domain name, each once."""
+    return list(dict.fromkeys(key for case in cases(domain) for key in case.when))
+
+
+def alternatives(domain: Domain) -> list[Plain]:
+    """Return the domains that a setting may have, and its value where no condition holds."""
+    if not isinstance(domain, Conditional | Branches):
+        return [domain]
+    inside = [case.domain for case in cases(domain)]
+    always = not cases(domain)[-1].when
+    return inside if always else [*inside, Fixed(domain.otherwise)]
 
 
 def plain(domain: Domain) -> Plain:
-    """Return the domain without its condition."""
+    """Return the domain without its conditions; of branches, a domain that covers all of them."""
+    if isinstance(domain, Branches):
+        return hull([case.domain for case in domain.cases])
     return domain.domain if isinstance(domain, Conditional) else domain
+
+
+def hull(domains: Sequence[Plain]) -> Plain:
+    """Return a domain that has every value of these: all choices, or a range over all numbers."""
+    ranges = [domain for domain in domains if isinstance(domain, Range)]
+    listed: list[Value] = []
+    for domain in domains:
+        if not isinstance(domain, Range):
+            listed += [v for v in values(domain) if not any(same(v, other) for other in listed)]
+    if not ranges:
+        return Fixed(listed[0]) if len(listed) == 1 else Choice(tuple(listed))
+    if not listed and all(domain == ranges[0] for domain in ranges):
+        return ranges[0]
+    whole = all(domain.whole for domain in ranges) and all(value == int(value) for value in listed)
+    low = min([domain.low for domain in ranges] + listed)
+    high = max([domain.high for domain in ranges] + listed)
+    return Range(low, high, low > 0 and all(domain.log for domain in ranges), whole)
 
 
 def values(domain: Plain) -> Sequence[Value]:
@@ -85,14 +171,16 @@ def values(domain: Plain) -> Sequence[Value]:
             return (value,)
         case Choice(several):
             return several
-        case Range(low, high, _, True):
-            return range(int(low), int(high) + 1)
+        case Range(low, high, _, True, step):
+            return range(int(low), int(high) + 1, int(step or 1))
+        case Range(count=int(number)):
+            return [domain.at(index) for index in range(number)]
     raise ValueError(f"expected a finite choice, got {domain}")
 
 
 def count(domain: Plain) -> int | None:
     """Return the number of values in a domain; None if it is infinite."""
-    return None if isinstance(domain, Range) and not domain.whole else len(values(domain))
+    return domain.count if isinstance(domain, Range) else len(values(domain))
 
 
 def first(domain: Plain) -> Value:
@@ -116,7 +204,13 @@ def member(domain: Plain, value: Value) -> Value:
             return fixed
         case Choice(choices):
             return next(choice for choice in choices if same(choice, value))
-    return int(value) if domain.whole else float(value)
+    return domain.nearest(value)
+
+
+def canonical(domain: Domain, value: Value) -> Value:
+    """Return the value that equals this one, of the first alternative that has it."""
+    inside = next((one for one in alternatives(domain) if one.contains(value)), plain(domain))
+    return member(inside, value)
 
 
 def to_json(domain: Domain) -> dict[str, Any]:
@@ -126,15 +220,23 @@ def to_json(domain: Domain) -> dict[str, Any]:
             return {"value": value}
         case Choice(several):
             return {"choice": list(several)}
-        case Range(low, high, log, whole):
-            return {"low": low, "high": high, "log": log, "whole": whole}
+        case Range(low, high, log, whole, step):
+            ends = {"low": low, "high": high, "log": log, "whole": whole}
+            return ends if step is None else {**ends, "step": step}
         case Conditional(when, inside, otherwise):
-            conditions = {key: list(wanted) for key, wanted in when.items()}
-            return {"when": conditions, "otherwise": otherwise, **to_json(inside)}
+            wanted = {key: list(several) for key, several in when.items()}
+            return {"when": wanted, "otherwise": otherwise, **to_json(inside)}
+        case Branches(branches, otherwise):
+            return {"branches": [to_json(case) for case in branches], "otherwise": otherwise}
 
 
 def from_json(data: dict[str, Any]) -> Domain:
     """Return the domain that `to_json` wrote."""
+    if "branches" in data:
+        branches = (from_json(case) for case in data["branches"])
+        return Branches(
+            tuple(case for case in branches if isinstance(case, Conditional)), data["otherwise"]
+        )
     if "when" not in data:
         return _plain_from_json(data)
     when = {key: tuple(wanted) for key, wanted in data["when"].items()}
@@ -146,7 +248,11 @@ def _plain_from_json(data: dict[str, Any]) -> Plain:
         return Fixed(data["value"])
     if "choice" in data:
         return Choice(tuple(data["choice"]))
-    return Range(data["low"], data["high"], data["log"], data["whole"])
+    return Range(data["low"], data["high"], data["log"], data["whole"], data.get("step"))
+
+
+def _decimal(number: float) -> Decimal:
+    return Decimal(repr(number))
 
 
 def coerce(value: Value, declared: Any) -> Value:

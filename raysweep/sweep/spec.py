@@ -10,10 +10,11 @@ from raysweep.sweep import sources, space
 from raysweep.sweep.options import NO_BUDGET, Budget, EarlyStopping, Resources, Search, Select
 from raysweep.sweep.points import Points
 from raysweep.sweep.runs import Configuration, digest
-from raysweep.sweep.space import Choice, Conditional, Domain, Fixed, Range, Value
+from raysweep.sweep.space import Choice, Domain, Fixed, Range, Value
 
 MODULES = ("task_module", "estimator_module")
 SMOKE_STEPS = 3
+VARIES = object()
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,69}")  # 64 characters, and "-smoke"
 
 
@@ -92,6 +93,14 @@ class Arm:
             if isinstance(domain, Fixed) and not space.same(domain.value, self.defaults[key])
         }
 
+    @functools.cached_property
+    def _fixed(self) -> Mapping[str, Value]:
+        """Values of settings that are the same at all points, and `VARIES` for the others."""
+        return {
+            key: domain.value if isinstance(domain, Fixed) else VARIES
+            for key, domain in self.space.items()
+        }
+
     @property
     def searched(self) -> Mapping[str, Choice | Range]:
         """Settings with several values, each after the settings that its condition names."""
@@ -102,9 +111,17 @@ class Arm:
         """Number of configurations in the space; None if a range makes it infinite."""
         return self.points.size
 
-    def domain(self, key: str) -> Choice | Range:
-        """Return the domain of a searched setting where it applies."""
-        return self.searched[key]
+    def domain(self, key: str, chosen: Mapping[str, Value] | None = None) -> Choice | Range:
+        """Return the domain of a searched setting where it applies.
+
+        Args:
+            key: Key of the setting, `section.name`.
+            chosen: Values of the settings before it in `searched`, which decide between branches;
+                without them, the domain covers all branches.
+        """
+        covering = self.searched[key]
+        domain = covering if chosen is None else self.points.domain(key, chosen)
+        return covering if isinstance(domain, Fixed) else domain
 
     def applies(self, key: str, chosen: Mapping[str, Value]) -> bool:
         """Check whether a searched setting applies; where it does not, it has its default.
@@ -121,7 +138,10 @@ class Arm:
 
     def configuration(self, assignment: Mapping[str, Value]) -> Configuration:
         """Return the configuration at a point of the space."""
-        settings = {key: self.points.value(key, assignment) for key in self.space}
+        settings = dict(self._fixed)
+        for key, value in settings.items():
+            if value is VARIES:
+                settings[key] = self.points.value(key, assignment)
         return Configuration(
             self.task,
             self.task_version,
@@ -134,8 +154,9 @@ class Arm:
     def assignment(self, settings: Mapping[str, Value]) -> dict[str, Value] | None:
         """Return the point of the space with these settings; None if they are outside it."""
         chosen: dict[str, Value] = {}
-        for key, domain in self.searched.items():
+        for key in self.searched:
             if self.applies(key, chosen):
+                domain = self.points.domain(key, chosen)
                 if key not in settings or not domain.contains(settings[key]):
                     return None
                 chosen[key] = settings[key]
@@ -162,7 +183,7 @@ class Arm:
     @property
     def conditional(self) -> bool:
         """Whether a setting applies only beside certain values of others."""
-        return any(isinstance(domain, Conditional) for domain in self.space.values())
+        return any(space.cases(domain) for domain in self.space.values())
 
     def keys_of(self, name: str) -> list[str]:
         """Return the keys of the searched settings of a name, with or without its section."""
@@ -174,7 +195,7 @@ class Arm:
         for name, value in named.items():
             for key in self.keys_of(name):
                 if self.searched[key].contains(value):
-                    chosen[key] = space.member(self.searched[key], value)
+                    chosen[key] = space.canonical(self.space[key], value)
         return chosen
 
     def locate(
@@ -237,6 +258,7 @@ class Spec:
         early_stopping: Pruner and its settings; None without early stopping.
         budget: Limits of the whole search.
         arm_budget: Limits of the search of each arm.
+        requirements: For metrics that need them, smallest values of settings by name.
     """
 
     name: str
@@ -254,6 +276,7 @@ class Spec:
     early_stopping: EarlyStopping | None = None
     budget: Budget = NO_BUDGET
     arm_budget: Budget = NO_BUDGET
+    requirements: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the spec as plain data, without the file's text."""
@@ -273,6 +296,7 @@ class Spec:
             "early_stopping": self.early_stopping and dataclasses.asdict(self.early_stopping),
             "budget": dataclasses.asdict(self.budget),
             "arm_budget": dataclasses.asdict(self.arm_budget),
+            "requirements": {name: dict(needs) for name, needs in self.requirements.items()},
         }
 
     @classmethod
@@ -298,6 +322,7 @@ class Spec:
             early_stopping=EarlyStopping(**stopping) if stopping else None,
             budget=Budget(**data.get("budget", {})),
             arm_budget=Budget(**data.get("arm_budget", {})),
+            requirements=data.get("requirements", {}),
         )
 
 
@@ -339,4 +364,4 @@ def _largest(domain: Domain) -> int:
             return int(max(choices))
         case Range(high=high):
             return int(high)
-    return max(_largest(domain.domain), int(domain.otherwise))
+    return max(_largest(inside) for inside in space.alternatives(domain))

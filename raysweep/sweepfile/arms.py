@@ -1,19 +1,18 @@
 """Arms of a sweep file: the settings of each task × estimator, from all sections of the file."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from raysweep import registry
 from raysweep.errors import SpecError, nearest
 from raysweep.registry import Setting
-from raysweep.sweep.runs import canonical_json
-from raysweep.sweep.space import Choice, Domain, Fixed, Range, Value, coerce, member
+from raysweep.sweep.space import Domain, Fixed, coerce
 from raysweep.sweep.spec import Arm
-from raysweep.sweepfile.conditions import Reader, settled
+from raysweep.sweepfile import together
+from raysweep.sweepfile.arm_checks import Positions, check_values
+from raysweep.sweepfile.conditions import Reader, has_condition, settled
 from raysweep.sweepfile.document import Node, Problems
-
-MAX_CHECKED = 1000  # points; of larger spaces, one setting is varied at a time
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +61,27 @@ class CommonSettings:
     ranges: bool
 
 
-def build(task: Entry, estimator: Entry, common: CommonSettings, problems: Problems) -> Arm | None:
+@dataclasses.dataclass(frozen=True)
+class BuiltArm:
+    """An arm as far as it could be read.
+
+    Args:
+        arm: The arm, in which settings with mistakes have their defaults.
+        broken: Keys of these settings, as far as they are known.
+    """
+
+    arm: Arm
+    broken: Collection[str]
+
+    @property
+    def knows_its_task(self) -> bool:
+        """Whether no setting of the task has a mistake."""
+        return not any(key.startswith("task.") for key in self.broken)
+
+
+def build(
+    task: Entry, estimator: Entry, common: CommonSettings, problems: Problems
+) -> BuiltArm | None:
     """Build the arm of a task and an estimator; None, with a mistake, if there is none."""
     family = registry.task(task.name).family
     if estimator.name not in registry.estimator_names(family):
@@ -90,7 +109,10 @@ def build(task: Entry, estimator: Entry, common: CommonSettings, problems: Probl
 
 
 class _ArmBuilder:
-    """Builder of the space of an arm, in which later assignments win."""
+    """Builder of the space of an arm, in which later assignments win.
+
+    Settings with mistakes keep their defaults, so that the others can still be checked.
+    """
 
     def __init__(
         self,
@@ -107,45 +129,83 @@ class _ArmBuilder:
             key: coerce(setting.default, setting.type) for key, setting in declared.items()
         }
         self.reader = Reader(declared, self.defaults, problems, ranges)
+        self.together = together.Reader(declared, self.defaults, problems, ranges)
         self.space: dict[str, Domain] = {key: Fixed(v) for key, v in self.defaults.items()}
         self.locations: dict[str, str] = {}
-        self.complete = True
+        self.broken: set[str] = set()  # keys of settings with mistakes, or their likely keys
 
     def assign(
         self, settings: Mapping[str, tuple[str, Node]], sections: tuple[str, ...], owner: str
     ) -> None:
+        """Set the domains of settings.
+
+        Args:
+            settings: Positions and nodes of the settings, by name.
+            sections: Sections in which the settings may be declared.
+            owner: Noun for the part of the file, for messages.
+        """
+
+        def find_key(name: str, where: str) -> str | None:
+            return self.find_key(name, where, sections, owner)
+
+        assigned: dict[str, Domain | None] = {}
         for name, (where, node) in settings.items():
-            keys = [key for key in self.declared if self.matches(key, name, sections)]
-            if len(keys) == 1:
-                domain = self.reader.domain(node, keys[0])
-                self.complete &= domain is not None
-                if domain is not None:
-                    self.space[keys[0]] = domain
-                    self.locations[keys[0]] = node.where
+            key = None if name == together.KEY else find_key(name, where)
+            if key is not None:
+                assigned[key] = self.reader.domain(node, key)
+                self.locations[key] = node.where
+        if together.KEY in settings:
+            self.assign_together(settings[together.KEY][1], find_key, assigned)
+        for key, domain in assigned.items():
+            self.space[key] = Fixed(self.defaults[key]) if domain is None else domain
+            if domain is None:
+                self.broken.add(key)
+
+    def assign_together(
+        self, node: Node, find_key: together.FindKey, assigned: dict[str, Domain | None]
+    ) -> None:
+        """Add the settings of lists of points to those that are assigned already."""
+        for group in together.groups(node, self.problems):
+            domains = self.together.domains(group, find_key)
+            if domains is None:
+                self.broken.add(f"task.{together.KEY}")
                 continue
-            self.complete = False
-            if keys:
-                self.problems.add(
-                    where,
-                    f"{name!r} is ambiguous: {' or '.join(keys)}; write the one you mean",
-                )
-            else:
-                known = [
-                    key.partition(".")[2]
-                    for key in self.declared
-                    if key.partition(".")[0] in sections
-                ]
-                self.problems.add(
-                    where, f"unknown setting {name!r} of {owner}{nearest(name, known)}"
-                )
+            for key, domain in domains.items():
+                if key in assigned:
+                    name = key.partition(".")[2]
+                    self.problems.add(
+                        group.where, f"{name!r} appears in together and beside it; remove one"
+                    )
+                    self.broken.add(key)
+                assigned[key] = domain
+                self.locations[key] = group.where
+
+    def find_key(self, name: str, where: str, sections: tuple[str, ...], owner: str) -> str | None:
+        """Return the key of a setting in these sections; None, with a mistake, if it has none."""
+        keys = [key for key in self.declared if self.matches(key, name, sections)]
+        if len(keys) == 1:
+            return keys[0]
+        self.broken.add(f"{sections[0]}.{name}")
+        if keys:
+            self.problems.add(
+                where, f"{name!r} is ambiguous: {' or '.join(keys)}; write the one you mean"
+            )
+            return None
+        known = [
+            key.partition(".")[2] for key in self.declared if key.partition(".")[0] in sections
+        ]
+        self.problems.add_once(
+            where, f"unknown setting {name!r}", f" of {owner}{nearest(name, known)}"
+        )
+        return None
 
     @staticmethod
     def matches(key: str, name: str, sections: tuple[str, ...]) -> bool:
         section, _, short = key.partition(".")
         return section in sections and name in (short, key)
 
-    def finish(self, family: str) -> Arm | None:
-        space = settled(self.space, self.locations, self.problems) if self.complete else None
+    def finish(self, family: str) -> BuiltArm | None:
+        space = settled(self.space, self.locations, self.problems)
         if space is None:
             return None
         task = registry.task(self.task.name)
@@ -168,68 +228,26 @@ class _ArmBuilder:
                 if setting.smoke is not None
             },
         )
-        mistake = next(self.mistakes(arm), None)
-        if mistake is not None:
-            self.problems.add(*mistake)
-            return None
-        return arm
-
-    def mistakes(self, arm: Arm) -> Iterator[tuple[str, str]]:
-        """Yield the objections of task and estimator to values of the space, with positions."""
-        few = arm.size is not None and arm.size <= MAX_CHECKED
-        for assignment in arm.cells() if few else corners(arm):
-            configuration = arm.configuration(assignment)
-            try:
-                settings, estimator = registry.instantiate(
-                    arm.task, arm.estimator, configuration.settings
-                )
-            except (ValueError, TypeError) as error:
-                yield self.blame(str(error)), f"{arm.name}: {error}"
-                continue
-            reason = registry.task(arm.task).check(settings, estimator)
-            if reason is not None:
-                yield (
-                    self.estimator.name_where,
-                    f"{arm.name}: this pair cannot run: {reason}; leave it out with tasks: [...]",
-                )
-
-    def blame(self, message: str) -> str:
-        """Return the position of the setting that a message names, else of the estimator."""
-        words = message.replace(",", " ").replace("(", " ").split()
-        for word in words:
-            for key, where in self.locations.items():
-                if key.partition(".")[2] == word.strip("'`\":;"):
-                    return where
-        return self.estimator.where
+        positions = Positions(self.estimator.where, self.estimator.name_where, self.locations)
+        check_values(arm, positions, self.broken, self.problems)
+        return BuiltArm(arm, self.broken)
 
 
-def corners(arm: Arm) -> Iterator[dict[str, Any]]:
-    """Yield the first point of the space, then that point with each other value of a setting.
-
-    A setting that does not apply there is varied at the first point where it does.
-    """
-    seen = set()
-    for given in ({}, *_changes(arm)):
-        point = arm.points.completed(given)
-        text = canonical_json(point)
-        if text not in seen:
-            seen.add(text)
-            yield point
-
-
-def _changes(arm: Arm) -> Iterator[dict[str, Any]]:
-    """Yield each value of each setting, with the values at which the setting applies."""
-    for key, domain in arm.searched.items():
-        conditions = arm.points.reach(key)
-        if conditions is not None:
-            for value in _representatives(domain):
-                yield {**conditions, key: value}
-
-
-def _representatives(domain: Choice | Range) -> tuple[Value, ...]:
-    if isinstance(domain, Choice):
-        return domain.values
-    return member(domain, domain.low), member(domain, domain.high)
+def check_alone(entry: Entry, kind: str, common: CommonSettings, problems: Problems) -> None:
+    """Check the settings of an entry that no arm is made of, as its partners have mistakes."""
+    declared = dict(registry.training_settings())
+    if kind == "task":
+        declared |= registry.task_settings(entry.name)
+    else:
+        families = {registry.task(name).family for name in registry.task_names()}
+        family = next(f for f in sorted(families) if entry.name in registry.estimator_names(f))
+        declared |= registry.estimator_settings(family, entry.name)
+    builder = _ArmBuilder(entry, entry, declared, problems, common.ranges)
+    # A condition may name settings of the partner, which are not known.
+    settings = {key: item for key, item in entry.settings.items() if not has_condition(item[1])}
+    training = {key: item for key, item in common.training.items() if not has_condition(item[1])}
+    builder.assign(training, ("training",), "training")
+    builder.assign(settings, (kind, "training"), f"{kind} {entry.name!r}")
 
 
 def check_name(kind: str, name: str) -> None:

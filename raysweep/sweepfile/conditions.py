@@ -1,12 +1,13 @@
 """Settings with conditions: their form in the file, and their domains in one arm."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from raysweep.errors import nearest
 from raysweep.registry import Setting
 from raysweep.sweep.points import Points, ordered
 from raysweep.sweep.space import (
+    Branches,
     Choice,
     Conditional,
     Domain,
@@ -14,13 +15,18 @@ from raysweep.sweep.space import (
     Plain,
     Range,
     Value,
+    alternatives,
+    cases,
+    conditions,
     plain,
     same,
+    values,
 )
+from raysweep.sweepfile import ranges
 from raysweep.sweepfile.document import Node, Problems
 from raysweep.sweepfile.values import domain
 
-FORMS = ({"value"}, {"choices"}, {"low", "high"}, {"low", "high", "log"})
+FORMS = ({"value"}, {"choices"}, *ranges.FORMS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,13 +48,55 @@ class Reader:
     def domain(self, node: Node, key: str) -> Domain | None:
         """Read the domain of a setting from a node; None, with a mistake, if there is none."""
         setting = self.declared[key]
-        if not isinstance(node.value, dict) or "when" not in node.value:
+        if isinstance(node.value, list) and has_condition(node):
+            return self._branches(node, key)
+        if not _has_condition(node):
             return domain(node, setting, self.problems, ranges=self.ranges)
+        return self._conditional(node, key)
+
+    def _conditional(self, node: Node, key: str) -> Conditional | None:
+        setting = self.declared[key]
         inside = self._inside(node, setting)
         when = self._when(node.value["when"], setting)
         if inside is None or when is None:
             return None
         return Conditional(when, inside, self.defaults[key])
+
+    def _branches(self, node: Node, key: str) -> Domain | None:
+        """Read a list of domains with conditions; the last one may have none."""
+        read: list[Conditional | None] = []
+        for item in node.value[:-1]:
+            if not _has_condition(item):
+                self.problems.add(
+                    item.where,
+                    f"expected when in every branch of {self.declared[key].name!r} but the last, "
+                    f"got {item.plain()!r}",
+                )
+            read.append(self._conditional(item, key) if _has_condition(item) else None)
+        last = node.value[-1]
+        if _has_condition(last):
+            read.append(self._conditional(last, key))
+        else:
+            inside = domain(last, self.declared[key], self.problems, ranges=self.ranges)
+            read.append(None if inside is None else Conditional({}, inside, self.defaults[key]))
+        known = [case for case in read if case is not None]
+        if len(known) < len(read) or not self._can_be_mixed(node, known, key):
+            return None
+        return known[0] if len(known) == 1 else Branches(tuple(known), self.defaults[key])
+
+    def _can_be_mixed(self, node: Node, branches: list[Conditional], key: str) -> bool:
+        """Check that branches with ranges have no other values than numbers."""
+        inside = [case.domain for case in branches]
+        listed = [v for one in inside if not isinstance(one, Range) for v in values(one)]
+        is_number = [isinstance(v, int | float) and not isinstance(v, bool) for v in listed]
+        if all(is_number) or not any(isinstance(one, Range) for one in inside):
+            return True
+        self.problems.add(
+            node.where,
+            f"expected numbers in every branch of {self.declared[key].name!r} beside a range, "
+            "got other values; give all branches choices",
+        )
+        return False
 
     def _inside(self, node: Node, setting: Setting) -> Plain | None:
         rest = {key: child for key, child in node.value.items() if key != "when"}
@@ -80,20 +128,20 @@ class Reader:
                 f"such as {{optimizer: sgd}}, got {node.plain()!r}",
             )
             return None
-        conditions: dict[str, tuple[Value, ...]] = {}
+        read: dict[str, tuple[Value, ...]] = {}
         for name, where, child in node.items():
             key = self._key(name, where)
-            if key in (setting.key, *conditions):
+            if key in (setting.key, *read):
                 self.problems.add(
                     where,
                     f"expected {setting.name!r} to depend on other settings, each once, "
-                    f"got {name!r} {'again' if key in conditions else 'itself'}",
+                    f"got {name!r} {'again' if key in read else 'itself'}",
                 )
                 key = None
             wanted = None if key is None else self._wanted(child, self.declared[key])
             if key is not None and wanted is not None:
-                conditions[key] = wanted
-        return conditions if len(conditions) == len(node.value) else None
+                read[key] = wanted
+        return read if len(read) == len(node.value) else None
 
     def _key(self, name: str, where: str) -> str | None:
         """Return the key of the setting that a condition names; None, with a mistake, if none."""
@@ -106,10 +154,8 @@ class Reader:
                 f"{name!r} in when is ambiguous: {' or '.join(keys)}; write the one you mean",
             )
             return None
-        mistake = f"unknown setting {name!r} in when"
-        if not any(line.startswith(f"{where}: {mistake}") for line in self.problems.lines):
-            known = [key.partition(".")[2] for key in self.declared]
-            self.problems.add(where, f"{mistake}{nearest(name, known)}")
+        known = [key.partition(".")[2] for key in self.declared]
+        self.problems.add_once(where, f"unknown setting {name!r} in when", nearest(name, known))
         return None
 
     def _wanted(self, node: Node, setting: Setting) -> tuple[Value, ...] | None:
@@ -144,16 +190,16 @@ def settled(
     domains = dict(space)
     broken: set[str] = set()
     for key in order:
-        domain = domains[key]
-        if isinstance(domain, Conditional):
-            wrong = [other for other in domain.when if isinstance(plain(domains[other]), Range)]
+        named = conditions(domains[key])
+        if named:
+            wrong = [other for other in named if isinstance(plain(domains[other]), Range)]
             mistakes += [
                 (key, f"{other}, which is a range; give it a list of choices") for other in wrong
             ]
-            if wrong or broken & set(domain.when):
+            if wrong or broken & set(named):
                 broken.add(key)
             else:
-                domains[key] = _simplest(key, domain, Points(domains))
+                domains[key] = _simplest(key, Points(domains))
     for key, mistake in mistakes:
         name = key.partition(".")[2]
         problems.add(
@@ -162,15 +208,37 @@ def settled(
     return None if mistakes else domains
 
 
-def _simplest(key: str, conditional: Conditional, points: Points) -> Domain:
-    """Return the domain without its condition, if that always holds, or never."""
-    fixed, otherwise = conditional.domain, conditional.otherwise
-    makes_no_difference = isinstance(fixed, Fixed) and same(fixed.value, otherwise)
-    held = (points.applies(key, chosen) for chosen in points.over(points.deciding(key)))
-    always = next(held)
-    if not makes_no_difference and any(applies != always for applies in held):
-        return conditional
-    return conditional.domain if always else Fixed(otherwise)
+def _simplest(key: str, points: Points) -> Domain:
+    """Return the domain without conditions that always hold, or never."""
+    domain = points.space[key]
+    inside = alternatives(domain)
+    several = cases(domain)
+    held = (points.case(key, chosen) for chosen in points.over(points.deciding(key)))
+    first = next(held)
+    if len(several) == 1 and not _is_one_value(inside) and any(case != first for case in held):
+        return domain
+    indices = {first, *held}
+    if len(indices) == 1 or _is_one_value(inside):
+        return points.domain(key, next(points.over(points.deciding(key))))
+    left = tuple(case for index, case in enumerate(several) if index in indices)
+    return left[0] if len(left) == 1 and left[0].when else Branches(left, left[0].otherwise)
+
+
+def _is_one_value(domains: Sequence[Plain]) -> bool:
+    """Check whether a setting with these alternatives always has the same value."""
+    values = [domain.value for domain in domains if isinstance(domain, Fixed)]
+    return len(values) == len(domains) and all(same(value, values[0]) for value in values)
+
+
+def has_condition(node: Node) -> bool:
+    """Check whether a setting's node, or one of the branches in it, has a condition."""
+    if isinstance(node.value, list):
+        return any(_has_condition(item) for item in node.value)
+    return _has_condition(node)
+
+
+def _has_condition(node: Node) -> bool:
+    return isinstance(node.value, dict) and "when" in node.value
 
 
 def _cycles(space: Mapping[str, Domain], stuck: set[str]) -> Iterator[tuple[str, str]]:
@@ -181,9 +249,7 @@ def _cycles(space: Mapping[str, Domain], stuck: set[str]) -> Iterator[tuple[str,
         key = start
         while key in stuck and key not in seen and key not in path:
             path.append(key)
-            domain = space[key]
-            when = domain.when if isinstance(domain, Conditional) else ()
-            key = next(other for other in when if other in stuck)
+            key = next(other for other in conditions(space[key]) if other in stuck)
         if key in path:
             cycle = path[path.index(key) :]
             yield cycle[0], f"itself ({' → '.join([*cycle, key])}); change a condition"

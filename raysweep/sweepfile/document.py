@@ -15,6 +15,7 @@ from raysweep.errors import SpecError
 
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = {"str", "int", "float", "bool", "null"}
+MAX_NAMED = 3  # arms that a mistake names
 _MAX_NODES = 100_000  # aliases can make a small file describe an enormous one
 
 
@@ -51,6 +52,7 @@ class Problems:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self._of_arms: dict[tuple[str, str], list[str]] = {}  # names, by position and message
 
     def add(self, where: str, message: str) -> None:
         """Add a mistake, unless it is there already."""
@@ -58,12 +60,25 @@ class Problems:
         if line not in self.lines:
             self.lines.append(line)
 
+    def add_once(self, where: str, message: str, hint: str) -> None:
+        """Add a mistake, unless it is there already with any hint, such as that of another arm."""
+        if not any(line.startswith(f"{where}: {message}") for line in self.lines):
+            self.add(where, message + hint)
+
+    def add_for(self, arm: str, where: str, message: str) -> None:
+        """Add a mistake of one arm; that of several arms is reported once, with their names."""
+        self._of_arms.setdefault((where, message), []).append(arm)
+
     def stop(self) -> None:
         """Raise the collected mistakes, if there are any.
 
         Raises:
             SpecError: With one line for each mistake, in the order of the file.
         """
+        for (where, message), arms in self._of_arms.items():
+            named = ", ".join(arms[:MAX_NAMED])
+            more = f" and {len(arms) - MAX_NAMED} more" if len(arms) > MAX_NAMED else ""
+            self.add(where, f"{named}{more}: {message}")
         if self.lines:
             raise SpecError(sorted(self.lines, key=_line_number))
 
@@ -73,12 +88,13 @@ def _line_number(problem: str) -> int:
     return int(match.group(1)) if match else 0
 
 
-def read(text: str, file: str) -> Node:
+def read(text: str, file: str, problems: Problems | None = None) -> Node:
     """Read a document into nodes (YAML 1.2, one document, plain values only).
 
     Args:
         text: Text of the document.
         file: Name of the file, for messages.
+        problems: Collector of mistakes such as duplicate keys; if None, they are raised.
 
     Raises:
         SpecError: If the text is not such a document; with the line of each mistake.
@@ -97,9 +113,10 @@ def read(text: str, file: str) -> Node:
         raise SpecError(
             f"{file}: line 1: the file is empty; a sweep needs name, tasks, estimators and seeds"
         )
-    reader = _Reader(file)
+    reader = _Reader(file, Problems() if problems is None else problems)
     node = reader.node(root, ())
-    reader.problems.stop()
+    if problems is None:
+        reader.problems.stop()
     return node
 
 
@@ -137,9 +154,9 @@ def _moved(node: Node, where: str) -> Node:
 class _Reader:
     """Converter of ruamel's nodes, which collects mistakes."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, problems: Problems) -> None:
         self.file = file
-        self.problems = Problems()
+        self.problems = problems
         self.count = 0
         self.constructor = YAML(typ="safe", pure=True).constructor
 

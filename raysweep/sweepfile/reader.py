@@ -7,13 +7,12 @@ from typing import Any, Literal
 
 from raysweep import registry
 from raysweep.errors import SpecError
-from raysweep.search.samplers import SAMPLERS, make_sampler
-from raysweep.sweep.options import EarlyStopping, Search, Select
 from raysweep.sweep.spec import Arm, Spec
-from raysweep.sweepfile import arms, document
-from raysweep.sweepfile.arms import CommonSettings, Entry, Override
+from raysweep.sweepfile import arms, consistency, document, metric_checks, together
+from raysweep.sweepfile.arms import BuiltArm, CommonSettings, Entry, Override
 from raysweep.sweepfile.columns import column_types
 from raysweep.sweepfile.document import Node, Problems
+from raysweep.sweepfile.mapping import plain_data
 from raysweep.sweepfile.sections import Sections
 from raysweep.sweepfile.values import check_keys, member
 
@@ -31,6 +30,7 @@ TOP = (
     "resources",
 )
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+TEMPLATE = "x-"  # start of keys that the reader ignores, for anchors to merge elsewhere
 
 
 def read_spec(
@@ -49,7 +49,7 @@ def read_spec(
         SpecError: If the file cannot be read, or with one line for each mistake in it.
     """
     if isinstance(source, Mapping):
-        text, file = document.dump_plain(source), "sweep"
+        text, file = document.dump_plain(plain_data(source)), "sweep"
     else:
         file = str(source)
         try:
@@ -59,12 +59,16 @@ def read_spec(
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
             raise SpecError(f"{file}: cannot read the sweep file: {reason}") from error
-    root = document.read(text, file)
+    problems = Problems()
+    root = document.read(text, file, problems)
     for change in changes:
-        _change(root, change, changes_place)
+        try:
+            _change(root, change, changes_place)
+        except SpecError as error:
+            problems.lines += error.problems
     if changes:
         text = document.dump_plain(root.plain())
-    return _FileReader(root).spec(text)
+    return _FileReader(root, problems).spec(text)
 
 
 def _change(root: Node, change: str, origin: str) -> None:
@@ -116,11 +120,13 @@ def _put(parent: Node, key: str, node: Node, where: str) -> Node:
 class _FileReader:
     """Reader of the nodes of a file, which raises all mistakes together."""
 
-    def __init__(self, root: Node) -> None:
+    def __init__(self, root: Node, problems: Problems) -> None:
         self.root = root
-        self.problems = Problems()
+        self.problems = problems
         self.sections = Sections(root, self.problems)
-        if not check_keys(root, TOP, "the sweep", self.problems):
+        keys = root.value if isinstance(root.value, dict) else {}
+        templates = [key for key in keys if key.startswith(TEMPLATE)]
+        if not check_keys(root, (*TOP, *templates), "the sweep", self.problems):
             self.problems.stop()
         for key in ("name", "tasks", "estimators"):
             if key not in root.value or root.value[key].value is None:
@@ -134,7 +140,8 @@ class _FileReader:
             self.overrides(tasks, estimators),
             ranges=search.sampler != "grid",
         )
-        built = self.arms(tasks, estimators, common)
+        read = self.arms(tasks, estimators, common)
+        built = [one.arm for one in read if not one.broken]
         seeds, report_seeds = self.sections.seeds()
         metrics, shared = self.metrics([entry.name for entry in tasks])
         select = self.sections.select(metrics, shared)
@@ -156,32 +163,36 @@ class _FileReader:
             stopping,
             budget,
             arm_budget,
+            {
+                name: metric.needs
+                for entry in tasks
+                for name, metric in registry.task(entry.name).metrics.items()
+                if metric.needs
+            },
         )
-        self.check_together(spec)
+        self.check_together(spec, [one.arm for one in read if one.knows_its_task])
         self.problems.stop()
         return spec
 
-    def check_together(self, spec: Spec) -> None:
-        """Check the sections against each other."""
-        for section, mistake in (
-            ("select", _selection_mistake(spec.search, spec.select)),
-            ("seeds", _report_mistake(spec)),
-            ("early_stopping", _racing_mistake(spec.early_stopping, spec.seeds)),
-            ("early_stopping", _grace_mistake(spec)),
-            ("budget", _budget_mistake(spec)),
-        ):
-            if mistake:
-                where = self.root.key_where.get(section, self.root.where)
-                self.problems.add(where, mistake)
+    def check_together(self, spec: Spec, known: list[Arm]) -> None:
+        """Check the sections against each other.
+
+        Args:
+            spec: The sweep, without arms that have mistakes.
+            known: Arms whose tasks have no mistakes.
+        """
+        mistakes = (*consistency.mistakes(spec), *metric_checks.mistakes(spec, known))
+        for section, mistake in mistakes:
+            self.problems.add(self.root.key_where.get(section, self.root.where), mistake)
         node = self.sections.get("search")
         for point in spec.search.first if spec.arms else ():
             for mistake in arms.point_mistakes(point, spec.arms):
                 where = node.value["first"].where if node else self.root.where
                 self.problems.add(where, mistake)
         if spec.search.settings and node is not None:
-            mistake = _sampler_mistake(spec.search)
-            if mistake:
-                self.problems.add(node.where, mistake)
+            refusal = consistency.sampler_mistake(spec.search)
+            if refusal:
+                self.problems.add(node.where, refusal)
 
     def name(self) -> str:
         node = self.sections.get("name")
@@ -189,6 +200,12 @@ class _FileReader:
             return ""
         if isinstance(node.value, str) and NAME.fullmatch(node.value):
             return node.value
+        if isinstance(node.value, int | float) and not isinstance(node.value, bool):
+            self.problems.add(
+                node.where,
+                f'expected a name as text, got a number; put it in quotes: name: "{node.value}"',
+            )
+            return ""
         self.problems.add(
             node.where,
             "expected a name of lower-case letters, digits, '.', '_' "
@@ -243,9 +260,9 @@ class _FileReader:
 
     def training(self) -> dict[str, tuple[str, Node]]:
         node = self.sections.get("training")
-        if node is None or not check_keys(node, registry.TRAINING, "training", self.problems):
+        known = {*registry.TRAINING, together.KEY}
+        if node is None or not check_keys(node, known, "training", self.problems):
             return {}
-        known = registry.TRAINING
         return {key: (where, child) for key, where, child in node.items() if key in known}
 
     def overrides(self, tasks: list[Entry], estimators: list[Entry]) -> tuple[Override, ...]:
@@ -290,14 +307,19 @@ class _FileReader:
 
     def arms(
         self, tasks: list[Entry], estimators: list[Entry], common: CommonSettings
-    ) -> list[Arm]:
-        built = [
-            arms.build(task, estimator, common, self.problems)
+    ) -> list[BuiltArm]:
+        pairs = [
+            (task, estimator)
             for task in tasks
             for estimator in estimators
             if estimator.only is None or task.label in estimator.only
         ]
-        return [arm for arm in built if arm is not None]
+        for kind, entries in (("task", tasks), ("estimator", estimators)):
+            for entry in entries:
+                if not any(entry is one for pair in pairs for one in pair):
+                    arms.check_alone(entry, kind, common, self.problems)
+        built = [arms.build(*pair, common, self.problems) for pair in pairs]
+        return [one for one in built if one is not None]
 
     def metrics(self, tasks: list[str]) -> tuple[dict[str, dict[str, str]], set[str]]:
         """Return the meaning of each metric of the tasks, and the metrics that every task has."""
@@ -311,76 +333,3 @@ class _FileReader:
                 }
         by_task = [set(registry.task(name).metrics) for name in tasks]
         return meanings, set.intersection(*by_task) if by_task else set()
-
-
-def _selection_mistake(search: Search, select: Select) -> str | None:
-    possible = SAMPLERS[search.sampler].metrics
-    if len(select.all) in possible:
-        return None
-    if select.second is None:
-        return (
-            f"expected two metrics in select with sampler {search.sampler!r}, which seeks their "
-            f"best trade-offs, got one; write select: {{metric: [{select.metric}, OTHER]}}, or "
-            "use tpe"
-        )
-    others = [name for name, sampler in SAMPLERS.items() if 2 in sampler.metrics]
-    return (
-        f"expected one metric in select with sampler {search.sampler!r}, got two; use "
-        f"{', '.join(others[:-1])} or {others[-1]}"
-    )
-
-
-def _report_mistake(spec: Spec) -> str | None:
-    if spec.report_seeds and spec.select.second is not None:
-        return (
-            "expected one metric in select with seeds: {search: N, report: M}, as fresh seeds need "
-            "one selected configuration, got two; write seeds as a number or a list"
-        )
-    return None
-
-
-def _racing_mistake(stopping: EarlyStopping | None, seeds: tuple[int, ...]) -> str | None:
-    if stopping is None or stopping.by_steps or not seeds:
-        return None
-    start = stopping.settings["start"]
-    if start is not None and start >= len(seeds):
-        return (
-            f"expected racing to start with fewer seeds than the sweep has, got start {start} and "
-            f"{len(seeds)} seeds; add seeds, or remove early_stopping"
-        )
-    return None
-
-
-def _grace_mistake(spec: Spec) -> str | None:
-    stopping = spec.early_stopping
-    if stopping is None or not stopping.by_steps or stopping.settings["grace"] is not None:
-        return None
-    for arm in spec.arms:
-        if "training.steps" in arm.searched:
-            return (
-                f"expected grace in early_stopping, as {arm.name} searches steps and its runs must "
-                f"be compared at the same ones; write early_stopping: {{pruner: {stopping.pruner}, "
-                "grace: N}"
-            )
-    return None
-
-
-def _budget_mistake(spec: Spec) -> str | None:
-    least = len(spec.seeds) + len(spec.report_seeds)
-    for budget, arms_in in ((spec.budget, len(spec.arms)), (spec.arm_budget, 1)):
-        needed = least + (arms_in - 1) * len(spec.report_seeds)
-        if budget.runs is not None and budget.runs < needed:
-            return (
-                f"expected a budget of at least {needed} runs, enough for one configuration and "
-                f"the fresh seeds, got {budget.runs}"
-            )
-    return None
-
-
-def _sampler_mistake(search: Search) -> str | None:
-    """Return Optuna's objection to the sampler's settings; None if it accepts them."""
-    try:
-        make_sampler(search, seed=0)
-    except ValueError as error:
-        return f"search with {search.sampler!r}: {error}"
-    return None

@@ -15,7 +15,8 @@ from raysweep.sweep.options import (
 )
 from raysweep.sweep.spec import NAME
 from raysweep.sweepfile.document import Node, Problems
-from raysweep.sweepfile.values import check_keys, member, typed
+from raysweep.sweepfile.ranges import typed
+from raysweep.sweepfile.values import check_keys, member
 
 MAX_SEED = 999_999
 FIRST_REPORT_SEED = 1_000_000  # fresh seeds for reporting; a list of seeds cannot reach them

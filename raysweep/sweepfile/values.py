@@ -1,13 +1,13 @@
 """Values of a setting in the file: one value, a list of choices, a range, or `{value: …}`."""
 
-import typing
 from collections.abc import Collection
 from typing import Any
 
 from raysweep.errors import nearest
 from raysweep.registry import Setting
-from raysweep.sweep.space import Choice, Fixed, Plain, Range, coerce, describe, same
+from raysweep.sweep.space import Choice, Fixed, Plain, coerce, same
 from raysweep.sweepfile.document import Node, Problems
+from raysweep.sweepfile.ranges import FORMS, read_range
 
 
 def domain(node: Node, setting: Setting, problems: Problems, *, ranges: bool) -> Plain | None:
@@ -26,12 +26,12 @@ def domain(node: Node, setting: Setting, problems: Problems, *, ranges: bool) ->
     keys = set(node.value)
     if keys == {"value"}:
         return _fixed(node.value["value"], setting, problems)
-    if {"low", "high"} <= keys <= {"low", "high", "log"}:
-        return _range(node, setting, problems, ranges=ranges)
+    if keys in FORMS:
+        return read_range(node, setting, problems, ranges=ranges)
     given = "{" + ", ".join(node.value) + "}"
     problems.add(
         node.where,
-        f"expected a value, a list of choices, {{low, high, log}}, {{value}} or "
+        f"expected a value, a list of choices, {{low, high}} with log, step or num, {{value}} or "
         f"{{when, ...}} for {setting.name!r}, got {given}",
     )
     return None
@@ -64,15 +64,6 @@ def check_keys(node: Node, allowed: Collection[str], section: str, problems: Pro
     return True
 
 
-def typed(node: Node, declared: Any, name: str, problems: Problems) -> Any:
-    """Return the node's value as the declared type; None, with a mistake, if it does not fit."""
-    try:
-        return coerce(node.plain(), declared)
-    except ValueError as error:
-        problems.add(node.where, f"{name}: {error}")
-        return None
-
-
 def _fixed(node: Node, setting: Setting, problems: Problems) -> Fixed | None:
     try:
         return Fixed(coerce(node.plain(), setting.type))
@@ -101,34 +92,3 @@ def _choice(node: Node, setting: Setting, problems: Problems) -> Plain | None:
             return None
         values.append(fixed.value)
     return Fixed(values[0]) if len(values) == 1 else Choice(tuple(values))
-
-
-def _range(node: Node, setting: Setting, problems: Problems, *, ranges: bool) -> Plain | None:
-    members = typing.get_args(setting.type) or (setting.type,)
-    if float not in members and int not in members:
-        problems.add(
-            node.where, f"expected {describe(setting.type)} for {setting.name!r}, got a range"
-        )
-        return None
-    if not ranges:
-        problems.add(
-            node.where,
-            f"expected a list of choices for {setting.name!r} under a grid "
-            "search, got a range; list its values, or set search: {sampler: random, "
-            "configurations: N}",
-        )
-        return None
-    number = float if float in members else int
-    low = typed(node.value["low"], number, f"{setting.name}: low", problems)
-    high = typed(node.value["high"], number, f"{setting.name}: high", problems)
-    flag = node.value.get("log")
-    log = False if flag is None else typed(flag, bool, f"{setting.name}: log", problems)
-    if low is None or high is None or log is None:
-        return None
-    if not low < high or (log and low <= 0):
-        wanted = "0 < low < high with log" if log else "low < high"
-        problems.add(
-            node.where, f"expected {wanted} for {setting.name!r}, got low {low} and high {high}"
-        )
-        return None
-    return Range(low, high, log, whole=number is int)

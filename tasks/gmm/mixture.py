@@ -14,14 +14,24 @@ AXES = ("x", "y")
 METRICS: Mapping[str, Metric] = {
     "train_loss": Metric("min", "nats", "mean over examples of -log likelihood, before an update"),
     "neg_log_likelihood": Metric(
-        "min", "nats", "mean over examples of -log likelihood, after the last update"
+        "min", "nats", "mean over examples of -log likelihood, after the last update", at_end=True
     ),
     "mean_likelihood": Metric("max", "", "mean over examples of the mixture's density"),
     "weight_1": Metric("min", "", "share of component 1, in the order of the start; not a score"),
     "mean_1_x": Metric("min", "", "position of component 1's mean on the first axis; not a score"),
     "mean_2_x": Metric("min", "", "position of component 2's mean on the first axis; not a score"),
-    "mean_1_y": Metric("min", "", "position of component 1's mean on the second axis, if any"),
-    "mean_2_y": Metric("min", "", "position of component 2's mean on the second axis, if any"),
+    "mean_1_y": Metric(
+        "min",
+        "",
+        "position of component 1's mean on the second axis, if any",
+        needs={"dimensions": 2},
+    ),
+    "mean_2_y": Metric(
+        "min",
+        "",
+        "position of component 2's mean on the second axis, if any",
+        needs={"dimensions": 2},
+    ),
 }
 
 

@@ -13,6 +13,7 @@ from raysweep.tasks.base import TrainingSettings, setting
 
 COMPONENTS = 2
 """Number of components of every mixture, C."""
+_RELAXED = {"fit": ("relaxed_reinforce",)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,10 +47,16 @@ class GmmSettings(TrainingSettings):
         "fixed", "initial means: start_means, or data points drawn with the run's seed"
     )
     start_means: tuple[float, ...] = setting(
-        (-7.0, 7.0), "initial means on the first axis; on the second they are 0"
+        (-7.0, 7.0),
+        "initial means on the first axis; on the second they are 0",
+        only_if={"start": ("fixed",)},
     )
-    relaxation: float = setting(1.0, "temperature of relaxed_reinforce's soft samples, > 0")
-    relaxed_samples: int = setting(200, "number of samples per example of relaxed_reinforce")
+    relaxation: float = setting(
+        1.0, "temperature of relaxed_reinforce's soft samples, > 0", only_if=_RELAXED
+    )
+    relaxed_samples: int = setting(
+        200, "number of samples per example of relaxed_reinforce", only_if=_RELAXED
+    )
     optimizer: Literal["adam", "radam", "sgd"] = setting("adam", "update rule; the paper's is sgd")
     lr: float = setting(0.1, "learning rate, > 0", per_replica=True)
     steps: int = setting(300, "parameter updates, or iterations of EM; the paper has 100")

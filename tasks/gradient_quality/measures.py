@@ -12,23 +12,36 @@ from raysweep.tasks.base import Metric
 COUNTS = (1, 10, 100, 1000)
 """Numbers of estimates that are averaged before they are compared with the exact gradient."""
 
+_TWO = {"evaluation_samples": 2}
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         **{
             f"cosine_{n}": Metric(
-                "max", "", f"cosine similarity of the mean of {n} estimates and the exact gradient"
+                "max",
+                "",
+                f"cosine similarity of the mean of {n} estimates and the exact gradient",
+                needs={"evaluation_samples": n},
             )
             for n in COUNTS
         },
         "relative_bias": Metric(
-            "min", "", "distance of the expected estimate from the exact gradient, over its norm"
+            "min",
+            "",
+            "distance of the expected estimate from the exact gradient, over its norm",
+            needs=_TWO,
         ),
         "relative_variance": Metric(
-            "min", "", "variance of one estimate, summed over coordinates, over the squared norm"
+            "min",
+            "",
+            "variance of one estimate, summed over coordinates, over the squared norm",
+            needs=_TWO,
         ),
         **{
             f"relative_rmse_{n}": Metric(
-                "min", "", f"root mean squared error of the mean of {n} estimates, over the norm"
+                "min",
+                "",
+                f"root mean squared error of the mean of {n} estimates, over the norm",
+                needs=_TWO,
             )
             for n in COUNTS
         },

@@ -47,8 +47,12 @@ class GradientQualitySettings(CategoricalVaeSettings):
         "categorical_vae with its settings; polynomial with constant targets, for two categories; "
         "or a random network over the code",
     )
-    p: float = setting(2.0, "exponent of the polynomial, >= 1")
-    problem_seed: int = setting(0, "seed of the coupled problem's weights")
+    p: float = setting(
+        2.0, "exponent of the polynomial, >= 1", only_if={"problem": ("polynomial",)}
+    )
+    problem_seed: int = setting(
+        0, "seed of the coupled problem's weights", only_if={"problem": ("coupled",)}
+    )
     trained_by: Literal["estimator", "exact"] = setting(
         "estimator", "gradient that the run follows: the estimates, or the exact one"
     )

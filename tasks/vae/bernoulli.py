@@ -39,7 +39,9 @@ class BernoulliVaeSettings(VaeSettings):
     activation: Literal["relu", "leaky_relu", "tanh"] = setting(
         "leaky_relu", "activation of the hidden layers"
     )
-    slope: float = setting(0.3, "slope of leaky_relu below zero, in [0, 1)")
+    slope: float = setting(
+        0.3, "slope of leaky_relu below zero, in [0, 1)", only_if={"activation": ("leaky_relu",)}
+    )
     initialisation: Literal["torch", "glorot"] = setting(
         "glorot", "uniform in ±1/sqrt(inputs), biases too; or Glorot's uniform, biases 0"
     )

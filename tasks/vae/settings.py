@@ -35,7 +35,11 @@ class EncoderDecoderSettings(TrainingSettings):
     activation: Literal["relu", "leaky_relu", "tanh"] = setting(
         "relu", "activation of the hidden layers"
     )
-    slope: float = setting(0.01, "slope of leaky_relu below zero, in [0, 1)")
+    slope: float = setting(
+        0.01,
+        "slope of leaky_relu below zero, in [0, 1)",
+        only_if={"activation": ("leaky_relu",)},
+    )
     initialisation: Literal["torch", "glorot"] = setting(
         "torch", "uniform in ±1/sqrt(inputs), biases too; or Glorot's uniform, biases 0"
     )

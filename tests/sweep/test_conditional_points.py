@@ -7,11 +7,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raysweep.sweep.runs import canonical_json
-from raysweep.sweep.space import Choice, Conditional, Fixed, Range, plain
+from raysweep.sweep.space import (
+    Branches,
+    Choice,
+    Conditional,
+    Fixed,
+    Range,
+    alternatives,
+    cases,
+    plain,
+)
 from raysweep.sweep.spec import Arm
-from raysweep.sweepfile.arms import corners
+from raysweep.sweepfile.arm_checks import corners
 from raysweep.sweepfile.conditions import settled
 from raysweep.sweepfile.document import Problems
+
+
+@st.composite
+def conditions(draw, possible):
+    """Values that one or two of the settings must have."""
+    keys = draw(st.lists(st.sampled_from(possible), min_size=1, max_size=2, unique=True))
+    wanted = st.lists(st.integers(0, 3), min_size=1, max_size=2, unique=True).map(tuple)
+    return {key: draw(wanted) for key in keys}
 
 
 @st.composite
@@ -24,9 +41,12 @@ def spaces(draw):
         own = draw(st.sampled_from([own, own, own, Range(1, 3, whole=True)]))
         possible = [key for key, each in space.items() if not isinstance(plain(each), Range)]
         if possible and draw(st.booleans()):
-            keys = draw(st.lists(st.sampled_from(possible), min_size=1, max_size=2, unique=True))
-            wanted = st.lists(st.integers(0, 3), min_size=1, max_size=2, unique=True).map(tuple)
-            own = Conditional({key: draw(wanted) for key in keys}, own, draw(st.integers(0, 3)))
+            otherwise = draw(st.integers(0, 3))
+            own = Conditional(draw(conditions(possible)), own, otherwise)
+            if draw(st.booleans()):
+                another = draw(st.sampled_from([Fixed(1), Choice((0, 2)), Range(2, 3, whole=True)]))
+                when = draw(st.sampled_from([{}, draw(conditions(possible))]))
+                own = Branches((own, Conditional(when, another, otherwise)), otherwise)
         space[f"task.{name}"] = own
     return dict(draw(st.permutations(list(space.items()))))
 
@@ -37,10 +57,7 @@ def arm_with(space):
 
 def enumerated(space):
     """Every setting of all values that agrees with all conditions, one by one."""
-    every = [
-        {*numbers(each), each.otherwise} if isinstance(each, Conditional) else numbers(each)
-        for each in space.values()
-    ]
+    every = [set().union(*map(numbers, alternatives(each))) for each in space.values()]
     for values in itertools.product(*every):
         chosen = dict(zip(space, values, strict=True))
         if all(agrees(each, chosen[key], chosen) for key, each in space.items()):
@@ -52,11 +69,10 @@ def numbers(domain):
 
 
 def agrees(domain, value, chosen):
-    if not isinstance(domain, Conditional):
-        return True
-    if all(chosen[key] in wanted for key, wanted in domain.when.items()):
-        return value in numbers(domain)
-    return value == domain.otherwise
+    for case in cases(domain):
+        if all(chosen[key] in wanted for key, wanted in case.when.items()):
+            return value in numbers(case.domain)
+    return not cases(domain) or value == domain.otherwise
 
 
 @given(spaces())
@@ -90,7 +106,7 @@ def test_asking_setting_by_setting_reaches_the_cells(space):
         chosen = {}
         for key in arm.searched:
             if arm.applies(key, chosen):
-                domain = arm.domain(key)
+                domain = arm.domain(key, chosen)
                 chosen[key] = sorted(numbers(domain))[last]
         assert chosen in list(arm.cells())
 
@@ -103,7 +119,7 @@ def test_corners_have_every_value_that_can_be(space):
         (key, value)
         for cell in arm.cells()
         for key, value in cell.items()
-        if isinstance(arm.domain(key), Choice) or value in (1, 3)
+        if isinstance(inside := arm.domain(key, cell), Choice) or value in (inside.low, inside.high)
     }
     assert seen == ends
 
@@ -134,12 +150,11 @@ def test_an_arm_survives_plain_data(space):
 @given(spaces())
 def test_a_searched_setting_stands_after_those_that_decide_it(space):
     found = list(arm_with(space).searched)
-    free = [key for key in found if not isinstance(space[key], Conditional)]
+    free = [key for key in found if not cases(space[key])]
     assert free == [key for key in space if key in free]
     for key in set(found) - set(free):
-        assert all(
-            found.index(key) > found.index(each) for each in space[key].when if each in found
-        )
+        deciding = [each for case in cases(space[key]) for each in case.when if each in found]
+        assert all(found.index(key) > found.index(each) for each in deciding)
 
 
 def test_the_size_of_a_large_space_is_not_counted_one_by_one():

@@ -53,6 +53,11 @@ SEARCH_MISTAKES = {
     "early stopping by nobody": ("early_stopping: {grace: 3}", 12, "pruner: NAME"),
     "early stopping by a number": ("early_stopping: 3", 12, "pruner: NAME, .*got 3"),
     "grace of none": ("early_stopping: {pruner: asha, grace: 0}", 12, "grace of at least 1"),
+    "grace of all steps": (
+        "early_stopping: {pruner: asha, grace: 50}",
+        12,
+        "expected grace below the 50 steps of ST · digits, got 50",
+    ),
     "reduction by one": ("early_stopping: {pruner: asha, reduction: 1}", 12, "at least 2, got 1"),
     "setting of another pruner": (
         "early_stopping: {pruner: median, reduction: 3}",

@@ -49,6 +49,7 @@ MISTAKES = {
     "repeated seeds": ("seeds: 3", "seeds: [1, 1]", 11, "distinct seeds"),
     "missing name": ("name: broken", "resources: {cpu: 1}", 2, "the key 'name'"),
     "bad name": ("name: broken", "name: Not Good", 2, "lower-case letters"),
+    "number as a name": ("name: broken", "name: 123", 2, 'put it in quotes: name: "123"'),
     "empty name": ("name: broken", "name:", 2, "the key 'name'"),
     "estimator for no task": ("samples: 4", "samples: 4, tasks: []", 8, "at least one label"),
     "label with a line break": ("  quad:", '  "qu\\nad":', 5, "a label that can be printed"),

@@ -108,6 +108,16 @@ def test_merged_keys_fill_what_is_silent(tmp_path):
     assert space(spec, 1)["task.latents"] == Fixed(8)
 
 
+def test_templates_at_the_top_are_ignored(tmp_path):
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "name: x\nx-common: &common {latents: 8, p: 3}\n"
+        "tasks:\n  a: {task: polynomial, <<: *common}\n"
+        "estimators: {ST: {estimator: straight_through}}\nseeds: 1\n"
+    )
+    assert space(read_spec(path))["task.p"] == Fixed(3.0)
+
+
 def test_seeds_are_a_count_or_a_list():
     assert spec_of(seeds=3).seeds == (0, 1, 2)
     assert spec_of(seeds=[0, 7, 9]).seeds == (0, 7, 9)

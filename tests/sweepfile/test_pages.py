@@ -1,0 +1,33 @@
+"""Every sweep file on the pages, and every part of one, is read without a mistake."""
+
+import re
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from raysweep.sweepfile import document
+from raysweep.sweepfile.reader import read_spec
+
+DOCS = Path(__file__).parent.parent.parent / "docs"
+BLOCKS = [
+    (f"{page.name}-{index}", text)
+    for page in sorted(DOCS.glob("*.md"))
+    for index, text in enumerate(re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.M | re.S))
+]
+BASE = """
+name: page
+tasks: {quad: {task: polynomial, latents: 8}}
+estimators: {ST: {estimator: straight_through, temperature: [1.0, 1.5]}}
+training: {lr: [0.001, 0.0005]}
+seeds: 3
+"""
+
+
+@pytest.mark.parametrize(("name", "text"), BLOCKS, ids=[name for name, _ in BLOCKS])
+def test_a_sweep_file_on_a_page_is_read(tmp_path, name, text):
+    block, base = (YAML(typ="safe").load(each) for each in (text, BASE))
+    whole = text if "name" in block else document.dump_plain({**base, **block})
+    path = tmp_path / "sweep.yaml"
+    path.write_text(whole)
+    assert read_spec(path).arms
