@@ -142,19 +142,22 @@ class Results(SweepResults):
 
         return export(self, path, metric)
 
-    def export_csv(self, path: str | Path, table: str = "runs") -> int:
+    def export_csv(self, path: str | Path, table: str = "planned") -> int:
         """Write a table of the store to a new CSV file; return the number of rows.
 
         Args:
             path: File to write, which must not exist.
-            table: Name of the table: `runs`, `curves`, `attempts` or `decisions`.
+            table: Name of the table: `planned` (the runs that the file plans), `runs` (every
+                ended run), `curves`, `attempts` or `decisions`.
 
         Raises:
             SpecError: If there is no such table, or the file exists or cannot be written.
         """
         from raysweep.formats.csv_file import write_csv
+        from raysweep.results.output_file import check_new
 
-        return write_csv(self.dataset(table), Path(path))
+        check_new(Path(path))
+        return write_csv(*self.batches(table), Path(path))
 
 
 def run(  # noqa: PLR0913 - the options of the command

@@ -176,8 +176,8 @@ def sql(sweep: str, query: str, store: str | None, form: str) -> int:
 @click.option("--csv", metavar="FILE", help="Write rows to this new CSV file.")
 @click.option(
     "--table",
-    type=click.Choice(["runs", "curves", "attempts", "decisions"]),
-    help="Table to write as CSV [default: runs].",
+    type=click.Choice(["planned", "runs", "curves", "attempts", "decisions"]),
+    help="Table to write as CSV: the runs that the file plans, all runs, … [default: planned].",
 )
 def export(
     sweep: str,
@@ -198,8 +198,8 @@ def export(
     warn(results)
     if csv is not None:
         with given_by(path="csv"):
-            rows = results.export_csv(csv, table or "runs")
-        show(f"{csv}: {rows} rows of {table or 'runs'}")
+            rows = results.export_csv(csv, table or "planned")
+        show(f"{csv}: {rows} rows of {table or 'planned'}")
     elif optuna is not None:
         with given_by(path="optuna"):
             show(results.export_optuna(optuna, metric).text)

@@ -177,12 +177,10 @@ def _count(store: Any) -> str:
 def _rm_runs(results: Any, where: str, yes: bool) -> int:
     """Delete the runs that meet a condition."""
     from raysweep.driver.again import remove_for_good
-    from raysweep.results.sql import matching
+    from raysweep.results.reader import read_matching
 
     store = results.store
-    dataset = store.dataset("runs")
-    with store.reading(dataset):
-        run_ids = matching(dataset, where).to_pylist()
+    run_ids = read_matching(store, results.spec, where).to_pylist()
     selection = f"{len(run_ids)} of {store.count('runs')} runs of {store.sweep} in {store.uri}"
     if not yes and not click.confirm(f"Delete {selection}?"):
         show("nothing deleted", err=True)

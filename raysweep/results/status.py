@@ -11,7 +11,9 @@ import pyarrow.compute as pc
 
 from raysweep.errors import DamagedFile, FormatTooNew, SpecError, StoreError
 from raysweep.results.edits import former_ids, warnings
+from raysweep.results.membership import KEYS, LABELS
 from raysweep.results.provenance import WARNED, provenance
+from raysweep.results.reader import with_labels
 from raysweep.results.sweep_results import SweepResults
 from raysweep.results.table import ResultTable
 from raysweep.results.unreported import unreported
@@ -116,8 +118,10 @@ def sweep_status(store: str, sweep: str) -> SweepStatus:
     sweep_store = SweepStore(store, sweep)
     spec = sweep_store.spec()
     former = former_ids(spec, sweep_store)
-    columns = ["run_id", "task", "estimator", "status", *WARNED][not len(former) :]
-    rows = sweep_store.counted(columns)
+    keys = ["run_id"] if len(former) else []
+    if not sweep_store.labels_hold(spec):
+        keys = list(KEYS)
+    rows = with_labels(sweep_store, spec, sweep_store.counted([*keys, *LABELS, "status", *WARNED]))
     if len(former):
         rows = rows.filter(pc.invert(pc.is_in(rows["run_id"], former)))
     origin = provenance(rows)
@@ -134,7 +138,7 @@ def sweep_status(store: str, sweep: str) -> SweepStatus:
         _silent(sweep_store.files, token),
         SweepResults(store, sweep).table() if spec.select.second is not None else None,
         (*origin.warnings, *warnings(spec, sweep_store), *unreported(spec, sweep_store)),
-        _failed(sweep_store) if failed_count else (),
+        _failed(sweep_store, spec) if failed_count else (),
         failed_count,
     )
 
@@ -143,8 +147,8 @@ def _progress(store: SweepStore, spec: Spec, rows: pa.Table, former: pa.Array) -
     """Count the runs that ended.
 
     Where the plan is a grid of at most `MAX_NAMED` runs, they are looked up by their ids: so each
-    arm has its own, those it shares with another arm too. Else rows are counted by the labels that
-    they ended with, and whether the file still plans them stays open.
+    arm has its own, those it shares with another arm too. Else rows are counted by their labels,
+    and whether the file still plans them stays open.
 
     Args:
         store: The sweep's folder.
@@ -234,12 +238,12 @@ def _silent(files: Files, token: str | None) -> dict[str, float]:
     return silent
 
 
-def _failed(store: SweepStore) -> list[dict[str, Any]]:
+def _failed(store: SweepStore, spec: Spec) -> list[dict[str, Any]]:
     """Return the first failed runs."""
-    columns = ["run_id", "task", "estimator", "attempts", "error"]
-    dataset = store.encoded(("task", "estimator", "status"))
+    columns = [*KEYS, *LABELS, "attempts", "error"]
+    dataset = store.encoded((*LABELS, "status"))
     rows = store.head(dataset, MAX_ERRORS, columns=columns, filter=pc.field("status") == "failed")
-    return rows.to_pylist()
+    return with_labels(store, spec, rows).to_pylist()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ ROWS = pa.table({"run_id": ["a", "b"], "value": [0.1, None]})
 
 
 def what_was_written_is_read_at_once(files: Files) -> None:
-    """A file that is written, again and shorter too, is read and found as written."""
+    """Check that a file that is written, again and shorter too, is read and found as written."""
     for data in (FEW, MANY, b""):
         files.write("runs/a", data)
         _expect(files.read("runs/a"), data)
@@ -27,7 +27,7 @@ def what_was_written_is_read_at_once(files: Files) -> None:
 
 
 def what_is_not_there_is_none(files: Files) -> None:
-    """A missing file is no error when it is read or removed, nor a missing folder when listed."""
+    """Check that nothing missing is an error: a file read or removed, or a folder listed."""
     _expect(files.read("runs/none"), None)
     _expect(files.exists("runs/none"), False)
     _expect(files.names("none"), [])
@@ -37,7 +37,7 @@ def what_is_not_there_is_none(files: Files) -> None:
 
 
 def files_are_listed_at_once(files: Files) -> None:
-    """A folder shows every file that was written to it, and none that was removed or is below."""
+    """Check that a folder shows every file that was written to it, none removed and none below."""
     for name in ("runs/b.parquet", "runs/a.parquet", "runs/a.json", "runs/below/c.parquet"):
         files.write(name, FEW)
     _expect(files.names("runs", ".parquet"), ["runs/a.parquet", "runs/b.parquet"])
@@ -50,7 +50,7 @@ def files_are_listed_at_once(files: Files) -> None:
 
 
 def a_move_replaces_and_leaves_nothing(files: Files) -> None:
-    """A moved file is under its new name alone, whatever was there."""
+    """Check that a moved file is under its new name alone, whatever was there."""
     files.write("runs/a", MANY)
     files.write("damaged/a", FEW)
     files.move("runs/a", "damaged/a")
@@ -58,13 +58,13 @@ def a_move_replaces_and_leaves_nothing(files: Files) -> None:
 
 
 def a_file_is_created_once(files: Files) -> None:
-    """A file that exists is not created again."""
+    """Check that a file that exists is not created again."""
     _expect([files.create("lease", FEW), files.create("lease", MANY)], [True, False])
     _expect(files.read("lease"), FEW)
 
 
 def readers_see_whole_files(files: Files) -> None:
-    """A reader of a file that is written over and over sees one content, all of it."""
+    """Check that a reader of a file that is written over and over sees one content, all of it."""
     contents = [f"{index} ".encode() * (100_000 if index % 2 else 1) for index in range(WRITES)]
     files.write("plan", contents[0])
     writer = threading.Thread(target=lambda: [files.write("plan", data) for data in contents])
@@ -78,7 +78,7 @@ def readers_see_whole_files(files: Files) -> None:
 
 
 def writers_do_not_disturb_each_other(files: Files) -> None:
-    """Files that several workers write into one folder at the same time are all there."""
+    """Check that all files that several workers write into one folder at once are there."""
 
     def write(worker: int) -> None:
         for index in range(WRITES):
@@ -94,7 +94,7 @@ def writers_do_not_disturb_each_other(files: Files) -> None:
 
 
 def tables_come_back_equal(files: Files) -> None:
-    """A Parquet file comes back with its schema and values, and damage to it is noticed."""
+    """Check that a Parquet file comes back with schema and values, and damage is noticed."""
     files.write_table("runs/a.parquet", ROWS)
     _expect(files.read_table("runs/a.parquet").equals(ROWS), True)
     _expect(files.read_schema("runs/a.parquet").names, ROWS.column_names)
@@ -108,7 +108,7 @@ def tables_come_back_equal(files: Files) -> None:
 
 
 def a_second_driver_is_refused(files: Files) -> None:
-    """While one driver holds a sweep another is refused; afterwards the next may have it."""
+    """Check that while one driver holds a sweep another is refused; then the next may have it."""
     with Lease(files) as first:
         try:
             with Lease(files):

@@ -97,7 +97,7 @@ def test_sql_refuses_a_bad_query_in_one_line(ran):
     code, _, err = ran("sql", "small", "select nothing from nowhere")
     assert code == 2
     assert err.startswith(
-        "raysweep: sql: expected a query over runs, curves, attempts and decisions"
+        "raysweep: sql: expected a query over runs, planned, curves, attempts and decisions"
     )
     assert err.count("\n") == 1
 
