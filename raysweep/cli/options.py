@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from raysweep.cli.output import show
+from raysweep.cli.output import screen, show
 from raysweep.errors import RaysweepError
 
 MANY_FILES = 2000  # so many take seconds to read
@@ -81,7 +81,7 @@ def print_table(table: Any) -> None:
 
     from raysweep.formats.text import print_table
 
-    print_table(table, Console())
+    print_table(table, Console(), screen())
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from raysweep.cli.options import (
     store_of,
     warn,
 )
-from raysweep.cli.output import show
+from raysweep.cli.output import screen, show
 
 
 @click.command()
@@ -37,7 +37,7 @@ def status(sweep: str | None, store: str | None, failed: bool) -> int:
     from raysweep.store.sweep_store import SweepStore
 
     hint(SweepStore(store_of(store), sweep))
-    show(status_text(store_of(store), sweep), nl=False)
+    show(status_text(store_of(store), sweep, screen()), nl=False)
     return 0
 
 
@@ -96,6 +96,11 @@ WHERE = click.option(
     metavar="P",
     help="Significance level, after Holm's correction.",
 )
+@click.option(
+    "--average",
+    is_flag=True,
+    help="Show the average over tasks even if their units or scales differ.",
+)
 @ROWS
 @COLUMNS
 @WHERE
@@ -126,13 +131,18 @@ def table(sweep: str, store: str | None, form: str, **options: Any) -> int:
 def stats(sweep: str, store: str | None, form: str, **options: Any) -> int:
     """Print statistics of each arm, over tasks, and around the selected settings."""
     from raysweep.api import Results
-    from raysweep.formats.statistics import FORMATS
+    from raysweep.formats.statistics import FORMATS, grids
+    from raysweep.formats.text import as_text
 
     results = Results(store_of(store), sweep)
     hint(results.store)
     warn(results)
     statistics = results.statistics(**options)
-    show(FORMATS[form](statistics, results.sensitivity(**options)), nl=False)
+    moves = results.sensitivity(**options)
+    if form == "text":
+        show(as_text(grids(statistics, moves), screen()), nl=False)
+    else:
+        show(FORMATS[form](statistics, moves), nl=False)
     return 0
 
 
@@ -144,7 +154,8 @@ def stats(sweep: str, store: str | None, form: str, **options: Any) -> int:
 def sql(sweep: str, query: str, store: str | None, form: str) -> int:
     """Query a sweep's runs, curves and attempts with SQL, by DuckDB."""
     from raysweep.api import Results
-    from raysweep.formats.aligned import arrow_text
+    from raysweep.formats.grid import arrow_grid
+    from raysweep.formats.text import as_text
 
     rows = Results(store_of(store), sweep).sql(query)
     if form == "json":
@@ -158,7 +169,7 @@ def sql(sweep: str, query: str, store: str | None, form: str) -> int:
         with click.open_file("-", "wb") as out:
             pacsv.write_csv(csv_table(rows), out)
     else:
-        show(arrow_text(rows), nl=False)
+        show(as_text([arrow_grid(rows)], screen()), nl=False)
     return 0
 
 
@@ -227,12 +238,12 @@ def importance(sweep: str, store: str | None, metric: str | None, evaluator: str
     records = results.importance(metric, evaluator)
     from raysweep.formats.importance import render
 
-    show(render(sweep, records, form), nl=False)
+    show(render(sweep, records, form, screen()), nl=False)
     return 0
 
 
 def _list(store: str | None) -> int:
     from raysweep.formats.status import list_text
 
-    show(list_text(store_of(store)), nl=False)
+    show(list_text(store_of(store), screen()), nl=False)
     return 0

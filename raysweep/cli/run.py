@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from raysweep.cli.options import SET, SMOKE, SPEC, STORE, SWEEP, print_table, store_of
-from raysweep.cli.output import show
+from raysweep.cli.output import screen, show
 from raysweep.errors import DamagedFile
 from raysweep.text import shown_error
 
@@ -104,7 +104,7 @@ def plan(spec: Path, store: str | None, smoke: bool, changes: tuple[str, ...]) -
     from raysweep.driver import session as engine
 
     loaded = engine.load(spec, changes, smoke=smoke, changes_place="--set")
-    show(plan_text(engine.plan(loaded, store)), nl=False)
+    show(plan_text(engine.plan(loaded, store), screen()), nl=False)
     return 0
 
 

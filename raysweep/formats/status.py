@@ -3,7 +3,7 @@
 from raysweep.formats.failed_runs import next_attempt
 from raysweep.formats.grid import plain
 from raysweep.formats.tables import front_grid
-from raysweep.formats.text import as_text
+from raysweep.formats.text import UNLIMITED, Screen, as_text
 from raysweep.results.status import Driver, Progress, SweepStatus, list_sweeps, sweep_status
 from raysweep.store.files import Files
 from raysweep.sweep.outcomes import ENDS
@@ -12,8 +12,13 @@ from raysweep.text import counted, duration, one_line, shown_error
 MAX_PACKS = 5
 
 
-def status_text(store: str, sweep: str) -> str:
+def status_text(store: str, sweep: str, screen: Screen = UNLIMITED) -> str:
     """Return the state of a sweep: progress, driver, packs in training, warnings, failures.
+
+    Args:
+        store: Path or URI of the store.
+        sweep: Name of the sweep.
+        screen: The room for its tables.
 
     Raises:
         SpecError: If the store has no such sweep.
@@ -23,7 +28,7 @@ def status_text(store: str, sweep: str) -> str:
     text += _packs_in_flight(status) + "\n"
     rows = [[arm, *(count[end] for end in ENDS)] for arm, count in status.progress.arms]
     fronts = [] if status.pareto is None else [front_grid(status.pareto)]
-    text += as_text([plain(["arm", *ENDS], rows), *fronts])
+    text += as_text([plain(["arm", *ENDS], rows), *fronts], screen)
     text += "".join(f"{warning}\n" for warning in status.warnings)
     return text + _failed(status)
 
@@ -64,7 +69,7 @@ def _failed(status: SweepStatus) -> str:
     return text
 
 
-def list_text(store: str) -> str:
+def list_text(store: str, screen: Screen = UNLIMITED) -> str:
     """Return the sweeps of a store, one line each; what is no sweep, or unreadable, is marked."""
     files = Files(store)
     rows = [
@@ -77,7 +82,7 @@ def list_text(store: str) -> str:
     ]
     if not rows:
         return f"no sweeps in {files.uri}\n"
-    return as_text([plain(["sweep", "runs ended", "driver"], rows)])
+    return as_text([plain(["sweep", "runs ended", "driver"], rows)], screen)
 
 
 def _driver(driver: Driver, unknown: str = "driver unknown, as the lease cannot be read") -> str:

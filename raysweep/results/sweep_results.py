@@ -108,6 +108,7 @@ class SweepResults:
             shown,
             _condition(where, spec, self.spec),
             tuple(defaults.texts(runs.outdated)),
+            len({arm.task for arm in spec.arms}) == 1,
         )
 
     def _part(
