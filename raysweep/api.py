@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from raysweep.results.sweep_results import SweepResults
 from raysweep.results.table import ResultTable
+from raysweep.results.top import TopConfigurations
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,6 +67,31 @@ class Results(SweepResults):
         )
         names = (field.name for field in dataclasses.fields(table))
         return Table(**{name: getattr(table, name) for name in names})
+
+    def top(
+        self,
+        n: int = 5,
+        *,
+        metric: str | None = None,
+        rows: str | Sequence[str] = (),
+        columns: str | Sequence[str] = (),
+        where: str | None = None,
+    ) -> TopConfigurations:
+        """Return the best configurations of each arm, by status and then by the mean of a metric.
+
+        Args:
+            n: Largest number of configurations of an arm.
+            metric: Metric whose mean over the seeds of the search sorts; the one that selects if
+                None.
+            rows: Labels of the estimators to show; all if empty.
+            columns: Labels of the tasks to show; all if empty.
+            where: SQL condition over the columns of `runs` that the runs must meet.
+
+        Raises:
+            SpecError: If `n` is not positive, the sweep has no such metric or label, or no run
+                meets the condition.
+        """
+        return super().top(n, metric=metric, rows=rows, columns=columns, where=where)
 
     def plot(self, kind: str = "curves", **options: Any) -> "Figure":
         """Return a figure, which its method `savefig` saves.

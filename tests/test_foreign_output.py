@@ -27,6 +27,8 @@ COMMANDS = [
     ("table", "hand", "--format", "markdown"),
     ("table", "hand", "--format", "csv"),
     ("table", "hand", "--format", "json"),
+    ("top", "hand"),
+    ("top", "hand", "--format", "csv"),
     ("stats", "hand"),
     ("stats", "hand", "--format", "markdown"),
     ("stats", "hand", "--format", "csv"),

@@ -148,6 +148,36 @@ def stats(sweep: str, store: str | None, form: str, **options: Any) -> int:
 
 @click.command()
 @SWEEP
+@STORE
+@click.option(
+    "--n",
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Number of configurations of each arm.",
+)
+@format_option("text", "markdown", "latex", "html", "csv", "json")
+@click.option("--metric", metavar="M", help="Metric that sorts [default: the one that selects].")
+@ROWS
+@COLUMNS
+@WHERE
+def top(sweep: str, store: str | None, form: str, **options: Any) -> int:
+    """Print the best configurations of each arm, those that were stopped early too."""
+    from raysweep.api import Results
+    from raysweep.formats.text import as_text
+    from raysweep.formats.top import FORMATS, top_grid
+
+    results = Results(store_of(store), sweep)
+    hint(results.store)
+    warn(results)
+    best = results.top(**options)
+    text = as_text([top_grid(best)], screen()) if form == "text" else FORMATS[form](best)
+    show(text, nl=False)
+    return 0
+
+
+@click.command()
+@SWEEP
 @click.argument("query")
 @STORE
 @format_option("text", "csv", "json")

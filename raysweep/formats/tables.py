@@ -101,7 +101,8 @@ def front_grid(table: ResultTable) -> Grid:
             for mean, std in zip(point.means, point.stds, strict=True)
         )
         settings = ", ".join(
-            f"{key.partition('.')[2]} {_setting(value)}" for key, value in point.settings.items()
+            f"{key.partition('.')[2]} {setting_text(value)}"
+            for key, value in point.settings.items()
         )
         rows.append(row([point.estimator, point.task, *values, settings]))
     if not rows:
@@ -111,6 +112,6 @@ def front_grid(table: ResultTable) -> Grid:
     return Grid(caption, ("estimator", "task", *metrics, "settings"), tuple(rows), keys=2)
 
 
-def _setting(value: Any) -> str:
+def setting_text(value: Any) -> str:
     """Return a setting's value as short text."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

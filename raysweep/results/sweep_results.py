@@ -16,9 +16,10 @@ from raysweep.results.labels import chosen
 from raysweep.results.membership import Membership
 from raysweep.results.pareto import fronts
 from raysweep.results.reader import read_ended, read_labels
-from raysweep.results.selection import candidates, cells, selections
+from raysweep.results.selection import ConfigurationStats, candidates, cells, selections
 from raysweep.results.sensitivity import Sensitivity, sensitivities
 from raysweep.results.table import ResultTable, Style
+from raysweep.results.top import TopConfigurations, best_of
 from raysweep.store import schema
 from raysweep.store.decisions import DECISIONS
 from raysweep.store.sweep_store import SweepStore
@@ -190,6 +191,40 @@ class SweepResults:
             for selection, tried in arms
             for sensitivity in sensitivities(selection, tried, select, mode, report)
         ]
+
+    def top(
+        self,
+        n: int = 5,
+        *,
+        metric: str | None = None,
+        rows: str | Sequence[str] = (),
+        columns: str | Sequence[str] = (),
+        where: str | None = None,
+    ) -> TopConfigurations:
+        """Return the best configurations of each arm; see `raysweep.Results.top`.
+
+        Raises:
+            SpecError: If `n` is not positive, or as `table` does.
+        """
+        if n < 1:
+            raise SpecError(f"expected a number of at least 1, got {n}", field="n")
+        metric = self.metric(metric or self.spec.select.metric, "metric")
+        runs = self.ended(metric, where=where)
+        spec = self._part(runs, rows, columns)
+        stats = ConfigurationStats(runs, spec)
+        about = self.spec.metrics[metric]
+        mode = about["direction"]
+        ranked = [best_of(arm, stats, metric, mode, n) for arm in spec.arms]
+        return TopConfigurations(
+            self.sweep,
+            metric,
+            mode,
+            about["unit"],
+            len(spec.seeds),
+            n,
+            sum(len(stats.of(arm)) for arm in spec.arms),
+            tuple(row for arm in ranked for row in arm),
+        )
 
     def to_pandas(self, table: str = "runs") -> "pandas.DataFrame":
         """Return a table of the store as a pandas data frame.
