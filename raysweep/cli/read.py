@@ -43,9 +43,16 @@ def status(sweep: str | None, store: str | None, failed: bool) -> int:
 
 @click.command()
 @STORE
-def ls(store: str | None) -> int:
+@click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="TAG",
+    help="List only sweeps with this tag (repeatable).",
+)
+def ls(store: str | None, tags: tuple[str, ...]) -> int:
     """List the sweeps in the store."""
-    return _list(store)
+    return _list(store, tags)
 
 
 SELECT = click.option(
@@ -272,8 +279,8 @@ def importance(sweep: str, store: str | None, metric: str | None, evaluator: str
     return 0
 
 
-def _list(store: str | None) -> int:
+def _list(store: str | None, tags: tuple[str, ...] = ()) -> int:
     from raysweep.formats.status import list_text
 
-    show(list_text(store_of(store), screen()), nl=False)
+    show(list_text(store_of(store), screen(), tags), nl=False)
     return 0

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from raysweep.formats.choice import known
 from raysweep.formats.entries import entry_text
 from raysweep.formats.grid import Cell, Grid
 from raysweep.formats.latex import latex
@@ -101,3 +102,12 @@ FORMATS: Mapping[str, Callable[[TopConfigurations], str]] = {
     "csv": as_csv,
     "json": as_json,
 }
+
+
+def render_top(top: TopConfigurations, format: str) -> str:
+    """Return the list in one of `FORMATS`.
+
+    Raises:
+        SpecError: If there is no such format.
+    """
+    return known(FORMATS, format)(top)

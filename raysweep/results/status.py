@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -255,16 +255,25 @@ class ListedSweep:
         runs: Number of ended runs; None where it is not known.
         problem: Reason that `runs` is not known; empty where it is.
         driver: The driver of the sweep; None where the folder is no sweep's.
+        description: Text that the sweep file gives about itself.
+        tags: Words that the sweep file gives to be found by.
     """
 
     name: str
     runs: int | None = None
     problem: str = ""
     driver: Driver | None = None
+    description: str = ""
+    tags: tuple[str, ...] = ()
 
 
-def list_sweeps(store: Files) -> list[ListedSweep]:
-    """Return the sweeps of a store, and what is no sweep, or cannot be read."""
+def list_sweeps(store: Files, tags: Collection[str] = ()) -> list[ListedSweep]:
+    """Return the sweeps of a store, and what is no sweep, or cannot be read.
+
+    Args:
+        store: The store with the sweeps.
+        tags: Tags of the sweeps to return; any if empty.
+    """
     sweeps = []
     for name in list_folders(store):
         try:
@@ -275,14 +284,15 @@ def list_sweeps(store: Files) -> list[ListedSweep]:
             sweeps.append(ListedSweep(name, problem="not a sweep's name"))
         except StoreError:
             sweeps.append(ListedSweep(name, problem="unreadable"))
-    return sweeps
+    return [sweep for sweep in sweeps if set(tags) <= set(sweep.tags)]
 
 
 def _listed(store: Files, name: str) -> ListedSweep:
     sweep = SweepStore(store.uri, name)
     driver, _ = driver_of(sweep.files)
     try:
-        sweep.spec()
-        return ListedSweep(name, sweep.count("runs"), "", driver)
+        spec = sweep.spec()
+        runs = sweep.count("runs")
+        return ListedSweep(name, runs, "", driver, spec.description, spec.tags)
     except DamagedFile:
         return ListedSweep(name, None, "damaged", driver)

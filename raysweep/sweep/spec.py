@@ -237,6 +237,8 @@ class Spec:
         early_stopping: Pruner and its settings; None without early stopping.
         budget: Limits of the whole search.
         arm_budget: Limits of the search of each arm.
+        description: Text about the sweep, for its readers.
+        tags: Words to find the sweep by.
     """
 
     name: str
@@ -254,6 +256,8 @@ class Spec:
     early_stopping: EarlyStopping | None = None
     budget: Budget = NO_BUDGET
     arm_budget: Budget = NO_BUDGET
+    description: str = ""
+    tags: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the spec as plain data, without the file's text."""
@@ -273,6 +277,8 @@ class Spec:
             "early_stopping": self.early_stopping and dataclasses.asdict(self.early_stopping),
             "budget": dataclasses.asdict(self.budget),
             "arm_budget": dataclasses.asdict(self.arm_budget),
+            "description": self.description,
+            "tags": list(self.tags),
         }
 
     @classmethod
@@ -298,6 +304,8 @@ class Spec:
             early_stopping=EarlyStopping(**stopping) if stopping else None,
             budget=Budget(**data.get("budget", {})),
             arm_budget=Budget(**data.get("arm_budget", {})),
+            description=data.get("description", ""),
+            tags=tuple(data.get("tags", ())),
         )
 
 

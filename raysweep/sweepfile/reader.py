@@ -19,6 +19,8 @@ from raysweep.sweepfile.values import check_keys, member
 
 TOP = (
     "name",
+    "description",
+    "tags",
     "tasks",
     "estimators",
     "training",
@@ -156,6 +158,8 @@ class _FileReader:
             stopping,
             budget,
             arm_budget,
+            self.sections.description(),
+            self.sections.tags(),
         )
         self.check_together(spec)
         self.problems.stop()

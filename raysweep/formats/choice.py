@@ -1,0 +1,23 @@
+"""The choice of an output format by its name."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from raysweep.errors import SpecError, nearest
+
+T = TypeVar("T")
+
+
+def known(formats: Mapping[str, Callable[[T], str]], name: str) -> Callable[[T], str]:
+    """Return the function that makes a format.
+
+    Raises:
+        SpecError: If there is no such format.
+    """
+    if name not in formats:
+        names = list(formats)
+        raise SpecError(
+            f"expected {', '.join(names[:-1])} or {names[-1]}, got {name!r}{nearest(name, names)}",
+            field="format",
+        )
+    return formats[name]
