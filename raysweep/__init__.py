@@ -1,7 +1,8 @@
 """Multi-seed sweeps of gradient estimators on Ray: one YAML file, one command.
 
 `raysweep.run(spec, store=…)` trains the missing runs of a sweep and returns its `Results`;
-`raysweep.open(store, sweep)` opens the results of a stored sweep.
+`raysweep.open(store, sweep)` opens the results of a stored sweep; `raysweep.ls(store)` lists the
+sweeps of a store.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,11 @@ from raysweep.errors import (
 
 if TYPE_CHECKING:
     from raysweep.api import Results as Results
+    from raysweep.api import ls as ls
     from raysweep.api import open_results as open
     from raysweep.api import run as run
+
+    __version__: str
 
 __all__ = [
     "ClusterError",
@@ -34,6 +38,8 @@ __all__ = [
     "Results",
     "SpecError",
     "StoreError",
+    "__version__",
+    "ls",
     "open",
     "run",
 ]
@@ -41,7 +47,11 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import the names that need heavy packages on first use, so that `--help` is fast."""
-    if name in ("Results", "open", "run"):
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("raysweep")
+    if name in ("Results", "ls", "open", "run"):
         from raysweep import api
 
         return getattr(api, "open_results" if name == "open" else name)

@@ -1,27 +1,20 @@
 """Public interface: `run`, `open` and `Results`; heavy packages are imported when used."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from raysweep.formats.shown import ShownStatistics, Sweeps, Table, Top
+from raysweep.results.status import list_sweeps
 from raysweep.results.sweep_results import SweepResults
-from raysweep.results.table import ResultTable
+from raysweep.store.files import Files, store_uri
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from typing_extensions import Unpack
 
+    from raysweep.figures.options import Kind, PlotOptions
     from raysweep.studies.export import Export
-
-
-class Table(ResultTable):
-    """A result table that can be printed."""
-
-    def render(self, format: str) -> str:
-        """Return the table as `text`, `markdown`, `latex`, `html`, `csv` or `json`."""
-        from raysweep.formats import render
-
-        return render(self, format)
 
 
 class Results(SweepResults):
@@ -55,19 +48,72 @@ class Results(SweepResults):
             columns: Labels of the tasks to show; all if empty.
             where: SQL condition over the columns of `runs`; runs that do not meet it are left
                 out, and seeds without any run left are not required.
-            style: `spread` (`std`, `sem` or `ci`), `test` (`welch` or `mann-whitney`) and `level`
-                of significance (0.05).
+            style: `spread` (`std`, `sem` or `ci`), `test` (`welch` or `mann-whitney`), `level` of
+                significance (0.05), and `average` (True to show it in any case).
 
         Raises:
             SpecError: If the sweep has no such metric or label, or no run meets the condition.
         """
-        table = super().table(
-            select=select, report=report, rows=rows, columns=columns, where=where, **style
+        return Table.of(
+            super().table(
+                select=select, report=report, rows=rows, columns=columns, where=where, **style
+            )
         )
-        names = (field.name for field in dataclasses.fields(table))
-        return Table(**{name: getattr(table, name) for name in names})
 
-    def plot(self, kind: str = "curves", **options: Any) -> "Figure":
+    def statistics(
+        self,
+        *,
+        select: str | None = None,
+        report: str | None = None,
+        rows: str | Sequence[str] = (),
+        columns: str | Sequence[str] = (),
+        where: str | None = None,
+    ) -> ShownStatistics:
+        """Return the statistics of each arm and over tasks; for the arguments see `table`."""
+        return ShownStatistics.of(
+            super().statistics(
+                select=select, report=report, rows=rows, columns=columns, where=where
+            )
+        )
+
+    def top(
+        self,
+        n: int = 5,
+        *,
+        metric: str | None = None,
+        rows: str | Sequence[str] = (),
+        columns: str | Sequence[str] = (),
+        where: str | None = None,
+    ) -> Top:
+        """Return the best configurations of each arm, by status and then by the mean of a metric.
+
+        Args:
+            n: Largest number of configurations of an arm.
+            metric: Metric whose mean over the seeds of the search sorts; the one that selects if
+                None.
+            rows: Labels of the estimators to show; all if empty.
+            columns: Labels of the tasks to show; all if empty.
+            where: SQL condition over the columns of `runs` that the runs must meet.
+
+        Raises:
+            SpecError: If `n` is not positive, the sweep has no such metric or label, or no run
+                meets the condition.
+        """
+        return Top.of(super().top(n, metric=metric, rows=rows, columns=columns, where=where))
+
+    def __repr__(self) -> str:
+        """Return the call that opens these results."""
+        return f"raysweep.open({self.store.store.uri!r}, {self.sweep!r})"
+
+    def __str__(self) -> str:
+        """Return the result table as text."""
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        """Return the result table as HTML, which notebooks show."""
+        return self.table()._repr_html_()
+
+    def plot(self, kind: "Kind" = "curves", **options: "Unpack[PlotOptions]") -> "Figure":
         """Return a figure, which its method `savefig` saves.
 
         Args:
@@ -155,19 +201,22 @@ class Results(SweepResults):
 
         return export(self, folder)
 
-    def export_csv(self, path: str | Path, table: str = "runs") -> int:
+    def export_csv(self, path: str | Path, table: str = "planned") -> int:
         """Write a table of the store to a new CSV file; return the number of rows.
 
         Args:
             path: File to write, which must not exist.
-            table: Name of the table: `runs`, `curves`, `attempts` or `decisions`.
+            table: Name of the table: `planned` (the runs that the file plans), `runs` (every
+                ended run), `curves`, `attempts` or `decisions`.
 
         Raises:
             SpecError: If there is no such table, or the file exists or cannot be written.
         """
         from raysweep.formats.csv_file import write_csv
+        from raysweep.results.output_file import check_new
 
-        return write_csv(self.dataset(table), Path(path))
+        check_new(Path(path))
+        return write_csv(*self.batches(table), Path(path))
 
 
 def run(  # noqa: PLR0913 - the options of the command
@@ -241,3 +290,17 @@ def open_results(store: str | Path, sweep: str) -> Results:
         SpecError: If the store has no such sweep.
     """
     return Results(store, sweep)
+
+
+def ls(store: str | Path | None = None, *, tags: str | Sequence[str] = ()) -> Sweeps:
+    """Return the sweeps of a store, as `raysweep ls` prints them.
+
+    Args:
+        store: Folder or URI of the sweeps; `$RAYSWEEP_STORE` or `sweeps` if None.
+        tags: Tags that a sweep must have.
+
+    Raises:
+        StoreError: If the store cannot be reached.
+    """
+    wanted = (tags,) if isinstance(tags, str) else tags
+    return Sweeps(list_sweeps(Files(store_uri(None if store is None else str(store))), wanted))

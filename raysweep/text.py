@@ -117,6 +117,18 @@ def replacement(error: UnicodeError) -> tuple[str, int]:
     return text, error.end
 
 
+def encodable(text: str, encoding: str) -> str:
+    """Return the text with ASCII of the same meaning for characters that an encoding lacks."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        codecs.register_error("raysweep", replacement)
+        return text.encode(encoding, "raysweep").decode(encoding)
+    except LookupError:  # a name that Python does not know
+        return text
+    return text
+
+
 def make_lenient(stream: Any) -> None:
     """Let a text stream replace characters that its encoding lacks, if it can be configured."""
     if isinstance(stream, io.TextIOWrapper):

@@ -27,6 +27,8 @@ COMMANDS = [
     ("table", "hand", "--format", "markdown"),
     ("table", "hand", "--format", "csv"),
     ("table", "hand", "--format", "json"),
+    ("top", "hand"),
+    ("top", "hand", "--format", "csv"),
     ("stats", "hand"),
     ("stats", "hand", "--format", "markdown"),
     ("stats", "hand", "--format", "csv"),
@@ -91,7 +93,7 @@ def test_a_multi_line_error_remains_one_line_of_status(store, capfd):
 
 def test_a_formula_in_exported_rows_stands_behind_an_apostrophe(store, capfd, tmp_path):
     path = tmp_path / "rows.csv"
-    output(capfd, store, "export", "hand", "--csv", str(path))
+    output(capfd, store, "export", "hand", "--csv", str(path), "--table", "runs")
     rows = pacsv.read_csv(path, parse_options=pacsv.ParseOptions(newlines_in_values=True))
     assert all(each.startswith("'=cmd") for each in rows["estimator"].to_pylist())
     assert rows["seed"].to_pylist() == [0, 1]

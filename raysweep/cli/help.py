@@ -4,7 +4,7 @@ import click
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Run": ("run", "plan", "status", "logs", "info", "check"),
-    "Look": ("table", "stats", "plot", "report", "importance", "sql"),
+    "Look": ("table", "stats", "top", "plot", "report", "importance", "sql"),
     "Export": ("export",),
     "Tidy": ("ls", "doctor", "compact", "rm"),
 }
@@ -17,6 +17,7 @@ EXAMPLES = {
     "check": "raysweep check polynomial --set p=2",
     "table": "raysweep table quickstart --report test_neg_elbo --format latex",
     "stats": "raysweep stats quickstart",
+    "top": "raysweep top quickstart --n 3",
     "plot": "raysweep plot quickstart --kind heatmap --out heatmap.pdf",
     "report": "raysweep report quickstart",
     "importance": "raysweep importance search",

@@ -35,6 +35,7 @@ for _command in (
     read.ls,
     read.table,
     read.stats,
+    read.top,
     read.sql,
     read.export,
     read.importance,

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from raysweep.cli.output import show
+from raysweep.cli.output import screen, show
 from raysweep.errors import RaysweepError
 
 MANY_RUNS = 20_000
@@ -99,7 +99,7 @@ def print_table(table: Any) -> None:
 
     from raysweep.formats.text import print_table
 
-    print_table(table, Console())
+    print_table(table, Console(), screen())
 
 
 @contextlib.contextmanager

@@ -1,16 +1,33 @@
 """Output of commands; control characters in texts from elsewhere are shown as escapes."""
 
 import logging
+import os
+import shutil
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from raysweep.text import make_lenient, one_line, printable
 
+if TYPE_CHECKING:
+    from raysweep.formats.text import Screen
+
 
 def show(text: str, *, err: bool = False, nl: bool = True) -> None:
     """Print text on stdout, or on stderr."""
     click.echo(printable(text), err=err, nl=nl)
+
+
+def screen() -> "Screen":
+    """Return the room for tables: as wide as `COLUMNS` or the terminal; elsewhere unlimited."""
+    from raysweep.formats.text import Screen
+
+    given = os.environ.get("COLUMNS", "")
+    width = int(given) if given.isdecimal() and int(given) else None
+    if width is None and sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+    return Screen(width, getattr(sys.stdout, "encoding", None) or "utf-8")
 
 
 class _Handler(logging.Handler):

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 from raysweep.formats.grid import plain
-from raysweep.formats.text import as_text
+from raysweep.formats.text import UNLIMITED, Screen, as_text
 from raysweep.sweep.outcomes import ENDS
 from raysweep.text import counted
 
@@ -12,11 +12,12 @@ MAX_PACKS = 30
 STATES = (*ENDS, "missing")
 
 
-def plan_text(schedule: Any) -> str:
+def plan_text(schedule: Any, screen: Screen = UNLIMITED) -> str:
     """Return a table of arms with their runs by state, notes, and the packs to train.
 
     Args:
         schedule: A `Schedule` whose packs are arranged.
+        screen: The room for the tables.
     """
     from raysweep.driver.blocked import reasons
     from raysweep.driver.opening import notices
@@ -35,7 +36,7 @@ def plan_text(schedule: Any) -> str:
                 *(counts[name] for name in STATES),
             ]
         )
-    text = as_text([plain(["arm", "configurations", *STATES], rows)])
+    text = as_text([plain(["arm", "configurations", *STATES], rows)], screen)
     counts = Counter(_state_of(schedule, run_id) for run_id in schedule.planned)
     text += f"\n{counted(len(schedule.planned))}: " + ", ".join(
         f"{counts[name]} {name}" for name in STATES if counts[name]
@@ -52,7 +53,7 @@ def plan_text(schedule: Any) -> str:
     ]
     if packs:
         text += f"\n{counted(len(schedule.queue), 'pack')} on this machine's CPUs\n"
-        text += as_text([plain(["pack", "task", "estimator", "runs"], packs)])
+        text += as_text([plain(["pack", "task", "estimator", "runs"], packs)], screen)
     if len(schedule.queue) > MAX_PACKS:
         text += f"and {len(schedule.queue) - MAX_PACKS} more\n"
     return text

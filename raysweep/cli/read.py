@@ -15,7 +15,7 @@ from raysweep.cli.options import (
     store_of,
     warn,
 )
-from raysweep.cli.output import show
+from raysweep.cli.output import screen, show
 from raysweep.text import counted
 
 
@@ -38,7 +38,7 @@ def status(sweep: str | None, store: str | None, failed: bool) -> int:
     from raysweep.store.sweep_store import SweepStore
 
     hint(SweepStore(store_of(store), sweep))
-    show(status_text(store_of(store), sweep), nl=False)
+    show(status_text(store_of(store), sweep, screen()), nl=False)
     return 0
 
 
@@ -56,9 +56,16 @@ def logs(sweep: str, run: str | None, store: str | None) -> int:
 
 @click.command()
 @STORE
-def ls(store: str | None) -> int:
+@click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="TAG",
+    help="List only sweeps with this tag (repeatable).",
+)
+def ls(store: str | None, tags: tuple[str, ...]) -> int:
     """List the sweeps in the store."""
-    return _list(store)
+    return _list(store, tags)
 
 
 SELECT = click.option(
@@ -109,6 +116,11 @@ WHERE = click.option(
     metavar="P",
     help="Significance level, after Holm's correction.",
 )
+@click.option(
+    "--average",
+    is_flag=True,
+    help="Show the average over tasks even if their units or scales differ.",
+)
 @ROWS
 @COLUMNS
 @WHERE
@@ -139,13 +151,48 @@ def table(sweep: str, store: str | None, format: str, **options: Any) -> int:
 def stats(sweep: str, store: str | None, format: str, **options: Any) -> int:
     """Print statistics of each arm, over tasks, and around the selected settings."""
     from raysweep.api import Results
-    from raysweep.formats.statistics import FORMATS
+    from raysweep.formats.statistics import FORMATS, grids
+    from raysweep.formats.text import as_text
 
     results = Results(store_of(store), sweep)
     hint(results.store)
     warn(results)
     statistics = results.statistics(**options)
-    show(FORMATS[format](statistics, results.sensitivity(**options)), nl=False)
+    moves = results.sensitivity(**options)
+    if format == "text":
+        show(as_text(grids(statistics, moves), screen()), nl=False)
+    else:
+        show(FORMATS[format](statistics, moves), nl=False)
+    return 0
+
+
+@click.command()
+@SWEEP
+@STORE
+@click.option(
+    "--n",
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Number of configurations of each arm.",
+)
+@format_option("text", "markdown", "latex", "html", "csv", "json")
+@click.option("--metric", metavar="M", help="Metric that sorts [default: the one that selects].")
+@ROWS
+@COLUMNS
+@WHERE
+def top(sweep: str, store: str | None, format: str, **options: Any) -> int:
+    """Print the best configurations of each arm, those that were stopped early too."""
+    from raysweep.api import Results
+    from raysweep.formats.text import as_text
+    from raysweep.formats.top import FORMATS, top_grid
+
+    results = Results(store_of(store), sweep)
+    hint(results.store)
+    warn(results)
+    best = results.top(**options)
+    text = as_text([top_grid(best)], screen()) if format == "text" else FORMATS[format](best)
+    show(text, nl=False)
     return 0
 
 
@@ -157,7 +204,8 @@ def stats(sweep: str, store: str | None, format: str, **options: Any) -> int:
 def sql(sweep: str, query: str, store: str | None, format: str) -> int:
     """Query a sweep's runs, curves and attempts with SQL, by DuckDB."""
     from raysweep.api import Results
-    from raysweep.formats.aligned import arrow_text
+    from raysweep.formats.grid import arrow_grid
+    from raysweep.formats.text import as_text
 
     rows = Results(store_of(store), sweep).sql(query)
     if format == "json":
@@ -171,7 +219,7 @@ def sql(sweep: str, query: str, store: str | None, format: str) -> int:
         with click.open_file("-", "wb") as out:
             pacsv.write_csv(csv_table(rows), out)
     else:
-        show(arrow_text(rows), nl=False)
+        show(as_text([arrow_grid(rows)], screen()), nl=False)
     return 0
 
 
@@ -194,8 +242,8 @@ def sql(sweep: str, query: str, store: str | None, format: str) -> int:
 @click.option("--csv", metavar="FILE", help="Write rows to this new CSV file.")
 @click.option(
     "--table",
-    type=click.Choice(["runs", "curves", "attempts", "decisions"]),
-    help="Table to write as CSV [default: runs].",
+    type=click.Choice(["planned", "runs", "curves", "attempts", "decisions"]),
+    help="Table to write as CSV: the runs that the file plans, all runs, … [default: planned].",
 )
 def export(
     sweep: str,
@@ -217,8 +265,8 @@ def export(
     warn(results)
     if csv is not None:
         with given_by(path="csv"):
-            rows = results.export_csv(csv, table or "runs")
-        show(f"{csv}: {counted(rows, 'row')} of {table or 'runs'}")
+            rows = results.export_csv(csv, table or "planned")
+        show(f"{csv}: {counted(rows, 'row')} of {table or 'planned'}")
     elif optuna is not None:
         with given_by(path="optuna"):
             show(results.export_optuna(optuna, metric).text)
@@ -253,12 +301,12 @@ def importance(
     records = results.importance(metric, evaluator)
     from raysweep.formats.importance import render
 
-    show(render(sweep, records, format), nl=False)
+    show(render(sweep, records, format, screen()), nl=False)
     return 0
 
 
-def _list(store: str | None) -> int:
+def _list(store: str | None, tags: tuple[str, ...] = ()) -> int:
     from raysweep.formats.status import list_text
 
-    show(list_text(store_of(store)), nl=False)
+    show(list_text(store_of(store), screen(), tags), nl=False)
     return 0

@@ -19,7 +19,7 @@ from raysweep.cli.options import (
     print_table,
     store_of,
 )
-from raysweep.cli.output import show
+from raysweep.cli.output import screen, show
 from raysweep.errors import DamagedFile
 from raysweep.sweep.outcomes import grouped_by_error
 from raysweep.text import counted, shown_error
@@ -158,7 +158,7 @@ def plan(
 
     loaded = engine.load(spec, changes, smoke=smoke, changes_place="--set")
     announce_size(loaded, max_runs)
-    show(plan_text(engine.plan(loaded, store, max_runs=max_runs)), nl=False)
+    show(plan_text(engine.plan(loaded, store, max_runs=max_runs), screen()), nl=False)
     return 0
 
 
@@ -230,12 +230,10 @@ def _count(store: Any) -> str:
 def _rm_runs(results: Any, where: str, yes: bool) -> int:
     """Delete the runs that meet a condition."""
     from raysweep.driver.again import remove_for_good
-    from raysweep.results.sql import matching
+    from raysweep.results.reader import read_matching
 
     store = results.store
-    dataset = store.dataset("runs")
-    with store.reading(dataset):
-        run_ids = matching(dataset, where).to_pylist()
+    run_ids = read_matching(store, results.spec, where).to_pylist()
     selection = f"{len(run_ids)} of {counted(store.count('runs'))} of {store.sweep} in {store.uri}"
     if not yes and not click.confirm(f"Delete {selection}?"):
         show("nothing deleted", err=True)

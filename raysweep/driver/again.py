@@ -9,7 +9,7 @@ import numpy as np
 from raysweep.errors import SpecError
 from raysweep.results.edits import ids_of, in_file
 from raysweep.results.outdated import outdated
-from raysweep.results.reader import read_all
+from raysweep.results.reader import labels_for, read_all
 from raysweep.results.sql import meeting
 from raysweep.store import again_file, checkpoints, schema
 from raysweep.store.checkpoints import Manifest
@@ -56,8 +56,10 @@ def chosen(spec: Spec, store: SweepStore, condition: str) -> Again:
     planned = np.isin(runs.seeds, [*spec.seeds, *spec.report_seeds])
     planned_rows = in_file(spec, runs) | (outdated(spec, runs).rows & planned)
     dataset = store.dataset("runs", schema.runs_schema(spec))
+    labels = labels_for(store, spec, condition)
     with store.reading(dataset):
-        run_ids = set(meeting(dataset, condition, "again").to_pylist()) & ids_of(runs, planned_rows)
+        matching = meeting(dataset, condition, "again", labels).to_pylist()
+    run_ids = set(matching) & ids_of(runs, planned_rows)
     manifests = _matching_packs(spec, store, condition)
     if not run_ids and not manifests:
         raise SpecError(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from raysweep.errors import SpecError, one_of
+from raysweep.formats.choice import known
 from raysweep.formats.data import as_csv, as_json
 from raysweep.formats.latex import as_latex
 from raysweep.formats.markup import as_html, as_markdown
@@ -27,6 +27,4 @@ def render(table: ResultTable, format: str) -> str:
     Raises:
         SpecError: If there is no such format.
     """
-    if format not in FORMATS:
-        raise SpecError(one_of(format, NAMES), field="format")
-    return FORMATS[format](table)
+    return known(FORMATS, format)(table)

@@ -1,9 +1,7 @@
 """Aligned columns of text, for terminals."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
 
-import pyarrow as pa
 from rich.cells import cell_len
 
 from raysweep.text import one_line
@@ -30,15 +28,3 @@ def lines(rows: Sequence[Sequence[str]], numbers: Collection[int] = ()) -> list[
 def _padded(text: str, width: int, *, to_the_right: bool) -> str:
     gap = " " * (width - cell_len(text))
     return gap + text if to_the_right else text + gap
-
-
-def arrow_text(table: pa.Table) -> str:
-    """Return an Arrow table as aligned text."""
-    rows = [[_value(value) for value in row.values()] for row in table.to_pylist()]
-    return "\n".join(lines([table.column_names, *rows])) + "\n"
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)

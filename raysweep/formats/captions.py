@@ -1,7 +1,9 @@
 """Captions of a result table: its title, the meaning of its marks, and notes on its cells."""
 
+from collections.abc import Sequence
+
 from raysweep import text
-from raysweep.results.table import WITHOUT_VALUE, ResultTable
+from raysweep.results.table import WITHOUT_VALUE, Column, ResultTable
 
 SPREADS = {
     "std": "mean ± std",
@@ -27,9 +29,10 @@ def title(table: ResultTable, *, counted: bool = True, numbers: str = "") -> str
     """
     unit = f" [{table.unit}]" if table.unit else ""
     better = "lower" if table.report_direction == "min" else "higher"
-    seeds, searched = "seeds" if counted else text.counted(table.seeds or 0, "seed"), ""
+    seeds, searched = "seeds" if counted else _seeds(table), ""
     if table.fresh_seeds:
-        ended = "" if counted or table.seeds == table.fresh_seeds else f"{table.seeds} of "
+        all_ended = counted or table.seeds == table.fresh_seeds
+        ended = "" if all_ended else f"{_numbers_of_seeds(table)} of "
         seeds = f"{ended}{text.counted(table.fresh_seeds, 'fresh seed')}"
         searched = " on the seeds of the search"
     where = f"; runs where {' '.join(table.where.split())}" if table.where else ""
@@ -41,9 +44,21 @@ def title(table: ResultTable, *, counted: bool = True, numbers: str = "") -> str
     )
 
 
-def mark(table: ResultTable) -> str:
-    """Return the meaning of a mark in a column; empty if nothing is marked."""
-    judged = [table.judgement(column) for column in table.columns]
+def _seeds(table: ResultTable) -> str:
+    numbers = _numbers_of_seeds(table)
+    return f"{numbers} {'seed' if numbers == '1' else 'seeds'}"
+
+
+def _numbers_of_seeds(table: ResultTable) -> str:
+    counts = {cell.n for cell in table.cells if cell.mean is not None}
+    if not counts:
+        return "0"
+    return str(table.seeds) if table.seeds is not None else f"{min(counts)} to {max(counts)}"
+
+
+def mark(table: ResultTable, columns: Sequence[Column] | None = None) -> str:
+    """Return the meaning of a mark in these columns, or in all; empty if nothing is marked."""
+    judged = [table.judgement(column) for column in (table.columns if columns is None else columns)]
     if not any(judgement.bold for judgement in judged):
         return ""
     tests = sorted({test for judgement in judged for test in judgement.tests})
@@ -57,10 +72,16 @@ def mark(table: ResultTable) -> str:
     )
 
 
-def notes(table: ResultTable) -> list[str]:
-    """Return the notes that explain the cells of the table."""
+def notes(table: ResultTable, columns: Sequence[Column] | None = None) -> list[str]:
+    """Return the notes that explain the cells of the table.
+
+    Args:
+        table: The result table.
+        columns: Columns that are shown; all if None.
+    """
+    columns = table.columns if columns is None else columns
     outdated = [f"left out: {line}" for line in table.outdated]
-    return [*outdated, *_statuses(table), *_excluded(table), *_statistics(table)]
+    return [*outdated, *_statuses(table), *_excluded(table), *_statistics(table, columns)]
 
 
 def _statuses(table: ResultTable) -> list[str]:
@@ -96,12 +117,12 @@ def _excluded(table: ResultTable) -> list[str]:
     return lines
 
 
-def _statistics(table: ResultTable) -> list[str]:
+def _statistics(table: ResultTable, columns: Sequence[Column]) -> list[str]:
     """Return the lines on tests and intervals that lack seeds, and on ranks."""
     lines = []
     short = [
         column.label
-        for column in table.columns
+        for column in columns
         if table.judgement(column).attainable >= table.style.level
     ]
     if short:
@@ -110,13 +131,13 @@ def _statistics(table: ResultTable) -> list[str]:
         )
     if table.style.spread == "ci" and any(
         cell.mean is not None and table.entry(cell.estimator, column).interval is None
-        for column in table.columns
+        for column in columns
         if column.kind == "task"
         for cell in table.cells
         if cell.task == column.label
     ):
         lines.append("no interval: fewer than five seeds")
-    ranked = [column for column in table.columns if column.kind == "rank"]
+    ranked = [column for column in columns if column.kind == "rank"]
     if any(
         table.mean(estimator, column) is not None
         for column in ranked

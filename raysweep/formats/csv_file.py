@@ -1,11 +1,11 @@
 """A table of the store as one CSV file."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
-import pyarrow.dataset as pads
 
 from raysweep.results.output_file import check_new, written_whole
 from raysweep.text import FORMULA, NUMBER
@@ -26,8 +26,13 @@ def csv_table(table: pa.Table) -> pa.Table:
     return table
 
 
-def write_csv(dataset: pads.Dataset, path: Path) -> int:
-    """Write the rows into a new file, in batches, and return their number.
+def write_csv(schema: pa.Schema, parts: Iterable[pa.Table], path: Path) -> int:
+    """Write rows into a new file, part by part, and return their number.
+
+    Args:
+        schema: Schema of the rows.
+        parts: Parts of the rows.
+        path: The new file.
 
     Raises:
         SpecError: If the file exists or cannot be written.
@@ -36,9 +41,9 @@ def write_csv(dataset: pads.Dataset, path: Path) -> int:
     rows = 0
     with (
         written_whole(path, pa.ArrowInvalid) as aside,
-        pacsv.CSVWriter(aside, dataset.schema) as out,
+        pacsv.CSVWriter(aside, schema) as out,
     ):
-        for batch in dataset.to_batches():
-            out.write_table(csv_table(pa.Table.from_batches([batch])))
-            rows += batch.num_rows
+        for part in parts:
+            out.write_table(csv_table(part))
+            rows += part.num_rows
     return rows

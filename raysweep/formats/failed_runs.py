@@ -2,11 +2,13 @@
 
 import pyarrow.compute as pc
 
+from raysweep.results.membership import KEYS, LABELS
+from raysweep.results.reader import with_labels
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.spec import Spec
 from raysweep.text import counted, one_line, shown_error
 
-_COLUMNS = ["run_id", "task", "estimator", "seed", "attempts", "error"]
+_COLUMNS = [*KEYS, *LABELS, "attempts", "error"]
 
 
 def failed_text(store: str, sweep: str) -> str:
@@ -23,6 +25,7 @@ def failed_text(store: str, sweep: str) -> str:
     spec = sweep_store.spec()
     runs = sweep_store.dataset("runs")
     failed = sweep_store.read(runs, _COLUMNS, pc.field("status") == "failed")
+    failed = with_labels(sweep_store, spec, failed)
     rows = sorted(failed.to_pylist(), key=lambda row: (row["estimator"], row["task"], row["seed"]))
     if not rows:
         return f"{sweep} has no failed run\n"

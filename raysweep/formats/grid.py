@@ -2,6 +2,9 @@
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
 
 from raysweep.results.table import Entry
 
@@ -35,6 +38,8 @@ class Grid:
         numbers: Indices of columns of numbers, which are aligned to the right.
         long: Indices of columns of long texts, which a page wraps, with their line ends kept.
         mark: Meaning of bold; empty if nothing is bold, None for a table that marks nothing.
+        keys: Number of the first columns that name a row; each block of a wide table has them.
+        narrower: Versions of the table with less in it, for where it is too wide.
     """
 
     caption: str
@@ -44,6 +49,8 @@ class Grid:
     numbers: frozenset[int] = frozenset()
     long: frozenset[int] = frozenset()
     mark: str | None = None
+    keys: int = 1
+    narrower: tuple["Grid", ...] = ()
 
     @property
     def texts(self) -> list[list[str]]:
@@ -54,6 +61,20 @@ class Grid:
     def below(self) -> list[str]:
         """Meaning of bold, if anything is, and the notes."""
         return [*([f"Bold: {self.mark}."] if self.mark else []), *self.notes]
+
+
+def arrow_grid(table: pa.Table) -> Grid:
+    """Return the rows of an Arrow table; nulls are empty."""
+    rows = tuple(
+        tuple(Cell(_value(value)) for value in values.values()) for values in table.to_pylist()
+    )
+    return Grid("", tuple(table.column_names), rows)
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def row(values: Iterable[object]) -> tuple[Cell, ...]:

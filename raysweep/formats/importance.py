@@ -5,12 +5,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from raysweep.formats.grid import Grid, row
-from raysweep.formats.text import as_text
+from raysweep.formats.text import UNLIMITED, Screen, as_text
 
 HEAD = ("arm", "setting", "importance", "configurations")
 
 
-def render(sweep: str, records: Sequence[Mapping[str, Any]], format: str) -> str:
+def render(
+    sweep: str,
+    records: Sequence[Mapping[str, Any]],
+    format: str,
+    screen: Screen = UNLIMITED,
+) -> str:
     """Return the records in the format `text` or `json`."""
     if format == "json":
         return (
@@ -25,7 +30,7 @@ def render(sweep: str, records: Sequence[Mapping[str, Any]], format: str) -> str
     notes = tuple(note for record in records for note in _notes(record))
     if not rows:
         return "".join(f"{line}\n" for line in (caption, *notes))
-    return as_text([Grid(caption, HEAD, rows, notes, numbers=frozenset({2, 3}))])
+    return as_text([Grid(caption, HEAD, rows, notes, numbers=frozenset({2, 3}), keys=2)], screen)
 
 
 def _arm(record: Mapping[str, Any]) -> str:

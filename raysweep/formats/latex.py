@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from raysweep.formats.entries import interval, number
 from raysweep.formats.grid import Cell, Grid
@@ -87,7 +88,17 @@ def as_latex(table: ResultTable) -> str:
     # If all cells have the same number of seeds, the caption states it, and columns are narrower.
     shown = grids(table, counted=table.seeds is None)
     # With numbers of seeds, as powers of ten are wider in print than in plain text.
-    width = max(map(_width, grids(table)))
+    return latex(shown, max(map(_width, grids(table))))
+
+
+def latex(shown: Sequence[Grid], width: float | None = None) -> str:
+    """Return tables with booktabs' rules, one after the other.
+
+    Args:
+        shown: The tables to typeset.
+        width: Approximate width of the widest in inches; None to estimate it from the texts.
+    """
+    width = max(map(_width, shown)) if width is None else width
     height = 4 + 0.2 * sum(len(grid.rows) + 2 * len(grid.notes) for grid in shown)
     # `table*` spans both columns of a two-column paper; elsewhere the star changes nothing.
     name = "table*" if width > PAPER_COLUMN else "table"

@@ -32,15 +32,20 @@ def as_html(tables: Iterable[Grid]) -> str:
     )
 
 
-def html_table(grid: Grid) -> str:
-    """Return one `<table>` with its caption; classes mark columns of numbers and long texts."""
+def html_table(grid: Grid, *, sortable: bool = False) -> str:
+    """Return one `<table>` with its caption; classes mark columns of numbers and long texts.
+
+    Args:
+        grid: The table.
+        sortable: Whether the script of the report's page lets readers sort it.
+    """
     head = "".join(
         f'<th scope="col"{_class(grid, index, head=True)}>{escape(label)}</th>'
         for index, label in enumerate(grid.head)
     )
     return "\n".join(
         [
-            "<table>",
+            f"<table{' data-sortable' if sortable else ''}>",
             f"<caption><span>{escape(grid.caption)}</span></caption>",
             f"<thead><tr>{head}</tr></thead>",
             "<tbody>",

@@ -112,7 +112,7 @@ def _arms(statistics: Statistics, not_compared: Sequence[str]) -> Grid:
     caption = title(table, counted=table.seeds is None, numbers="statistics")
     provisional = any(arm.status == "provisional" for arm in statistics.arms)
     notes = (*([PROVISIONAL] if provisional else []), *ARM_NOTES, *not_compared)
-    return Grid(caption, ARM_HEAD, rows, notes, frozenset(range(2, len(ARM_HEAD))))
+    return Grid(caption, ARM_HEAD, rows, notes, frozenset(range(2, len(ARM_HEAD))), keys=2)
 
 
 def _seeds(table: ResultTable, arm: ArmStatistics) -> str:
@@ -183,7 +183,7 @@ def _sensitivity(statistics: Statistics, moves: Sequence[Sensitivity]) -> Grid:
         "with one setting"
     )
     numbers = frozenset({3, 4, 5, 6})
-    return Grid(caption, SENSITIVITY_HEAD, tuple(rows), SENSITIVITY_NOTES, numbers)
+    return Grid(caption, SENSITIVITY_HEAD, tuple(rows), SENSITIVITY_NOTES, numbers, keys=4)
 
 
 def _change(value: float | None, mean: float) -> str:

@@ -1,11 +1,14 @@
 """The state of a sweep, and the list of a store's sweeps, as text."""
 
+from collections.abc import Sequence
+
 from raysweep.formats.failed_runs import next_attempt
-from raysweep.formats.grid import plain
+from raysweep.formats.grid import Grid, plain
 from raysweep.formats.tables import front_grid
-from raysweep.formats.text import as_text
+from raysweep.formats.text import UNLIMITED, Screen, as_text
 from raysweep.results.status import (
     Driver,
+    ListedSweep,
     PackInFlight,
     Progress,
     SweepStatus,
@@ -19,8 +22,13 @@ from raysweep.text import counted, duration, one_line, shown_error
 MAX_PACKS = 5
 
 
-def status_text(store: str, sweep: str) -> str:
+def status_text(store: str, sweep: str, screen: Screen = UNLIMITED) -> str:
     """Return the state of a sweep: progress, driver, packs in training, warnings, failures.
+
+    Args:
+        store: Path or URI of the store.
+        sweep: Name of the sweep.
+        screen: The room for its tables.
 
     Raises:
         SpecError: If the store has no such sweep.
@@ -30,7 +38,7 @@ def status_text(store: str, sweep: str) -> str:
     text += _packs_in_flight(status) + "\n"
     rows = [[arm, *(count[end] for end in ENDS)] for arm, count in status.progress.arms]
     fronts = [] if status.pareto is None else [front_grid(status.pareto)]
-    text += as_text([plain(["arm", *ENDS], rows), *fronts])
+    text += as_text([plain(["arm", *ENDS], rows), *fronts], screen)
     text += "".join(f"{warning}\n" for warning in status.warnings)
     return text + _failed(status)
 
@@ -81,20 +89,41 @@ def _failed(status: SweepStatus) -> str:
     return text
 
 
-def list_text(store: str) -> str:
-    """Return the sweeps of a store, one line each; what is no sweep, or unreadable, is marked."""
+def list_text(store: str, screen: Screen = UNLIMITED, tags: Sequence[str] = ()) -> str:
+    """Return the sweeps of a store, one line each; what is no sweep, or unreadable, is marked.
+
+    Args:
+        store: Path or URI of the store.
+        screen: The room for the list.
+        tags: Tags of the sweeps to list; any if empty.
+    """
     files = Files(store)
+    sweeps = list_sweeps(files, tags)
+    if not sweeps:
+        tagged = f" with the tag {' and '.join(tags)}" if tags else ""
+        return f"no sweeps{tagged} in {files.uri}\n"
+    return as_text([list_grid(sweeps)], screen)
+
+
+def list_grid(sweeps: Sequence[ListedSweep]) -> Grid:
+    """Return the sweeps of a store, one row each."""
+    head = ["sweep", "runs ended", "driver"]
     rows = [
         [
             sweep.name,
             sweep.problem if sweep.runs is None else sweep.runs,
             "" if sweep.driver is None else _driver(sweep.driver, "unreadable lease"),
         ]
-        for sweep in list_sweeps(files)
+        for sweep in sweeps
     ]
-    if not rows:
-        return f"no sweeps in {files.uri}\n"
-    return as_text([plain(["sweep", "runs ended", "driver"], rows)])
+    for name, texts in (
+        ("tags", [", ".join(sweep.tags) for sweep in sweeps]),
+        ("description", [sweep.description for sweep in sweeps]),
+    ):
+        if any(texts):
+            head.append(name)
+            rows = [[*row, text] for row, text in zip(rows, texts, strict=True)]
+    return plain(head, rows)
 
 
 def _driver(driver: Driver, unknown: str = "driver unknown, as the lease cannot be read") -> str:

@@ -1,5 +1,6 @@
 """The tables of a result table: means, medians, and Pareto fronts."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,15 +23,33 @@ def grids(table: ResultTable, *, counted: bool = True) -> list[Grid]:
 
 
 def result_grid(table: ResultTable, *, counted: bool = True) -> Grid:
-    """Return the table of means, as `grids` does."""
+    """Return the table of means, as `grids` does.
+
+    Narrower versions lack the numbers of seeds, then the average unless it was asked for, then the
+    rank too.
+    """
+    kept = ("task", "average") if table.style.average else ("task",)
+    optional = [column for column in table.columns if column.kind not in kept]
+    first, *narrower = (
+        _version(table, counted, ()),
+        *([_version(table, False, ())] if counted else []),
+        *(_version(table, False, optional[: count + 1]) for count in range(len(optional))),
+    )
+    return dataclasses.replace(first, narrower=tuple(narrower))
+
+
+def _version(table: ResultTable, counted: bool, without: Sequence[Column]) -> Grid:
+    """Return the table of means without some columns."""
 
     def cell(estimator: str, column: Column) -> Cell:
         entry = table.entry(estimator, column)
         entry = entry if counted else entry.uncounted
         return Cell(entry_text(entry), estimator in table.judgement(column).bold, entry)
 
+    columns = [column for column in table.columns if column not in without]
     caption = title(table, counted=counted)
-    return _by_estimator(table, caption, table.columns, cell, notes(table), mark(table))
+    below = notes(table, columns)
+    return _by_estimator(table, caption, columns, cell, below, mark(table, columns))
 
 
 def median_grid(table: ResultTable) -> Grid:
@@ -82,16 +101,17 @@ def front_grid(table: ResultTable) -> Grid:
             for mean, std in zip(point.means, point.stds, strict=True)
         )
         settings = ", ".join(
-            f"{key.partition('.')[2]} {_setting(value)}" for key, value in point.settings.items()
+            f"{key.partition('.')[2]} {setting_text(value)}"
+            for key, value in point.settings.items()
         )
         rows.append(row([point.estimator, point.task, *values, settings]))
     if not rows:
         rows.append(
             row(["none yet: no configuration has all its seeds", *[""] * (len(metrics) + 2)])
         )
-    return Grid(caption, ("estimator", "task", *metrics, "settings"), tuple(rows))
+    return Grid(caption, ("estimator", "task", *metrics, "settings"), tuple(rows), keys=2)
 
 
-def _setting(value: Any) -> str:
+def setting_text(value: Any) -> str:
     """Return a setting's value as short text."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,64 +1,122 @@
 """Tables as text: aligned, or styled for a terminal."""
 
+import dataclasses
+import textwrap
 from collections.abc import Iterable
 
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from raysweep.formats.aligned import lines
+from raysweep.formats.fit import fitted
 from raysweep.formats.grid import Grid
 from raysweep.formats.tables import grids
 from raysweep.results.table import ResultTable
-from raysweep.text import one_line
+from raysweep.text import encodable, one_line
+
+ANY_WIDTH = 100_000
 
 
-def as_text(tables: Iterable[Grid]) -> str:
+@dataclasses.dataclass(frozen=True)
+class Screen:
+    """The room for a text.
+
+    Args:
+        width: Number of characters in a line; None for any number. Names and numbers are never
+            cut: where a table is wider, it has fewer columns or several blocks of them.
+        encoding: Encoding of the text; characters that it lacks become ASCII.
+    """
+
+    width: int | None = None
+    encoding: str = "utf-8"
+
+
+UNLIMITED = Screen()
+
+
+def as_text(tables: Iterable[Grid], screen: Screen = UNLIMITED) -> str:
     """Return aligned columns, with a star for bold, one table below the other."""
-    return "\n".join(map(_text, tables))
+    return "\n".join(
+        _text(part, screen)
+        for grid in tables
+        for part in fitted(grid, screen.width, lambda grid: _width(grid, screen.encoding))
+    )
 
 
-def _text(grid: Grid) -> str:
-    rows, below = grid.texts, list(grid.notes)
+def _text(grid: Grid, screen: Screen) -> str:
+    aligned = _aligned(grid, screen.encoding)
+    if grid.mark is not None:
+        aligned.insert(1, "-" * cell_len(aligned[0]))
+    below = [*([f"* {grid.mark}"] if grid.mark else []), *grid.notes]
+    above = [*_wrapped(grid.caption, screen), ""] if grid.caption else []
+    notes = [line for note in below for line in _wrapped(note, screen)]
+    return "\n".join([*above, *aligned, *notes]) + "\n"
+
+
+def _aligned(grid: Grid, encoding: str) -> list[str]:
+    rows = grid.texts
     if grid.mark is not None:  # room for stars behind numbers
         for index in grid.numbers:
             rows[0][index] += "  "
             for texts, cells in zip(rows[1:], grid.rows, strict=True):
                 texts[index] += " *" if cells[index].bold else "  "
-    aligned = lines(rows, grid.numbers)
-    if grid.mark is not None:
-        aligned.insert(1, "-" * cell_len(aligned[0]))
-    if grid.mark:
-        below.insert(0, f"* {grid.mark}")
-    above = [one_line(grid.caption), ""] if grid.caption else []
-    return "\n".join([*above, *aligned, *map(one_line, below)]) + "\n"
+    return lines([[encodable(text, encoding) for text in row] for row in rows], grid.numbers)
 
 
-def print_table(table: ResultTable, console: Console) -> None:
-    """Print a result table on a console: styled in a terminal, plain elsewhere."""
+def _width(grid: Grid, encoding: str) -> int:
+    return max(map(cell_len, _aligned(grid, encoding)))
+
+
+def _wrapped(text: str, screen: Screen) -> list[str]:
+    """Return the lines of a caption or note, which breaks between words alone."""
+    line = encodable(one_line(text), screen.encoding)
+    if screen.width is None:
+        return [line]
+    return textwrap.wrap(line, screen.width, break_long_words=False, break_on_hyphens=False)
+
+
+def print_table(table: ResultTable, console: Console, screen: Screen = UNLIMITED) -> None:
+    """Print a result table on a console: styled in a terminal, plain elsewhere.
+
+    Args:
+        table: The result table.
+        console: The console, which limits the width if it is a terminal.
+        screen: The room for the text elsewhere.
+    """
     first, *fronts = grids(table)
     if not console.is_terminal:
-        console.file.write(as_text([first, *fronts]))
+        console.file.write(as_text([first, *fronts], screen))
         return
     console.print(one_line(first.caption), highlight=False, markup=False)
-    console.print(_rich_table(first))
+    for part in fitted(first, console.width, lambda grid: _styled_width(grid, console)):
+        console.print(_styled(part), crop=False, width=_styled_width(part, console))
     for note in [*([f"bold: {first.mark}"] if first.mark else []), *first.notes]:
         console.print(one_line(note), style="dim", highlight=False, markup=False)
-    for front in fronts:
-        console.print("\n" + _text(front), highlight=False, markup=False, soft_wrap=True)
+    if fronts:
+        text = as_text(fronts, Screen(console.width, console.encoding))
+        console.print("\n" + text, highlight=False, markup=False, soft_wrap=True)
 
 
-def _rich_table(grid: Grid) -> RichTable:
+def _styled(grid: Grid) -> RichTable:
     table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, label in enumerate(grid.head):
-        number = index in grid.numbers
         table.add_column(
-            Text(one_line(label)), justify="right" if number else "left", no_wrap=number
+            Text(one_line(label)),
+            justify="right" if index in grid.numbers else "left",
+            no_wrap=True,
+            overflow="ignore",
         )
     for cells in grid.rows:
         table.add_row(
             *(Text(one_line(cell.text), "bold green" if cell.bold else "") for cell in cells)
         )
     return table
+
+
+def _styled_width(grid: Grid, console: Console) -> int:
+    options = console.options.update(width=ANY_WIDTH)
+    return Measurement.get(console, options, _styled(grid)).maximum

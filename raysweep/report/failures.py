@@ -6,6 +6,8 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from raysweep.formats.grid import Grid, row
+from raysweep.results.membership import KEYS, LABELS
+from raysweep.results.reader import with_labels
 from raysweep.results.snapshot import Snapshot
 from raysweep.store import schema
 
@@ -24,9 +26,10 @@ def failures_section(results: Snapshot) -> list[Grid]:
     store = results.store
     runs = store.read(
         store.dataset("runs"),
-        ["run_id", "task", "estimator", "status", "error"],
+        [*KEYS, *LABELS, "status", "error"],
         pads.field("status").isin(list(LOST)),
     )
+    runs = with_labels(store, results.spec, runs)
     attempts = store.read(store.dataset("attempts", schema.ATTEMPTS), ["run_id", "error", "time"])
     return [
         *_lost(runs),

@@ -121,6 +121,34 @@
     }
   }
 
+  // A click on a head sorts the rows by its column, a second one the other way round.
+  function sortable(table) {
+    const body = table.tBodies[0];
+    const heads = [...table.tHead.rows[0].cells];
+    const number = (text) => (/^[-+]?\d[\d.]*(e[-+]?\d+)?( |$)/.test(text) ? parseFloat(text) : NaN);
+    const compare = (a, b) => {
+      const [x, y] = [number(a), number(b)];
+      if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y) || a.localeCompare(b);
+      return x - y;
+    };
+    heads.forEach((head, index) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "sort";
+      button.textContent = head.textContent;
+      head.replaceChildren(button);
+      button.addEventListener("click", () => {
+        const rising = head.getAttribute("aria-sort") !== "ascending";
+        for (const each of heads) each.removeAttribute("aria-sort");
+        head.setAttribute("aria-sort", rising ? "ascending" : "descending");
+        const text = (row) => row.cells[index].textContent.trim();
+        const rows = [...body.rows].sort((a, b) => compare(text(a), text(b)) * (rising ? 1 : -1));
+        body.append(...rows);
+      });
+    });
+  }
+  document.querySelectorAll("table[data-sortable]").forEach(sortable);
+
   const drawings = [];
   for (const section of document.querySelectorAll("[data-switch]")) {
     let redraws = [];

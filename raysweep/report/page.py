@@ -10,6 +10,7 @@ from raysweep.figures.plotly_backend.search import search_figure
 from raysweep.figures.plotly_backend.seeds import seeds_figure
 from raysweep.formats.grid import Grid
 from raysweep.formats.tables import front_grid
+from raysweep.formats.top import top_grid
 from raysweep.report.configurations import configurations_section
 from raysweep.report.failures import failures_section
 from raysweep.report.origin import Origin, origin_section
@@ -20,6 +21,9 @@ from raysweep.results.snapshot import Snapshot
 from raysweep.results.sweep_results import SweepResults
 from raysweep.store import sweep_paths
 from raysweep.text import counted
+
+TOP = 10  # configurations of each arm in the list of the best
+MAX_TOP = 2000  # of all arms together, as far as each has one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Page:
         table: Result tables of every metric.
         left_out: Metrics that the page has no room for.
         front: The Pareto fronts; None if one metric selects.
+        top: The best configurations of each arm.
         figures: Figures in the order of the page.
         statistics: Statistics of each arm and over tasks.
         configurations: Tables of the selected configurations.
@@ -46,6 +51,7 @@ class Page:
     table: Views
     left_out: tuple[str, ...]
     front: Grid | None
+    top: Grid
     figures: tuple[Figure, ...]
     statistics: Views
     configurations: Views
@@ -72,6 +78,7 @@ def page(results: SweepResults, select: str | None = None) -> Page:
         table_views(tables),
         tables.left_out,
         front_grid(tables.first) if tables.first.front_metrics else None,
+        top_grid(snapshot.top(_size_of_top(snapshot), metric=tables.first.select)),
         _figures(snapshot, tables),
         statistics_section(tables),
         configurations_section(tables),
@@ -92,6 +99,10 @@ def _figures(results: Snapshot, tables: Tables) -> tuple[Figure, ...]:
         two_setting_heatmap_figure(results, select),
         parallel_figure(results, select),
     )
+
+
+def _size_of_top(results: Snapshot) -> int:
+    return max(1, min(TOP, MAX_TOP // max(1, len(results.spec.arms))))
 
 
 def _summary(results: Snapshot) -> str:

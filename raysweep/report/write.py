@@ -59,7 +59,7 @@ def render(content: Page) -> str:
     return template.render(
         page=content,
         counted=counted,
-        html_table=lambda grid: Markup(html_table(grid)),
+        html_table=lambda grid, sortable: Markup(html_table(grid, sortable=sortable)),
         style=Markup((files / "page.css").read_text(encoding="utf-8")),
         script=_script((files / "page.js").read_text(encoding="utf-8")),
         plotly=_script(get_plotlyjs()) if drawn else "",

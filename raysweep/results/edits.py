@@ -1,7 +1,7 @@
 """Stored runs of changed code, and stored runs that the sweep file no longer plans."""
 
 import collections
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -141,35 +141,50 @@ def _changed_parts(row: dict[str, str], now: str) -> Iterator[tuple[str, str, st
 
 
 def hidden(spec: Spec, runs: RunFrame) -> list[str]:
-    """Return a line about the stored runs that the file does not plan; none if it plans all.
+    """Return lines about the stored runs that the file does not plan; none if it plans all.
+
+    Runs of arms that the file does not have are counted by themselves: many of them mean that
+    another file has the same name.
 
     Args:
         spec: The sweep file as it is now.
         runs: Stored runs, with the columns `task` and `estimator`.
     """
     left = ~in_file(spec, runs)
-    count = int(left.sum())
-    if not count:
+    if not left.any():
         return []
     labels = runs.table.select(["estimator", "task"]).filter(pa.array(left)).unify_dictionaries()
     groups = labels.group_by(["estimator", "task"]).aggregate([([], "count_all")]).to_pylist()
     groups.sort(key=lambda row: (-row["count_all"], str(row["estimator"]), str(row["task"])))
-    named = _listed([f"{row['estimator']} · {row['task']}: {row['count_all']}" for row in groups])
-    if count == len(left):
-        return [
-            f"the file plans none of the {counted(count)} of {spec.name} in the store "
-            f"({named}); they stay in the store, but the result table now follows this file; "
-            "to keep the sweeps apart, choose another name"
-        ]
-    return [
-        f"the file no longer plans {counted(count, 'stored run')} ({named}); they stay in the store"
-    ]
+    counts = {f"{row['estimator']} · {row['task']}": row["count_all"] for row in groups}
+    present = {arm.name for arm in spec.arms}
+    missing = {name: count for name, count in counts.items() if name not in present}
+    others = {name: count for name, count in counts.items() if name in present}
+    end = "they stay in the store"
+    if left.all():
+        end += (
+            ", but the result table now follows this file; to keep the sweeps apart, choose "
+            "another name"
+        )
+    lines = []
+    if missing:
+        lines.append(
+            f"{spec.name} holds {counted(sum(missing.values()))} of {counted(len(missing), 'arm')} "
+            f"that this file does not have ({_listed(missing)}); {end}"
+        )
+    if others:
+        total = sum(others.values())
+        no_more = f"plans none of the {counted(total)} of {spec.name} in the store"
+        fewer = f"no longer plans {counted(total, 'stored run')}"
+        verb = no_more if total == len(left) else fewer
+        lines.append(f"the file {verb} ({_listed(others)}); {end}")
+    return lines
 
 
-def _listed(texts_: Sequence[str]) -> str:
-    shown = list(texts_[:MAX_LABELS])
-    if len(texts_) > MAX_LABELS:
-        shown.append(f"and {len(texts_) - MAX_LABELS} more arms")
+def _listed(counts: Mapping[str, int]) -> str:
+    shown = [f"{name}: {count}" for name, count in list(counts.items())[:MAX_LABELS]]
+    if len(counts) > MAX_LABELS:
+        shown.append(f"and {len(counts) - MAX_LABELS} more arms")
     return ", ".join(shown)
 
 

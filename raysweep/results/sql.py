@@ -8,22 +8,60 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from raysweep.errors import SpecError
+from raysweep.results.membership import ADDED, LABELS, Membership
 
 GROUPS = ("param", "metric")
+PLANNED = "planned"  # the table of the runs that the file plans
 # Wording of several versions of DuckDB.
 _SCAN = re.compile(r"stream registered as|arrow_scan|get_next failed")
+# Words of a query that may name a column or table that follows from the plan; `*` names all.
+_PLAN = re.compile(rf"[*#]|\b(columns|describe|summarize|show|{PLANNED}|{'|'.join(ADDED)})\b")
+_LABEL = re.compile(rf"\b({'|'.join(LABELS)})\b")
+_COUNT = re.compile(r"\bcount\(\s*\*\s*\)")
+# Labels are joined by configuration, of which there are far fewer than runs.
+_VIEW = """create temp view {name} as
+    select * exclude (marked), in_plan and marked as selected from (
+        select stored.* replace (
+            coalesce(arms.task, stored.task) as task,
+            coalesce(arms.estimator, stored.estimator) as estimator
+        ),
+        arms.task is not null and stored.seed in (from _planned_seeds) as in_plan,
+        coalesce(arms.selected, false) as marked
+        from _stored as stored left join {arms} as arms
+        on stored.configuration_id = arms.configuration_id{condition})"""
+_NOT_OUTDATED = " and stored.run_id not in (from _outdated)"
 
 
 class ScanFailed(OSError):
     """Failure to read a file of a valid query's tables."""
 
 
-def ask(query: str, tables: Mapping[str, pads.Dataset]) -> pa.Table:
+def needs_plan(query: str) -> bool:
+    """Return whether a query may use `planned`, `in_plan` or `selected`."""
+    text = _COUNT.sub("", query.lower())
+    return bool(_PLAN.search(text)) or not re.match(r"\s*(select|with|pivot)\b", text)
+
+
+def names_plan(condition: str) -> bool:
+    """Return whether a condition may use `in_plan` or `selected`."""
+    return any(name in condition.lower() for name in ADDED)
+
+
+def names_labels(text: str) -> bool:
+    """Return whether a query or condition may use the labels of runs."""
+    return bool(_LABEL.search(text.lower()))
+
+
+def ask(
+    query: str, tables: Mapping[str, pads.Dataset], labels: Membership | None = None
+) -> pa.Table:
     """Return the result of a SQL query over these tables.
 
     Args:
         query: Query in SQL.
         tables: The tables by name.
+        labels: Present labels of `runs`, which then has the columns `in_plan` and `selected`,
+            beside the table `planned`; None for a query that needs none of these.
 
     Raises:
         SpecError: If DuckDB refuses the query.
@@ -31,7 +69,10 @@ def ask(query: str, tables: Mapping[str, pads.Dataset]) -> pa.Table:
     """
     connection = duckdb.connect()
     for name, dataset in tables.items():
-        connection.register(name, dataset)
+        if name != "runs" or labels is None:
+            connection.register(name, dataset)
+        else:
+            _create_views(connection, dataset, labels)
     try:
         answer = connection.sql(query)
         if answer is None:
@@ -39,14 +80,32 @@ def ask(query: str, tables: Mapping[str, pads.Dataset]) -> pa.Table:
         return answer.to_arrow_table()
     except duckdb.Error as error:
         _check_scan(error)
-        names = list(tables)
+        first, *others, last = tables
+        names = ", ".join([first, PLANNED, *others])
         raise SpecError(
-            f"sql: expected a query over {', '.join(names[:-1])} and {names[-1]}, "
-            f"got: {_reason(error)}"
+            f"sql: expected a query over {names} and {last}, got: {_reason(error)}"
         ) from error
 
 
-def matching(runs: pads.Dataset, where: str) -> pa.ChunkedArray:
+def _create_views(
+    connection: duckdb.DuckDBPyConnection, runs: pads.Dataset | pa.Table, labels: Membership
+) -> None:
+    """Create `runs`, `planned`, and `_members`, with a row for each arm of a run."""
+    for name, table in {
+        "_stored": runs,
+        "_labels": labels.labels,
+        "_arms": labels.members,
+        "_planned_seeds": pa.table({"seed": labels.seeds}),
+        "_outdated": pa.table({"run_id": labels.outdated}),
+    }.items():
+        connection.register(name, table)
+    condition = _NOT_OUTDATED if len(labels.outdated) else ""
+    for name, arms in (("runs", "_labels"), ("_members", "_arms")):
+        connection.execute(_VIEW.format(name=name, arms=arms, condition=condition))
+    connection.execute(f"create temp view {PLANNED} as from _members where in_plan")
+
+
+def matching(runs: pads.Dataset, where: str, labels: Membership | None = None) -> pa.ChunkedArray:
     """Return the ids of the runs that meet a condition in SQL; at least one.
 
     Settings and metrics may be written without quotes, as `param.training.lr` and
@@ -56,30 +115,38 @@ def matching(runs: pads.Dataset, where: str) -> pa.ChunkedArray:
         SpecError: If DuckDB refuses the condition, or no run meets it.
         ScanFailed: If a file cannot be read.
     """
-    run_ids = meeting(runs, where, "where")
+    run_ids = meeting(runs, where, "where", labels)
     if not len(run_ids):
         raise SpecError(f"no run meets the condition {where!r}", field="where")
     return run_ids
 
 
-def meeting(runs: pads.Dataset | pa.Table, where: str, field: str) -> pa.ChunkedArray:
+def meeting(
+    runs: pads.Dataset | pa.Table, where: str, field: str, labels: Membership | None = None
+) -> pa.ChunkedArray:
     """Return the ids of the runs that meet a condition in SQL, possibly none; see `matching`.
 
     Args:
         runs: Rows of `runs`.
         where: Condition in SQL.
         field: Name of the argument that holds the condition, for the error.
+        labels: Present labels of the rows; a run meets a condition if it does in one of its arms.
+            None for a condition that needs none.
 
     Raises:
         SpecError: If DuckDB refuses the condition.
         ScanFailed: If a file cannot be read.
     """
     connection = duckdb.connect()
-    connection.register("stored", runs)
+    if labels is None:
+        connection.register("_members", runs)
+    else:
+        _create_views(connection, runs, labels)
     groups = "".join(f", {group}" for name in GROUPS if (group := _group(name, runs.schema.names)))
     try:
         matches = connection.sql(
-            f"with runs as (select *{groups} from stored) select run_id from runs where ({where}\n)"
+            f"with runs as (select *{groups} from _members) "
+            f"select distinct run_id from runs where ({where}\n)"
         ).to_arrow_table()
     except duckdb.Error as error:
         _check_scan(error)

@@ -3,7 +3,7 @@
 import dataclasses
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -11,7 +11,9 @@ import pyarrow.compute as pc
 
 from raysweep.errors import DamagedFile, FormatTooNew, SpecError, StoreError
 from raysweep.results.edits import former_ids, warnings
+from raysweep.results.membership import KEYS, LABELS
 from raysweep.results.provenance import WARNED, provenance
+from raysweep.results.reader import with_labels
 from raysweep.results.sweep_results import SweepResults
 from raysweep.results.table import ResultTable
 from raysweep.results.unreported import unreported
@@ -125,8 +127,10 @@ def sweep_status(store: str, sweep: str) -> SweepStatus:
     sweep_store = SweepStore(store, sweep)
     spec = sweep_store.spec()
     former = former_ids(spec, sweep_store)
-    columns = ["run_id", "task", "estimator", "status", *WARNED][not len(former) :]
-    rows = sweep_store.counted(columns)
+    keys = ["run_id"] if len(former) else []
+    if not sweep_store.labels_hold(spec):
+        keys = list(KEYS)
+    rows = with_labels(sweep_store, spec, sweep_store.counted([*keys, *LABELS, "status", *WARNED]))
     if len(former):
         rows = rows.filter(pc.invert(pc.is_in(rows["run_id"], former)))
     origin = provenance(rows)
@@ -144,7 +148,7 @@ def sweep_status(store: str, sweep: str) -> SweepStatus:
         _silent(paces),
         SweepResults(store, sweep).table() if spec.select.second is not None else None,
         (*origin.warnings, *warnings(spec, sweep_store), *unreported(spec, sweep_store)),
-        _failed(sweep_store) if failed_count else (),
+        _failed(sweep_store, spec) if failed_count else (),
         failed_count,
     )
 
@@ -153,8 +157,8 @@ def _progress(store: SweepStore, spec: Spec, rows: pa.Table, former: pa.Array) -
     """Count the runs that ended.
 
     Where the plan is a grid of at most `MAX_NAMED` runs, they are looked up by their ids: so each
-    arm has its own, those it shares with another arm too. Else rows are counted by the labels that
-    they ended with, and whether the file still plans them stays open.
+    arm has its own, those it shares with another arm too. Else rows are counted by their labels,
+    and whether the file still plans them stays open.
 
     Args:
         store: The sweep's folder.
@@ -256,12 +260,13 @@ def _in_flight(manifest: Manifest, pace: Pace | None) -> PackInFlight:
     return PackInFlight(pack_id, runs, pace.step, pace.steps, pace.metric, pace.value)
 
 
-def _failed(store: SweepStore) -> list[dict[str, Any]]:
+def _failed(store: SweepStore, spec: Spec) -> list[dict[str, Any]]:
     """Return a failed run of each of the most frequent errors, with how many runs have it."""
-    columns = ["run_id", "task", "estimator", "attempts", "error"]
-    dataset = store.encoded(("task", "estimator", "status"))
-    rows = store.read(dataset, columns, pc.field("status") == "failed").to_pylist()
-    return [{**group[0], "runs": len(group)} for group in grouped_by_error(rows)[:MAX_ERRORS]]
+    columns = [*KEYS, *LABELS, "attempts", "error"]
+    dataset = store.encoded((*LABELS, "status"))
+    rows = store.read(dataset, columns, pc.field("status") == "failed")
+    groups = grouped_by_error(with_labels(store, spec, rows).to_pylist())
+    return [{**group[0], "runs": len(group)} for group in groups[:MAX_ERRORS]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -273,16 +278,25 @@ class ListedSweep:
         runs: Number of ended runs; None where it is not known.
         problem: Reason that `runs` is not known; empty where it is.
         driver: The driver of the sweep; None where the folder is no sweep's.
+        description: Text that the sweep file gives about itself.
+        tags: Words that the sweep file gives to be found by.
     """
 
     name: str
     runs: int | None = None
     problem: str = ""
     driver: Driver | None = None
+    description: str = ""
+    tags: tuple[str, ...] = ()
 
 
-def list_sweeps(store: Files) -> list[ListedSweep]:
-    """Return the sweeps of a store, and what is no sweep, or cannot be read."""
+def list_sweeps(store: Files, tags: Collection[str] = ()) -> list[ListedSweep]:
+    """Return the sweeps of a store, and what is no sweep, or cannot be read.
+
+    Args:
+        store: The store with the sweeps.
+        tags: Tags of the sweeps to return; any if empty.
+    """
     sweeps = []
     for name in list_folders(store):
         try:
@@ -293,14 +307,15 @@ def list_sweeps(store: Files) -> list[ListedSweep]:
             sweeps.append(ListedSweep(name, problem="not a sweep's name"))
         except StoreError:
             sweeps.append(ListedSweep(name, problem="unreadable"))
-    return sweeps
+    return [sweep for sweep in sweeps if set(tags) <= set(sweep.tags)]
 
 
 def _listed(store: Files, name: str) -> ListedSweep:
     sweep = SweepStore(store.uri, name)
     driver, _ = driver_of(sweep.files)
     try:
-        sweep.spec()
-        return ListedSweep(name, sweep.count("runs"), "", driver)
+        spec = sweep.spec()
+        runs = sweep.count("runs")
+        return ListedSweep(name, runs, "", driver, spec.description, spec.tags)
     except DamagedFile:
         return ListedSweep(name, None, "damaged", driver)

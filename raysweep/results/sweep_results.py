@@ -2,7 +2,7 @@
 
 import dataclasses
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,13 @@ from raysweep.errors import SpecError, nearest, one_of
 from raysweep.results.aggregates import Statistics, statistics_of
 from raysweep.results.frame import RunFrame
 from raysweep.results.labels import chosen
+from raysweep.results.membership import Membership
 from raysweep.results.pareto import fronts
-from raysweep.results.reader import read_ended
-from raysweep.results.selection import candidates, cells, selections
+from raysweep.results.reader import read_ended, read_labels
+from raysweep.results.selection import ConfigurationStats, candidates, cells, selections
 from raysweep.results.sensitivity import Sensitivity, sensitivities
 from raysweep.results.table import ResultTable, Style
+from raysweep.results.top import TopConfigurations, best_of
 from raysweep.store import schema
 from raysweep.store.decisions import DECISIONS
 from raysweep.store.sweep_store import SweepStore
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
-TABLES = ("runs", "curves", "attempts", "decisions")
+PLANNED = "planned"
+TABLES = ("runs", PLANNED, "curves", "attempts", "decisions")
 WITHOUT_SPEC = {"attempts": schema.ATTEMPTS, "decisions": DECISIONS}  # the same in every sweep
 
 
@@ -52,8 +55,12 @@ class SweepResults:
         self.spec = self.store.spec()
 
     def runs(self) -> pa.Table:
-        """Return every ended run, one row each."""
-        return self.store.runs()
+        """Return every ended run, one row each, with its present labels.
+
+        Besides the stored columns there are `in_plan` (whether the file plans the run) and
+        `selected` (whether a cell of the table shows its configuration).
+        """
+        return self.rows("runs")
 
     def curves(self) -> pa.Table:
         """Return the metrics over steps, one row per run and step."""
@@ -103,6 +110,7 @@ class SweepResults:
             shown,
             _condition(where, spec, self.spec),
             tuple(defaults.texts(runs.outdated)),
+            len({arm.task for arm in spec.arms}) == 1,
         )
 
     def _part(
@@ -185,17 +193,51 @@ class SweepResults:
             for sensitivity in sensitivities(selection, tried, select, mode, report)
         ]
 
+    def top(
+        self,
+        n: int = 5,
+        *,
+        metric: str | None = None,
+        rows: str | Sequence[str] = (),
+        columns: str | Sequence[str] = (),
+        where: str | None = None,
+    ) -> TopConfigurations:
+        """Return the best configurations of each arm; see `raysweep.Results.top`.
+
+        Raises:
+            SpecError: If `n` is not positive, or as `table` does.
+        """
+        if n < 1:
+            raise SpecError(f"expected a number of at least 1, got {n}", field="n")
+        metric = self.metric(metric or self.spec.select.metric, "metric")
+        runs = self.ended(metric, where=where)
+        spec = self._part(runs, rows, columns)
+        stats = ConfigurationStats(runs, spec)
+        about = self.spec.metrics[metric]
+        mode = about["direction"]
+        ranked = [best_of(arm, stats, metric, mode, n) for arm in spec.arms]
+        return TopConfigurations(
+            self.sweep,
+            metric,
+            mode,
+            about["unit"],
+            len(spec.seeds),
+            n,
+            sum(len(stats.of(arm)) for arm in spec.arms),
+            tuple(row for arm in ranked for row in arm),
+        )
+
     def to_pandas(self, table: str = "runs") -> "pandas.DataFrame":
         """Return a table of the store as a pandas data frame.
 
         Args:
-            table: `runs`, `curves`, `attempts` or `decisions`.
+            table: `runs`, `planned`, `curves`, `attempts` or `decisions`.
 
         Raises:
             SpecError: If there is no such table, or pandas is not installed.
         """
         _need("pandas")
-        return self.store.read(self.dataset(table)).to_pandas()
+        return self.rows(table).to_pandas()
 
     def to_polars(self, table: str = "runs") -> "polars.DataFrame":
         """Return a table of the store as a Polars data frame; for `table` see `to_pandas`.
@@ -206,17 +248,45 @@ class SweepResults:
         _need("polars")
         import polars
 
-        return polars.DataFrame(polars.from_arrow(self.store.read(self.dataset(table))))
+        return polars.DataFrame(polars.from_arrow(self.rows(table)))
 
-    def dataset(self, name: str) -> pads.Dataset:
-        """Return a table of the store as a dataset of the files that exist now.
+    def rows(self, table: str) -> pa.Table:
+        """Return a table of the store; for `table` see `to_pandas`.
 
         Raises:
             SpecError: If there is no such table.
         """
-        if name not in TABLES:
-            raise SpecError(one_of(name, TABLES), field="table")
-        return self.store.dataset(name, WITHOUT_SPEC.get(name))
+        schema, batches = self.batches(table)
+        return pa.concat_tables([schema.empty_table(), *batches])
+
+    def batches(self, table: str) -> tuple[pa.Schema, Iterator[pa.Table]]:
+        """Return the schema of a table of the store, and its rows as parts to read one by one.
+
+        Raises:
+            SpecError: If there is no such table.
+        """
+        if table not in TABLES:
+            raise SpecError(one_of(table, TABLES), field="table")
+        if table not in ("runs", PLANNED):
+            dataset = self.store.dataset(table, WITHOUT_SPEC.get(table))
+            return dataset.schema, self._parts(dataset)
+        labels, dataset = self.labels(), self.store.dataset("runs")
+        present = labels.planned if table == PLANNED else labels.labelled
+        schema = present(dataset.schema.empty_table()).schema
+        return schema, map(present, self._parts(dataset))
+
+    def _parts(self, dataset: pads.Dataset) -> Iterator[pa.Table]:
+        with self.store.reading(dataset):
+            for batch in dataset.to_batches():
+                yield pa.Table.from_batches([batch])
+
+    def labels(self, *, selected: bool = True) -> Membership:
+        """Return the arms of the present file that stored runs belong to.
+
+        Args:
+            selected: Whether to find the selected configurations; otherwise none is marked.
+        """
+        return read_labels(self.store, self.spec, selected=selected)
 
     def ended(self, *metrics: str, about: Sequence[str] = (), where: str | None = None) -> RunFrame:
         """Return every ended run with these final metrics, for selection.
@@ -234,17 +304,27 @@ class SweepResults:
         return read_ended(self.store, self.spec, metrics, about, where)
 
     def sql(self, query: str) -> pa.Table:
-        """Return the result of a query over `runs`, `curves`, `attempts` and `decisions`.
+        """Return the result of a query over the tables `TABLES`.
+
+        Runs have their present labels and the columns `in_plan` and `selected`, as in `runs`;
+        `planned` has the planned ones alone, with a row for each arm that plans a run.
 
         Raises:
             SpecError: If DuckDB refuses the query.
             StoreError: If a file of these tables cannot be read.
         """
-        from raysweep.results.sql import ask
+        from raysweep.results.sql import ask, names_labels, needs_plan
 
-        tables = {name: self.dataset(name) for name in TABLES}
+        labels = None
+        if needs_plan(query) or (names_labels(query) and not self.store.labels_hold(self.spec)):
+            labels = self.labels(selected=needs_plan(query))
+        tables = {
+            name: self.store.dataset(name, WITHOUT_SPEC.get(name))
+            for name in TABLES
+            if name != PLANNED
+        }
         with self.store.reading(*tables.values()):
-            return ask(query, tables)
+            return ask(query, tables, labels)
 
     def metric(self, name: str, field: str) -> str:
         """Check that the sweep has this metric, and return its name.

@@ -18,6 +18,7 @@ from raysweep.sweep.options import Select
 Spread = Literal["std", "sem", "ci"]
 SPREADS: tuple[str, ...] = get_args(Spread)
 Kind = Literal["task", "average", "rank"]
+SAME_SCALE = 10  # ratio of the typical means of two tasks, up to which an average is shown
 WITHOUT_VALUE = ("missing", "diverged", "failed", "stopped", "unreported")
 
 
@@ -30,6 +31,7 @@ class Style:
             standard error of the mean, `ci` for a 95 % bootstrap interval.
         test: Significance test, `welch` or `mann-whitney`; paired where seeds are shared.
         level: Significance level, after Holm's correction.
+        average: Whether to show the average over tasks even if their units or scales differ.
 
     Raises:
         SpecError: If an argument has none of its allowed values.
@@ -38,6 +40,7 @@ class Style:
     spread: str = "std"
     test: str = "welch"
     level: float = 0.05
+    average: bool = False
 
     def __post_init__(self) -> None:
         for field, value, known in (
@@ -129,6 +132,7 @@ class ResultTable:
         style: Statistics to show, and the test.
         where: Condition on the runs of the table; empty if none.
         outdated: A line for each changed default whose former runs are left out.
+        alike: Whether all tasks are of one kind, so that the metric means the same in each.
     """
 
     sweep: str
@@ -146,6 +150,7 @@ class ResultTable:
     style: Style = Style()
     where: str = ""
     outdated: tuple[str, ...] = ()
+    alike: bool = True
 
     @functools.cached_property
     def _by_labels(self) -> dict[tuple[str, str], Cell]:
@@ -157,13 +162,28 @@ class ResultTable:
 
     @functools.cached_property
     def columns(self) -> tuple[Column, ...]:
-        """The tasks, then their average and the mean rank where there are several."""
+        """The tasks, then their average and the mean rank where there are several.
+
+        The average of numbers in other units, or of another size, means little: it is shown where
+        all tasks are of one kind and their typical means differ by less than ten times, or if the
+        style asks for it.
+        """
         columns = [Column("task", task) for task in self.tasks]
         if len(self.tasks) > 1:
-            columns.append(Column("average", self._unused("average")))
+            if self.style.average or (self.alike and self._of_one_scale):
+                columns.append(Column("average", self._unused("average")))
             if len(self.estimators) > 1:
                 columns.append(Column("rank", self._unused("rank")))
         return tuple(columns)
+
+    @property
+    def _of_one_scale(self) -> bool:
+        sizes = []
+        for task in self.tasks:
+            known = (self._mean(estimator, task) for estimator in self.estimators)
+            if means := [abs(mean) for mean in known if mean is not None]:
+                sizes.append(statistics.median(means))
+        return max(sizes, default=0.0) <= SAME_SCALE * min(sizes, default=0.0)
 
     def _unused(self, label: str) -> str:
         """Return the label, made longer if a task already has it."""
@@ -297,7 +317,8 @@ class ResultTable:
     def entry(self, estimator: str, column: Column) -> Entry:
         """Return the content of a cell."""
         if column.kind == "rank":
-            return Entry(self.rank(estimator), word="–")
+            rank = self.rank(estimator)
+            return Entry(None if rank is None else round(rank, 2), word="–")
         if column.kind == "average":
             mean = self.average(estimator)
             values = self.values(estimator, column)

@@ -96,6 +96,10 @@ class SweepStore:
             )
         return spec
 
+    def labels_hold(self, spec: Spec) -> bool:
+        """Return whether the stored labels of the spec's runs are the present ones."""
+        return spec_file.labels_hold(self.files, spec)
+
     def check_format(self) -> None:
         """Check that this version can read the sweep, before reading or writing anything else.
 

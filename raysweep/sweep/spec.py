@@ -259,6 +259,8 @@ class Spec:
         budget: Limits of the whole search.
         arm_budget: Limits of the search of each arm.
         requirements: For metrics that need them, smallest values of settings by name.
+        description: Text about the sweep, for its readers.
+        tags: Words to find the sweep by.
     """
 
     name: str
@@ -277,6 +279,8 @@ class Spec:
     budget: Budget = NO_BUDGET
     arm_budget: Budget = NO_BUDGET
     requirements: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
+    description: str = ""
+    tags: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the spec as plain data, without the file's text."""
@@ -297,6 +301,8 @@ class Spec:
             "budget": dataclasses.asdict(self.budget),
             "arm_budget": dataclasses.asdict(self.arm_budget),
             "requirements": {name: dict(needs) for name, needs in self.requirements.items()},
+            "description": self.description,
+            "tags": list(self.tags),
         }
 
     @classmethod
@@ -323,6 +329,8 @@ class Spec:
             budget=Budget(**data.get("budget", {})),
             arm_budget=Budget(**data.get("arm_budget", {})),
             requirements=data.get("requirements", {}),
+            description=data.get("description", ""),
+            tags=tuple(data.get("tags", ())),
         )
 
 

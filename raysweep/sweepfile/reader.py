@@ -18,6 +18,8 @@ from raysweep.sweepfile.values import check_keys, member
 
 TOP = (
     "name",
+    "description",
+    "tags",
     "tasks",
     "estimators",
     "training",
@@ -169,6 +171,8 @@ class _FileReader:
                 for name, metric in registry.task(entry.name).metrics.items()
                 if metric.needs
             },
+            self.sections.description(),
+            self.sections.tags(),
         )
         self.check_together(spec, [one.arm for one in read if one.knows_its_task])
         self.problems.stop()

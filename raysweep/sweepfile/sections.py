@@ -285,6 +285,28 @@ class Sections:
         if value is not None and value > 1:
             self.problems.add(given[key].where, f"expected {key} between 0 and 1, got {value:g}")
 
+    def description(self) -> str:
+        """Read the text about the sweep."""
+        node = self.get("description")
+        if node is None or isinstance(node.value, str):
+            return "" if node is None else " ".join(node.value.split())
+        self.problems.add(node.where, f"expected a text as description, got {node.plain()!r}")
+        return ""
+
+    def tags(self) -> tuple[str, ...]:
+        """Read the words to find the sweep by."""
+        node = self.get("tags")
+        if node is None:
+            return ()
+        given = node.plain()
+        if isinstance(given, list) and all(isinstance(tag, str) and tag.strip() for tag in given):
+            return tuple(dict.fromkeys(tag.strip() for tag in given))
+        self.problems.add(
+            node.where,
+            f"expected a list of words as tags, such as [baseline, draft], got {given!r}",
+        )
+        return ()
+
     def budgets(self) -> tuple[Budget, Budget]:
         """Read the budget of the sweep, and the budget of each arm."""
         node = self.get("budget")

@@ -97,7 +97,7 @@ def test_sql_refuses_a_bad_query_in_one_line(ran):
     code, _, err = ran("sql", "small", "select nothing from nowhere")
     assert code == 2
     assert err.startswith(
-        "raysweep: sql: expected a query over runs, curves, attempts and decisions"
+        "raysweep: sql: expected a query over runs, planned, curves, attempts and decisions"
     )
     assert err.count("\n") == 1
 
@@ -289,3 +289,13 @@ def test_reading_commands_import_neither_torch_nor_ray(arguments, tmp_path):
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_ls_shows_descriptions_and_finds_sweeps_by_tag(ran, tmp_path):
+    about = "description: Two lines\n  of text.\ntags: [draft, cpu]\n"
+    (tmp_path / "small.yaml").write_text(SWEEP + about)
+    assert ran("run", "small.yaml", "--inline")[0] == 0
+    head, line = ran("ls", "--tag", "draft", "--tag", "cpu")[1].splitlines()
+    assert head.split()[-2:] == ["tags", "description"]
+    assert line.endswith("draft, cpu  Two lines of text.")
+    assert ran("ls", "--tag", "final")[1].startswith("no sweeps with the tag final in ")

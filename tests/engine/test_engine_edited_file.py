@@ -23,7 +23,7 @@ def says(tmp_path, capsys):
         with pytest.raises(SystemExit):
             main(["run", str(path), "--inline", "--store", str(tmp_path / "store")])
         found = [
-            [line for line in text.splitlines() if line.startswith("the file")]
+            [line for line in text.splitlines() if "this file" in line or "the file" in line]
             for text in (plan, capsys.readouterr().err)
         ]
         assert found[0] == found[1]
@@ -49,7 +49,10 @@ def test_what_the_file_no_longer_plans_is_counted(inline, toy, says, edit, count
 def test_an_arm_that_left_the_file_is_named(inline, toy, says):
     inline(toy(estimators=TWO))
     (line,) = says(toy())
-    assert line.startswith("the file no longer plans 6 stored runs (RM · walk: 6); they stay")
+    assert line == (
+        "toys holds 6 runs of 1 arm that this file does not have (RM · walk: 6); "
+        "they stay in the store"
+    )
 
 
 def test_a_renamed_arm_hides_nothing(inline, toy, says):
@@ -82,6 +85,17 @@ def test_another_file_of_the_same_name_is_said_before_it_takes_over(inline, toy,
     assert line.startswith("the file plans none of the 6 runs of toys in the store (ST · walk: 6);")
     assert line.endswith("choose another name")
     assert results.runs().num_rows == 10
+
+
+def test_another_file_of_the_same_name_with_other_arms_is_said_with_their_number(inline, toy, says):
+    inline(toy(estimators=TWO))
+    other = toy(estimators={"RF": {"estimator": "reinforce"}})
+    (line,) = says(other)
+    assert line == (
+        "toys holds 12 runs of 2 arms that this file does not have (RM · walk: 6, ST · walk: 6); "
+        "they stay in the store, but the result table now follows this file; to keep the sweeps "
+        "apart, choose another name"
+    )
 
 
 def test_it_is_said_before_anything_trains(inline, toy, tmp_path):

@@ -230,6 +230,13 @@ def test_configurations_have_their_settings_and_values(page_of):
     assert row["values by seed"] == "0: 9, 1: 10, 2: 11"
 
 
+def test_best_configurations_are_in_a_table_that_can_be_sorted(page_of):
+    every = section(page_of(), "configurations").all("table")
+    (table,) = (each for each in every if "data-sortable" in each.attributes)
+    head, first, *_ = rows(table)
+    assert dict(zip(head, first, strict=True))["settings"] == "temperature 2"
+
+
 def test_failed_attempts_are_grouped_by_message(tmp_path):
     results = store_of(tmp_path, spec_of())
     for number in range(60):

@@ -46,14 +46,14 @@ def test_a_csv_file_in_no_folder_is_refused(results, tmp_path):
         results.export_csv(tmp_path / "none/runs.csv")
 
 
-@pytest.mark.parametrize("table", ["runs", "curves", "attempts", "decisions"])
+@pytest.mark.parametrize("table", ["runs", "planned", "curves", "attempts", "decisions"])
 def test_every_table_comes_as_pandas_and_polars(results, table):
     rows = results.sql(f"select count(*) as n from {table}")["n"][0].as_py()
     assert len(results.to_pandas(table)) == results.to_polars(table).height == rows
 
 
 def test_an_unknown_table_is_told(results):
-    with pytest.raises(SpecError, match="expected runs, curves, attempts or decisions"):
+    with pytest.raises(SpecError, match="expected runs, planned, curves, attempts or decisions"):
         results.to_pandas("run")
 
 

@@ -5,6 +5,7 @@ import statistics
 
 import numpy as np
 import pytest
+from figure_helpers import spec_of, store_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -265,3 +266,44 @@ def test_values_that_are_not_final_are_not_compared(status):
     table = table_of(cell("a", "A", [1.0, 2.0], status), cell("b", "A", [1.0, 2.0]))
     found = [table.values(each, Column("task", "A")) for each in "ab"]
     assert found == [None, {0: 1.0, 1: 2.0}]
+
+
+# Where an average is shown.
+
+
+def scaled(factor, **more):
+    """A table whose second task has numbers that are larger by a factor."""
+    tasks = (("A", 1.0), ("B", factor))
+    return table_of(*(cell(e, t, [size, 1.2 * size]) for e in "ab" for t, size in tasks), **more)
+
+
+def kinds(table):
+    return [column.kind for column in table.columns if column.kind != "task"]
+
+
+@pytest.mark.parametrize(("factor", "shown"), [(1.0, True), (9.9, True), (10.1, False)])
+def test_an_average_is_of_tasks_of_one_scale(factor, shown):
+    assert kinds(scaled(factor)) == ["average"] * shown + ["rank"]
+
+
+def test_an_average_is_of_tasks_of_one_kind():
+    assert kinds(scaled(1.0, alike=False)) == ["rank"]
+
+
+def test_an_average_is_shown_on_demand():
+    assert kinds(scaled(1000.0, alike=False, style=Style(average=True))) == ["average", "rank"]
+
+
+def test_tasks_of_other_kinds_have_no_average(tmp_path):
+    tasks = {"A": {"task": "toy"}, "B": {"task": "bowl"}}
+    results = store_of(tmp_path, spec_of(tasks=tasks), lambda *which: 1.0 + which[3])
+    assert kinds(results.table()) == ["rank"]
+    assert kinds(results.table(average=True)) == ["average", "rank"]
+
+
+def test_a_mean_rank_is_rounded():
+    losses = {"a": (1, 1, 2), "b": (2, 2, 1), "c": (3, 3, 3)}
+    cells = [
+        cell(e, t, [v] * 2) for e, own in losses.items() for t, v in zip("ABC", own, strict=True)
+    ]
+    assert table_of(*cells).entry("a", Column("rank", "rank")).mean == 1.33

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from raysweep.errors import SpecError
 from raysweep.sweep.space import Choice, Fixed, Range, coerce
 from raysweep.sweep.spec import Spec
 from raysweep.sweepfile.reader import read_spec
@@ -177,3 +178,31 @@ def test_values_take_their_declared_type(declared, value, meant):
 def test_values_of_another_type_are_refused(declared, value):
     with pytest.raises(ValueError, match=r"expected .*, got "):
         coerce(value, declared)
+
+
+def test_description_and_tags_are_read_and_change_no_run():
+    plain = {
+        "name": "told",
+        "tasks": {"walk": {"task": "toy"}},
+        "estimators": {"ST": {"estimator": "straight_through"}},
+        "seeds": 1,
+    }
+    spec = read_spec({**plain, "description": "A first\n  try.", "tags": ["draft", "draft", "a b"]})
+    assert (spec.description, spec.tags) == ("A first try.", ("draft", "a b"))
+    assert Spec.from_json(spec.to_json()).tags == spec.tags
+    (arm,), (other,) = spec.arms, read_spec(plain).arms
+    assert arm.configuration({}).configuration_id == other.configuration({}).configuration_id
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"tags": "draft"}, "expected a list of words as tags, such as .* got 'draft'"),
+        ({"tags": ["a", 1]}, r"expected a list of words as tags, such as .* got \['a', 1\]"),
+        ({"description": ["a"]}, r"expected a text as description, got \['a'\]"),
+    ],
+    ids=str,
+)
+def test_a_description_is_a_text_and_tags_are_words(given, message):
+    with pytest.raises(SpecError, match=message):
+        read_spec({"name": "told", "seeds": 1, **given})

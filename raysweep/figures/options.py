@@ -1,0 +1,34 @@
+"""Types of the options of figures, for editors and type checkers."""
+
+from collections.abc import Sequence
+from typing import Literal, TypedDict
+
+Kind = Literal["curves", "time", "heatmap", "parallel", "search", "seeds", "paths"]
+
+
+class PlotOptions(TypedDict, total=False):
+    """Options of `Results.plot`.
+
+    Args:
+        select: Metric that selects the configuration of each cell.
+        tasks: Labels of the tasks to show.
+        estimators: Labels of the estimators to show.
+        size: Size for a screen, or a column or a page of a paper.
+        metric: Metric to show, or several for curves and time.
+        log: Whether y axes are logarithmic.
+        band: Band around curves: standard error, standard deviation, or 95 % interval.
+        over: One or two settings along the axes of a heatmap.
+        x: Metric, or metrics, along the x axis of paths.
+        y: Metric, or metrics, along the y axis of paths.
+    """
+
+    select: str | None
+    tasks: str | Sequence[str]
+    estimators: str | Sequence[str]
+    size: Literal["screen", "column", "page"]
+    metric: str | Sequence[str] | None
+    log: bool
+    band: Literal["sem", "std", "ci"]
+    over: str | Sequence[str]
+    x: str | Sequence[str]
+    y: str | Sequence[str]

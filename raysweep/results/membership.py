@@ -1,0 +1,164 @@
+"""The arms of the present sweep file that stored runs belong to.
+
+A row of `runs` has the labels of the file that it was trained with. The file may since have other
+labels for the same settings, so readers show the present ones.
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from raysweep.results.frame import Indices, Mask, RunFrame
+from raysweep.results.outdated import outdated
+from raysweep.results.selection import selections
+from raysweep.sweep.spec import Spec
+
+KEYS = ("run_id", "configuration_id", "seed")  # columns that identify a run and its arms
+LABELS = ("task", "estimator")
+ADDED = ("in_plan", "selected")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Membership:
+    """The arms of each stored configuration.
+
+    Args:
+        members: A row for each arm of each configuration, ordered by configuration and then by
+            arm: `configuration_id`, `task`, `estimator` and `selected`.
+        labels: A row for each configuration that is in some arm, with the same columns. Where
+            several arms have it, the labels are the stored ones if these are among them, else
+            those of the first arm in the file.
+        seeds: Seeds that the file plans.
+        outdated: Ids of the runs with former defaults, which belong to no arm.
+    """
+
+    members: pa.Table
+    labels: pa.Table
+    seeds: pa.Array
+    outdated: pa.Array
+
+    def labelled(self, rows: pa.Table) -> pa.Table:
+        """Return rows of `runs` with the present labels, and the columns `ADDED`."""
+        if not rows.num_rows:
+            return _added(rows, pa.array([], pa.bool_()), pa.array([], pa.bool_()))
+        known = self._known(rows)
+        index = pa.array(known, mask=known < 0)
+        for name in LABELS:
+            present = self.labels[name].take(index)
+            column = pc.coalesce(present, rows[name].cast(pa.string()))
+            rows = rows.set_column(rows.schema.get_field_index(name), name, column)
+        planned = pa.array((known >= 0) & self._on_planned_seeds(rows))
+        selected = pc.fill_null(self.labels["selected"].take(index), False)
+        return _added(rows, planned, pc.and_(planned, selected))
+
+    def planned(self, rows: pa.Table) -> pa.Table:
+        """Return the planned ones of these rows of `runs`, one row for each arm that plans it."""
+        known = self._known(rows)
+        kept = np.flatnonzero((known >= 0) & self._on_planned_seeds(rows))
+        known = known[kept]
+        counts, starts = self._arms_of_each
+        repeats = counts[known]
+        within = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+        arms = self.members.take(pa.array(np.repeat(starts[known], repeats) + within, pa.int64()))
+        rows = rows.take(pa.array(np.repeat(kept, repeats), pa.int64()))
+        for name in LABELS:
+            rows = rows.set_column(rows.schema.get_field_index(name), name, arms[name])
+        return _added(rows, pa.repeat(pa.scalar(True), rows.num_rows), arms["selected"])
+
+    def _known(self, rows: pa.Table) -> Indices:
+        """Return the index in `labels` of the configuration of each row, -1 for none."""
+        ids = self.labels["configuration_id"].combine_chunks()
+        known = pc.fill_null(pc.index_in(rows["configuration_id"].cast(pa.string()), ids), -1)
+        index = np.array(known.to_numpy(), np.int64)
+        if len(self.outdated):
+            index[pc.is_in(rows["run_id"], self.outdated).to_numpy()] = -1
+        return index
+
+    def _on_planned_seeds(self, rows: pa.Table) -> Mask:
+        return np.asarray(pc.is_in(rows["seed"], self.seeds).to_numpy(), bool)
+
+    @functools.cached_property
+    def _arms_of_each(self) -> tuple[Indices, Indices]:
+        """Number of arms of each row of `labels`, and the first of them in `members`."""
+        ids = self.labels["configuration_id"].combine_chunks()
+        owners = pc.index_in(self.members["configuration_id"], ids).to_numpy()
+        counts = np.bincount(owners, minlength=len(ids))
+        return counts, np.cumsum(counts) - counts
+
+
+def membership(spec: Spec, runs: RunFrame, *, selected: bool = True) -> Membership:
+    """Return the arms of the present file for stored configurations.
+
+    Args:
+        spec: The sweep file as it is now.
+        runs: Every ended run, with the columns `LABELS`, and the metric that selects if needed.
+        selected: Whether to find the selected configurations; otherwise none is marked.
+    """
+    old = outdated(spec, runs).rows
+    kept = runs.keep(~old)
+    parts = [kept.of(arm) for arm in spec.arms]
+    sizes = [len(part) for part in parts]
+    arms = np.repeat(np.arange(len(parts)), sizes)
+    indices = np.concatenate([np.zeros(0, np.int64), *parts])
+    order = np.argsort(indices, kind="stable")
+    indices, arms = indices[order], arms[order]
+    chosen = np.full(len(spec.arms), -1)
+    if selected:
+        for arm, selection in enumerate(_selections(spec, kept)):
+            chosen[arm] = selection
+    members = _table(spec, kept, indices, arms, chosen[arms] == indices)
+    first = np.flatnonzero(np.diff(indices, prepend=-1))
+    several = np.diff(first, append=len(indices)) > 1
+    marked = chosen[arms] == indices
+    marked = np.logical_or.reduceat(marked, first) if len(first) else marked[:0]
+    for position in np.flatnonzero(several).tolist():
+        first[position] = _stored(kept, members, first[position], indices)
+    labels = _table(spec, kept, indices[first], arms[first], marked)
+    seeds = pa.array([*spec.seeds, *spec.report_seeds], pa.int64())
+    return Membership(members, labels, seeds, runs.run_ids.filter(pa.array(old)))
+
+
+def _selections(spec: Spec, runs: RunFrame) -> list[int]:
+    """Return the index of the configuration that each arm's cell shows, -1 for none."""
+    metric = spec.select.metric
+    mode = spec.metrics[metric]["direction"]
+    shown = selections(spec, runs, metric, mode)
+    return [-1 if one.chosen is None else one.chosen.index for one in shown]
+
+
+def _stored(runs: RunFrame, members: pa.Table, start: int, indices: Indices) -> int:
+    """Return the arm of a configuration with its stored labels, else its first arm."""
+    row = int(runs.first[indices[start]])
+    stored = [runs.table[name][row].as_py() for name in LABELS]
+    end = start
+    while end < len(indices) and indices[end] == indices[start]:
+        if [members[name][end].as_py() for name in LABELS] == stored:
+            return end
+        end += 1
+    return start
+
+
+def _table(
+    spec: Spec, runs: RunFrame, indices: Indices, arms: Indices, selected: NDArray[np.bool_]
+) -> pa.Table:
+    tasks = pa.array([arm.task_label for arm in spec.arms], pa.string())
+    estimators = pa.array([arm.estimator_label for arm in spec.arms], pa.string())
+    ids = pa.array(runs.ids, pa.string())
+    return pa.table(
+        {
+            "configuration_id": ids.take(pa.array(indices, pa.int64())),
+            "task": tasks.take(pa.array(arms, pa.int64())),
+            "estimator": estimators.take(pa.array(arms, pa.int64())),
+            "selected": pa.array(selected, pa.bool_()),
+        }
+    )
+
+
+def _added(rows: pa.Table, planned: pa.Array, selected: pa.Array) -> pa.Table:
+    for name, column in zip(ADDED, (planned, selected), strict=True):
+        rows = rows.append_column(pa.field(name, pa.bool_()), column)
+    return rows

@@ -1,0 +1,83 @@
+"""Results that show themselves: printed as text, and as HTML in notebooks."""
+
+import importlib.metadata
+import inspect
+import typing
+
+import pytest
+from figure_helpers import loss, spec_of, store_of
+
+import raysweep
+from raysweep.api import Results
+from raysweep.figures import kinds
+from raysweep.figures.options import Kind, PlotOptions
+from raysweep.formats.statistics import FORMATS
+
+
+@pytest.fixture
+def results(tmp_path):
+    return store_of(tmp_path, spec_of(description="A first try.", tags=["draft"]), loss)
+
+
+SHOWN = {
+    "table": lambda results: (results.table(), results.table().render("text")),
+    "statistics": lambda results: (results.statistics(), FORMATS["text"](results.statistics(), ())),
+    "top": lambda results: (results.top(), results.top().render("text")),
+    "sweep": lambda results: (results, results.table().render("text")),
+}
+
+
+@pytest.mark.parametrize("kind", SHOWN)
+def test_printing_shows_what_the_command_prints(results, kind):
+    shown, text = SHOWN[kind](results)
+    assert str(shown) + "\n" == text
+
+
+@pytest.mark.parametrize("kind", SHOWN)
+def test_a_notebook_shows_a_table(results, kind):
+    shown, _ = SHOWN[kind](results)
+    html = shown._repr_html_()
+    assert html.startswith("<table>")
+    assert "<script" not in html
+
+
+def test_the_representation_of_a_sweep_opens_it(results):
+    assert repr(results) == f"raysweep.open({results.store.store.uri!r}, 'hand')"
+
+
+def test_what_shows_itself_is_still_data(results):
+    assert results.table() == results.table()
+    assert results.statistics().arms
+    assert results.top(1).rows[0].is_selected
+
+
+def test_the_sweeps_of_a_store_are_listed(results):
+    sweeps = raysweep.ls(results.store.store.uri)
+    assert [(sweep.name, sweep.runs, sweep.tags) for sweep in sweeps] == [("hand", 18, ("draft",))]
+    line = " ".join(str(sweeps).splitlines()[1].split())
+    assert line == "hand 18 no driver draft A first try."
+    assert sweeps._repr_html_().startswith("<table>")
+
+
+def test_sweeps_are_listed_by_tag(results):
+    store = results.store.store.uri
+    assert len(raysweep.ls(store, tags="draft")) == 1
+    assert raysweep.ls(store, tags=["draft", "final"]) == ()
+
+
+def test_the_version_is_that_of_the_installation():
+    assert raysweep.__version__ == importlib.metadata.version("raysweep")
+
+
+def test_every_kind_of_figure_has_a_type():
+    assert set(typing.get_args(Kind)) == set(kinds.KINDS)
+
+
+def test_every_option_of_a_figure_has_a_type():
+    requests = [kind.request for kind in kinds.KINDS.values()]
+    known = {name for request in requests for name in inspect.signature(request).parameters}
+    assert set(PlotOptions.__annotations__) == known | {"size"}
+
+
+def test_the_type_of_options_is_in_the_signature_of_plot():
+    assert "PlotOptions" in inspect.signature(Results.plot).parameters["options"].annotation
