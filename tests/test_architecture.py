@@ -178,8 +178,6 @@ def test_functions_are_of_readable_length(path):
 
 
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-# Private names that tests still import, each to be dropped once it is public.
-PRIVATE = {("engine/test_engine_retries.py", "_is_a_signal"), ("test_foreign_output.py", "_text")}
 
 
 def private_names(path):
@@ -195,7 +193,7 @@ def private_names(path):
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_tests_import_and_patch_public_names(path):
     name = path.relative_to(ROOT / "tests").as_posix()
-    assert {each for each in private_names(path) if (name, each) not in PRIVATE} == set()
+    assert set(private_names(path)) == set()
 
 
 # The doctor's findings are read in a terminal only; elsewhere an option is part of a whole command.

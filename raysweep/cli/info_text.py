@@ -115,9 +115,10 @@ def _all_settings() -> Iterator[tuple[str, Setting, str]]:
         meanings = _meanings(task)
         for setting in registry.task_settings(task).values():
             if setting.key.startswith("training."):
-                if setting in seen:
+                described = setting.key, repr(setting.default), meanings[setting.name]
+                if described in seen:
                     continue
-                seen.add(setting)
+                seen.add(described)
             yield task, setting, meanings.get(setting.name, "")
     for family in _families():
         for name in registry.estimator_names(family):

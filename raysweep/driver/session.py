@@ -141,13 +141,9 @@ def drive(  # noqa: PLR0913 - the options of the command
         sweep.files = sweep.files.with_patience(Patience(lease.check))
         sweep.mend(spec)
         retrained = opening.begin(spec, sweep, again)
+        prior, origin = prior_results(spec, sweep), command_origin()
         plan = functools.partial(
-            Schedule,
-            spec,
-            sweep,
-            command_origin(),
-            prior=prior_results(spec, sweep),
-            retry_failed=retry_failed,
+            Schedule, spec, sweep, origin, prior=prior, retry_failed=retry_failed
         )
         schedule = plan()
         if again is None and not schedule.missing:
@@ -157,7 +153,7 @@ def drive(  # noqa: PLR0913 - the options of the command
         if address is None:
             _prepare_data(spec, data)
         if progress:
-            progress.say([*opening.resuming(schedule), *([] if inline else [_starting(address)])])
+            progress.say([*opening.resuming(schedule), *_starting(address, inline)])
         start = _inline(raises) if inline else _on_ray(spec, sweep, address, lease)
         with start as executor:
             if again is not None:
@@ -167,15 +163,17 @@ def drive(  # noqa: PLR0913 - the options of the command
             schedule.arrange(pack_size(spec, executor.workers))
             schedule.drop_ended_checkpoints()
             flag.train()
+            job = _job(schedule, lease, data)
             with progress.watching(schedule) if progress else _no_progress() as report:
-                job = _job(schedule, lease, data)
                 executor.train(schedule, job, lambda: bool(flag) or lease.lost.is_set(), report)
                 _end(schedule, lease)
     return _session(schedule, flag)
 
 
-def _starting(address: str | None) -> str:
-    return "starting Ray …" if address is None else f"joining Ray at {address} …"
+def _starting(address: str | None, inline: bool) -> list[str]:
+    if inline:
+        return []
+    return ["starting Ray …" if address is None else f"joining Ray at {address} …"]
 
 
 def _unused(spec: Spec, executor: Executor) -> list[str]:

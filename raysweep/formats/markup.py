@@ -36,7 +36,7 @@ def html_table(grid: Grid, *, sortable: bool = False) -> str:
     """Return one `<table>` with its caption; classes mark columns of numbers and long texts.
 
     Args:
-        grid: The table.
+        grid: Description of the table.
         sortable: Whether the script of the report's page lets readers sort it.
     """
     head = "".join(

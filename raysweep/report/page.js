@@ -139,7 +139,7 @@
       head.replaceChildren(button);
       button.addEventListener("click", () => {
         const rising = head.getAttribute("aria-sort") !== "ascending";
-        for (const each of heads) each.removeAttribute("aria-sort");
+        for (const other of heads) other.removeAttribute("aria-sort");
         head.setAttribute("aria-sort", rising ? "ascending" : "descending");
         const text = (row) => row.cells[index].textContent.trim();
         const rows = [...body.rows].sort((a, b) => compare(text(a), text(b)) * (rising ? 1 : -1));

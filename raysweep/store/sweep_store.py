@@ -180,18 +180,10 @@ class SweepStore:
                 "and that nothing else changes it, then run the same command again"
             ) from error
 
-    def write_attempt(
-        self,
-        run_id: str,
-        attempt: int,
-        error: str,
-        *,
-        traceback: str | None = None,
-        pack_id: str | None = None,
-    ) -> None:
-        """Write one failed attempt of a run, and the pack whose log has its output."""
-        values = run_id, attempt, error, datetime.now(timezone.utc), traceback, pack_id
-        row = dict(zip(schema.ATTEMPTS.names, values, strict=True))
+    def write_attempt(self, run_id: str, attempt: int, error: str, **known: str | None) -> None:
+        """Write one failed attempt of a run, with its `traceback` and `pack_id` if known."""
+        now = datetime.now(timezone.utc)
+        row = {"run_id": run_id, "attempt": attempt, "error": error, "time": now, **known}
         self.files.write_table(
             sweep_paths.attempt(run_id, attempt), schema.rows_table([row], schema.ATTEMPTS)
         )

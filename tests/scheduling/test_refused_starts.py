@@ -6,6 +6,7 @@ from raysweep.driver import session
 from raysweep.engine import scratch
 from raysweep.errors import ClusterError, SpecError
 from raysweep.sweepfile.reader import read_spec
+from raysweep.tasks import Task
 
 WHERE = {"data": None, "address": None, "inline": True, "progress": None}
 
@@ -34,7 +35,7 @@ def test_an_interrupted_start_leaves_no_folder(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(session, "_prepare_data", interrupt)
+    monkeypatch.setattr(Task, "prepare", interrupt)
     with pytest.raises(KeyboardInterrupt):
         session.drive(spec_of(), store=tmp_path / "store", **WHERE)
     assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,7 @@ import time
 import pytest
 from click.testing import CliRunner
 
-from raysweep.cli.main import _guarded, cli
+from raysweep.cli.main import cli, main
 from raysweep.driver.session import drive, plan
 from raysweep.driver.size import planned_runs
 from raysweep.errors import SpecError
@@ -62,7 +62,9 @@ def test_the_command_line_names_its_option(tmp_path, capsys):
     path = tmp_path / "s.yaml"
     path.write_text(spec_of({"lr": TEN}).text)
     arguments = ["plan", str(path), "--store", str(tmp_path / "store"), "--max-runs", "7"]
-    assert _guarded(lambda: cli.main(arguments, standalone_mode=False)) == 2
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
     assert "raysweep: --max-runs: expected at most 7 runs, got 50 " in capsys.readouterr().err
 
 
