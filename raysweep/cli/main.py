@@ -27,6 +27,7 @@ for _command in (
     read.status,
     read.ls,
     read.table,
+    read.diff,
     read.stats,
     read.top,
     read.sql,

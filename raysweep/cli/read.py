@@ -8,6 +8,7 @@ import click
 from raysweep.cli.options import (
     STORE,
     SWEEP,
+    SweepCommand,
     format_option,
     given_by,
     hint,
@@ -18,7 +19,7 @@ from raysweep.cli.options import (
 from raysweep.cli.output import screen, show
 
 
-@click.command()
+@click.command(cls=SweepCommand)
 @click.argument("sweep", required=False)
 @STORE
 @click.option("--failed", is_flag=True, help="Show every failed run with all its attempts.")
@@ -76,8 +77,8 @@ WHERE = click.option(
 )
 
 
-@click.command()
-@SWEEP
+@click.command(cls=SweepCommand)
+@click.argument("sweeps", nargs=-1, required=True, metavar="SWEEP [SWEEP]...")
 @STORE
 @format_option("text", "markdown", "latex", "html", "csv", "json")
 @SELECT
@@ -111,14 +112,15 @@ WHERE = click.option(
 @ROWS
 @COLUMNS
 @WHERE
-def table(sweep: str, store: str | None, form: str, **options: Any) -> int:
-    """Print the result table of a sweep."""
-    from raysweep.api import Results
+def table(sweeps: tuple[str, ...], store: str | None, form: str, **options: Any) -> int:
+    """Print the result table of a sweep, or one table of several."""
+    from raysweep.api import Results, compare
 
-    results = Results(store_of(store), sweep)
-    hint(results.store)
-    warn(results, defaults=form == "csv")
-    result_table = results.table(**options)
+    every = [Results(store_of(store), sweep) for sweep in dict.fromkeys(sweeps)]
+    for results in every:
+        hint(results.store)
+        warn(results, defaults=form == "csv")
+    result_table = compare(*every, **options)
     if form == "text":
         print_table(result_table)
     else:
@@ -127,6 +129,28 @@ def table(sweep: str, store: str | None, form: str, **options: Any) -> int:
 
 
 @click.command()
+@click.argument("first")
+@click.argument("second")
+@STORE
+@format_option("text", "markdown", "html", "json")
+@REPORT
+def diff(first: str, second: str, store: str | None, form: str, report: str | None) -> int:
+    """Compare two sweeps: settings, selected configurations, means of a metric."""
+    from raysweep.api import Results
+    from raysweep.formats.diff import FORMATS, diff_grids
+    from raysweep.formats.text import as_text
+    from raysweep.results.compare import difference
+
+    one, other = (Results(store_of(store), sweep) for sweep in (first, second))
+    differences = difference(one, other, report)
+    if form == "text":
+        show(as_text(diff_grids(differences), screen()), nl=False)
+    else:
+        show(FORMATS[form](differences), nl=False)
+    return 0
+
+
+@click.command(cls=SweepCommand)
 @SWEEP
 @STORE
 @format_option("text", "markdown", "csv", "json")
@@ -153,7 +177,7 @@ def stats(sweep: str, store: str | None, form: str, **options: Any) -> int:
     return 0
 
 
-@click.command()
+@click.command(cls=SweepCommand)
 @SWEEP
 @STORE
 @click.option(
@@ -183,7 +207,7 @@ def top(sweep: str, store: str | None, form: str, **options: Any) -> int:
     return 0
 
 
-@click.command()
+@click.command(cls=SweepCommand)
 @SWEEP
 @click.argument("query")
 @STORE
@@ -210,7 +234,7 @@ def sql(sweep: str, query: str, store: str | None, form: str) -> int:
     return 0
 
 
-@click.command()
+@click.command(cls=SweepCommand)
 @SWEEP
 @STORE
 @click.option(
@@ -254,7 +278,7 @@ def export(
     return 0
 
 
-@click.command()
+@click.command(cls=SweepCommand)
 @SWEEP
 @STORE
 @click.option("--metric", metavar="M", help="Metric to explain [default: the metric that selects].")
