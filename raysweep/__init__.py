@@ -25,6 +25,7 @@ from raysweep.errors import (
 
 if TYPE_CHECKING:
     from raysweep.api import Results as Results
+    from raysweep.api import compare as compare
     from raysweep.api import ls as ls
     from raysweep.api import open_results as open
     from raysweep.api import run as run
@@ -39,6 +40,7 @@ __all__ = [
     "SpecError",
     "StoreError",
     "__version__",
+    "compare",
     "ls",
     "open",
     "run",
@@ -51,7 +53,7 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("raysweep")
-    if name in ("Results", "ls", "open", "run"):
+    if name in ("Results", "compare", "ls", "open", "run"):
         from raysweep import api
 
         return getattr(api, "open_results" if name == "open" else name)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raysweep.formats.shown import ShownStatistics, Sweeps, Table, Top
+from raysweep.results.compare import combined
 from raysweep.results.status import list_sweeps
 from raysweep.results.sweep_results import SweepResults
 from raysweep.store.files import Files, store_uri
@@ -304,3 +305,17 @@ def ls(store: str | Path | None = None, *, tags: str | Sequence[str] = ()) -> Sw
     """
     wanted = (tags,) if isinstance(tags, str) else tags
     return Sweeps(list_sweeps(Files(store_uri(None if store is None else str(store))), wanted))
+
+
+def compare(*results: Results, **options: Any) -> Table:
+    """Return one result table of several sweeps, whose rows begin with the name of their sweep.
+
+    Args:
+        results: Results of one or more sweeps.
+        options: Arguments of `Results.table`.
+
+    Raises:
+        SpecError: If the sweeps select or report by different metrics, or as `Results.table` does.
+    """
+    tables = [one.table(**options) for one in results]
+    return tables[0] if len(tables) == 1 else Table.of(combined(tables))

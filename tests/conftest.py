@@ -19,6 +19,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # there is another process for every core
 settings.register_profile("thorough", max_examples=1000)  # --hypothesis-profile thorough
+os.environ.pop("COLUMNS", None)  # which limits the width of tables
 os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
 

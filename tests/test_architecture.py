@@ -192,7 +192,6 @@ def private_names(path):
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_tests_import_and_patch_public_names(path):
-    name = path.relative_to(ROOT / "tests").as_posix()
     assert set(private_names(path)) == set()
 
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import click
 
-from raysweep.cli.options import STORE, SWEEP, given_by, store_of, warn
+from raysweep.cli.options import STORE, SWEEP, SweepCommand, given_by, store_of, warn
 from raysweep.cli.output import show
 
 
-@click.command()
+@click.command(cls=SweepCommand)
 @SWEEP
 @STORE
 @click.option(
@@ -73,7 +73,7 @@ def plot(sweep: str, store: str | None, kind: str, out: str | None, **options: A
     return 0
 
 
-@click.command()
+@click.command(cls=SweepCommand)
 @SWEEP
 @STORE
 @click.option(

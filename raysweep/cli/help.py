@@ -4,7 +4,7 @@ import click
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Run": ("run", "plan", "status", "logs", "info", "check"),
-    "Look": ("table", "stats", "top", "plot", "report", "importance", "sql"),
+    "Look": ("table", "stats", "top", "diff", "plot", "report", "importance", "sql"),
     "Export": ("export",),
     "Tidy": ("ls", "doctor", "compact", "rm"),
 }
@@ -18,6 +18,7 @@ EXAMPLES = {
     "table": "raysweep table quickstart --report test_neg_elbo --format latex",
     "stats": "raysweep stats quickstart",
     "top": "raysweep top quickstart --n 3",
+    "diff": "raysweep diff quickstart search",
     "plot": "raysweep plot quickstart --kind heatmap --out heatmap.pdf",
     "report": "raysweep report quickstart",
     "importance": "raysweep importance search",

@@ -34,6 +34,7 @@ for _command in (
     read.logs,
     read.ls,
     read.table,
+    read.diff,
     read.stats,
     read.top,
     read.sql,

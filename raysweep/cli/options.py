@@ -1,7 +1,7 @@
 """Options and arguments shared by several commands."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,40 @@ MAX_RUNS = click.option(
 )
 SPEC = click.argument("spec", type=click.Path(path_type=Path))
 SWEEP = click.argument("sweep")
+LATEST = click.option(
+    "--latest",
+    is_flag=True,
+    expose_value=False,
+    help="Use the sweep whose last session started last, instead of SWEEP.",
+)
+
+
+class SweepCommand(click.Command):
+    """Command whose first argument may be replaced by `--latest`."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        LATEST(self)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Replace the option by the name of the latest sweep."""
+        if "--latest" in args:
+            from raysweep.results.status import latest_sweep
+            from raysweep.store.files import Files
+
+            rest = [arg for arg in args if arg != "--latest"]
+            args = [latest_sweep(Files(store_of(_given_store(rest)))), *rest]
+        return super().parse_args(ctx, args)
+
+
+def _given_store(args: Sequence[str]) -> str | None:
+    """Return the value of `--store` among arguments that have not been parsed."""
+    for index, arg in enumerate(args):
+        if arg.startswith("--store="):
+            return arg.partition("=")[2]
+        if arg == "--store" and index + 1 < len(args):
+            return args[index + 1]
+    return None
 
 
 def format_option(*names: str) -> Callable[[Any], Any]:

@@ -52,7 +52,7 @@ def plan_text(schedule: Any, screen: Screen = UNLIMITED) -> str:
         for pack in list(schedule.queue)[:MAX_PACKS]
     ]
     if packs:
-        text += f"\n{counted(len(schedule.queue), 'pack')} on this machine's CPUs\n"
+        text += f"\n{counted(len(schedule.queue), 'pack')}, if trained on this machine's CPUs\n"
         text += as_text([plain(["pack", "task", "estimator", "runs"], packs)], screen)
     if len(schedule.queue) > MAX_PACKS:
         text += f"and {len(schedule.queue) - MAX_PACKS} more\n"

@@ -8,6 +8,7 @@ import click
 from raysweep.cli.options import (
     STORE,
     SWEEP,
+    SweepCommand,
     format_option,
     given_by,
     hint,
@@ -19,7 +20,7 @@ from raysweep.cli.output import screen, show
 from raysweep.text import counted
 
 
-@click.command()
+@click.command(cls=SweepCommand)
 @click.argument("sweep", required=False)
 @STORE
 @click.option("--failed", is_flag=True, help="Show every failed run with all its attempts.")
@@ -89,8 +90,8 @@ WHERE = click.option(
 )
 
 
-@click.command()
-@SWEEP
+@click.command(cls=SweepCommand)
+@click.argument("sweeps", nargs=-1, required=True, metavar="SWEEP [SWEEP]...")
 @STORE
 @format_option("text", "markdown", "latex", "html", "csv", "json")
 @SELECT
@@ -124,14 +125,15 @@ WHERE = click.option(
 @ROWS
 @COLUMNS
 @WHERE
-def table(sweep: str, store: str | None, format: str, **options: Any) -> int:
-    """Print the result table of a sweep."""
-    from raysweep.api import Results
+def table(sweeps: tuple[str, ...], store: str | None, format: str, **options: Any) -> int:
+    """Print the result table of a sweep, or one table of several."""
+    from raysweep.api import Results, compare
 
-    results = Results(store_of(store), sweep)
-    hint(results.store)
-    warn(results, defaults=format == "csv")
-    result_table = results.table(**options)
+    every = [Results(store_of(store), sweep) for sweep in dict.fromkeys(sweeps)]
+    for results in every:
+        hint(results.store)
+        warn(results, defaults=format == "csv")
+    result_table = compare(*every, **options)
     if format == "text":
         print_table(result_table)
     else:
@@ -140,6 +142,28 @@ def table(sweep: str, store: str | None, format: str, **options: Any) -> int:
 
 
 @click.command()
+@click.argument("first")
+@click.argument("second")
+@STORE
+@format_option("text", "markdown", "html", "json")
+@REPORT
+def diff(first: str, second: str, store: str | None, format: str, report: str | None) -> int:
+    """Compare two sweeps: settings, selected configurations, means of a metric."""
+    from raysweep.api import Results
+    from raysweep.formats.diff import FORMATS, diff_grids
+    from raysweep.formats.text import as_text
+    from raysweep.results.compare import difference
+
+    one, other = (Results(store_of(store), sweep) for sweep in (first, second))
+    differences = difference(one, other, report)
+    if format == "text":
+        show(as_text(diff_grids(differences), screen()), nl=False)
+    else:
+        show(FORMATS[format](differences), nl=False)
+    return 0
+
+
+@click.command(cls=SweepCommand)
 @SWEEP
 @STORE
 @format_option("text", "markdown", "csv", "json")
@@ -166,7 +190,7 @@ def stats(sweep: str, store: str | None, format: str, **options: Any) -> int:
     return 0
 
 
-@click.command()
+@click.command(cls=SweepCommand)
 @SWEEP
 @STORE
 @click.option(
@@ -196,7 +220,7 @@ def top(sweep: str, store: str | None, format: str, **options: Any) -> int:
     return 0
 
 
-@click.command()
+@click.command(cls=SweepCommand)
 @SWEEP
 @click.argument("query")
 @STORE
@@ -223,7 +247,7 @@ def sql(sweep: str, query: str, store: str | None, format: str) -> int:
     return 0
 
 
-@click.command()
+@click.command(cls=SweepCommand)
 @SWEEP
 @STORE
 @click.option(
@@ -278,7 +302,7 @@ def export(
     return 0
 
 
-@click.command()
+@click.command(cls=SweepCommand)
 @SWEEP
 @STORE
 @click.option("--metric", metavar="M", help="Metric to explain [default: the metric that selects].")

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from raysweep.results.frame import NEEDED, RunFrame
-from raysweep.results.membership import LABELS, Membership, membership
+from raysweep.results.membership import ADDED, LABELS, Membership, membership
 from raysweep.results.outdated import without_outdated
 from raysweep.store import schema
 from raysweep.store.sweep_store import SweepStore
@@ -89,7 +89,7 @@ def with_labels(store: SweepStore, spec: Spec, rows: pa.Table) -> pa.Table:
     """
     if not rows.num_rows or store.labels_hold(spec):
         return rows
-    return read_labels(store, spec, selected=False).labelled(rows)
+    return read_labels(store, spec, selected=False).labelled(rows).drop_columns(list(ADDED))
 
 
 def _matching(store: SweepStore, spec: Spec, dataset: pads.Dataset, where: str) -> pa.ChunkedArray:

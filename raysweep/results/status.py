@@ -17,11 +17,12 @@ from raysweep.results.reader import with_labels
 from raysweep.results.sweep_results import SweepResults
 from raysweep.results.table import ResultTable
 from raysweep.results.unreported import unreported
-from raysweep.store import checkpoints, lease
+from raysweep.store import checkpoints, lease, sweep_paths
 from raysweep.store.checkpoints import Manifest, Pace
 from raysweep.store.files import Files
 from raysweep.store.pauses import is_long
 from raysweep.store.sweep_store import SweepStore, list_folders
+from raysweep.store.sweep_store import list_sweeps as list_sweep_names
 from raysweep.sweep.outcomes import grouped_by_error
 from raysweep.sweep.runs import Run
 from raysweep.sweep.spec import Spec
@@ -308,6 +309,22 @@ def list_sweeps(store: Files, tags: Collection[str] = ()) -> list[ListedSweep]:
         except StoreError:
             sweeps.append(ListedSweep(name, problem="unreadable"))
     return [sweep for sweep in sweeps if set(tags) <= set(sweep.tags)]
+
+
+def latest_sweep(store: Files) -> str:
+    """Return the sweep whose last session started last.
+
+    Raises:
+        SpecError: If the store has no sweep.
+        StoreError: If the store cannot be reached.
+    """
+    starts = {}
+    for name in list_sweep_names(store):
+        for info in store.below(name).infos("", sweep_paths.SPEC):
+            starts[name] = info.changed
+    if not starts:
+        raise SpecError(f"no sweeps in {store.uri}; run one first")
+    return max(starts, key=lambda name: (starts[name], name))
 
 
 def _listed(store: Files, name: str) -> ListedSweep:

@@ -15,7 +15,7 @@ from raysweep.results.frame import RunFrame
 from raysweep.results.labels import chosen
 from raysweep.results.membership import Membership
 from raysweep.results.pareto import fronts
-from raysweep.results.reader import read_ended, read_labels
+from raysweep.results.reader import read_ended, read_labels, with_labels
 from raysweep.results.selection import ConfigurationStats, candidates, cells, selections
 from raysweep.results.sensitivity import Sensitivity, sensitivities
 from raysweep.results.table import ResultTable, Style
@@ -55,12 +55,8 @@ class SweepResults:
         self.spec = self.store.spec()
 
     def runs(self) -> pa.Table:
-        """Return every ended run, one row each, with its present labels.
-
-        Besides the stored columns there are `in_plan` (whether the file plans the run) and
-        `selected` (whether a cell of the table shows its configuration).
-        """
-        return self.rows("runs")
+        """Return every ended run, one row each, with the stored columns and its present labels."""
+        return with_labels(self.store, self.spec, self.store.runs())
 
     def curves(self) -> pa.Table:
         """Return the metrics over steps, one row per run and step."""
@@ -253,6 +249,9 @@ class SweepResults:
     def rows(self, table: str) -> pa.Table:
         """Return a table of the store; for `table` see `to_pandas`.
 
+        Besides the stored columns, `runs` and `planned` have `in_plan` (whether the file plans the
+        run) and `selected` (whether a cell of the table shows its configuration).
+
         Raises:
             SpecError: If there is no such table.
         """
@@ -306,7 +305,7 @@ class SweepResults:
     def sql(self, query: str) -> pa.Table:
         """Return the result of a query over the tables `TABLES`.
 
-        Runs have their present labels and the columns `in_plan` and `selected`, as in `runs`;
+        Runs have their present labels and the columns `in_plan` and `selected`, as in `rows`;
         `planned` has the planned ones alone, with a row for each arm that plans a run.
 
         Raises:

@@ -28,7 +28,7 @@ def test_a_csv_file_has_every_row_and_column(results, tmp_path):
     assert results.export_csv(tmp_path / "runs.csv") == results.runs().num_rows
     with (tmp_path / "runs.csv").open() as lines:
         found = list(csv.DictReader(lines))
-    assert list(found[0]) == results.runs().column_names
+    assert list(found[0]) == [*results.runs().column_names, "in_plan", "selected"]
     losses = {float(row["metric.train_loss"]) for row in found}
     assert losses == set(results.runs()["metric.train_loss"].to_pylist())
 

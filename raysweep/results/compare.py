@@ -1,0 +1,250 @@
+"""Several sweeps side by side: one table of all, or the differences between two."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from raysweep.errors import SpecError
+from raysweep.results.stats.significance import compare
+from raysweep.results.sweep_results import SweepResults
+from raysweep.results.table import Column, Entry, ResultTable
+from raysweep.sweep import space
+from raysweep.sweep.spec import Arm, Spec
+
+SECTIONS = ("seeds", "search", "select", "early_stopping", "budget", "arm_budget", "report_seeds")
+Labels = tuple[str, str]  # of estimator and task
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A value that two sweeps do not share.
+
+    Args:
+        name: Name of the value.
+        first: Value in the first sweep as text; empty where it has none.
+        second: Value in the second sweep as text; empty where it has none.
+    """
+
+    name: str
+    first: str
+    second: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ArmDifference:
+    """An arm of two sweeps: what each shows for it.
+
+    Args:
+        estimator: Label of the estimator.
+        task: Label of the task.
+        entries: Content of the cell in either table; None in a sweep without the arm.
+        settings: Settings of the configuration that either table shows, as far as one of the sweeps
+            searches them.
+        change: Mean in the second sweep minus that in the first; None unless both are final.
+        p_value: p-value of the difference, without correction; None where no test is possible.
+    """
+
+    estimator: str
+    task: str
+    entries: tuple[Entry | None, Entry | None]
+    settings: tuple[Mapping[str, Any], Mapping[str, Any]]
+    change: float | None
+    p_value: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """The differences between two sweeps.
+
+    Args:
+        sweeps: Names of the two sweeps.
+        metric: Metric whose means are compared.
+        settings: Settings of the two files that differ.
+        arms: Every arm of either sweep, in the order of the first and then of the second.
+    """
+
+    sweeps: tuple[str, str]
+    metric: str
+    settings: tuple[Change, ...]
+    arms: tuple[ArmDifference, ...]
+
+
+def combined(tables: Sequence[ResultTable]) -> ResultTable:
+    """Return one table of several sweeps, whose rows begin with the name of their sweep.
+
+    Args:
+        tables: Tables of different sweeps, of the same metric.
+
+    Raises:
+        SpecError: If the tables select or report by different metrics.
+    """
+    first = tables[0]
+    for table in tables[1:]:
+        for field, given in (("select", table.select), ("report", table.report)):
+            wanted = getattr(first, field)
+            if given != wanted:
+                raise SpecError(
+                    f"expected one metric for all sweeps, got {wanted!r} of {first.sweep} and "
+                    f"{given!r} of {table.sweep}; name one",
+                    field=field,
+                )
+        if (table.report_direction, table.unit) != (first.report_direction, first.unit):
+            raise SpecError(
+                f"expected one meaning of {first.report}, but its direction or unit differs "
+                f"between {first.sweep} and {table.sweep}; show their tables one by one"
+            )
+    fresh = {table.fresh_seeds for table in tables}
+    return dataclasses.replace(
+        first,
+        sweep=" and ".join(table.sweep for table in tables),
+        tasks=tuple(dict.fromkeys(task for table in tables for task in table.tasks)),
+        estimators=tuple(row(table, label) for table in tables for label in table.estimators),
+        cells=tuple(
+            dataclasses.replace(cell, estimator=row(table, cell.estimator))
+            for table in tables
+            for cell in table.cells
+        ),
+        fresh_seeds=fresh.pop() if len(fresh) == 1 else 0,
+        front=(),
+        front_metrics=(),
+        outdated=tuple(f"{table.sweep}: {line}" for table in tables for line in table.outdated),
+        alike=all(table.alike for table in tables),
+    )
+
+
+def row(table: ResultTable, label: str) -> str:
+    """Return the label of a row in a table of several sweeps."""
+    return f"{table.sweep}: {label}"
+
+
+def difference(first: SweepResults, second: SweepResults, report: str | None = None) -> Difference:
+    """Return the differences between two sweeps.
+
+    Args:
+        first: Results of the first sweep.
+        second: Results of the second sweep.
+        report: Metric to compare; the one by which the first sweep selects if None.
+
+    Raises:
+        SpecError: If one of the sweeps has no such metric.
+    """
+    metric = first.metric(report or first.spec.select.metric, "report")
+    second.metric(metric, "report")
+    tables = first.table(report=metric), second.table(report=metric)
+    labels = dict.fromkeys((cell.estimator, cell.task) for table in tables for cell in table.cells)
+    return Difference(
+        (first.sweep, second.sweep),
+        metric,
+        tuple(_settings(first.spec, second.spec)),
+        tuple(_arm(tables, (first.spec, second.spec), pair) for pair in labels),
+    )
+
+
+def _arm(
+    tables: tuple[ResultTable, ResultTable], specs: tuple[Spec, Spec], labels: Labels
+) -> ArmDifference:
+    estimator, task = labels
+    column = Column("task", task)
+    cells = [table.cell(estimator, task) for table in tables]
+    means = [table.mean(estimator, column) for table in tables]
+    values = [table.values(estimator, column) for table in tables]
+    change = None if None in means else (means[1] or 0.0) - (means[0] or 0.0)
+    tested = compare(values[1], values[0]) if values[0] and values[1] else None
+    entries = [
+        None if cell is None else table.entry(estimator, column)
+        for table, cell in zip(tables, cells, strict=True)
+    ]
+    searched = [{} if cell is None else cell.settings for cell in cells]
+    settings = [
+        {**_fixed(spec, labels, dict.fromkeys([*searched[0], *searched[1]])), **known}
+        for spec, known in zip(specs, searched, strict=True)
+    ]
+    return ArmDifference(
+        estimator,
+        task,
+        (entries[0], entries[1]),
+        (settings[0], settings[1]),
+        change,
+        None if tested is None else tested.p_value,
+    )
+
+
+def _fixed(spec: Spec, labels: Labels, keys: Iterable[str]) -> dict[str, Any]:
+    """Return those of the settings that have one value in an arm."""
+    for arm in spec.arms:
+        if (arm.estimator_label, arm.task_label) == labels:
+            domains = {key: arm.space.get(key) for key in keys}
+            return {
+                key: domain.value
+                for key, domain in domains.items()
+                if isinstance(domain, space.Fixed)
+            }
+    return {}
+
+
+def _settings(first: Spec, second: Spec) -> Iterator[Change]:
+    """Yield the differences between two files: sections, then arms, then settings of arms."""
+    files = first.to_json(), second.to_json()
+    for section in SECTIONS:
+        texts = [text_of(file[section]) for file in files]
+        if texts[0] != texts[1]:
+            yield Change(section, *texts)
+    arms = [
+        {(arm.estimator_label, arm.task_label): arm for arm in spec.arms}
+        for spec in (first, second)
+    ]
+    for labels in dict.fromkeys([*arms[0], *arms[1]]):
+        if (labels in arms[0]) != (labels in arms[1]):
+            yield Change(
+                f"arm {' · '.join(labels)}", *("yes" * (labels in known) for known in arms)
+            )
+    shared = [labels for labels in arms[0] if labels in arms[1]]
+    changes: dict[Change, list[Labels]] = {}
+    for labels in shared:
+        for change in _domains(arms[0][labels], arms[1][labels]):
+            changes.setdefault(change, []).append(labels)
+    for change, of_arms in changes.items():
+        where = "" if len(of_arms) == len(shared) else f" of {_named(of_arms, shared)}"
+        yield dataclasses.replace(change, name=change.name + where)
+
+
+def _named(arms: Sequence[Labels], every: Sequence[Labels]) -> str:
+    """Return short names of arms: labels of estimators or tasks where they have all their arms."""
+    for index in (0, 1):
+        labels = dict.fromkeys(pair[index] for pair in arms)
+        if sum(pair[index] in labels for pair in every) == len(arms):
+            return ", ".join(labels)
+    return ", ".join(" · ".join(pair) for pair in arms)
+
+
+def _domains(first: Arm, second: Arm) -> Iterator[Change]:
+    for kind in ("task", "estimator"):
+        names = [f"{getattr(arm, kind)}" for arm in (first, second)]
+        if names[0] != names[1]:
+            yield Change(kind, *names)
+    for key in dict.fromkeys([*first.space, *second.space]):
+        texts = [
+            text_of(space.to_json(arm.space[key])) if key in arm.space else ""
+            for arm in (first, second)
+        ]
+        if texts[0] != texts[1]:
+            yield Change(key, *texts)
+
+
+def text_of(value: Any) -> str:
+    """Return plain data as short text: a fixed value or choices by themselves."""
+    if isinstance(value, Mapping):
+        if len(value) == 1 and (key := next(iter(value))) in ("value", "choice"):
+            return text_of(value[key])
+        known = {key: entry for key, entry in value.items() if not _is_empty(entry)}
+        return ", ".join(f"{key}: {text_of(entry)}" for key, entry in known.items())
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(text_of, value))}]"
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value is False or (isinstance(value, Mapping | list) and not value)
