@@ -7,6 +7,7 @@ from typing import Any
 from raysweep.scheduling.scheduler import Schedule
 from raysweep.sweep.packs import Pack
 
+Arm = tuple[str, str]  # labels of task and estimator
 MIN_SHARE = 0.02  # of a pack's steps, before its pace counts
 MAX_OVERHEAD = 20.0
 
@@ -86,9 +87,9 @@ class TimeLeft:
         usual = statistics.fmean(costs.values())
         packs = list(self.schedule.in_flight.values())
         in_packs = {run.run_id for pack in packs for run in pack.runs}
-        in_flight = [self._left_of(pack, costs.get(pack.arm, usual)) for pack in packs]
+        in_flight = [self._left_of(pack, _cost_of(pack.arm, costs)) for pack in packs]
         waiting = sum(
-            costs.get((member.arm.task_label, member.arm.estimator_label), usual)
+            _cost_of((member.arm.task_label, member.arm.estimator_label), costs)
             for run_id, member in list(self.schedule.planned.items())
             if run_id not in self.schedule.ended and run_id not in in_packs
         )
@@ -96,9 +97,9 @@ class TimeLeft:
         work = sum(in_flight) + waiting + self.schedule.to_come * usual
         return max(work / workers, max(in_flight, default=0.0)) * self._overhead(workers)
 
-    def _costs(self) -> dict[tuple[str, str], float]:
+    def _costs(self) -> dict[Arm, float]:
         """Return the seconds of a worker that a run takes, by the labels of its arm."""
-        seconds: dict[tuple[str, str], list[float]] = {}
+        seconds: dict[Arm, list[float]] = {}
         for run_id, result in list(self.schedule.ended.items()):
             member = self.schedule.planned.get(run_id)
             if member is not None and result.status == "done" and result.seconds > 0:
@@ -131,3 +132,11 @@ class TimeLeft:
         elapsed = self.clock() - (self.began or 0.0)
         busy = min(workers, max(1, len(self.paces)))
         return min(MAX_OVERHEAD, max(1.0, elapsed * busy / trained)) if trained > 0 else 1.0
+
+
+def _cost_of(arm: Arm, costs: Mapping[Arm, float]) -> float:
+    """Return the seconds of a run of an arm: its own, or as usual for its task, or for all."""
+    if arm in costs:
+        return costs[arm]
+    of_task = [cost for other, cost in costs.items() if other[0] == arm[0]]
+    return statistics.fmean(of_task or costs.values())

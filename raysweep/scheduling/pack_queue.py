@@ -11,6 +11,9 @@ from raysweep.sweep.packs import Pack
 class PackQueue:
     """Queue of packs, from which arms take turns; a pack can be delayed by some seconds.
 
+    Among arms with equally many packs in training, tasks take turns too, so that the time that
+    each of them takes is soon known.
+
     Args:
         in_flight: Packs that train now, by id; the arm that has the fewest of them comes next.
     """
@@ -18,6 +21,7 @@ class PackQueue:
     def __init__(self, in_flight: Mapping[str, Pack]) -> None:
         self.in_flight = in_flight
         self._by_arm: dict[tuple[str, str], collections.deque[Pack]] = {}
+        self._taken: collections.Counter[str] = collections.Counter()  # packs, by task
         self._paused: list[tuple[float, Pack]] = []  # with the monotonic time of its next try
 
     def __len__(self) -> int:
@@ -50,4 +54,6 @@ class PackQueue:
         if not waiting:
             return None
         busy = collections.Counter(pack.arm for pack in self.in_flight.values())
-        return self._by_arm[min(waiting, key=lambda arm: busy[arm])].popleft()
+        arm = min(waiting, key=lambda arm: (busy[arm], self._taken[arm[0]]))
+        self._taken[arm[0]] += 1
+        return self._by_arm[arm].popleft()

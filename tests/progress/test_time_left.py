@@ -12,6 +12,7 @@ from raysweep.sweep.outcomes import RunResult
 from raysweep.sweepfile.reader import read_spec
 
 STEPS = 20
+TASKS = (("small", 1), ("large", 2))
 
 
 class Clock:
@@ -27,7 +28,7 @@ def spec_of(runs, pack):
     return read_spec(
         {
             "name": "played",
-            "tasks": {"fast": {"task": "toy", "steps": STEPS}},
+            "tasks": {name: {"task": "toy", "steps": STEPS, "size": size} for name, size in TASKS},
             "estimators": {
                 "A": {"estimator": "straight_through"},
                 "B": {"estimator": "reinforce_loo", "samples": 2},
@@ -51,11 +52,11 @@ def train(schedule, view, costs, idle):
     Args:
         schedule: The schedule that gives the packs.
         view: The display that is told of the steps.
-        costs: Seconds of a run, by the label of its estimator.
+        costs: Seconds of a run, by the labels of its arm.
         idle: Seconds before and after each pack.
     """
     while (pack := schedule.next_pack()) is not None:
-        cost = costs[pack.arm[1]]
+        cost = costs[pack.arm]
         view.note({"pack_id": pack.pack_id, "began": True})
         yield idle
         for step in range(STEPS + 1):
@@ -83,13 +84,18 @@ def play(schedule, costs, idle, start):
     return estimates, clock.now
 
 
-@pytest.mark.parametrize(
-    "costs", [{"A": 3.0, "B": 3.0}, {"A": 1.0, "B": 4.0}], ids=["even", "uneven"]
-)
+EVEN = {(task, estimator): 3.0 for task, _ in TASKS for estimator in "AB"}
+UNEVEN = {("small", "A"): 1.0, ("small", "B"): 1.2, ("large", "A"): 5.0, ("large", "B"): 6.0}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("costs", [EVEN, UNEVEN], ids=["even", "uneven"])
 @pytest.mark.parametrize("idle", [0.0, 2.0], ids=["busy", "idle"])
 @pytest.mark.parametrize("start", [0.0, 60.0], ids=["warm", "cold"])
-def test_the_time_left_is_right_within_a_factor_from_a_tenth_on(tmp_path, costs, idle, start):
-    schedule = plan(tmp_path, runs=24, pack=3, workers=2)
+def test_the_time_left_is_right_within_a_factor_from_a_tenth_on(
+    tmp_path, workers, costs, idle, start
+):
+    schedule = plan(tmp_path, runs=24, pack=3, workers=workers)
     estimates, end = play(schedule, costs, idle, start)
     began = estimates[0][0]
     for now, left in estimates:
@@ -127,4 +133,4 @@ def test_a_last_loss_is_shown_for_each_pack_in_training(tmp_path):
     console = Console(width=100, force_terminal=False)
     with console.capture() as capture:
         console.print(view.panel())
-    assert f"{pack.pack_id}  A · fast (2 runs)  1,366 of 5,000  train_loss 0.125" in capture.get()
+    assert f"{pack.pack_id}  A · small (2 runs)  1,366 of 5,000  train_loss 0.125" in capture.get()
