@@ -316,6 +316,16 @@ class ResultTable:
 
     def entry(self, estimator: str, column: Column) -> Entry:
         """Return the content of a cell."""
+        key = estimator, column
+        if key not in self._entries:
+            self._entries[key] = self._entry(estimator, column)
+        return self._entries[key]
+
+    @functools.cached_property
+    def _entries(self) -> dict[tuple[str, Column], Entry]:
+        return {}
+
+    def _entry(self, estimator: str, column: Column) -> Entry:
         if column.kind == "rank":
             rank = self.rank(estimator)
             return Entry(None if rank is None else round(rank, 2), word="–")
