@@ -143,11 +143,13 @@ def plan(
 def compact(sweep: str, store: str | None) -> int:
     """Merge the many small files of rows of a large sweep into a few."""
     from raysweep.api import Results
+    from raysweep.text import counted
 
     sweep_store = Results(store_of(store), sweep).store
     with held(sweep_store):
         before, after = sweep_store.compact()
-    show(f"{before} files of rows, now {after}, in {sweep_store.uri}")
+    files = counted(before, "file of rows", "files of rows")
+    show(f"{files}, now {after}, in {sweep_store.uri}")
     return 0
 
 
