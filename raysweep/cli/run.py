@@ -168,6 +168,7 @@ def plan(
 def compact(sweep: str, store: str | None) -> int:
     """Merge the many small files of rows of a large sweep into a few."""
     from raysweep.api import Results
+    from raysweep.text import counted
 
     sweep_store = Results(store_of(store), sweep).store
     with held(sweep_store):

@@ -13,6 +13,7 @@ from raysweep.doctor.finding import Finding, findings_of
 from raysweep.doctor.leftovers import size_text
 from raysweep.errors import ClusterError
 from raysweep.store.files import Files
+from raysweep.text import counted
 
 PACKAGES = ("raysweep", "torch", "ray", "optuna", "pyarrow")
 LEAST_BYTES = 2**30  # free space of a store
@@ -153,7 +154,8 @@ def _ray(facts: list[str], address: str | None) -> Iterator[Finding]:
     except (ClusterError, ImportError) as error:
         yield Finding("Ray", str(error).splitlines()[0])
         return
-    facts.append(f"Ray at {address}: started, {len(nodes)} nodes" if address else "Ray: starts")
+    count = counted(len(nodes), "node")
+    facts.append(f"Ray at {address}: started, {count}" if address else "Ray: starts")
     yield from compared(nodes)
 
 

@@ -42,7 +42,8 @@ def check_size(spec: Spec, max_runs: int | None) -> None:
         largest = max(spec.arms, key=lambda arm: planned_configurations(spec, arm))
         number = planned_configurations(spec, largest)
         raise SpecError(
-            f"expected at most {limit:,} runs, got {runs:,} ({number:,} configurations of "
+            f"expected at most {limit:,} {'run' if limit == 1 else 'runs'}, got {runs:,} "
+            f"({number:,} {'configuration' if number == 1 else 'configurations'} of "
             f"{largest.name} with {counted(len(spec.seeds), 'seed')}); shorten the lists of "
             "choices, write search: {sampler: random, configurations: N}, or raise this limit",
             field="max_runs",

@@ -7,7 +7,7 @@ from typing import Any
 from raysweep import registry
 from raysweep.errors import SpecError, nearest
 from raysweep.registry import Setting
-from raysweep.sweep.space import Domain, Fixed, coerce
+from raysweep.sweep.space import Domain, Fixed, coerce, conditions
 from raysweep.sweep.spec import Arm
 from raysweep.sweepfile import together
 from raysweep.sweepfile.arm_checks import Positions, check_values
@@ -270,7 +270,13 @@ def point_mistakes(point: Mapping[str, Any], arms: Sequence[Arm]) -> Iterator[st
     for name, value in point.items():
         pairs = [(arm, key) for arm in arms for key in arm.keys_of(name)]
         inside = [(arm, key) for arm, key in pairs if arm.domain(key).contains(value)]
-        if not pairs:
+        following = sorted(_deciding_names(name, arms))
+        if not pairs and following:
+            yield (
+                f"expected a searched setting in first, got {name!r}, which follows from "
+                f"{' and '.join(following)}; leave it out"
+            )
+        elif not pairs:
             known = {key.partition(".")[2] for arm in arms for key in arm.searched}
             yield f"expected a searched setting in first, got {name!r}{nearest(name, known)}"
         elif not inside:
@@ -280,3 +286,14 @@ def point_mistakes(point: Mapping[str, Any], arms: Sequence[Arm]) -> Iterator[st
                 f"expected {name!r} in first only where its condition holds, got {dict(point)}; "
                 "leave it out, or change the settings that it depends on"
             )
+
+
+def _deciding_names(name: str, arms: Sequence[Arm]) -> set[str]:
+    """Return the names of the settings that decide on a setting's value, by its conditions."""
+    return {
+        other.partition(".")[2]
+        for arm in arms
+        for key, domain in arm.space.items()
+        if name in (key, key.partition(".")[2])
+        for other in conditions(domain)
+    }

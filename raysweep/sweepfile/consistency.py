@@ -54,7 +54,7 @@ def _racing_mistake(stopping: EarlyStopping | None, seeds: tuple[int, ...]) -> s
     if start is not None and start >= len(seeds):
         return (
             f"expected racing to start with fewer seeds than the sweep has, got start {start} and "
-            f"{len(seeds)} seeds; add seeds, or remove early_stopping"
+            f"{counted(len(seeds), 'seed')}; add seeds, or remove early_stopping"
         )
     return None
 
@@ -86,8 +86,8 @@ def _budget_mistake(spec: Spec) -> str | None:
         needed = least + (arms_in - 1) * len(spec.report_seeds)
         if budget.runs is not None and budget.runs < needed:
             return (
-                f"expected a budget of at least {needed} runs, enough for one configuration and "
-                f"the fresh seeds, got {budget.runs}"
+                f"expected a budget of at least {counted(needed)}, enough for one configuration "
+                f"and the fresh seeds, got {budget.runs}"
             )
     return None
 

@@ -20,6 +20,38 @@ DIGITS = 12  # of a point between two ends; later ones would differ between mach
 MAX_POINTS = 100_000
 
 
+# Keys of ranges in other tools, and the keys here that they mean.
+FOREIGN = {
+    **dict.fromkeys(("min", "lower", "start", "from"), "low"),
+    **dict.fromkeys(("max", "upper", "stop", "to", "end"), "high"),
+    **dict.fromkeys(("q", "quantum", "step_size"), "step"),
+    **dict.fromkeys(("n", "count", "points"), "num"),
+}
+FOREIGN_KINDS = ("type", "distribution", "dist", "kind")  # keys whose value may contain `log`
+FOREIGN_LISTS = ("values", "choices", "options", "grid")
+
+
+def translated(node: Node) -> str:
+    """Return a hint for a mapping in the form of another tool; empty if it is no such form."""
+    for key in FOREIGN_LISTS:
+        if key in node.value and isinstance(node.value[key].value, list):
+            return f"; write the list itself, {_shown(node.value[key].plain())}"
+    meant = {FOREIGN.get(key, key): child.plain() for key, _, child in node.items()}
+    kinds = [str(meant.pop(key)) for key in FOREIGN_KINDS if key in meant]
+    if any("log" in kind for kind in kinds):
+        meant["log"] = True
+    if set(meant) not in FORMS or any(isinstance(value, list | dict) for value in meant.values()):
+        return ""
+    text = ", ".join(f"{key}: {_shown(value)}" for key, value in meant.items())
+    return f"; write {{{text}}}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def typed(node: Node, declared: Any, name: str, problems: Problems) -> Any:
     """Return the node's value as the declared type; None, with a mistake, if it does not fit."""
     try:

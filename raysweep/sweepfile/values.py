@@ -7,7 +7,7 @@ from raysweep.errors import nearest
 from raysweep.registry import Setting
 from raysweep.sweep.space import Choice, Fixed, Plain, coerce, same
 from raysweep.sweepfile.document import Node, Problems
-from raysweep.sweepfile.ranges import FORMS, read_range
+from raysweep.sweepfile.ranges import FORMS, read_range, translated
 
 
 def domain(node: Node, setting: Setting, problems: Problems, *, ranges: bool) -> Plain | None:
@@ -32,7 +32,7 @@ def domain(node: Node, setting: Setting, problems: Problems, *, ranges: bool) ->
     problems.add(
         node.where,
         f"expected a value, a list of choices, {{low, high}} with log, step or num, {{value}} or "
-        f"{{when, ...}} for {setting.name!r}, got {given}",
+        f"{{when, ...}} for {setting.name!r}, got {given}{translated(node)}",
     )
     return None
 

@@ -195,3 +195,12 @@ def test_a_mistake_of_branches_is_told_once(name):
     with pytest.raises(SpecError, match=message) as caught:
         spec_of(training, {"sampler": "random", "configurations": 3})
     assert len(caught.value.problems) == 1
+
+
+def test_a_point_to_try_first_need_not_name_what_follows():
+    search = {"sampler": "tpe", "configurations": 3, "first": [{"size": 2, "noise": 0.3}]}
+    together = [{"size": 1, "noise": 0.1}, {"size": 2, "noise": 0.3}]
+    with pytest.raises(SpecError, match="got 'noise', which follows from size; leave it out"):
+        spec_of(search=search, task={"together": together})
+    search["first"] = [{"size": 2}]
+    assert spec_of(search=search, task={"together": together}).search.first == ({"size": 2},)

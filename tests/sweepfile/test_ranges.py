@@ -117,3 +117,33 @@ def test_points_differ_from_a_list_in_no_digit():
     for value in points.space["task.target"].values:
         assert value == float(f"{value:.12g}")
         assert math.isfinite(value)
+
+
+FOREIGN = {
+    "range of five points": (
+        {"type": "loguniform", "min": 1e-5, "max": 0.1, "num": 5},
+        "write {low: 1e-05, high: 0.1, num: 5, log: true}",
+    ),
+    "range": (
+        {"distribution": "uniform", "min": 0, "max": 1},
+        "write {low: 0, high: 1}",
+    ),
+    "range with steps": (
+        {"distribution": "q_uniform", "min": 0, "max": 1, "q": 0.1},
+        "write {low: 0, high: 1, step: 0.1}",
+    ),
+    "list": ({"values": [8, 16]}, "write the list itself, [8, 16]"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_form_of_another_tool_is_translated(name):
+    given, message = FOREIGN[name]
+    with pytest.raises(SpecError) as caught:
+        arm_of(target=given)
+    assert str(caught.value).endswith(message)
+
+
+def test_a_form_that_means_nothing_is_not_translated():
+    with pytest.raises(SpecError, match=r"got \{min\}$"):
+        arm_of(target={"min": 0})
