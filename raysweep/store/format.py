@@ -2,6 +2,7 @@
 
     1  no number in `spec.json`; no file has a digest
     2  Parquet files, states, manifests and specs have digests, Parquet pages have checksums
+    3  settings in `spec.json` may have steps, and branches by the values of others
 
 A change gets a new number if earlier versions of raysweep would misread or damage its files. New
 files, columns or keys that readers may ignore need none. A version of raysweep reads every format
@@ -14,7 +15,7 @@ from typing import Any
 
 from raysweep.errors import FormatTooNew
 
-FORMAT = 2
+FORMAT = 3
 
 
 def check_format(spec: Any, where: str) -> None:
