@@ -36,8 +36,8 @@ def failing(toy, trouble):
     return lambda **keys: toy(task=trouble.task, training={"lr": 0.1}, **keys)
 
 
-def test_an_attempt_keeps_its_traceback(sweep, failing):
-    (attempt,) = sweep(failing()).attempts().to_pylist()
+def test_an_attempt_keeps_its_traceback(inline, failing):
+    (attempt,) = inline(failing()).attempts().to_pylist()
     assert attempt["traceback"].startswith("Traceback (most recent call last):\n")
     assert attempt["traceback"].endswith("RuntimeError: this seed is unlucky\n")
 

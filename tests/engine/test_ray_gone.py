@@ -120,8 +120,9 @@ def test_a_driver_without_its_raylet_ends_within_a_minute(incident):
 
 
 def test_a_driver_without_its_raylet_says_so_in_one_line(incident):
-    lines = [line for line in incident.output.splitlines() if "in training" not in line]
-    (line,) = lines
+    start, *lines = incident.output.splitlines()
+    assert start == "starting Ray …"
+    (line,) = (line for line in lines if "in training" not in line)
     for part in (
         "raysweep: Ray is gone",
         "node on this machine died",
