@@ -59,3 +59,20 @@ def packs(files: Files) -> list[str]:
         StoreError: If the store cannot be read.
     """
     return [sweep_paths.pack_of_log(name) for name in files.names("logs", ".txt")]
+
+
+def drop_orphans(files: Files) -> None:
+    """Remove the output of packs of which no run, attempt or checkpoint is left.
+
+    Raises:
+        StoreError: If the store cannot be read or written.
+    """
+    kept = set(files.folders("checkpoints"))
+    for folder in ("runs", "attempts"):
+        for name in files.names(folder, ".parquet") if packs(files) else ():
+            table = files.read_table(name)
+            if "pack_id" in table.column_names:
+                kept.update(table["pack_id"].to_pylist())
+    for pack_id in packs(files):
+        if pack_id not in kept:
+            files.remove(sweep_paths.log(pack_id))

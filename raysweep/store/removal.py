@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.store import compaction, handover, sweep_paths
+from raysweep.store import compaction, handover, pack_log, sweep_paths
 from raysweep.store.checkpoints import Checkpoints
 from raysweep.store.damage import damaged
 from raysweep.store.files import Files
@@ -85,6 +85,7 @@ def end(files: Files) -> None:
     _keep_others(files, files.names("decisions", ".parquet"), "configuration_id", plan)
     _keep_others(files, files.names("curves", ".parquet"), "run_id", plan)
     _keep_others(files, files.names("runs", ".parquet"), "run_id", plan)
+    pack_log.drop_orphans(files)
     files.remove(PLAN)
     files.remove_folder("removing")
 

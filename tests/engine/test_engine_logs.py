@@ -218,3 +218,12 @@ def test_a_metric_that_is_not_declared_is_named(inline, toy, monkeypatch):
     monkeypatch.setattr(toy_module.Walk, "evaluate", lambda self: {"accuracy": self.x})
     error = inline(toy(seeds=1)).runs()["error"][0].as_py()
     assert "evaluate returned the metric 'accuracy', which the task does not declare" in error
+
+
+def test_output_leaves_with_the_last_run_of_its_pack(inline, toy, trouble, command):
+    trouble.make(speak=[0, 1, 2])
+    results = inline(toy(task=trouble.task, training={"lr": 0.1}, resources={"pack": 2}))
+    before = pack_log.packs(results.store.files)
+    (gone,) = (row["pack_id"] for row in results.runs().to_pylist() if row["replicas"] == 1)
+    command("rm", "toys", "--yes", "--where", f"pack_id = '{gone}'")
+    assert sorted({*before} - {gone}) == pack_log.packs(results.store.files)
