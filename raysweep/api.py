@@ -1,5 +1,7 @@
 """Public interface: `run`, `open` and `Results`; heavy packages are imported when used."""
 
+import logging
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
     from raysweep.figures.options import Kind, PlotOptions
     from raysweep.studies.export import Export
+
+log = logging.getLogger("raysweep")
 
 
 class Results(SweepResults):
@@ -229,7 +233,7 @@ def run(  # noqa: PLR0913 - the options of the command
     inline: bool = False,
     smoke: bool = False,
     changes: Sequence[str] = (),
-    quiet: bool = True,
+    quiet: bool | None = None,
     retry_failed: bool = False,
     again: str | None = None,
     raises: bool = False,
@@ -246,7 +250,7 @@ def run(  # noqa: PLR0913 - the options of the command
         smoke: Train only a few steps of one configuration per arm; inline, unless an address is
             given.
         changes: `KEY=VALUE` texts that override dotted keys of the file.
-        quiet: Whether to hide the progress.
+        quiet: Whether to hide the progress; if None, it is shown in notebooks only.
         retry_failed: Also retry runs that have failed `resources.max_failures` times.
         again: SQL condition over the columns of `runs`; planned runs that meet it lose their
             results and are trained again.
@@ -263,17 +267,19 @@ def run(  # noqa: PLR0913 - the options of the command
     """
     from raysweep.driver.session import drive, load
     from raysweep.errors import SpecError
+    from raysweep.formats.failed_runs import error_lines
     from raysweep.progress import Progress
 
     if raises and not inline:
         raise SpecError("expected inline with raises, as other processes cannot stop in a debugger")
+    hidden = not _in_notebook() if quiet is None else quiet
     session = drive(
         load(spec, changes, smoke=smoke),
         store=store,
         data=data,
         address=address,
         inline=inline or (smoke and address is None),
-        progress=None if quiet else Progress(),
+        progress=None if hidden else Progress(),
         retry_failed=retry_failed,
         again=again,
         raises=raises,
@@ -281,7 +287,15 @@ def run(  # noqa: PLR0913 - the options of the command
     )
     if session.exit_code >= 128:
         raise KeyboardInterrupt
+    for line in [*error_lines(session.failed), *session.blocked]:
+        log.warning("%s", line)
     return Results(session.store.store.uri, session.store.sweep)
+
+
+def _in_notebook() -> bool:
+    """Return whether this process is the kernel of a notebook."""
+    module = sys.modules.get("IPython")
+    return module is not None and type(module.get_ipython()).__name__ == "ZMQInteractiveShell"
 
 
 def open_results(store: str | Path, sweep: str) -> Results:

@@ -1,7 +1,7 @@
 """Commands that run, plan, merge and delete sweeps."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +21,11 @@ from raysweep.cli.options import (
 )
 from raysweep.cli.output import screen, show
 from raysweep.errors import DamagedFile
-from raysweep.sweep.outcomes import grouped_by_error
-from raysweep.text import counted, shown_error
+from raysweep.text import counted
 
 if TYPE_CHECKING:
     from raysweep.driver.session import Session
     from raysweep.sweep.spec import Spec
-
-MAX_ERRORS = 20
 
 
 @click.command()
@@ -109,7 +106,10 @@ def run(  # noqa: PLR0913 - one for each option
 
 def _show_open(session: "Session", spec: "Spec", *, again: bool) -> None:
     """Show what failed, is missing, or can never run, with what to do."""
-    _show_errors(session.failed)
+    from raysweep.formats.failed_runs import error_lines
+
+    for line in error_lines(session.failed):
+        show(line, err=True)
     if session.failed:
         limit = spec.resources.max_failures
         show(
@@ -127,15 +127,6 @@ def _show_open(session: "Session", spec: "Spec", *, again: bool) -> None:
         )
     for line in session.blocked:
         show(line, err=True)
-
-
-def _show_errors(failed: Mapping[str, str]) -> None:
-    """Show each error once, with the number of runs that failed with it."""
-    rows = [{"run_id": run_id, "error": error} for run_id, error in failed.items()]
-    for group in grouped_by_error(rows)[:MAX_ERRORS]:
-        run = group[0]["run_id"]
-        runs = f"run {run}" if len(group) == 1 else f"{len(group)} runs, such as {run},"
-        show(f"{runs} failed: {shown_error(group[0]['error'])}", err=True)
 
 
 @click.command()

@@ -1,13 +1,17 @@
 """Failed runs of a sweep with all their attempts, as `raysweep status --failed` prints them."""
 
+from collections.abc import Mapping
+
 import pyarrow.compute as pc
 
 from raysweep.results.membership import KEYS, LABELS
 from raysweep.results.reader import with_labels
 from raysweep.store.sweep_store import SweepStore
+from raysweep.sweep.outcomes import grouped_by_error
 from raysweep.sweep.spec import Spec
 from raysweep.text import counted, one_line, shown_error
 
+MAX_ERRORS = 20
 _COLUMNS = [*KEYS, *LABELS, "attempts", "error"]
 
 
@@ -60,3 +64,18 @@ def _summary(spec: Spec, attempts: list[int]) -> str:
     if quarantined:
         text += "; 'raysweep run FILE --retry-failed' tries these again, too"
     return text + "\n"
+
+
+def error_lines(failed: Mapping[str, str]) -> list[str]:
+    """Return a line for each of the most frequent errors, with the number of runs that have it.
+
+    Args:
+        failed: Errors of runs that failed, by run id.
+    """
+    rows = [{"run_id": run_id, "error": error} for run_id, error in failed.items()]
+    lines = []
+    for group in grouped_by_error(rows)[:MAX_ERRORS]:
+        run = group[0]["run_id"]
+        runs = f"run {run}" if len(group) == 1 else f"{len(group)} runs, such as {run},"
+        lines.append(f"{runs} failed: {shown_error(group[0]['error'])}")
+    return lines

@@ -2,6 +2,8 @@
 
 import json
 import re
+import sys
+import types
 
 import pytest
 from click.testing import CliRunner
@@ -227,3 +229,20 @@ def test_output_leaves_with_the_last_run_of_its_pack(inline, toy, trouble, comma
     (gone,) = (row["pack_id"] for row in results.runs().to_pylist() if row["replicas"] == 1)
     command("rm", "toys", "--yes", "--where", f"pack_id = '{gone}'")
     assert sorted({*before} - {gone}) == pack_log.packs(results.store.files)
+
+
+def test_python_is_warned_of_runs_that_failed(inline, failing, caplog):
+    inline(failing())
+    (line,) = (line for line in caplog.messages if "failed" in line)
+    assert re.match(r"run \w{16} failed: RuntimeError: this seed is unlucky \(toy\.py:\d+\)", line)
+
+
+@pytest.mark.parametrize(("quiet", "shown"), [(None, True), (True, False)])
+def test_progress_is_shown_in_notebooks(inline, toy, monkeypatch, capsys, quiet, shown):
+    class ZMQInteractiveShell:
+        """The class of the shell in the kernel of a notebook."""
+
+    kernel = types.SimpleNamespace(get_ipython=ZMQInteractiveShell)
+    monkeypatch.setitem(sys.modules, "IPython", kernel)
+    inline(toy(), quiet=quiet)
+    assert ("6/6 runs" in capsys.readouterr().err) == shown
