@@ -1,4 +1,6 @@
-"""Commands that explain names of a sweep file, and check a task."""
+"""Commands that explain names of a sweep file, describe it to editors, and check a task."""
+
+import json
 
 import click
 
@@ -14,6 +16,18 @@ def info(name: str | None) -> int:
     from raysweep.cli.info_text import about, overview
 
     show(overview() if name is None else about(name), nl=False)
+    return 0
+
+
+@click.command()
+def schema() -> int:
+    """Print a JSON schema of sweep files, by which editors complete and check them."""
+    from raysweep import registry
+    from raysweep.sweepfile.schema import schema as sweep_schema
+
+    for problem in registry.broken_plugins().values():
+        show(problem, err=True)
+    show(json.dumps(sweep_schema(), indent=1))
     return 0
 
 
