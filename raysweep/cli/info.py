@@ -4,13 +4,14 @@ import json
 
 import click
 
+from raysweep.cli import complete
 from raysweep.cli.options import given_by
 from raysweep.cli.output import show
 from raysweep.errors import SpecError
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete.names)
 def info(name: str | None) -> int:
     """Explain a task, estimator, setting or metric; without a name, list them."""
     from raysweep.cli.info_text import about, overview
@@ -32,9 +33,12 @@ def schema() -> int:
 
 
 @click.command()
-@click.argument("task")
+@click.argument("task", shell_complete=complete.tasks)
 @click.option(
-    "--estimator", metavar="NAME", help="Estimator to train with [default: the first that fits]."
+    "--estimator",
+    metavar="NAME",
+    shell_complete=complete.estimators,
+    help="Estimator to train with [default: the first that fits].",
 )
 @click.option(
     "--set",
