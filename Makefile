@@ -10,7 +10,7 @@ BIN := .venv/bin
 RUNTIME := .venv/.installed
 DEV := .venv/.installed-dev
 
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 ADVICE = make $(or $(MAKECMDGOALS),install) PYTHON=/path/to/python3
 CHECK_PYTHON = import sys; sys.exit(sys.version_info < (3, 10) and \
 	"raysweep needs Python >= 3.10, $(PYTHON) is %d.%d; $(ADVICE)" % sys.version_info[:2])

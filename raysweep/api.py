@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from raysweep.figures.options import Kind, PlotOptions
+    from raysweep.results.labels import Filters, TableOptions
     from raysweep.studies.export import Export
 
 log = logging.getLogger("raysweep")
@@ -38,10 +39,7 @@ class Results(SweepResults):
         *,
         select: str | None = None,
         report: str | None = None,
-        rows: str | Sequence[str] = (),
-        columns: str | Sequence[str] = (),
-        where: str | None = None,
-        **style: Any,
+        **options: "Unpack[TableOptions]",
     ) -> Table:
         """Return the result table.
 
@@ -49,62 +47,41 @@ class Results(SweepResults):
             select: Metric whose mean over seeds selects a cell's configuration; the sweep file's
                 if None.
             report: Metric to show; the metric that selects if None.
-            rows: Labels of the estimators to show; all if empty.
-            columns: Labels of the tasks to show; all if empty.
-            where: SQL condition over the columns of `runs`; runs that do not meet it are left
-                out, and seeds without any run left are not required.
-            style: `spread` (`std`, `sem` or `ci`), `test` (`welch` or `mann-whitney`), `level` of
-                significance (0.05), and `average` (True to show it in any case).
+            options: `estimators` and `tasks` (labels to show, also called `rows` and `columns`);
+                `where` (an SQL condition over the columns of `runs`: runs that do not meet it are
+                left out, and seeds without any run left are not required); `spread` (`std`, `sem`
+                or `ci`), `test` (`welch` or `mann-whitney`), `level` of significance (0.05), and
+                `average` (True to show it in any case).
 
         Raises:
             SpecError: If the sweep has no such metric or label, or no run meets the condition.
         """
-        return Table.of(
-            super().table(
-                select=select, report=report, rows=rows, columns=columns, where=where, **style
-            )
-        )
+        return Table.of(super().table(select=select, report=report, **options))
 
     def statistics(
         self,
         *,
         select: str | None = None,
         report: str | None = None,
-        rows: str | Sequence[str] = (),
-        columns: str | Sequence[str] = (),
-        where: str | None = None,
+        **filters: "Unpack[Filters]",
     ) -> ShownStatistics:
         """Return the statistics of each arm and over tasks; for the arguments see `table`."""
-        return ShownStatistics.of(
-            super().statistics(
-                select=select, report=report, rows=rows, columns=columns, where=where
-            )
-        )
+        return ShownStatistics.of(super().statistics(select=select, report=report, **filters))
 
-    def top(
-        self,
-        n: int = 5,
-        *,
-        metric: str | None = None,
-        rows: str | Sequence[str] = (),
-        columns: str | Sequence[str] = (),
-        where: str | None = None,
-    ) -> Top:
+    def top(self, n: int = 5, *, metric: str | None = None, **filters: "Unpack[Filters]") -> Top:
         """Return the best configurations of each arm, by status and then by the mean of a metric.
 
         Args:
             n: Largest number of configurations of an arm.
             metric: Metric whose mean over the seeds of the search sorts; the one that selects if
                 None.
-            rows: Labels of the estimators to show; all if empty.
-            columns: Labels of the tasks to show; all if empty.
-            where: SQL condition over the columns of `runs` that the runs must meet.
+            filters: `estimators`, `tasks` and `where`, as in `table`.
 
         Raises:
             SpecError: If `n` is not positive, the sweep has no such metric or label, or no run
                 meets the condition.
         """
-        return Top.of(super().top(n, metric=metric, rows=rows, columns=columns, where=where))
+        return Top.of(super().top(n, metric=metric, **filters))
 
     def __repr__(self) -> str:
         """Return the call that opens these results."""
@@ -124,11 +101,12 @@ class Results(SweepResults):
         Args:
             kind: Kind of figure: `curves`, `time`, `heatmap`, `parallel`, `search`, `seeds` or
                 `paths`.
-            options: The options of `raysweep plot`: `select`, `tasks` and `estimators` (labels)
-                and `size` (`screen`, `column` or `page`) for every kind; `metric` for all but
-                search and paths, several names for curves and time; `log` for curves, time and
-                search; `band` (`sem`, `std` or `ci`) for curves and time; `over` (one or two
-                settings) for a heatmap; `x` and `y` (metrics, pair by pair) for paths.
+            options: The options of `raysweep plot`: `select`, `tasks` and `estimators` (labels,
+                also called `columns` and `rows`) and `size` (`screen`, `column` or `page`) for
+                every kind; `metric` for all but search and paths, several names for curves and
+                time; `log` for curves, time and search; `band` (`sem`, `std` or `ci`) for curves
+                and time; `over` (one or two settings) for a heatmap; `x` and `y` (metrics, pair
+                by pair) for paths.
 
         Raises:
             SpecError: If an option names something the sweep lacks, or no run to draw has

@@ -5,15 +5,19 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Collection, Mapping
-from importlib.metadata import entry_points
-from typing import Any, Union
+from collections.abc import Callable, Collection, Iterable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, TypeVar, Union
 
 from raysweep import tasks
 from raysweep.errors import SpecError, nearest
 from raysweep.estimators import Estimator
 from raysweep.estimators import registry as estimators
 from raysweep.tasks.base import Task, TrainingSettings
+
+Named = TypeVar("Named")
+TASK_GROUP = "raysweep.tasks"
+"""Entry points of tasks in other packages."""
 
 TRAINING = frozenset(field.name for field in dataclasses.fields(TrainingSettings))
 
@@ -32,6 +36,7 @@ class Setting:
         per_replica: Whether the runs of one pack may have different values.
         smoke: Largest value in a trial run; no limit if None.
         only_if: Values of other settings, by name, without which this one has no effect.
+        meaning: Description in one line; empty where the class has none.
     """
 
     key: str
@@ -40,6 +45,7 @@ class Setting:
     per_replica: bool
     smoke: float | None = None
     only_if: Mapping[str, Collection[Any]] = dataclasses.field(default_factory=dict)
+    meaning: str = ""
 
     @property
     def name(self) -> str:
@@ -47,26 +53,24 @@ class Setting:
         return self.key.partition(".")[2]
 
 
-@functools.cache
 def task_names() -> tuple[str, ...]:
     """Return all tasks: raysweep's, and those of installed packages (`raysweep.tasks`)."""
-    return tuple(sorted({*tasks.names(), *plugins("raysweep.tasks")}))
+    return tuple(sorted({*tasks.names(), *plugins(TASK_GROUP)}))
 
 
 @functools.cache
 def task(name: str) -> Task:
-    """Return the task of that name.
+    """Return the task of that name; of the plug-ins, only this one is loaded.
 
     Raises:
-        SpecError: If there is none, or if an installed package's is no `Task`.
+        SpecError: If there is none, or if an installed package's is no `Task` or cannot be loaded.
     """
     if name in tasks.names():
         return tasks.get(name)
-    known = plugins("raysweep.tasks")
+    known = plugins(TASK_GROUP)
     if name not in known:
         raise SpecError(f"unknown task {name!r}{nearest(name, task_names())}")
-    plugin = known[name].load()
-    made = plugin() if isinstance(plugin, type) else plugin
+    made = _loaded(known[name], lambda task: task() if isinstance(task, type) else task)
     if not isinstance(made, Task):
         raise SpecError(
             f"task {name!r} must be a subclass of raysweep.tasks.Task, got {known[name].value}; "
@@ -75,7 +79,11 @@ def task(name: str) -> Task:
     return made
 
 
-@functools.cache
+def families() -> tuple[str, ...]:
+    """Return the families of estimators, for which no plug-in is loaded."""
+    return tuple(sorted({*estimators.FAMILIES, *ESTIMATOR_GROUPS}))
+
+
 def estimator_names(family: str) -> tuple[str, ...]:
     """Return every estimator of a family: raysweep's own and those of installed packages."""
     return tuple(sorted({*estimators.FAMILIES.get(family, ()), *_estimator_plugins(family)}))
@@ -83,16 +91,67 @@ def estimator_names(family: str) -> tuple[str, ...]:
 
 @functools.cache
 def estimator_class(family: str, name: str) -> type[Estimator]:
-    """Return the class of an estimator.
+    """Return the class of an estimator; of the plug-ins, only this one is loaded.
 
     Raises:
-        SpecError: If the family has no estimator of that name.
+        SpecError: If the family has no estimator of that name, or if an installed package's is no
+            `Estimator` or cannot be loaded.
     """
     if name not in estimator_names(family):
         raise SpecError(f"unknown estimator {name!r}{nearest(name, estimator_names(family))}")
     if name in estimators.FAMILIES.get(family, ()):
         return estimators.find(name, family)
-    return _estimator_plugins(family)[name].load()
+    plugin = _estimator_plugins(family)[name]
+    cls = _loaded(plugin)
+    if not (isinstance(cls, type) and issubclass(cls, Estimator)):
+        raise SpecError(
+            f"estimator {name!r} must be a subclass of raysweep.estimators.Estimator, got "
+            f"{plugin.value}; add the base class"
+        )
+    return cls
+
+
+def summary(named: type) -> str:
+    """Return the first line of a class's docstring."""
+    return documentation(named).partition("\n")[0]
+
+
+def documentation(named: type) -> str:
+    """Return a class's docstring."""
+    return inspect.cleandoc(named.__doc__ or "(no description)")
+
+
+def usable_tasks() -> dict[str, Task]:
+    """Load every task, and return those of them that can be loaded."""
+    return _usable(task_names(), task)[0]
+
+
+def usable_estimators(family: str) -> dict[str, type[Estimator]]:
+    """Load every estimator of a family, and return those of them that can be loaded."""
+    return _usable(estimator_names(family), functools.partial(estimator_class, family))[0]
+
+
+def broken_plugins() -> dict[str, str]:
+    """Load every plug-in, and return the error of each one that cannot be used, by its name."""
+    errors = _usable(task_names(), task)[1]
+    for family in families():
+        loader = functools.partial(estimator_class, family)
+        errors |= _usable(estimator_names(family), loader)[1]
+    return errors
+
+
+def _usable(
+    names: Iterable[str], load: Callable[[str], Named]
+) -> tuple[dict[str, Named], dict[str, str]]:
+    """Load the objects of these names, and return them with the errors of the others."""
+    usable: dict[str, Named] = {}
+    errors: dict[str, str] = {}
+    for name in names:
+        try:
+            usable[name] = load(name)
+        except SpecError as error:
+            errors[name] = str(error)
+    return usable, errors
 
 
 @functools.cache
@@ -121,6 +180,7 @@ def _settings_of(declared: type) -> Mapping[str, Setting]:
             per_replica,
             field.metadata.get("smoke"),
             field.metadata.get("only_if", {}),
+            str(field.metadata.get("meaning", "")),
         )
     return types.MappingProxyType(settings)
 
@@ -181,12 +241,39 @@ def _without_tensor(annotation: Any) -> Any:
     return Union[plain]  # noqa: UP007 - the members are known only at run time
 
 
-def _estimator_plugins(family: str) -> dict[str, Any]:
+def _loaded(plugin: EntryPoint, finish: Callable[[Any], Any] = lambda loaded: loaded) -> Any:
+    """Load a plug-in.
+
+    Args:
+        plugin: Entry point of the plug-in.
+        finish: Function that is applied to the loaded object.
+
+    Raises:
+        SpecError: If its code raises an error, in one line with its distribution.
+    """
+    try:
+        return finish(plugin.load())
+    except Exception as error:
+        kind = plugin.group.rpartition(".")[2].removesuffix("s")
+        text = " ".join(str(error).split())
+        raise SpecError(
+            f"{kind} {plugin.name!r}: the plug-in {plugin.value} of {_distribution(plugin)} cannot "
+            f"be loaded: {type(error).__name__}{': ' if text else ''}{text}; repair or uninstall it"
+        ) from error
+
+
+def _distribution(plugin: EntryPoint) -> str:
+    if plugin.dist is None:
+        return "an unknown package"
+    return f"{plugin.dist.name} {plugin.dist.version}"
+
+
+def _estimator_plugins(family: str) -> dict[str, EntryPoint]:
     group = ESTIMATOR_GROUPS.get(family)
     return {} if group is None else plugins(group)
 
 
 @functools.cache
-def plugins(group: str) -> dict[str, Any]:
+def plugins(group: str) -> dict[str, EntryPoint]:
     """Return the entry points of a group by name."""
     return {plugin.name: plugin for plugin in entry_points(group=group)}

@@ -1,6 +1,7 @@
 """raysweep adds one name to Python, and is the one found, wherever a script lies."""
 
 import importlib.metadata
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -68,3 +69,8 @@ def test_estimators_need_torch_alone(tmp_path):
         "print(sorted(heavy & set(sys.modules)), 'torch' in sys.modules)"
     )
     assert python(tmp_path, "-c", text).stdout.strip() == "[] True"
+
+
+def test_installation_shows_the_progress_of_pip():
+    (line,) = re.findall(r"^PIP_INSTALL := .*", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert not re.search(r"--quiet|-q\b|--progress-bar[= ]off", line)

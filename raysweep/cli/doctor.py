@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from raysweep.cli import complete
 from raysweep.cli.options import STORE, store_of
 from raysweep.cli.output import show
 from raysweep.text import one_line
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("sweep", required=False)
+@click.argument("sweep", required=False, shell_complete=complete.sweeps)
 @STORE
 @click.option(
     "--fix", is_flag=True, help="Repair what can be repaired safely; no result is deleted."

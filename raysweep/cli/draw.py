@@ -4,7 +4,16 @@ from typing import Any
 
 import click
 
-from raysweep.cli.options import STORE, SWEEP, SweepCommand, given_by, store_of, warn
+from raysweep.cli import complete
+from raysweep.cli.options import (
+    STORE,
+    SWEEP,
+    SweepCommand,
+    given_by,
+    label_options,
+    store_of,
+    warn,
+)
 from raysweep.cli.output import show
 
 
@@ -24,17 +33,16 @@ from raysweep.cli.output import show
     "--metric",
     multiple=True,
     metavar="M",
+    shell_complete=complete.metrics,
     help="Metric to show; repeatable for curves and time [default: the metric that selects].",
 )
 @click.option(
     "--select",
     metavar="M",
+    shell_complete=complete.metrics,
     help="Metric that selects the configuration [default: the sweep file's].",
 )
-@click.option("--tasks", multiple=True, metavar="LABEL", help="Show only this task (repeatable).")
-@click.option(
-    "--estimators", multiple=True, metavar="LABEL", help="Show only this estimator (repeatable)."
-)
+@label_options
 @click.option("--log", is_flag=True, help="Logarithmic y axes, for curves, time and search.")
 @click.option(
     "--band",
@@ -48,8 +56,20 @@ from raysweep.cli.output import show
     metavar="SETTING",
     help="Setting along a heatmap's columns; given twice, the second is along its rows.",
 )
-@click.option("--x", multiple=True, metavar="M", help="Metric along the x axis of paths.")
-@click.option("--y", multiple=True, metavar="M", help="Metric along the y axis, one for each --x.")
+@click.option(
+    "--x",
+    multiple=True,
+    metavar="M",
+    shell_complete=complete.metrics,
+    help="Metric along the x axis of paths.",
+)
+@click.option(
+    "--y",
+    multiple=True,
+    metavar="M",
+    shell_complete=complete.metrics,
+    help="Metric along the y axis, one for each --x.",
+)
 @click.option(
     "--size",
     type=click.Choice(["screen", "column", "page"]),
@@ -79,6 +99,7 @@ def plot(sweep: str, store: str | None, kind: str, out: str | None, **options: A
 @click.option(
     "--select",
     metavar="M",
+    shell_complete=complete.metrics,
     help="Metric that selects the configuration [default: the sweep file's].",
 )
 @click.option("--out", metavar="FILE", help="File to write, an .html [default: SWEEP.html].")

@@ -3,7 +3,7 @@
 import click
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Run": ("run", "plan", "status", "logs", "info", "check"),
+    "Run": ("run", "plan", "status", "logs", "info", "schema", "check"),
     "Look": ("table", "stats", "top", "diff", "plot", "report", "importance", "sql"),
     "Export": ("export",),
     "Tidy": ("ls", "doctor", "compact", "rm"),
@@ -14,6 +14,7 @@ EXAMPLES = {
     "status": "raysweep status quickstart",
     "logs": "raysweep logs quickstart",
     "info": "raysweep info lr",
+    "schema": "raysweep schema > sweep.schema.json",
     "check": "raysweep check polynomial --set p=2",
     "table": "raysweep table quickstart --report test_neg_elbo --format latex",
     "stats": "raysweep stats quickstart",

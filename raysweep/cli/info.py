@@ -1,14 +1,17 @@
-"""Commands that explain names of a sweep file, and check a task."""
+"""Commands that explain names of a sweep file, describe it to editors, and check a task."""
+
+import json
 
 import click
 
+from raysweep.cli import complete
 from raysweep.cli.options import given_by
 from raysweep.cli.output import show
 from raysweep.errors import SpecError
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete.names)
 def info(name: str | None) -> int:
     """Explain a task, estimator, setting or metric; without a name, list them."""
     from raysweep.cli.info_text import about, overview
@@ -18,9 +21,24 @@ def info(name: str | None) -> int:
 
 
 @click.command()
-@click.argument("task")
+def schema() -> int:
+    """Print a JSON schema of sweep files, by which editors complete and check them."""
+    from raysweep import registry
+    from raysweep.sweepfile.schema import schema as sweep_schema
+
+    for problem in registry.broken_plugins().values():
+        show(problem, err=True)
+    show(json.dumps(sweep_schema(), indent=1))
+    return 0
+
+
+@click.command()
+@click.argument("task", shell_complete=complete.tasks)
 @click.option(
-    "--estimator", metavar="NAME", help="Estimator to train with [default: the first that fits]."
+    "--estimator",
+    metavar="NAME",
+    shell_complete=complete.estimators,
+    help="Estimator to train with [default: the first that fits].",
 )
 @click.option(
     "--set",

@@ -1,6 +1,5 @@
 """Descriptions of tasks, estimators, settings, metrics and samplers, from their sources."""
 
-import dataclasses
 import inspect
 import typing
 from collections.abc import Iterable, Iterator
@@ -19,15 +18,17 @@ NO_DEFAULT = "(none)"
 
 
 def overview() -> str:
-    """Return the lists of tasks, estimators, samplers and pruners."""
-    tasks = ((name, _summary(type(registry.task(name)))) for name in registry.task_names())
+    """Return the lists of tasks, estimators, samplers and pruners, and the broken plug-ins."""
+    tasks = ((name, registry.summary(type(task))) for name, task in registry.usable_tasks().items())
     text = "tasks\n" + _listed(tasks)
-    for family in _families():
+    for family in registry.families():
         classes = (
-            (name, _summary(registry.estimator_class(family, name)))
-            for name in registry.estimator_names(family)
+            (name, registry.summary(cls))
+            for name, cls in registry.usable_estimators(family).items()
         )
         text += f"\nestimators ({family})\n" + _listed(classes)
+    if broken := registry.broken_plugins():
+        text += "\ncannot be used\n" + "".join(f"  {one_line(text)}\n" for text in broken.values())
     text += f"\nsamplers: {', '.join(SAMPLERS)}\nearly stopping: {', '.join(PRUNERS)}\n"
     return text + "\n'raysweep info NAME' explains one of them, a setting or a metric.\n"
 
@@ -45,7 +46,7 @@ def about(name: str) -> str:
         [*_task(name), *_estimator(name), *_setting(name), *_metric(name), *_search(name)]
     )
     if not text:
-        raise SpecError(f"no task, estimator, setting or metric {name!r}{nearest(name, _all())}")
+        raise SpecError(f"no task, estimator, setting or metric {name!r}{nearest(name, names())}")
     return text
 
 
@@ -53,8 +54,8 @@ def _task(name: str) -> Iterator[str]:
     if name not in registry.task_names():
         return
     task = registry.task(name)
-    yield f"task {name}\n\n{_documentation(type(task))}\n"
-    yield "Settings:\n" + _settings(registry.task_settings(name).values(), _meanings(name))
+    yield f"task {name}\n\n{registry.documentation(type(task))}\n"
+    yield "Settings:\n" + _settings(registry.task_settings(name).values())
     metrics = [
         [key, "lower" if metric.direction == "min" else "higher", metric.unit, metric.meaning]
         for key, metric in task.metrics.items()
@@ -63,20 +64,20 @@ def _task(name: str) -> Iterator[str]:
 
 
 def _estimator(name: str) -> Iterator[str]:
-    for family in _families():
+    for family in registry.families():
         if name not in registry.estimator_names(family):
             continue
         method = registry.estimator_class(family, name)
-        yield f"estimator {name} ({family})\n\n{_documentation(method)}\n"
+        yield f"estimator {name} ({family})\n\n{registry.documentation(method)}\n"
         settings = registry.estimator_settings(family, name).values()
-        yield "Settings:\n" + (_settings(settings, {}) if settings else "none\n")
+        yield "Settings:\n" + (_settings(settings) if settings else "none\n")
 
 
 def _setting(name: str) -> Iterator[str]:
     short = name.rpartition(".")[2]
     rows = [
-        [owner, setting.key, _type(setting), _default(setting), _per_replica(setting), meaning]
-        for owner, setting, meaning in _all_settings()
+        [owner, setting.key, *_described(setting)]
+        for owner, setting in _all_settings()
         if setting.name == short and name in (short, setting.key)
     ]
     if rows:
@@ -87,8 +88,8 @@ def _setting(name: str) -> Iterator[str]:
 def _metric(name: str) -> Iterator[str]:
     rows = [
         [task, "lower" if metric.direction == "min" else "higher", metric.unit, metric.meaning]
-        for task in registry.task_names()
-        for key, metric in registry.task(task).metrics.items()
+        for task, declared in registry.usable_tasks().items()
+        for key, metric in declared.metrics.items()
         if key == name
     ]
     if rows:
@@ -104,64 +105,42 @@ def _search(name: str) -> Iterator[str]:
         yield f"early stopping {name}; settings: {', '.join(PRUNERS[name]) or 'none'}\n"
 
 
-def _families() -> list[str]:
-    return sorted({registry.task(name).family for name in registry.task_names()})
-
-
-def _all_settings() -> Iterator[tuple[str, Setting, str]]:
-    """Yield every setting with its owner and its meaning; common ones of tasks once."""
+def _all_settings() -> Iterator[tuple[str, Setting]]:
+    """Yield every setting with its owner; common ones of tasks once."""
     seen = set()
-    for task in registry.task_names():
-        meanings = _meanings(task)
+    for task in registry.usable_tasks():
         for setting in registry.task_settings(task).values():
             if setting.key.startswith("training."):
-                described = setting.key, repr(setting.default), meanings[setting.name]
+                described = setting.key, repr(setting.default), setting.meaning
                 if described in seen:
                     continue
                 seen.add(described)
-            yield task, setting, meanings.get(setting.name, "")
-    for family in _families():
-        for name in registry.estimator_names(family):
+            yield task, setting
+    for family in registry.families():
+        for name in registry.usable_estimators(family):
             for setting in registry.estimator_settings(family, name).values():
-                yield name, setting, ""
+                yield name, setting
 
 
-def _all() -> set[str]:
-    metrics = (name for task in registry.task_names() for name in registry.task(task).metrics)
-    names = {*registry.task_names(), *metrics, *SAMPLERS, *PRUNERS}
-    names.update(name for family in _families() for name in registry.estimator_names(family))
-    return names | {setting.name for _, setting, _ in _all_settings()}
+def names() -> set[str]:
+    """Return every name that `about` describes."""
+    metrics = (name for task in registry.usable_tasks().values() for name in task.metrics)
+    named = {*registry.task_names(), *metrics, *SAMPLERS, *PRUNERS}
+    named.update(
+        name for family in registry.families() for name in registry.estimator_names(family)
+    )
+    return named | {setting.name for _, setting in _all_settings()}
 
 
-def _meanings(task: str) -> dict[str, str]:
-    return {
-        field.name: str(field.metadata.get("meaning", ""))
-        for field in dataclasses.fields(registry.task(task).settings)
-    }
-
-
-def _summary(cls: type) -> str:
-    return _documentation(cls).partition("\n")[0]
-
-
-def _documentation(cls: type) -> str:
-    return inspect.cleandoc(cls.__doc__ or "(no description)")
-
-
-def _settings(settings: Iterable[Setting], meanings: dict[str, str]) -> str:
-    rows = [
-        [
-            setting.name,
-            _type(setting),
-            _default(setting),
-            _per_replica(setting),
-            meanings.get(setting.name, ""),
-        ]
-        for setting in settings
-    ]
+def _settings(settings: Iterable[Setting]) -> str:
+    rows = [[setting.name, *_described(setting)] for setting in settings]
     return as_text(
         [plain(["setting", "values", "default", "may differ in a pack", "meaning"], rows)]
     )
+
+
+def _described(setting: Setting) -> list[str]:
+    return [_type(setting), _default(setting), _per_replica(setting), setting.meaning]
 
 
 def _per_replica(setting: Setting) -> str:

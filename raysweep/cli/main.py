@@ -29,6 +29,7 @@ for _command in (
     run.compact,
     run.rm,
     info.info,
+    info.schema,
     info.check,
     read.status,
     read.logs,

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from raysweep.cli import complete
 from raysweep.cli.output import screen, show
 from raysweep.errors import RaysweepError
 
@@ -37,7 +38,7 @@ MAX_RUNS = click.option(
     help="Refuse a sweep file that plans more runs [default: 1000000].",
 )
 SPEC = click.argument("spec", type=click.Path(path_type=Path))
-SWEEP = click.argument("sweep")
+SWEEP = click.argument("sweep", shell_complete=complete.sweeps)
 LATEST = click.option(
     "--latest",
     is_flag=True,
@@ -60,7 +61,11 @@ class SweepCommand(click.Command):
             from raysweep.store.files import Files
 
             rest = [arg for arg in args if arg != "--latest"]
-            args = [latest_sweep(Files(store_of(_given_store(rest)))), *rest]
+            try:
+                args = [latest_sweep(Files(store_of(_given_store(rest)))), *rest]
+            except RaysweepError:
+                if not ctx.resilient_parsing:  # else a shell asks for completions
+                    raise
         return super().parse_args(ctx, args)
 
 
@@ -72,6 +77,21 @@ def _given_store(args: Sequence[str]) -> str | None:
         if arg == "--store" and index + 1 < len(args):
             return args[index + 1]
     return None
+
+
+def label_options(command: Any) -> Any:
+    """Add the options that choose estimators and tasks; a table's words for them are not listed."""
+    for name, alias, kind in (("tasks", "columns", "task"), ("estimators", "rows", "estimator")):
+        for option in (alias, name):
+            command = click.option(
+                f"--{option}",
+                multiple=True,
+                metavar="LABEL",
+                help=f"Show only this {kind} (repeatable); also --{alias}.",
+                hidden=option == alias,
+                shell_complete=complete.labels(kind),
+            )(command)
+    return command
 
 
 def format_option(*names: str) -> Callable[[Any], Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from raysweep.cli import complete
 from raysweep.cli.options import (
     STORE,
     SWEEP,
@@ -12,6 +13,7 @@ from raysweep.cli.options import (
     format_option,
     given_by,
     hint,
+    label_options,
     print_table,
     store_of,
     warn,
@@ -21,7 +23,7 @@ from raysweep.text import counted
 
 
 @click.command(cls=SweepCommand)
-@click.argument("sweep", required=False)
+@click.argument("sweep", required=False, shell_complete=complete.sweeps)
 @STORE
 @click.option("--failed", is_flag=True, help="Show every failed run with all its attempts.")
 def status(sweep: str | None, store: str | None, failed: bool) -> int:
@@ -72,26 +74,30 @@ def ls(store: str | None, tags: tuple[str, ...]) -> int:
 SELECT = click.option(
     "--select",
     metavar="M",
+    shell_complete=complete.metrics,
     help="Metric that selects the configuration [default: the sweep file's].",
 )
 REPORT = click.option(
-    "--report", metavar="M", help="Metric to show [default: the metric that selects]."
-)
-ROWS = click.option(
-    "--rows", multiple=True, metavar="LABEL", help="Show only this estimator (repeatable)."
-)
-COLUMNS = click.option(
-    "--columns", multiple=True, metavar="LABEL", help="Show only this task (repeatable)."
+    "--report",
+    metavar="M",
+    shell_complete=complete.metrics,
+    help="Metric to show [default: the metric that selects].",
 )
 WHERE = click.option(
     "--where",
     metavar="SQL",
-    help="Use only runs that meet this condition, e.g. 'param.training.lr < 0.01'.",
+    help="Use only runs that meet this condition, e.g. 'lr < 0.01 and seed < 5'.",
 )
 
 
 @click.command(cls=SweepCommand)
-@click.argument("sweeps", nargs=-1, required=True, metavar="SWEEP [SWEEP]...")
+@click.argument(
+    "sweeps",
+    nargs=-1,
+    required=True,
+    metavar="SWEEP [SWEEP]...",
+    shell_complete=complete.sweeps,
+)
 @STORE
 @format_option("text", "markdown", "latex", "html", "csv", "json")
 @SELECT
@@ -122,8 +128,7 @@ WHERE = click.option(
     is_flag=True,
     help="Show the average over tasks even if their units or scales differ.",
 )
-@ROWS
-@COLUMNS
+@label_options
 @WHERE
 def table(sweeps: tuple[str, ...], store: str | None, format: str, **options: Any) -> int:
     """Print the result table of a sweep, or one table of several."""
@@ -142,8 +147,8 @@ def table(sweeps: tuple[str, ...], store: str | None, format: str, **options: An
 
 
 @click.command()
-@click.argument("first")
-@click.argument("second")
+@click.argument("first", shell_complete=complete.sweeps)
+@click.argument("second", shell_complete=complete.sweeps)
 @STORE
 @format_option("text", "markdown", "html", "json")
 @REPORT
@@ -169,8 +174,7 @@ def diff(first: str, second: str, store: str | None, format: str, report: str | 
 @format_option("text", "markdown", "csv", "json")
 @SELECT
 @REPORT
-@ROWS
-@COLUMNS
+@label_options
 @WHERE
 def stats(sweep: str, store: str | None, format: str, **options: Any) -> int:
     """Print statistics of each arm, over tasks, and around the selected settings."""
@@ -201,9 +205,13 @@ def stats(sweep: str, store: str | None, format: str, **options: Any) -> int:
     help="Number of configurations of each arm.",
 )
 @format_option("text", "markdown", "latex", "html", "csv", "json")
-@click.option("--metric", metavar="M", help="Metric that sorts [default: the one that selects].")
-@ROWS
-@COLUMNS
+@click.option(
+    "--metric",
+    metavar="M",
+    shell_complete=complete.metrics,
+    help="Metric that sorts [default: the one that selects].",
+)
+@label_options
 @WHERE
 def top(sweep: str, store: str | None, format: str, **options: Any) -> int:
     """Print the best configurations of each arm, those that were stopped early too."""
@@ -226,12 +234,20 @@ def top(sweep: str, store: str | None, format: str, **options: Any) -> int:
 @STORE
 @format_option("text", "csv", "json")
 def sql(sweep: str, query: str, store: str | None, format: str) -> int:
-    """Query a sweep's runs, curves and attempts with SQL, by DuckDB."""
+    """Query a sweep's runs, curves and attempts with SQL, by DuckDB.
+
+    Several statements are all run; shown are the rows of the last one that returns any.
+    """
     from raysweep.api import Results
     from raysweep.formats.grid import arrow_grid
     from raysweep.formats.text import as_text
+    from raysweep.results.sql import count_statements
 
     rows = Results(store_of(store), sweep).sql(query)
+    if (count := count_statements(query)) > 1:
+        show(
+            f"ran {count} statements; shown are the rows of the last one that returns any", err=True
+        )
     if format == "json":
         for row in rows.to_pylist():
             show(json.dumps(row, default=str))
@@ -261,7 +277,10 @@ def sql(sweep: str, query: str, store: str | None, format: str) -> int:
     help="Write event files of curves, settings and final metrics to this new folder.",
 )
 @click.option(
-    "--metric", metavar="M", help="Objective of the studies [default: the metric that selects]."
+    "--metric",
+    metavar="M",
+    shell_complete=complete.metrics,
+    help="Objective of the studies [default: the metric that selects].",
 )
 @click.option("--csv", metavar="FILE", help="Write rows to this new CSV file.")
 @click.option(
@@ -305,7 +324,12 @@ def export(
 @click.command(cls=SweepCommand)
 @SWEEP
 @STORE
-@click.option("--metric", metavar="M", help="Metric to explain [default: the metric that selects].")
+@click.option(
+    "--metric",
+    metavar="M",
+    shell_complete=complete.metrics,
+    help="Metric to explain [default: the metric that selects].",
+)
 @click.option(
     "--evaluator",
     default="ped-anova",

@@ -13,6 +13,8 @@ class PlotOptions(TypedDict, total=False):
         select: Metric that selects the configuration of each cell.
         tasks: Labels of the tasks to show.
         estimators: Labels of the estimators to show.
+        columns: Another name of `tasks`, as in tables.
+        rows: Another name of `estimators`, as in tables.
         size: Size for a screen, or a column or a page of a paper.
         metric: Metric to show, or several for curves and time.
         log: Whether y axes are logarithmic.
@@ -25,6 +27,8 @@ class PlotOptions(TypedDict, total=False):
     select: str | None
     tasks: str | Sequence[str]
     estimators: str | Sequence[str]
+    columns: str | Sequence[str]
+    rows: str | Sequence[str]
     size: Literal["screen", "column", "page"]
     metric: str | Sequence[str] | None
     log: bool

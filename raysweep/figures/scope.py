@@ -26,11 +26,15 @@ class Request:
         select: Metric whose mean over seeds selects a configuration; the sweep file's if None.
         tasks: Labels of the tasks to show; all tasks if empty.
         estimators: Labels of the estimators to show; all estimators if empty.
+        columns: Another name of `tasks`, as in tables.
+        rows: Another name of `estimators`, as in tables.
     """
 
     select: str | None = None
     tasks: str | Sequence[str] = ()
     estimators: str | Sequence[str] = ()
+    columns: str | Sequence[str] = ()
+    rows: str | Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,8 +91,8 @@ class SweepView:
         """
         spec = results.spec
         select = results.metric(request.select or spec.select.metric, "select")
-        tasks = chosen(request.tasks, spec.task_labels, "tasks")
-        estimators = chosen(request.estimators, spec.estimator_labels, "estimators")
+        tasks = chosen(vars(request), "tasks", spec.task_labels)
+        estimators = chosen(vars(request), "estimators", spec.estimator_labels)
         if not results.store.count("runs"):
             raise SpecError(
                 f"nothing to draw yet: no run of {results.sweep} has finished; "

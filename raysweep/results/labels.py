@@ -1,26 +1,81 @@
-"""Labels of a sweep file, as an option selects them."""
+"""Part of a sweep that is shown: labels and a condition, as options give them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
 
 from raysweep.errors import SpecError, nearest
 
+ALIASES = {"estimators": "rows", "tasks": "columns"}
 
-def chosen(wanted: str | Sequence[str], known: tuple[str, ...], field: str) -> tuple[str, ...]:
-    """Return the wanted labels, in the file's order; all labels if none is wanted.
+
+class Filters(TypedDict, total=False):
+    """Options that choose a part of a sweep.
 
     Args:
-        wanted: One label or several; empty for all.
-        known: Labels of the sweep file.
-        field: Name of the argument, for the error.
+        estimators: Labels of the estimators to show; all if empty.
+        tasks: Labels of the tasks to show; all if empty.
+        rows: Another name of `estimators`, which are the rows of a table.
+        columns: Another name of `tasks`, which are the columns of a table.
+        where: SQL condition over the columns of `runs` that the runs must meet.
+    """
+
+    estimators: str | Sequence[str]
+    tasks: str | Sequence[str]
+    rows: str | Sequence[str]
+    columns: str | Sequence[str]
+    where: str | None
+
+
+class TableOptions(Filters, total=False):
+    """Options of a result table, besides its metrics.
+
+    Args:
+        spread: Spread beside the mean: `std`, `sem` or `ci`.
+        test: Significance test: `welch` or `mann-whitney`.
+        level: Significance level, after Holm's correction.
+        average: Whether to show the average over tasks in any case.
+    """
+
+    spread: str
+    test: str
+    level: float
+    average: bool
+
+
+def check_filters(options: Mapping[str, Any]) -> None:
+    """Check that these are names of filters.
 
     Raises:
-        SpecError: If the file has no such label.
+        TypeError: If one is not, as for an unknown argument of a function.
     """
-    names = [wanted] if isinstance(wanted, str) else list(wanted)
-    for name in names:
-        if name not in known:
+    for name in options:
+        if name not in Filters.__annotations__:
+            raise TypeError(f"got an unexpected keyword argument {name!r}")
+
+
+def chosen(options: Mapping[str, Any], name: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the labels that options choose, in the file's order; all labels if none is chosen.
+
+    Args:
+        options: Options, of which one may be `name` or its alias: one label or several.
+        name: Name of the option, `estimators` or `tasks`.
+        known: Labels of the sweep file.
+
+    Raises:
+        SpecError: If the file has no such label, or if the option is given under both names.
+    """
+    given = [key for key in (name, ALIASES[name]) if options.get(key) or options.get(key) == ""]
+    if len(given) > 1:
+        raise SpecError(f"this is another name of {name}; give one of the two", field=given[1])
+    if not given:
+        return known
+    (field,) = given
+    wanted = options[field]
+    labels = [wanted] if isinstance(wanted, str) else list(wanted)
+    for label in labels:
+        if label not in known:
             raise SpecError(
-                f"expected a label of the sweep file, got {name!r}{nearest(name, known)}",
+                f"expected a label of the sweep file, got {label!r}{nearest(label, known)}",
                 field=field,
             )
-    return tuple(label for label in known if label in names) if names else known
+    return tuple(label for label in known if label in labels)

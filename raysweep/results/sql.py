@@ -17,6 +17,7 @@ _SCAN = re.compile(r"stream registered as|arrow_scan|get_next failed")
 # Words of a query that may name a column or table that follows from the plan; `*` names all.
 _PLAN = re.compile(rf"[*#]|\b(columns|describe|summarize|show|{PLANNED}|{'|'.join(ADDED)})\b")
 _LABEL = re.compile(rf"\b({'|'.join(LABELS)})\b")
+_MISSING = re.compile(r'Referenced column "(.+?)" not found')
 _COUNT = re.compile(r"\bcount\(\s*\*\s*\)")
 # Labels are joined by configuration, of which there are far fewer than runs.
 _VIEW = """create temp view {name} as
@@ -58,7 +59,8 @@ def ask(
     """Return the result of a SQL query over these tables.
 
     Args:
-        query: Query in SQL.
+        query: Query in SQL; of several statements all are run, and the last one
+            that returns rows gives the result.
         tables: The tables by name.
         labels: Present labels of `runs`, which then has the columns `in_plan` and `selected`,
             beside the table `planned`; None for a query that needs none of these.
@@ -87,6 +89,14 @@ def ask(
         ) from error
 
 
+def count_statements(query: str) -> int:
+    """Return the number of statements of a query; 1 if DuckDB cannot parse it."""
+    try:
+        return len(duckdb.extract_statements(query))
+    except duckdb.Error:
+        return 1
+
+
 def _create_views(
     connection: duckdb.DuckDBPyConnection, runs: pads.Dataset | pa.Table, labels: Membership
 ) -> None:
@@ -109,7 +119,8 @@ def matching(runs: pads.Dataset, where: str, labels: Membership | None = None) -
     """Return the ids of the runs that meet a condition in SQL; at least one.
 
     Settings and metrics may be written without quotes, as `param.training.lr` and
-    `metric.train_loss`.
+    `metric.train_loss`, and settings by their short names, as `lr`, if only one has that name and
+    no column does.
 
     Raises:
         SpecError: If DuckDB refuses the condition, or no run meets it.
@@ -142,20 +153,42 @@ def meeting(
         connection.register("_members", runs)
     else:
         _create_views(connection, runs, labels)
-    groups = "".join(f", {group}" for name in GROUPS if (group := _group(name, runs.schema.names)))
+    short = _short_names(runs.schema.names)
+    more = [group for name in GROUPS if (group := _group(name, runs.schema.names))]
+    more += [f"{_quoted(names[0])} as {_quoted(n)}" for n, names in short.items() if not names[1:]]
     try:
         matches = connection.sql(
-            f"with runs as (select *{groups} from _members) "
+            f"with runs as (select {', '.join(['*', *more])} from _members) "
             f"select distinct run_id from runs where ({where}\n)"
         ).to_arrow_table()
     except duckdb.Error as error:
         _check_scan(error)
+        missing = _MISSING.search(str(error))
+        names = short.get(missing[1].lower(), []) if missing else []
+        if missing and names:
+            raise SpecError(
+                f"{missing[1]!r} is the name of several settings: {', '.join(names)}; write the "
+                "full name of one",
+                field=field,
+            ) from error
         raise SpecError(
             f"expected a condition in SQL over the columns of runs, such as "
             f"'param.training.lr < 0.01', got {where!r}: {_reason(error)}",
             field=field,
         ) from error
     return matches["run_id"]
+
+
+def _short_names(columns: Sequence[str]) -> dict[str, list[str]]:
+    """Return the columns of settings by the names without a section that no column has."""
+    taken = {column.lower() for column in (*columns, *ADDED, *GROUPS)}
+    short: dict[str, list[str]] = {}
+    for column in columns:
+        group, _, rest = column.partition(".")
+        name = rest.partition(".")[2].lower()
+        if group == "param" and name and name not in taken:
+            short.setdefault(name, []).append(column)
+    return short
 
 
 def _group(name: str, columns: Sequence[str]) -> str:

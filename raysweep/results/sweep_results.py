@@ -2,7 +2,7 @@
 
 import dataclasses
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import pyarrow.dataset as pads
 from raysweep.errors import SpecError, nearest, one_of
 from raysweep.results.aggregates import Statistics, statistics_of
 from raysweep.results.frame import RunFrame
-from raysweep.results.labels import chosen
+from raysweep.results.labels import Filters, TableOptions, check_filters, chosen
 from raysweep.results.membership import Membership
 from raysweep.results.pareto import fronts
 from raysweep.results.reader import read_ended, read_labels, with_labels
@@ -30,6 +30,7 @@ from raysweep.sweep.spec import Spec
 if TYPE_CHECKING:
     import pandas
     import polars
+    from typing_extensions import Unpack
 
 PLANNED = "planned"
 TABLES = ("runs", PLANNED, "curves", "attempts", "decisions")
@@ -71,10 +72,7 @@ class SweepResults:
         *,
         select: str | None = None,
         report: str | None = None,
-        rows: str | Sequence[str] = (),
-        columns: str | Sequence[str] = (),
-        where: str | None = None,
-        **style: Any,
+        **options: "Unpack[TableOptions]",
     ) -> ResultTable:
         """Return the result table; for the arguments see `raysweep.Results.table`.
 
@@ -84,10 +82,13 @@ class SweepResults:
         from_file = select is None  # the sweep file may select by two metrics
         select = self.metric(select or self.spec.select.metric, "select")
         report = self.metric(report or select, "report")
+        style: dict[str, Any] = {**options}
+        filters = {name: style.pop(name) for name in Filters.__annotations__ if name in style}
         shown = Style(**style)
         both = self.spec.select.all if from_file and self.spec.select.second else ()
+        where = options.get("where")
         runs = self.ended(select, report, *(one.metric for one in both), where=where)
-        spec = self._part(runs, rows, columns)
+        spec = self._part(runs, filters)
         about = self.spec.metrics
         mode = about[select]["direction"]
         return ResultTable(
@@ -109,13 +110,12 @@ class SweepResults:
             len({arm.task for arm in spec.arms}) == 1,
         )
 
-    def _part(
-        self, runs: RunFrame, rows: str | Sequence[str], columns: str | Sequence[str]
-    ) -> Spec:
-        """Return the sweep restricted to these estimators and tasks, and to the seeds left."""
+    def _part(self, runs: RunFrame, filters: Mapping[str, Any]) -> Spec:
+        """Return the sweep restricted to the chosen estimators and tasks, and to the seeds left."""
+        check_filters(filters)
         spec = self.spec
-        estimators = chosen(rows, spec.estimator_labels, "rows")
-        tasks = chosen(columns, spec.task_labels, "columns")
+        estimators = chosen(filters, "estimators", spec.estimator_labels)
+        tasks = chosen(filters, "tasks", spec.task_labels)
         return dataclasses.replace(
             spec,
             arms=tuple(
@@ -134,34 +134,27 @@ class SweepResults:
         *,
         select: str | None = None,
         report: str | None = None,
-        rows: str | Sequence[str] = (),
-        columns: str | Sequence[str] = (),
-        where: str | None = None,
+        **filters: "Unpack[Filters]",
     ) -> Statistics:
         """Return the statistics of each arm and over tasks; see docs/statistics.md.
 
         Args:
             select: The metric that selects configurations, as in `table`.
             report: The metric to show.
-            rows: Labels of estimators.
-            columns: Labels of tasks.
-            where: Condition in SQL that the runs must meet.
+            filters: `estimators`, `tasks` and `where`, as in `table`.
 
         Raises:
             SpecError: As `table` does.
         """
-        return statistics_of(
-            self.table(select=select, report=report, rows=rows, columns=columns, where=where)
-        )
+        check_filters(filters)
+        return statistics_of(self.table(select=select, report=report, **filters))
 
     def sensitivity(
         self,
         *,
         select: str | None = None,
         report: str | None = None,
-        rows: str | Sequence[str] = (),
-        columns: str | Sequence[str] = (),
-        where: str | None = None,
+        **filters: "Unpack[Filters]",
     ) -> list[Sensitivity]:
         """Return the sensitivity of a metric to each searched setting around the selected values.
 
@@ -170,9 +163,7 @@ class SweepResults:
         Args:
             select: The metric that selects configurations, as in `table`.
             report: The metric to show.
-            rows: Labels of estimators.
-            columns: Labels of tasks.
-            where: Condition in SQL that the runs must meet.
+            filters: `estimators`, `tasks` and `where`, as in `table`.
 
         Raises:
             SpecError: As `table` does.
@@ -180,8 +171,8 @@ class SweepResults:
         select = self.metric(select or self.spec.select.metric, "select")
         report = self.metric(report or select, "report")
         mode = self.spec.metrics[select]["direction"]
-        runs = self.ended(select, report, where=where)
-        spec = self._part(runs, rows, columns)
+        runs = self.ended(select, report, where=filters.get("where"))
+        spec = self._part(runs, filters)
         arms = zip(selections(spec, runs, select, mode), candidates(spec, runs), strict=True)
         return [
             sensitivity
@@ -194,9 +185,7 @@ class SweepResults:
         n: int = 5,
         *,
         metric: str | None = None,
-        rows: str | Sequence[str] = (),
-        columns: str | Sequence[str] = (),
-        where: str | None = None,
+        **filters: "Unpack[Filters]",
     ) -> TopConfigurations:
         """Return the best configurations of each arm; see `raysweep.Results.top`.
 
@@ -206,8 +195,8 @@ class SweepResults:
         if n < 1:
             raise SpecError(f"expected a number of at least 1, got {n}", field="n")
         metric = self.metric(metric or self.spec.select.metric, "metric")
-        runs = self.ended(metric, where=where)
-        spec = self._part(runs, rows, columns)
+        runs = self.ended(metric, where=filters.get("where"))
+        spec = self._part(runs, filters)
         stats = ConfigurationStats(runs, spec)
         about = self.spec.metrics[metric]
         mode = about["direction"]
@@ -303,7 +292,7 @@ class SweepResults:
         return read_ended(self.store, self.spec, metrics, about, where)
 
     def sql(self, query: str) -> pa.Table:
-        """Return the result of a query over the tables `TABLES`.
+        """Return the result of a query over the tables `TABLES`: of the last statement with rows.
 
         Runs have their present labels and the columns `in_plan` and `selected`, as in `rows`;
         `planned` has the planned ones alone, with a row for each arm that plans a run.

@@ -239,8 +239,7 @@ def check_alone(entry: Entry, kind: str, common: CommonSettings, problems: Probl
     if kind == "task":
         declared |= registry.task_settings(entry.name)
     else:
-        families = {registry.task(name).family for name in registry.task_names()}
-        family = next(f for f in sorted(families) if entry.name in registry.estimator_names(f))
+        family = next(f for f in registry.families() if entry.name in registry.estimator_names(f))
         declared |= registry.estimator_settings(family, entry.name)
     builder = _ArmBuilder(entry, entry, declared, problems, common.ranges)
     # A condition may name settings of the partner, which are not known.
@@ -254,15 +253,18 @@ def check_name(kind: str, name: str) -> None:
     """Check that a registry name exists, for estimators in any family.
 
     Raises:
-        SpecError: If it does not; the message gives the nearest name.
+        SpecError: If it does not, with the nearest name, or if its plug-in cannot be loaded.
     """
     if kind == "task":
         registry.task(name)
         return
-    families = {registry.task(task).family for task in registry.task_names()}
-    known = {other for family in families for other in registry.estimator_names(family)}
-    if name not in known:
-        raise SpecError(f"unknown estimator {name!r}{nearest(name, known)}")
+    names = {family: registry.estimator_names(family) for family in registry.families()}
+    known = [family for family in names if name in names[family]]
+    if not known:
+        every = {other for several in names.values() for other in several}
+        raise SpecError(f"unknown estimator {name!r}{nearest(name, every)}")
+    for family in known:
+        registry.estimator_class(family, name)
 
 
 def point_mistakes(point: Mapping[str, Any], arms: Sequence[Arm]) -> Iterator[str]:

@@ -8,14 +8,15 @@ from raysweep.registry import Setting
 from raysweep.sweep.space import Choice, Fixed, Plain, Range, coerce, describe, values
 from raysweep.sweepfile.document import Node, Problems
 
-FORMS = (
+VALID_FORMS = (
     {"low", "high"},
     {"low", "high", "log"},
     {"low", "high", "step"},
-    {"low", "high", "step", "log"},  # refused with a reason
     {"low", "high", "num"},
     {"low", "high", "num", "log"},
 )
+FORMS = (*VALID_FORMS, {"low", "high", "step", "log"})  # the last one is refused with a reason
+MIN_POINTS = 2  # of a range with num
 DIGITS = 12  # of a point between two ends; later ones would differ between machines
 MAX_POINTS = 100_000
 
@@ -151,9 +152,10 @@ def _points(node: Node, domain: Range, setting: Setting, problems: Problems) -> 
     num = typed(node.value["num"], int, f"{setting.name}: num", problems)
     if num is None:
         return None
-    if not 2 <= num <= MAX_POINTS:
+    if not MIN_POINTS <= num <= MAX_POINTS:
         problems.add(
-            node.where, f"expected num of {setting.name!r} from 2 to {MAX_POINTS:,}, got {num}"
+            node.where,
+            f"expected num of {setting.name!r} from {MIN_POINTS} to {MAX_POINTS:,}, got {num}",
         )
         return None
     points = [_point(domain, index / (num - 1)) for index in range(num)]

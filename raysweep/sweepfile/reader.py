@@ -12,27 +12,12 @@ from raysweep.sweepfile import arms, consistency, document, metric_checks, toget
 from raysweep.sweepfile.arms import BuiltArm, CommonSettings, Entry, Override
 from raysweep.sweepfile.columns import column_types
 from raysweep.sweepfile.document import Node, Problems
+from raysweep.sweepfile.keys import TEMPLATE, TOP
 from raysweep.sweepfile.mapping import plain_data
 from raysweep.sweepfile.sections import Sections
 from raysweep.sweepfile.values import check_keys, member
 
-TOP = (
-    "name",
-    "description",
-    "tags",
-    "tasks",
-    "estimators",
-    "training",
-    "overrides",
-    "seeds",
-    "search",
-    "select",
-    "early_stopping",
-    "budget",
-    "resources",
-)
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-TEMPLATE = "x-"  # start of keys that the reader ignores, for anchors to merge elsewhere
 
 
 def read_spec(

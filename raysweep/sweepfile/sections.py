@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Collection, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from raysweep.search.samplers import SAMPLERS
 from raysweep.sweep.options import (
@@ -14,11 +14,12 @@ from raysweep.sweep.options import (
     Select,
 )
 from raysweep.sweep.spec import NAME
+from raysweep.sweepfile import keys
 from raysweep.sweepfile.document import Node, Problems
+from raysweep.sweepfile.keys import MAX_SEED
 from raysweep.sweepfile.ranges import typed
 from raysweep.sweepfile.values import check_keys, member
 
-MAX_SEED = 999_999
 FIRST_REPORT_SEED = 1_000_000  # fresh seeds for reporting; a list of seeds cannot reach them
 METRICS = Mapping[str, Mapping[str, str]]
 
@@ -102,16 +103,16 @@ class Sections:
         if sampler is None:
             return Search(sampler="random")
         declared = SAMPLERS[sampler].settings
-        common = ("sampler", "configurations", "seed", "batch", "first", "from")
         if isinstance(node.value, dict):
-            check_keys(node, (*common, *declared), f"search with {sampler!r}", self.problems)
+            known = ("sampler", *keys.SEARCH, *keys.SEARCH_POINTS, *declared)
+            check_keys(node, known, f"search with {sampler!r}", self.problems)
         if sampler == "grid":
             return self._grid(given)
         return Search(
             sampler,
             self._configurations(node, given, sampler),
-            self._whole(given, "seed", 0) or 0,
-            self._whole(given, "batch", 1),
+            self._whole(given, "seed") or 0,
+            self._whole(given, "batch"),
             self._sampler_settings(sampler, given),
             self._first(given.get("first")),
             self._source(given.get("from")),
@@ -131,22 +132,17 @@ class Sections:
         }
 
     def _grid(self, given: Mapping[str, Node]) -> Search:
-        reasons = {
-            "configurations": "it tries every point of the space",
-            "first": "it tries every point of the space",
-            "from": "it does not learn from results",
-        }
-        for key, reason in reasons.items():
+        for key, reason in keys.NOT_WITH_GRID.items():
             if key in given:
                 self.problems.add(
                     given[key].where,
                     f"a grid search takes no {key}, as {reason}; remove the key",
                 )
-        seed = self._whole(given, "seed", 0) or 0
-        return Search("grid", seed=seed, batch=self._whole(given, "batch", 1))
+        seed = self._whole(given, "seed") or 0
+        return Search("grid", seed=seed, batch=self._whole(given, "batch"))
 
     def _configurations(self, node: Node, given: Mapping[str, Node], sampler: str) -> int | None:
-        count = self._whole(given, "configurations", 1)
+        count = self._whole(given, "configurations")
         if "configurations" not in given and self.get("budget") is None:
             self.problems.add(
                 node.where,
@@ -249,8 +245,8 @@ class Sections:
         if pruner is None:
             return None
         if isinstance(node.value, dict):
-            keys = ("pruner", "metric", *PRUNERS[pruner])
-            check_keys(node, keys, f"early_stopping with {pruner!r}", self.problems)
+            known = ("pruner", "metric", *PRUNERS[pruner])
+            check_keys(node, known, f"early_stopping with {pruner!r}", self.problems)
         settings = self._pruner_settings(pruner, given)
         metric = select.metric
         if "metric" in given:
@@ -312,10 +308,10 @@ class Sections:
         node = self.get("budget")
         if node is None:
             return Budget(), Budget()
-        if not check_keys(node, ("hours", "runs", "arm"), "budget", self.problems):
+        if not check_keys(node, (*keys.BUDGET, "arm"), "budget", self.problems):
             return Budget(), Budget()
         arm = node.value.get("arm")
-        if arm is not None and not check_keys(arm, ("hours", "runs"), "budget.arm", self.problems):
+        if arm is not None and not check_keys(arm, keys.BUDGET, "budget.arm", self.problems):
             arm = None
         elif not set(node.value) - {"arm"} and not (arm and arm.value):
             self.problems.add(
@@ -328,29 +324,20 @@ class Sections:
         if node is None:
             return Budget()
         limits = {}
-        for key, declared, least in (("hours", float, 0), ("runs", int, 1)):
+        for key, declared in keys.BUDGET.items():
             if key in node.value:
-                limits[key] = self._at_least(node.value[key], declared, f"{section}.{key}", least)
+                name = f"{section}.{key}"
+                limits[key] = self._at_least(node.value[key], declared.type, name, declared.least)
         return Budget(**limits)
 
     def resources(self) -> Resources:
         """Read the resources of a worker."""
         node = self.get("resources")
-        declared: dict[str, tuple[Any, float]] = {
-            "cpu": (float, 0.01),
-            "gpu": (float, 0),
-            "pack": (int | Literal["auto"], 1),
-            "max_failures": (int, 1),
-            "checkpoint_s": (float, 0),
-            "max_failed_fraction": (float | None, 0),
-            "patience_s": (float | None, 1),
-            "stop_after": (int | None, 1),
-        }
-        if node is None or not check_keys(node, declared, "resources", self.problems):
+        if node is None or not check_keys(node, keys.RESOURCES, "resources", self.problems):
             return Resources()
         given = {
-            key: self._at_least(node.value[key], kind, f"resources.{key}", least)
-            for key, (kind, least) in declared.items()
+            key: self._at_least(node.value[key], declared.type, f"resources.{key}", declared.least)
+            for key, declared in keys.RESOURCES.items()
             if key in node.value
         }
         self._at_most_one(node.value, "max_failed_fraction", given.get("max_failed_fraction"))
@@ -359,10 +346,10 @@ class Sections:
             **{key: value for key, value in given.items() if value is not None or key in nulls}
         )
 
-    def _whole(self, given: Mapping[str, Node], key: str, least: int) -> int | None:
+    def _whole(self, given: Mapping[str, Node], key: str) -> int | None:
         if key not in given:
             return None
-        return self._at_least(given[key], int, f"search.{key}", least)
+        return self._at_least(given[key], int, f"search.{key}", keys.SEARCH[key].least)
 
     def _at_least(self, node: Node, declared: Any, name: str, least: float | None) -> Any:
         """Return the node's value; None, with a mistake, if its type is wrong or it is too small.

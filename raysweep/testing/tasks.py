@@ -59,7 +59,7 @@ class _Check:
 
     def _first_estimator(self) -> str:
         reasons = []
-        for name in registry.estimator_names(self.task.family):
+        for name in registry.usable_estimators(self.task.family):
             reason = self.task.check(self.settings, self._method(name))
             if reason is None:
                 return name

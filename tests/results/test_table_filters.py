@@ -177,7 +177,7 @@ def test_the_condition_stands_in_every_form_that_has_a_title(hand):
 BAD = {
     "seed = 99": "no run meets the condition 'seed = 99'",
     "seed <": "got 'seed <': Parser Error",
-    "lr < 1": "got 'lr < 1': Binder Error",
+    "lrr < 1": "got 'lrr < 1': Binder Error",
     "param.nothing.x = 1": "Could not find key",
     "": "expected a condition in SQL over the columns of runs, such as",
     "true; select 1": "Parser Error",

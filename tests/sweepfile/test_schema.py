@@ -1,0 +1,202 @@
+"""The JSON schema for editors agrees with the reader of sweep files."""
+
+import copy
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+from click.testing import CliRunner
+from ruamel.yaml import YAML
+
+from raysweep import registry
+from raysweep.cli.main import cli
+from raysweep.errors import SpecError
+from raysweep.search.samplers import SAMPLERS
+from raysweep.sweep.options import PRUNERS
+from raysweep.sweepfile import keys
+from raysweep.sweepfile.reader import read_spec
+from raysweep.sweepfile.schema import schema
+
+ROOT = Path(__file__).parents[2]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FILES = {
+    **{
+        str(path.relative_to(ROOT)): path.read_text()
+        for path in (ROOT / "examples").rglob("*.yaml")
+    },
+    **{
+        f"{page.name}-{index}": text
+        for page in PAGES
+        for index, text in enumerate(BLOCK.findall(page.read_text()))
+        if re.search("^name:", text, re.MULTILINE)
+    },
+}
+SMALL = {
+    "name": "small",
+    "tasks": {"quad": {"task": "polynomial", "latents": 8}},
+    "estimators": {"ST": {"estimator": "straight_through", "temperature": [1.0, 1.5]}},
+    "seeds": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def validator():
+    made = schema()
+    jsonschema.Draft202012Validator.check_schema(made)
+    return jsonschema.Draft202012Validator(made)
+
+
+def merged(**sections):
+    return {**copy.deepcopy(SMALL), **sections}
+
+
+def with_training(**settings):
+    return merged(
+        training=settings, search={"sampler": "random", "configurations": 2}, estimators=PLAIN
+    )
+
+
+PLAIN = {"ST": {"estimator": "straight_through"}}
+CONDITION = {"optimizer": "sgd"}
+GOOD = {
+    "plain": merged(),
+    "null": merged(training=None, overrides=None),
+    "template": merged(**{"x-small": {"anything": 1}}),
+    "seeds": merged(seeds=[0, 7]),
+    "fresh seeds": merged(seeds={"search": 2, "report": 3}),
+    "range": with_training(lr={"low": 1e-4, "high": 0.1, "log": True}),
+    "step": with_training(batch_size={"low": 4, "high": 32, "step": 4}),
+    "num": with_training(lr={"low": 1e-4, "high": 0.1, "num": 5, "log": True}),
+    "value": with_training(lr={"value": 0.1}),
+    "wrapped choices": with_training(lr=[{"value": 0.1}, 0.2]),
+    "when": with_training(optimizer=["adam", "sgd"], momentum={"when": CONDITION, "value": 0.9}),
+    "branches": with_training(
+        optimizer=["adam", "sgd"], lr=[{"when": CONDITION, "choices": [0.1, 1.0]}, 0.001]
+    ),
+    "range under a condition": with_training(
+        optimizer=["adam", "sgd"], lr={"when": CONDITION, "low": 0.1, "high": 1.0, "step": 0.1}
+    ),
+    "null value": with_training(tuning_lr=None),
+    "together": with_training(together=[{"lr": 0.1, "optimizer": "sgd"}, {"lr": [0.01, 0.1]}]),
+    "together twice": with_training(
+        together=[[{"lr": 0.1}, {"lr": 0.2}], [{"beta1": 0.8}, {"beta1": 0.9}]]
+    ),
+    "qualified": merged(tasks={"q": {"task": "polynomial", "task.p": 3, "training.lr": 0.1}}),
+    "training of an estimator": merged(
+        estimators={"ST": {"estimator": "straight_through", "lr": 0.1, "tasks": "quad"}}
+    ),
+    "override": merged(overrides=[{"tasks": ["quad"], "p": [2, 3], "estimator.temperature": 2}]),
+    "list that is one value": merged(
+        tasks={"m": {"task": "categorical_vae", "hidden": {"value": [8, 4]}}}
+    ),
+    "choice between lists": merged(
+        tasks={"m": {"task": "categorical_vae", "hidden": [{"value": [8]}, {"value": [8, 4]}]}}
+    ),
+    "sampler": merged(search={"sampler": "tpe", "configurations": 3, "n_startup_trials": 2}),
+    "name of a sampler": merged(search="tpe", budget={"runs": 9}),
+    "pruner": merged(early_stopping={"pruner": "asha", "grace": 100}),
+    "name of a pruner": merged(early_stopping="median"),
+    "two metrics": merged(select={"metric": ["train_loss", "expected_loss"]}),
+    "budget": merged(budget={"hours": 1.5, "arm": {"runs": 3}}),
+    "resources": merged(resources={"pack": "auto", "cpu": 0.5, "stop_after": None}),
+}
+BAD = {
+    "no name": {key: value for key, value in SMALL.items() if key != "name"},
+    "upper case": merged(name="Small"),
+    "unknown key": merged(seed=1),
+    "unknown task": merged(tasks={"a": {"task": "polynomal"}}),
+    "no task": merged(tasks={"a": {"latents": 3}}),
+    "no tasks": merged(tasks={}),
+    "unknown setting": merged(tasks={"a": {"task": "polynomial", "latent": 3}}),
+    "setting of another task": merged(tasks={"a": {"task": "polynomial", "hidden": 3}}),
+    "text for a number": with_training(lr="high"),
+    "unknown choice": with_training(optimizer="adamw"),
+    "empty choice": with_training(lr=[]),
+    "bare list": merged(tasks={"m": {"task": "categorical_vae", "hidden": [8, 4]}}),
+    "range of words": with_training(optimizer={"low": 1, "high": 2}),
+    "half a range": with_training(lr={"low": 0.1}),
+    "step and log": with_training(lr={"low": 0.1, "high": 0.2, "step": 0.1, "log": True}),
+    "when alone": with_training(momentum={"when": CONDITION}),
+    "two forms": with_training(momentum={"when": CONDITION, "value": 0.9, "choices": [0.9]}),
+    "unknown setting in together": with_training(together=[{"lrr": 0.1}]),
+    "unknown estimator": merged(estimators={"a": {"estimator": "reinmaxx"}}),
+    "unknown sampler": merged(search={"sampler": "bayes"}),
+    "setting of another sampler": merged(
+        search={"sampler": "random", "configurations": 2, "popsize": 4}
+    ),
+    "configurations of a grid": merged(search={"sampler": "grid", "configurations": 4}),
+    "no configuration": merged(search={"sampler": "random", "configurations": 0}),
+    "setting of another pruner": merged(early_stopping={"pruner": "asha", "interval": 2}),
+    "metric of racing": merged(early_stopping={"pruner": "racing", "metric": "train_loss"}),
+    "unknown metric": merged(select={"metric": "loss"}),
+    "no limit": merged(budget={}),
+    "no seed": merged(seeds=0),
+    "same seed": merged(seeds=[1, 1]),
+    "fraction": merged(resources={"max_failed_fraction": 1.5}),
+    "unknown resource": merged(resources={"cpus": 1}),
+    "unknown override": merged(overrides=[{"lerning_rate": 0.1}]),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_sweep_file_of_ours_is_valid(validator, name):
+    validator.validate(YAML(typ="safe").load(FILES[name]))
+
+
+def test_there_are_files_and_pages_to_look_at():
+    assert sum(name.startswith("examples") for name in FILES) >= 18
+    assert sum(not name.startswith("examples") for name in FILES) >= 3
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_the_reader_takes_is_valid(validator, name):
+    assert read_spec(GOOD[name]).arms
+    validator.validate(GOOD[name])
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_the_reader_refuses_is_not_valid(validator, name):
+    with pytest.raises(SpecError):
+        read_spec(BAD[name])
+    assert not validator.is_valid(BAD[name])
+
+
+def test_every_key_and_name_is_in_the_schema(validator):
+    made = validator.schema
+    assert list(made["properties"]) == list(keys.TOP)
+    assert all(section["description"] for section in made["properties"].values())
+    text = json.dumps(made)
+    names = [*registry.task_names(), *registry.estimator_names("categorical"), *SAMPLERS, *PRUNERS]
+    assert [name for name in names if f'"{name}"' not in text] == []
+
+
+@pytest.mark.parametrize("task", registry.task_names())
+def test_an_entry_describes_every_setting_of_its_task(validator, task):
+    definitions = validator.schema["$defs"]
+    properties = definitions[f"task-{task}"]["properties"]
+    for setting in registry.task_settings(task).values():
+        described = properties[setting.name]
+        if described["$ref"] == f"#/$defs/{setting.key}":
+            described = definitions[setting.key]
+        assert described["description"] == setting.meaning
+        assert read_default(described) == setting.default
+
+
+def read_default(described):
+    default = described["default"]
+    return tuple(default) if isinstance(default, list) else default
+
+
+def test_the_command_prints_the_schema_for_a_file(validator):
+    result = CliRunner().invoke(cli, ["schema"], standalone_mode=False)
+    assert result.exception is None, result.exception
+    assert json.loads(result.stdout) == validator.schema
+
+
+def test_a_plugin_is_in_the_schema(validator):
+    bowl = {"a": {"task": "bowl", "x": {"low": -1.0, "high": 1.0, "num": 3}}}
+    assert validator.is_valid(merged(tasks=bowl))
+    assert not validator.is_valid(merged(tasks={"a": {"task": "bowl", "z": 1}}))
