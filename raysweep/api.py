@@ -50,7 +50,8 @@ class Results(SweepResults):
             where: SQL condition over the columns of `runs`; runs that do not meet it are left
                 out, and seeds without any run left are not required.
             style: `spread` (`std`, `sem` or `ci`), `test` (`welch` or `mann-whitney`), `level` of
-                significance (0.05), and `average` (True to show it in any case).
+                significance (0.05), and `average` (True to show the average over tasks even if
+                their units or scales differ).
 
         Raises:
             SpecError: If the sweep has no such metric or label, or no run meets the condition.

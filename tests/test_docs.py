@@ -1,4 +1,4 @@
-"""The pages' links lead somewhere, and their command lines are the program's."""
+"""The pages' links lead somewhere, and their command lines and sweep files are the program's."""
 
 import dataclasses
 import re
@@ -6,12 +6,15 @@ import shlex
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
+from docs import reference
 from raysweep import estimators, tasks
 from raysweep.cli.main import cli
 from raysweep.results.aggregates import SEED_STATISTICS
 from raysweep.search.samplers import SAMPLERS
 from raysweep.store.schema import RunRow
+from raysweep.sweepfile.reader import read_spec
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -25,6 +28,14 @@ LINES = sorted(
         )
     }
 )
+
+FILES = [
+    (page.name, text)
+    for page in PAGES
+    if page.name != "own-model.md"  # whose task is not installed: tests/test_tutorials.py
+    for text in re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    if all(re.search(f"^{key}:", text, re.MULTILINE) for key in ("name", "tasks", "estimators"))
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -69,3 +80,53 @@ def test_the_page_on_sweep_files_names_every_sampler(name):
 @pytest.mark.parametrize("statistic", SEED_STATISTICS, ids=lambda each: each.name)
 def test_the_page_on_statistics_names_every_statistic_over_seeds(statistic):
     assert statistic.label in (ROOT / "docs" / "statistics.md").read_text()
+
+
+@pytest.mark.parametrize(("page", "text"), FILES, ids=[page for page, _ in FILES])
+def test_a_sweep_file_of_a_page_is_valid(page, text, tmp_path):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(text)
+    assert read_spec(path).arms
+
+
+def test_there_are_sweep_files_to_look_at():
+    assert {"README.md", "tutorial.md", "sweep-file.md"} <= {page for page, _ in FILES}
+
+
+def without_comments(text):
+    return [re.sub(r" +#.*", "", line) for line in text.splitlines() if not line.startswith("#")]
+
+
+def test_the_readme_shows_the_whole_quickstart_and_the_end_of_the_search():
+    quickstart, search = re.findall(
+        r"^```yaml\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    file = (ROOT / "examples" / "quickstart.yaml").read_text()
+    assert without_comments(quickstart) == without_comments(file)
+    file = without_comments((ROOT / "examples" / "search.yaml").read_text())
+    assert without_comments(search) == file[file.index("training:") :]
+
+
+@pytest.mark.parametrize("page", reference.PAGES)
+def test_a_generated_page_is_up_to_date(page):
+    assert (ROOT / "docs" / page).read_text() == reference.PAGES[page]()
+
+
+def navigated(entries):
+    """The pages of the site's navigation."""
+    for entry in entries:
+        for value in entry.values():
+            yield from navigated(value) if isinstance(value, list) else [value]
+
+
+def test_the_site_has_every_page_once():
+    site = YAML(typ="safe").load(ROOT / "mkdocs.yml")
+    assert sorted(navigated(site["nav"])) == sorted(
+        page.name for page in (ROOT / "docs").glob("*.md")
+    )
+
+
+def test_the_index_links_every_page():
+    linked = LINK.findall((ROOT / "docs" / "index.md").read_text())
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert pages <= set(linked)
