@@ -9,13 +9,14 @@ BIN := .venv/bin
 # Empty files, as old as the last complete installation of each kind.
 RUNTIME := .venv/.installed
 DEV := .venv/.installed-dev
+DOCS := .venv/.installed-docs
 
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 ADVICE = make $(or $(MAKECMDGOALS),install) PYTHON=/path/to/python3
 CHECK_PYTHON = import sys; sys.exit(sys.version_info < (3, 10) and \
 	"raysweep needs Python >= 3.10, $(PYTHON) is %d.%d; $(ADVICE)" % sys.version_info[:2])
 
-.PHONY: help install quickstart test lint check bench clean
+.PHONY: help install quickstart test lint check bench docs clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -38,8 +39,11 @@ check: lint test  ## What CI runs: lint and test
 bench: $(DEV)  ## Run the benchmarks
 	$(BIN)/python -m benchmarks $(ARGS)
 
-clean:  ## Remove .venv and the tools' caches; results stay
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info
+docs: $(DOCS)  ## Build the pages of docs/ as a site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+clean:  ## Remove .venv, the site and the tools' caches; results stay
+	rm -rf .venv site .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage *.egg-info
 
 # Setuptools comes first, so that the project is built by the listed version of it.
 $(RUNTIME): constraints.txt pyproject.toml | $(BIN)/pip
@@ -51,6 +55,11 @@ $(RUNTIME): constraints.txt pyproject.toml | $(BIN)/pip
 $(DEV): $(RUNTIME)
 	@echo "installing the development tools into .venv"
 	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+$(DOCS): $(RUNTIME)
+	@echo "installing the tools of the site into .venv"
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[docs]'
 	@touch $@
 
 $(BIN)/pip:

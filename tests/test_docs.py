@@ -1,4 +1,4 @@
-"""The pages' links lead somewhere, and their command lines are the program's."""
+"""The pages' links lead somewhere, and their command lines and sweep files are the program's."""
 
 import dataclasses
 import re
@@ -6,18 +6,28 @@ import shlex
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
+from docs import reference
 from raysweep import estimators, tasks
 from raysweep.cli.main import cli
 from raysweep.results.aggregates import SEED_STATISTICS
 from raysweep.search.samplers import SAMPLERS
 from raysweep.store.schema import RunRow
+from raysweep.sweepfile.reader import read_spec
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`raysweep\s+([a-z]+[^`]*)`")
 LINES = sorted(
     {
+        (page.name, " ".join(line.split()))
+        for page in PAGES
+        for line in INLINE.findall(CODE.sub("", page.read_text()))
+    }
+    | {
         (page.name, line)
         for page in PAGES
         for line in re.findall(
@@ -26,10 +36,18 @@ LINES = sorted(
     }
 )
 
+FILES = [
+    (page.name, text)
+    for page in PAGES
+    if page.name != "own-model.md"  # whose task is not installed: tests/test_tutorials.py
+    for text in re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    if all(re.search(f"^{key}:", text, re.MULTILINE) for key in ("name", "tasks", "estimators"))
+]
+
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_relative_links_lead_to_files(page):
-    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    text = CODE.sub("", page.read_text())
     missing = [each for each in LINK.findall(text) if not (page.parent / each).exists()]
     assert not missing
 
@@ -43,7 +61,7 @@ def test_a_command_line_names_a_command_and_its_options(page, line):
 
 
 def test_there_are_command_lines_to_look_at():
-    assert len(LINES) > 30
+    assert len(LINES) > 100
 
 
 def test_the_readme_counts_the_estimators():
@@ -69,3 +87,53 @@ def test_the_page_on_sweep_files_names_every_sampler(name):
 @pytest.mark.parametrize("statistic", SEED_STATISTICS, ids=lambda each: each.name)
 def test_the_page_on_statistics_names_every_statistic_over_seeds(statistic):
     assert statistic.label in (ROOT / "docs" / "statistics.md").read_text()
+
+
+@pytest.mark.parametrize(("page", "text"), FILES, ids=[page for page, _ in FILES])
+def test_a_sweep_file_of_a_page_is_valid(page, text, tmp_path):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(text)
+    assert read_spec(path).arms
+
+
+def test_there_are_sweep_files_to_look_at():
+    assert {"README.md", "tutorial.md", "sweep-file.md"} <= {page for page, _ in FILES}
+
+
+def without_comments(text):
+    return [re.sub(r" +#.*", "", line) for line in text.splitlines() if not line.startswith("#")]
+
+
+def test_the_readme_shows_the_whole_quickstart_and_the_end_of_the_search():
+    quickstart, search = re.findall(
+        r"^```yaml\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    file = (ROOT / "examples" / "quickstart.yaml").read_text()
+    assert without_comments(quickstart) == without_comments(file)
+    file = without_comments((ROOT / "examples" / "search.yaml").read_text())
+    assert without_comments(search) == file[file.index("training:") :]
+
+
+@pytest.mark.parametrize("page", reference.PAGES)
+def test_a_generated_page_is_up_to_date(page):
+    assert (ROOT / "docs" / page).read_text() == reference.PAGES[page]()
+
+
+def navigated(entries):
+    """The pages of the site's navigation."""
+    for entry in entries:
+        for value in entry.values():
+            yield from navigated(value) if isinstance(value, list) else [value]
+
+
+def test_the_site_has_every_page_once():
+    site = YAML(typ="safe").load(ROOT / "mkdocs.yml")
+    assert sorted(navigated(site["nav"])) == sorted(
+        page.name for page in (ROOT / "docs").glob("*.md")
+    )
+
+
+def test_the_index_links_every_page():
+    linked = LINK.findall((ROOT / "docs" / "index.md").read_text())
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert pages <= set(linked)

@@ -292,7 +292,9 @@ class SweepResults:
         return read_ended(self.store, self.spec, metrics, about, where)
 
     def sql(self, query: str) -> pa.Table:
-        """Return the result of a query over the tables `TABLES`: of the last statement with rows.
+        """Return the result of a query in SQL, which DuckDB runs: of the last statement with rows.
+
+        Tables are `planned`, `runs`, `curves`, `attempts` and `decisions`.
 
         Runs have their present labels and the columns `in_plan` and `selected`, as in `rows`;
         `planned` has the planned ones alone, with a row for each arm that plans a run.

@@ -30,6 +30,7 @@ FILES = {
     **{
         f"{page.name}-{index}": text
         for page in PAGES
+        if page.name != "own-model.md"  # its task is the reader's own
         for index, text in enumerate(BLOCK.findall(page.read_text()))
         if re.search("^name:", text, re.MULTILINE)
     },
