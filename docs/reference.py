@@ -30,8 +30,8 @@ COMMANDS = """\
 
 Every command with its options, as `raysweep COMMAND --help` shows them. `SPEC` is the path of a
 sweep file. `SWEEP` is the name of a sweep in the store, the folder or bucket in which sweeps are
-kept. A word in upper case after an option, such as `M` or `LABEL`, stands for its value: a metric,
-a label. The pages on [running](running.md) and [results](results.md) explain what the commands do,
+kept. Words in upper case after an option, such as `M` (a metric) or `LABEL`, are placeholders for
+a value. The pages on [running](running.md) and [results](results.md) explain what the commands do,
 the first also the exit codes. Terms are in the [glossary](glossary.md).
 """
 PYTHON = """\
@@ -41,8 +41,8 @@ PYTHON = """\
 
 Python can run sweeps and read results as the commands do, with the same words. Examples are on the
 page on [results](results.md#commands). `raysweep.estimators` has [its own page](training-loop.md),
-and so do [tasks and estimators of your own](extending.md). Terms are in the
-[glossary](glossary.md).
+and so do [tasks and estimators of your own](extending.md). `raysweep.__version__` is the version.
+Terms are in the [glossary](glossary.md).
 
 ```python
 import raysweep

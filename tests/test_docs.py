@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+import raysweep
 from docs import reference
 from raysweep import estimators, tasks
 from raysweep.cli.main import cli
@@ -117,6 +118,13 @@ def test_the_readme_shows_the_whole_quickstart_and_the_end_of_the_search():
 @pytest.mark.parametrize("page", reference.PAGES)
 def test_a_generated_page_is_up_to_date(page):
     assert (ROOT / "docs" / page).read_text() == reference.PAGES[page]()
+
+
+def test_the_page_on_python_has_every_public_function_method_and_error():
+    methods = {name for name in dir(raysweep.Results) if not name.startswith("_")}
+    assert methods - {"labels", "ended", "metric"} == set(reference.RESULTS)  # those are for us
+    text = (ROOT / "docs" / "python.md").read_text()
+    assert not [name for name in raysweep.__all__ if f"raysweep.{name}" not in text]
 
 
 def navigated(entries):
