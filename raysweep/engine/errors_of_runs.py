@@ -73,7 +73,9 @@ def _culprit(
 ) -> traceback.FrameSummary:
     """Return the innermost frame of the user's code; without any, of raysweep's; else the last."""
     for is_wanted in (
-        lambda path: path in own_code or not path.startswith((*_LIBRARIES, *_OWN)),
+        lambda path: (
+            not path.startswith(_OWN) and (path in own_code or not path.startswith(_LIBRARIES))
+        ),
         lambda path: path.startswith(_OWN),
     ):
         for frame in reversed(frames):

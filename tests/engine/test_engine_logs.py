@@ -6,13 +6,16 @@ import sys
 import types
 
 import pytest
+import torch
 from click.testing import CliRunner
 from test_engine_trouble import outcome
 
 import raysweep
+from raysweep import estimators
 from raysweep.cli.main import cli, main
 from raysweep.engine.output import LIMIT, Output
 from raysweep.engine.work import Worker
+from raysweep.estimators import Noise
 from raysweep.store import pack_log
 from raysweep.testing import toy as toy_module
 
@@ -140,6 +143,18 @@ def test_a_library_is_not_to_blame(inline, toy, monkeypatch):
     monkeypatch.setattr(toy_module.Walk, "advance", advance)
     error = inline(toy(seeds=1)).runs()["error"][0].as_py()
     assert error.startswith("JSONDecodeError: ")
+    assert "(test_engine_logs.py:" in error
+
+
+def test_an_estimator_of_ours_is_not_to_blame_for_an_objective(inline, toy, monkeypatch):
+    def advance(self, steps):
+        logits = torch.zeros(3, 2, 2, requires_grad=True)
+        estimators.get("reinforce_loo").estimate(logits, lambda one_hot: one_hot, Noise(seed=0))
+
+    monkeypatch.setattr(toy_module.Walk, "advance", advance)
+    spec = toy(seeds=1, estimators={"RLOO": {"estimator": "reinforce_loo"}})
+    error = inline(spec).runs()["error"][0].as_py()
+    assert error.startswith("ValueError: ")
     assert "(test_engine_logs.py:" in error
 
 
