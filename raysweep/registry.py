@@ -13,7 +13,9 @@ from raysweep import tasks
 from raysweep.errors import SpecError, nearest
 from raysweep.estimators import Estimator
 from raysweep.estimators import registry as estimators
-from raysweep.tasks.base import Task, TrainingSettings
+from raysweep.tasks import data
+from raysweep.tasks.base import Open, Task, TrainingSettings
+from raysweep.tasks.plugins import load
 
 Named = TypeVar("Named")
 TASK_GROUP = "raysweep.tasks"
@@ -37,6 +39,7 @@ class Setting:
         smoke: Largest value in a trial run; no limit if None.
         only_if: Values of other settings, by name, without which this one has no effect.
         meaning: Description in one line; empty where the class has none.
+        known: Known names, and further forms, of a setting of text; None for any other.
     """
 
     key: str
@@ -46,6 +49,7 @@ class Setting:
     smoke: float | None = None
     only_if: Mapping[str, Collection[Any]] = dataclasses.field(default_factory=dict)
     meaning: str = ""
+    known: Open | None = None
 
     @property
     def name(self) -> str:
@@ -126,6 +130,11 @@ def usable_tasks() -> dict[str, Task]:
     return _usable(task_names(), task)[0]
 
 
+def usable_data_sets() -> list[str]:
+    """Load every data set of other packages, and return the names of all that can be loaded."""
+    return list(_usable(data.names(), data.get)[0])
+
+
 def usable_estimators(family: str) -> dict[str, type[Estimator]]:
     """Load every estimator of a family, and return those of them that can be loaded."""
     return _usable(estimator_names(family), functools.partial(estimator_class, family))[0]
@@ -137,7 +146,7 @@ def broken_plugins() -> dict[str, str]:
     for family in families():
         loader = functools.partial(estimator_class, family)
         errors |= _usable(estimator_names(family), loader)[1]
-    return errors
+    return errors | _usable(data.names(), data.get)[1]
 
 
 def _usable(
@@ -149,7 +158,7 @@ def _usable(
     for name in names:
         try:
             usable[name] = load(name)
-        except SpecError as error:
+        except ValueError as error:
             errors[name] = str(error)
     return usable, errors
 
@@ -181,6 +190,7 @@ def _settings_of(declared: type) -> Mapping[str, Setting]:
             field.metadata.get("smoke"),
             field.metadata.get("only_if", {}),
             str(field.metadata.get("meaning", "")),
+            field.metadata.get("known"),
         )
     return types.MappingProxyType(settings)
 
@@ -242,30 +252,15 @@ def _without_tensor(annotation: Any) -> Any:
 
 
 def _loaded(plugin: EntryPoint, finish: Callable[[Any], Any] = lambda loaded: loaded) -> Any:
-    """Load a plug-in.
-
-    Args:
-        plugin: Entry point of the plug-in.
-        finish: Function that is applied to the loaded object.
+    """Load a plug-in; for the arguments see `raysweep.tasks.plugins.load`.
 
     Raises:
-        SpecError: If its code raises an error, in one line with its distribution.
+        SpecError: If its code raises an error.
     """
     try:
-        return finish(plugin.load())
-    except Exception as error:
-        kind = plugin.group.rpartition(".")[2].removesuffix("s")
-        text = " ".join(str(error).split())
-        raise SpecError(
-            f"{kind} {plugin.name!r}: the plug-in {plugin.value} of {_distribution(plugin)} cannot "
-            f"be loaded: {type(error).__name__}{': ' if text else ''}{text}; repair or uninstall it"
-        ) from error
-
-
-def _distribution(plugin: EntryPoint) -> str:
-    if plugin.dist is None:
-        return "an unknown package"
-    return f"{plugin.dist.name} {plugin.dist.version}"
+        return load(plugin, finish)
+    except ValueError as error:
+        raise SpecError(str(error)) from error
 
 
 def _estimator_plugins(family: str) -> dict[str, EntryPoint]:

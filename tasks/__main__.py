@@ -57,6 +57,9 @@ def _settings_line(field: "dataclasses.Field[Any]", declared: Any) -> str:
     choices = ""
     if typing.get_origin(declared) is Literal:
         choices = f" ({' | '.join(typing.get_args(declared))})"
+    if known := field.metadata.get("known"):
+        forms = [f"{{{key}: FILE}}" for key in known.forms]
+        choices = f" ({' | '.join([*known.names(), *forms])})"
     return f"- {name} = {_shown(field.default)}{choices}: {field.metadata['meaning']}"
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
@@ -54,6 +54,20 @@ class Replica:
     settings: Mapping[str, Any]
 
 
+@dataclasses.dataclass(frozen=True)
+class Open:
+    """Values of a setting of text that its type does not list.
+
+    Args:
+        names: Function that returns the names that are known.
+        forms: Functions by key: `{key: text}` in a sweep file means what the function returns for
+            the text; a ValueError is the user's mistake.
+    """
+
+    names: Callable[[], Collection[str]]
+    forms: Mapping[str, Callable[[str], str]]
+
+
 def setting(
     default: Any,
     meaning: str,
@@ -61,6 +75,7 @@ def setting(
     per_replica: bool = False,
     smoke: float | None = None,
     only_if: Mapping[str, Collection[Any]] = MappingProxyType({}),
+    known: Open | None = None,
 ) -> Any:
     """Declare one setting of a task.
 
@@ -70,12 +85,14 @@ def setting(
         per_replica: True if the runs of one pack may hold different values.
         smoke: Largest value in a trial run (`--smoke`); no limit if None.
         only_if: Values of other settings, by name, without which this one has no effect.
+        known: Known names, and further forms, of a setting of text; None for any other.
     """
     metadata = {
         "meaning": meaning,
         "per_replica": per_replica,
         "smoke": smoke,
         "only_if": only_if,
+        "known": known,
     }
     return dataclasses.field(default=default, metadata=metadata)
 

@@ -27,9 +27,10 @@ def overview() -> str:
             for name, cls in registry.usable_estimators(family).items()
         )
         text += f"\nestimators ({family})\n" + _listed(classes)
+    text += f"\ndata sets: {', '.join(registry.usable_data_sets())}\n"
+    text += f"samplers: {', '.join(SAMPLERS)}\nearly stopping: {', '.join(PRUNERS)}\n"
     if broken := registry.broken_plugins():
         text += "\ncannot be used\n" + "".join(f"  {one_line(text)}\n" for text in broken.values())
-    text += f"\nsamplers: {', '.join(SAMPLERS)}\nearly stopping: {', '.join(PRUNERS)}\n"
     return text + "\n'raysweep info NAME' explains one of them, a setting or a metric.\n"
 
 
@@ -153,7 +154,10 @@ def _default(setting: Setting) -> str:
 
 def _type(setting: Setting) -> str:
     """Return the values that a setting takes, as a reader writes them."""
-    return _annotation(setting.type)
+    if setting.known is None:
+        return _annotation(setting.type)
+    forms = [f"{{{key}: FILE}}" for key in setting.known.forms]
+    return " | ".join([*setting.known.names(), *forms])
 
 
 def _annotation(annotation: Any) -> str:

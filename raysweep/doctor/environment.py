@@ -132,8 +132,14 @@ def _data_sets(facts: list[str], folder: str | None) -> Iterator[Finding]:
         yield Finding("data sets", f"tasks cannot be imported: {reason}", "install raysweep again")
         return
     root = Path(folder).expanduser().absolute() if folder else data.folder()
-    present = [name for name in data.names() if data.get(name).at_hand(root)]
-    absent = [name for name in data.names() if name not in present]
+    usable = []
+    for name in data.names():
+        try:
+            usable.append(data.get(name))
+        except ValueError as error:  # of a plug-in
+            yield Finding(name, str(error))
+    present = [source.name for source in usable if source.at_hand(root)]
+    absent = [source.name for source in usable if source.name not in present]
     text = f"data: {root}: {', '.join(present)}"
     if absent:
         text += f"; downloaded by the first sweep that needs them: {', '.join(absent)}"

@@ -101,7 +101,8 @@ def _excluded(table: ResultTable) -> list[str]:
     for cell in table.cells:
         arm = f"{cell.estimator} on {cell.task}"
         lines += [
-            f"{arm}: {count} of {cell.configurations} configurations have a {status} seed and "
+            f"{arm}: {count} of {text.counted(cell.configurations, 'configuration')} "
+            f"{'has' if count == 1 else 'have'} a {status} seed and "
             "cannot be selected"
             for count, status in ((cell.diverged, "diverged"), (cell.failed, "failed"))
             if count

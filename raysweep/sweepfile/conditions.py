@@ -24,7 +24,7 @@ from raysweep.sweep.space import (
 )
 from raysweep.sweepfile import ranges
 from raysweep.sweepfile.document import Node, Problems
-from raysweep.sweepfile.values import domain
+from raysweep.sweepfile.values import domain, has_form
 
 FORMS = ({"value"}, {"choices"}, *ranges.FORMS)
 
@@ -160,7 +160,8 @@ class Reader:
 
     def _wanted(self, node: Node, setting: Setting) -> tuple[Value, ...] | None:
         """Read the values for which a condition holds; None, with a mistake, if there are none."""
-        if isinstance(node.value, dict) and set(node.value) != {"value"}:
+        is_plain = not isinstance(node.value, dict) or has_form(node, setting)
+        if not is_plain and set(node.value) != {"value"}:
             self.problems.add(
                 node.where,
                 f"expected a value or a list of values for {setting.name!r} in when, "

@@ -75,8 +75,8 @@ class ValueSchemas:
 
     def of(self, settings: Collection[Setting]) -> Schema:
         """Return the schema of a setting; several of one name may have several types."""
-        references = {self._name(one.type): reference(self._name(one.type)) for one in settings}
-        schemas = list(references.values())
+        names = dict.fromkeys(self._name(one) for one in settings)
+        schemas = [reference(name) for name in names]
         return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
     def described(self, setting: Setting) -> Schema:
@@ -100,20 +100,39 @@ class ValueSchemas:
             schema["default"] = list(default) if isinstance(default, tuple) else default
         return schema
 
-    def _name(self, declared: Any) -> str:
+    def _name(self, setting: Setting) -> str:
         """Return the name of the definition of a type, which is added if it is new."""
-        text = describe(declared)
+        text, known = describe(setting.type), None
+        if setting.known:
+            names, forms = setting.known.names(), setting.known.forms
+            text, known = f"{text} such as {' or '.join([*forms, *names])}", _known(names, forms)
         if text not in self._names:
             name = "value-" + re.sub(r"\W+", "-", text).strip("-")
             name += f"-{len(self._names)}" if name in self.definitions else ""
             self._names[text] = name
-            self.definitions[name] = _forms(declared)
+            self.definitions[name] = _forms(setting.type, known)
         return self._names[text]
 
 
-def _forms(declared: Any) -> Schema:
-    """Return the schema of all forms of a value of a type."""
-    one = of_type(declared)
+def _known(names: Iterable[str], forms: Iterable[str]) -> list[Schema]:
+    """Return the schemas of known names, of further forms, and of the values that these mean."""
+    keys = list(forms)
+    meant = [{"type": "string", "pattern": f"^{key}:"} for key in keys]
+    return [
+        {"enum": list(names)},
+        *meant,
+        *(closed({key: {"type": "string"}}, [key]) for key in keys),
+    ]
+
+
+def _forms(declared: Any, known: list[Schema] | None = None) -> Schema:
+    """Return the schema of all forms of a value of a type.
+
+    Args:
+        declared: Type annotation of the value.
+        known: Schemas of the values, if the type does not list them.
+    """
+    one = {"anyOf": known} if known else of_type(declared)
     wrapped = closed({"value": one}, ["value"])
     item = {"anyOf": [one, wrapped]}
     choices = {"type": "array", "minItems": 1, "items": item, "description": "a choice"}
@@ -133,7 +152,7 @@ def _forms(declared: Any) -> Schema:
         "items": {"anyOf": [conditional, one, choices, *plain]},
         "description": "the first condition that holds applies",
     }
-    return {"anyOf": [*_bare(declared), choices, *plain, conditional, branches]}
+    return {"anyOf": [*(known or _bare(declared)), choices, *plain, conditional, branches]}
 
 
 def _one_of_forms(properties: Mapping[str, Any], forms: Iterable[Set[str]]) -> Schema:

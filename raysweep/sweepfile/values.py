@@ -23,6 +23,8 @@ def domain(node: Node, setting: Setting, problems: Problems, *, ranges: bool) ->
         return _choice(node, setting, problems)
     if not isinstance(node.value, dict):
         return _fixed(node, setting, problems)
+    if has_form(node, setting):
+        return _fixed(node, setting, problems)
     keys = set(node.value)
     if keys == {"value"}:
         return _fixed(node.value["value"], setting, problems)
@@ -66,10 +68,37 @@ def check_keys(node: Node, allowed: Collection[str], section: str, problems: Pro
 
 def _fixed(node: Node, setting: Setting, problems: Problems) -> Fixed | None:
     try:
-        return Fixed(coerce(node.plain(), setting.type))
+        return Fixed(coerce(_plain(node, setting), setting.type))
     except ValueError as error:
         problems.add(node.where, f"{setting.name}: {error}")
         return None
+
+
+def has_form(node: Node, setting: Setting) -> bool:
+    """Check whether a node is one of the setting's own forms, such as `{npz: FILE}`."""
+    forms = setting.known.forms if setting.known else {}
+    return isinstance(node.value, dict) and len(node.value) == 1 and set(node.value) <= set(forms)
+
+
+def _plain(node: Node, setting: Setting) -> Any:
+    """Return the node's value; of one of the setting's own forms, the value that it means.
+
+    Raises:
+        ValueError: If it is neither a form nor a known name, and the setting has such.
+    """
+    given = node.plain()
+    if setting.known is None:
+        return given
+    if has_form(node, setting):
+        ((key, text),) = given.items()
+        if not isinstance(text, str):
+            raise ValueError(f"expected {{{key}: FILE}}, got {text!r} as the file")
+        return setting.known.forms[key](text)
+    names, forms = setting.known.names(), setting.known.forms
+    meant = isinstance(given, str) and given.partition(":")[0] in forms
+    if isinstance(given, str) and given not in names and not meant:
+        raise ValueError(f"expected a known name, got {given!r}{nearest(given, names)}")
+    return given
 
 
 def _choice(node: Node, setting: Setting, problems: Problems) -> Plain | None:

@@ -3,6 +3,7 @@
 import difflib
 import functools
 from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Literal
 
@@ -11,9 +12,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from raysweep.estimators.noise import Noise
-from raysweep.tasks.data import binarized_mnist, digits, mnist, omniglot
+from raysweep.tasks import plugins
+from raysweep.tasks.data import binarized_mnist, digits, mnist, npz, omniglot
 from raysweep.tasks.data.base import Data as Data
-from raysweep.tasks.data.base import Source
+from raysweep.tasks.data.base import Source as Source
 from raysweep.tasks.data.base import folder as folder
 
 Binarisation = Literal["none", "threshold", "static", "dynamic"]
@@ -31,22 +33,51 @@ SOURCES: Mapping[str, Source] = {
 }
 
 
+GROUP = "raysweep.datasets"
+"""Entry points of data sets in other packages."""
+
+
 def names() -> list[str]:
-    """Return every data set's name."""
-    return list(SOURCES)
+    """Return every data set's name: those of the table, then those of installed packages."""
+    return [*SOURCES, *sorted(set(entries()) - set(SOURCES))]
+
+
+@functools.cache
+def entries() -> dict[str, EntryPoint]:
+    """Return the entry points of data sets by name."""
+    return {plugin.name: plugin for plugin in entry_points(group=GROUP)}
 
 
 def get(name: str) -> Source:
-    """Return the source of a data set.
+    """Return the source of a data set; of the plug-ins, only this one is loaded.
+
+    Args:
+        name: Name of the data set, one of `names()`, or what `npz.use` returned.
 
     Raises:
-        ValueError: If there is no such data set.
+        ValueError: If there is no such data set, or it cannot be loaded.
     """
-    if name not in SOURCES:
-        nearest = difflib.get_close_matches(name, SOURCES, n=1)
-        hint = f"; did you mean {nearest[0]}?" if nearest else ""
-        raise ValueError(f"data set must be one of {', '.join(SOURCES)}, got {name}{hint}")
-    return SOURCES[name]
+    if name in SOURCES:
+        return SOURCES[name]
+    if name.startswith(npz.PREFIX):
+        return npz.source(name)
+    if name in entries():
+        return _plugin(entries()[name])
+    nearest = difflib.get_close_matches(name, names(), n=1)
+    hint = f"; did you mean {nearest[0]}?" if nearest else ""
+    raise ValueError(f"dataset must be one of {', '.join(names())}, got {name}{hint}")
+
+
+@functools.cache
+def _plugin(plugin: EntryPoint) -> Source:
+    """Return the source that an entry point names, or that its function returns."""
+    made = plugins.load(plugin, lambda loaded: loaded() if callable(loaded) else loaded)
+    if not isinstance(made, Source):
+        raise ValueError(
+            f"dataset {plugin.name!r} must be a raysweep.tasks.data.Source, or a function that "
+            f"returns one, got {plugin.value}"
+        )
+    return made
 
 
 def fetch(name: str, root: Path | None = None) -> None:

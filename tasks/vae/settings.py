@@ -5,7 +5,10 @@ import math
 from typing import Literal
 
 from raysweep.tasks import data
-from raysweep.tasks.base import TrainingSettings, setting
+from raysweep.tasks.base import Open, TrainingSettings, setting
+from raysweep.tasks.data import npz
+
+DATASETS = Open(data.names, {"npz": npz.use})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -16,9 +19,7 @@ class EncoderDecoderSettings(TrainingSettings):
         ValueError: If a value is out of its range.
     """
 
-    dataset: Literal[
-        "mnist", "fashion_mnist", "digits", "binarized_mnist", "omniglot", "omniglot_burda"
-    ] = setting("mnist", "images to model")
+    dataset: str = setting("mnist", "images to model", known=DATASETS)
     binarisation: Literal["none", "threshold", "static", "dynamic"] = setting(
         "none",
         "grey values as they are; 1 above a half; drawn with the grey values as probabilities, "

@@ -12,7 +12,7 @@ from raysweep.tasks.vae.base import EncoderDecoderTask
 from raysweep.tasks.vae.codes import Bits
 from raysweep.tasks.vae.metrics import PREDICTION_METRICS
 from raysweep.tasks.vae.model import Design
-from raysweep.tasks.vae.settings import EncoderDecoderSettings
+from raysweep.tasks.vae.settings import DATASETS, EncoderDecoderSettings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,9 +25,9 @@ class StructuredPredictionSettings(EncoderDecoderSettings):
         ValueError: If a value is out of its range.
     """
 
-    dataset: Literal[
-        "mnist", "fashion_mnist", "digits", "binarized_mnist", "omniglot", "omniglot_burda"
-    ] = setting("binarized_mnist", "images whose lower half is predicted")
+    dataset: str = setting(
+        "binarized_mnist", "images whose lower half is predicted", known=DATASETS
+    )
     latents: int = setting(200, "binary latent variables, L")
     hidden: tuple[int, ...] = setting(
         (), "widths of the hidden layers before the code, mirrored after it; none: linear"

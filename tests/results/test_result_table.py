@@ -101,7 +101,7 @@ def test_a_diverged_seed_makes_its_configuration_ineligible():
     found = table({("ST", "A", 0): [0.1, 0.1, "diverged"], ("ST", "A", 1): [5.0, 5.0, 5.0]})
     cell = found.cell("ST", "A")
     assert (cell.status, cell.mean, cell.diverged) == ("selected", 5.0, 1)
-    assert "ST on A: 1 of 2 configurations have a diverged seed and cannot be selected" in (
+    assert "ST on A: 1 of 2 configurations has a diverged seed and cannot be selected" in (
         notes(found)
     )
 

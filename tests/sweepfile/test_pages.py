@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
@@ -26,7 +27,10 @@ seeds: 3
 
 
 @pytest.mark.parametrize(("name", "text"), BLOCKS, ids=[name for name, _ in BLOCKS])
-def test_a_sweep_file_on_a_page_is_read(tmp_path, name, text):
+def test_a_sweep_file_on_a_page_is_read(tmp_path, monkeypatch, name, text):
+    monkeypatch.chdir(tmp_path)
+    images = np.zeros((200, 4, 4), np.uint8)
+    np.savez("images.npz", x_train=images, x_test=images)
     block, base = (YAML(typ="safe").load(each) for each in (text, BASE))
     whole = text if "name" in block else document.dump_plain({**base, **block})
     path = tmp_path / "sweep.yaml"

@@ -201,3 +201,13 @@ def test_a_plugin_is_in_the_schema(validator):
     bowl = {"a": {"task": "bowl", "x": {"low": -1.0, "high": 1.0, "num": 3}}}
     assert validator.is_valid(merged(tasks=bowl))
     assert not validator.is_valid(merged(tasks={"a": {"task": "bowl", "z": 1}}))
+
+
+@pytest.mark.parametrize("form", [{"npz": "a.npz"}, "npz:0123", ["digits", {"npz": "a.npz"}]])
+def test_a_data_set_may_be_a_file(validator, form):
+    assert validator.is_valid(merged(tasks={"a": {"task": "categorical_vae", "dataset": form}}))
+
+
+@pytest.mark.parametrize("form", [{"npy": "a.npy"}, {"npz": 3}, "digit", ["digits", {"np": "a"}]])
+def test_no_other_form_is_a_data_set(validator, form):
+    assert not validator.is_valid(merged(tasks={"a": {"task": "categorical_vae", "dataset": form}}))
