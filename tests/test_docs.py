@@ -15,7 +15,6 @@ from raysweep.cli.main import cli
 from raysweep.results.aggregates import SEED_STATISTICS
 from raysweep.search.samplers import SAMPLERS
 from raysweep.store.schema import RunRow
-from raysweep.sweepfile.reader import read_spec
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
@@ -36,14 +35,6 @@ LINES = sorted(
         )
     }
 )
-
-FILES = [
-    (page.name, text)
-    for page in PAGES
-    if page.name != "own-model.md"  # whose task is not installed: tests/test_tutorials.py
-    for text in re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
-    if all(re.search(f"^{key}:", text, re.MULTILINE) for key in ("name", "tasks", "estimators"))
-]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -88,17 +79,6 @@ def test_the_page_on_sweep_files_names_every_sampler(name):
 @pytest.mark.parametrize("statistic", SEED_STATISTICS, ids=lambda each: each.name)
 def test_the_page_on_statistics_names_every_statistic_over_seeds(statistic):
     assert statistic.label in (ROOT / "docs" / "statistics.md").read_text()
-
-
-@pytest.mark.parametrize(("page", "text"), FILES, ids=[page for page, _ in FILES])
-def test_a_sweep_file_of_a_page_is_valid(page, text, tmp_path):
-    path = tmp_path / "sweep.yaml"
-    path.write_text(text)
-    assert read_spec(path).arms
-
-
-def test_there_are_sweep_files_to_look_at():
-    assert {"README.md", "tutorial.md", "sweep-file.md"} <= {page for page, _ in FILES}
 
 
 def without_comments(text):

@@ -10,10 +10,10 @@ from ruamel.yaml import YAML
 from raysweep.sweepfile import document
 from raysweep.sweepfile.reader import read_spec
 
-DOCS = Path(__file__).parent.parent.parent / "docs"
+ROOT = Path(__file__).parent.parent.parent
 BLOCKS = [
     (f"{page.name}-{index}", text)
-    for page in sorted(DOCS.glob("*.md"))
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     if page.name != "own-model.md"  # its task is the reader's own: test_tutorials.py runs it
     for index, text in enumerate(re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.M | re.S))
 ]
@@ -36,3 +36,8 @@ def test_a_sweep_file_on_a_page_is_read(tmp_path, monkeypatch, name, text):
     path = tmp_path / "sweep.yaml"
     path.write_text(whole)
     assert read_spec(path).arms
+
+
+def test_there_are_sweep_files_to_look_at():
+    pages = {name.rpartition("-")[0] for name, text in BLOCKS if "name:" in text}
+    assert {"README.md", "tutorial.md", "sweep-file.md"} <= pages
