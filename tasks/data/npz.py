@@ -7,7 +7,6 @@ workers read it.
 
 import functools
 import hashlib
-import shutil
 import tempfile
 import zipfile
 from pathlib import Path
@@ -79,10 +78,11 @@ def _copy(path: Path, digest: str, root: Path) -> None:
     target = root / FOLDER / f"{digest}.npz"
     if target.is_file():
         return
+    content = _content(path, digest)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         aside = Path(scratch) / target.name
-        shutil.copyfile(path, aside)
+        aside.write_bytes(content)
         aside.replace(target)
 
 
@@ -90,6 +90,21 @@ def _copy(path: Path, digest: str, root: Path) -> None:
 def _digest(path: Path, _changed: int, _size: int) -> str:
     with path.open("rb") as file:
         return _digest_of(file.read())
+
+
+def _content(path: Path, digest: str) -> bytes:
+    """Return the file's bytes.
+
+    Raises:
+        ValueError: If they have another digest.
+    """
+    content = path.read_bytes()
+    if _digest_of(content) != digest:
+        raise ValueError(
+            f"{path} has changed since its digest {digest} was computed; restore it, or delete it "
+            "if it is a copy in the data folder"
+        )
+    return content
 
 
 def _digest_of(content: bytes) -> str:
@@ -103,8 +118,7 @@ def _images(path: Path, digest: str) -> tuple[Real[Tensor, "N D"], Real[Tensor, 
     Raises:
         ValueError: If the file has another digest, or its arrays are no images.
     """
-    if _digest_of(path.read_bytes()) != digest:
-        raise ValueError(f"{path} has changed since its digest {digest} was computed")
+    _content(path, digest)
     arrays = _arrays(path)
     train, test = (_rows(f"{path}: {key}", array) for key, array in arrays.items())
     if train.shape[1] != test.shape[1] or train.dtype != test.dtype:

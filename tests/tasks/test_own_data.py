@@ -72,9 +72,9 @@ def test_floats_are_taken_as_they_are(folder, dtype):
     assert np.array_equal(images.train.numpy(), train.astype("float64"))
 
 
-def test_a_sweep_trains_on_the_file_and_keeps_a_copy(folder):
+def test_a_sweep_trains_on_the_file_and_keeps_a_copy(executor, folder):
     saved(folder / "a.npz")
-    results = raysweep.run(sweep({"npz": "a.npz"}), store=folder / "sweeps", inline=True)
+    results = raysweep.run(sweep({"npz": "a.npz"}), store=folder / "sweeps", **executor)
     (row,) = results.runs().to_pylist()
     assert row["status"] == "done"
     assert row["param.task.dataset"] == npz.use("a.npz")
@@ -199,6 +199,14 @@ def test_a_file_that_changed_is_not_trained_on(folder):
     npz.source.cache_clear()
     with pytest.raises(ValueError, match="has changed since its digest"):
         data.load(name)
+
+
+def test_a_file_that_changed_before_it_was_copied_leaves_no_copy(folder):
+    name = npz.use(str(saved(folder / "a.npz")))
+    saved(folder / "a.npz", x_test=TRAIN)
+    with pytest.raises(ValueError, match=r"a.npz has changed since its digest .*; restore it"):
+        data.fetch(name)
+    assert not (folder / "data").exists()
 
 
 # Data sets of installed packages.
