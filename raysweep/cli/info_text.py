@@ -2,7 +2,7 @@
 
 import inspect
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from raysweep import registry
@@ -15,6 +15,7 @@ from raysweep.sweep.options import PRUNERS
 from raysweep.text import one_line
 
 NO_DEFAULT = "(none)"
+MAX_OWNERS = 3
 
 
 def overview() -> str:
@@ -76,11 +77,11 @@ def _estimator(name: str) -> Iterator[str]:
 
 def _setting(name: str) -> Iterator[str]:
     short = name.rpartition(".")[2]
-    rows = [
-        [owner, setting.key, *_described(setting)]
-        for owner, setting in _all_settings()
-        if setting.name == short and name in (short, setting.key)
-    ]
+    owners: dict[tuple[str, ...], list[str]] = {}
+    for owner, setting in _all_settings():
+        if setting.name == short and name in (short, setting.key):
+            owners.setdefault((setting.key, *_described(setting)), []).append(owner)
+    rows = [[_listed_few(names), *described] for described, names in owners.items()]
     if rows:
         head = ["of", "setting", "values", "default", "may differ in a pack", "meaning"]
         yield f"setting {name}\n\n" + as_text([plain(head, rows)])
@@ -107,20 +108,20 @@ def _search(name: str) -> Iterator[str]:
 
 
 def _all_settings() -> Iterator[tuple[str, Setting]]:
-    """Yield every setting with its owner; common ones of tasks once."""
-    seen = set()
+    """Yield every setting with its owner, a task or an estimator."""
     for task in registry.usable_tasks():
         for setting in registry.task_settings(task).values():
-            if setting.key.startswith("training."):
-                described = setting.key, repr(setting.default), setting.meaning
-                if described in seen:
-                    continue
-                seen.add(described)
             yield task, setting
     for family in registry.families():
         for name in registry.usable_estimators(family):
             for setting in registry.estimator_settings(family, name).values():
                 yield name, setting
+
+
+def _listed_few(names: Sequence[str]) -> str:
+    """Return the first of some names, and how many more there are."""
+    more = len(names) - MAX_OWNERS
+    return ", ".join(names[:MAX_OWNERS]) + (f" and {more} more" if more > 0 else "")
 
 
 def names() -> set[str]:

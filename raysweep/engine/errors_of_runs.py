@@ -1,13 +1,16 @@
 """Errors that the code of a run raises: their kind, their line of text, and their traceback."""
 
+import contextlib
+import inspect
 import os
 import sys
 import sysconfig
 import traceback
 from collections.abc import Collection, Sequence
 
+from raysweep import registry
 from raysweep.engine.pack import CannotRestore
-from raysweep.errors import DamagedFile, RaysweepError, StoreError, is_memory_error
+from raysweep.errors import DamagedFile, RaysweepError, SpecError, StoreError, is_memory_error
 from raysweep.store.watch import DriverGone
 from raysweep.text import MAX_ERROR, recorded, tail
 
@@ -89,3 +92,12 @@ def traceback_of(error: BaseException) -> str:
     """Return the traceback of an error, valid UTF-8; of a very long one the last part."""
     text = "".join(traceback.format_exception(error))
     return tail(text.encode("utf-8", "backslashreplace").decode(), MAX_TRACEBACK)
+
+
+def files_of(task: str, estimator: str) -> set[str]:
+    """Return the files of a task and an estimator, as far as they can be found."""
+    with contextlib.suppress(SpecError, OSError, TypeError):
+        known = registry.task(task)
+        classes = type(known), registry.estimator_class(known.family, estimator)
+        return {os.path.realpath(inspect.getfile(cls)) for cls in classes}
+    return set()

@@ -109,7 +109,8 @@ class PackLoop:
         if manifest is not None:
             self.ended = [dict(row) for row in manifest.ended if row["run_id"] in wanted]
             self.executed = max(self.executed, self.checkpoints.executed())
-            self.seconds, self.started_at = manifest.seconds, manifest.started_at
+            if manifest.step > 0:
+                self.seconds, self.started_at = manifest.seconds, manifest.started_at
         self.pauses = Pauses(time.monotonic())
         self._note()  # before the task starts, which may hang
         settings, replicas, estimator = assemble(self.pack, self.active, self.device)

@@ -118,6 +118,8 @@ class StopFlag:
         self.signal = number
         if not self._training:
             raise Stopped(self.exit_code)
+        # Not by `sys.stderr`, which the signal may have interrupted in the middle of a write.
+        os.write(2, b"\nraysweep: stopping: packs save their state; once more ends at once\n")
         self._start_watchdog()
 
     def _start_watchdog(self) -> None:

@@ -2,19 +2,17 @@
 
 import contextlib
 import functools
-import inspect
 import os
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 
-from raysweep import registry
-from raysweep.engine.errors_of_runs import is_a_signal, kind_of, line_of, traceback_of
+from raysweep.engine.errors_of_runs import files_of, is_a_signal, kind_of, line_of, traceback_of
 from raysweep.engine.machine import device_of, machine
 from raysweep.engine.output import Output
 from raysweep.engine.pack import Job, PackLoop
-from raysweep.errors import SpecError, StoreError
+from raysweep.errors import StoreError
 from raysweep.store.pack_log import PackLog
 from raysweep.store.rows import utc_now
 from raysweep.store.sweep_store import SweepStore
@@ -99,7 +97,7 @@ class Worker:
         if self.loop is None and isinstance(error, FileNotFoundError):
             kind = "setup"  # every run of the task would miss the file
         about = self._about(error) if kind in ("run", "memory") else {}
-        text = line_of(error, _files(self.pack))
+        text = line_of(error, files_of(self.pack.task, self.pack.estimator))
         self._keep_output(is_last=True)
         self._release()
         return {"done": True, "failure": kind, "error": text, "about": about}
@@ -140,12 +138,3 @@ class Worker:
         self.loop = None
         if self.job.gpu > 0 and torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-
-def _files(pack: Pack) -> set[str]:
-    """Return the files of the pack's task and estimator, as far as they can be found."""
-    with contextlib.suppress(SpecError, OSError, TypeError):
-        task = registry.task(pack.task)
-        classes = type(task), registry.estimator_class(task.family, pack.estimator)
-        return {os.path.realpath(inspect.getfile(cls)) for cls in classes}
-    return set()

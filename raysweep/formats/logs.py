@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import pyarrow.compute as pc
+
 from raysweep.errors import SpecError, nearest
 from raysweep.store import pack_log
 from raysweep.store.sweep_store import SweepStore
@@ -30,17 +32,27 @@ def logs_text(store: str, sweep: str, wanted: str | None = None) -> str:
 
 
 def _sweep(store: SweepStore) -> str:
-    groups = grouped_by_error(store.attempts().to_pylist())
+    failed = pc.field("status") == "failed"
+    open_runs = set(store.read(store.dataset("runs"), ["run_id"], failed)["run_id"].to_pylist())
+    attempts = store.attempts().to_pylist()
+    groups = grouped_by_error(row for row in attempts if row["run_id"] in open_runs)
+    earlier = {row["run_id"] for row in attempts} - open_runs
     text = ""
-    for attempts in groups[:MAX_ERRORS]:
-        runs = {attempt["run_id"] for attempt in attempts}
-        last = max(attempts, key=lambda attempt: attempt["time"])
+    for group in groups[:MAX_ERRORS]:
+        runs = {attempt["run_id"] for attempt in group}
+        last = max(group, key=lambda attempt: attempt["time"])
         text += f"{counted(len(runs))}, such as {last['run_id']}: {shown_error(last['error'])}\n"
         text += _traceback(last) + "\n"
     if (more := len(groups) - MAX_ERRORS) > 0:
         text += f"and {counted(more, 'other error')}\n"
     if not groups:
         text += f"no run of {store.sweep} has failed\n"
+    if earlier:
+        run = min(earlier)
+        text += (
+            f"{counted(len(earlier))} had attempts that failed, and ended well since: "
+            f"'raysweep logs {store.sweep} {run}'\n"
+        )
     packs = pack_log.packs(store.files)
     if not packs:
         return text + "no output was kept: no run printed or logged anything\n"

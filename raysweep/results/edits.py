@@ -112,11 +112,16 @@ def in_file(spec: Spec, runs: RunFrame) -> Mask:
 
 
 def recoded(spec: Spec, runs: RunFrame) -> list[str]:
-    """Return a line for each task and estimator whose code changed since its planned runs."""
+    """Return a line for each task and estimator whose code changed since its planned runs.
+
+    Runs that failed do not count: they have no result, and are trained anew in any case.
+    """
     if "code" not in runs.table.column_names:
         return []
     rows = runs.table.select(["task_name", "estimator_name", "code"])
-    rows = rows.filter(pa.array(in_file(spec, runs))).unify_dictionaries()
+    status = runs.table["status"].cast(pa.string())
+    has_result = pc.fill_null(pc.not_equal(status, "failed"), True)
+    rows = rows.filter(pc.and_(has_result, pa.array(in_file(spec, runs)))).unify_dictionaries()
     counts: collections.Counter[tuple[str, str, str]] = collections.Counter()
     present = _codes(spec)
     groups = rows.group_by(rows.column_names).aggregate([([], "count_all")]).to_pylist()

@@ -33,12 +33,14 @@ class Membership:
             several arms have it, the labels are the stored ones if these are among them, else
             those of the first arm in the file.
         seeds: Seeds that the file plans.
+        shown: Those of them whose results the table shows: the fresh ones, if there are any.
         outdated: Ids of the runs with former defaults, which belong to no arm.
     """
 
     members: pa.Table
     labels: pa.Table
     seeds: pa.Array
+    shown: pa.Array
     outdated: pa.Array
 
     def labelled(self, rows: pa.Table) -> pa.Table:
@@ -53,7 +55,7 @@ class Membership:
             rows = rows.set_column(rows.schema.get_field_index(name), name, column)
         planned = pa.array((known >= 0) & self._on_planned_seeds(rows))
         selected = pc.fill_null(self.labels["selected"].take(index), False)
-        return _added(rows, planned, pc.and_(planned, selected))
+        return _added(rows, planned, pc.and_(pc.and_(planned, selected), self._is_shown(rows)))
 
     def planned(self, rows: pa.Table) -> pa.Table:
         """Return the planned ones of these rows of `runs`, one row for each arm that plans it."""
@@ -67,7 +69,11 @@ class Membership:
         rows = rows.take(pa.array(np.repeat(kept, repeats), pa.int64()))
         for name in LABELS:
             rows = rows.set_column(rows.schema.get_field_index(name), name, arms[name])
-        return _added(rows, pa.repeat(pa.scalar(True), rows.num_rows), arms["selected"])
+        selected = pc.and_(arms["selected"].combine_chunks(), self._is_shown(rows))
+        return _added(rows, pa.repeat(pa.scalar(True), rows.num_rows), selected)
+
+    def _is_shown(self, rows: pa.Table) -> pa.Array:
+        return pc.is_in(rows["seed"], self.shown).combine_chunks()
 
     def _known(self, rows: pa.Table) -> Indices:
         """Return the index in `labels` of the configuration of each row, -1 for none."""
@@ -119,7 +125,8 @@ def membership(spec: Spec, runs: RunFrame, *, selected: bool = True) -> Membersh
         first[position] = _stored(kept, members, first[position], indices)
     labels = _table(spec, kept, indices[first], arms[first], marked)
     seeds = pa.array([*spec.seeds, *spec.report_seeds], pa.int64())
-    return Membership(members, labels, seeds, runs.run_ids.filter(pa.array(old)))
+    shown = pa.array(spec.report_seeds or spec.seeds, pa.int64())
+    return Membership(members, labels, seeds, shown, runs.run_ids.filter(pa.array(old)))
 
 
 def _selections(spec: Spec, runs: RunFrame) -> list[int]:

@@ -362,7 +362,10 @@ class Schedule:
             ]
             adopted.update(wanted)
             if wanted:
-                self.queue.put([self._with_history(manifest.pack.only(wanted))])
+                pack = self._with_history(manifest.pack.only(wanted))
+                if not manifest.step:  # nothing was trained with the code of then
+                    pack = dataclasses.replace(pack, code=self.planned[wanted[0]].arm.code)
+                self.queue.put([pack])
         return adopted
 
     def drop_ended_checkpoints(self) -> None:

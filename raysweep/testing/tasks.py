@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from raysweep import registry
+from raysweep.engine.errors_of_runs import files_of, line_of
 from raysweep.estimators import Estimator
 from raysweep.tasks import Task
 from raysweep.tasks.base import Replica, Training
@@ -96,7 +97,9 @@ class _Check:
             except FileNotFoundError:
                 raise  # data is missing, whatever the task does
             except Exception as error:  # noqa: BLE001 - the code of a task may raise anything
-                problem = f"raised {type(error).__name__}: {error}"
+                problem = f"raised {line_of(error, files_of(self.task.name, self.estimator))}"
+                if check == self.reports:
+                    return [problem]  # the others would raise the same
             if problem is not None:
                 problems.append(f"{check.__name__.replace('_', ' ')}: {problem}")
         return problems

@@ -48,7 +48,7 @@ def test_an_estimator_is_explained_with_its_settings(name):
     [
         ("lr", "learning rate, > 0"),
         ("training.lr", "learning rate, > 0"),
-        ("temperature", "reinmax"),
+        ("temperature", "estimator.temperature"),
         ("test_neg_elbo", "nats"),
         ("tpe", "TPESampler of Optuna"),
         ("asha", "grace, reduction"),
@@ -174,3 +174,16 @@ def test_a_task_that_refuses_every_estimator_is_said(monkeypatch):
     monkeypatch.setattr(Toy, "check", lambda *_: "not today")
     result = CliRunner().invoke(cli, ["check", "toy"])
     assert "refuses every estimator; " in str(result.exception)
+
+
+def test_a_task_that_raises_is_said_once_with_its_line(monkeypatch):
+    def advance(self, steps):
+        return self.targets
+
+    monkeypatch.setattr(Walk, "advance", advance)
+    (problem,) = check_task("toy")
+    assert re.search(r"raised AttributeError: .*'targets' \(test_info\.py:\d+\)", problem)
+
+
+def test_a_setting_of_many_tasks_is_explained_once():
+    assert output("info", "lr").count("learning rate, > 0") == 2  # gmm has another default

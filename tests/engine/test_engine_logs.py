@@ -261,3 +261,30 @@ def test_progress_is_shown_in_notebooks(inline, toy, monkeypatch, capsys, quiet,
     monkeypatch.setitem(sys.modules, "IPython", kernel)
     inline(toy(), quiet=quiet)
     assert ("6/6 runs" in capsys.readouterr().err) == shown
+
+
+def test_errors_of_the_past_are_not_shown_as_present_ones(inline, failing, trouble, command):
+    inline(failing())
+    trouble.end()
+    (row,) = (row for row in inline(failing()).runs().to_pylist() if row["attempts"] == 2)
+    text = command("logs", "toys")
+    assert "Traceback" not in text
+    assert "1 run had attempts that failed, and ended well since: " in text
+    assert f"'raysweep logs toys {row['run_id']}'" in text
+
+
+def test_failed_runs_are_not_said_to_be_of_other_code(inline, failing, edit, command):
+    inline(failing())
+    edit()
+    text = command("status", "toys")
+    assert "the code of task toy changed since 2 runs" in text
+
+
+def test_a_pack_that_took_no_step_has_the_code_of_its_next_start(inline, failing, edit, trouble):
+    with pytest.raises(RuntimeError):
+        inline(failing(), raises=True)
+    edit()
+    trouble.end()
+    results = inline(failing())
+    (code,) = set(results.runs()["code"].to_pylist())
+    assert code.startswith("0123456789ab")

@@ -5,6 +5,7 @@ import csv
 import pytest
 from figure_helpers import loss, spec_of, store_of
 
+import raysweep
 from raysweep.api import Results
 from raysweep.cli.main import main
 
@@ -192,3 +193,19 @@ def test_labels_that_never_changed_need_no_look_at_the_settings(first, monkeypat
     monkeypatch.setattr(Results, "labels", None)
     query = "select distinct estimator from runs order by all"
     assert edited.sql(query)["estimator"].to_pylist() == ["A", "B"]
+
+
+@pytest.mark.parametrize("table", ["planned", "runs"])
+def test_selected_runs_are_those_of_the_numbers_in_the_table(tmp_path, table):
+    sweep = {
+        "name": "fresh",
+        "tasks": TASKS,
+        "estimators": {"A": A},
+        "training": {"lr": [0.1, 0.3]},
+        "seeds": {"search": 3, "report": 2},
+    }
+    results = raysweep.run(sweep, store=tmp_path, inline=True)
+    query = f'select avg("metric.train_loss") as mean, count(*) as n from {table} where selected'
+    (row,) = results.sql(query).to_pylist()
+    (cell,) = results.table().cells
+    assert (row["mean"], row["n"]) == (pytest.approx(cell.mean), cell.n) == (cell.mean, 2)
