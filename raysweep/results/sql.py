@@ -21,7 +21,8 @@ _MISSING = re.compile(r'Referenced column "(.+?)" not found')
 _COUNT = re.compile(r"\bcount\(\s*\*\s*\)")
 # Labels are joined by configuration, of which there are far fewer than runs.
 _VIEW = """create temp view {name} as
-    select * exclude (marked), in_plan and marked as selected from (
+    select * exclude (marked), in_plan and marked and seed in (from _shown_seeds) as selected
+    from (
         select stored.* replace (
             coalesce(arms.task, stored.task) as task,
             coalesce(arms.estimator, stored.estimator) as estimator
@@ -106,6 +107,7 @@ def _create_views(
         "_labels": labels.labels,
         "_arms": labels.members,
         "_planned_seeds": pa.table({"seed": labels.seeds}),
+        "_shown_seeds": pa.table({"seed": labels.shown}),
         "_outdated": pa.table({"run_id": labels.outdated}),
     }.items():
         connection.register(name, table)

@@ -239,7 +239,7 @@ class SweepResults:
         """Return a table of the store; for `table` see `to_pandas`.
 
         Besides the stored columns, `runs` and `planned` have `in_plan` (whether the file plans the
-        run) and `selected` (whether a cell of the table shows its configuration).
+        run) and `selected` (whether the number in a cell of the table is made of it).
 
         Raises:
             SpecError: If there is no such table.
