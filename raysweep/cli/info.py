@@ -1,6 +1,8 @@
 """Commands that explain names of a sweep file, describe it to editors, and check a task."""
 
 import json
+from collections.abc import Iterable
+from typing import Any
 
 import click
 
@@ -49,16 +51,9 @@ def schema() -> int:
 )
 def check(task: str, estimator: str | None, changes: tuple[str, ...]) -> int:
     """Check that a task works in packs, resumes exactly, and reports what it declares."""
-    from raysweep.sweepfile.document import parse_value
     from raysweep.testing.tasks import check_task
 
-    settings = {}
-    for change in changes:
-        key, equals, value = change.partition("=")
-        if not equals:
-            raise SpecError(f"expected SETTING=VALUE, got {change!r}", field="set")
-        plain = parse_value(value, "--set").plain()
-        settings[key.rpartition(".")[2]] = tuple(plain) if isinstance(plain, list) else plain
+    settings = _settings(task, changes)
     with given_by(name="task"):
         try:
             problems = check_task(task, estimator, **settings)
@@ -69,3 +64,32 @@ def check(task: str, estimator: str | None, changes: tuple[str, ...]) -> int:
     if not problems:
         show(f"{task}: alone and in packs, dropped runs, resume and metrics are all right")
     return 1 if problems else 0
+
+
+def _settings(task: str, changes: Iterable[str]) -> dict[str, Any]:
+    """Return the settings of a task that `SETTING=VALUE` texts give.
+
+    Raises:
+        SpecError: If the task has no such setting, or a value has the wrong type.
+    """
+    from raysweep import registry
+    from raysweep.errors import nearest
+    from raysweep.sweepfile.document import Problems, parse_value
+    from raysweep.sweepfile.ranges import typed
+
+    declared = {setting.name: setting for setting in registry.task_settings(task).values()}
+    settings, problems = {}, Problems()
+    for change in changes:
+        key, equals, value = change.partition("=")
+        name = key.rpartition(".")[2]
+        if not equals:
+            raise SpecError(f"expected SETTING=VALUE, got {change!r}", field="set")
+        if name not in declared:
+            raise SpecError(
+                f"expected a setting of {task}, got {name!r}{nearest(name, declared)}", field="set"
+            )
+        node = parse_value(value, f"--set {key}")
+        plain = typed(node, declared[name].type, name, problems)
+        settings[name] = tuple(plain) if isinstance(plain, list) else plain
+    problems.stop()
+    return settings

@@ -42,7 +42,10 @@ def read_spec(
         try:
             text = Path(source).read_text(encoding="utf-8")
         except FileNotFoundError as error:
-            raise SpecError(f"{file}: no such file") from error
+            hint = (
+                "" if Path(file).suffix else "; give the path of a sweep file, not a sweep's name"
+            )
+            raise SpecError(f"{file}: no such file{hint}") from error
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
             raise SpecError(f"{file}: cannot read the sweep file: {reason}") from error

@@ -187,3 +187,21 @@ def test_a_task_that_raises_is_said_once_with_its_line(monkeypatch):
 
 def test_a_setting_of_many_tasks_is_explained_once():
     assert output("info", "lr").count("learning rate, > 0") == 2  # gmm has another default
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("pp=2", "expected a setting of polynomial, got 'pp'; did you mean 'p'"),
+        ("p=abc", "p: expected a number, got 'abc'"),
+        ("p", "expected SETTING=VALUE, got 'p'"),
+    ],
+)
+def test_a_setting_to_check_with_is_read_as_in_a_sweep_file(change, message):
+    result = CliRunner().invoke(cli, ["check", "polynomial", "--set", change])
+    assert message in str(result.exception)
+
+
+def test_the_name_of_a_sweep_is_not_a_sweep_file():
+    result = CliRunner().invoke(cli, ["run", "quickstart"])
+    assert "no such file; give a sweep file, not the name of a sweep" in str(result.exception)
