@@ -42,9 +42,7 @@ def read_spec(
         try:
             text = Path(source).read_text(encoding="utf-8")
         except FileNotFoundError as error:
-            hint = (
-                "" if Path(file).suffix else "; give the path of a sweep file, not a sweep's name"
-            )
+            hint = "; give a sweep file, not the name of a sweep" if not Path(file).suffix else ""
             raise SpecError(f"{file}: no such file{hint}") from error
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
