@@ -120,5 +120,4 @@ def test_the_mistake_of_the_page_gives_its_message(package):
     done = run(package, "raysweep run codes.yaml --smoke")
     assert done.returncode == 1
     shown = " ".join((DOCS / "own-model.md").read_text().split())
-    message = re.search(r"failed: (ValueError.*\(my_models.py:\d+\))", done.stderr)[1]
-    assert f"failed: {message}" in shown
+    assert done.stderr.splitlines()[-1] in shown
