@@ -6,6 +6,7 @@ import click
 
 from raysweep.cli import complete
 from raysweep.cli.options import (
+    SELECT,
     STORE,
     SWEEP,
     SweepCommand,
@@ -36,12 +37,7 @@ from raysweep.cli.output import show
     shell_complete=complete.metrics,
     help="Metric to show; repeatable for curves and time [default: the metric that selects].",
 )
-@click.option(
-    "--select",
-    metavar="M",
-    shell_complete=complete.metrics,
-    help="Metric that selects the configuration [default: the sweep file's].",
-)
+@SELECT
 @label_options
 @click.option("--log", is_flag=True, help="Logarithmic y axes, for curves, time and search.")
 @click.option(
@@ -96,12 +92,7 @@ def plot(sweep: str, store: str | None, kind: str, out: str | None, **options: A
 @click.command(cls=SweepCommand)
 @SWEEP
 @STORE
-@click.option(
-    "--select",
-    metavar="M",
-    shell_complete=complete.metrics,
-    help="Metric that selects the configuration [default: the sweep file's].",
-)
+@SELECT
 @click.option("--out", metavar="FILE", help="File to write, an .html [default: SWEEP.html].")
 def report(sweep: str, store: str | None, select: str | None, out: str | None) -> int:
     """Write everything about a sweep into one HTML file that needs no network."""

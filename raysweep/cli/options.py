@@ -18,6 +18,12 @@ STORE = click.option(
     metavar="DIR",
     help="Folder or URI of the sweeps [default: $RAYSWEEP_STORE, or sweeps].",
 )
+SELECT = click.option(
+    "--select",
+    metavar="M",
+    shell_complete=complete.metrics,
+    help="Metric that selects the configuration [default: the sweep file's].",
+)
 SMOKE = click.option(
     "--smoke",
     is_flag=True,

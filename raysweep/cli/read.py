@@ -7,6 +7,7 @@ import click
 
 from raysweep.cli import complete
 from raysweep.cli.options import (
+    SELECT,
     STORE,
     SWEEP,
     SweepCommand,
@@ -71,12 +72,6 @@ def ls(store: str | None, tags: tuple[str, ...]) -> int:
     return _list(store, tags)
 
 
-SELECT = click.option(
-    "--select",
-    metavar="M",
-    shell_complete=complete.metrics,
-    help="Metric that selects the configuration [default: the sweep file's].",
-)
 REPORT = click.option(
     "--report",
     metavar="M",

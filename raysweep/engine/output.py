@@ -6,9 +6,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from raysweep.store.pack_log import LIMIT
 from raysweep.text import tail
-
-LIMIT = 64 * 1024  # characters of a pack's output that are kept, the last ones
 
 
 class Output:

@@ -1,6 +1,7 @@
 """Failed runs of a sweep with all their attempts, as `raysweep status --failed` prints them."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pyarrow.compute as pc
 
@@ -36,9 +37,7 @@ def failed_text(store: str, sweep: str) -> str:
     attempts: dict[str, list[str]] = {}
     order = [("run_id", "ascending"), ("time", "ascending")]
     for attempt in sweep_store.attempts().sort_by(order).to_pylist():
-        time = f"{attempt['time']:%Y-%m-%d %H:%M:%S} UTC"
-        line = f"  attempt {attempt['attempt']}, {time}: {shown_error(attempt['error'])}\n"
-        attempts.setdefault(attempt["run_id"], []).append(line)
+        attempts.setdefault(attempt["run_id"], []).append(f"  {attempt_line(attempt)}")
     text = ""
     for row in rows:
         arm = one_line(f"{row['estimator']} · {row['task']}")
@@ -48,6 +47,12 @@ def failed_text(store: str, sweep: str) -> str:
         )
         text += "".join(attempts.get(row["run_id"], [f"  {shown_error(row['error'])}\n"]))
     return text + _summary(spec, [row["attempts"] for row in rows])
+
+
+def attempt_line(attempt: Mapping[str, Any]) -> str:
+    """Return the line of a failed attempt: its number, its time and its error."""
+    time = f"{attempt['time']:%Y-%m-%d %H:%M:%S} UTC"
+    return f"attempt {attempt['attempt']}, {time}: {shown_error(attempt['error'])}\n"
 
 
 def next_attempt(spec: Spec, attempts: int) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from raysweep.errors import SpecError, nearest
+from raysweep.formats.failed_runs import attempt_line
 from raysweep.store import pack_log
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.outcomes import grouped_by_error
@@ -74,9 +75,7 @@ def _one(store: SweepStore, wanted: str) -> str:
         arm = one_line(f"{run['estimator']} · {run['task']}")
         text += f"run {key} ({arm}, seed {run['seed']}), in pack {run['pack_id']}\n"
     for attempt in sorted(failed, key=lambda attempt: attempt["time"]):
-        time = f"{attempt['time']:%Y-%m-%d %H:%M:%S} UTC"
-        text += f"attempt {attempt['attempt']}, {time}: {shown_error(attempt['error'])}\n"
-        text += _traceback(attempt)
+        text += attempt_line(attempt) + _traceback(attempt)
     holders = [attempt["pack_id"] for attempt in failed] + [run["pack_id"] if run else key]
     for pack_id in dict.fromkeys(filter(None, holders)):
         if output := pack_log.read(store.files, pack_id):

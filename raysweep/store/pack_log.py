@@ -8,7 +8,7 @@ from raysweep.store.rows import utc_now
 from raysweep.text import tail
 
 EVERY_S = 10.0
-LIMIT = 64 * 1024  # characters of a file, the last ones
+LIMIT = 64 * 1024  # characters of a pack's output that are kept, the last ones
 
 
 class PackLog:
@@ -67,12 +67,13 @@ def drop_orphans(files: Files) -> None:
     Raises:
         StoreError: If the store cannot be read or written.
     """
-    kept = set(files.folders("checkpoints"))
-    for folder in ("runs", "attempts"):
-        for name in files.names(folder, ".parquet") if packs(files) else ():
-            table = files.read_table(name)
-            if "pack_id" in table.column_names:
-                kept.update(table["pack_id"].to_pylist())
-    for pack_id in packs(files):
-        if pack_id not in kept:
-            files.remove(sweep_paths.log(pack_id))
+    orphans = set(packs(files))
+    if not orphans:
+        return
+    orphans.difference_update(files.folders("checkpoints"))
+    for name in [*files.names("runs", ".parquet"), *files.names("attempts", ".parquet")]:
+        table = files.read_table(name)
+        if "pack_id" in table.column_names:
+            orphans.difference_update(table["pack_id"].to_pylist())
+    for pack_id in sorted(orphans):
+        files.remove(sweep_paths.log(pack_id))

@@ -13,10 +13,11 @@ from test_engine_trouble import outcome
 import raysweep
 from raysweep import estimators
 from raysweep.cli.main import cli, main
-from raysweep.engine.output import LIMIT, Output
+from raysweep.engine.output import Output
 from raysweep.engine.work import Worker
 from raysweep.estimators import Noise
 from raysweep.store import pack_log
+from raysweep.store.pack_log import LIMIT
 from raysweep.testing import toy as toy_module
 
 FEW = {"resources": {"stop_after": None}}
