@@ -1,15 +1,15 @@
 """The base classes of gradient estimators: declared properties, checked inputs, one result."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import ClassVar, NamedTuple
 
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from raysweep.estimators.categorical import Link
-from raysweep.estimators.estimate import Estimate, Objective, estimate_at, sample_count
+from raysweep.estimators.estimate import Estimate, Objective, estimate_at
+from raysweep.estimators.method import Method, text_of_sizes
 from raysweep.estimators.noise import Noise
-from raysweep.estimators.replicated import Replicated
 
 
 class Sizes(NamedTuple):
@@ -21,46 +21,23 @@ class Sizes(NamedTuple):
     replicas: int | None
 
     def __str__(self) -> str:
-        context = "no context" if self.context is None else f"a context of {self.context} features"
-        replicas = "no replicas" if self.replicas is None else f"{self.replicas} replicas"
-        return f"L = {self.latents}, C = {self.categories}, {context}, {replicas}"
+        main = f"L = {self.latents}, C = {self.categories}"
+        return text_of_sizes(main, self.context, self.replicas)
 
 
-class Estimator(Replicated, ABC):
+class Estimator(Method[Sizes]):
     """A gradient estimator for the expectation of an objective over independent categoricals.
 
     A subclass declares its class attributes, takes its settings as keyword-only arguments of
     `__init__`, and computes in `_estimate`, which may rely on checked logits.
 
     Attributes:
-        name: Key in the registry.
-        version: Number that is raised when the meaning of a result changes.
-        unbiased: Whether the surrogate's expected gradient is the exact one, for any objective.
-            Where settings change this, the instance says so itself, as for `needs_gradient`.
         binary_only: Whether it needs C = 2.
-        needs_gradient: Whether it differentiates the objective with respect to the sample.
-        per_replica: Settings that may be a tensor `R`, broadcast over the logits' first axis.
-        reads_context: Whether its learned parts read the context, where there is one.
-        needs_context: Whether it needs a context.
         link: The function from logits to probabilities.
-        reference: Publication of the method.
-        samples: K, hard samples that the estimate averages over.
     """
 
-    version: ClassVar[int] = 1
-    unbiased: bool
     binary_only: ClassVar[bool] = False
-    needs_gradient: bool
-    reads_context: bool = False
-    needs_context: bool = False
     link: Link = "softmax"
-    reference: ClassVar[str]
-
-    def __init__(self, *, samples: int = 1) -> None:
-        super().__init__()
-        self.samples = sample_count(samples)
-        self._built: Sizes | None = None
-        self._learns = False
 
     def evaluations(self, latents: int, categories: int) -> int:
         """Count the objective's evaluations per example and estimate: one per sample."""
@@ -122,11 +99,6 @@ class Estimator(Replicated, ABC):
             return f"{self.name} needs 2 categories, got {categories}; use an estimator for any C"
         return self._check(latents, categories)
 
-    @property
-    def context_is_missing(self) -> str:
-        """The message for an estimator that needs a context and has none."""
-        return f"{self.name} needs a context for its baseline, got none; set baseline to false"
-
     def _check(self, latents: int, categories: int) -> str | None:
         """Return a subclass's own reason to refuse a size, or None."""
         return None
@@ -152,37 +124,20 @@ class Estimator(Replicated, ABC):
                 setting has another number of replicas.
         """
         replicas = self._replicas_of_settings() if replicas is None else replicas
-        sizes = Sizes(latents, categories, context, replicas)
-        if self._built_for == sizes:
-            return
-        if self._learns:
-            raise self._other_sizes(sizes)
-        if (reason := self.check(latents, categories)) is not None:
-            raise ValueError(reason)
-        if context is None and self.needs_context:
-            raise ValueError(self.context_is_missing)
-        for name in ("latents", "context", "replicas"):
-            if (size := getattr(sizes, name)) is not None and size < 1:
-                raise ValueError(f"{name} must be at least 1, got {size}")
-        self._check_settings(replicas)
-        self._build(latents, categories, context, replicas)
-        self._built, self.replicas = sizes, replicas
-        self._learns = bool(self.state_dict())
+        self._build_once(Sizes(latents, categories, context, replicas))
+
+    def _refusal(self, sizes: Sizes) -> str | None:
+        if sizes.latents < 1:
+            return f"latents must be at least 1, got {sizes.latents}"
+        return self.check(sizes.latents, sizes.categories)
+
+    def _create(self, sizes: Sizes) -> None:
+        self._build(*sizes)
 
     def _build(
         self, latents: int, categories: int, context: int | None, replicas: int | None
     ) -> None:
         """Create a subclass's learned parts."""
-
-    @property
-    def _built_for(self) -> Sizes | None:
-        """The sizes of the learned parts, with the replicas that `select` has left."""
-        return None if self._built is None else self._built._replace(replicas=self.replicas)
-
-    def _other_sizes(self, sizes: Sizes) -> ValueError:
-        return ValueError(
-            f"{self.name} was built for {self._built_for}; got {sizes}; make a new one"
-        )
 
     def _match(
         self, logits: Float[Tensor, "*B L C"], context: Float[Tensor, "*B F"] | None

@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from raysweep.estimators.base import Estimator
+from raysweep.estimators.base import Estimator, Sizes
 from raysweep.estimators.categorical import Link, compact
+from raysweep.estimators.control import RelaxedControlSettings
 from raysweep.estimators.estimate import (
     Estimate,
     Objective,
@@ -28,24 +29,15 @@ class Correction(NamedTuple):
     slope: Tensor
 
 
-class RelaxedControl(Estimator):
+class RelaxedControl(RelaxedControlSettings[Sizes], Estimator):
     """The score function with a control variate c(z) at relaxed samples.
 
     With D a hard function of z, and z~ drawn again given D, the gradient is
     `(f(D) - c(z~)) score + d c(z) - d c(z~)`, derivatives with respect to the logits.
 
     Attributes:
-        samples: K, independent draws that the estimate averages over.
         coupled: Whether z~ has z's value.
-        learn_eta: Whether the control variate's weight is learned.
-        learn_temperature: Whether the relaxation's temperature is learned.
     """
-
-    unbiased = True
-    needs_gradient = True
-    per_replica = frozenset({"temperature", "eta"})
-    temperature: float | Tensor
-    eta: float | Tensor
 
     def __init__(
         self,
@@ -57,13 +49,14 @@ class RelaxedControl(Estimator):
         coupled: bool,
         samples: int,
     ) -> None:
-        super().__init__(samples=samples)
-        self._keep("temperature", temperature)
-        self._keep_eta(eta, learn_eta)
-        self.learn_temperature = flag("learn_temperature", learn_temperature)
-        self.learn_eta = flag("learn_eta", learn_eta)
+        super().__init__(
+            temperature=temperature,
+            eta=eta,
+            learn_temperature=learn_temperature,
+            learn_eta=learn_eta,
+            samples=samples,
+        )
         self.coupled = flag("coupled", coupled)
-        self.learned_temperature: Scalar | None = None
         self.learned_eta: Scalar | None = None
 
     def evaluations(self, latents: int, categories: int) -> int:
@@ -87,8 +80,7 @@ class RelaxedControl(Estimator):
     def _build(
         self, latents: int, categories: int, context: int | None, replicas: int | None
     ) -> None:
-        if self.learn_temperature:
-            self.learned_temperature = Scalar(self.temperature, replicas, "positive")
+        self._build_temperature(replicas)
         if self.learn_eta:
             self.learned_eta = Scalar(self.eta, replicas, "eta")
 

@@ -14,7 +14,18 @@ from raysweep.estimators.double_cv import DoubleCV
 from raysweep.estimators.exact import Exact
 from raysweep.estimators.gapped import GappedST
 from raysweep.estimators.gumbel import GumbelRao, GumbelSoftmax, STGumbelSoftmax
+from raysweep.estimators.layered.arm import LayeredARM
+from raysweep.estimators.layered.base import LayeredEstimator
+from raysweep.estimators.layered.exact import LayeredExact
+from raysweep.estimators.layered.moments import ADF, LocalReparam
+from raysweep.estimators.layered.muprop import LayeredMuProp
+from raysweep.estimators.layered.psa import PSA
+from raysweep.estimators.layered.rebar import LayeredREBAR
+from raysweep.estimators.layered.relaxed import Concrete, Tanh
+from raysweep.estimators.layered.score import LayeredNVIL, LayeredReinforce
+from raysweep.estimators.layered.straight_through import HardST, LayeredStraightThrough
 from raysweep.estimators.local_expectation import LocalExpectation
+from raysweep.estimators.method import Method
 from raysweep.estimators.muprop import MuProp
 from raysweep.estimators.nvil import NVIL
 from raysweep.estimators.rebar import REBAR
@@ -50,8 +61,25 @@ _CATEGORICAL: tuple[type[Estimator], ...] = (
     Exact,
 )
 
-FAMILIES: dict[str, dict[str, type[Estimator]]] = {
+_LAYERED: tuple[type[LayeredEstimator], ...] = (
+    PSA,
+    LayeredStraightThrough,
+    HardST,
+    Tanh,
+    Concrete,
+    ADF,
+    LocalReparam,
+    LayeredReinforce,
+    LayeredNVIL,
+    LayeredMuProp,
+    LayeredREBAR,
+    LayeredARM,
+    LayeredExact,
+)
+
+FAMILIES: dict[str, dict[str, type[Method[Any]]]] = {
     "categorical": {method.name: method for method in _CATEGORICAL},
+    "layered": {method.name: method for method in _LAYERED},
 }
 """Classes by family and registry name. A family shares one kind of latent variables."""
 
@@ -65,7 +93,7 @@ def names(family: str = "categorical") -> list[str]:
     return list(_table(family))
 
 
-def find(name: str, family: str = "categorical") -> type[Estimator]:
+def find(name: str, family: str = "categorical") -> type[Any]:
     """Return the class of a registry name; its settings are the keyword arguments of `__init__`.
 
     Raises:
@@ -77,7 +105,7 @@ def find(name: str, family: str = "categorical") -> type[Estimator]:
     return table[name]
 
 
-def get(name: str, family: str = "categorical", **settings: Any) -> Estimator:
+def get(name: str, family: str = "categorical", **settings: Any) -> Any:
     """Create an estimator by its registry name.
 
     Args:
@@ -97,7 +125,7 @@ def get(name: str, family: str = "categorical", **settings: Any) -> Estimator:
     return method(**settings)
 
 
-def _table(family: str) -> dict[str, type[Estimator]]:
+def _table(family: str) -> dict[str, type[Method[Any]]]:
     if family not in FAMILIES:
         raise ValueError(_unknown("family", family, FAMILIES))
     return FAMILIES[family]

@@ -170,18 +170,29 @@ class Logistic(_Binary):
         a = self.location()
         uniform = uniforms(noise, like, samples).unsqueeze(-1)
         z = a + torch.logit(uniform)
-        sign = torch.where(z > 0, 1.0, -1.0).to(z.dtype)
         one_hot = binary_one_hot(z.squeeze(-1) > 0, z.dtype)
-        if coupled:
-            return Draw(one_hot, z, z, -torch.sigmoid(sign * a) * torch.expm1(-z.abs()))
-        redrawn = uniforms(noise, like, samples).unsqueeze(-1)
-        shifted = sign * a + redrawn.log()
-        conditional = sign * (-logsigmoid(-shifted) - torch.log1p(-redrawn))
-        return Draw(one_hot, z, conditional, torch.sigmoid(shifted))
+        redrawn = None if coupled else uniforms(noise, like, samples).unsqueeze(-1)
+        return Draw(one_hot, z, *redraw_logistic(a, z, redrawn))
 
     def score(self, one_hot: Float[Tensor, "K *B L 2"]) -> Float[Tensor, "K *B L 2"]:
         """Return D - pi."""
         return one_hot - probabilities(self.logits)
+
+
+def redraw_logistic(a: Tensor, z: Tensor, uniform: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Draw logistic z = a + noise again, given its sign; return it with its derivative to a.
+
+    Args:
+        a: Location.
+        z: First draw, whose sign is kept.
+        uniform: Uniform numbers; if None, the draw is coupled: it has the value of the first.
+    """
+    sign = torch.where(z > 0, 1.0, -1.0).to(z.dtype)
+    if uniform is None:
+        return z, -torch.sigmoid(sign * a) * torch.expm1(-z.abs())
+    shifted = sign * a + uniform.log()
+    conditional = sign * (-logsigmoid(-shifted) - torch.log1p(-uniform))
+    return conditional, torch.sigmoid(shifted)
 
 
 class Probit(_Binary):

@@ -1,0 +1,55 @@
+"""ARM for networks of several layers: antithetic noise, one layer at a time."""
+
+import torch
+
+from raysweep.estimators.layered.base import (
+    LayeredEstimate,
+    LayeredEstimator,
+    Request,
+    first_states,
+    mean_losses,
+    per_unit,
+)
+from raysweep.estimators.layered.sampling import continued, draw, signs
+
+
+class LayeredARM(LayeredEstimator):
+    """Augment, reinforce, merge: the loss's difference between a sample and its mirror image.
+
+    Unbiased. For each layer, the noise of its units is mirrored, the states before it are kept and
+    those after it follow with the same noise: `(f(x) - f(x')) (u - 1/2)` is the gradient to the
+    layer's pre-activations. One evaluation of the objective per sample, and one for each layer; it
+    need not be differentiable in the states.
+
+    Args:
+        samples: Independent samples that the estimate averages over.
+
+    Raises:
+        ValueError: If `samples` is not at least 1.
+
+    References:
+        Yin, Zhou (2019), arXiv:1807.11143, algorithm 2.
+    """
+
+    name = "arm"
+    unbiased = True
+    needs_gradient = False
+    reference = "Yin, Zhou (2019), arXiv:1807.11143"
+
+    def evaluations(self, layers: int) -> int:
+        """Count the evaluations: per sample, one, and one for each layer."""
+        return self.samples * (1 + layers)
+
+    def _estimate(self, request: Request) -> LayeredEstimate:
+        drawn = draw(request.layers, request.x, request.noise, self.samples)
+        losses = request.losses(drawn.path)
+        gradients = []
+        with torch.no_grad():
+            for index, (logits, logistic) in enumerate(zip(drawn.logits, drawn.noise, strict=True)):
+                mirrored = signs(logits - logistic)
+                path = continued(request.layers, drawn, index, mirrored, drawn.noise)
+                difference = losses - request.losses(path)
+                centred = torch.sigmoid(logistic) - 0.5
+                gradients.append(per_unit(difference, centred) * centred)
+        surrogate = drawn.carry(gradients) + mean_losses(losses)
+        return LayeredEstimate(surrogate, mean_losses(losses.detach()), first_states(drawn.states))

@@ -1,0 +1,132 @@
+"""The exact gradient of a layered network: forward-backward sums over all states of its layers."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from raysweep.estimators.layered.base import (
+    LayeredEstimate,
+    LayeredEstimator,
+    Request,
+    first_states,
+    mean_losses,
+)
+from raysweep.estimators.layered.layers import Layer
+from raysweep.estimators.layered.objective import Head, Path
+from raysweep.estimators.layered.sampling import draw
+
+MAX_NUMBERS = 2**24
+"""The largest transition matrix, or number of joint states, that is enumerated."""
+
+
+class LayeredExact(LayeredEstimator):
+    """The exact gradient, by enumeration.
+
+    Unbiased, without variance. For a `Head`, which reads the last layer alone, the layers are a
+    Markov chain: `2 ** n` states in each, and a transition matrix between two. For other
+    objectives all joint states are enumerated. `value` and `states` come from hard samples.
+
+    Args:
+        samples: Hard samples that `value` averages over; the gradient does not depend on them.
+
+    Raises:
+        ValueError: If `samples` is not at least 1.
+
+    References:
+        Shekhovtsov, Yanush, Flach (2020), arXiv:2006.03143, section 2.1.
+    """
+
+    name = "exact"
+    unbiased = True
+    needs_gradient = False
+    reference = "Shekhovtsov, Yanush, Flach (2020), arXiv:2006.03143, section 2.1"
+
+    def _estimate(self, request: Request) -> LayeredEstimate:
+        surrogate = expected_loss(request)
+        with torch.no_grad():
+            drawn = draw(request.layers, request.x, request.noise, self.samples)
+            value = mean_losses(request.losses(drawn.path))
+        return LayeredEstimate(surrogate, value, first_states(drawn.states))
+
+
+def expected_loss(request: Request) -> Tensor:
+    """Return the expected objective, `*B`, differentiable in all parameters.
+
+    Raises:
+        ValueError: If there are too many states to enumerate.
+    """
+    if isinstance(request.objective, Head):
+        return _along_the_chain(request, request.objective)
+    return _over_joint_states(request)
+
+
+def _along_the_chain(request: Request, head: Head) -> Tensor:
+    logits = request.layers[0](request.x)
+    batch = logits.shape[: request.batch_axes]
+    every = _all_states(logits, request.batch_axes)
+    p = _log_probabilities(logits, every).exp()
+    for layer in request.layers[1:]:
+        logits = layer(_as_batch(every, layer))
+        every = _all_states(logits, 1 if layer.replicas is None else 2)
+        p = p @ _log_probabilities(logits, every).exp()
+    units = every.shape[1:]
+    points = every.view(len(every), *(1,) * len(batch), *units).expand(-1, *batch, *units)
+    return (p.movedim(-1, 0) * head.function(points)).sum(0)
+
+
+def _over_joint_states(request: Request) -> Tensor:
+    states: list[Tensor] = []
+    logits: list[Tensor] = []
+    log_p: Tensor | None = None
+    for index, layer in enumerate(request.layers):
+        a = layer(states[-1]) if index else layer(request.x).unsqueeze(0)
+        every = _all_states(a, 1 + request.batch_axes)
+        rows, count = len(a), len(every)
+        _check_count(rows * count)
+        lead = (1,) * request.batch_axes
+        at = every.view(1, count, *lead, *every.shape[1:])
+        term = functional.logsigmoid(at * a.unsqueeze(1)).flatten(2 + request.batch_axes).sum(-1)
+        log_p = term if log_p is None else log_p.unsqueeze(1) + term
+        log_p = log_p.flatten(0, 1)
+        shape = (rows, count, *a.shape[1:])
+        states = [state.unsqueeze(1).expand(shape[:2] + state.shape[1:]) for state in states]
+        logits = [old.unsqueeze(1).expand(shape[:2] + old.shape[1:]) for old in logits]
+        states = [state.flatten(0, 1) for state in (*states, at.expand(shape))]
+        logits = [old.flatten(0, 1) for old in (*logits, a.unsqueeze(1).expand(shape))]
+    path = Path(tuple(states), tuple(old.detach() for old in logits))
+    weights = torch.ones(()) if log_p is None else log_p.exp()
+    return (weights * request.losses(path)).sum(0)
+
+
+def _log_probabilities(logits: Tensor, every: Tensor) -> Tensor:
+    """Return the log-probability of every state, `*B S`."""
+    flat = logits.flatten(logits.dim() - every.dim() + 1)
+    _check_count(math.prod(flat.shape[:-1]) * len(every))
+    return functional.logsigmoid(every.flatten(1) * flat.unsqueeze(-2)).sum(-1)
+
+
+def _all_states(like: Tensor, leading: int) -> Tensor:
+    """Return all states of a layer, `S units`; the last unit changes fastest."""
+    units = like.shape[leading:]
+    count = math.prod(units)
+    _check_count(2.0**count)
+    numbers = torch.arange(2**count, device=like.device).unsqueeze(1)
+    bits = numbers >> torch.arange(count - 1, -1, -1, device=like.device) & 1
+    return bits.to(like.dtype).mul_(2).sub_(1).view(-1, *units)
+
+
+def _as_batch(states: Tensor, layer: Layer) -> Tensor:
+    """Return states as the batch of a layer's input, the same for all replicas."""
+    if layer.replicas is None:
+        return states
+    return states.expand(layer.replicas, *states.shape)
+
+
+def _check_count(numbers: float) -> None:
+    if numbers > MAX_NUMBERS:
+        raise ValueError(
+            f"exact enumeration needs at most {MAX_NUMBERS} states times examples, got "
+            f"{numbers:.3g}; use fewer units, a smaller batch or a sampling estimator"
+        )

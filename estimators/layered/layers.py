@@ -1,0 +1,326 @@
+"""Layers of a stochastic binary network: pre-activations, moments, and effects of flips."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from raysweep.estimators.layered.flips import (
+    LARGEST_EXPANDED,
+    expand,
+    rows_at_once,
+)
+
+LEAST_EXPANDED = 2**12
+"""Number of weights from which a sum over flips is cheaper as an expansion than term by term."""
+
+
+class Layer(nn.Module, ABC):
+    """The map from one layer's states to the pre-activations of the next, `a`.
+
+    Unit j of the next layer is 1 with probability `sigmoid(a_j)`, and -1 otherwise. Parameters
+    lead with `R` where there are replicas; states are `*K R B units`, or `*K B units` without.
+
+    Attributes:
+        has_moments: Whether it can map means and variances of independent inputs.
+        input_axes: Number of axes that one example's input has.
+        replicas: Number of replicas, or None.
+    """
+
+    has_moments: ClassVar[bool] = False
+    input_axes: int = 1
+    replicas: int | None = None
+
+    @abstractmethod
+    def forward(self, x: Float[Tensor, "*B inputs"]) -> Float[Tensor, "*B outputs"]:
+        """Return the pre-activations."""
+
+    @abstractmethod
+    def flip_sum(self, x: Tensor, logits: Tensor, signal: Tensor) -> Tensor:
+        """Return, for each input i, `sum_j signal_j (F(a_j) - F(a_j with x_i of the other sign))`.
+
+        Args:
+            x: Inputs of ±1, `*K *B inputs`.
+            logits: Pre-activations at these inputs, `*K *B outputs`.
+            signal: Weights of the outputs, in the shape of `logits`.
+        """
+
+    def moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        """Return means and variances of the pre-activations of independent inputs.
+
+        Raises:
+            NotImplementedError: If the layer is not linear.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no moments: it may not be linear")
+
+
+class Dense(Layer):
+    """A fully connected layer: `a = x W + b`.
+
+    Args:
+        weight: Initial weights, `R inputs outputs`, or without `R`.
+        bias: Initial biases, `R outputs`, or without `R`.
+    """
+
+    has_moments = True
+
+    def __init__(
+        self, weight: Float[Tensor, "*R inputs outputs"], bias: Float[Tensor, "*R outputs"]
+    ) -> None:
+        super().__init__()
+        if weight.ndim not in (2, 3) or bias.shape != (*weight.shape[:-2], weight.shape[-1]):
+            raise ValueError(
+                "expected weights `*R inputs outputs` and biases `*R outputs`, got shapes "
+                f"{tuple(weight.shape)} and {tuple(bias.shape)}"
+            )
+        self.replicas = None if weight.ndim == 2 else len(weight)
+        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+
+    def forward(self, x: Float[Tensor, "*B inputs"]) -> Float[Tensor, "*B outputs"]:
+        """Return the pre-activations."""
+        return self._map(x, self.weight, self.bias.unsqueeze(-2))
+
+    def moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        """Return means and variances of the pre-activations of independent inputs."""
+        return self(mean), self._map(variance, self.weight.square(), None)
+
+    @torch.no_grad()
+    def flip_sum(self, x: Tensor, logits: Tensor, signal: Tensor) -> Tensor:
+        """Return the weighted effects of each input's flip, `*K *B inputs`."""
+        doubled = 2 * self.weight
+        reach = doubled.abs().max().item() if doubled.numel() >= LEAST_EXPANDED else torch.inf
+        if reach > LARGEST_EXPANDED:
+            return self._flip_each(x, logits, signal, doubled)
+        expansion = expand(logits, signal, reach)
+        even, odd = (
+            self._map(values, weights.mT, None)
+            for values, weights in (
+                (expansion.even(-1), expansion.even_weights(doubled, -1)),
+                (expansion.odd(-1), expansion.odd_weights(doubled, -1)),
+            )
+        )
+        return x * odd - even
+
+    def _flip_each(self, x: Tensor, logits: Tensor, signal: Tensor, doubled: Tensor) -> Tensor:
+        lead = _lead(self.replicas, x, 1)
+        rows = [lead.fold(value, 1) for value in (x, logits, signal)]
+        parts = []
+        step = rows_at_once(doubled.numel())
+        for start in range(0, rows[0].shape[-2], step):
+            inputs, a, weight = (value[..., start : start + step, :] for value in rows)
+            moved = a.unsqueeze(-2) - inputs.unsqueeze(-1) * doubled.unsqueeze(-3)
+            difference = a.sigmoid().unsqueeze(-2) - moved.sigmoid()
+            parts.append((difference @ weight.unsqueeze(-1)).squeeze(-1))
+        return lead.unfold(torch.cat(parts, -2), 1)
+
+    def _map(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        lead = _lead(self.replicas, x, 1)
+        rows = lead.fold(x, 1)
+        mapped = rows @ weight if bias is None else _affine(rows, weight, bias)
+        return lead.unfold(mapped, 1)
+
+
+class Convolution(Layer):
+    """A convolution without padding: `a = w * x + b`, over images `C H W`.
+
+    Args:
+        weight: Initial weights, `R outputs inputs height width`, or without `R`.
+        bias: Initial biases, `R outputs`, or without `R`.
+        stride: Step between positions, in both directions.
+    """
+
+    has_moments = True
+    input_axes = 3
+
+    def __init__(
+        self,
+        weight: Float[Tensor, "*R outputs inputs height width"],
+        bias: Float[Tensor, "*R outputs"],
+        stride: int = 1,
+    ) -> None:
+        super().__init__()
+        if weight.ndim not in (4, 5) or bias.shape != weight.shape[:-3]:
+            raise ValueError(
+                "expected weights `*R outputs inputs height width` and biases `*R outputs`, got "
+                f"shapes {tuple(weight.shape)} and {tuple(bias.shape)}"
+            )
+        self.replicas = None if weight.ndim == 4 else len(weight)
+        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+        self.stride = stride
+
+    def forward(self, x: Float[Tensor, "*B C H W"]) -> Float[Tensor, "*B O H W"]:
+        """Return the pre-activations."""
+        return self._convolve(x, self.weight, self.bias)
+
+    def moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+        """Return means and variances of the pre-activations of independent inputs."""
+        return self(mean), self._convolve(variance, self.weight.square(), None)
+
+    @torch.no_grad()
+    def flip_sum(self, x: Tensor, logits: Tensor, signal: Tensor) -> Tensor:
+        """Return the weighted effects of each input's flip, `*K *B C H W`."""
+        doubled = 2 * self.weight
+        reach = doubled.abs().max().item() if doubled.numel() >= LEAST_EXPANDED else torch.inf
+        if reach > LARGEST_EXPANDED:
+            return self._flip_each(x, logits, signal, doubled)
+        expansion = expand(logits, signal, reach)
+        size = x.shape[-2:]
+        even, odd = (
+            self._transpose(values, weights, size)
+            for values, weights in (
+                (expansion.even(-3), expansion.even_weights(doubled, -4)),
+                (expansion.odd(-3), expansion.odd_weights(doubled, -4)),
+            )
+        )
+        return x * odd - even
+
+    def _flip_each(self, x: Tensor, logits: Tensor, signal: Tensor, doubled: Tensor) -> Tensor:
+        lead = _lead(self.replicas, x, 3)
+        x, a, signal = (lead.fold(value, 3) for value in (x, logits, signal))
+        effects = torch.zeros_like(x)
+        height, width = a.shape[-2:]
+        outputs, inputs, rows, columns = doubled.shape[-4:]
+        step = rows_at_once(outputs * inputs * height * width)
+        for offset in range(rows * columns):
+            row, column = divmod(offset, columns)
+            window = (
+                ...,
+                slice(row, row + self.stride * height, self.stride),
+                slice(column, column + self.stride * width, self.stride),
+            )
+            # `*R 1 O C 1 1`, against rows `*R B O C H W`
+            weight = doubled[..., row, column].unsqueeze(-3)[..., None, None]
+            for start in range(0, x.shape[-4], step):
+                part = (..., slice(start, start + step), slice(None), slice(None), slice(None))
+                at, by = a[part].unsqueeze(-3), signal[part].unsqueeze(-3)
+                moved = at - weight * x[part][window].unsqueeze(-4)
+                effects[part][window] += (by * (at.sigmoid() - moved.sigmoid())).sum(-4)
+        return lead.unfold(effects, 3)
+
+    def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        lead = _lead(self.replicas, x, 3)
+        channels, groups = lead.channels(x), self.replicas or 1
+        kernel = weight.flatten(0, -4)
+        flat = None if bias is None else bias.flatten()
+        mapped = functional.conv2d(channels, kernel, flat, stride=self.stride, groups=groups)
+        return lead.from_channels(mapped)
+
+    def _transpose(self, values: Tensor, weight: Tensor, size: torch.Size) -> Tensor:
+        """Map outputs back to inputs of this height and width, as the gradient does."""
+        lead = _lead(self.replicas, values, 3)
+        channels, groups = lead.channels(values), self.replicas or 1
+        rest = [
+            whole - (self.stride * (part - 1) + kernel)
+            for whole, part, kernel in zip(size, values.shape[-2:], weight.shape[-2:], strict=True)
+        ]
+        mapped = functional.conv_transpose2d(
+            channels,
+            weight.flatten(0, -4),
+            stride=self.stride,
+            output_padding=rest,
+            groups=groups,
+        )
+        return lead.from_channels(mapped)
+
+
+class General(Layer):
+    """Any differentiable map, whose flips are found by evaluating it once for each input.
+
+    Args:
+        module: Module from states `*K *B inputs` to pre-activations `*K *B outputs`.
+        replicas: Number of replicas that its parameters lead with, if any.
+    """
+
+    def __init__(self, module: nn.Module, replicas: int | None = None) -> None:
+        super().__init__()
+        self.module = module
+        self.replicas = replicas
+
+    def forward(self, x: Float[Tensor, "*B inputs"]) -> Float[Tensor, "*B outputs"]:
+        """Return the pre-activations."""
+        mapped: Tensor = self.module(x)
+        return mapped
+
+    @torch.no_grad()
+    def flip_sum(self, x: Tensor, logits: Tensor, signal: Tensor) -> Tensor:
+        """Return the weighted effects of each input's flip, `*K *B inputs`."""
+        p = logits.sigmoid()
+        effects = [
+            ((p - self(flipped(x, index)).sigmoid()) * signal).sum(-1)
+            for index in range(x.shape[-1])
+        ]
+        return torch.stack(effects, -1)
+
+
+def flipped(x: Float[Tensor, "*B units"], index: int) -> Float[Tensor, "*B units"]:
+    """Return the states with the sign of one unit changed."""
+    other = x.clone()
+    other[..., index].neg_()
+    return other
+
+
+def _affine(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    if weight.ndim == 3:
+        return torch.baddbmm(bias, rows, weight)
+    return torch.addmm(bias, rows, weight)
+
+
+class _Lead:
+    """The leading axes of a batch, which a layer's operation needs in another order.
+
+    Args:
+        shape: Leading axes, `*K R B` with replicas, and any without.
+        has_replicas: Whether the last but one is R.
+    """
+
+    def __init__(self, shape: tuple[int, ...], has_replicas: bool) -> None:
+        self._shape, self._has_replicas = shape, has_replicas
+
+    def fold(self, x: Tensor, axes: int) -> Tensor:
+        """Return `R rows units`, or `rows units` without replicas."""
+        units = x.shape[x.ndim - axes :]
+        if not self._has_replicas:
+            return x.reshape(-1, *units)
+        return x.movedim(len(self._shape) - 2, 0).reshape(self._shape[-2], -1, *units)
+
+    def unfold(self, x: Tensor, axes: int) -> Tensor:
+        """Undo `fold`."""
+        units = x.shape[x.ndim - axes :]
+        if not self._has_replicas:
+            return x.reshape(*self._shape, *units)
+        *samples, replicas, batch = self._shape
+        return x.reshape(replicas, *samples, batch, *units).movedim(0, len(samples))
+
+    def channels(self, x: Tensor) -> Tensor:
+        """Return images `rows R*C H W`."""
+        if not self._has_replicas:
+            return x.reshape(-1, *x.shape[-3:])
+        *samples, replicas, _ = self._shape
+        images = x.transpose(len(samples), len(samples) + 1)
+        return images.reshape(-1, replicas * x.shape[-3], *x.shape[-2:])
+
+    def from_channels(self, x: Tensor) -> Tensor:
+        """Undo `channels`, for any number of channels."""
+        if not self._has_replicas:
+            return x.reshape(*self._shape, *x.shape[-3:])
+        *samples, replicas, batch = self._shape
+        images = x.reshape(*samples, batch, replicas, -1, *x.shape[-2:])
+        return images.transpose(len(samples), len(samples) + 1)
+
+
+def _lead(replicas: int | None, x: Tensor, axes: int) -> _Lead:
+    """Return the leading axes of `x`, after checking them.
+
+    Raises:
+        ValueError: If the layer's parameters lead with another number of replicas.
+    """
+    shape = tuple(x.shape[: x.ndim - axes])
+    if replicas is not None and (len(shape) < 2 or shape[-2] != replicas):
+        raise ValueError(
+            f"the layer's parameters lead with {replicas} replicas, so its input must be "
+            f"`*K {replicas} B units`, got shape {tuple(x.shape)}"
+        )
+    return _Lead(shape, replicas is not None)

@@ -1,0 +1,188 @@
+"""MuProp for layered networks: a first-order expansion around the deterministic pass."""
+
+import torch
+from torch import Tensor, nn
+
+from raysweep.estimators.estimate import flag, sample_count
+from raysweep.estimators.layered.base import (
+    LayeredEstimate,
+    LayeredEstimator,
+    Request,
+    first_states,
+    mean_losses,
+    per_unit,
+)
+from raysweep.estimators.layered.objective import Path
+from raysweep.estimators.layered.sampling import Draw, draw, over_units
+from raysweep.estimators.learned import Baseline, Scalar
+
+
+class LayeredMuProp(LayeredEstimator):
+    """The score function with a first-order expansion around the mean-field pass as control.
+
+    Unbiased for any weights. The mean-field pass feeds each layer's mean, `mu = tanh(a / 2)`, to
+    the next. With g_l the total derivative of the loss to layer l's states along it, layer l has
+    the signal `f(x) - eta f(mu) - eta_l <g_l, x_l - mu_l>`, and the gradient `eta_l g_l m_l'` is
+    added, m_l being the mean given the states that were drawn before, not mu_l. The weights, one
+    for the constant part and one for each layer's linear part, are learned to reduce the squared
+    gradients to the pre-activations, each in (0, 2).
+
+    Args:
+        samples: Independent samples that the estimate averages over.
+        constant: Whether to use the loss at the mean-field states.
+        linear: Whether to use its gradient there.
+        eta: Weight of all parts, its initial value if learned, then in (0, 2).
+        learn_eta: Whether the weights are learned.
+        baseline: Whether to subtract a network's prediction from the context, as in `nvil`, too.
+        hidden: Number of units of the baseline network.
+
+    Raises:
+        ValueError: If both parts are off, `eta` is out of range, or `samples` or `hidden` is not
+            at least 1.
+
+    References:
+        Gu, Levine, Sutskever, Mnih (2016), arXiv:1511.05176; weights as in Tucker et al. (2017),
+        arXiv:1703.07370, appendix G.1.
+    """
+
+    name = "muprop"
+    unbiased = True
+    needs_gradient = True
+    takes_baseline = True
+    per_replica = frozenset({"eta"})
+    reference = "Gu, Levine, Sutskever, Mnih (2016), arXiv:1511.05176"
+    eta: float | Tensor
+
+    def __init__(
+        self,
+        *,
+        samples: int = 1,
+        constant: bool = True,
+        linear: bool = True,
+        eta: float | Tensor = 1.0,
+        learn_eta: bool = True,
+        baseline: bool = False,
+        hidden: int = 100,
+    ) -> None:
+        super().__init__(samples=samples)
+        if not (constant or linear):
+            raise ValueError("muprop needs its constant or its linear part, got neither")
+        self.constant, self.linear = flag("constant", constant), flag("linear", linear)
+        self.learn_eta = flag("learn_eta", learn_eta)
+        self._keep_eta(eta, learn_eta)
+        self.needs_gradient = linear
+        self.reads_context = self.needs_context = flag("baseline", baseline)
+        self.hidden = sample_count(hidden, quantity="hidden")
+        self.constant_weight: Scalar | None = None
+        self.linear_weights: nn.ModuleList | None = None
+        self.baseline: Baseline | None = None
+
+    def evaluations(self, layers: int) -> int:
+        """Count the evaluations: one per sample, and one at the mean-field states."""
+        return self.samples + 1
+
+    def _build(self, layers: int, context: int | None, replicas: int | None) -> None:
+        if self.learn_eta and self.constant:
+            self.constant_weight = Scalar(self.eta, replicas, "eta")
+        if self.learn_eta and self.linear:
+            self.linear_weights = nn.ModuleList(
+                Scalar(self.eta, replicas, "eta") for _ in range(layers)
+            )
+        if self.reads_context and context is not None:
+            self.baseline = Baseline(context, self.hidden, replicas, self.name)
+
+    def _estimate(self, request: Request) -> LayeredEstimate:
+        drawn = draw(request.layers, request.x, request.noise, self.samples)
+        losses = request.losses(drawn.path)
+        mean_loss, means, slopes = self._expand(request, drawn)
+        with torch.enable_grad():
+            signal, tuning_losses = losses.detach(), []
+            if request.baseline is not None:
+                signal = signal - request.baseline
+            if self.constant:
+                eta = self._weight(self.constant_weight, mean_loss, request)
+                signal = signal - eta * mean_loss
+            if self.baseline is not None and request.context is not None:
+                prediction = self.baseline(request.context)
+                tuning_losses.append(mean_losses((signal.detach() - prediction).square()))
+                signal = signal - prediction.detach()
+            gradients = self._gradients(request, drawn, signal, (means, slopes))
+            if self.learn_eta:
+                squares = [over_units(g.mean(0).square(), drawn.batch_axes) for g in gradients]
+                tuning_losses.append(sum(squares[1:], start=squares[0]))
+        surrogate = drawn.carry(gradients) + mean_losses(losses)
+        tuning = sum(tuning_losses[1:], start=tuning_losses[0]) if tuning_losses else None
+        value = mean_losses(losses.detach())
+        return LayeredEstimate(surrogate, value, first_states(drawn.states), tuning)
+
+    def _expand(
+        self, request: Request, drawn: Draw
+    ) -> tuple[Tensor, list[Tensor], list[Tensor] | None]:
+        """Return the loss at the mean-field states, `1 *B`, these states, and its derivatives."""
+        means: list[Tensor] = []
+        logits: list[Tensor] = []
+        with torch.set_grad_enabled(self.linear):
+            for index, layer in enumerate(request.layers):
+                a = layer(means[-1]) if index else drawn.logits[0].detach().unsqueeze(0)
+                mean = torch.tanh(a / 2)
+                means.append(mean if mean.requires_grad or not self.linear else leaf(mean))
+                logits.append(a.detach())
+            losses = request.losses(Path(tuple(means), tuple(logits)))
+            slopes = None
+            if self.linear:
+                if not losses.requires_grad:
+                    raise ValueError(
+                        "muprop needs an objective that is differentiable in the states; set "
+                        "linear to false, or use reinforce"
+                    )
+                slopes = list(
+                    torch.autograd.grad(
+                        losses.sum(), means, allow_unused=True, materialize_grads=True
+                    )
+                )
+        return losses.detach(), [mean.detach() for mean in means], slopes
+
+    def _gradients(
+        self,
+        request: Request,
+        drawn: Draw,
+        signal: Tensor,
+        expansion: tuple[list[Tensor], list[Tensor] | None],
+    ) -> list[Tensor]:
+        """Return the gradients to all pre-activations.
+
+        Args:
+            request: Request of the estimate.
+            drawn: Hard samples.
+            signal: Losses minus all that does not depend on the layer, `K *B`.
+            expansion: Mean-field states, and the loss's derivatives there.
+        """
+        means, slopes = expansion
+        gradients = []
+        for index, score in enumerate(drawn.scores()):
+            if slopes is None:
+                gradients.append(per_unit(signal, score) * score)
+                continue
+            weight = None if self.linear_weights is None else self.linear_weights[index]
+            lead = 1 + drawn.batch_axes
+            moved = over_units(slopes[index] * (drawn.states[index] - means[index]), lead)
+            eta = self._weight(weight, moved, request)
+            conditional = torch.tanh(drawn.logits[index].detach() / 2)
+            steepness = (1 - conditional.square()) / 2
+            exact = per_unit(eta * torch.ones_like(moved), score) * slopes[index] * steepness
+            gradients.append(per_unit(signal - eta * moved, score) * score + exact)
+        return gradients
+
+    def _weight(
+        self, learned: nn.Module | None, losses: Tensor, request: Request
+    ) -> float | Tensor:
+        """Return a weight in a shape that broadcasts over losses `K *B`."""
+        if learned is None:
+            return self._over_batch("eta", request.x, losses)
+        weight: Tensor = learned(losses[0])
+        return weight
+
+
+def leaf(x: Tensor) -> Tensor:
+    """Return a copy of a tensor at which a graph begins."""
+    return x.detach().requires_grad_()

@@ -1,0 +1,208 @@
+"""REBAR for layered networks: relaxed paths, with noise drawn again given the hard states."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from raysweep.estimators.control import RelaxedControlSettings
+from raysweep.estimators.estimate import flag, sample_count
+from raysweep.estimators.layered.base import (
+    LayeredEstimate,
+    LayeredEstimator,
+    LayeredSizes,
+    Request,
+    first_states,
+    mean_losses,
+    per_unit,
+)
+from raysweep.estimators.layered.objective import Path
+from raysweep.estimators.layered.sampling import Draw, draw, over_units
+from raysweep.estimators.learned import Baseline, Scalar, reach_only
+from raysweep.estimators.relaxation import redraw_logistic
+
+
+class LayeredREBAR(RelaxedControlSettings[LayeredSizes], LayeredEstimator):
+    """The score function with the loss of a relaxed path as control variate.
+
+    Unbiased, for any temperature and weights. A relaxed path has states
+    `2 sigmoid((a + noise) / lambda) - 1`. With noise drawn again given the hard states, but coupled
+    so that it takes the value it had, a layer's gradient is
+    `(f(x) - eta_l c) score_l + eta_l (1 - d z~/d a) d c/d noise_l`: c is the loss of a relaxed path,
+    one for all layers (`passes` "single"), or one for each, hard before the layer and relaxed from
+    it on ("layers"), where the noise after the layer is not drawn again. The weights, one for each
+    layer, and the temperature are learned to reduce the squared gradients to the pre-activations; a
+    learned temperature needs an objective that torch differentiates twice correctly, which cannot
+    be checked.
+
+    Args:
+        samples: Independent samples that the estimate averages over.
+        temperature: lambda, its initial value if learned; > 0, dimensionless.
+        eta: Weight of the control variate, its initial value if learned, then in (0, 2).
+        learn_temperature: Whether the temperature is learned.
+        learn_eta: Whether the weights are learned.
+        relaxation: "concrete", or "muprop" for equation 7 of the appendix, which tends to
+            `muprop(linear=False)` as the temperature grows.
+        passes: "single", one relaxed path; or "layers", a path for each layer, with less variance.
+        baseline: Whether to subtract a network's prediction from the context, as in `nvil`, too.
+        hidden: Number of units of the baseline network.
+
+    Raises:
+        ValueError: If a setting is out of range.
+
+    References:
+        Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein (2017), arXiv:1703.07370, section 3.3 and
+        appendices F and G.
+    """
+
+    name = "rebar"
+    takes_baseline = True
+    reference = "Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein (2017), arXiv:1703.07370"
+
+    def __init__(  # noqa: PLR0913 - settings, given by name
+        self,
+        *,
+        samples: int = 1,
+        temperature: float | Tensor = 0.5,
+        eta: float | Tensor = 1.0,
+        learn_temperature: bool = True,
+        learn_eta: bool = True,
+        relaxation: Literal["concrete", "muprop"] = "concrete",
+        passes: Literal["single", "layers"] = "single",
+        baseline: bool = False,
+        hidden: int = 100,
+    ) -> None:
+        super().__init__(
+            temperature=temperature,
+            eta=eta,
+            learn_temperature=learn_temperature,
+            learn_eta=learn_eta,
+            samples=samples,
+        )
+        if relaxation not in ("concrete", "muprop"):
+            raise ValueError(f"relaxation must be 'concrete' or 'muprop', got {relaxation!r}")
+        if passes not in ("single", "layers"):
+            raise ValueError(f"passes must be 'single' or 'layers', got {passes!r}")
+        self.relaxation, self.passes = relaxation, passes
+        self.reads_context = self.needs_context = flag("baseline", baseline)
+        self.hidden = sample_count(hidden, quantity="hidden")
+        self.weights: nn.ModuleList | None = None
+        self.baseline: Baseline | None = None
+
+    def evaluations(self, layers: int) -> int:
+        """Count the evaluations: per sample, one hard, and one for each relaxed path."""
+        return self.samples * (2 if self.passes == "single" else 1 + layers)
+
+    def _build(self, layers: int, context: int | None, replicas: int | None) -> None:
+        self._build_temperature(replicas)
+        if self.learn_eta:
+            self.weights = nn.ModuleList(Scalar(self.eta, replicas, "eta") for _ in range(layers))
+        if self.reads_context and context is not None:
+            self.baseline = Baseline(context, self.hidden, replicas, self.name)
+
+    def _estimate(self, request: Request) -> LayeredEstimate:
+        drawn = draw(request.layers, request.x, request.noise, self.samples)
+        losses = request.losses(drawn.path)
+        with torch.enable_grad():
+            controls, slopes = self._controls(request, drawn)
+            signal, baseline_loss = self._signal(request, losses.detach(), controls)
+            gradients = []
+            for index, score in enumerate(drawn.scores()):
+                eta = self._eta(index, signal, request)
+                control = per_unit(controls[index], score) * score - slopes[index]
+                weight = per_unit(eta * torch.ones_like(signal), score)
+                gradients.append(per_unit(signal, score) * score - weight * control)
+            tuning_loss = self._tuning_loss(gradients, drawn, baseline_loss)
+        surrogate = drawn.carry(gradients) + mean_losses(losses)
+        value = mean_losses(losses.detach())
+        return LayeredEstimate(surrogate, value, first_states(drawn.states), tuning_loss)
+
+    def _controls(self, request: Request, drawn: Draw) -> tuple[list[Tensor], list[Tensor]]:
+        """Return, for each layer, the relaxed loss `K *B`, and its part of the gradient.
+
+        The part is `(1 - d z~/d a) d c/d noise`, z~ being the noisy pre-activation redrawn given
+        its sign. Both have a graph to the temperature, where it is learned.
+        """
+        first = [0] if self.passes == "single" else range(len(request.layers))
+        losses: list[Tensor] = []
+        slopes: list[Tensor] = []
+        for start in first:
+            noise = [logistic.detach().requires_grad_() for logistic in drawn.noise[start:]]
+            loss = request.losses(self._relaxed_path(request, drawn, start, noise))
+            if not loss.requires_grad:
+                raise ValueError(
+                    "rebar needs an objective that is differentiable in the states; use reinforce"
+                )
+            wanted = noise if self.passes == "single" else noise[:1]
+            slopes += torch.autograd.grad(
+                loss.sum(), wanted, create_graph=self.learn_temperature, allow_unused=True,
+                materialize_grads=True, retain_graph=True,
+            )  # fmt: skip
+            losses += [loss if self.learn_temperature else loss.detach()] * len(wanted)
+        parts = []
+        for (a, _), logistic, slope in zip(drawn.pairs(), drawn.noise, slopes, strict=True):
+            location = a.detach()
+            _, by_location = redraw_logistic(location, location + logistic, None)
+            parts.append((1 - by_location) * slope)
+        return losses, parts
+
+    def _relaxed_path(
+        self, request: Request, drawn: Draw, start: int, noise: Sequence[Tensor]
+    ) -> Path:
+        """Return the path that is hard before a layer, and relaxed from it on.
+
+        Args:
+            request: Request of the estimate.
+            drawn: Hard samples.
+            start: First relaxed layer.
+            noise: Logistic noise of the relaxed layers.
+        """
+        states = list(drawn.states[:start])
+        logits = list(drawn.path.logits[: start + 1])
+        for index, logistic in enumerate(noise, start):
+            if index > start:
+                logits.append(request.layers[index](states[-1]))
+            a = logits[-1]
+            temperature = self._temperature(a, request)
+            scaled = (a + logistic) / temperature
+            if self.relaxation == "muprop":
+                scaled = scaled + a * (temperature / (temperature + 1))
+            states.append(torch.tanh(scaled / 2))
+        return Path(tuple(states), tuple(a.detach() for a in logits))
+
+    def _signal(
+        self, request: Request, losses: Tensor, controls: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return the losses less all baselines, and the loss of the baseline network."""
+        signal = losses if request.baseline is None else losses - request.baseline
+        if self.baseline is None or request.context is None:
+            return signal, None
+        prediction = self.baseline(request.context)  # of the part that the control leaves
+        control = torch.stack([one.detach() for one in controls]).mean(0)
+        error = mean_losses((signal - control - prediction).square())
+        return signal - prediction.detach(), error
+
+    def _tuning_loss(
+        self, gradients: Sequence[Tensor], drawn: Draw, baseline_loss: Tensor | None
+    ) -> Tensor | None:
+        parts = [] if baseline_loss is None else [baseline_loss]
+        learned = [self.learned_temperature, self.weights]
+        parameters = [p for module in learned if module is not None for p in module.parameters()]
+        if parameters:
+            squares = [over_units(g.mean(0).square(), drawn.batch_axes) for g in gradients]
+            parts.append(reach_only(parameters, sum(squares[1:], start=squares[0])))
+        return sum(parts[1:], start=parts[0]) if parts else None
+
+    def _eta(self, index: int, losses: Tensor, request: Request) -> float | Tensor:
+        """Return a layer's weight in a shape that broadcasts over losses `K *B`."""
+        if self.weights is None:
+            return self._over_batch("eta", request.x, losses)
+        weight: Tensor = self.weights[index](losses[0])
+        return weight
+
+    def _temperature(self, logits: Tensor, request: Request) -> float | Tensor:
+        """Return the temperature in a shape that broadcasts over pre-activations `K *B units`."""
+        if self.learned_temperature is None:
+            return self._over_batch("temperature", request.x, logits)
+        return self.learned_temperature(logits[0])

@@ -1,0 +1,121 @@
+"""Paths of samples through a network, and gradients that are known at the pre-activations."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from raysweep.estimators.layered.layers import Layer
+from raysweep.estimators.layered.objective import Path
+from raysweep.estimators.noise import Noise
+
+
+class Draw(NamedTuple):
+    """Hard samples of every layer, first to last.
+
+    Args:
+        states: States of ±1, `K *B units`, constants.
+        logits: Pre-activations, which carry the gradient to their own layer's parameters alone;
+            the first layer's are `*B units`, as its input is no sample, the others `K *B units`.
+        noise: Logistic noise, `K *B units`: a state is 1 where `logits + noise > 0`.
+        batch_axes: Number of axes of the batch.
+    """
+
+    states: tuple[Tensor, ...]
+    logits: tuple[Tensor, ...]
+    noise: tuple[Tensor, ...]
+    batch_axes: int
+
+    @property
+    def path(self) -> Path:
+        """The states, with their pre-activations as constants."""
+        return Path(self.states, tuple(a.detach().expand_as(x) for a, x in self.pairs()))
+
+    def pairs(self) -> list[tuple[Tensor, Tensor]]:
+        """Return pre-activations and states, layer by layer."""
+        return list(zip(self.logits, self.states, strict=True))
+
+    def scores(self) -> list[Tensor]:
+        """Return the log-probability's derivatives to the pre-activations, `K *B units` each."""
+        return [x * torch.sigmoid(-x * a.detach()) for a, x in self.pairs()]
+
+    def carry(self, gradients: Sequence[Tensor]) -> Float[Tensor, "*B"]:
+        """Return a number for each example whose gradient to the layers' parameters is known.
+
+        Args:
+            gradients: Gradients to the pre-activations, `K *B units` each, averaged over K.
+        """
+        total = self.logits[0].new_zeros(self.logits[0].shape[: self.batch_axes])
+        for index, (logits, gradient) in enumerate(zip(self.logits, gradients, strict=True)):
+            weight = gradient.detach()
+            if index == 0:
+                total = total + over_units(logits * weight.mean(0), self.batch_axes)
+            else:
+                total = total + over_units(logits * weight, 1 + self.batch_axes).mean(0)
+        return total
+
+
+def draw(
+    layers: Sequence[Layer], x: Float[Tensor, "*B inputs"], noise: Noise, samples: int
+) -> Draw:
+    """Draw hard samples of every layer, with one request of noise for each.
+
+    Args:
+        layers: Layers of the network.
+        x: Input of the first layer.
+        noise: Source of random numbers.
+        samples: K, the number of samples.
+    """
+    batch_axes = x.ndim - layers[0].input_axes
+    states: list[Tensor] = []
+    logits: list[Tensor] = []
+    noises: list[Tensor] = []
+    for index, layer in enumerate(layers):
+        a = layer(states[-1] if index else x)
+        like = a.detach() if index else a.detach().expand(samples, *a.shape)
+        logistic = torch.logit(uniforms(noise, like, batch_axes))
+        states.append(signs(like + logistic))
+        logits.append(a)
+        noises.append(logistic)
+    return Draw(tuple(states), tuple(logits), tuple(noises), batch_axes)
+
+
+def continued(
+    layers: Sequence[Layer], drawn: Draw, index: int, state: Tensor, noise: Sequence[Tensor]
+) -> Path:
+    """Return the path that has another state in one layer, and the same noise after it.
+
+    Args:
+        layers: Layers of the network.
+        drawn: Hard samples, whose states before that layer are kept.
+        index: Layer of the other state.
+        state: State of that layer, ±1.
+        noise: Logistic noise of all layers.
+    """
+    path = drawn.path
+    states, logits = [*path.states[:index], state], list(path.logits[: index + 1])
+    for layer, logistic in zip(layers[index + 1 :], noise[index + 1 :], strict=True):
+        a = layer(states[-1]).detach()
+        states.append(signs(a + logistic))
+        logits.append(a)
+    return Path(tuple(states), tuple(logits))
+
+
+def uniforms(noise: Noise, like: Float[Tensor, "K *B units"], batch_axes: int) -> Tensor:
+    """Draw a uniform for each entry; the request leads with the batch, then samples."""
+    samples, *rest = like.shape
+    batch, units = rest[:batch_axes], rest[batch_axes:]
+    drawn = noise.uniform(*batch, samples, *units, dtype=like.dtype, device=like.device)
+    return drawn.movedim(batch_axes, 0)
+
+
+def signs(z: Tensor) -> Tensor:
+    """Return 1 where positive, and -1 elsewhere."""
+    return (z > 0).to(z.dtype).mul_(2).sub_(1)
+
+
+def over_units(x: Tensor, leading: int) -> Tensor:
+    """Return the sum over all axes but the leading ones."""
+    return x.flatten(leading).sum(-1)
