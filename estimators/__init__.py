@@ -1,5 +1,8 @@
 """Gradient estimators for expectations over discrete latent variables.
 
+Here are those for independent categorical variables; `raysweep.estimators.layered` has those for
+networks of several layers of stochastic binary units.
+
 >>> import torch
 >>> from raysweep import estimators
 >>> logits = torch.zeros(5, 3, 2, requires_grad=True)
@@ -15,6 +18,7 @@ from raysweep.estimators.base import Estimator as Estimator
 from raysweep.estimators.base import PathwiseEstimator as PathwiseEstimator
 from raysweep.estimators.estimate import Estimate as Estimate
 from raysweep.estimators.estimate import Objective as Objective
+from raysweep.estimators.method import Method as Method
 from raysweep.estimators.noise import Noise as Noise
 from raysweep.estimators.registry import find as find
 from raysweep.estimators.registry import get as get

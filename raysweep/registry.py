@@ -11,8 +11,9 @@ from typing import Any, TypeVar, Union
 
 from raysweep import tasks
 from raysweep.errors import SpecError, nearest
-from raysweep.estimators import Estimator
+from raysweep.estimators import Estimator, Method
 from raysweep.estimators import registry as estimators
+from raysweep.estimators.layered import LayeredEstimator
 from raysweep.tasks import data
 from raysweep.tasks.base import Open, Task, TrainingSettings
 from raysweep.tasks.plugins import load
@@ -23,8 +24,17 @@ TASK_GROUP = "raysweep.tasks"
 
 TRAINING = frozenset(field.name for field in dataclasses.fields(TrainingSettings))
 
-ESTIMATOR_GROUPS = {"categorical": "raysweep.estimators"}
+ESTIMATOR_GROUPS = {
+    "categorical": "raysweep.estimators",
+    "layered": "raysweep.estimators.layered",
+}
 """Entry points of estimators in other packages, by family."""
+
+ESTIMATOR_BASES: Mapping[str, type[Any]] = {
+    "categorical": Estimator,
+    "layered": LayeredEstimator,
+}
+"""Base classes of estimators, by family."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +73,7 @@ def task_names() -> tuple[str, ...]:
 
 
 @functools.cache
-def task(name: str) -> Task:
+def task(name: str) -> Task[Any]:
     """Return the task of that name; of the plug-ins, only this one is loaded.
 
     Raises:
@@ -94,7 +104,7 @@ def estimator_names(family: str) -> tuple[str, ...]:
 
 
 @functools.cache
-def estimator_class(family: str, name: str) -> type[Estimator]:
+def estimator_class(family: str, name: str) -> type[Method[Any]]:
     """Return the class of an estimator; of the plug-ins, only this one is loaded.
 
     Raises:
@@ -107,9 +117,11 @@ def estimator_class(family: str, name: str) -> type[Estimator]:
         return estimators.find(name, family)
     plugin = _estimator_plugins(family)[name]
     cls = _loaded(plugin)
-    if not (isinstance(cls, type) and issubclass(cls, Estimator)):
+    base = ESTIMATOR_BASES[family]
+    if not (isinstance(cls, type) and issubclass(cls, base)):
+        package = "raysweep.estimators" + (".layered" if family == "layered" else "")
         raise SpecError(
-            f"estimator {name!r} must be a subclass of raysweep.estimators.Estimator, got "
+            f"estimator {name!r} must be a subclass of {package}.{base.__name__}, got "
             f"{plugin.value}; add the base class"
         )
     return cls
@@ -125,7 +137,7 @@ def documentation(named: type) -> str:
     return inspect.cleandoc(named.__doc__ or "(no description)")
 
 
-def usable_tasks() -> dict[str, Task]:
+def usable_tasks() -> dict[str, Task[Any]]:
     """Load every task, and return those of them that can be loaded."""
     return _usable(task_names(), task)[0]
 
@@ -135,7 +147,7 @@ def usable_data_sets() -> list[str]:
     return list(_usable(data.names(), data.get)[0])
 
 
-def usable_estimators(family: str) -> dict[str, type[Estimator]]:
+def usable_estimators(family: str) -> dict[str, type[Method[Any]]]:
     """Load every estimator of a family, and return those of them that can be loaded."""
     return _usable(estimator_names(family), functools.partial(estimator_class, family))[0]
 
@@ -210,7 +222,7 @@ def estimator_settings(family: str, name: str) -> Mapping[str, Setting]:
 
 def instantiate(
     task_name: str, estimator_name: str, settings: Mapping[str, Any]
-) -> tuple[Any, Estimator]:
+) -> tuple[Any, Method[Any]]:
     """Return the task's settings object and the estimator that the settings describe.
 
     Args:

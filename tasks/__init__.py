@@ -6,6 +6,7 @@ each, which share its other modules; `training/` and `data/` serve all tasks.
 
 import difflib
 from collections.abc import Mapping
+from typing import Any
 
 from raysweep.tasks.base import Metric as Metric
 from raysweep.tasks.base import Replica as Replica
@@ -18,7 +19,7 @@ from raysweep.tasks.vae.bernoulli import BernoulliVae as BernoulliVae
 from raysweep.tasks.vae.categorical import CategoricalVae as CategoricalVae
 from raysweep.tasks.vae.structured_prediction import StructuredPrediction as StructuredPrediction
 
-TASKS: Mapping[str, Task] = {
+TASKS: Mapping[str, Task[Any]] = {
     task.name: task
     for task in (
         Polynomial(),
@@ -36,7 +37,7 @@ def names() -> list[str]:
     return list(TASKS)
 
 
-def get(name: str) -> Task:
+def get(name: str) -> Task[Any]:
     """Return the task of that name.
 
     Raises:

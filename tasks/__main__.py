@@ -27,11 +27,11 @@ def page() -> str:
     return _HEAD + "\n".join([*links, "", *(_section(task) for task in listed)]).rstrip() + "\n"
 
 
-def _summary(task: Task) -> str:
+def _summary(task: Task[Any]) -> str:
     return (inspect.getdoc(type(task)) or "").partition("\n\n")[0].replace("\n", " ")
 
 
-def _section(task: Task) -> str:
+def _section(task: Task[Any]) -> str:
     fields = dataclasses.fields(task.settings)
     specific = [field for field in fields if field.name not in _COMMON]
     changed = [

@@ -5,12 +5,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from raysweep.estimators.base import Estimator
+from raysweep.estimators.method import Method
+
+AnyEstimator = TypeVar("AnyEstimator", bound=Method[Any])
+"""The base class of a family's estimators."""
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 _WITH_SGD = {"optimizer": ("sgd",)}
@@ -184,7 +187,7 @@ class Training(Protocol):
         """Load the state of a training with the same settings and replicas."""
 
 
-class Task(ABC):
+class Task(ABC, Generic[AnyEstimator]):
     """Training problem, as the engine sees it; every task is a subclass.
 
     Attributes:
@@ -202,10 +205,10 @@ class Task(ABC):
     family: ClassVar[str]
 
     @abstractmethod
-    def check(self, settings: Any, estimator: Estimator) -> str | None:
+    def check(self, settings: Any, estimator: AnyEstimator) -> str | None:
         """Return the reason why this pair cannot run, or None; read no data."""
 
-    def prepare(self, settings: Any, folder: Path | None) -> None:  # noqa: B027 - most need nothing
+    def prepare(self, settings: Any, folder: Path | None) -> None:
         """Make the files that a training reads available; do nothing unless overridden.
 
         The driver calls this before anything starts.
@@ -220,7 +223,7 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def replica_bytes(self, settings: Any, estimator: Estimator) -> int:
+    def replica_bytes(self, settings: Any, estimator: AnyEstimator) -> int:
         """Return the bytes one replica needs: weights, optimizer state, an update's evaluations.
 
         Read no data.
@@ -231,7 +234,7 @@ class Task(ABC):
         self,
         settings: Any,
         replicas: list[Replica],
-        estimator: Estimator,
+        estimator: AnyEstimator,
         device: torch.device,
     ) -> Training:
         """Build the training of a pack at step 0."""

@@ -42,7 +42,7 @@ class PolynomialSettings(TrainingSettings):
             raise ValueError(f"latents must be at least 1, got {self.latents}")
 
 
-class Polynomial(Task):
+class Polynomial(Task[Estimator]):
     """Minimisation of E[mean_i |X_i - c_i|^p] over the logits of independent X_i in {0, 1}.
 
     The expectation has a closed form, so methods are compared without sampling error.

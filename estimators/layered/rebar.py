@@ -29,12 +29,12 @@ class LayeredREBAR(RelaxedControlSettings[LayeredSizes], LayeredEstimator):
     Unbiased, for any temperature and weights. A relaxed path has states
     `2 sigmoid((a + noise) / lambda) - 1`. With noise drawn again given the hard states, but coupled
     so that it takes the value it had, a layer's gradient is
-    `(f(x) - eta_l c) score_l + eta_l (1 - d z~/d a) d c/d noise_l`: c is the loss of a relaxed path,
-    one for all layers (`passes` "single"), or one for each, hard before the layer and relaxed from
-    it on ("layers"), where the noise after the layer is not drawn again. The weights, one for each
-    layer, and the temperature are learned to reduce the squared gradients to the pre-activations; a
-    learned temperature needs an objective that torch differentiates twice correctly, which cannot
-    be checked.
+    `(f(x) - eta_l c) score_l + eta_l (1 - d z~/d a) d c/d noise_l`. With `passes` "single", c is
+    the loss of one relaxed path for all layers; with "layers" there is a path for each layer, hard
+    before it and relaxed from it on, where the noise after the layer is not drawn again. The
+    weights, one for each layer, and the temperature are learned to reduce the squared gradients to
+    the pre-activations; a learned temperature needs an objective that torch differentiates twice
+    correctly, which cannot be checked.
 
     Args:
         samples: Independent samples that the estimate averages over.

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from raysweep import registry
-from raysweep.estimators import Estimator
+from raysweep.estimators import Method
 from raysweep.sweep.packs import Pack, PlannedRun
 from raysweep.sweep.space import same
 from raysweep.tasks.base import DTYPES, Replica
@@ -14,7 +14,7 @@ from raysweep.tasks.base import DTYPES, Replica
 
 def assemble(
     pack: Pack, runs: Sequence[PlannedRun], device: torch.device
-) -> tuple[Any, list[Replica], Estimator]:
+) -> tuple[Any, list[Replica], Method[Any]]:
     """Return the shared settings, the replicas and the estimator of a pack.
 
     Settings in which the runs differ reach the task replica by replica, and the estimator as

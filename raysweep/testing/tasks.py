@@ -9,7 +9,7 @@ from torch import Tensor
 
 from raysweep import registry
 from raysweep.engine.errors_of_runs import files_of, line_of
-from raysweep.estimators import Estimator
+from raysweep.estimators import Method
 from raysweep.tasks import Task
 from raysweep.tasks.base import Replica, Training
 from raysweep.tasks.contract import BrokenContract, check_metrics, check_step
@@ -45,12 +45,12 @@ class _Check:
     """Check of one task with one estimator.
 
     Args:
-        task: Task to check.
+        task: Task[Any] to check.
         estimator: Name of the estimator; None for the first that fits.
         settings: Values of the task's settings.
     """
 
-    def __init__(self, task: Task, estimator: str | None, settings: Mapping[str, Any]) -> None:
+    def __init__(self, task: Task[Any], estimator: str | None, settings: Mapping[str, Any]) -> None:
         self.task = task
         is_float64 = "dtype" in getattr(task.settings, "__dataclass_fields__", {})
         precise = {"dtype": "float64"} if is_float64 else {}
@@ -67,7 +67,7 @@ class _Check:
             reasons.append(f"{name}: {reason}")
         raise ValueError(f"{self.task.name} refuses every estimator; {'; '.join(reasons[:3])}")
 
-    def _method(self, name: str) -> Estimator:
+    def _method(self, name: str) -> Method[Any]:
         return registry.estimator_class(self.task.family, name)()
 
     def start(self, seeds: Sequence[int]) -> Training:

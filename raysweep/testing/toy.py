@@ -44,7 +44,7 @@ class ToySettings(TrainingSettings):
     batch_size: int = setting(1, "unused")
 
 
-class Toy(Task):
+class Toy(Task[Estimator]):
     """The walk x ← x − lr · (x − target + noise), one per replica, from the seed plus one."""
 
     name = "toy"

@@ -14,7 +14,7 @@ from raysweep.tasks.gmm.settings import COMPONENTS, GmmSettings
 from raysweep.tasks.training.loop import GradientTraining, training_bytes
 
 
-class Gmm(Task):
+class Gmm(Task[Estimator]):
     """Minimisation of mean_i -log sum_c p_c N(x_i; mean_c, covariance_c), a mixture's likelihood.
 
     There are two components, with full covariances. The class weights' logits `R C` are those of

@@ -84,7 +84,7 @@ class GradientQualitySettings(CategoricalVaeSettings):
             )
 
 
-class GradientQuality(Task):
+class GradientQuality(Task[Estimator]):
     """Training with a comparison of estimates and exact gradient at every row of the curve.
 
     Gradients are those of the estimated part of the loss with respect to the logits, flat over

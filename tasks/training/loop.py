@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from raysweep.estimators.base import Estimator
+from raysweep.estimators.method import Method
 from raysweep.estimators.noise import Noise
 from raysweep.tasks.base import Replica, TrainingSettings, resolve_window
 from raysweep.tasks.training.optim import SGD, Adam, Optimizer, RAdam
@@ -52,7 +52,7 @@ class Model(nn.Module, ABC):
         self.observer: Observer | None = None
 
     @abstractmethod
-    def losses(self, step: int, estimator: Estimator, noise: Noise) -> Losses:
+    def losses(self, step: int, estimator: Any, noise: Noise) -> Losses:
         """Return the losses at a step, counted from 0; `noise` is already at that step."""
 
     @abstractmethod
@@ -81,7 +81,7 @@ class GradientTraining:
     def __init__(
         self,
         model: Model,
-        estimator: Estimator,
+        estimator: Method[Any],
         settings: TrainingSettings,
         replicas: Sequence[Replica],
         default_window: int,

@@ -20,7 +20,7 @@ from raysweep.tasks.vae.settings import EncoderDecoderSettings
 Settings = TypeVar("Settings", bound=EncoderDecoderSettings)
 
 
-class EncoderDecoderTask(Task, Generic[Settings]):
+class EncoderDecoderTask(Task[Estimator], Generic[Settings]):
     """Task with an encoder, a discrete code and a decoder; a subclass adds code and prior."""
 
     family: ClassVar[str] = "categorical"
