@@ -99,14 +99,14 @@ class Results(SweepResults):
         """Return a figure, which its method `savefig` saves.
 
         Args:
-            kind: Kind of figure: `curves`, `time`, `heatmap`, `parallel`, `search`, `seeds` or
-                `paths`.
+            kind: Kind of figure: `curves`, `time`, `lines`, `heatmap`, `parallel`, `search`,
+                `seeds` or `paths`.
             options: The options of `raysweep plot`: `select`, `tasks` and `estimators` (labels,
                 also called `columns` and `rows`) and `size` (`screen`, `column` or `page`) for
-                every kind; `metric` for all but search and paths, several names for curves and
-                time; `log` for curves, time and search; `band` (`sem`, `std` or `ci`) for curves
-                and time; `over` (one or two settings) for a heatmap; `x` and `y` (metrics, pair
-                by pair) for paths.
+                every kind; `metric` for all but search and paths, several names for curves, time
+                and lines; `log` for curves, time, lines and search; `band` (`sem`, `std` or
+                `ci`) for curves, time and lines; `over` (one setting, or two) for lines and a
+                heatmap; `x` and `y` (metrics, pair by pair) for paths.
 
         Raises:
             SpecError: If an option names something the sweep lacks, or no run to draw has

@@ -25,32 +25,36 @@ from raysweep.cli.output import show
     "--kind",
     default="curves",
     show_default=True,
-    type=click.Choice(["curves", "time", "heatmap", "parallel", "search", "seeds", "paths"]),
-    help="Kind of figure: metrics over steps (curves) or seconds (time); a metric over one or two "
-    "settings (heatmap) or over all (parallel); the best so far of a search; the seeds of each "
-    "cell; or one metric over another (paths).",
+    type=click.Choice(
+        ["curves", "time", "lines", "heatmap", "parallel", "search", "seeds", "paths"]
+    ),
+    help="Kind of figure: metrics over steps (curves), seconds (time) or a setting (lines); a "
+    "metric over one or two settings (heatmap) or over all (parallel); the best so far of a "
+    "search; the seeds of each cell; or one metric over another (paths).",
 )
 @click.option(
     "--metric",
     multiple=True,
     metavar="M",
     shell_complete=complete.metrics,
-    help="Metric to show; repeatable for curves and time [default: the metric that selects].",
+    help="Metric to show; repeatable for curves, time and lines [default: the metric that "
+    "selects].",
 )
 @SELECT
 @label_options
-@click.option("--log", is_flag=True, help="Logarithmic y axes, for curves, time and search.")
+@click.option("--log", is_flag=True, help="Logarithmic y axes, for curves, time, lines and search.")
 @click.option(
     "--band",
     type=click.Choice(["sem", "std", "ci"]),
-    help="Band around curves and time: standard error, standard deviation or 95 % interval of the "
-    "mean [default: sem].",
+    help="Band around curves, time and lines: standard error, standard deviation or 95 % interval "
+    "of the mean [default: sem].",
 )
 @click.option(
     "--over",
     multiple=True,
     metavar="SETTING",
-    help="Setting along a heatmap's columns; given twice, the second is along its rows.",
+    help="Setting along the x axis of lines or a heatmap's columns; given twice for a heatmap, the "
+    "second is along its rows.",
 )
 @click.option(
     "--x",

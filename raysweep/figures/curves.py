@@ -189,7 +189,7 @@ def prepare(results: SweepResults, request: CurvesRequest) -> CurvesFigure:
     if empty:
         raise without_curves(view, empty, run_ids)
     if request.log:
-        _check_positive(panels)
+        check_positive(panels)
     units = {metric: results.spec.metrics[metric]["unit"] for metric in metrics}
     return CurvesFigure(
         results.sweep,
@@ -262,7 +262,12 @@ def _thinned(length: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(0, length - 1, min(length, MAX_POINTS)).round().astype(np.int64))
 
 
-def _check_positive(panels: Sequence[Panel]) -> None:
+def check_positive(panels: Sequence[Panel]) -> None:
+    """Check that each panel with lines has a positive value, for a logarithmic axis.
+
+    Raises:
+        SpecError: If one has none.
+    """
     for panel in panels:
         if panel.lines and not any((line.mean > 0).any() for line in panel.lines):
             raise SpecError(

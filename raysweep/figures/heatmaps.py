@@ -148,7 +148,7 @@ def _panel(
     provisional = np.zeros(means.shape, bool)
     for arm, configurations in arms:
         row = view.tasks.index(arm.task_label)
-        for column, group in _grouped(arm, configurations, setting, shown).items():
+        for column, group in grouped(arm, configurations, setting, shown).items():
             chosen = choose(group, view.select, view.mode)
             values = chosen[0].values(metric) if chosen else []
             if chosen and values:
@@ -158,7 +158,7 @@ def _panel(
     return HeatmapPanel(arms[0][0].estimator_label, shown, means, means, flags)
 
 
-def _grouped(
+def grouped(
     arm: Arm, configurations: Sequence[Candidate], setting: str, shown: Sequence[Column]
 ) -> dict[int, list[Candidate]]:
     """Return the configurations of each column."""

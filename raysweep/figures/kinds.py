@@ -13,6 +13,7 @@ from raysweep.errors import SpecError, nearest
 from raysweep.figures import (
     curves,
     heatmaps,
+    lines,
     parallel,
     paths,
     search_progress,
@@ -21,6 +22,7 @@ from raysweep.figures import (
     two_setting_heatmaps,
 )
 from raysweep.figures.matplotlib_backend.curves import draw_curves
+from raysweep.figures.matplotlib_backend.lines import draw_setting_lines
 from raysweep.figures.matplotlib_backend.parallel import draw_parallel
 from raysweep.figures.matplotlib_backend.paths import draw_paths
 from raysweep.figures.matplotlib_backend.search_progress import draw_search
@@ -54,6 +56,7 @@ KINDS: Mapping[str, Kind] = {
     "heatmap": Kind(
         heatmaps.HeatmapRequest, two_setting_heatmaps.prepare_heatmap, draw_any_heatmap
     ),
+    "lines": Kind(lines.LinesRequest, lines.prepare, draw_setting_lines),
     "paths": Kind(paths.PathsRequest, paths.prepare, draw_paths),
     "parallel": Kind(parallel.ParallelRequest, parallel.prepare, draw_parallel),
     "search": Kind(search_progress.SearchRequest, search_progress.prepare, draw_search),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, TypedDict
 
-Kind = Literal["curves", "time", "heatmap", "parallel", "search", "seeds", "paths"]
+Kind = Literal["curves", "time", "heatmap", "parallel", "lines", "search", "seeds", "paths"]
 
 
 class PlotOptions(TypedDict, total=False):
@@ -16,10 +16,10 @@ class PlotOptions(TypedDict, total=False):
         columns: Another name of `tasks`, as in tables.
         rows: Another name of `estimators`, as in tables.
         size: Size for a screen, or a column or a page of a paper.
-        metric: Metric to show, or several for curves and time.
-        log: Whether y axes are logarithmic.
+        metric: Metric to show, or several for curves, time and lines.
+        log: Whether y axes are logarithmic, for curves, time, lines and search.
         band: Band around curves: standard error, standard deviation, or 95 % interval.
-        over: One or two settings along the axes of a heatmap.
+        over: One or two settings along the axes of a heatmap; one along the x axis of lines.
         x: Metric, or metrics, along the x axis of paths.
         y: Metric, or metrics, along the y axis of paths.
     """

@@ -181,6 +181,7 @@ def test_metrics_of_paths_come_in_pairs(hand):
 FIGURES = {
     "curves": {"metric": ("train_loss", "distance")},
     "heatmap": {"over": TEMPERATURE},
+    "lines": {"over": TEMPERATURE},
     "parallel": {},
     "paths": {"x": "train_loss", "y": "distance"},
     "search": {},

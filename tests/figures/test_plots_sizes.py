@@ -11,7 +11,11 @@ from raysweep.errors import SpecError
 from raysweep.figures import sizes
 from raysweep.figures.kinds import KINDS, save
 
-OPTIONS = {"paths": {"x": "train_loss", "y": "distance"}, "heatmap": {"over": "lr"}}
+OPTIONS = {
+    "paths": {"x": "train_loss", "y": "distance"},
+    "heatmap": {"over": "lr"},
+    "lines": {"over": "lr"},
+}
 FIGURES = {kind: (kind, OPTIONS.get(kind, {})) for kind in KINDS} | {
     "two settings": ("heatmap", {"over": ("lr", "temperature")})
 }

@@ -24,7 +24,12 @@ def draw_curves(prepared: CurvesFigure, size: Size) -> Figure:
 
 
 def draw_lines(
-    prepared: CurvesFigure, x_values: Sequence[Sequence[Any]], x_label: str, legend: style.Legend
+    prepared: CurvesFigure,
+    x_values: Sequence[Sequence[Any]],
+    x_label: str,
+    legend: style.Legend,
+    *,
+    every_point: bool = False,
 ) -> Figure:
     """Draw panels of lines over steps, or over another quantity that grows with them.
 
@@ -33,6 +38,7 @@ def draw_lines(
         x_values: Positions along x of the points of each panel's lines, `T` each.
         x_label: Label of the x axis.
         legend: Legend with the caption, to which the entries are added.
+        every_point: Whether all points are marked, as where there are few.
     """
     for label, (index, text) in prepared.labels.items():
         lines = [line for panel in prepared.panels for line in panel.lines]
@@ -47,7 +53,7 @@ def draw_lines(
         block, task = divmod(index, prepared.tasks)
         row, column = divmod(task, columns)
         panel_axes = axes[block * rows + row][column]
-        _panel(panel_axes, panel, x_values[index], prepared)
+        _panel(panel_axes, panel, x_values[index], prepared, every_point)
         style.finish(panel_axes, panel.task, width, size)
         if column == 0:
             label = style.axis_label(panel.metric, prepared.units[panel.metric])
@@ -59,11 +65,13 @@ def draw_lines(
     return figure
 
 
-def _panel(axes: Axes, panel: Panel, x_values: Sequence[Any], prepared: CurvesFigure) -> None:
+def _panel(
+    axes: Axes, panel: Panel, x_values: Sequence[Any], prepared: CurvesFigure, every_point: bool
+) -> None:
     if prepared.log:
         axes.set_yscale("log", nonpositive="mask")
     for number, (line, x) in enumerate(zip(panel.lines, x_values, strict=True)):
-        _curve(axes, line, x, number)
+        _curve(axes, line, x, number, every_point)
     if prepared.log and panel.lines:
         style.log_axis(axes)
     if panel.limits and not prepared.log:
@@ -73,16 +81,16 @@ def _panel(axes: Axes, panel: Panel, x_values: Sequence[Any], prepared: CurvesFi
         style.draw_placeholder(axes, "no curve")
 
 
-def _curve(axes: Axes, line: Line, x: Any, number: int) -> None:
+def _curve(axes: Axes, line: Line, x: Any, number: int, every_point: bool) -> None:
     colour = style.colour(line.index)
-    every = max(1, len(x) // 8)
+    every = 1 if every_point else max(1, len(x) // 8)
     axes.plot(
         x,
         line.mean,
         color=colour,
         linestyle=style.DASHES if line.provisional else "-",
         linewidth=1.5,
-        marker=style.marker(line.index) or ("." if len(x) == 1 else ""),
+        marker=style.marker(line.index) or ("." if len(x) == 1 or every_point else ""),
         markersize=4,
         markevery=(number * every // 4 % every, every),
         zorder=3,

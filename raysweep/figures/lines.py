@@ -1,0 +1,185 @@
+"""A metric over one setting: the mean over seeds and a band, for each task and estimator."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from raysweep.errors import SpecError
+from raysweep.figures.curves import CurvesFigure, CurvesRequest, Line, Panel, check_positive
+from raysweep.figures.heatmaps import grouped, searched_setting
+from raysweep.figures.scope import Numbers, SweepView, without_values
+from raysweep.figures.statistics import check_band, over_seeds
+from raysweep.results.bins import Column, columns, is_number
+from raysweep.results.selection import Candidate, choose
+from raysweep.results.sweep_results import SweepResults
+from raysweep.sweep.spec import Arm
+
+LOG_SPAN = 30.0  # values whose largest is this many times the smallest have a logarithmic axis
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LinesRequest(CurvesRequest):
+    """Options of a figure of lines over a setting.
+
+    Args:
+        over: Setting along the x axis, as `section.name` or by its name alone; the only searched
+            one if None.
+    """
+
+    over: str | Sequence[str] | None = None
+
+    @property
+    def setting(self) -> str | None:
+        """Name of the setting.
+
+        Raises:
+            SpecError: If there are several.
+        """
+        names = (self.over,) if self.over is None or isinstance(self.over, str) else self.over
+        if len(names) > 1:
+            raise SpecError(
+                f"expected one setting for lines, got {', '.join(map(str, names))}; a heatmap "
+                "shows two",
+                field="over",
+            )
+        return names[0] if names else None
+
+
+@dataclasses.dataclass(frozen=True)
+class LinesFigure:
+    """Panels of lines over a setting.
+
+    Args:
+        curves: Panels, whose steps are the indices of the setting's values.
+        setting: Setting along the x axis, as `section.name`.
+        values: Positions along x of the points of each panel's lines.
+        log: Whether the x axes are logarithmic.
+    """
+
+    curves: CurvesFigure
+    setting: str
+    values: tuple[tuple[Numbers, ...], ...]
+    log: bool
+
+
+def prepare(results: SweepResults, request: LinesRequest) -> LinesFigure:
+    """Return lines of a sweep's metrics over one setting.
+
+    Raises:
+        SpecError: If the request names something that the sweep lacks, the setting's values are
+            no numbers, or nothing can be drawn yet.
+    """
+    setting = searched_setting(results.spec, request.setting)
+    band = check_band(request.band)
+    view = SweepView.of(results, request)
+    metrics = request.metrics or (view.select,)
+    for name in metrics:
+        results.metric(name, "metric")
+    arms = list(view.candidates(*metrics))
+    shown = columns([arm for arm, _ in arms], setting)
+    positions = _positions(shown, setting)
+    panels = tuple(
+        Panel(metric, task, _lines(view, arms, (setting, metric, task), shown, band))
+        for metric in metrics
+        for task in view.tasks
+    )
+    for metric in metrics:
+        if not any(panel.lines for panel in panels if panel.metric == metric):
+            raise without_values(results, metric)
+    if request.log:
+        check_positive(panels)
+    units = {metric: results.spec.metrics[metric]["unit"] for metric in metrics}
+    other = any(key != setting for arm, _ in arms for key in arm.searched)
+    selection = (
+        f"at the configuration with the {view.mode}imum mean {view.select} for each value"
+        if other
+        else ""
+    )
+    lines = [line for panel in panels for line in panel.lines]
+    runs = len({run_id for line in lines for run_id in line.run_ids})
+    curves = CurvesFigure(
+        results.sweep, panels, len(view.tasks), units, selection, request.log, band, runs, 0
+    )
+    values = tuple(tuple(positions[line.steps] for line in panel.lines) for panel in panels)
+    log = bool(positions.min() > 0 and positions.max() >= LOG_SPAN * positions.min())
+    return LinesFigure(curves, setting, values, log)
+
+
+def _positions(shown: Sequence[Column], setting: str) -> Numbers:
+    """Return the positions of a setting's values along x: of an interval, its middle.
+
+    Raises:
+        SpecError: If a value is no number.
+    """
+    positions = []
+    for column in shown:
+        if column.interval is not None:
+            low, high = column.interval
+            positions.append((low * high) ** 0.5 if low > 0 else (low + high) / 2)
+        elif is_number(column.value):
+            positions.append(column.value)
+        else:
+            raise SpecError(
+                f"expected a setting of numbers for lines, got {setting} with the value "
+                f"{column.label}; a heatmap shows any values",
+                field="over",
+            )
+    return np.array(positions, np.float64)
+
+
+def _lines(
+    view: SweepView,
+    arms: Sequence[tuple[Arm, list[Candidate]]],
+    wanted: tuple[str, str, str],
+    shown: Sequence[Column],
+    band: str,
+) -> tuple[Line, ...]:
+    """Return the lines of one panel.
+
+    Args:
+        view: Part of the sweep that is shown.
+        arms: Arms with their configurations.
+        wanted: Setting, metric and label of the task.
+        shown: Values of the setting.
+        band: Kind of the bands.
+    """
+    setting, metric, task = wanted
+    lines = []
+    for arm, configurations in arms:
+        if arm.task_label != task:
+            continue
+        groups = grouped(arm, configurations, setting, shown)
+        best = {index: choose(group, view.select, view.mode) for index, group in groups.items()}
+        points = {
+            index: (chosen[0], chosen[1], chosen[0].values(metric))
+            for index, chosen in sorted(best.items())
+            if chosen is not None and chosen[0].values(metric)
+        }
+        if points:
+            lines.append(_line(view, arm, points, band))
+    return tuple(sorted(lines, key=lambda line: line.index))
+
+
+def _line(
+    view: SweepView,
+    arm: Arm,
+    points: Mapping[int, tuple[Candidate, str, Sequence[float]]],
+    band: str,
+) -> Line:
+    seeds = max(len(values) for _, _, values in points.values())
+    rows = np.full((seeds, len(points)), np.nan)
+    for column, (_, _, values) in enumerate(points.values()):
+        rows[: len(values), column] = values
+    mean, low, high, count = over_seeds(rows, band)
+    return Line(
+        arm.estimator_label,
+        view.estimator_index(arm.estimator_label),
+        np.array(list(points), np.int64),
+        mean,
+        low,
+        high,
+        count,
+        any(status == "provisional" for _, status, _ in points.values()),
+        (),
+    )

@@ -1,0 +1,91 @@
+"""Lines of a metric over a setting."""
+
+import math
+
+import pytest
+from figure_helpers import TASKS, loss, spec_of, store_of
+
+from raysweep.errors import SpecError
+from raysweep.figures import lines
+
+OVER = "temperature"
+
+
+def lines_of(results, **options):
+    return lines.prepare(results, lines.LinesRequest(**options))
+
+
+def one_line(prepared, estimator, task="A"):
+    pairs = [
+        (line, list(x))
+        for panel, positions in zip(prepared.curves.panels, prepared.values, strict=True)
+        for line, x in zip(panel.lines, positions, strict=True)
+        if (panel.task, line.estimator) == (task, estimator)
+    ]
+    (pair,) = pairs
+    return pair
+
+
+def searched(tmp_path, values, **more):
+    estimators = {"ST": {"estimator": "straight_through", "temperature": values}}
+    return store_of(tmp_path, spec_of(TASKS, estimators, **more))
+
+
+def test_a_point_is_the_mean_over_seeds_at_a_value(hand):
+    line, x = one_line(lines_of(hand, over=OVER), "ST")
+    assert x == [1.0, 2.0]
+    assert list(line.mean) == [11.0, 10.0]
+    assert list(line.high - line.mean) == pytest.approx([1 / math.sqrt(3)] * 2)
+
+
+def test_estimators_without_the_setting_have_no_line(hand):
+    panel = lines_of(hand, over=OVER).curves.panels[0]
+    assert [line.estimator for line in panel.lines] == ["ST"]
+
+
+def test_values_in_any_order_are_drawn_in_order(tmp_path):
+    _, x = one_line(lines_of(searched(tmp_path, [4.0, 1.0, 2.0]), over=OVER), "ST")
+    assert x == [1.0, 2.0, 4.0]
+
+
+def test_the_best_of_several_configurations_stands_for_a_value(tmp_path):
+    results = searched(tmp_path, [1.0, 2.0], training={"lr": [0.1, 0.2]})
+    prepared = lines_of(results, over=OVER)
+    line, _ = one_line(prepared, "ST")
+    rows = results.sql(
+        """select "param.estimator.temperature" as x, min(mean) as best from (
+            select "param.estimator.temperature", avg("metric.train_loss") as mean from runs
+            where task = 'A' group by configuration_id, "param.estimator.temperature") group by x
+            order by x"""
+    )
+    assert list(line.mean) == rows["best"].to_pylist()
+    assert "minimum mean train_loss for each value" in prepared.curves.selection
+
+
+@pytest.mark.parametrize(("values", "log"), [([1.0, 2.0, 29.0], False), ([1.0, 30.0], True)])
+def test_a_wide_span_of_values_has_a_logarithmic_axis(tmp_path, values, log):
+    assert lines_of(searched(tmp_path, values), over=OVER).log is log
+
+
+def test_several_metrics_have_panels_of_their_own(hand):
+    panels = lines_of(hand, over=OVER, metric=("train_loss", "distance")).curves.panels
+    assert [(panel.metric, panel.task) for panel in panels] == [
+        (metric, task) for metric in ("train_loss", "distance") for task in ("A", "B")
+    ]
+
+
+def test_a_setting_that_is_no_number_is_refused(tmp_path):
+    results = searched(tmp_path, 1.0, training={"optimizer": ["adam", "sgd"]})
+    with pytest.raises(SpecError, match=r"expected a setting of numbers .* heatmap shows any"):
+        lines_of(results, over="optimizer")
+
+
+def test_two_settings_are_refused(hand):
+    with pytest.raises(SpecError, match="expected one setting for lines"):
+        lines_of(hand, over=("temperature", "lr"))
+
+
+def test_a_logarithmic_axis_needs_a_positive_value(tmp_path):
+    results = store_of(tmp_path, spec_of(), lambda *cell: -loss(*cell))
+    with pytest.raises(SpecError, match="expected positive values of train_loss"):
+        lines_of(results, over=OVER, log=True)
