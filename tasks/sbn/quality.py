@@ -171,7 +171,7 @@ class LayerQuality:
         self._exact, self._group = exact.double(), group
         self._norm = self._exact.norm(dim=-1)
         self._draws = 0
-        self._sum = torch.zeros_like(self._exact)
+        self._errors = torch.zeros_like(self._exact)
         self._squares = torch.zeros_like(self._norm)
         self._in_group = torch.zeros_like(self._exact)
         self._cosines: list[list[Tensor]] = [[] for _ in self._norm]
@@ -180,8 +180,9 @@ class LayerQuality:
         """Add n estimates, one after the other."""
         for estimate in drawn.double():
             self._draws += 1
-            self._sum += estimate
-            self._squares += estimate.square().sum(-1)
+            error = estimate - self._exact
+            self._errors += error
+            self._squares += error.square().sum(-1)
             self._in_group += estimate
             ends = self._draws % self._group == 0
             for replica in ends.nonzero().flatten().tolist():
@@ -197,10 +198,10 @@ class LayerQuality:
         The squared distance of the mean estimate from the exact gradient exceeds the squared bias
         by the mean's variance, which is subtracted; a negative difference counts as no bias.
         """
-        mean, norm = self._sum / self._draws, self._norm
-        spread = (self._squares / self._draws - mean.square().sum(-1)).clamp(min=0)
+        norm = self._norm
+        distance = (self._errors / self._draws).square().sum(-1)
+        spread = (self._squares / self._draws - distance).clamp(min=0)
         variance = spread * self._draws / max(1, self._draws - 1)
-        distance = (mean - self._exact).square().sum(-1)
         bias = (distance - variance / self._draws).clamp(min=0)
         cosines = [
             torch.stack(one) if one else norm.new_full((1,), torch.nan) for one in self._cosines
