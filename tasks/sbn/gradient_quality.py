@@ -62,8 +62,8 @@ class SbnGradientQualitySettings(TrainingSettings):
         1, "number of estimates that are averaged before they are compared", per_replica=True
     )
     draws: int = setting(10_000, "number of estimates drawn for a measurement", smoke=20)
-    baseline: Literal["none", "exact"] = setting(
-        "none", "baseline of methods that take one: none, or each example's exact expected loss"
+    exact_baseline: bool = setting(
+        False, "give methods that take a baseline each point's exact expected loss"
     )
     evaluate_every: int | None = setting(
         None,
@@ -124,8 +124,8 @@ class SbnGradientQuality(Task[LayeredEstimator]):
         self, settings: SbnGradientQualitySettings, estimator: LayeredEstimator
     ) -> str | None:
         """Return the reason why this pair cannot run, or None."""
-        if settings.baseline == "exact" and not estimator.takes_baseline:
-            return f"{estimator.name} takes no baseline; set baseline to none"
+        if settings.exact_baseline and not estimator.takes_baseline:
+            return f"{estimator.name} takes no baseline; set exact_baseline to false"
         return None
 
     def replica_bytes(
@@ -209,7 +209,7 @@ class PointsModel(Model):
         objective = self._objective(self.head, self._label[order])
         layers = [layer for layer in self.layers if isinstance(layer, Dense)]
         baseline = None
-        if self._reference is None and self._settings.baseline == "exact":
+        if self._reference is None and self._settings.exact_baseline:
             network = Network(layers, x, lambda index, dtype: objective)
             baseline = expected_losses(network)
         estimate = method.estimate(layers, x, objective, noise, context=x, baseline=baseline)
@@ -241,7 +241,7 @@ class PointsModel(Model):
             return metrics
         exact = exact_gradients(network)[:LAYERS]
         qualities = [LayerQuality(gradient, self.estimates) for gradient in exact]
-        baseline = losses if self._settings.baseline == "exact" else None
+        baseline = losses if self._settings.exact_baseline else None
         draws = self._settings.draws
         parts = -(-draws // DRAWS_AT_ONCE)
         for part in range(parts):

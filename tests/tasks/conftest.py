@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from raysweep import tasks
-from raysweep.estimators.straight_through import StraightThrough
+from raysweep import estimators, tasks
 from raysweep.tasks.base import Replica
 
 SMALL = {
@@ -48,6 +47,14 @@ SMALL = {
         "report_every": 10,
         "steps": 200,
     },
+    "sbn_gradient_quality": {
+        "units": 3,
+        "layers": 2,
+        "draws": 10,
+        "trained_by": "estimator",
+        "report_every": 10,
+        "steps": 200,
+    },
     "gmm": {"dimensions": 2, "examples": 20, "steps": 200},
 }
 
@@ -79,7 +86,8 @@ def train():
             for index, (seed, values) in enumerate(zip(seeds, own, strict=True))
         ]
         settings = task.settings(**{**SMALL[name], **settings})
-        return task.start(settings, replicas, estimator or StraightThrough(), torch.device("cpu"))
+        estimator = estimator or estimators.get("straight_through", task.family)
+        return task.start(settings, replicas, estimator, torch.device("cpu"))
 
     return start
 
