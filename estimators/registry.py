@@ -101,6 +101,12 @@ def find(name: str, family: str = "categorical") -> type[Any]:
     """
     table = _table(family)
     if name not in table:
+        others = [other for other, methods in FAMILIES.items() if name in methods]
+        if others:
+            raise ValueError(
+                f"estimator {name} is of the family {' and '.join(others)}, got the family "
+                f"{family}; give family={others[0]!r}"
+            )
         raise ValueError(_unknown("estimator", name, table))
     return table[name]
 

@@ -183,7 +183,7 @@ def redraw_logistic(a: Tensor, z: Tensor, uniform: Tensor | None) -> tuple[Tenso
     """Draw logistic z = a + noise again, given its sign; return it with its derivative to a.
 
     Args:
-        a: Location.
+        a: Location of the distribution.
         z: First draw, whose sign is kept.
         uniform: Uniform numbers; if None, the draw is coupled: it has the value of the first.
     """

@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
+import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
@@ -46,12 +47,12 @@ class LayeredEstimate(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What an estimate is made from, after checks.
+    """Network, input, objective and noise of an estimate, after checks.
 
     Args:
         layers: Layers of the network.
         x: Input of the first layer, `*B inputs`.
-        objective: Loss of each path.
+        objective: Function from a path to its losses.
         noise: Source of random numbers.
         context: Input of learned baselines, `*B F`, or None.
         baseline: Number that is subtracted from each example's losses in score functions, `*B`.
@@ -75,8 +76,15 @@ class Request(NamedTuple):
         Raises:
             ValueError: If the objective does not return one loss per sample and example.
         """
-        losses = self.objective(path)
-        expected = path.states[0].shape[: 1 + self.batch_axes]
+        return self.checked(self.objective(path), path.states[0])
+
+    def checked(self, losses: Tensor, state: Tensor) -> Float[Tensor, " K *B"]:
+        """Return the losses of these states.
+
+        Raises:
+            ValueError: If the objective does not return one loss per sample and example.
+        """
+        expected = state.shape[: 1 + self.batch_axes]
         if losses.shape != expected:
             raise ValueError(
                 f"objective must return losses `K *B` {tuple(expected)}, got "
@@ -104,7 +112,14 @@ class LayeredEstimator(Method[LayeredSizes]):
     relaxes: ClassVar[bool] = False
 
     def evaluations(self, layers: int) -> int:
-        """Count the objective's evaluations per example and estimate: one per sample."""
+        """Count the objective's evaluations at paths, per example and estimate: one per sample.
+
+        Evaluations with single units of the last layer flipped, which are cheap with a
+        `LinearHead`, and those of an enumeration are not counted.
+
+        Args:
+            layers: Number of layers.
+        """
         return self.samples
 
     @abstractmethod
@@ -227,10 +242,10 @@ class LayeredEstimator(Method[LayeredSizes]):
             raise ValueError("layers must hold at least one layer, got none")
         if not x.is_floating_point():
             raise TypeError(f"the input must be floating point, got {x.dtype}")
-        if x.ndim <= layers[0].input_axes:
+        if x.ndim < layers[0].input_axes:
+            axes = "one axis" if layers[0].input_axes == 1 else f"{layers[0].input_axes} axes"
             raise ValueError(
-                f"the input must be `*B inputs` with {layers[0].input_axes} axes of inputs, got "
-                f"shape {tuple(x.shape)}"
+                f"the input must be `*B inputs` with {axes} of inputs, got shape {tuple(x.shape)}"
             )
         if self.needs_head and len(layers) > 1 and not isinstance(objective, Head):
             raise ValueError(
@@ -247,13 +262,50 @@ def head_of(request: Request, axes: int) -> Head:
     Args:
         request: Request whose objective is a `Head`, or whose network has one layer.
         axes: Number of axes of the last layer's units.
+
+    Raises:
+        ValueError: If the head reads units of another number of axes.
     """
     if isinstance(request.objective, Head):
+        if request.objective.axes != axes:
+            raise ValueError(
+                f"the last layer's units have {axes} axes, but the head reads units of "
+                f"{request.objective.axes}; give it axes={axes}"
+            )
         return request.objective
     objective, logits = request.objective, request.layers[0](request.x).detach()
     return Head(
         lambda state: objective(Path((state,), (logits.expand_as(state),))),
         axes,
+    )
+
+
+def slopes_at(
+    losses: Float[Tensor, " K *B"], points: Sequence[Tensor], *, differentiable: bool = False
+) -> list[Tensor] | None:
+    """Return the losses' derivatives to some tensors, or None if they depend on none of them.
+
+    Args:
+        losses: Losses; a row depends on its own row of the tensors alone.
+        points: Tensors to differentiate with respect to.
+        differentiable: Whether the results can be differentiated again.
+    """
+    if not losses.requires_grad:
+        return None
+    slopes = torch.autograd.grad(
+        losses.sum(), points, create_graph=differentiable, allow_unused=True
+    )
+    if all(slope is None for slope in slopes):
+        return None
+    pairs = zip(points, slopes, strict=True)
+    return [torch.zeros_like(x) if slope is None else slope for x, slope in pairs]
+
+
+def no_gradient(method: str) -> ValueError:
+    """Return the error of an objective that does not depend on the states differentiably."""
+    return ValueError(
+        f"{method} needs an objective that is differentiable in the states, got losses without a "
+        "gradient to them; use an estimator that needs none, such as reinforce"
     )
 
 

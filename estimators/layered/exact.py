@@ -73,45 +73,45 @@ def _along_the_chain(request: Request, head: Head) -> Tensor:
         p = p @ _log_probabilities(logits, every).exp()
     units = every.shape[1:]
     points = every.view(len(every), *(1,) * len(batch), *units).expand(-1, *batch, *units)
-    return (p.movedim(-1, 0) * head.function(points)).sum(0)
+    return (p.movedim(-1, 0) * request.checked(head.function(points), points)).sum(0)
 
 
 def _over_joint_states(request: Request) -> Tensor:
     states: list[Tensor] = []
     logits: list[Tensor] = []
-    log_p: Tensor | None = None
+    log_p = torch.zeros((), dtype=request.x.dtype, device=request.x.device)
     for index, layer in enumerate(request.layers):
         a = layer(states[-1]) if index else layer(request.x).unsqueeze(0)
         every = _all_states(a, 1 + request.batch_axes)
-        rows, count = len(a), len(every)
-        _check_count(rows * count)
-        lead = (1,) * request.batch_axes
-        at = every.view(1, count, *lead, *every.shape[1:])
-        term = functional.logsigmoid(at * a.unsqueeze(1)).flatten(2 + request.batch_axes).sum(-1)
-        log_p = term if log_p is None else log_p.unsqueeze(1) + term
-        log_p = log_p.flatten(0, 1)
-        shape = (rows, count, *a.shape[1:])
-        states = [state.unsqueeze(1).expand(shape[:2] + state.shape[1:]) for state in states]
-        logits = [old.unsqueeze(1).expand(shape[:2] + old.shape[1:]) for old in logits]
-        states = [state.flatten(0, 1) for state in (*states, at.expand(shape))]
-        logits = [old.flatten(0, 1) for old in (*logits, a.unsqueeze(1).expand(shape))]
-    path = Path(tuple(states), tuple(old.detach() for old in logits))
-    weights = torch.ones(()) if log_p is None else log_p.exp()
-    return (weights * request.losses(path)).sum(0)
+        log_p = (log_p.unsqueeze(-1) + _log_probabilities(a, every)).movedim(-1, 1).flatten(0, 1)
+        shape = (len(a), len(every), *a.shape[1:])
+        at = every.view(1, len(every), *(1,) * request.batch_axes, *every.shape[1:])
+        states = [_repeat(state, len(every)) for state in states]
+        logits = [_repeat(old, len(every)) for old in (*logits, a.detach())]
+        states.append(at.expand(shape).flatten(0, 1))
+    return (log_p.exp() * request.losses(Path(tuple(states), tuple(logits)))).sum(0)
+
+
+def _repeat(rows: Tensor, count: int) -> Tensor:
+    """Repeat every row of the first axis."""
+    return rows.unsqueeze(1).expand(len(rows), count, *rows.shape[1:]).flatten(0, 1)
 
 
 def _log_probabilities(logits: Tensor, every: Tensor) -> Tensor:
     """Return the log-probability of every state, `*B S`."""
     flat = logits.flatten(logits.dim() - every.dim() + 1)
     _check_count(math.prod(flat.shape[:-1]) * len(every))
-    return functional.logsigmoid(every.flatten(1) * flat.unsqueeze(-2)).sum(-1)
+    # a product of matrices: the terms of all units and states at once would be more numbers
+    log_p = torch.cat((functional.logsigmoid(flat), functional.logsigmoid(-flat)), -1)
+    is_one = (every.flatten(1) + 1) / 2
+    return log_p @ torch.cat((is_one, 1 - is_one), -1).mT
 
 
 def _all_states(like: Tensor, leading: int) -> Tensor:
     """Return all states of a layer, `S units`; the last unit changes fastest."""
     units = like.shape[leading:]
     count = math.prod(units)
-    _check_count(2.0**count)
+    _check_count(2**count)
     numbers = torch.arange(2**count, device=like.device).unsqueeze(1)
     bits = numbers >> torch.arange(count - 1, -1, -1, device=like.device) & 1
     return bits.to(like.dtype).mul_(2).sub_(1).view(-1, *units)
@@ -124,9 +124,10 @@ def _as_batch(states: Tensor, layer: Layer) -> Tensor:
     return states.expand(layer.replicas, *states.shape)
 
 
-def _check_count(numbers: float) -> None:
+def _check_count(numbers: int) -> None:
     if numbers > MAX_NUMBERS:
+        shown = f"{numbers:.3g}" if numbers < 10**300 else "more than 1e+300"
         raise ValueError(
-            f"exact enumeration needs at most {MAX_NUMBERS} states times examples, got "
-            f"{numbers:.3g}; use fewer units, a smaller batch or a sampling estimator"
+            f"exact enumeration needs at most {MAX_NUMBERS} states times examples, got {shown}; "
+            "use fewer units, a smaller batch or a sampling estimator"
         )

@@ -42,7 +42,7 @@ class Expansion(NamedTuple):
         return _side_by_side(self.terms[0::2], axis)
 
     def even(self, axis: int) -> Tensor:
-        """Return the even orders from 2 on, likewise."""
+        """Return the even orders from 2 on, side by side along that axis."""
         return _side_by_side(self.terms[1::2], axis)
 
     def odd_weights(self, doubled: Tensor, axis: int) -> Tensor:
@@ -69,16 +69,18 @@ def expand(logits: Tensor, signal: Tensor, largest: float) -> Expansion:
     """Return the expansion of `signal * sigmoid(logits + t)` in t.
 
     Args:
-        logits: Pre-activations `a`.
-        signal: Weights, in the shape of `logits`.
+        logits: Pre-activations `a`, of any shape.
+        signal: Weights of the pre-activations, in the shape of `logits`.
         largest: Largest |t|; it is rounded up to a power of two, so that orders rarely change.
     """
     reach = 2.0 ** math.ceil(math.log2(max(largest, 2.0**-6)))
     nodes = orders(reach, logits.dtype)
-    angles = (torch.arange(nodes, dtype=torch.float64) + 0.5) * (math.pi / nodes)
-    shifts = (reach * angles.cos()).tolist()
-    transform = (torch.arange(1, nodes, dtype=torch.float64).unsqueeze(1) * angles).cos()
-    transform = transform.mul(2 / nodes).to(logits.device, logits.dtype)
+    quarters = 2 * torch.arange(nodes) + 1  # of a turn, over nodes
+    # an angle of a few turns would keep fewer digits
+    multiples = torch.arange(1, nodes).unsqueeze(1) * quarters % (4 * nodes)
+    unit = math.pi / (2 * nodes)
+    shifts = (reach * (unit * quarters.double()).cos()).tolist()
+    transform = (unit * multiples.double()).cos().mul(2 / nodes).to(logits.device, logits.dtype)
     values = torch.stack([(logits + shift).sigmoid_() for shift in shifts])
     terms = (transform @ values.flatten(1)).view(nodes - 1, *logits.shape)
     return Expansion(terms.mul_(signal), reach)

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from raysweep.estimators.estimate import sample_count
 from raysweep.estimators.layered.flips import (
     LARGEST_EXPANDED,
     expand,
@@ -15,7 +16,7 @@ from raysweep.estimators.layered.flips import (
 )
 
 LEAST_EXPANDED = 2**12
-"""Number of weights from which a sum over flips is cheaper as an expansion than term by term."""
+"""Weights of a replica from which a sum over flips is cheaper as an expansion than term by term."""
 
 
 class Layer(nn.Module, ABC):
@@ -63,6 +64,9 @@ class Dense(Layer):
     Args:
         weight: Initial weights, `R inputs outputs`, or without `R`.
         bias: Initial biases, `R outputs`, or without `R`.
+
+    Raises:
+        ValueError: If the shapes do not belong together.
     """
 
     has_moments = True
@@ -76,11 +80,24 @@ class Dense(Layer):
                 "expected weights `*R inputs outputs` and biases `*R outputs`, got shapes "
                 f"{tuple(weight.shape)} and {tuple(bias.shape)}"
             )
-        self.replicas = None if weight.ndim == 2 else len(weight)
         self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
 
+    @property
+    def replicas(self) -> int | None:  # type: ignore[override]
+        """Number of replicas that the parameters lead with, or None."""
+        return None if self.weight.ndim == 2 else len(self.weight)
+
     def forward(self, x: Float[Tensor, "*B inputs"]) -> Float[Tensor, "*B outputs"]:
-        """Return the pre-activations."""
+        """Return the pre-activations.
+
+        Raises:
+            ValueError: If the input has another number of units, or of replicas.
+        """
+        if x.shape[-1] != self.weight.shape[-2]:
+            raise ValueError(
+                f"the layer maps {self.weight.shape[-2]} units, got an input of shape "
+                f"{tuple(x.shape)}"
+            )
         return self._map(x, self.weight, self.bias.unsqueeze(-2))
 
     def moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,8 +108,8 @@ class Dense(Layer):
     def flip_sum(self, x: Tensor, logits: Tensor, signal: Tensor) -> Tensor:
         """Return the weighted effects of each input's flip, `*K *B inputs`."""
         doubled = 2 * self.weight
-        reach = doubled.abs().max().item() if doubled.numel() >= LEAST_EXPANDED else torch.inf
-        if reach > LARGEST_EXPANDED:
+        reach = _reach(doubled, doubled.shape[-2:].numel())
+        if reach is None:
             return self._flip_each(x, logits, signal, doubled)
         expansion = expand(logits, signal, reach)
         even, odd = (
@@ -107,14 +124,15 @@ class Dense(Layer):
     def _flip_each(self, x: Tensor, logits: Tensor, signal: Tensor, doubled: Tensor) -> Tensor:
         lead = _lead(self.replicas, x, 1)
         rows = [lead.fold(value, 1) for value in (x, logits, signal)]
-        parts = []
+        effects = torch.empty_like(rows[0])
         step = rows_at_once(doubled.numel())
-        for start in range(0, rows[0].shape[-2], step):
-            inputs, a, weight = (value[..., start : start + step, :] for value in rows)
+        for start in range(0, effects.shape[-2], step):
+            part = (..., slice(start, start + step), slice(None))
+            inputs, a, weight = (value[part] for value in rows)
             moved = a.unsqueeze(-2) - inputs.unsqueeze(-1) * doubled.unsqueeze(-3)
             difference = a.sigmoid().unsqueeze(-2) - moved.sigmoid()
-            parts.append((difference @ weight.unsqueeze(-1)).squeeze(-1))
-        return lead.unfold(torch.cat(parts, -2), 1)
+            effects[part] = (difference @ weight.unsqueeze(-1)).squeeze(-1)
+        return lead.unfold(effects, 1)
 
     def _map(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         lead = _lead(self.replicas, x, 1)
@@ -130,6 +148,9 @@ class Convolution(Layer):
         weight: Initial weights, `R outputs inputs height width`, or without `R`.
         bias: Initial biases, `R outputs`, or without `R`.
         stride: Step between positions, in both directions.
+
+    Raises:
+        ValueError: If the shapes do not belong together, or `stride` is not at least 1.
     """
 
     has_moments = True
@@ -147,12 +168,28 @@ class Convolution(Layer):
                 "expected weights `*R outputs inputs height width` and biases `*R outputs`, got "
                 f"shapes {tuple(weight.shape)} and {tuple(bias.shape)}"
             )
-        self.replicas = None if weight.ndim == 4 else len(weight)
         self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
-        self.stride = stride
+        self.stride = sample_count(stride, quantity="stride")
+
+    @property
+    def replicas(self) -> int | None:  # type: ignore[override]
+        """Number of replicas that the parameters lead with, or None."""
+        return None if self.weight.ndim == 4 else len(self.weight)
 
     def forward(self, x: Float[Tensor, "*B C H W"]) -> Float[Tensor, "*B O H W"]:
-        """Return the pre-activations."""
+        """Return the pre-activations.
+
+        Raises:
+            ValueError: If the input is no image of the layer's channels, or smaller than the
+                kernel, or has another number of replicas.
+        """
+        channels, height, width = self.weight.shape[-3:]
+        fits = x.ndim >= 3 and x.shape[-2] >= height and x.shape[-1] >= width
+        if not fits or x.shape[-3] != channels:
+            raise ValueError(
+                f"the layer maps images `*B {channels} H W` of at least {height} × {width}, got "
+                f"an input of shape {tuple(x.shape)}"
+            )
         return self._convolve(x, self.weight, self.bias)
 
     def moments(self, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
@@ -163,8 +200,8 @@ class Convolution(Layer):
     def flip_sum(self, x: Tensor, logits: Tensor, signal: Tensor) -> Tensor:
         """Return the weighted effects of each input's flip, `*K *B C H W`."""
         doubled = 2 * self.weight
-        reach = doubled.abs().max().item() if doubled.numel() >= LEAST_EXPANDED else torch.inf
-        if reach > LARGEST_EXPANDED:
+        reach = _reach(doubled, doubled.shape[-4:].numel())
+        if reach is None:
             return self._flip_each(x, logits, signal, doubled)
         expansion = expand(logits, signal, reach)
         size = x.shape[-2:]
@@ -182,8 +219,8 @@ class Convolution(Layer):
         x, a, signal = (lead.fold(value, 3) for value in (x, logits, signal))
         effects = torch.zeros_like(x)
         height, width = a.shape[-2:]
-        outputs, inputs, rows, columns = doubled.shape[-4:]
-        step = rows_at_once(outputs * inputs * height * width)
+        rows, columns = doubled.shape[-2:]
+        step = rows_at_once(doubled[..., 0, 0].numel() * height * width)
         for offset in range(rows * columns):
             row, column = divmod(offset, columns)
             window = (
@@ -231,13 +268,15 @@ class General(Layer):
 
     Args:
         module: Module from states `*K *B inputs` to pre-activations `*K *B outputs`.
-        replicas: Number of replicas that its parameters lead with, if any.
+        replicas: Number of replicas that the module's parameters lead with, if any.
+        input_axes: Number of axes that one example's input has: 1, or 3 for images.
     """
 
-    def __init__(self, module: nn.Module, replicas: int | None = None) -> None:
+    def __init__(self, module: nn.Module, replicas: int | None = None, input_axes: int = 1) -> None:
         super().__init__()
         self.module = module
         self.replicas = replicas
+        self.input_axes = sample_count(input_axes, quantity="input_axes")
 
     def forward(self, x: Float[Tensor, "*B inputs"]) -> Float[Tensor, "*B outputs"]:
         """Return the pre-activations."""
@@ -247,19 +286,28 @@ class General(Layer):
     @torch.no_grad()
     def flip_sum(self, x: Tensor, logits: Tensor, signal: Tensor) -> Tensor:
         """Return the weighted effects of each input's flip, `*K *B inputs`."""
-        p = logits.sigmoid()
-        effects = [
-            ((p - self(flipped(x, index)).sigmoid()) * signal).sum(-1)
-            for index in range(x.shape[-1])
-        ]
-        return torch.stack(effects, -1)
+        lead = x.ndim - self.input_axes
+        flat, p = x.flatten(lead), logits.sigmoid()
+        effects = torch.empty_like(flat)
+        for index in range(flat.shape[-1]):
+            other = flat.clone()
+            other[..., index].neg_()
+            difference = (p - self(other.reshape(x.shape)).sigmoid()) * signal
+            effects[..., index] = difference.flatten(lead).sum(-1)
+        return effects.reshape(x.shape)
 
 
-def flipped(x: Float[Tensor, "*B units"], index: int) -> Float[Tensor, "*B units"]:
-    """Return the states with the sign of one unit changed."""
-    other = x.clone()
-    other[..., index].neg_()
-    return other
+def _reach(doubled: Tensor, weights: int) -> float | None:
+    """Return the reach of an expansion, or None where a sum over flips is better term by term.
+
+    Args:
+        doubled: Twice the weights, of all replicas.
+        weights: Number of weights of one replica.
+    """
+    if weights < LEAST_EXPANDED:
+        return None
+    reach = doubled.abs().max().item()
+    return reach if reach <= LARGEST_EXPANDED else None  # None, too, where a replica has diverged
 
 
 def _affine(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -307,7 +355,8 @@ class _Lead:
         if not self._has_replicas:
             return x.reshape(*self._shape, *x.shape[-3:])
         *samples, replicas, batch = self._shape
-        images = x.reshape(*samples, batch, replicas, -1, *x.shape[-2:])
+        channels = x.shape[-3] // replicas
+        images = x.reshape(*samples, batch, replicas, channels, *x.shape[-2:])
         return images.transpose(len(samples), len(samples) + 1)
 
 

@@ -40,12 +40,12 @@ class MomentMatching(LayeredEstimator):
 
         Args:
             mean: Means of the pre-activations, `K *B units`.
-            variance: Their variances; None for the first layer, whose input is known.
+            variance: Variances of these; None for the first layer, whose input is known.
             request: Request of the estimate.
         """
 
     def evaluations(self, layers: int) -> int:
-        """Count the evaluations at single states: per sample, one approximate and one hard."""
+        """Count the evaluations: per sample, one hard, one approximate, one per flipped unit."""
         return 2 * self.samples
 
     def _estimate(self, request: Request) -> LayeredEstimate:
@@ -56,7 +56,7 @@ class MomentMatching(LayeredEstimator):
         uniform = uniforms(request.noise, mean, request.batch_axes)
         state = signs(mean.detach() - (2 * uniform - 1))
         head = head_of(request, state.dim() - 1 - request.batch_axes)
-        losses = head.function(state)
+        losses = request.checked(head.function(state), state)
         with torch.no_grad():
             effects = by_unit(losses - head.flips(state), state) * state
             drawn = draw(request.layers, request.x, request.noise, self.samples)

@@ -10,7 +10,9 @@ from raysweep.estimators.layered.base import (
     Request,
     first_states,
     mean_losses,
+    no_gradient,
     per_unit,
+    slopes_at,
 )
 from raysweep.estimators.layered.objective import Path
 from raysweep.estimators.layered.sampling import Draw, draw, over_units
@@ -126,20 +128,11 @@ class LayeredMuProp(LayeredEstimator):
                 a = layer(means[-1]) if index else drawn.logits[0].detach().unsqueeze(0)
                 mean = torch.tanh(a / 2)
                 means.append(mean if mean.requires_grad or not self.linear else leaf(mean))
-                logits.append(a.detach())
+                logits.append(a)
             losses = request.losses(Path(tuple(means), tuple(logits)))
-            slopes = None
-            if self.linear:
-                if not losses.requires_grad:
-                    raise ValueError(
-                        "muprop needs an objective that is differentiable in the states; set "
-                        "linear to false, or use reinforce"
-                    )
-                slopes = list(
-                    torch.autograd.grad(
-                        losses.sum(), means, allow_unused=True, materialize_grads=True
-                    )
-                )
+            slopes = slopes_at(losses, means) if self.linear else None
+            if self.linear and slopes is None:
+                raise no_gradient(self.name)
         return losses.detach(), [mean.detach() for mean in means], slopes
 
     def _gradients(
@@ -153,7 +146,7 @@ class LayeredMuProp(LayeredEstimator):
 
         Args:
             request: Request of the estimate.
-            drawn: Hard samples.
+            drawn: Hard samples of every layer.
             signal: Losses minus all that does not depend on the layer, `K *B`.
             expansion: Mean-field states, and the loss's derivatives there.
         """

@@ -18,9 +18,10 @@ class Path(NamedTuple):
 
     Args:
         states: States `K *B units` of each layer.
-        logits: Pre-activations `K *B units` of each layer, given the states before it; detached
-            unless the method follows a relaxed path itself. Their derivative has the mean 0 in
-            log-probabilities of the states, so that nothing is lost.
+        logits: Pre-activations `K *B units` of each layer, given the states before it. On a path
+            of hard states they are constants: their derivative has the mean 0 in
+            log-probabilities of the states, so that nothing is lost. On a relaxed path they carry
+            the derivative to the states before them.
     """
 
     states: tuple[Tensor, ...]
@@ -60,7 +61,7 @@ class Head:
             signs = 1 - 2 * torch.nn.functional.one_hot(indices, units).to(state.dtype)
             moved = flat * signs.view(-1, *(1,) * (flat.ndim - 1), units)
             shape = (len(indices) * samples, *batch, *state.shape[state.ndim - self.axes :])
-            losses.append(self.function(moved.reshape(shape)).view(-1, samples, *batch))
+            losses.append(self.function(moved.reshape(shape)).unflatten(0, (-1, samples)))
         return torch.cat(losses)
 
 
@@ -88,10 +89,15 @@ class LinearHead(Head):
         weight = (2 * self.layer.weight).movedim(-2, 0)  # `n *R classes`
         if self.layer.replicas is not None:
             weight = weight.unsqueeze(-2)
-        shape = (len(weight), *(1,) * (scores.ndim + 1 - weight.ndim), *weight.shape[1:])
-        moved = scores - flat.movedim(-1, 0).unsqueeze(-1) * weight.view(shape)
-        units = len(moved)
-        return self.loss(moved.flatten(0, 1)).unflatten(0, (units, -1))
+        weight = weight.view(
+            len(weight), *(1,) * (scores.ndim + 1 - weight.ndim), *weight.shape[1:]
+        )
+        step = rows_at_once(scores.numel())
+        losses = []
+        for signs, rows in zip(flat.movedim(-1, 0).split(step), weight.split(step), strict=True):
+            moved = scores - signs.unsqueeze(-1) * rows
+            losses.append(self.loss(moved.flatten(0, 1)).unflatten(0, (-1, len(scores))))
+        return torch.cat(losses)
 
     def _losses(self, state: Tensor) -> Tensor:
         return self.loss(self.scores(state))

@@ -49,6 +49,10 @@ class PSA(LayeredEstimator):
         super().__init__(samples=samples)
         self.head_enhancement = flag("head_enhancement", head_enhancement)
 
+    def evaluations(self, layers: int) -> int:
+        """Count the evaluations: one per sample, and one per unit of the last layer, flipped."""
+        return self.samples
+
     def _estimate(self, request: Request) -> LayeredEstimate:
         drawn = draw(request.layers, request.x, request.noise, self.samples)
         losses = request.losses(drawn.path)
@@ -78,16 +82,15 @@ def _gradients(request: Request, drawn: Draw, differences: Tensor) -> list[Tenso
 
     Args:
         request: Request of the estimate.
-        drawn: Hard samples.
+        drawn: Hard samples of every layer.
         differences: Loss minus that with one unit of the last layer flipped, for each unit.
     """
     gradients: list[Tensor] = []
-    back = differences
+    back, path = differences, drawn.path
     for index in reversed(range(len(request.layers))):
-        x, logits = drawn.states[index], drawn.path.logits[index]
+        x, logits = path.states[index], path.logits[index]
         signal = back * x
-        p = logits.sigmoid()
-        gradients.append(signal * p * (1 - p))
+        gradients.append(signal * logits.sigmoid() * (-logits).sigmoid())
         if index:
             back = request.layers[index].flip_sum(drawn.states[index - 1], logits, signal)
     return gradients[::-1]

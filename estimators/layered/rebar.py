@@ -15,7 +15,9 @@ from raysweep.estimators.layered.base import (
     Request,
     first_states,
     mean_losses,
+    no_gradient,
     per_unit,
+    slopes_at,
 )
 from raysweep.estimators.layered.objective import Path
 from raysweep.estimators.layered.sampling import Draw, draw, over_units
@@ -106,12 +108,13 @@ class LayeredREBAR(RelaxedControlSettings[LayeredSizes], LayeredEstimator):
         losses = request.losses(drawn.path)
         with torch.enable_grad():
             controls, slopes = self._controls(request, drawn)
-            signal, baseline_loss = self._signal(request, losses.detach(), controls)
+            weights = [self._eta(index, losses, request) for index in range(len(controls))]
+            weighted = [(eta * loss).detach() for eta, loss in zip(weights, controls, strict=True)]
+            signal, baseline_loss = self._signal(request, losses.detach(), weighted)
             gradients = []
             for index, score in enumerate(drawn.scores()):
-                eta = self._eta(index, signal, request)
                 control = per_unit(controls[index], score) * score - slopes[index]
-                weight = per_unit(eta * torch.ones_like(signal), score)
+                weight = per_unit(weights[index] * torch.ones_like(signal), score)
                 gradients.append(per_unit(signal, score) * score - weight * control)
             tuning_loss = self._tuning_loss(gradients, drawn, baseline_loss)
         surrogate = drawn.carry(gradients) + mean_losses(losses)
@@ -130,16 +133,13 @@ class LayeredREBAR(RelaxedControlSettings[LayeredSizes], LayeredEstimator):
         for start in first:
             noise = [logistic.detach().requires_grad_() for logistic in drawn.noise[start:]]
             loss = request.losses(self._relaxed_path(request, drawn, start, noise))
-            if not loss.requires_grad:
-                raise ValueError(
-                    "rebar needs an objective that is differentiable in the states; use reinforce"
-                )
-            wanted = noise if self.passes == "single" else noise[:1]
-            slopes += torch.autograd.grad(
-                loss.sum(), wanted, create_graph=self.learn_temperature, allow_unused=True,
-                materialize_grads=True, retain_graph=True,
-            )  # fmt: skip
-            losses += [loss if self.learn_temperature else loss.detach()] * len(wanted)
+            count = len(noise) if self.passes == "single" else 1
+            wanted = noise[:count]
+            derivatives = slopes_at(loss, wanted, differentiable=self.learn_temperature)
+            if derivatives is None and start == 0:
+                raise no_gradient(self.name)
+            slopes += derivatives or [torch.zeros_like(one) for one in wanted]
+            losses += [loss if self.learn_temperature else loss.detach()] * count
         parts = []
         for (a, _), logistic, slope in zip(drawn.pairs(), drawn.noise, slopes, strict=True):
             location = a.detach()
@@ -154,8 +154,8 @@ class LayeredREBAR(RelaxedControlSettings[LayeredSizes], LayeredEstimator):
 
         Args:
             request: Request of the estimate.
-            drawn: Hard samples.
-            start: First relaxed layer.
+            drawn: Hard samples of every layer.
+            start: Index of the first relaxed layer.
             noise: Logistic noise of the relaxed layers.
         """
         states = list(drawn.states[:start])
@@ -169,17 +169,23 @@ class LayeredREBAR(RelaxedControlSettings[LayeredSizes], LayeredEstimator):
             if self.relaxation == "muprop":
                 scaled = scaled + a * (temperature / (temperature + 1))
             states.append(torch.tanh(scaled / 2))
-        return Path(tuple(states), tuple(a.detach() for a in logits))
+        return Path(tuple(states), tuple(logits))
 
     def _signal(
         self, request: Request, losses: Tensor, controls: Sequence[Tensor]
     ) -> tuple[Tensor, Tensor | None]:
-        """Return the losses less all baselines, and the loss of the baseline network."""
+        """Return the losses less all baselines, and the loss of the baseline network.
+
+        Args:
+            request: Request of the estimate.
+            losses: Losses at hard samples, as constants.
+            controls: Weighted losses of the relaxed paths, one for each layer, as constants.
+        """
         signal = losses if request.baseline is None else losses - request.baseline
         if self.baseline is None or request.context is None:
             return signal, None
         prediction = self.baseline(request.context)  # of the part that the control leaves
-        control = torch.stack([one.detach() for one in controls]).mean(0)
+        control = torch.stack(list(controls)).mean(0)
         error = mean_losses((signal - control - prediction).square())
         return signal - prediction.detach(), error
 

@@ -11,6 +11,7 @@ from raysweep.estimators.layered.base import (
     Request,
     first_states,
     mean_losses,
+    no_gradient,
 )
 from raysweep.estimators.layered.objective import Path
 from raysweep.estimators.layered.sampling import draw, uniforms
@@ -31,19 +32,22 @@ class RelaxedNetwork(LayeredEstimator):
     def _relax(self, logits: Tensor, request: Request) -> Tensor:
         """Return the relaxed states of a layer, `K *B units`."""
 
-    def evaluations(self, layers: int) -> int:
-        """Count the evaluations: per sample, one relaxed and one hard."""
-        return 2 * self.samples
+    @property
+    @abstractmethod
+    def _relaxed_samples(self) -> int:
+        """Number of relaxed samples."""
 
     def _estimate(self, request: Request) -> LayeredEstimate:
         states: list[Tensor] = []
         logits: list[Tensor] = []
         for index, layer in enumerate(request.layers):
             a = layer(states[-1] if index else request.x)
-            a = a if index else a.expand(self.samples, *a.shape)
+            a = a if index else a.expand(self._relaxed_samples, *a.shape)
             states.append(self._relax(a, request))
             logits.append(a)
         surrogate = mean_losses(request.losses(Path(tuple(states), tuple(logits))))
+        if states[-1].requires_grad and not surrogate.requires_grad:
+            raise no_gradient(self.name)
         with torch.no_grad():
             drawn = draw(request.layers, request.x, request.noise, self.samples)
             value = mean_losses(request.losses(drawn.path))
@@ -77,6 +81,14 @@ class Tanh(RelaxedNetwork):
         super().__init__(samples=samples)
         self._keep("slope", slope)
 
+    def evaluations(self, layers: int) -> int:
+        """Count the evaluations: one of the network of tanh units, and one per hard sample."""
+        return 1 + self.samples
+
+    @property
+    def _relaxed_samples(self) -> int:
+        return 1
+
     def _relax(self, logits: Tensor, request: Request) -> Tensor:
         return torch.tanh(logits * self._over_batch("slope", request.x, logits))
 
@@ -105,6 +117,14 @@ class Concrete(RelaxedNetwork):
     def __init__(self, *, samples: int = 1, temperature: float | Tensor = 0.5) -> None:
         super().__init__(samples=samples)
         self._keep("temperature", temperature)
+
+    def evaluations(self, layers: int) -> int:
+        """Count the evaluations: per sample, one relaxed and one hard."""
+        return 2 * self.samples
+
+    @property
+    def _relaxed_samples(self) -> int:
+        return self.samples
 
     def _relax(self, logits: Tensor, request: Request) -> Tensor:
         uniform = uniforms(request.noise, logits, request.batch_axes)

@@ -12,6 +12,7 @@ from raysweep.estimators.layered.base import (
     Request,
     first_states,
     mean_losses,
+    no_gradient,
 )
 from raysweep.estimators.layered.objective import Path
 from raysweep.estimators.layered.sampling import signs, uniforms
@@ -39,6 +40,8 @@ class SignWithSlope(LayeredEstimator):
             states.append(hard + (smooth - smooth.detach()))
             logits.append(a.detach())
         surrogate = mean_losses(request.losses(Path(tuple(states), tuple(logits))))
+        if states[-1].requires_grad and not surrogate.requires_grad:
+            raise no_gradient(self.name)
         return LayeredEstimate(surrogate, surrogate.detach(), first_states(states))
 
 

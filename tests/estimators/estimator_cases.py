@@ -1,6 +1,7 @@
 """Every estimator under its settings, as parameters of tests."""
 
 import pytest
+from case_tables import as_parameters
 
 from raysweep import estimators
 
@@ -64,14 +65,7 @@ CONTEXT_CASES = {
 
 def cases(keep=lambda method: True, more=None):
     """The cases whose estimator passes a test, as parameters: a name and settings."""
-    return pytest.mark.parametrize(
-        ("name", "settings"),
-        [
-            pytest.param(*case, id=key)
-            for key, case in {**CASES, **(more or {})}.items()
-            if keep(estimators.get(case[0], **case[1]))
-        ],
-    )
+    return as_parameters({**CASES, **(more or {})}, estimators.get, keep)
 
 
 def sized_cases(keep=lambda method: True, sizes=(2, 3)):

@@ -4,6 +4,7 @@ import io
 
 import pytest
 import torch
+from case_tables import assert_slopes
 from estimator_cases import CONTEXT_CASES, cases, categories_of, learns
 
 from raysweep import estimators
@@ -100,16 +101,7 @@ def test_tuning_gradient_is_the_slope_of_the_tuning_loss(name, settings):
     weights = torch.linspace(0.2, 1.7, 6, dtype=torch.float64)
     parameters = list(method.parameters())
     slopes = torch.autograd.grad((weights * tuning_loss(method, rows)).sum(), parameters)
-    generator = torch.Generator().manual_seed(4)
-    for parameter, slope in zip(parameters, slopes, strict=True):
-        direction = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-        values = []
-        for step in (1e-6, -2e-6):
-            parameter.data += step * direction
-            values.append((weights * tuning_loss(method, rows)).sum().item())
-        parameter.data += 1e-6 * direction
-        found = (values[0] - values[1]) / 2e-6
-        assert found == pytest.approx((slope * direction).sum().item(), rel=2e-5, abs=1e-6)
+    assert_slopes(parameters, slopes, lambda _: (weights * tuning_loss(method, rows)).sum().item())
 
 
 def test_muprops_weights_and_baseline_follow_losses_of_their_own():
@@ -123,18 +115,10 @@ def test_muprops_weights_and_baseline_follow_losses_of_their_own():
         squared = gradient.square().sum().item()
         return squared, out.tuning_loss.sum().item() - squared
 
-    tuning_loss(method, rows).sum().backward()
-    generator = torch.Generator().manual_seed(4)
-    for name, parameter in method.named_parameters():
-        direction = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-        parameter.data += 1e-6 * direction
-        above = losses()
-        parameter.data -= 2e-6 * direction
-        below = losses()
-        parameter.data += 1e-6 * direction
-        which = int(name.startswith("baseline"))
-        slope = (above[which] - below[which]) / 2e-6
-        assert slope == pytest.approx((parameter.grad * direction).sum().item(), rel=1e-4, abs=1e-6)
+    names, parameters = zip(*method.named_parameters(), strict=True)
+    slopes = torch.autograd.grad(tuning_loss(method, rows).sum(), parameters)
+    is_baseline = [name.startswith("baseline") for name in names]
+    assert_slopes(parameters, slopes, lambda index: losses()[is_baseline[index]], rel=1e-4)
 
 
 def test_normalised_nvil_divides_by_the_deviation_where_it_exceeds_one():

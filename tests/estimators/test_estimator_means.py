@@ -342,7 +342,7 @@ def test_expected_gap_keeps_its_digits_in_float32(log_odds):
     assert narrow == pytest.approx(wide, rel=1e-5)
 
 
-@cases(lambda method: method.name in ("reinforce_loo", "reinmax", "double_cv", "disarm"))
+@cases(lambda method: method.name in ("reinforce_loo", "reinmax", "double_cv", "nvil"))
 def test_the_public_check_accepts_an_estimator_as_declared(name, settings):
     check_estimator(estimators.get(name, **settings))
 

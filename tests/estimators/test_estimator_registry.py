@@ -65,7 +65,9 @@ def test_the_family_of_a_name_is_categorical_unless_it_is_given():
 
 
 def test_an_unknown_family_is_refused_with_the_nearest():
-    with pytest.raises(ValueError, match="family must be one of categorical; got 'categorial'"):
+    with pytest.raises(
+        ValueError, match="family must be one of categorical, layered; got 'categorial'"
+    ):
         estimators.get("reinmax", family="categorial")
 
 

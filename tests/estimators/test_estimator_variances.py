@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from case_tables import follow
 
 from raysweep import estimators
 from raysweep.estimators import Noise
@@ -92,16 +93,15 @@ LEARNERS = {
 
 def train(method, categories, context=None, steps=300):
     """Follows the tuning loss on the fixed problem."""
-    optimizer = torch.optim.Adam(method.parameters(), lr=0.02)
     rows = problem(2, categories).copies(200)
     noise = Noise(seed=11)
-    for step in range(steps):
+    x = None if context is None else context[:200]
+
+    def tuning_loss(step):
         noise.at(step)
-        x = None if context is None else context[:200]
-        out = method.estimate(rows.logits, rows.objective, noise, context=x)
-        optimizer.zero_grad()
-        out.tuning_loss.mean().backward()
-        optimizer.step()
+        return method.estimate(rows.logits, rows.objective, noise, context=x).tuning_loss
+
+    follow(method, tuning_loss, steps)
 
 
 @pytest.mark.parametrize(("name", "settings", "factor"), LEARNERS.values(), ids=list(LEARNERS))
@@ -151,12 +151,9 @@ def test_a_baseline_learns_what_the_context_says(name, settings):
     method = estimators.get(name, **settings)
     method.build(2, 3, context=4)
     before = own_gradients()
-    optimizer = torch.optim.Adam(method.parameters(), lr=0.01)
-    for step in range(400):
-        _, out = sample(method, 1000, Noise(seed=100 + step))
-        optimizer.zero_grad()
-        out.tuning_loss.mean().backward()
-        optimizer.step()
+    follow(
+        method, lambda step: sample(method, 1000, Noise(seed=100 + step))[1].tuning_loss, 400, 0.01
+    )
     assert varies_less(own_gradients(), before, factor=0.4)
 
 
