@@ -16,6 +16,8 @@ from raysweep.tasks.base import Training as Training
 from raysweep.tasks.gmm.task import Gmm as Gmm
 from raysweep.tasks.gradient_quality.task import GradientQuality as GradientQuality
 from raysweep.tasks.polynomial import Polynomial as Polynomial
+from raysweep.tasks.sbn.generative import SbnGenerative as SbnGenerative
+from raysweep.tasks.sbn.structured import SbnStructured as SbnStructured
 from raysweep.tasks.vae.bernoulli import BernoulliVae as BernoulliVae
 from raysweep.tasks.vae.categorical import CategoricalVae as CategoricalVae
 from raysweep.tasks.vae.structured_prediction import StructuredPrediction as StructuredPrediction
@@ -29,6 +31,8 @@ TASKS: Mapping[str, Task[Any]] = {
         StructuredPrediction(),
         Gmm(),
         GradientQuality(),
+        SbnGenerative(),
+        SbnStructured(),
     )
 }
 

@@ -1,0 +1,1 @@
+"""Tasks that train networks of several layers of stochastic binary units."""
