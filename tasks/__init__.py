@@ -1,7 +1,8 @@
 """Training problems with discrete variables, and the one table of their names.
 
 A task is a module, or a package whose `task.py` declares it. `vae/` holds three tasks, a module
-each, which share its other modules; `training/` and `data/` serve all tasks.
+each, which share its other modules; `images/` serves the tasks of images, `training/` and `data/`
+all tasks.
 """
 
 import difflib
@@ -15,7 +16,9 @@ from raysweep.tasks.base import Training as Training
 from raysweep.tasks.gmm.task import Gmm as Gmm
 from raysweep.tasks.gradient_quality.task import GradientQuality as GradientQuality
 from raysweep.tasks.polynomial import Polynomial as Polynomial
+from raysweep.tasks.sbn.generative import SbnGenerative as SbnGenerative
 from raysweep.tasks.sbn.gradient_quality import SbnGradientQuality as SbnGradientQuality
+from raysweep.tasks.sbn.structured import SbnStructured as SbnStructured
 from raysweep.tasks.vae.bernoulli import BernoulliVae as BernoulliVae
 from raysweep.tasks.vae.categorical import CategoricalVae as CategoricalVae
 from raysweep.tasks.vae.structured_prediction import StructuredPrediction as StructuredPrediction
@@ -30,6 +33,8 @@ TASKS: Mapping[str, Task[Any]] = {
         Gmm(),
         GradientQuality(),
         SbnGradientQuality(),
+        SbnGenerative(),
+        SbnStructured(),
     )
 }
 

@@ -275,8 +275,13 @@ class General(Layer):
     def __init__(self, module: nn.Module, replicas: int | None = None, input_axes: int = 1) -> None:
         super().__init__()
         self.module = module
-        self.replicas = replicas
+        self._has_replicas = replicas is not None
         self.input_axes = sample_count(input_axes, quantity="input_axes")
+
+    @property
+    def replicas(self) -> int | None:  # type: ignore[override]
+        """Number of replicas that the module's parameters lead with, or None."""
+        return len(next(self.module.parameters())) if self._has_replicas else None
 
     def forward(self, x: Float[Tensor, "*B inputs"]) -> Float[Tensor, "*B outputs"]:
         """Return the pre-activations."""

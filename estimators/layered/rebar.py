@@ -152,6 +152,9 @@ class LayeredREBAR(RelaxedControlSettings[LayeredSizes], LayeredEstimator):
     ) -> Path:
         """Return the path that is hard before a layer, and relaxed from it on.
 
+        Pre-activations that follow from relaxed states keep their graph: a loss that reads them
+        depends on the noise through them, too.
+
         Args:
             request: Request of the estimate.
             drawn: Hard samples of every layer.

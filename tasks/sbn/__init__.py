@@ -1,1 +1,1 @@
-"""Tasks of stochastic binary networks: several layers of units that are -1 or 1 at random."""
+"""Tasks that train networks of several layers of stochastic binary units."""

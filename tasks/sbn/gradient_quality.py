@@ -126,7 +126,7 @@ class SbnGradientQuality(Task[LayeredEstimator]):
         """Return the reason why this pair cannot run, or None."""
         if settings.exact_baseline and not estimator.takes_baseline:
             return f"{estimator.name} takes no baseline; set exact_baseline to false"
-        return None
+        return estimator.check([settings.units] * settings.layers, head=True, linear=True)
 
     def replica_bytes(
         self, settings: SbnGradientQualitySettings, estimator: LayeredEstimator
@@ -226,8 +226,6 @@ class PointsModel(Model):
     def select(self, keep: Tensor) -> None:
         """Drop replicas."""
         select(self, keep)
-        for layer in (*self.layers, self.head):
-            layer.replicas = len(self.estimates)
         self._order.select(keep)
         for noise in self._noises.values():
             noise.select(keep)

@@ -56,6 +56,23 @@ SMALL = {
         "steps": 200,
     },
     "gmm": {"dimensions": 2, "examples": 20, "steps": 200},
+    "sbn_generative": {
+        "dataset": "digits",
+        "validation_examples": 100,
+        "latents": (6, 5),
+        "hidden": (7,),
+        "batch_size": 16,
+        "gradient_variance": True,
+        "steps": 200,
+    },
+    "sbn_structured": {
+        "dataset": "digits",
+        "validation_examples": 100,
+        "latents": (6, 5),
+        "hidden": (7,),
+        "batch_size": 16,
+        "steps": 200,
+    },
 }
 
 
@@ -86,8 +103,8 @@ def train():
             for index, (seed, values) in enumerate(zip(seeds, own, strict=True))
         ]
         settings = task.settings(**{**SMALL[name], **settings})
-        estimator = estimator or estimators.get("straight_through", task.family)
-        return task.start(settings, replicas, estimator, torch.device("cpu"))
+        method = estimator or estimators.get("straight_through", family=task.family)
+        return task.start(settings, replicas, method, torch.device("cpu"))
 
     return start
 

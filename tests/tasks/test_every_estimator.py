@@ -1,4 +1,4 @@
-"""Every estimator trains every task, in packs as alone, and goes on from a checkpoint."""
+"""Every categorical estimator trains every task of its family, in packs as alone; it resumes."""
 
 import io
 
