@@ -7,7 +7,7 @@ marks that change the direction of writing, and formulas for spreadsheets.
 import codecs
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 MAX_ERROR = 4000  # characters of an error that are kept
@@ -36,6 +36,12 @@ _REPLACEMENTS = {
 def counted(number: int, noun: str = "run", plural: str = "") -> str:
     """Return a number with its noun; the plural has an s unless another is given."""
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def some(names: Collection[str], most: int = 3) -> str:
+    """Return the first names of several in one text, and the number of the others."""
+    first, others = list(names)[:most], len(names) - most
+    return ", ".join(first) + (f" and {others} more" if others > 0 else "")
 
 
 def duration(seconds: float) -> str:

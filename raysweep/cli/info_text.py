@@ -2,7 +2,7 @@
 
 import inspect
 import typing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from raysweep import registry
@@ -12,10 +12,9 @@ from raysweep.formats.text import as_text
 from raysweep.registry import Setting
 from raysweep.search.samplers import SAMPLERS
 from raysweep.sweep.options import PRUNERS
-from raysweep.text import one_line
+from raysweep.text import one_line, some
 
 NO_DEFAULT = "(none)"
-MAX_OWNERS = 3
 
 
 def overview() -> str:
@@ -81,7 +80,7 @@ def _setting(name: str) -> Iterator[str]:
     for owner, setting in _all_settings():
         if setting.name == short and name in (short, setting.key):
             owners.setdefault((setting.key, *_described(setting)), []).append(owner)
-    rows = [[_listed_few(names), *described] for described, names in owners.items()]
+    rows = [[some(names), *described] for described, names in owners.items()]
     if rows:
         head = ["of", "setting", "values", "default", "may differ in a pack", "meaning"]
         yield f"setting {name}\n\n" + as_text([plain(head, rows)])
@@ -116,12 +115,6 @@ def _all_settings() -> Iterator[tuple[str, Setting]]:
         for name in registry.usable_estimators(family):
             for setting in registry.estimator_settings(family, name).values():
                 yield name, setting
-
-
-def _listed_few(names: Sequence[str]) -> str:
-    """Return the first of some names, and how many more there are."""
-    more = len(names) - MAX_OWNERS
-    return ", ".join(names[:MAX_OWNERS]) + (f" and {more} more" if more > 0 else "")
 
 
 def names() -> set[str]:

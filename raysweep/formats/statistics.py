@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from raysweep.formats.captions import title
+from raysweep.formats.captions import title, without_value
 from raysweep.formats.data import csv_of
 from raysweep.formats.entries import number
 from raysweep.formats.grid import NONE, Grid, row
@@ -111,7 +111,8 @@ def _arms(statistics: Statistics, not_compared: Sequence[str]) -> Grid:
     )
     caption = title(table, counted=table.seeds is None, numbers="statistics")
     provisional = any(arm.status == "provisional" for arm in statistics.arms)
-    notes = (*([PROVISIONAL] if provisional else []), *ARM_NOTES, *not_compared)
+    words = [*([PROVISIONAL] if provisional else []), *without_value(table)]
+    notes = (*words, *ARM_NOTES, *not_compared)
     return Grid(caption, ARM_HEAD, rows, notes, frozenset(range(2, len(ARM_HEAD))), keys=2)
 
 

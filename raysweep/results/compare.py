@@ -110,6 +110,12 @@ def combined(tables: Sequence[ResultTable]) -> ResultTable:
         front_metrics=(),
         outdated=tuple(f"{table.sweep}: {line}" for table in tables for line in table.outdated),
         alike=all(table.alike for table in tables),
+        lacking={
+            task: names
+            for table in tables
+            for task, names in table.lacking.items()
+            if all(task in other.lacking for other in tables if task in other.tasks)
+        },
     )
 
 
