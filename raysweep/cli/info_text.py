@@ -47,7 +47,10 @@ def about(name: str) -> str:
         [*_task(name), *_estimator(name), *_setting(name), *_metric(name), *_search(name)]
     )
     if not text:
-        raise SpecError(f"no task, estimator, setting or metric {name!r}{nearest(name, names())}")
+        raise SpecError(
+            f"no task, estimator, setting or metric {name!r}{nearest(name, names())}; "
+            "'raysweep info' lists tasks and estimators"
+        )
     return text
 
 
