@@ -12,7 +12,7 @@ RaysweepError
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 
 class RaysweepError(Exception):
@@ -157,7 +157,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return a hint for an unknown name: the closest valid name, and all of them if few."""
     names = sorted(valid)
-    hint = _closest(name, names)
+    hint = _guess(name, names)
     listed = ", ".join(names) if len(names) <= 40 else f"{len(names)} names"
     return f"{hint} (known: {listed})" if names else hint
 
@@ -165,21 +165,27 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 def one_of(name: str, valid: Iterable[str]) -> str:
     """Return the message for an unknown name of a few: the names in order, and the closest."""
     names = list(valid)
-    return f"expected {', '.join(names[:-1])} or {names[-1]}, got {name!r}{_closest(name, names)}"
+    return f"expected {', '.join(names[:-1])} or {names[-1]}, got {name!r}{_guess(name, names)}"
 
 
-def _closest(name: str, names: list[str]) -> str:
+def closest(name: str, names: Sequence[str]) -> str | None:
+    """Return the name that a text may mean: by another tool's name, a typo, or a word of it."""
     given = _plain(name)
     meant = [other for other in SYNONYMS.get(given, ()) if other in names]
     close = meant or _misspelt(given, names) or _part_of(given, names)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return close[0] if close else None
+
+
+def _guess(name: str, names: Sequence[str]) -> str:
+    meant = closest(name, names)
+    return f"; did you mean {meant!r}?" if meant is not None else ""
 
 
 def _plain(name: str) -> str:
     return name.lower().replace("-", "_")
 
 
-def _misspelt(given: str, names: list[str]) -> list[str]:
+def _misspelt(given: str, names: Sequence[str]) -> list[str]:
     """Return the names that a few wrong letters, or a section, keep from being a text; best first.
 
     One wrong letter is allowed in a short name and three in a long one: more fit unrelated words.
@@ -193,7 +199,7 @@ def _misspelt(given: str, names: list[str]) -> list[str]:
     return [name for _, name in sorted(close)]
 
 
-def _part_of(given: str, names: list[str]) -> list[str]:
+def _part_of(given: str, names: Sequence[str]) -> list[str]:
     """Return the one name that begins with a text, or has it as a word; none if several do."""
     fitting = [
         name

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from raysweep import registry
 from raysweep.errors import SpecError
 from raysweep.sweep.spec import Arm, Spec
-from raysweep.sweepfile import arms, consistency, document, metric_checks, together
+from raysweep.sweepfile import arms, consistency, document, foreign, metric_checks, together
 from raysweep.sweepfile.arms import BuiltArm, CommonSettings, Entry, Override
 from raysweep.sweepfile.columns import column_types
 from raysweep.sweepfile.document import Node, Problems
@@ -50,6 +50,7 @@ def read_spec(
             raise SpecError(f"{file}: cannot read the sweep file: {reason}") from error
     problems = Problems()
     root = document.read(text, file, problems)
+    foreign.refuse(root, file)
     for change in changes:
         try:
             _change(root, change, changes_place)
