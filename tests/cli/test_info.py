@@ -202,6 +202,16 @@ def test_a_setting_to_check_with_is_read_as_in_a_sweep_file(change, message):
     assert message in str(result.exception)
 
 
+@pytest.mark.parametrize("hidden", ["[64, 32]", "{value: [64, 32]}"])
+def test_a_list_to_check_with_has_the_form_of_a_value_or_of_a_sweep_file(monkeypatch, hidden):
+    given = {}
+    monkeypatch.setattr(
+        "raysweep.testing.tasks.check_task", lambda *_, **settings: given.update(settings) or []
+    )
+    output("check", "categorical_vae", "--set", f"hidden={hidden}")
+    assert given == {"hidden": (64, 32)}
+
+
 def test_the_name_of_a_sweep_is_not_a_sweep_file():
     result = CliRunner().invoke(cli, ["run", "quickstart"])
     assert "no such file; give a sweep file, not the name of a sweep" in str(result.exception)

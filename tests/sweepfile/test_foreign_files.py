@@ -69,7 +69,7 @@ def test_a_file_of_another_tool_is_refused_in_one_line(tmp_path, name):
 
 
 def test_a_mapping_of_another_tool_is_refused_in_one_line():
-    with pytest.raises(SpecError, match=r"sweep: not a raysweep sweep file: .* W&B sweep") as caught:
+    with pytest.raises(SpecError, match=r"^sweep: not a raysweep sweep.* W&B sweep") as caught:
         read_spec({"method": "grid", "parameters": {"lr": {"values": [1, 2]}}})
     assert len(caught.value.problems) == 1
 
