@@ -43,7 +43,7 @@ def get(name: str) -> Task:
         ValueError: If there is none; the message names the nearest.
     """
     if name not in TASKS:
-        nearest = difflib.get_close_matches(name, TASKS, n=1, cutoff=0.75)
+        nearest = difflib.get_close_matches(name, TASKS, n=1)
         hint = f"; did you mean {nearest[0]}?" if nearest else ""
         raise ValueError(f"task must be one of {', '.join(TASKS)}, got {name}{hint}")
     return TASKS[name]

@@ -63,7 +63,7 @@ def get(name: str) -> Source:
         return npz.source(name)
     if name in entries():
         return _plugin(entries()[name])
-    nearest = difflib.get_close_matches(name, names(), n=1, cutoff=0.75)
+    nearest = difflib.get_close_matches(name, names(), n=1)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
     raise ValueError(f"dataset must be one of {', '.join(names())}, got {name}{hint}")
 
