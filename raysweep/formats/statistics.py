@@ -44,10 +44,13 @@ IMPROVEMENT_NOTE = (
     "0.50 is no difference; in brackets the 95 % interval (Wilson's, with DeLong's variance), "
     "where there are enough values"
 )
-SENSITIVITY_HEAD = ("estimator", "task", "setting", "value", "eligible", "held", "free")
+SENSITIVITY_HEAD = ("estimator", "task", "setting", "value", "eligible")
+HELD_AND_FREE = (
+    " (held: all other settings as selected; free: the best configuration with the value)"
+)
+FREE = ", of the best configuration with each value"
 SENSITIVITY_NOTES = (
     "eligible: number of configurations with the value that can be selected",
-    "held: all other settings as selected; free: the best configuration with the value",
     "*: selected, with its mean",
     "–: none eligible, or in the column value: the setting does not apply",
 )
@@ -167,6 +170,8 @@ def _improvements(statistics: Statistics, not_compared: Sequence[str]) -> Grid:
 
 
 def _sensitivity(statistics: Statistics, moves: Sequence[Sensitivity]) -> Grid:
+    """Return the table of sensitivities; samplers other than a grid rarely hold settings."""
+    held = any(moved.held is not None and not moved.here for one in moves for moved in one.moves)
     rows = []
     for sensitivity in moves:
         named = [sensitivity.estimator, sensitivity.task, sensitivity.setting.partition(".")[2]]
@@ -174,17 +179,19 @@ def _sensitivity(statistics: Statistics, moves: Sequence[Sensitivity]) -> Grid:
         tried = [moved for moved in sensitivity.moves if moved.configurations or moved.here]
         mean = sensitivity.mean
         for moved in tried:
-            held = f"{mean:.5g}" if moved.here else _change(moved.held, mean)
+            changes = [_change(moved.held, mean), _change(moved.free, mean)][0 if held else 1 :]
+            if moved.here:
+                changes[0] = f"{mean:.5g}"
             value = f"{'* ' if moved.here else ''}{moved.value}"
-            moved_to = [value, moved.configurations, held, _change(moved.free, mean)]
-            rows.append(row([*named, *moved_to]))
+            rows.append(row([*named, value, moved.configurations, *changes]))
             named = [""] * len(named)
     caption = (
         f"Sensitivity: change of the mean {statistics.table.report} over the seeds of the search "
-        "with one setting"
+        f"with one setting{HELD_AND_FREE if held else FREE}"
     )
-    numbers = frozenset({3, 4, 5, 6})
-    return Grid(caption, SENSITIVITY_HEAD, tuple(rows), SENSITIVITY_NOTES, numbers, keys=4)
+    head = (*SENSITIVITY_HEAD, *(("held", "free") if held else ("change",)))
+    numbers = frozenset(range(3, len(head)))
+    return Grid(caption, head, tuple(rows), SENSITIVITY_NOTES, numbers, keys=4)
 
 
 def _change(value: float | None, mean: float) -> str:
