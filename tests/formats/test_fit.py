@@ -93,6 +93,35 @@ def test_columns_that_name_a_row_are_in_every_block():
     ]
 
 
+LONG = "lr 0.001, temperature 1.325, momentum 0.9"
+
+
+def test_a_long_text_breaks_between_words():
+    head, rows = ("arm", "settings", "n"), (row(["a", LONG, 1]), row(["b", "lr 1", 22]))
+    grid = Grid("", head, rows, numbers=frozenset({2}), long=frozenset({1}))
+    assert as_text([grid], Screen(34)).splitlines() == [
+        "arm  settings                n",
+        "a    lr 0.001, temperature   1",
+        "     1.325, momentum 0.9",
+        "b    lr 1                   22",
+    ]
+    assert as_text([grid]).splitlines()[1] == f"a    {LONG}   1"
+
+
+def test_a_long_text_breaks_within_a_block_where_the_table_has_several():
+    rows = (row(["a", "1" * 20, LONG]),)
+    grid = Grid("", ("arm", "one", "settings"), rows, long=frozenset({2}))
+    shown = as_text([grid], Screen(30)).splitlines()
+    assert [line for line in shown if line.startswith("arm")] == ["arm  one", "arm  settings"]
+    assert max(map(len, shown)) <= 30
+    assert " ".join(" ".join(shown[4:]).split()).endswith(LONG)
+
+
+def test_a_word_of_a_long_text_is_never_cut():
+    grid = Grid("", ("arm", "text"), (row(["a", "x" * 40]),), long=frozenset({1}))
+    assert "x" * 40 in as_text([grid], Screen(20))
+
+
 @pytest.mark.parametrize("width", [30, 60, 80, 200])
 def test_a_narrow_terminal_cuts_nothing(width):
     out = io.StringIO()
