@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from raysweep import estimators, registry, tasks
 from raysweep.cli.help import EXAMPLES, GROUPS
 from raysweep.cli.main import cli
+from raysweep.tasks.vae.categorical import CategoricalVae
 from raysweep.testing.tasks import check_task
 from raysweep.testing.toy import Toy, Walk
 
@@ -168,6 +169,27 @@ def test_runs_that_are_dropped_wrongly_are_found(monkeypatch):
     real = Walk.select
     monkeypatch.setattr(Walk, "select", lambda self, keep: real(self, torch.tensor([0, 1])))
     assert any("differ after select" in problem for problem in check_task("toy"))
+
+
+THREE_CATEGORIES = {**SMALL["categorical_vae"], "categories": 3}
+
+
+def test_a_task_that_accepts_estimators_of_other_categories_is_found(monkeypatch):
+    monkeypatch.setattr(CategoricalVae, "check", lambda *_: None)
+    problems = check_task("categorical_vae", "straight_through", **THREE_CATEGORIES)
+    (line,) = problems
+    assert line.startswith("refuses estimators: check accepts arm, arms, disarm, ")
+    assert line.endswith(
+        "which cannot train here (arm needs 2 categories, got 3; use an estimator for any C); let "
+        "it return estimator.check(latents, categories)"
+    )
+
+
+def test_a_task_whose_first_estimator_cannot_train_is_found(monkeypatch):
+    """The first by name is `arm`, whose training raises an error at once."""
+    monkeypatch.setattr(CategoricalVae, "check", lambda *_: None)
+    (line,) = check_task("categorical_vae", **THREE_CATEGORIES)
+    assert "check accepts arm, arms, disarm, " in line
 
 
 def test_a_task_that_refuses_every_estimator_is_said(monkeypatch):
