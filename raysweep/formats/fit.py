@@ -2,12 +2,12 @@
 
 import dataclasses
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from raysweep.formats.grid import Cell, Grid
 from raysweep.text import one_line
 
-NARROWEST = 16  # characters in a line of a long text, if no word is longer
+NARROWEST = 24  # characters in a line of a long text, if no word is longer
 
 
 def fitted(grid: Grid, width: int | None, measure: Callable[[Grid], int]) -> list[Grid]:
@@ -29,17 +29,36 @@ def fitted(grid: Grid, width: int | None, measure: Callable[[Grid], int]) -> lis
         lines = _in_lines(version, width or 0, measure)
         if measure(lines) <= (width or 0):
             return [lines]
-    blocks = [[grid.keys]] if grid.keys < len(grid.head) else [[]]
-    for index in range(grid.keys + 1, len(grid.head)):
-        if width is None or measure(_block(grid, [*blocks[-1], index])) <= width:
-            blocks[-1].append(index)
-        else:
-            blocks.append([index])
+    blocks = _blocks(grid, width or 0, measure)
     parts = [_in_lines(_block(grid, block), width or 0, measure) for block in blocks]
     # The caption is above the first block, and the notes are below the last.
     parts = [dataclasses.replace(part, caption="") if at else part for at, part in enumerate(parts)]
     marked = None if grid.mark is None else ""
     return [*(dataclasses.replace(part, notes=(), mark=marked) for part in parts[:-1]), parts[-1]]
+
+
+def _blocks(grid: Grid, width: int, measure: Callable[[Grid], int]) -> list[list[int]]:
+    """Return the columns of each block: the fewest blocks, even ones if the last had one column."""
+    keys = measure(_block(grid, []))
+    room = max(width - keys, 0)
+    added = {
+        index: measure(_block(grid, [index])) - keys for index in range(grid.keys, len(grid.head))
+    }
+    blocks = _filled(added, room)
+    if len(blocks[-1]) > 1:
+        return blocks
+    even = (_filled(added, less) for less in range(room))
+    return next((other for other in even if len(other) == len(blocks)), blocks)
+
+
+def _filled(added: Mapping[int, int], room: int) -> list[list[int]]:
+    """Return columns in blocks, each filled up to a width unless its one column is wider."""
+    blocks: list[list[int]] = [[]]
+    for index, width in added.items():
+        if blocks[-1] and sum(added[other] for other in blocks[-1]) + width > room:
+            blocks.append([])
+        blocks[-1].append(index)
+    return blocks
 
 
 def _in_lines(grid: Grid, width: int, measure: Callable[[Grid], int]) -> Grid:

@@ -70,6 +70,25 @@ def test_still_wider_tables_are_blocks_with_names_of_their_own():
     ]
 
 
+def test_no_column_is_in_a_block_of_its_own_if_blocks_can_be_even():
+    head = ("arm", *"abcd")
+    grid = Grid("", head, (row(["x", *["1" * 9] * 4]),))
+    lines = as_text([grid], Screen(38)).splitlines()
+    assert [line.split() for line in lines if line.startswith("arm")] == [
+        ["arm", "a", "b"],
+        ["arm", "c", "d"],
+    ]
+
+
+def test_blocks_are_filled_from_the_first_if_no_column_is_alone():
+    grid = Grid("", ("arm", *"abcd"), (row(["x", "1" * 9, "1" * 9, "1" * 2, "1" * 2]),))
+    lines = as_text([grid], Screen(26)).splitlines()
+    assert [line.split()[1:] for line in lines if line.startswith("arm")] == [
+        ["a", "b"],
+        ["c", "d"],
+    ]
+
+
 def test_blocks_have_one_caption_and_one_set_of_notes():
     shown = text(60)
     assert shown.startswith("hand: loss")
@@ -99,11 +118,11 @@ LONG = "lr 0.001, temperature 1.325, momentum 0.9"
 def test_a_long_text_breaks_between_words():
     head, rows = ("arm", "settings", "n"), (row(["a", LONG, 1]), row(["b", "lr 1", 22]))
     grid = Grid("", head, rows, numbers=frozenset({2}), long=frozenset({1}))
-    assert as_text([grid], Screen(34)).splitlines() == [
-        "arm  settings                n",
-        "a    lr 0.001, temperature   1",
-        "     1.325, momentum 0.9",
-        "b    lr 1                   22",
+    assert as_text([grid], Screen(45)).splitlines() == [
+        "arm  settings                       n",
+        "a    lr 0.001, temperature 1.325,   1",
+        "     momentum 0.9",
+        "b    lr 1                          22",
     ]
     assert as_text([grid]).splitlines()[1] == f"a    {LONG}   1"
 
