@@ -8,7 +8,7 @@ import click
 
 from raysweep.cli import complete
 from raysweep.cli.options import given_by
-from raysweep.cli.output import show
+from raysweep.cli.output import screen, show
 from raysweep.errors import SpecError
 
 
@@ -18,7 +18,7 @@ def info(name: str | None) -> int:
     """Explain a task, estimator, setting or metric; without a name, list them."""
     from raysweep.cli.info_text import about, overview
 
-    show(overview() if name is None else about(name), nl=False)
+    show(overview(screen()) if name is None else about(name, screen()), nl=False)
     return 0
 
 

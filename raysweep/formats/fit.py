@@ -39,13 +39,14 @@ def fitted(grid: Grid, width: int | None, measure: Callable[[Grid], int]) -> lis
 
 def _blocks(grid: Grid, width: int, measure: Callable[[Grid], int]) -> list[list[int]]:
     """Return the columns of each block: the fewest blocks, even ones if the last had one column."""
-    keys = measure(_block(grid, []))
+    narrow = _broken(grid, NARROWEST) if grid.long else grid
+    keys = measure(_block(narrow, []))
     room = max(width - keys, 0)
     added = {
-        index: measure(_block(grid, [index])) - keys for index in range(grid.keys, len(grid.head))
+        index: measure(_block(narrow, [index])) - keys for index in range(grid.keys, len(grid.head))
     }
     blocks = _filled(added, room)
-    if len(blocks[-1]) > 1:
+    if len(blocks[-1]) > 1 or blocks[-1][0] in grid.long:
         return blocks
     even = (_filled(added, less) for less in range(room))
     return next((other for other in even if len(other) == len(blocks)), blocks)

@@ -82,11 +82,18 @@ def row(values: Iterable[object]) -> tuple[Cell, ...]:
     return tuple(Cell(NONE if value is None else str(value)) for value in values)
 
 
-def plain(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Grid:
-    """Return a table without caption, whose columns of whole numbers are aligned to the right."""
+def plain(head: Sequence[str], rows: Sequence[Sequence[object]], long: Iterable[int] = ()) -> Grid:
+    """Return a table without caption, whose columns of whole numbers are aligned to the right.
+
+    Args:
+        head: Labels of the columns.
+        rows: Values of each row; None becomes a dash.
+        long: Indices of columns of long texts.
+    """
     numbers = (
         index
         for index in range(len(head))
         if rows and all(isinstance(values[index], int) for values in rows)
     )
-    return Grid("", tuple(head), tuple(map(row, rows)), numbers=frozenset(numbers))
+    cells = tuple(map(row, rows))
+    return Grid("", tuple(head), cells, numbers=frozenset(numbers), long=frozenset(long))

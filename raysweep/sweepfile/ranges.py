@@ -49,8 +49,10 @@ def translated(node: Node) -> str:
 
 def shown(value: Any) -> str:
     """Return a value as text of the file."""
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return f"[{', '.join(map(shown, value))}]"
+    if value is None:
+        return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -59,6 +59,29 @@ def test_a_setting_metric_sampler_or_pruner_is_explained(name, part):
     assert part in output("info", name)
 
 
+@pytest.mark.parametrize(
+    "name", [*tasks.names(), "rebar", "reinmax", "lr", "hidden", "active_units"]
+)
+def test_an_explanation_keeps_to_the_width_of_the_terminal(monkeypatch, name):
+    whole = output("info", name)
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = output("info", name)
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert {*whole.split()} <= {*narrow.split()}
+
+
+def test_the_list_of_names_keeps_to_the_width_of_the_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, output("info").splitlines())) <= 80
+
+
+def test_values_are_explained_as_a_sweep_file_has_them():
+    (row,) = (line for line in output("info", "gmm").splitlines() if line.startswith("nesterov"))
+    assert row.split()[1:5] == ["false", "|", "true", "false"]
+    assert "[512, 256]" in output("info", "categorical_vae")
+    assert "None" not in output("info", "categorical_vae")
+
+
 def test_an_unknown_name_is_refused_with_the_nearest():
     result = CliRunner().invoke(cli, ["info", "polynomal"])
     assert "did you mean 'polynomial'" in str(result.exception)
