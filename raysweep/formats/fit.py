@@ -13,9 +13,9 @@ NARROWEST = 24  # characters in a line of a long text, if no word is longer
 def fitted(grid: Grid, width: int | None, measure: Callable[[Grid], int]) -> list[Grid]:
     """Return a table as it fits a width: as it is, narrower, in more lines, or as several blocks.
 
-    Long texts break between words into more lines. Blocks repeat the columns that name a row, and
-    have at least one column more; nothing is cut, so a block of one wide column may be wider than
-    the width.
+    Long texts break between words into more lines, as do names of rows that leave little room for
+    the other columns. Blocks repeat the columns that name a row, and have at least one column more;
+    nothing is cut, so a block of one wide column may be wider than the width.
 
     Args:
         grid: The table to fit.
@@ -25,16 +25,29 @@ def fitted(grid: Grid, width: int | None, measure: Callable[[Grid], int]) -> lis
     for version in (grid, *grid.narrower):
         if width is None or measure(version) <= width:
             return [version]
+    room = width or 0
+    grid = _with_long_names(grid, room, measure)
     for version in (grid, *grid.narrower):
-        lines = _in_lines(version, width or 0, measure)
-        if measure(lines) <= (width or 0):
+        lines = _in_lines(version, room, measure)
+        if measure(lines) <= room:
             return [lines]
-    blocks = _blocks(grid, width or 0, measure)
-    parts = [_in_lines(_block(grid, block), width or 0, measure) for block in blocks]
+    blocks = _blocks(grid, room, measure)
+    parts = [_in_lines(_block(grid, block), room, measure) for block in blocks]
     # The caption is above the first block, and the notes are below the last.
     parts = [dataclasses.replace(part, caption="") if at else part for at, part in enumerate(parts)]
     marked = None if grid.mark is None else ""
     return [*(dataclasses.replace(part, notes=(), mark=marked) for part in parts[:-1]), parts[-1]]
+
+
+def _with_long_names(grid: Grid, width: int, measure: Callable[[Grid], int]) -> Grid:
+    """Return the table whose names of rows are long texts, if they leave too little room."""
+    columns = range(grid.keys, len(grid.head))
+    has_room = all(measure(_block(grid, [index])) <= width for index in columns)
+    if has_room and measure(_block(grid, [])) <= width // 2:
+        return grid
+    names = frozenset(range(min(grid.keys, len(grid.head)))) - grid.numbers
+    narrower = tuple(dataclasses.replace(one, long=one.long | names) for one in grid.narrower)
+    return dataclasses.replace(grid, long=grid.long | names, narrower=narrower)
 
 
 def _blocks(grid: Grid, width: int, measure: Callable[[Grid], int]) -> list[list[int]]:

@@ -136,6 +136,26 @@ def test_a_long_text_breaks_within_a_block_where_the_table_has_several():
     assert " ".join(" ".join(shown[4:]).split()).endswith(LONG)
 
 
+NAME = "an estimator with a long name"
+
+
+def test_names_of_rows_that_leave_little_room_break_between_words():
+    grid = Grid("", ("arm", "one", "two"), (row([NAME, "1" * 9, "2" * 9]), row(["b", "3", "4"])))
+    assert as_text([grid], Screen(46)).splitlines() == [
+        "arm                       one        two",
+        "an estimator with a long  111111111  222222222",
+        "name",
+        "b                         3          4",
+    ]
+
+
+def test_names_of_rows_that_leave_half_of_the_width_stay_in_one_line():
+    grid = Grid("", ("arm", "one", "two"), (row([NAME, "1" * 20, "2" * 20]),))
+    shown = as_text([grid], Screen(62))
+    assert shown.count(NAME) == 2
+    assert max(map(len, shown.splitlines())) <= 62
+
+
 def test_a_word_of_a_long_text_is_never_cut():
     grid = Grid("", ("arm", "text"), (row(["a", "x" * 40]),), long=frozenset({1}))
     assert "x" * 40 in as_text([grid], Screen(20))
