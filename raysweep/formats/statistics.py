@@ -52,8 +52,9 @@ FREE = ", of the best configuration with each value"
 SENSITIVITY_NOTES = (
     "eligible: number of configurations with the value that can be selected",
     "*: selected, with its mean",
-    "–: none eligible, or in the column value: the setting does not apply",
 )
+NONE_ELIGIBLE = "–: none eligible"
+NOT_APPLIED = "– in the column value: the setting does not apply"
 
 
 def grids(statistics: Statistics, moves: Sequence[Sensitivity]) -> list[Grid]:
@@ -190,8 +191,11 @@ def _sensitivity(statistics: Statistics, moves: Sequence[Sensitivity]) -> Grid:
         f"with one setting{HELD_AND_FREE if held else FREE}"
     )
     head = (*SENSITIVITY_HEAD, *(("held", "free") if held else ("change",)))
+    values = [cells[3].text.removeprefix("* ") for cells in rows]
+    missing = any(NONE in (cell.text for cell in cells[4:]) for cells in rows)
+    notes = [*([NONE_ELIGIBLE] if missing else []), *([NOT_APPLIED] if NONE in values else [])]
     numbers = frozenset(range(3, len(head)))
-    return Grid(caption, head, tuple(rows), SENSITIVITY_NOTES, numbers, keys=4)
+    return Grid(caption, head, tuple(rows), (*SENSITIVITY_NOTES, *notes), numbers, keys=4)
 
 
 def _change(value: float | None, mean: float) -> str:

@@ -171,6 +171,18 @@ def test_a_narrow_terminal_cuts_nothing(width):
     assert max(map(len, shown.splitlines())) <= width
 
 
+def test_numbers_are_aligned_to_the_right_in_a_terminal():
+    out = io.StringIO()
+    print_table(WIDE, Console(file=out, force_terminal=True, width=200))
+    shown = re.sub(r"\x1b\[[\d;]*m", "", out.getvalue())
+    heads, _, *rows = (
+        line for line in shown.splitlines() if re.match(r" (esti|──|first|second)", line)
+    )
+    ends = [[match.end() for match in re.finditer(r"\S+", line)] for line in (heads, *rows)]
+    assert ends[0][-1] == ends[1][-1] == ends[2][-1]
+    assert ends[0][1] == rows[0].index(")") + 1 == rows[1].index(")") + 1
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_characters_that_an_encoding_lacks_are_ascii_in_aligned_columns(encoding):
     table = table_of(cell("a", "A", [1.0, 2.0]), cell("τ", "A", [3.0, 4.0]))
