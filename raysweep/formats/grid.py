@@ -64,11 +64,18 @@ class Grid:
 
 
 def arrow_grid(table: pa.Table) -> Grid:
-    """Return the rows of an Arrow table; nulls are empty."""
+    """Return the rows of an Arrow table, with numbers aligned to the right; nulls are empty."""
     rows = tuple(
         tuple(Cell(_value(value)) for value in values.values()) for values in table.to_pylist()
     )
-    return Grid("", tuple(table.column_names), rows)
+    numbers = (
+        index
+        for index, field in enumerate(table.schema)
+        if pa.types.is_integer(field.type)
+        or pa.types.is_floating(field.type)
+        or pa.types.is_decimal(field.type)
+    )
+    return Grid("", tuple(table.column_names), rows, numbers=frozenset(numbers))
 
 
 def _value(value: Any) -> str:
