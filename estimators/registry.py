@@ -138,6 +138,6 @@ def _table(family: str) -> dict[str, type[Method[Any]]]:
 
 
 def _unknown(kind: str, given: str, valid: Collection[str]) -> str:
-    nearest = difflib.get_close_matches(str(given), valid, n=1, cutoff=0.0)
+    nearest = difflib.get_close_matches(str(given), valid, n=1, cutoff=0.75)
     hint = f"; the nearest is {nearest[0]!r}" if nearest else ""
     return f"{kind} must be one of {', '.join(valid)}; got {given!r}{hint}"

@@ -146,9 +146,10 @@ class Results(SweepResults):
 
         Returns:
             A record for each arm, in the file's order: `task`, `estimator`, `metric`,
-            `evaluator`, `configurations` (number of finished ones), `importances` (share of each
-            setting, the largest first; they add up to 1), `left_out` (settings without an
-            importance, with the reason), and `reason` (why there are no importances, or None).
+            `evaluator`, `configurations` (number of finished ones), `too_few` (whether that is
+            fewer than 20, too few to rely on), `importances` (share of each setting, the largest
+            first; they add up to 1), `left_out` (settings without an importance, with the reason),
+            and `reason` (why there are no importances, or None).
 
         Raises:
             SpecError: If the metric or the evaluator is unknown.

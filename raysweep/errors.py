@@ -11,8 +11,8 @@ RaysweepError
 └── TooManyFailures  more runs failed than the sweep file allows
 """
 
-import difflib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
 
 class RaysweepError(Exception):
@@ -157,7 +157,7 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Return a hint for an unknown name: the closest valid name, and all of them if few."""
     names = sorted(valid)
-    hint = _closest(name, names)
+    hint = _guess(name, names)
     listed = ", ".join(names) if len(names) <= 40 else f"{len(names)} names"
     return f"{hint} (known: {listed})" if names else hint
 
@@ -165,11 +165,67 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 def one_of(name: str, valid: Iterable[str]) -> str:
     """Return the message for an unknown name of a few: the names in order, and the closest."""
     names = list(valid)
-    return f"expected {', '.join(names[:-1])} or {names[-1]}, got {name!r}{_closest(name, names)}"
+    return f"expected {', '.join(names[:-1])} or {names[-1]}, got {name!r}{_guess(name, names)}"
 
 
-def _closest(name: str, names: list[str]) -> str:
-    meant = SYNONYMS.get(name.lower().replace("-", "_"), ())
-    close = [other for other in meant if other in names]
-    close += difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
+def closest(name: str, names: Sequence[str]) -> str | None:
+    """Return the name that a text may mean: by another tool's name, a typo, or a word of it."""
+    given = _plain(name)
+    meant = [other for other in SYNONYMS.get(given, ()) if other in names]
+    close = meant or _misspelt(given, names) or _part_of(given, names)
+    return close[0] if close else None
+
+
+def _guess(name: str, names: Sequence[str]) -> str:
+    meant = closest(name, names)
+    return f"; did you mean {meant!r}?" if meant is not None else ""
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "_")
+
+
+def _misspelt(given: str, names: Sequence[str]) -> list[str]:
+    """Return the names that a few wrong letters, or a section, keep from being a text; best first.
+
+    One wrong letter is allowed in a short name and three in a long one: more fit unrelated words.
+    """
+    most = min(3 if len(given) >= 12 else 2 if len(given) >= 5 else 1, len(given) - 1)
+    close = []
+    for name in names:
+        written = {_plain(name), _plain(name.rpartition(".")[2])}
+        if (edits := min(_edits(given, other, most) for other in written)) <= most:
+            close.append((edits, name))
+    return [name for _, name in sorted(close)]
+
+
+def _part_of(given: str, names: Sequence[str]) -> list[str]:
+    """Return the one name that begins with a text, or has it as a word; none if several do."""
+    fitting = [
+        name
+        for name in names
+        if _plain(name).startswith(given) or given in re.split(r"[ ._]", _plain(name))
+    ]
+    return fitting if len(fitting) == 1 and len(given) >= 3 else []
+
+
+def _edits(first: str, second: str, most: int) -> int:
+    """Return the number of letters to add, drop, replace or swap with the next; at most `most` + 1.
+
+    It is the optimal string alignment distance.
+    """
+    if abs(len(first) - len(second)) > most:
+        return most + 1
+    before: list[int] = []
+    last = list(range(len(second) + 1))
+    for at, letter in enumerate(first, 1):
+        row = [at]
+        for index, other in enumerate(second, 1):
+            edits = min(last[index] + 1, row[-1] + 1, last[index - 1] + (letter != other))
+            if at > 1 and index > 1 and (letter, first[at - 2]) == (second[index - 2], other):
+                edits = min(edits, before[index - 2] + 1)
+            row.append(edits)
+        if min(row) > most and min(last) > most:
+            return most + 1
+        before, last = last, row
+    return min(last[-1], most + 1)

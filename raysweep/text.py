@@ -7,7 +7,8 @@ marks that change the direction of writing, and formulas for spreadsheets.
 import codecs
 import io
 import re
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 MAX_ERROR = 4000  # characters of an error that are kept
@@ -16,6 +17,7 @@ _CONTROL = re.compile(
     "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"  # direction and line marks
     "\ud800-\udfff]"  # lone surrogates
 )
+_ENTRY = re.compile(r"\s*- |\s+\w+: ")  # of a list, or of arguments, in a docstring
 _LINE = re.compile("[\t\n]")
 FORMULA = r"^[=+\-@\t\r]"  # for spreadsheets, and in the syntax of Arrow's regular expressions
 NUMBER = r"^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+|inf|nan)([eE][+-]?[0-9]+)?$"
@@ -38,6 +40,12 @@ def counted(number: int, noun: str = "run", plural: str = "") -> str:
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
+def some(names: Collection[str], most: int = 3) -> str:
+    """Return the first names of several in one text, and the number of the others."""
+    first, others = list(names)[:most], len(names) - most
+    return ", ".join(first) + (f" and {others} more" if others > 0 else "")
+
+
 def duration(seconds: float) -> str:
     """Return a duration in hours, minutes or seconds."""
     minutes, rest = divmod(round(seconds), 60)
@@ -58,6 +66,52 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """Return the text with all control characters as escapes, including newlines and tabs."""
     return _LINE.sub(lambda match: "\\t" if match[0] == "\t" else "\\n", printable(text))
+
+
+def filled(text: str, width: int | None) -> str:
+    """Return a docstring whose paragraphs fill lines of a width, if any line of it is wider."""
+    lines = text.splitlines()
+    if width is None or max(map(len, lines), default=0) <= width:
+        return text
+    paragraphs: list[list[str]] = []
+    for line in lines:
+        if paragraphs and _continues(paragraphs[-1], line):
+            paragraphs[-1].append(line)
+        else:
+            paragraphs.append([line])
+    return "\n".join(_filled(paragraph, width) for paragraph in paragraphs)
+
+
+def _continues(paragraph: Sequence[str], line: str) -> bool:
+    """Return whether a line of a docstring continues a paragraph.
+
+    It does not after an empty line or a colon, and if it begins an entry of a list or of arguments;
+    nor after a full stop within a section, such as the references.
+    """
+    first, last = paragraph[0], paragraph[-1]
+    if not line.strip() or not first.strip() or last.endswith(":") or _ENTRY.match(line):
+        return False
+    if _indentation(line) != _indentation(first):
+        return len(_indentation(line)) > len(_indentation(first))
+    return not _indentation(line) or not last.endswith(".")
+
+
+def _indentation(line: str) -> str:
+    return line[: len(line) - len(line.lstrip())]
+
+
+def _filled(lines: Sequence[str], width: int) -> str:
+    """Return a paragraph in lines of a width, those after the first indented as the second one."""
+    start = _indentation(lines[0])
+    hanging = start + "    " if start else start + "  " * lines[0].startswith("- ")
+    return textwrap.fill(
+        " ".join(line.strip() for line in lines),
+        width,
+        initial_indent=start,
+        subsequent_indent=_indentation(lines[1]) if len(lines) > 1 else hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def recorded(text: str, longest: int = MAX_ERROR) -> str:

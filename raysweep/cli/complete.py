@@ -21,7 +21,7 @@ Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 def sweeps(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the sweeps of the store that are not given yet."""
     from raysweep.store.files import Files, store_uri
-    from raysweep.store.sweep_store import list_sweeps
+    from raysweep.store.listing import list_sweeps
 
     names: list[str] = []
     with contextlib.suppress(RaysweepError, OSError):

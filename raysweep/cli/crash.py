@@ -51,9 +51,17 @@ def _write(error: BaseException) -> Path:
     """Write the traceback to a file that only its owner may read."""
     folder = log_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"error-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    name = f"error-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
     lines = "".join(traceback.format_exception(error)).encode(errors="backslashreplace")
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    path, number = folder / f"{name}.log", 1
+    while True:
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:  # an earlier report of this process in this second
+            number += 1
+            path = folder / f"{name}-{number}.log"
+        else:
+            break
     with os.fdopen(handle, "wb") as stream:
         stream.write(lines)
     return path

@@ -79,7 +79,7 @@ from raysweep.cli.output import show
 @click.option(
     "--out",
     metavar="FILE",
-    help="File to write, a .png, .pdf or .svg [default: SWEEP-METRIC.png or SWEEP-KIND.png].",
+    help="File to write, a .png, .pdf or .svg [default: a .png named by sweep and metric or kind].",
 )
 def plot(sweep: str, store: str | None, kind: str, out: str | None, **options: Any) -> int:
     """Draw a figure of a sweep's results."""

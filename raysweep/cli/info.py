@@ -8,7 +8,7 @@ import click
 
 from raysweep.cli import complete
 from raysweep.cli.options import given_by
-from raysweep.cli.output import show
+from raysweep.cli.output import screen, show
 from raysweep.errors import SpecError
 
 
@@ -18,7 +18,7 @@ def info(name: str | None) -> int:
     """Explain a task, estimator, setting or metric; without a name, list them."""
     from raysweep.cli.info_text import about, overview
 
-    show(overview() if name is None else about(name), nl=False)
+    show(overview(screen()) if name is None else about(name, screen()), nl=False)
     return 0
 
 
@@ -75,7 +75,7 @@ def _settings(task: str, changes: Iterable[str]) -> dict[str, Any]:
     from raysweep import registry
     from raysweep.errors import nearest
     from raysweep.sweepfile.document import Problems, parse_value
-    from raysweep.sweepfile.ranges import typed
+    from raysweep.sweepfile.values import one_value
 
     declared = {setting.name: setting for setting in registry.task_settings(task).values()}
     settings, problems = {}, Problems()
@@ -89,7 +89,6 @@ def _settings(task: str, changes: Iterable[str]) -> dict[str, Any]:
                 f"expected a setting of {task}, got {name!r}{nearest(name, declared)}", field="set"
             )
         node = parse_value(value, f"--set {key}")
-        plain = typed(node, declared[name].type, name, problems)
-        settings[name] = tuple(plain) if isinstance(plain, list) else plain
+        settings[name] = one_value(node, declared[name], problems)
     problems.stop()
     return settings

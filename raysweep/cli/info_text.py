@@ -1,101 +1,125 @@
 """Descriptions of tasks, estimators, settings, metrics and samplers, from their sources."""
 
+import dataclasses
 import inspect
+import itertools
+import textwrap
 import typing
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from raysweep import registry
 from raysweep.errors import SpecError, nearest
-from raysweep.formats.grid import plain
-from raysweep.formats.text import as_text
+from raysweep.formats.grid import Grid, plain
+from raysweep.formats.text import ANY_WIDTH, UNLIMITED, Screen, as_text
 from raysweep.registry import Setting
 from raysweep.search.samplers import SAMPLERS
 from raysweep.sweep.options import PRUNERS
-from raysweep.text import one_line
+from raysweep.sweepfile.ranges import shown
+from raysweep.text import filled, one_line, some
 
+MIXED = "may differ"
+MIXED_NOTE = "may differ: the runs of one pack may have different values"
+
+SETTING_HEAD = ("setting", "values", "default", MIXED, "meaning")
 NO_DEFAULT = "(none)"
-MAX_OWNERS = 3
+KINDS = {"tuple": "list", "str": "text", "bool": "false | true"}  # in the words of a sweep file
 
 
-def overview() -> str:
+def overview(screen: Screen = UNLIMITED) -> str:
     """Return the lists of tasks, estimators, samplers and pruners, and the broken plug-ins."""
     tasks = ((name, registry.summary(type(task))) for name, task in registry.usable_tasks().items())
-    text = "tasks\n" + _listed(tasks)
+    text = "tasks\n" + _listed(tasks, screen)
     for family in registry.families():
         classes = (
             (name, registry.summary(cls))
             for name, cls in registry.usable_estimators(family).items()
         )
-        text += f"\nestimators ({family})\n" + _listed(classes)
-    text += f"\ndata sets: {', '.join(registry.usable_data_sets())}\n"
-    text += f"samplers: {', '.join(SAMPLERS)}\nearly stopping: {', '.join(PRUNERS)}\n"
+        text += f"\nestimators ({family})\n" + _listed(classes, screen)
+    named = {
+        "data sets": registry.usable_data_sets(),
+        "samplers": SAMPLERS,
+        "early stopping": PRUNERS,
+    }
+    text += "\n" + "".join(
+        _wrapped(f"{kind}: {', '.join(names)}", screen, " " * 4) for kind, names in named.items()
+    )
     if broken := registry.broken_plugins():
         text += "\ncannot be used\n" + "".join(f"  {one_line(text)}\n" for text in broken.values())
     return text + "\n'raysweep info NAME' explains one of them, a setting or a metric.\n"
 
 
-def about(name: str) -> str:
+def about(name: str, screen: Screen = UNLIMITED) -> str:
     """Return a description of everything that has a name: a task, a setting, a metric.
 
     Args:
         name: Name, as in a sweep file.
+        screen: The room for the text.
 
     Raises:
         SpecError: If nothing has that name.
     """
-    text = "\n".join(
-        [*_task(name), *_estimator(name), *_setting(name), *_metric(name), *_search(name)]
-    )
+    parts = [part(name, screen) for part in (_task, _estimator, _setting, _metric)]
+    text = "\n".join([*itertools.chain(*parts), *_search(name)])
     if not text:
-        raise SpecError(f"no task, estimator, setting or metric {name!r}{nearest(name, names())}")
+        raise SpecError(
+            f"no task, estimator, setting or metric {name!r}{nearest(name, names())}; "
+            "'raysweep info' lists tasks and estimators"
+        )
     return text
 
 
-def _task(name: str) -> Iterator[str]:
+def _task(name: str, screen: Screen) -> Iterator[str]:
     if name not in registry.task_names():
         return
     task = registry.task(name)
-    yield f"task {name}\n\n{registry.documentation(type(task))}\n"
-    yield "Settings:\n" + _settings(registry.task_settings(name).values())
-    metrics = [
-        [key, "lower" if metric.direction == "min" else "higher", metric.unit, metric.meaning]
-        for key, metric in task.metrics.items()
-    ]
-    yield "Metrics:\n" + as_text([plain(["metric", "better", "unit", "meaning"], metrics)])
+    yield f"task {name}\n\n{filled(registry.documentation(type(task)), screen.width)}\n"
+    yield "Settings:\n" + _settings(registry.task_settings(name).values(), screen)
+    metrics = ((key, metric) for key, metric in task.metrics.items())
+    yield "Metrics:\n" + _metrics("metric", metrics, screen)
 
 
-def _estimator(name: str) -> Iterator[str]:
+def _estimator(name: str, screen: Screen) -> Iterator[str]:
     for family in registry.families():
         if name not in registry.estimator_names(family):
             continue
         method = registry.estimator_class(family, name)
-        yield f"estimator {name} ({family})\n\n{registry.documentation(method)}\n"
+        text = filled(registry.documentation(method), screen.width)
+        yield f"estimator {name} ({family})\n\n{text}\n"
         settings = registry.estimator_settings(family, name).values()
-        yield "Settings:\n" + (_settings(settings) if settings else "none\n")
+        yield "Settings:\n" + (_settings(settings, screen) if settings else "none\n")
 
 
-def _setting(name: str) -> Iterator[str]:
+def _setting(name: str, screen: Screen) -> Iterator[str]:
     short = name.rpartition(".")[2]
     owners: dict[tuple[str, ...], list[str]] = {}
     for owner, setting in _all_settings():
         if setting.name == short and name in (short, setting.key):
             owners.setdefault((setting.key, *_described(setting)), []).append(owner)
-    rows = [[_listed_few(names), *described] for described, names in owners.items()]
+    rows = [[some(names), *described] for described, names in owners.items()]
     if rows:
-        head = ["of", "setting", "values", "default", "may differ in a pack", "meaning"]
-        yield f"setting {name}\n\n" + as_text([plain(head, rows)])
+        head = ["of", "setting", *SETTING_HEAD[1:]]
+        yield f"setting {name}\n\n" + as_text([_table(head, rows, long=(0, 2, 5))], screen)
 
 
-def _metric(name: str) -> Iterator[str]:
-    rows = [
-        [task, "lower" if metric.direction == "min" else "higher", metric.unit, metric.meaning]
+def _metric(name: str, screen: Screen) -> Iterator[str]:
+    metrics = [
+        (task, metric)
         for task, declared in registry.usable_tasks().items()
         for key, metric in declared.metrics.items()
         if key == name
     ]
-    if rows:
-        yield f"metric {name}\n\n" + as_text([plain(["task", "better", "unit", "meaning"], rows)])
+    if metrics:
+        yield f"metric {name}\n\n" + _metrics("task", metrics, screen)
+
+
+def _metrics(first: str, metrics: Iterable[tuple[str, Any]], screen: Screen) -> str:
+    """Return a table of metrics, each with a name for the first column."""
+    rows = [
+        [name, "lower" if metric.direction == "min" else "higher", metric.unit, metric.meaning]
+        for name, metric in metrics
+    ]
+    return as_text([plain([first, "better", "unit", "meaning"], rows, long=[3])], screen)
 
 
 def _search(name: str) -> Iterator[str]:
@@ -118,12 +142,6 @@ def _all_settings() -> Iterator[tuple[str, Setting]]:
                 yield name, setting
 
 
-def _listed_few(names: Sequence[str]) -> str:
-    """Return the first of some names, and how many more there are."""
-    more = len(names) - MAX_OWNERS
-    return ", ".join(names[:MAX_OWNERS]) + (f" and {more} more" if more > 0 else "")
-
-
 def names() -> set[str]:
     """Return every name that `about` describes."""
     metrics = (name for task in registry.usable_tasks().values() for name in task.metrics)
@@ -134,11 +152,18 @@ def names() -> set[str]:
     return named | {setting.name for _, setting in _all_settings()}
 
 
-def _settings(settings: Iterable[Setting]) -> str:
+def _settings(settings: Iterable[Setting], screen: Screen) -> str:
     rows = [[setting.name, *_described(setting)] for setting in settings]
-    return as_text(
-        [plain(["setting", "values", "default", "may differ in a pack", "meaning"], rows)]
-    )
+    return as_text([_table(SETTING_HEAD, rows, long=(1, 4))], screen)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], long: Sequence[int]) -> Grid:
+    """Return a table of settings; without texts in its last column, there is none."""
+    without = 0 if any(cells[-1] for cells in rows) else 1
+    cut = len(head) - without
+    grid = plain(head[:cut], [cells[:cut] for cells in rows], [at for at in long if at < cut])
+    mixed = any(cells[head.index(MIXED)] for cells in rows)
+    return dataclasses.replace(grid, notes=(MIXED_NOTE,) if mixed else ())
 
 
 def _described(setting: Setting) -> list[str]:
@@ -150,7 +175,7 @@ def _per_replica(setting: Setting) -> str:
 
 
 def _default(setting: Setting) -> str:
-    return NO_DEFAULT if setting.default is inspect.Parameter.empty else f"{setting.default!r}"
+    return NO_DEFAULT if setting.default is inspect.Parameter.empty else shown(setting.default)
 
 
 def _type(setting: Setting) -> str:
@@ -167,8 +192,23 @@ def _annotation(annotation: Any) -> str:
         return " | ".join(map(str, members))
     if members and annotation.__class__.__name__ in ("UnionType", "_UnionGenericAlias"):
         return " | ".join("null" if one is type(None) else _annotation(one) for one in members)
-    return getattr(annotation, "__name__", None) or str(annotation).replace("typing.", "")
+    name = getattr(annotation, "__name__", None) or str(annotation).replace("typing.", "")
+    return KINDS.get(name, name)
 
 
-def _listed(rows: Iterable[tuple[str, str]]) -> str:
-    return "".join(f"  {name:<24} {one_line(text)}\n" for name, text in rows)
+def _listed(rows: Iterable[tuple[str, str]], screen: Screen) -> str:
+    return "".join(
+        _wrapped(f"  {name:<24} {one_line(text)}", screen, " " * 27) for name, text in rows
+    )
+
+
+def _wrapped(line: str, screen: Screen, hanging: str) -> str:
+    """Return a line in as many as it needs, of which further ones are indented."""
+    lines = textwrap.wrap(
+        line,
+        max(screen.width or ANY_WIDTH, 60),
+        subsequent_indent=hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "".join(f"{part}\n" for part in lines)

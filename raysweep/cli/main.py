@@ -13,6 +13,13 @@ from raysweep.cli.output import prepare_output, show
 from raysweep.errors import RaysweepError, SpecError, Stopped
 from raysweep.text import one_line
 
+_SWEEPS = "'raysweep ls' lists the sweeps of the store"
+LISTS = {  # by name of an argument
+    **dict.fromkeys(("sweep", "sweeps", "first", "second"), _SWEEPS),
+    "task": "'raysweep info' lists the tasks",
+    "spec": "give a sweep file",
+}
+
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="raysweep")
@@ -78,10 +85,19 @@ def _explain(error: BaseException) -> tuple[list[str], int]:
     if isinstance(error, RaysweepError):
         return [one_line(spelt(error))], 1
     if isinstance(error, click.ClickException):
-        return [error.format_message()], 2
+        return [_with_names(error)], 2
     stopped = error.__cause__ if isinstance(error, click.Abort) else error
     code = stopped.exit_code if isinstance(stopped, Stopped) else 130
     return ["interrupted; run the same command again to resume"], code
+
+
+def _with_names(error: click.ClickException) -> str:
+    """Return click's message, of a missing name with the command that lists names."""
+    message = error.format_message()
+    missing = error.param if isinstance(error, click.MissingParameter) else None
+    if missing is None or missing.name not in LISTS:
+        return message
+    return f"{message.rstrip('.')}; {LISTS[missing.name]}"
 
 
 def _say(lines: list[str], code: int) -> int:

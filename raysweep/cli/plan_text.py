@@ -30,9 +30,7 @@ def plan_text(schedule: Any, screen: Screen = UNLIMITED) -> str:
         rows.append(
             [
                 search.arm.name,
-                f"{begun}"
-                if begun == total
-                else f"{begun} of {total or 'those the budget allows'}",
+                begun if begun == total else f"{begun} of {total or 'those the budget allows'}",
                 *(counts[name] for name in STATES),
             ]
         )

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from raysweep.errors import StoreError
 from raysweep.store.damage import reason_of
-from raysweep.text import one_line
+from raysweep.text import one_line, some
 
 Check = Callable[[], Iterator["Finding"]]
 MOST_NAMED = 5
@@ -69,8 +69,7 @@ def findings_of(where: str, check: Check) -> list[Finding]:
 
 def named(names: Sequence[str]) -> str:
     """Return the first of some names, and the number of further ones, as text."""
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return some(names, MOST_NAMED)
 
 
 def again(column: str, ids: Sequence[str]) -> str:

@@ -6,13 +6,14 @@ from collections.abc import Collection, Iterator, Sequence
 from raysweep.doctor import content, curves, leftovers, rows
 from raysweep.doctor.finding import Check, Finding, findings_of
 from raysweep.doctor.holder import LeaseHolder
-from raysweep.errors import FormatTooNew, LeaseLost, SpecError, StoreError, nearest
+from raysweep.errors import FormatTooNew, LeaseLost, StoreError
 from raysweep.store import integrity, lease, sweep_paths
 from raysweep.store.files import Files
 from raysweep.store.lease import Lease
 from raysweep.store.lease_timing import Timing
+from raysweep.store.listing import list_sweeps, no_such_sweep
 from raysweep.store.retry import Patience
-from raysweep.store.sweep_store import SweepStore, list_sweeps
+from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.spec import NAME
 from raysweep.text import counted
 
@@ -59,8 +60,7 @@ def check_exists(store: Files, sweep: str) -> None:
     """
     SweepStore(store.uri, sweep)  # checks the name
     if sweep not in (known := sweeps_of(store)):
-        hint = nearest(sweep, known) or "; the store is empty"
-        raise SpecError(f"expected a sweep in {store.uri}, got {sweep!r}{hint}")
+        raise no_such_sweep(store, sweep, known)
 
 
 def examine_all(

@@ -6,8 +6,7 @@ from raysweep import registry
 from raysweep.registry import Setting
 from raysweep.sweep.space import Fixed, Value, count, same
 from raysweep.sweep.spec import Arm, Spec
-
-MAX_NAMED = 3  # arms that a warning names
+from raysweep.text import some
 
 
 def warnings(spec: Spec) -> list[str]:
@@ -16,12 +15,7 @@ def warnings(spec: Spec) -> list[str]:
     for arm in spec.arms:
         for message in _of_arm(arm):
             arms.setdefault(message, []).append(arm.name)
-    return [f"{_named(names)}: {message}" for message, names in arms.items()]
-
-
-def _named(names: list[str]) -> str:
-    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    return ", ".join(names[:MAX_NAMED]) + more
+    return [f"{some(names)}: {message}" for message, names in arms.items()]
 
 
 def _of_arm(arm: Arm) -> Iterator[str]:

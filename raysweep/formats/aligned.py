@@ -14,13 +14,18 @@ def lines(rows: Sequence[Sequence[str]], numbers: Collection[int] = ()) -> list[
         rows: Texts of each row, the head included.
         numbers: Indices of columns that are aligned to the right.
     """
+    return ["  ".join(row).rstrip() for row in padded(rows, numbers)]
+
+
+def padded(rows: Sequence[Sequence[str]], numbers: Collection[int] = ()) -> list[list[str]]:
+    """Return texts of one line that are as wide as their columns; for the arguments see `lines`."""
     shown = [[one_line(text) for text in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(*shown, strict=True)]
     return [
-        "  ".join(
+        [
             _padded(text, widths[index], to_the_right=index in numbers)
             for index, text in enumerate(row)
-        ).rstrip()
+        ]
         for row in shown
     ]
 

@@ -88,10 +88,27 @@ def _statuses(table: ResultTable) -> list[str]:
     lines = []
     if any(cell.status == "provisional" for cell in table.cells):
         lines.append("? provisional: some seeds have not finished")
-    if any(cell.mean is None and cell.status not in WITHOUT_VALUE for cell in table.cells):
-        lines.append(f"no value: no run of the selected configuration has {table.report}")
+    lines += without_value(table)
     if any(cell.status == "unreported" for cell in table.cells):
         lines.append("unreported: no fresh seed of the selected configuration has ended yet")
+    return lines
+
+
+def without_value(table: ResultTable) -> list[str]:
+    """Return the lines on cells whose runs lack the metric shown, which name the task's metrics."""
+    tasks: dict[tuple[str, ...], list[str]] = {}
+    for task, metrics in table.lacking.items():
+        tasks.setdefault(metrics, []).append(task)
+    lines = [
+        f"no value: the runs on {', '.join(labels)} have no {table.report}, but "
+        f"{', '.join(metrics)}"
+        for metrics, labels in tasks.items()
+    ]
+    if any(
+        cell.mean is None and cell.status not in WITHOUT_VALUE and cell.task not in table.lacking
+        for cell in table.cells
+    ):
+        lines.append(f"no value: no run of the selected configuration has {table.report}")
     return lines
 
 

@@ -20,11 +20,14 @@ def diff_grids(difference: Difference) -> list[Grid]:
 
 def _settings(difference: Difference) -> Grid:
     first, second = difference.sweeps
-    rows = [row([change.name, change.first, change.second]) for change in difference.settings]
+    rows = [
+        row([change.name, change.first or None, change.second or None])
+        for change in difference.settings
+    ]
     if not rows:
         rows = [row(["the files have the same settings", "", ""])]
     caption = f"Settings that differ between {first} and {second}"
-    return Grid(caption, ("setting", first, second), tuple(rows), long=frozenset({1, 2}))
+    return Grid(caption, ("setting", first, second), tuple(rows), long=frozenset({0, 1, 2}))
 
 
 def _configurations(difference: Difference) -> Grid:

@@ -64,11 +64,18 @@ class Grid:
 
 
 def arrow_grid(table: pa.Table) -> Grid:
-    """Return the rows of an Arrow table; nulls are empty."""
+    """Return the rows of an Arrow table, with numbers aligned to the right; nulls are empty."""
     rows = tuple(
         tuple(Cell(_value(value)) for value in values.values()) for values in table.to_pylist()
     )
-    return Grid("", tuple(table.column_names), rows)
+    numbers = (
+        index
+        for index, field in enumerate(table.schema)
+        if pa.types.is_integer(field.type)
+        or pa.types.is_floating(field.type)
+        or pa.types.is_decimal(field.type)
+    )
+    return Grid("", tuple(table.column_names), rows, numbers=frozenset(numbers))
 
 
 def _value(value: Any) -> str:
@@ -82,11 +89,18 @@ def row(values: Iterable[object]) -> tuple[Cell, ...]:
     return tuple(Cell(NONE if value is None else str(value)) for value in values)
 
 
-def plain(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Grid:
-    """Return a table without caption, whose columns of whole numbers are aligned to the right."""
+def plain(head: Sequence[str], rows: Sequence[Sequence[object]], long: Iterable[int] = ()) -> Grid:
+    """Return a table without caption, whose columns of whole numbers are aligned to the right.
+
+    Args:
+        head: Labels of the columns.
+        rows: Values of each row; None becomes a dash.
+        long: Indices of columns of long texts.
+    """
     numbers = (
         index
         for index in range(len(head))
         if rows and all(isinstance(values[index], int) for values in rows)
     )
-    return Grid("", tuple(head), tuple(map(row, rows)), numbers=frozenset(numbers))
+    cells = tuple(map(row, rows))
+    return Grid("", tuple(head), cells, numbers=frozenset(numbers), long=frozenset(long))

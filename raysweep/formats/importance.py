@@ -7,6 +7,7 @@ from typing import Any
 from raysweep.formats.grid import Grid, row
 from raysweep.formats.text import UNLIMITED, Screen, as_text
 
+TOO_FEW = "? from too few configurations to rely on"
 HEAD = ("arm", "setting", "importance", "configurations")
 
 
@@ -23,14 +24,20 @@ def render(
         )
     caption = f"{sweep}: importance for {records[0]['metric']}, by {records[0]['evaluator']}"
     rows = tuple(
-        row([_arm(record), name, f"{value:.2f}", record["configurations"]])
+        row([_arm(record), name, _share(value, record), record["configurations"]])
         for record in records
         for name, value in record["importances"].items()
     )
     notes = tuple(note for record in records for note in _notes(record))
+    if any(record["too_few"] and record["importances"] for record in records):
+        notes = (TOO_FEW, *notes)
     if not rows:
         return "".join(f"{line}\n" for line in (caption, *notes))
     return as_text([Grid(caption, HEAD, rows, notes, numbers=frozenset({2, 3}), keys=2)], screen)
+
+
+def _share(value: float, record: Mapping[str, Any]) -> str:
+    return f"{value:.2f}{' ?' if record['too_few'] else ''}"
 
 
 def _arm(record: Mapping[str, Any]) -> str:

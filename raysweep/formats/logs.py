@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from raysweep.errors import SpecError, nearest
+from raysweep.errors import SpecError, closest
 from raysweep.formats.failed_runs import attempt_line
 from raysweep.store import pack_log
 from raysweep.store.sweep_store import SweepStore
@@ -68,7 +68,8 @@ def _one(store: SweepStore, wanted: str) -> str:
     rows = store.read(store.dataset("runs"), ["run_id", "pack_id", "task", "estimator", "seed"])
     runs = {row["run_id"]: row for row in rows.to_pylist()}
     packs = pack_log.packs(store.files)
-    key = _found(wanted, {*runs, *packs, *(row["pack_id"] for row in runs.values())}, store.sweep)
+    of_rows = (row["pack_id"] for row in runs.values() if row["pack_id"])
+    key = _found(wanted, {*runs, *packs, *of_rows}, store.sweep)
     failed = [attempt for attempt in attempts if attempt["run_id"] == key]
     text = ""
     if run := runs.get(key):
@@ -95,8 +96,13 @@ def _found(wanted: str, ids: Iterable[str], sweep: str) -> str:
         return wanted if wanted in fitting else fitting[0]
     if fitting:
         raise SpecError(f"expected one run or pack of {sweep}, got {wanted}, which begins several")
-    hint = nearest(wanted, known) if wanted else ""
-    raise SpecError(f"expected the id of a run or pack of {sweep} that ended, got {wanted!r}{hint}")
+    meant = closest(wanted, known)
+    hint = "" if meant is None else f"; did you mean {meant}?"
+    lists = f"'raysweep sql {sweep} \"select run_id, pack_id from runs\"' lists them"
+    raise SpecError(
+        f"expected the id of a run or pack of {sweep} that ended, got {wanted!r}{hint}; "
+        f"{lists if known else 'none has ended yet'}"
+    )
 
 
 def _traceback(attempt: Mapping[str, Any]) -> str:

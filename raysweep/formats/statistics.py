@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from raysweep.formats.captions import title
+from raysweep.formats.captions import title, without_value
 from raysweep.formats.data import csv_of
 from raysweep.formats.entries import number
 from raysweep.formats.grid import NONE, Grid, row
@@ -44,13 +44,17 @@ IMPROVEMENT_NOTE = (
     "0.50 is no difference; in brackets the 95 % interval (Wilson's, with DeLong's variance), "
     "where there are enough values"
 )
-SENSITIVITY_HEAD = ("estimator", "task", "setting", "value", "eligible", "held", "free")
+SENSITIVITY_HEAD = ("estimator", "task", "setting", "value", "eligible")
+HELD_AND_FREE = (
+    " (held: all other settings as selected; free: the best configuration with the value)"
+)
+FREE = ", of the best configuration with each value"
 SENSITIVITY_NOTES = (
     "eligible: number of configurations with the value that can be selected",
-    "held: all other settings as selected; free: the best configuration with the value",
     "*: selected, with its mean",
-    "–: none eligible, or in the column value: the setting does not apply",
 )
+NONE_ELIGIBLE = "–: none eligible"
+NOT_APPLIED = "– in the column value: the setting does not apply"
 
 
 def grids(statistics: Statistics, moves: Sequence[Sensitivity]) -> list[Grid]:
@@ -111,7 +115,8 @@ def _arms(statistics: Statistics, not_compared: Sequence[str]) -> Grid:
     )
     caption = title(table, counted=table.seeds is None, numbers="statistics")
     provisional = any(arm.status == "provisional" for arm in statistics.arms)
-    notes = (*([PROVISIONAL] if provisional else []), *ARM_NOTES, *not_compared)
+    words = [*([PROVISIONAL] if provisional else []), *without_value(table)]
+    notes = (*words, *ARM_NOTES, *not_compared)
     return Grid(caption, ARM_HEAD, rows, notes, frozenset(range(2, len(ARM_HEAD))), keys=2)
 
 
@@ -166,6 +171,8 @@ def _improvements(statistics: Statistics, not_compared: Sequence[str]) -> Grid:
 
 
 def _sensitivity(statistics: Statistics, moves: Sequence[Sensitivity]) -> Grid:
+    """Return the table of sensitivities; samplers other than a grid rarely hold settings."""
+    held = any(moved.held is not None and not moved.here for one in moves for moved in one.moves)
     rows = []
     for sensitivity in moves:
         named = [sensitivity.estimator, sensitivity.task, sensitivity.setting.partition(".")[2]]
@@ -173,17 +180,22 @@ def _sensitivity(statistics: Statistics, moves: Sequence[Sensitivity]) -> Grid:
         tried = [moved for moved in sensitivity.moves if moved.configurations or moved.here]
         mean = sensitivity.mean
         for moved in tried:
-            held = f"{mean:.5g}" if moved.here else _change(moved.held, mean)
+            changes = [_change(moved.held, mean), _change(moved.free, mean)][0 if held else 1 :]
+            if moved.here:
+                changes[0] = f"{mean:.5g}"
             value = f"{'* ' if moved.here else ''}{moved.value}"
-            moved_to = [value, moved.configurations, held, _change(moved.free, mean)]
-            rows.append(row([*named, *moved_to]))
+            rows.append(row([*named, value, moved.configurations, *changes]))
             named = [""] * len(named)
     caption = (
         f"Sensitivity: change of the mean {statistics.table.report} over the seeds of the search "
-        "with one setting"
+        f"with one setting{HELD_AND_FREE if held else FREE}"
     )
-    numbers = frozenset({3, 4, 5, 6})
-    return Grid(caption, SENSITIVITY_HEAD, tuple(rows), SENSITIVITY_NOTES, numbers, keys=4)
+    head = (*SENSITIVITY_HEAD, *(("held", "free") if held else ("change",)))
+    values = [cells[3].text.removeprefix("* ") for cells in rows]
+    missing = any(NONE in (cell.text for cell in cells[4:]) for cells in rows)
+    notes = [*([NONE_ELIGIBLE] if missing else []), *([NOT_APPLIED] if NONE in values else [])]
+    numbers = frozenset(range(3, len(head)))
+    return Grid(caption, head, tuple(rows), (*SENSITIVITY_NOTES, *notes), numbers, keys=4)
 
 
 def _change(value: float | None, mean: float) -> str:

@@ -16,6 +16,7 @@ from raysweep.results.status import (
     sweep_status,
 )
 from raysweep.store.files import Files
+from raysweep.store.listing import content_of
 from raysweep.sweep.outcomes import ENDS
 from raysweep.text import counted, duration, one_line, shown_error
 
@@ -100,8 +101,11 @@ def list_text(store: str, screen: Screen = UNLIMITED, tags: Sequence[str] = ()) 
     files = Files(store)
     sweeps = list_sweeps(files, tags)
     if not sweeps:
-        tagged = f" with the tag {' and '.join(tags)}" if tags else ""
-        return f"no sweeps{tagged} in {files.uri}\n"
+        if not tags or not (others := list_sweeps(files)):
+            return f"no sweeps in {files.uri}: {content_of(files)}\n"
+        known = sorted({tag for sweep in others for tag in sweep.tags})
+        there = f"tags there: {', '.join(known)}" if known else "no sweep there has a tag"
+        return f"no sweeps with the tag {' and '.join(tags)} in {files.uri}; {there}\n"
     return as_text([list_grid(sweeps)], screen)
 
 

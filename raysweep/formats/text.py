@@ -11,7 +11,7 @@ from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from raysweep.formats.aligned import lines
+from raysweep.formats.aligned import lines, padded
 from raysweep.formats.fit import fitted
 from raysweep.formats.grid import Grid
 from raysweep.formats.tables import grids
@@ -103,17 +103,12 @@ def print_table(table: ResultTable, console: Console, screen: Screen = UNLIMITED
 
 def _styled(grid: Grid) -> RichTable:
     table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
-    for index, label in enumerate(grid.head):
-        table.add_column(
-            Text(one_line(label)),
-            justify="right" if index in grid.numbers else "left",
-            no_wrap=True,
-            overflow="ignore",
-        )
-    for cells in grid.rows:
-        table.add_row(
-            *(Text(one_line(cell.text), "bold green" if cell.bold else "") for cell in cells)
-        )
+    head, *rows = padded(grid.texts, grid.numbers)  # Rich aligns no text that it may not cut
+    for label in head:
+        table.add_column(Text(label), no_wrap=True, overflow="ignore")
+    for texts, cells in zip(rows, grid.rows, strict=True):
+        styles = ("bold green" if cell.bold else "" for cell in cells)
+        table.add_row(*map(Text, texts, styles))
     return table
 
 

@@ -22,8 +22,8 @@ MARK = "shown in the result table"
 NOTES = {
     "unfinished": "unfinished: some seeds of the search have not ended",
     "stopped": "stopped: ended early, with the mean at that step",
-    "diverged": "diverged: a seed of the search is",
-    "failed": "failed: a seed of the search did",
+    "diverged": "diverged: a seed of the search diverged",
+    "failed": "failed: a seed of the search failed",
 }
 NOTHING = "nothing is searched"
 

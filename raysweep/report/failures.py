@@ -10,11 +10,11 @@ from raysweep.results.membership import KEYS, LABELS
 from raysweep.results.reader import with_labels
 from raysweep.results.snapshot import Snapshot
 from raysweep.store import schema
+from raysweep.text import some
 
 MAX_MESSAGES = 50
 MAX_LENGTH = 1500  # characters of a message, whose end says most
 LOST = ("diverged", "failed")
-MAX_LABELS = 3
 
 
 def failures_section(results: Snapshot) -> list[Grid]:
@@ -71,7 +71,7 @@ def _table(caption: str, head: tuple[str, ...], groups: list[dict[str, Any]]) ->
             middle = [group["time_max"].strftime("%Y-%m-%d %H:%M:%S UTC")]
         else:
             estimators, tasks = group["estimator_distinct"], group["task_distinct"]
-            middle = [group["status"], f"{_first_labels(estimators)} on {_first_labels(tasks)}"]
+            middle = [group["status"], f"{some(sorted(estimators))} on {some(sorted(tasks))}"]
         texts = [*middle, group["run_id_min"], _message(group["error"])]
         rows.append(row([f"{group['count_all']:,}", *texts]))
     notes = []
@@ -79,13 +79,6 @@ def _table(caption: str, head: tuple[str, ...], groups: list[dict[str, Any]]) ->
         left = sum(group["count_all"] for group in groups[MAX_MESSAGES:])
         notes.append(f"and {left:,} with {len(groups) - MAX_MESSAGES:,} other messages")
     return [Grid(caption, head, tuple(rows), tuple(notes), long=frozenset({len(head) - 1}))]
-
-
-def _first_labels(labels: list[str]) -> str:
-    """Return the first labels, and the number of the others."""
-    known = sorted(labels)
-    more = f" and {len(known) - MAX_LABELS} more" if len(known) > MAX_LABELS else ""
-    return ", ".join(known[:MAX_LABELS]) + more
 
 
 def _message(error: str | None) -> str:

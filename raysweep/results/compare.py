@@ -13,6 +13,7 @@ from raysweep.sweep import space
 from raysweep.sweep.spec import Arm, Spec
 
 SECTIONS = ("seeds", "search", "select", "early_stopping", "budget", "arm_budget", "report_seeds")
+LONG = 6  # consecutive numbers of which only the first and the last are shown
 Labels = tuple[str, str]  # of estimator and task
 
 
@@ -110,6 +111,12 @@ def combined(tables: Sequence[ResultTable]) -> ResultTable:
         front_metrics=(),
         outdated=tuple(f"{table.sweep}: {line}" for table in tables for line in table.outdated),
         alike=all(table.alike for table in tables),
+        lacking={
+            task: names
+            for table in tables
+            for task, names in table.lacking.items()
+            if all(task in other.lacking for other in tables if task in other.tasks)
+        },
     )
 
 
@@ -238,13 +245,26 @@ def text_of(value: Any) -> str:
         if len(value) == 1 and (key := next(iter(value))) in ("value", "choice"):
             return text_of(value[key])
         known = {key: entry for key, entry in value.items() if not _is_empty(entry)}
-        return ", ".join(f"{key}: {text_of(entry)}" for key, entry in known.items())
+        return ", ".join(f"{key}: {_inside(entry)}" for key, entry in known.items())
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(text_of, value))}]"
+        if len(value) >= LONG and list(value) == _counted_from(value[0], len(value)):
+            return f"[{value[0]}, {value[1]}, …, {value[-1]}]"
+        return f"[{', '.join(map(_inside, value))}]"
     if value is None:
         return "none"
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def _counted_from(first: Any, count: int) -> list[int] | None:
+    return list(range(first, first + count)) if isinstance(first, int) else None
+
+
+def _inside(value: Any) -> str:
+    """Return the text of a part of other data: a mapping is in braces."""
+    return f"{{{text_of(value)}}}" if isinstance(value, Mapping) else text_of(value)
+
+
 def _is_empty(value: Any) -> bool:
-    return value is None or value is False or (isinstance(value, Mapping | list) and not value)
+    return (
+        value is None or value is False or (isinstance(value, Mapping | list | tuple) and not value)
+    )

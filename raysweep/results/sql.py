@@ -18,6 +18,8 @@ _SCAN = re.compile(r"stream registered as|arrow_scan|get_next failed")
 _PLAN = re.compile(rf"[*#]|\b(columns|describe|summarize|show|{PLANNED}|{'|'.join(ADDED)})\b")
 _LABEL = re.compile(rf"\b({'|'.join(LABELS)})\b")
 _MISSING = re.compile(r'Referenced column "(.+?)" not found')
+_BINDER = duckdb.BinderException  # names that no table has
+_QUOTES = re.compile("'[^']*'|\"[^\"]*\"")
 _COUNT = re.compile(r"\bcount\(\s*\*\s*\)")
 # Labels are joined by configuration, of which there are far fewer than runs.
 _VIEW = """create temp view {name} as
@@ -85,9 +87,31 @@ def ask(
         _check_scan(error)
         first, *others, last = tables
         names = ", ".join([first, PLANNED, *others])
+        hint = _hint(query, error, tables) if isinstance(error, _BINDER) else ""
         raise SpecError(
-            f"sql: expected a query over {names} and {last}, got: {_reason(error)}"
+            f"sql: expected a query over {names} and {last}, got: {_reason(error)}{hint}"
         ) from error
+
+
+def _hint(query: str, error: duckdb.Error, tables: Mapping[str, pads.Dataset]) -> str:
+    """Return which names with dots need quotes, or which one a missing name is short for."""
+    unquoted = _QUOTES.sub(" ", query)
+    named = {"runs" if word == PLANNED else word for word in re.findall(r"\w+", query.lower())}
+    columns = {name for table in named & set(tables) for name in tables[table].schema.names}
+    dotted = sorted((name for name in columns if "." in name), key=lambda name: (-len(name), name))
+    written: dict[str, int] = {}
+    for name in dotted:
+        pattern = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
+        if match := pattern.search(unquoted):
+            written[name] = match.start()
+            unquoted = pattern.sub(lambda match: " " * len(match[0]), unquoted)
+    if written:
+        listed = ", ".join(_quoted(name) for name in sorted(written, key=written.__getitem__))
+        return f"; quote {'it' if len(written) == 1 else 'names with dots'}: {listed}"
+    missing = _MISSING.search(str(error))
+    ends = f".{missing[1].lower()}" if missing else "."
+    meant = [_quoted(name) for name in sorted(dotted) if name.lower().endswith(ends)]
+    return f"; did you mean {' or '.join(meant)}?" if meant else ""
 
 
 def count_statements(query: str) -> int:

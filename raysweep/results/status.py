@@ -20,9 +20,10 @@ from raysweep.results.unreported import unreported
 from raysweep.store import checkpoints, lease, sweep_paths
 from raysweep.store.checkpoints import Manifest, Pace
 from raysweep.store.files import Files
+from raysweep.store.listing import content_of, list_folders
+from raysweep.store.listing import list_sweeps as list_sweep_names
 from raysweep.store.pauses import is_long
-from raysweep.store.sweep_store import SweepStore, list_folders
-from raysweep.store.sweep_store import list_sweeps as list_sweep_names
+from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.outcomes import grouped_by_error
 from raysweep.sweep.runs import Run
 from raysweep.sweep.spec import Spec
@@ -323,7 +324,7 @@ def latest_sweep(store: Files) -> str:
         for info in store.below(name).infos("", sweep_paths.SPEC):
             starts[name] = info.changed
     if not starts:
-        raise SpecError(f"no sweeps in {store.uri}; run one first")
+        raise SpecError(f"no sweeps in {store.uri}: {content_of(store)}; run one first")
     return max(starts, key=lambda name: (starts[name], name))
 
 

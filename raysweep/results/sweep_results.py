@@ -13,6 +13,7 @@ from raysweep.errors import SpecError, nearest, one_of
 from raysweep.results.aggregates import Statistics, statistics_of
 from raysweep.results.frame import RunFrame
 from raysweep.results.labels import Filters, TableOptions, check_filters, chosen
+from raysweep.results.lacking import lacking, without_value
 from raysweep.results.membership import Membership
 from raysweep.results.pareto import fronts
 from raysweep.results.reader import read_ended, read_labels, with_labels
@@ -91,11 +92,12 @@ class SweepResults:
         spec = self._part(runs, filters)
         about = self.spec.metrics
         mode = about[select]["direction"]
+        entries = tuple(cells(spec, runs, select, mode, report))
         return ResultTable(
             self.sweep,
             spec.task_labels,
             spec.estimator_labels,
-            tuple(cells(spec, runs, select, mode, report)),
+            entries,
             select,
             mode,
             report,
@@ -108,7 +110,16 @@ class SweepResults:
             _condition(where, spec, self.spec),
             tuple(defaults.texts(runs.outdated)),
             len({arm.task for arm in spec.arms}) == 1,
+            self._lacking(spec, without_value(entries), report, where),
         )
+
+    def _lacking(
+        self, spec: Spec, tasks: Sequence[str], metric: str, where: str | None
+    ) -> Mapping[str, tuple[str, ...]]:
+        """Return the metrics of those tasks of which no run has a metric."""
+        if not tasks:
+            return {}
+        return lacking(spec, self.ended(*spec.metrics, where=where), tasks, metric)
 
     def _part(self, runs: RunFrame, filters: Mapping[str, Any]) -> Spec:
         """Return the sweep restricted to the chosen estimators and tasks, and to the seeds left."""

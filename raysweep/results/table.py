@@ -133,6 +133,7 @@ class ResultTable:
         where: Condition on the runs of the table; empty if none.
         outdated: A line for each changed default whose former runs are left out.
         alike: Whether all tasks are of one kind, so that the metric means the same in each.
+        lacking: Tasks without the metric shown, with the metrics that their runs have.
     """
 
     sweep: str
@@ -151,6 +152,7 @@ class ResultTable:
     where: str = ""
     outdated: tuple[str, ...] = ()
     alike: bool = True
+    lacking: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def _by_labels(self) -> dict[tuple[str, str], Cell]:

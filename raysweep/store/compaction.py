@@ -21,7 +21,7 @@ from raysweep.store import json_file, parquet, parquet_files, sweep_paths
 from raysweep.store.aside import set_aside
 from raysweep.store.files import Files, Info
 from raysweep.sweep.runs import digest
-from raysweep.text import counted
+from raysweep.text import counted, some
 
 MOST_ROWS = 2**17  # after which a merged file takes no further files
 LARGE = 4 * 2**20  # bytes from which a file is not merged
@@ -130,12 +130,11 @@ def _has_all_runs(ids: pa.Array, table: pa.Table) -> bool:
 
 def _incomplete(files: Files, merge: Merge, present: Collection[str]) -> IncompleteMerge:
     missing = [source for source in merge.sources if source not in present]
-    named = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
     count = "all rows" if merge.rows is None else counted(merge.rows, "row")
     return IncompleteMerge(
         f"cannot complete the merge in {files.uri}: expected {ROWS} with {count}, or all files "
-        f"that were merged, got neither: missing {named}; restore either from a copy, or run "
-        "`raysweep doctor --fix`, after which the runs in the missing files train again"
+        f"that were merged, got neither: missing {some(missing)}; restore either from a copy, or "
+        "run `raysweep doctor --fix`, after which the runs in the missing files train again"
     )
 
 

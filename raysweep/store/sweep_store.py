@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 
-from raysweep.errors import RaysweepError, SpecError, StoreError, nearest
+from raysweep.errors import RaysweepError, StoreError
 from raysweep.store import (
     compaction,
     curve_files,
@@ -26,7 +26,8 @@ from raysweep.store.digest_check import DigestCheck
 from raysweep.store.files import Files
 from raysweep.store.format import check_format
 from raysweep.store.json_file import WRONG
-from raysweep.sweep.spec import NAME, Spec
+from raysweep.store.listing import check_name, list_sweeps, no_such_sweep
+from raysweep.sweep.spec import Spec
 
 FEW_FILES = 64  # up to which all files are opened, needed or not
 
@@ -42,12 +43,8 @@ class SweepStore:
     """
 
     def __init__(self, store: str, sweep: str) -> None:
-        if not NAME.fullmatch(sweep):
-            raise SpecError(
-                "expected a sweep's name of at most 64 lower-case letters, digits, '.', '_' and "
-                f"'-', got {sweep!r}"
-            )
         self.store = Files(store)
+        check_name(self.store, sweep)
         self.sweep = sweep
         self.files = self.store.below(sweep)
         self._digests = DigestCheck(self.files)
@@ -89,11 +86,7 @@ class SweepStore:
         """
         spec = spec_file.read(self.files)
         if spec is None:
-            known = list_sweeps(self.store)
-            raise SpecError(
-                f"expected a sweep in {self.store.uri}, got {self.sweep!r}"
-                f"{nearest(self.sweep, known) or '; the store is empty'}"
-            )
+            raise no_such_sweep(self.store, self.sweep, list_sweeps(self.store))
         return spec
 
     def labels_hold(self, spec: Spec) -> bool:
@@ -372,24 +365,3 @@ class SweepStore:
     def remove(self) -> None:
         """Delete the sweep with all its results."""
         self.files.remove_folder("")
-
-
-def list_sweeps(store: Files) -> list[str]:
-    """Return the names of a store's sweeps.
-
-    Raises:
-        StoreError: If the store cannot be reached.
-    """
-    return [name for name in list_folders(store) if NAME.fullmatch(name)]
-
-
-def list_folders(store: Files) -> list[str]:
-    """Return the folders of a store that hold a sweep, even if a sweep cannot have their name.
-
-    Raises:
-        StoreError: If the store cannot be reached.
-    """
-    folders = store.folders()
-    if not folders:
-        store.check_bucket()
-    return [name for name in folders if store.below(name).exists(sweep_paths.SPEC)]

@@ -16,6 +16,7 @@ from raysweep.errors import SpecError, nearest
 from raysweep.results.sweep_results import SweepResults
 from raysweep.studies.history import History, histories, quiet
 
+FEW = 20  # configurations below which importances say little
 EVALUATORS: Mapping[str, Callable[[], BaseImportanceEvaluator]] = {
     "ped-anova": PedAnovaImportanceEvaluator,
     "fanova": lambda: FanovaImportanceEvaluator(seed=0),
@@ -57,6 +58,7 @@ def record_of(history: History, evaluator: str) -> dict[str, Any]:
         "metric": history.metrics[0],
         "evaluator": evaluator,
         "configurations": len(finished),
+        "too_few": len(finished) < FEW,
         "importances": importances,
         "left_out": left_out if importances else {},
         "reason": reason,

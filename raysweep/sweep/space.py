@@ -318,7 +318,7 @@ def _describe_member(declared: Any) -> str:
         return " or ".join(repr(value) for value in typing.get_args(declared))
     if origin in (tuple, list):
         item = describe(typing.get_args(declared)[0])
-        return f"{{value: [...]}}, with {item} for each item (a list alone is a choice of values)"
+        return f"a list in the form {{value: [...]}}, with {item} for each item"
     if declared in (None, type(None)):
         return "null"
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}

@@ -12,10 +12,10 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.nodes import Node as YamlNode
 
 from raysweep.errors import SpecError
+from raysweep.text import some
 
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = {"str", "int", "float", "bool", "null"}
-MAX_NAMED = 3  # arms that a mistake names
 _MAX_NODES = 100_000  # aliases can make a small file describe an enormous one
 
 
@@ -76,9 +76,7 @@ class Problems:
             SpecError: With one line for each mistake, in the order of the file.
         """
         for (where, message), arms in self._of_arms.items():
-            named = ", ".join(arms[:MAX_NAMED])
-            more = f" and {len(arms) - MAX_NAMED} more" if len(arms) > MAX_NAMED else ""
-            self.add(where, f"{named}{more}: {message}")
+            self.add(where, f"{some(arms)}: {message}")
         if self.lines:
             raise SpecError(sorted(self.lines, key=_line_number))
 

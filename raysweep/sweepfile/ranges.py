@@ -36,20 +36,23 @@ def translated(node: Node) -> str:
     """Return a hint for a mapping in the form of another tool; empty if it is no such form."""
     for key in FOREIGN_LISTS:
         if key in node.value and isinstance(node.value[key].value, list):
-            return f"; write the list itself, {_shown(node.value[key].plain())}"
+            return f"; write the list itself, {shown(node.value[key].plain())}"
     meant = {FOREIGN.get(key, key): child.plain() for key, _, child in node.items()}
     kinds = [str(meant.pop(key)) for key in FOREIGN_KINDS if key in meant]
     if any("log" in kind for kind in kinds):
         meant["log"] = True
     if set(meant) not in FORMS or any(isinstance(value, list | dict) for value in meant.values()):
         return ""
-    text = ", ".join(f"{key}: {_shown(value)}" for key, value in meant.items())
+    text = ", ".join(f"{key}: {shown(value)}" for key, value in meant.items())
     return f"; write {{{text}}}"
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_shown, value))}]"
+def shown(value: Any) -> str:
+    """Return a value as text of the file."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(shown, value))}]"
+    if value is None:
+        return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

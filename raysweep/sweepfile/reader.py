@@ -8,13 +8,14 @@ from typing import Any, Literal
 from raysweep import registry
 from raysweep.errors import SpecError
 from raysweep.sweep.spec import Arm, Spec
-from raysweep.sweepfile import arms, consistency, document, metric_checks, together
+from raysweep.sweepfile import arms, consistency, document, foreign, metric_checks, together
 from raysweep.sweepfile.arms import BuiltArm, CommonSettings, Entry, Override
 from raysweep.sweepfile.columns import column_types
 from raysweep.sweepfile.document import Node, Problems
 from raysweep.sweepfile.keys import TEMPLATE, TOP
 from raysweep.sweepfile.mapping import plain_data
 from raysweep.sweepfile.sections import Sections
+from raysweep.sweepfile.task_metrics import TaskMetrics
 from raysweep.sweepfile.values import check_keys, member
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -49,6 +50,7 @@ def read_spec(
             raise SpecError(f"{file}: cannot read the sweep file: {reason}") from error
     problems = Problems()
     root = document.read(text, file, problems)
+    foreign.refuse(root, file)
     for change in changes:
         try:
             _change(root, change, changes_place)
@@ -131,9 +133,9 @@ class _FileReader:
         read = self.arms(tasks, estimators, common)
         built = [one.arm for one in read if not one.broken]
         seeds, report_seeds = self.sections.seeds()
-        metrics, shared = self.metrics([entry.name for entry in tasks])
-        select = self.sections.select(metrics, shared)
-        stopping = self.sections.early_stopping(select, metrics, shared)
+        metrics = TaskMetrics({entry.label: entry.name for entry in tasks})
+        select = self.sections.select(metrics)
+        stopping = self.sections.early_stopping(select, metrics)
         budget, arm_budget = self.sections.budgets()
         spec = Spec(
             self.name(),
@@ -144,19 +146,14 @@ class _FileReader:
             search,
             select,
             self.sections.resources(),
-            metrics,
+            metrics.meanings,
             column_types(built),
             text,
             report_seeds,
             stopping,
             budget,
             arm_budget,
-            {
-                name: metric.needs
-                for entry in tasks
-                for name, metric in registry.task(entry.name).metrics.items()
-                if metric.needs
-            },
+            metrics.requirements,
             self.sections.description(),
             self.sections.tags(),
         )
@@ -310,16 +307,3 @@ class _FileReader:
                     arms.check_alone(entry, kind, common, self.problems)
         built = [arms.build(*pair, common, self.problems) for pair in pairs]
         return [one for one in built if one is not None]
-
-    def metrics(self, tasks: list[str]) -> tuple[dict[str, dict[str, str]], set[str]]:
-        """Return the meaning of each metric of the tasks, and the metrics that every task has."""
-        meanings: dict[str, dict[str, str]] = {}
-        for name in tasks:
-            for key, metric in registry.task(name).metrics.items():
-                meanings[key] = {
-                    "direction": metric.direction,
-                    "unit": metric.unit,
-                    "meaning": metric.meaning,
-                }
-        by_task = [set(registry.task(name).metrics) for name in tasks]
-        return meanings, set.intersection(*by_task) if by_task else set()

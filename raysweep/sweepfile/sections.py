@@ -1,7 +1,7 @@
 """Sections of a sweep file besides its arms: seeds, search, select, and others."""
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from raysweep.search.samplers import SAMPLERS
@@ -18,10 +18,10 @@ from raysweep.sweepfile import keys
 from raysweep.sweepfile.document import Node, Problems
 from raysweep.sweepfile.keys import MAX_SEED
 from raysweep.sweepfile.ranges import typed
+from raysweep.sweepfile.task_metrics import TaskMetrics
 from raysweep.sweepfile.values import check_keys, member
 
 FIRST_REPORT_SEED = 1_000_000  # fresh seeds for reporting; a list of seeds cannot reach them
-METRICS = Mapping[str, Mapping[str, str]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,10 +181,10 @@ class Sections:
             )
         return name if isinstance(name, str) else None
 
-    def select(self, metrics: METRICS, shared: Collection[str]) -> Select:
+    def select(self, metrics: TaskMetrics) -> Select:
         """Read the metric, or the two metrics, that select a configuration."""
         node = self.get("select")
-        if node is None or not shared:
+        if node is None or not metrics.shared:
             return Select()
         if not check_keys(node, ("metric", "mode"), "select", self.problems):
             return Select()
@@ -193,7 +193,7 @@ class Sections:
             return Select()
         named = node.value["metric"]
         several = named.value if isinstance(named.value, list) else [named]
-        names = [member(item, shared, "a metric of every task", self.problems) for item in several]
+        names = [metrics.read(item, self.problems) for item in several]
         known = [name for name in names if name is not None]
         if len(known) < len(names):
             return Select()
@@ -202,7 +202,7 @@ class Sections:
                 named.where, f"expected one metric, or two different ones, got {named.plain()}"
             )
             return Select()
-        directions = [metrics[name]["direction"] for name in known]
+        directions = [metrics.meanings[name]["direction"] for name in known]
         self._check_modes(node.value.get("mode"), known, directions)
         modes: list[Any] = directions
         second = Select(known[1], modes[1]) if len(known) == 2 else None
@@ -227,9 +227,7 @@ class Sections:
                     f"got {mode}",
                 )
 
-    def early_stopping(
-        self, select: Select, metrics: METRICS, shared: Collection[str]
-    ) -> EarlyStopping | None:
+    def early_stopping(self, select: Select, metrics: TaskMetrics) -> EarlyStopping | None:
         """Read the pruner and its settings; None without early stopping."""
         node = self.get("early_stopping")
         if node is None:
@@ -255,8 +253,7 @@ class Sections:
                     given["metric"].where,
                     "racing takes no metric, as it uses the metric in select; remove the key",
                 )
-            named = member(given["metric"], shared, "a metric of every task", self.problems)
-            metric = named or metric
+            metric = metrics.read(given["metric"], self.problems) or metric
         if select.second is not None:
             self.problems.add(
                 node.where,
@@ -264,7 +261,8 @@ class Sections:
                 f"configurations by one, got {select.metric} and {select.second.metric}; remove "
                 "one of them, or early_stopping",
             )
-        mode: Any = metrics[metric]["direction"] if metric in metrics else select.mode
+        meaning = metrics.meanings.get(metric)
+        mode: Any = meaning["direction"] if meaning else select.mode
         return EarlyStopping(pruner, metric, mode, settings)
 
     def _pruner_settings(self, pruner: str, given: Mapping[str, Node]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from raysweep.errors import nearest
 from raysweep.registry import Setting
 from raysweep.sweep.space import Choice, Fixed, Plain, coerce, same
 from raysweep.sweepfile.document import Node, Problems
-from raysweep.sweepfile.ranges import FORMS, read_range, translated
+from raysweep.sweepfile.ranges import FORMS, read_range, shown, translated
 
 
 def domain(node: Node, setting: Setting, problems: Problems, *, ranges: bool) -> Plain | None:
@@ -101,9 +101,35 @@ def _plain(node: Node, setting: Setting) -> Any:
     return given
 
 
+def one_value(node: Node, setting: Setting, problems: Problems) -> Any:
+    """Return the one value, plain or as `{value: …}`, that a node gives; None with a mistake."""
+    wrapped = isinstance(node.value, dict) and set(node.value) == {"value"}
+    fixed = _fixed(node.value["value"] if wrapped else node, setting, problems)
+    return None if fixed is None else fixed.value
+
+
+def _is_one_list(node: Node, setting: Setting) -> bool:
+    """Check whether a list without any list in it would be a value of a setting of lists."""
+    if any(isinstance(item.value, dict | list) for item in node.value):
+        return False
+    try:
+        coerce(node.plain(), setting.type)
+    except ValueError:
+        return False
+    return True
+
+
 def _choice(node: Node, setting: Setting, problems: Problems) -> Plain | None:
     if not node.value:
         problems.add(node.where, f"expected at least one choice for {setting.name!r}, got []")
+        return None
+    if _is_one_list(node, setting):
+        written = shown(node.plain())
+        problems.add(
+            node.where,
+            f"{setting.name}: a list is a choice of values; write {{value: {written}}} for the "
+            f"list {written} as one value",
+        )
         return None
     values: list[Any] = []
     for item in node.value:

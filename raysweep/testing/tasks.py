@@ -13,6 +13,7 @@ from raysweep.estimators import Method
 from raysweep.tasks import Task
 from raysweep.tasks.base import Replica, Training
 from raysweep.tasks.contract import BrokenContract, check_metrics, check_step
+from raysweep.text import some
 
 SEEDS = (3, 4, 5)
 STEPS = 2
@@ -26,7 +27,8 @@ def check_task(name: str, estimator: str | None = None, **settings: Any) -> list
     """Return what is wrong with a task, a line each; nothing if it keeps the four rules.
 
     It trains a few steps with one run and with three, alone and in a pack, drops runs, saves and
-    loads. Metrics must be declared, with one number for each run.
+    loads. Metrics must be declared, with one number for each run. The task's `check` must refuse
+    the estimators that cannot have as many latent variables and categories as the task gives them.
 
     Args:
         name: Name of the task in the registry.
@@ -56,6 +58,7 @@ class _Check:
         precise = {"dtype": "float64"} if is_float64 else {}
         self.settings = task.settings(**{**precise, **settings})
         self.tolerance = 1e-9 if is_float64 else TOLERANCE
+        self.sizes: set[tuple[int, int]] = set()  # latents and categories of the trainings
         self.estimator = estimator or self._first_estimator()
 
     def _first_estimator(self) -> str:
@@ -75,13 +78,25 @@ class _Check:
         keys = registry.task_settings(self.task.name).values()
         values = {key.name: getattr(self.settings, key.name) for key in keys if key.per_replica}
         replicas = [Replica(f"seed {seed}", seed, values) for seed in seeds]
-        method = self._method(self.estimator)
+        method = self._watched(self._method(self.estimator))
         return self.task.start(self.settings, replicas, method, CPU)
+
+    def _watched(self, method: Estimator) -> Estimator:
+        """Return the estimator, whose latents and categories are noted where it checks them."""
+        check = method.check
+
+        def noting(latents: int, categories: int) -> str | None:
+            self.sizes.add((latents, categories))
+            return check(latents, categories)
+
+        method.check = noting  # type: ignore[method-assign]
+        return method
 
     def problems(self) -> list[str]:
         """Return what is wrong, a line each."""
         checks: tuple[Callable[[], str | None], ...] = (
             self.reports,
+            self.refuses_estimators,
             self.runs_alone_as_in_a_pack,
             self.repeats,
             self.evaluates_without_effect,
@@ -99,7 +114,7 @@ class _Check:
             except Exception as error:  # noqa: BLE001 - the code of a task may raise anything
                 problem = f"raised {line_of(error, files_of(self.task.name, self.estimator))}"
                 if check == self.reports:
-                    return [problem]  # the others would raise the same
+                    return [self.refuses_estimators() or problem]  # the others would raise the same
             if problem is not None:
                 problems.append(f"{check.__name__.replace('_', ' ')}: {problem}")
         return problems
@@ -123,6 +138,22 @@ class _Check:
         training = self.start(SEEDS)
         reported = {*self.advance(training, len(SEEDS)), *self.evaluate(training, len(SEEDS))}
         return None if reported else "expected at least one metric, got none"
+
+    def refuses_estimators(self) -> str | None:
+        """Check that the task's `check` refuses estimators that its logits do not fit."""
+        accepted, reasons = [], []
+        for name in registry.usable_estimators(self.task.family):
+            method = self._method(name)
+            refusals = [reason for size in self.sizes if (reason := method.check(*size))]
+            if refusals and self.task.check(self.settings, method) is None:
+                accepted.append(name)
+                reasons += refusals
+        if not accepted:
+            return None
+        return (
+            f"check accepts {some(accepted)}, which cannot train here ({reasons[0]}); let it "
+            "return estimator.check(latents, categories)"
+        )
 
     def runs_alone_as_in_a_pack(self) -> str | None:
         """Check that a run does not depend on the others in its pack."""

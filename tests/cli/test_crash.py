@@ -48,6 +48,15 @@ def test_an_unexpected_error_is_one_line_with_the_file_of_its_traceback(command,
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_two_reports_in_one_second_have_files_of_their_own(command, monkeypatch):
+    monkeypatch.setattr(status, "status_text", broken)
+    monkeypatch.setattr("time.strftime", lambda _: "20250101-000000")
+    lines = [command("status", "listed")[2][0] for _ in range(3)]
+    paths = [Path(re.search(r"is in (\S+\.log)", line)[1]) for line in lines]
+    assert len({*paths}) == 3
+    assert all("in broken" in path.read_text() for path in paths)
+
+
 def test_an_unexpected_error_is_one_line_where_no_log_can_be_written(
     command, monkeypatch, tmp_path
 ):

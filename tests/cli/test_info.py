@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from raysweep import estimators, registry, tasks
 from raysweep.cli.help import EXAMPLES, GROUPS
 from raysweep.cli.main import cli
+from raysweep.tasks.vae.categorical import CategoricalVae
 from raysweep.testing.tasks import check_task
 from raysweep.testing.toy import Toy, Walk
 
@@ -56,6 +57,29 @@ def test_an_estimator_is_explained_with_its_settings(name):
 )
 def test_a_setting_metric_sampler_or_pruner_is_explained(name, part):
     assert part in output("info", name)
+
+
+@pytest.mark.parametrize(
+    "name", [*tasks.names(), "rebar", "reinmax", "lr", "hidden", "active_units"]
+)
+def test_an_explanation_keeps_to_the_width_of_the_terminal(monkeypatch, name):
+    whole = output("info", name)
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = output("info", name)
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert {*whole.split()} <= {*narrow.split()}
+
+
+def test_the_list_of_names_keeps_to_the_width_of_the_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, output("info").splitlines())) <= 80
+
+
+def test_values_are_explained_as_a_sweep_file_has_them():
+    (row,) = (line for line in output("info", "gmm").splitlines() if line.startswith("nesterov"))
+    assert row.split()[1:5] == ["false", "|", "true", "false"]
+    assert "[512, 256]" in output("info", "categorical_vae")
+    assert "None" not in output("info", "categorical_vae")
 
 
 def test_an_unknown_name_is_refused_with_the_nearest():
@@ -172,6 +196,27 @@ def test_runs_that_are_dropped_wrongly_are_found(monkeypatch):
     assert any("differ after select" in problem for problem in check_task("toy"))
 
 
+THREE_CATEGORIES = {**SMALL["categorical_vae"], "categories": 3}
+
+
+def test_a_task_that_accepts_estimators_of_other_categories_is_found(monkeypatch):
+    monkeypatch.setattr(CategoricalVae, "check", lambda *_: None)
+    problems = check_task("categorical_vae", "straight_through", **THREE_CATEGORIES)
+    (line,) = problems
+    assert line.startswith("refuses estimators: check accepts arm, arms, disarm, ")
+    assert line.endswith(
+        "which cannot train here (arm needs 2 categories, got 3; use an estimator for any C); let "
+        "it return estimator.check(latents, categories)"
+    )
+
+
+def test_a_task_whose_first_estimator_cannot_train_is_found(monkeypatch):
+    """The first by name is `arm`, whose training raises an error at once."""
+    monkeypatch.setattr(CategoricalVae, "check", lambda *_: None)
+    (line,) = check_task("categorical_vae", **THREE_CATEGORIES)
+    assert "check accepts arm, arms, disarm, " in line
+
+
 def test_a_task_that_refuses_every_estimator_is_said(monkeypatch):
     monkeypatch.setattr(Toy, "check", lambda *_: "not today")
     result = CliRunner().invoke(cli, ["check", "toy"])
@@ -202,6 +247,16 @@ def test_a_setting_of_many_tasks_is_explained_once():
 def test_a_setting_to_check_with_is_read_as_in_a_sweep_file(change, message):
     result = CliRunner().invoke(cli, ["check", "polynomial", "--set", change])
     assert message in str(result.exception)
+
+
+@pytest.mark.parametrize("hidden", ["[64, 32]", "{value: [64, 32]}"])
+def test_a_list_to_check_with_has_the_form_of_a_value_or_of_a_sweep_file(monkeypatch, hidden):
+    given = {}
+    monkeypatch.setattr(
+        "raysweep.testing.tasks.check_task", lambda *_, **settings: given.update(settings) or []
+    )
+    output("check", "categorical_vae", "--set", f"hidden={hidden}")
+    assert given == {"hidden": (64, 32)}
 
 
 def test_the_name_of_a_sweep_is_not_a_sweep_file():

@@ -70,6 +70,25 @@ def test_still_wider_tables_are_blocks_with_names_of_their_own():
     ]
 
 
+def test_no_column_is_in_a_block_of_its_own_if_blocks_can_be_even():
+    head = ("arm", *"abcd")
+    grid = Grid("", head, (row(["x", *["1" * 9] * 4]),))
+    lines = as_text([grid], Screen(38)).splitlines()
+    assert [line.split() for line in lines if line.startswith("arm")] == [
+        ["arm", "a", "b"],
+        ["arm", "c", "d"],
+    ]
+
+
+def test_blocks_are_filled_from_the_first_if_no_column_is_alone():
+    grid = Grid("", ("arm", *"abcd"), (row(["x", "1" * 9, "1" * 9, "1" * 2, "1" * 2]),))
+    lines = as_text([grid], Screen(26)).splitlines()
+    assert [line.split()[1:] for line in lines if line.startswith("arm")] == [
+        ["a", "b"],
+        ["c", "d"],
+    ]
+
+
 def test_blocks_have_one_caption_and_one_set_of_notes():
     shown = text(60)
     assert shown.startswith("hand: loss")
@@ -93,6 +112,55 @@ def test_columns_that_name_a_row_are_in_every_block():
     ]
 
 
+LONG = "lr 0.001, temperature 1.325, momentum 0.9"
+
+
+def test_a_long_text_breaks_between_words():
+    head, rows = ("arm", "settings", "n"), (row(["a", LONG, 1]), row(["b", "lr 1", 22]))
+    grid = Grid("", head, rows, numbers=frozenset({2}), long=frozenset({1}))
+    assert as_text([grid], Screen(45)).splitlines() == [
+        "arm  settings                       n",
+        "a    lr 0.001, temperature 1.325,   1",
+        "     momentum 0.9",
+        "b    lr 1                          22",
+    ]
+    assert as_text([grid]).splitlines()[1] == f"a    {LONG}   1"
+
+
+def test_a_long_text_breaks_within_a_block_where_the_table_has_several():
+    rows = (row(["a", "1" * 20, LONG]),)
+    grid = Grid("", ("arm", "one", "settings"), rows, long=frozenset({2}))
+    shown = as_text([grid], Screen(30)).splitlines()
+    assert [line for line in shown if line.startswith("arm")] == ["arm  one", "arm  settings"]
+    assert max(map(len, shown)) <= 30
+    assert " ".join(" ".join(shown[4:]).split()).endswith(LONG)
+
+
+NAME = "an estimator with a long name"
+
+
+def test_names_of_rows_that_leave_little_room_break_between_words():
+    grid = Grid("", ("arm", "one", "two"), (row([NAME, "1" * 9, "2" * 9]), row(["b", "3", "4"])))
+    assert as_text([grid], Screen(46)).splitlines() == [
+        "arm                       one        two",
+        "an estimator with a long  111111111  222222222",
+        "name",
+        "b                         3          4",
+    ]
+
+
+def test_names_of_rows_that_leave_half_of_the_width_stay_in_one_line():
+    grid = Grid("", ("arm", "one", "two"), (row([NAME, "1" * 20, "2" * 20]),))
+    shown = as_text([grid], Screen(62))
+    assert shown.count(NAME) == 2
+    assert max(map(len, shown.splitlines())) <= 62
+
+
+def test_a_word_of_a_long_text_is_never_cut():
+    grid = Grid("", ("arm", "text"), (row(["a", "x" * 40]),), long=frozenset({1}))
+    assert "x" * 40 in as_text([grid], Screen(20))
+
+
 @pytest.mark.parametrize("width", [30, 60, 80, 200])
 def test_a_narrow_terminal_cuts_nothing(width):
     out = io.StringIO()
@@ -101,6 +169,18 @@ def test_a_narrow_terminal_cuts_nothing(width):
     assert "…" not in shown
     assert len(re.findall(r"1\.67 ± 0\.76", shown)) >= 8
     assert max(map(len, shown.splitlines())) <= width
+
+
+def test_numbers_are_aligned_to_the_right_in_a_terminal():
+    out = io.StringIO()
+    print_table(WIDE, Console(file=out, force_terminal=True, width=200))
+    shown = re.sub(r"\x1b\[[\d;]*m", "", out.getvalue())
+    heads, _, *rows = (
+        line for line in shown.splitlines() if re.match(r" (esti|──|first|second)", line)
+    )
+    ends = [[match.end() for match in re.finditer(r"\S+", line)] for line in (heads, *rows)]
+    assert ends[0][-1] == ends[1][-1] == ends[2][-1]
+    assert ends[0][1] == rows[0].index(")") + 1 == rows[1].index(")") + 1
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])

@@ -3,11 +3,12 @@
 import re
 from xml.etree import ElementTree
 
+import pyarrow as pa
 import pytest
 from table_helpers import cell, markdown_cells, table_of
 
 from raysweep.formats.aligned import lines
-from raysweep.formats.grid import NONE, Cell, Grid, plain, row
+from raysweep.formats.grid import NONE, Cell, Grid, arrow_grid, plain, row
 from raysweep.formats.markup import as_html, as_markdown
 from raysweep.formats.tables import grids, median_grid
 from raysweep.formats.text import as_text
@@ -74,6 +75,11 @@ def test_columns_of_whole_numbers_are_numbers():
     grid = plain(["name", "count", "some"], [["a", 1, "2 of 3"], ["b", 20, 3]])
     assert as_text([grid]) == "name  count  some\na         1  2 of 3\nb        20  3\n"
     assert plain(["name"], []).numbers == frozenset()
+
+
+def test_numbers_of_a_query_are_aligned_to_the_right():
+    grid = arrow_grid(pa.table({"name": ["a", "b"], "loss": [30.8936, 0.248776], "n": [1, None]}))
+    assert as_text([grid]) == "name      loss  n\na      30.8936  1\nb     0.248776\n"
 
 
 def test_medians_have_no_marks_and_keep_words():

@@ -10,7 +10,7 @@ from figure_helpers import loss, spec_of, store_of
 from scipy import stats
 from table_helpers import cell, table_of
 
-from raysweep.formats.statistics import FORMATS, statistic_text
+from raysweep.formats.statistics import FORMATS, grids, statistic_text
 from raysweep.results.aggregates import SeedStatistic, statistics_of
 from raysweep.results.stats.intervals import mean_interval
 
@@ -140,6 +140,36 @@ def test_what_may_not_be_selected_is_not_tried(tmp_path):
 def test_every_form_tells_every_arm(results, form):
     text = FORMATS[form](results.statistics(), results.sensitivity())
     assert all(label in text for label in ("ST", "RF", "A", "B"))
+
+
+def test_the_caption_of_sensitivities_explains_its_columns(results):
+    (sensitivity,) = grids(results.statistics(), results.sensitivity())[-1:]
+    assert sensitivity.head[-2:] == ("held", "free")
+    assert sensitivity.caption.endswith(
+        "(held: all other settings as selected; free: the best configuration with the value)"
+    )
+    assert sensitivity.texts[1][3:] == ["* 1", "1", "2.6", "+0"]
+
+
+def test_without_values_held_sensitivities_have_one_column_of_changes(results):
+    moves = [
+        dataclasses.replace(
+            one,
+            moves=tuple(
+                move if move.here else dataclasses.replace(move, held=None) for move in one.moves
+            ),
+        )
+        for one in results.sensitivity()
+    ]
+    (sensitivity,) = grids(results.statistics(), moves)[-1:]
+    assert sensitivity.head[-2:] == ("eligible", "change")
+    assert sensitivity.caption.endswith(
+        "with one setting, of the best configuration with each value"
+    )
+    assert [texts[3:] for texts in sensitivity.texts[1:3]] == [
+        ["* 1", "1", "2.6"],
+        ["2", "1", "+5"],
+    ]
 
 
 def test_the_json_is_unrounded(results):

@@ -142,6 +142,25 @@ def test_differences_have_every_format(old, new, cli, form):
         assert json.loads(out)["sweeps"] == ["old", "new"]
 
 
+@pytest.mark.parametrize("width", [80, 120])
+def test_settings_that_are_too_wide_are_side_by_side_in_several_lines(
+    store, old, cli, monkeypatch, width
+):
+    lr = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.1, 1.2, 1.3, 1.4, 1.5]
+    stopping = {"pruner": "asha", "grace": 7, "reduction": 5}
+    spec = spec_of(
+        TASKS, {"ST": ST}, name="wide", early_stopping=stopping, training={"lr": lr, "steps": 50}
+    )
+    store_of(store, spec, lambda *_: None)
+    monkeypatch.setenv("COLUMNS", str(width))
+    out = cli("diff", "old", "wide")[1]
+    assert max(map(len, out.splitlines())) <= width
+    settings = out.partition("\n\nSearched")[0]
+    assert settings.count("old  ") == 1
+    words = {*settings.split()}
+    assert {f"{value}," for value in lr[1:-1]} | {"[0.1,", "1.5]", "7,", "reduction:"} <= words
+
+
 def test_a_metric_that_one_of_them_lacks_is_refused(old, new, cli):
     code, _, err = cli("diff", "old", "new", "--report", "los")
     assert (code, err.partition(",")[0]) == (
@@ -157,6 +176,11 @@ def test_a_metric_that_one_of_them_lacks_is_refused(old, new, cli):
         ({"choice": [0.1, "a"]}, "[0.1, a]"),
         ({"low": 0.0, "high": 1.0, "log": False, "whole": False}, "low: 0.0, high: 1.0"),
         (None, "none"),
+        ({"grace": 6, "first": (), "settings": {"a": [1]}}, "grace: 6, settings: {a: [1]}"),
+        ([{"lr": 0.1}, {"lr": [1, 2]}], "[{lr: 0.1}, {lr: [1, 2]}]"),
+        (list(range(100)), "[0, 1, …, 99]"),
+        ([0, 1, 2, 3, 4, 6], "[0, 1, 2, 3, 4, 6]"),
+        (["a"] * 6, "[a, a, a, a, a, a]"),
     ],
     ids=str,
 )

@@ -10,7 +10,7 @@ import raysweep
 from raysweep.errors import DamagedFile, StoreError
 from raysweep.store import checkpoints, compaction
 from raysweep.store.files import Files
-from raysweep.store.sweep_store import list_sweeps
+from raysweep.store.listing import list_sweeps
 
 SWEEP = {
     "name": "named",

@@ -1,6 +1,7 @@
 """Configurations as Optuna's trials: every way in which they end, or have not yet."""
 
 import dataclasses
+import json
 import re
 
 import optuna
@@ -191,6 +192,26 @@ def test_a_setting_that_some_configurations_lack_is_left_out_and_named():
     last = text.splitlines()[-1]
     for part in ("ST · A", "noise left out", "6 of 12"):
         assert part in last
+
+
+@pytest.mark.parametrize("number", [2, 19])
+def test_importances_from_few_configurations_are_marked(tmp_path, number):
+    lr = [0.1 * (index + 1) for index in range(number)]
+    spec = spec_of(TASK, {"ST": {"estimator": "straight_through"}}, training={"lr": lr})
+    (record,) = stored(tmp_path, spec, lambda place, _: loss(float(place))).importance()
+    assert record["too_few"]
+    assert json.loads(render("x", [record], "json"))["arms"][0]["too_few"]
+    *_, row, note = render("x", [record], "text").splitlines()
+    assert "1.00 ?" in row
+    assert note == "? from too few configurations to rely on"
+
+
+def test_importances_from_twenty_configurations_are_not_marked(tmp_path):
+    lr = [0.1 * (index + 1) for index in range(20)]
+    spec = spec_of(TASK, {"ST": {"estimator": "straight_through"}}, training={"lr": lr})
+    (record,) = stored(tmp_path, spec, lambda place, _: loss(float(place))).importance()
+    assert not record["too_few"]
+    assert "?" not in render("x", [record], "text")
 
 
 def test_a_sweep_without_anything_to_search_says_so(tmp_path):

@@ -65,6 +65,25 @@ def test_a_metric_with_a_value_everywhere_is_taken():
     assert spec_of(VALID, select=select("valid_neg_elbo")).select.metric == "valid_neg_elbo"
 
 
+def test_a_metric_that_a_task_lacks_is_refused_with_the_task_and_its_metrics():
+    assert refused(VAE, QUAD, QUAD, select=select("test_neg_elbo")).endswith(
+        "expected a metric of every task, got 'test_neg_elbo', which 't1', 't2' do not have: "
+        "polynomial has expected_loss, final_expected_loss, train_loss; every task has train_loss"
+    )
+
+
+def test_an_early_stopping_metric_that_a_task_lacks_is_refused_with_the_task():
+    stopping = {"pruner": "median", "metric": "expected_loss"}
+    line = refused(VAE, QUAD, early_stopping=stopping)
+    assert "got 'expected_loss', which 't0' does not have: categorical_vae has active" in line
+
+
+def test_of_many_tasks_that_lack_a_metric_some_are_named():
+    line = refused(VAE, *[QUAD] * 5, select=select("test_neg_elbo"))
+    assert "'t1', 't2', 't3' and 2 more do not have: polynomial has" in line
+    assert line.count("polynomial has") == 1
+
+
 def test_an_early_stopping_metric_without_value_is_refused():
     stopping = {"pruner": "median", "metric": "gradient_variance"}
     assert "gradient_variance has no value" in refused(VAE, early_stopping=stopping)
@@ -120,3 +139,20 @@ def test_a_table_of_a_metric_without_value_is_refused(tmp_path, option):
     assert results.table(report="gradient_variance").cells[0].mean is not None
     with pytest.raises(SpecError, match=rf"{option}: valid_neg_elbo has no value .*; set valid"):
         results.table(**{option: "valid_neg_elbo"})
+
+
+def test_a_table_of_a_metric_that_a_task_lacks_names_the_metrics_of_that_task(tmp_path):
+    spec = {
+        "name": "lacking",
+        "tasks": {"toy": {"task": "toy", "steps": 4}, "quad": {**QUAD, "steps": 2}},
+        "estimators": {"ST": {"estimator": "straight_through"}},
+        "seeds": 1,
+    }
+    results = raysweep.run(spec, store=tmp_path, inline=True)
+    line = "no value: the runs on toy have no expected_loss, but distance, train_loss"
+    for shown in (
+        results.table(report="expected_loss"),
+        results.statistics(report="expected_loss"),
+    ):
+        assert line in repr(shown).splitlines()
+    assert "no value" not in repr(results.table())

@@ -57,6 +57,28 @@ def test_a_list_of_wrapped_lists_is_a_choice():
     assert space(spec_of(tasks=tasks))["task.hidden"] == Choice(((64,), (64, 32)))
 
 
+@pytest.mark.parametrize("hidden", [[64], [64, 32]])
+def test_a_list_for_a_setting_of_lists_is_refused_with_the_form_of_one_list(hidden):
+    tasks = {"v": {"task": "categorical_vae", "dataset": "digits", "hidden": hidden}}
+    with pytest.raises(SpecError) as caught:
+        spec_of(tasks=tasks)
+    assert str(caught.value).endswith(
+        f"hidden: a list is a choice of values; write {{value: {hidden}}} for the list {hidden} "
+        "as one value"
+    )
+
+
+@pytest.mark.parametrize("hidden", [64, {"value": 64}, [64, {"value": [32]}], [64, "many"]])
+def test_a_number_for_a_setting_of_lists_is_refused_with_the_form_of_a_list(hidden):
+    tasks = {"v": {"task": "categorical_vae", "dataset": "digits", "hidden": hidden}}
+    with pytest.raises(SpecError) as caught:
+        spec_of(tasks=tasks)
+    assert str(caught.value).endswith(
+        "hidden: expected a list in the form {value: [...]}, with a whole number for each item, "
+        "got 64"
+    )
+
+
 def test_a_range_has_low_high_and_log():
     spec = spec_of(
         training={"lr": {"low": 1e-4, "high": 1e-2, "log": True}},
