@@ -9,7 +9,7 @@ from torch import Tensor
 
 from raysweep import registry
 from raysweep.engine.errors_of_runs import files_of, line_of
-from raysweep.estimators import Method
+from raysweep.estimators import Estimator, Method
 from raysweep.tasks import Task
 from raysweep.tasks.base import Replica, Training
 from raysweep.tasks.contract import BrokenContract, check_metrics, check_step
@@ -81,8 +81,10 @@ class _Check:
         method = self._watched(self._method(self.estimator))
         return self.task.start(self.settings, replicas, method, CPU)
 
-    def _watched(self, method: Estimator) -> Estimator:
-        """Return the estimator, whose latents and categories are noted where it checks them."""
+    def _watched(self, method: Method[Any]) -> Method[Any]:
+        """Return the estimator; a categorical one notes the sizes that it is asked to check."""
+        if not isinstance(method, Estimator):
+            return method
         check = method.check
 
         def noting(latents: int, categories: int) -> str | None:
@@ -144,6 +146,8 @@ class _Check:
         accepted, reasons = [], []
         for name in registry.usable_estimators(self.task.family):
             method = self._method(name)
+            if not isinstance(method, Estimator):
+                continue  # those of layers are checked with a network's sizes
             refusals = [reason for size in self.sizes if (reason := method.check(*size))]
             if refusals and self.task.check(self.settings, method) is None:
                 accepted.append(name)
