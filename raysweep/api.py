@@ -1,8 +1,10 @@
 """Public interface: `run`, `open` and `Results`; heavy packages are imported when used."""
 
+import contextlib
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,7 +156,8 @@ class Results(SweepResults):
         Raises:
             SpecError: If the metric or the evaluator is unknown.
         """
-        from raysweep.studies.importance import importance
+        with _without_widgets():
+            from raysweep.studies.importance import importance
 
         return importance(self, metric, evaluator)
 
@@ -168,7 +171,8 @@ class Results(SweepResults):
         Raises:
             SpecError: If the sweep has no such metric, or the file exists or cannot be written.
         """
-        from raysweep.studies.export import export
+        with _without_widgets():
+            from raysweep.studies.export import export
 
         return export(self, path, metric)
 
@@ -244,10 +248,11 @@ def run(  # noqa: PLR0913 - the options of the command
         ClusterError: If Ray cannot provide the resources of the sweep.
         KeyboardInterrupt: If the session was stopped.
     """
-    from raysweep.driver.session import drive, load
-    from raysweep.errors import SpecError
-    from raysweep.formats.failed_runs import error_lines
-    from raysweep.progress import Progress
+    with _without_widgets():
+        from raysweep.driver.session import drive, load
+        from raysweep.errors import SpecError
+        from raysweep.formats.failed_runs import error_lines
+        from raysweep.progress import Progress
 
     if raises and not inline:
         raise SpecError("expected inline with raises, as other processes cannot stop in a debugger")
@@ -269,6 +274,14 @@ def run(  # noqa: PLR0913 - the options of the command
     for line in [*error_lines(session.failed), *session.blocked]:
         log.warning("%s", line)
     return Results(session.store.store.uri, session.store.sweep)
+
+
+@contextlib.contextmanager
+def _without_widgets() -> Iterator[None]:
+    """Silence a warning of tqdm, which Optuna imports: that a notebook has no widgets."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")
+        yield
 
 
 def _in_notebook() -> bool:

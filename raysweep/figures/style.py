@@ -1,6 +1,7 @@
 """Style of figures: colours, fonts, the grid of panels, and the legend below it."""
 
 import contextlib
+import io
 import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ MARKERS = ("", "o", "^", "s", "D", "v", "P", "X")  # the next one for every eigh
 DASHES = (0, (4, 1.6))
 WIDTHS = {1: 5.4, 2: 7.6, 3: 10.0, 4: 12.0}  # inches on a screen, by columns of panels
 ENTRY = 44  # most letters in a line of a legend's entry
+SCREEN_DPI = 100
 BESIDE = 0.45  # inches that the y axis takes from the width of a panel's title
 
 _SETTINGS: Mapping[Any, Any] = {
@@ -44,6 +46,17 @@ _SETTINGS: Mapping[Any, Any] = {
     "svg.hashsalt": "raysweep",
     "pdf.fonttype": 42,  # TrueType, as publishers require
 }
+
+
+class ShownFigure(Figure):
+    """Figure that a notebook shows where it is the last value of a cell."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """Return the figure as PNG for sharp screens, and its size in a notebook's pixels."""
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=2 * SCREEN_DPI)
+        width, height = (round(inches * SCREEN_DPI) for inches in self.get_size_inches())
+        return buffer.getvalue(), {"width": width, "height": height}
 
 
 @contextlib.contextmanager
@@ -80,7 +93,7 @@ def grid(rows: int, columns: int, legend: "Legend") -> tuple[Figure, list[list[A
     size = legend.size
     width = size.width or WIDTHS[columns]
     height = rows * panel_height(width / columns, size) + legend.height(width)
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = ShownFigure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     return figure, [list(row) for row in axes]
 

@@ -1,10 +1,19 @@
 """Tables in Markdown and HTML."""
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from html import escape
 
 from raysweep.formats.grid import Cell, Grid
 from raysweep.text import markdown_text
+
+_NOTEBOOK_STYLE = """<style scoped>
+.raysweep p { margin: 0.4em 0; max-width: 60em }
+.raysweep p.notes { font-size: 85%; line-height: 1.4; opacity: 0.75; margin-bottom: 1em }
+.raysweep.raysweep table th, .raysweep.raysweep table td { text-align: left; vertical-align: top }
+.raysweep.raysweep table th.number, .raysweep.raysweep table td.number { text-align: right }
+.raysweep.raysweep table td:not(.long) { white-space: nowrap }
+</style>"""
 
 
 def as_markdown(tables: Iterable[Grid]) -> str:
@@ -32,6 +41,21 @@ def as_html(tables: Iterable[Grid]) -> str:
     )
 
 
+def as_notebook(tables: Iterable[Grid]) -> str:
+    """Return tables as HTML for a notebook, whose own style would centre texts and break numbers.
+
+    The captions are paragraphs: within a `<table>` they would be as narrow as it is.
+    """
+    parts = []
+    for grid in tables:
+        if grid.caption:
+            parts.append(f"<p>{escape(grid.caption)}</p>")
+        parts.append(html_table(dataclasses.replace(grid, caption="")))
+        if grid.below:
+            parts.append(f'<p class="notes">{"<br>".join(map(escape, grid.below))}</p>')
+    return "\n".join([f'<div class="raysweep">{_NOTEBOOK_STYLE}', *parts, "</div>\n"])
+
+
 def html_table(grid: Grid, *, sortable: bool = False) -> str:
     """Return one `<table>` with its caption; classes mark columns of numbers and long texts.
 
@@ -46,7 +70,7 @@ def html_table(grid: Grid, *, sortable: bool = False) -> str:
     return "\n".join(
         [
             f"<table{' data-sortable' if sortable else ''}>",
-            f"<caption><span>{escape(grid.caption)}</span></caption>",
+            *([f"<caption><span>{escape(grid.caption)}</span></caption>"] if grid.caption else []),
             f"<thead><tr>{head}</tr></thead>",
             "<tbody>",
             *(_html_row(grid, cells) for cells in grid.rows),

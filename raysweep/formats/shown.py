@@ -6,7 +6,7 @@ from typing import Any
 
 from raysweep.formats import render
 from raysweep.formats.grid import Grid
-from raysweep.formats.markup import as_html
+from raysweep.formats.markup import as_notebook
 from raysweep.formats.statistics import grids as statistics_grids
 from raysweep.formats.status import list_grid
 from raysweep.formats.tables import grids
@@ -30,7 +30,7 @@ class Shown:
 
     def _repr_html_(self) -> str:
         """Return the tables as HTML, which notebooks show."""
-        return as_html(self._grids())
+        return as_notebook(self._grids())
 
 
 def _fields(data: Any) -> dict[str, Any]:

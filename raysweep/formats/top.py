@@ -40,7 +40,9 @@ def top_grid(top: TopConfigurations) -> Grid:
     head = ("estimator", "task", "#", top.metric, "seeds", "status", "settings", "id")
     rows = tuple(_row(row, top.seeds) for row in top.rows)
     seen = {row.status for row in top.rows}
-    notes = tuple(note for status, note in NOTES.items() if status in seen)
+    without = any(row.status == "done" and row.mean is None for row in top.rows)
+    lacking = [f"–: no run of the configuration has {top.metric}"] if without else []
+    notes = (*(note for status, note in NOTES.items() if status in seen), *lacking)
     mark = MARK if any(row.is_selected for row in top.rows) else ""
     grid = Grid(caption, head, rows, notes, frozenset({3}), frozenset({6}), mark, keys=3)
     return dataclasses.replace(grid, narrower=(_without_ids(grid),))

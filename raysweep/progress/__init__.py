@@ -1,4 +1,4 @@
-"""Live progress of a session: a panel in a terminal, plain lines elsewhere."""
+"""Live progress of a session: a panel in a terminal or notebook, plain lines elsewhere."""
 
 import contextlib
 import threading
@@ -8,11 +8,13 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 
+from raysweep.progress.notebook import Output
 from raysweep.progress.view import View as View
 from raysweep.scheduling.scheduler import Schedule
 from raysweep.text import one_line
 
 LINE_S = 10.0
+PANEL_S = 1.0
 
 
 class Progress:
@@ -43,20 +45,14 @@ class Progress:
             ):
                 yield view.note
             return
-        self._line(view)
-        ended = threading.Event()
-
-        def lines() -> None:
-            while not ended.wait(LINE_S):  # by the clock, as a pack that hangs reports nothing
-                self._line(view)
-
-        writer = threading.Thread(target=lines, name="raysweep-progress", daemon=True)
-        writer.start()
-        try:
+        if self.console.is_jupyter:
+            output = Output()
+            with _repeated(lambda: output.show(view.panel()), PANEL_S):
+                yield view.note
+            output.show(view.line())
+            return
+        with _repeated(lambda: self._line(view), LINE_S):
             yield view.note
-        finally:
-            ended.set()
-            writer.join()
         self._line(view)
 
     def _line(self, view: "View") -> None:
@@ -64,3 +60,22 @@ class Progress:
 
     def _print(self, line: str) -> None:
         self.console.print(one_line(line), highlight=False, markup=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _repeated(show: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Call a function at once, and then again whenever some seconds have passed."""
+    show()
+    ended = threading.Event()
+
+    def loop() -> None:
+        while not ended.wait(seconds):  # by the clock, as a pack that hangs reports nothing
+            show()
+
+    thread = threading.Thread(target=loop, name="raysweep-progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

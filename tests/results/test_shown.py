@@ -2,6 +2,8 @@
 
 import importlib.metadata
 import inspect
+import pathlib
+import re
 import typing
 
 import pytest
@@ -37,8 +39,10 @@ def test_printing_shows_what_the_command_prints(results, kind):
 def test_a_notebook_shows_a_table(results, kind):
     shown, _ = SHOWN[kind](results)
     html = shown._repr_html_()
-    assert html.startswith("<table>")
+    assert html.startswith('<div class="raysweep"><style scoped>')
+    assert html.count("<table>") >= 1
     assert "<script" not in html
+    assert "<caption>" not in html  # it would be as narrow as the table
 
 
 def test_the_representation_of_a_sweep_opens_it(results):
@@ -56,7 +60,27 @@ def test_the_sweeps_of_a_store_are_listed(results):
     assert [(sweep.name, sweep.runs, sweep.tags) for sweep in sweeps] == [("hand", 18, ("draft",))]
     line = " ".join(str(sweeps).splitlines()[1].split())
     assert line == "hand 18 no driver draft A first try."
-    assert sweeps._repr_html_().startswith("<table>")
+    assert "<table>" in sweeps._repr_html_()
+
+
+def test_notes_of_a_notebooks_table_are_escaped_below_it(results):
+    html = results.table(where="seed < 2")._repr_html_()
+    assert "; runs where seed &lt; 2</p>" in html
+    assert html.index("</table>") < html.index('<p class="notes">Bold: best of its column')
+
+
+@pytest.mark.parametrize("kind", ["search", "seeds"])
+def test_a_notebook_shows_a_figure(results, kind):
+    figure = results.plot(kind)
+    png, size = figure._repr_png_()
+    assert png.startswith(b"\x89PNG")
+    assert size["width"] == round(100 * figure.get_figwidth())
+
+
+def test_every_figure_is_shown_in_notebooks():
+    backend = pathlib.Path(kinds.__file__).parent / "matplotlib_backend"
+    sources = [path.read_text() for path in [*backend.glob("*.py"), backend.parent / "style.py"]]
+    assert not any(re.search(r"[= (]Figure\(", text.replace("(Figure)", "")) for text in sources)
 
 
 def test_sweeps_are_listed_by_tag(results):

@@ -106,6 +106,15 @@ def test_every_format_has_every_configuration(results, form):
     assert all(each in text for each in ids)
 
 
+def test_a_metric_that_no_run_has_is_noted(tmp_path):
+    spec = spec_of(TASKS, ARMS)
+    lost = store_of(tmp_path, spec, lambda *_: 1.0, about=lambda *_: {"metric.distance": None})
+    assert top_grid(lost.top(metric="distance")).notes == (
+        "–: no run of the configuration has distance",
+    )
+    assert top_grid(lost.top()).notes == ()
+
+
 def test_data_are_unrounded(results):
     top = results.top(10)
     (first, *_) = json.loads(FORMATS["json"](top))["rows"]

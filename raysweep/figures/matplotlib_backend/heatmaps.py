@@ -14,6 +14,7 @@ from raysweep.figures.matplotlib_backend.cells import (
     label_columns,
 )
 from raysweep.figures.sizes import Size, plain
+from raysweep.figures.style import ShownFigure
 from raysweep.results.bins import ABSENT
 
 TASK_WIDTH = 2.2  # inches that a task's label may take beside a heatmap, on a screen
@@ -37,7 +38,7 @@ def draw_heatmap(prepared: HeatmapFigure, size: Size) -> Figure:
     height = rows * (row_height * len(tasks) + (1.15 if cells.turned else 0.75))
     caption = size.wrapped(heatmap_caption(prepared, prepared.setting), width)
     height += 0.9 * size.line * (caption.count("\n") + 1) + 0.1
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = ShownFigure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(rows, cells.columns, squeeze=False, width_ratios=cells.widths)
     for index, panel in enumerate(prepared.panels):
         panel_axes, column = axes[divmod(index, cells.columns)], index % cells.columns

@@ -15,6 +15,7 @@ from raysweep.figures.axes import Axis
 from raysweep.figures.matplotlib_backend import panels
 from raysweep.figures.parallel import ParallelFigure, ParallelPanel
 from raysweep.figures.sizes import Size, plain
+from raysweep.figures.style import ShownFigure
 
 ABSENT = -0.14  # position on an axis of lines whose configuration lacks the setting
 PALEST = 0.92  # end of the part of viridis that is used: its last yellow is lost on white
@@ -38,7 +39,7 @@ def draw_parallel(prepared: ParallelFigure, size: Size) -> Figure:
     lines = 1 + max(title.count("\n") for title in titles)
     row_height = (2.3 if size.width is None else 1.5) + below + lines * size.line
     height = rows * row_height + size.line * (caption.count("\n") + 1) + 0.1
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = ShownFigure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     for index, panel in enumerate(prepared.panels):
         panel_axes = axes[divmod(index, columns)]

@@ -10,6 +10,7 @@ from raysweep.figures import style
 from raysweep.figures.matplotlib_backend import panels
 from raysweep.figures.seeds import SeedsFigure, SeedsPanel, SeedsRow
 from raysweep.figures.sizes import Size, plain
+from raysweep.figures.style import ShownFigure
 from raysweep.text import counted
 
 GOLDEN = 0.6180339887498949  # fractions of its multiples are evenly spread, however many there are
@@ -32,7 +33,7 @@ def draw_seeds(prepared: SeedsFigure, size: Size) -> Figure:
     head = size.line * (1 + max(title.count("\n") for title in titles))
     height = rows * (row_height * len(names) + head + 0.42) + 0.2
     height += size.line * (caption.count("\n") + 1.5)
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = ShownFigure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
     for index, panel in enumerate(prepared.panels):
         panel_axes = axes[divmod(index, columns)]

@@ -19,6 +19,7 @@ from raysweep.figures.matplotlib_backend.cells import (
 )
 from raysweep.figures.matplotlib_backend.heatmaps import draw_heatmap
 from raysweep.figures.sizes import Size, plain
+from raysweep.figures.style import ShownFigure
 from raysweep.figures.two_setting_heatmaps import TwoSettingHeatmapFigure, TwoSettingHeatmapPanel
 from raysweep.results.bins import ABSENT
 
@@ -58,7 +59,7 @@ def draw_two_setting_heatmap(prepared: TwoSettingHeatmapFigure, size: Size) -> F
     labelled = _labelled(prepared.panels, cells.columns)
     label_heights = len({index // cells.columns for index in labelled}) * below
     height = sum(heights) * row_height + label_heights + rows * (lines * size.line + 0.1)
-    figure = Figure(
+    figure = ShownFigure(
         figsize=(width, height + size.line * (caption.count("\n") + 1) + 0.1), layout="constrained"
     )
     axes = figure.subplots(
