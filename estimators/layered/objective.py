@@ -18,9 +18,10 @@ class Path(NamedTuple):
 
     Args:
         states: States `K *B units` of each layer.
-        logits: Pre-activations `K *B units` of each layer, given the states before it; detached
-            unless the method follows a relaxed path itself. Their derivative has the mean 0 in
-            log-probabilities of the states, so that nothing is lost.
+        logits: Pre-activations `K *B units` of each layer, given the states before it. On a path of
+            hard states they are detached: their derivative has the mean 0 in log-probabilities of
+            the states, so that nothing is lost. On a relaxed path those after a relaxed layer are
+            not.
     """
 
     states: tuple[Tensor, ...]

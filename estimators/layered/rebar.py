@@ -152,6 +152,9 @@ class LayeredREBAR(RelaxedControlSettings[LayeredSizes], LayeredEstimator):
     ) -> Path:
         """Return the path that is hard before a layer, and relaxed from it on.
 
+        Pre-activations that follow from relaxed states keep their graph: a loss that reads them
+        depends on the noise through them, too.
+
         Args:
             request: Request of the estimate.
             drawn: Hard samples.
@@ -169,7 +172,7 @@ class LayeredREBAR(RelaxedControlSettings[LayeredSizes], LayeredEstimator):
             if self.relaxation == "muprop":
                 scaled = scaled + a * (temperature / (temperature + 1))
             states.append(torch.tanh(scaled / 2))
-        return Path(tuple(states), tuple(a.detach() for a in logits))
+        return Path(tuple(states), tuple(logits))
 
     def _signal(
         self, request: Request, losses: Tensor, controls: Sequence[Tensor]
