@@ -35,11 +35,8 @@ class EncoderDecoderTask(Task[Estimator], Generic[Settings]):
 
     def check(self, settings: Settings, estimator: Estimator) -> str | None:
         """Return the reason why this pair cannot run, or None; read no data."""
-        if settings.batch_size > settings.training_examples:
-            return (
-                f"batch_size must be at most {settings.training_examples}, the training images "
-                f"of {settings.dataset}, got {settings.batch_size}"
-            )
+        if (reason := settings.batch_refusal()) is not None:
+            return reason
         code = self.design(settings).code
         return estimator.check(code.latents, code.categories)
 

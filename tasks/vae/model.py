@@ -1,8 +1,7 @@
 """Encoder, discrete code and decoder: the training loss and the metrics."""
 
 import dataclasses
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -17,19 +16,14 @@ from raysweep.estimators.estimate import Objective
 from raysweep.estimators.noise import Noise
 from raysweep.tasks import data
 from raysweep.tasks.base import DTYPES
-from raysweep.tasks.training.evaluation import LastEvaluation
-from raysweep.tasks.training.layers import MLP, select
-from raysweep.tasks.training.loop import Losses, Model
+from raysweep.tasks.images.bounds import BOUND_CODES, Codes, cross_entropy
+from raysweep.tasks.images.model import ImageModel
+from raysweep.tasks.images.variance import GradientVariance
+from raysweep.tasks.training.layers import MLP
+from raysweep.tasks.training.loop import Losses
 from raysweep.tasks.vae.codes import Code
-from raysweep.tasks.vae.images import Images
 from raysweep.tasks.vae.priors import Prior
 from raysweep.tasks.vae.settings import EncoderDecoderSettings, VaeSettings
-from raysweep.tasks.vae.variance import GradientVariance
-
-EVALUATION_ROWS = 100  # examples at a time: bounds memory, and evaluation noise depends on it
-BOUND_CODES = 5  # codes at a time in the multi-sample bound, for the same reasons
-ACTIVE = 0.01  # variance above which a latent variable is active: Burda et al. (2015), section 5
-LEAST, MOST = 1e-3, 1 - 1e-3  # mean grey values are clamped before they become log-odds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +69,7 @@ class Terms(NamedTuple):
     direct: Float[Tensor, "R B"] | None
 
 
-class EncoderDecoder(Model):
+class EncoderDecoder(ImageModel):
     """Model of nets, prior and images.
 
     Args:
@@ -94,10 +88,11 @@ class EncoderDecoder(Model):
         device: torch.device,
         link: Link = "softmax",
     ) -> None:
-        super().__init__()
-        self._settings, self._design, self.link = settings, design, link
+        super().__init__(
+            settings, seeds, device, loss=design.loss, encoded=design.encoded, counts_units=True
+        )
+        self._settings, self.link = settings, link
         self.code, self.prior = design.code, design.prior
-        self.images = Images(settings, seeds, device)
         encoder, decoder = design.widths(settings)
         init = Noise(seeds=list(seeds), purpose="init")
         self.encoder, self.decoder = (
@@ -111,33 +106,12 @@ class EncoderDecoder(Model):
             )
             for widths in (encoder, decoder)
         )
-        self.center: Tensor | None = None
-        self._initialise_from_data()
+        if settings.output_bias_from_data:
+            self.decoder.layers[-1].get_parameter("bias").data.copy_(self.target_odds())
         if settings.gradient_variance:
             self.observer = GradientVariance(dict(self.encoder.named_parameters("encoder")))
         if isinstance(settings, VaeSettings) and settings.prior_lr is not None:
             self.rates = {"prior.logits": "prior_lr"}
-        self._latest: LastEvaluation | None = None
-        self._noises = {
-            purpose: Noise(seeds=list(seeds), purpose=purpose)
-            for purpose in ("evaluate", "evaluate valid", "bound", "bound valid")
-        }
-        if settings.evaluate_every is not None:
-            parts = ["valid", "test"] if len(self.images.valid) else ["test"]
-            names = [f"{part}_{name}" for part in parts for name in (design.loss, "neg_bound")]
-            self._latest = LastEvaluation([*names, "active_units"], len(seeds), device)
-
-    def _initialise_from_data(self) -> None:
-        """Set the input's centre and the output's bias from the mean training image."""
-        settings = self._settings
-        if not (settings.center_input or settings.output_bias_from_data):
-            return
-        inputs, targets = self._split(self.images.mean())
-        if settings.center_input:
-            self.center = inputs
-        if settings.output_bias_from_data:
-            odds = targets.clamp(LEAST, MOST).logit()
-            self.decoder.layers[-1].get_parameter("bias").data.copy_(odds)
 
     def losses(self, step: int, estimator: Estimator, noise: Noise) -> Losses:
         """Return the loss; its reconstruction is estimated, and a sampled divergence too."""
@@ -151,17 +125,8 @@ class EncoderDecoder(Model):
         if self.prior is None:
             # NaN logits still give samples: adding 0 times the logits makes a diverged loss NaN
             mean = torch.add(mean, terms.logits.detach().sum((1, 2, 3)), alpha=0)
-        metrics = {"train_loss": mean, f"train_{self._design.loss}": mean, **self._evaluated(step)}
+        metrics = {"train_loss": mean, f"train_{self.loss}": mean, **self.evaluated(step)}
         return Losses(surrogate, estimate.tuning_loss, metrics)
-
-    def _evaluated(self, step: int) -> Mapping[str, Float[Tensor, " R"]]:
-        """Return the last evaluation, made at the first step of an interval."""
-        if self._latest is None or self._settings.evaluate_every is None:
-            return {}
-        if step % self._settings.evaluate_every == 0:
-            with torch.no_grad():
-                self._latest.hold(self.evaluate())
-        return self._latest.metrics()
 
     def terms(self, x: Float[Tensor, "R B D"], target: Float[Tensor, "R B T"]) -> Terms:
         """Split the loss of some images into an estimated and an exact part."""
@@ -173,25 +138,17 @@ class EncoderDecoder(Model):
         settings = self._settings
         if isinstance(settings, VaeSettings) and settings.divergence == "sampled":
             # detached, as the expectation of the derivative of log q is zero
-            of_code = partial(self._log_ratio, log_q.detach())
+            of_code = partial(self.log_ratio, log_q.detach())
             return Terms(logits, lambda code: reconstruction(code) + of_code(code), of_code, None)
         return Terms(logits, reconstruction, _zero, self.prior.divergence(log_q))
 
-    def _log_ratio(
+    def log_ratio(
         self, log_q: Float[Tensor, "R B L C"], code: Float[Tensor, "*K #R #B L C"]
     ) -> Tensor | float:
         """Return a code's log q(D | x) - log p(D); 0 without a prior, as the two are then equal."""
         if self.prior is None:
             return 0.0
         return (code * log_q).sum((-1, -2)) + self.prior.cross_entropy(code)
-
-    def split(self, x: Float[Tensor, "R B D"]) -> tuple[Tensor, Tensor]:
-        """Return the encoder's input, centred if so set, and the decoder's target."""
-        encoded, decoded = self._split(x)
-        return encoded if self.center is None else encoded - self.center, decoded
-
-    def _split(self, x: Float[Tensor, "*B D"]) -> tuple[Tensor, Tensor]:
-        return x[..., : self._design.encoded], x[..., self._design.encoded or 0 :]
 
     def encode(self, x: Float[Tensor, "R B D"]) -> Float[Tensor, "R B L C"]:
         """Return the logits of q(D | x), in the estimator's link."""
@@ -201,98 +158,50 @@ class EncoderDecoder(Model):
         self, x: Float[Tensor, "R B D"], code: Float[Tensor, "K R B L C"]
     ) -> Float[Tensor, "K R B"]:
         """Return -log p(x | code): the cross entropy of grey or binary values, over all pixels."""
-        logits = self.decoder(self.code.features(code))
-        return functional.softplus(logits).sum(-1) - (logits * x).sum(-1)
+        return cross_entropy(self.decoder(self.code.features(code)), x)
 
-    def evaluate(self) -> Mapping[str, Float[Tensor, " R"]]:
-        """Return bounds of the test images, and of the validation images if there are any."""
-        metrics = {}
-        for part, suffix in (("valid", " valid"), ("test", "")):
-            images = getattr(self.images, part)
-            if len(images) > 0:
-                evaluation = self._evaluate(images, suffix)
-                active = evaluation.pop("active_units")
-                metrics.update({f"{part}_{name}": value for name, value in evaluation.items()})
-        return {**metrics, "active_units": active}
+    def codes(self, x: Float[Tensor, "R B D"], target: Float[Tensor, "R B T"]) -> Codes:
+        """Return the codes of some images."""
+        return _EncodedCodes(self, softmax_logits(self.encode(x), self.link), target)
 
-    def _evaluate(
-        self, images: Float[Tensor, "M D"], suffix: str
-    ) -> dict[str, Float[Tensor, " R"]]:
-        """Return means over some images, in parts; the noise of a part is at its index."""
-        totals = torch.zeros(2, self._replicas(), dtype=torch.float64, device=images.device)
-        sizes = self._replicas(), self.code.latents, self.code.categories
-        moments = torch.zeros(2, *sizes, dtype=torch.float64, device=images.device)
-        for index, rows in enumerate(images.split(EVALUATION_ROWS)):
-            x, target = self.split(rows.expand(self._replicas(), -1, -1))
-            logits = softmax_logits(self.encode(x), self.link)
-            p = probabilities(logits)
-            moments += torch.stack((p.double().sum(1), p.double().square().sum(1)))
-            one = self._one_sample(target, logits, p, self._noises["evaluate" + suffix], index)
-            many = self._many_samples(target, logits, p, self._noises["bound" + suffix], index)
-            totals += torch.stack((one.sum(1, dtype=torch.float64), many.sum(1)))
-        mean, square = moments / len(images)
-        spread = square - mean.square()
-        variance = spread.sum(-1) / 2  # for two categories, that of the bit
-        active = torch.where(variance.isnan(), variance, (variance > ACTIVE).double())
-        loss, bound = totals / len(images)
-        return {self._design.loss: loss, "neg_bound": bound, "active_units": active.sum(-1)}
 
-    def _one_sample(
+class _EncodedCodes(Codes):
+    """Codes of images that an encoder has read.
+
+    Args:
+        model: Model of the encoder.
+        logits: Logits of the codes, of a softmax.
+        target: Target of the decoder.
+    """
+
+    def __init__(
         self,
-        target: Float[Tensor, "R B D"],
+        model: EncoderDecoder,
         logits: Float[Tensor, "R B L C"],
-        p: Float[Tensor, "R B L C"],
-        noise: Noise,
-        index: int,
-    ) -> Float[Tensor, "R B"]:
-        """Return the loss of some images, averaged over codes; its divergence is exact."""
-        noise.at(index)
-        samples = self._settings.evaluation_samples
-        total = torch.zeros_like(target[..., 0])
-        if self.prior is not None:
-            total = self.prior.divergence(logits.log_softmax(-1))
+        target: Float[Tensor, "R B T"],
+    ) -> None:
+        self._model, self._logits, self._target = model, logits, target
+        self._p, self._log_q = probabilities(logits), logits.log_softmax(-1)
+
+    def moments(self) -> Float[Tensor, "2 R L C"]:
+        """Return sums over the images of probabilities and of their squares."""
+        return torch.stack((self._p.double().sum(1), self._p.double().square().sum(1)))
+
+    def mean_loss(self, noise: Noise, samples: int) -> Float[Tensor, "R B"]:
+        """Return the loss of the images, averaged over codes; its divergence is exact."""
+        total = torch.zeros_like(self._target[..., 0])
+        if self._model.prior is not None:
+            total = self._model.prior.divergence(self._log_q)
         for _ in range(samples):
-            code = draw_one_hot(p, logits, noise, samples=1)
-            total = total + self.reconstruction(target, code)[0] / samples
+            code = draw_one_hot(self._p, self._logits, noise, samples=1)
+            total = total + self._model.reconstruction(self._target, code)[0] / samples
         return total
 
-    def _many_samples(
-        self,
-        target: Float[Tensor, "R B D"],
-        logits: Float[Tensor, "R B L C"],
-        p: Float[Tensor, "R B L C"],
-        noise: Noise,
-        index: int,
-    ) -> Float[Tensor, "R B"]:
-        """Return -log of the mean importance weight p(x, D) / q(D | x), in float64.
-
-        Codes are drawn a few at a time, so that memory does not grow with their number.
-
-        References:
-            Burda, Grosse, Salakhutdinov (2015), arXiv:1509.00519, equation 8.
-        """
-        log_q = logits.log_softmax(-1)
-        samples = self._settings.bound_samples
-        parts = math.ceil(samples / BOUND_CODES)
-        total = torch.full(target.shape[:2], -torch.inf, dtype=torch.float64, device=target.device)
-        for part in range(parts):
-            noise.at(index * parts + part)
-            # always the same number of draws, as fewer would repeat numbers of an earlier part
-            code = draw_one_hot(p, logits, noise, samples=BOUND_CODES)
-            code = code[: samples - part * BOUND_CODES]
-            loss = self.reconstruction(target, code) + self._log_ratio(log_q, code)
-            total = torch.logaddexp(total, (-loss.double()).logsumexp(0))
-        return math.log(samples) - total
-
-    def _replicas(self) -> int:
-        return len(next(self.encoder.parameters()))
-
-    def select(self, keep: Tensor) -> None:
-        """Drop replicas."""
-        select(self, keep)
-        self.images.select(keep)
-        for noise in self._noises.values():
-            noise.select(keep)
+    def losses(self, noise: Noise, used: int) -> Float[Tensor, "K R B"]:
+        """Draw codes, and return -log p(x, D) / q(D | x) of the first of them."""
+        code = draw_one_hot(self._p, self._logits, noise, samples=BOUND_CODES)[:used]
+        ratio = self._model.log_ratio(self._log_q, code)
+        return self._model.reconstruction(self._target, code) + ratio
 
 
 def _zero(code: Tensor) -> float:

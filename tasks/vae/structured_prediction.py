@@ -8,11 +8,12 @@ import torch
 
 from raysweep.tasks import data
 from raysweep.tasks.base import Metric, setting
+from raysweep.tasks.images.settings import DATASETS
 from raysweep.tasks.vae.base import EncoderDecoderTask
 from raysweep.tasks.vae.codes import Bits
 from raysweep.tasks.vae.metrics import PREDICTION_METRICS
 from raysweep.tasks.vae.model import Design
-from raysweep.tasks.vae.settings import DATASETS, EncoderDecoderSettings
+from raysweep.tasks.vae.settings import EncoderDecoderSettings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ import torch
 
 from raysweep.tasks import data
 from raysweep.tasks.data import binarized_mnist
+from raysweep.tasks.images.batches import Images
 from raysweep.tasks.vae.categorical import CategoricalVaeSettings
-from raysweep.tasks.vae.images import Images
 
 CPU = torch.device("cpu")
 

@@ -8,7 +8,7 @@ from torch.distributions import Categorical
 from torch.nn import functional
 
 from raysweep.estimators.categorical import softmax_logits
-from raysweep.tasks.vae.model import BOUND_CODES
+from raysweep.tasks.images.bounds import BOUND_CODES
 
 CATEGORICAL = {"latents": 2, "categories": 3}
 BERNOULLI = {"latents": 4, "binarisation": "none", "validation_examples": 0}

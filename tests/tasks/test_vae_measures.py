@@ -6,7 +6,7 @@ import torch
 from raysweep.estimators.noise import Noise
 from raysweep.estimators.straight_through import StraightThrough
 from raysweep.tasks import data
-from raysweep.tasks.vae.variance import DECAY, GradientVariance
+from raysweep.tasks.images.variance import DECAY, GradientVariance
 
 BITS = {"latents": 6, "binarisation": "none", "validation_examples": 0, "bound_samples": 1}
 

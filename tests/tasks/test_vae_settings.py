@@ -10,11 +10,11 @@ from torch.nn import functional
 from raysweep.estimators.noise import Noise
 from raysweep.estimators.straight_through import StraightThrough
 from raysweep.tasks import data
+from raysweep.tasks.images.model import LEAST, MOST
 from raysweep.tasks.training.layers import Linear
 from raysweep.tasks.vae.bernoulli import BernoulliVaeSettings
 from raysweep.tasks.vae.categorical import CategoricalVaeSettings
 from raysweep.tasks.vae.codes import Bits, Integer, OneHot
-from raysweep.tasks.vae.model import LEAST, MOST
 
 BITS = {"latents": 3, "binarisation": "none", "validation_examples": 0}
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from raysweep.estimators.noise import Noise
 from raysweep.tasks import data
 from raysweep.tasks.base import DTYPES
+from raysweep.tasks.images.settings import ImageSettings
 from raysweep.tasks.training.batches import BatchSampler
-from raysweep.tasks.vae.settings import EncoderDecoderSettings
 
 
 class Images:
@@ -22,9 +22,7 @@ class Images:
         device: Device of the images.
     """
 
-    def __init__(
-        self, settings: EncoderDecoderSettings, seeds: Sequence[int], device: torch.device
-    ) -> None:
+    def __init__(self, settings: ImageSettings, seeds: Sequence[int], device: torch.device) -> None:
         self._settings, self._device = settings, device
         loaded = self._load(settings.binarisation)
         limit = settings.evaluation_examples
