@@ -107,6 +107,30 @@ class LayeredEstimator(Method[LayeredSizes]):
         """Count the objective's evaluations per example and estimate: one per sample."""
         return self.samples
 
+    def check(self, units: Sequence[int], *, head: bool, linear: bool) -> str | None:
+        """Return the reason this estimator cannot handle such a network, or None.
+
+        Args:
+            units: Number of units of each layer, first to last.
+            head: Whether the objective reads the last layer alone, as a `Head`.
+            linear: Whether all layers map means and variances.
+        """
+        return self._misfit(len(units), head, linear) or self._check(units, head)
+
+    def _check(self, units: Sequence[int], head: bool) -> str | None:
+        """Return a subclass's reason to refuse a network of that size, or None."""
+        return None
+
+    def _misfit(self, layers: int, head: bool, linear: bool) -> str | None:
+        if self.needs_head and layers > 1 and not head:
+            return (
+                f"{self.name} needs an objective of the last layer's states alone, as a Head; use "
+                "an estimator for objectives of all layers, such as rebar"
+            )
+        if self.needs_moments and not linear:
+            return f"{self.name} needs linear layers, whose moments are known"
+        return None
+
     @abstractmethod
     def _estimate(self, request: Request) -> LayeredEstimate:
         """Compute the estimate."""
@@ -232,13 +256,9 @@ class LayeredEstimator(Method[LayeredSizes]):
                 f"the input must be `*B inputs` with {layers[0].input_axes} axes of inputs, got "
                 f"shape {tuple(x.shape)}"
             )
-        if self.needs_head and len(layers) > 1 and not isinstance(objective, Head):
-            raise ValueError(
-                f"{self.name} needs an objective of the last layer's states alone, as a Head, got "
-                f"{objective!r}; use an estimator for objectives of all layers, such as rebar"
-            )
-        if self.needs_moments and not all(layer.has_moments for layer in layers):
-            raise ValueError(f"{self.name} needs linear layers, whose moments are known")
+        linear = all(layer.has_moments for layer in layers)
+        if (reason := self._misfit(len(layers), isinstance(objective, Head), linear)) is not None:
+            raise ValueError(reason)
 
 
 def head_of(request: Request, axes: int) -> Head:

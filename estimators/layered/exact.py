@@ -1,6 +1,8 @@
 """The exact gradient of a layered network: forward-backward sums over all states of its layers."""
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -42,6 +44,10 @@ class LayeredExact(LayeredEstimator):
     unbiased = True
     needs_gradient = False
     reference = "Shekhovtsov, Yanush, Flach (2020), arXiv:2006.03143, section 2.1"
+
+    def _check(self, units: Sequence[int], head: bool) -> str | None:
+        sizes = [units[0], *map(sum, pairwise(units))] if head else [sum(units)]
+        return _refusal(2 ** max(sizes))
 
     def _estimate(self, request: Request) -> LayeredEstimate:
         surrogate = expected_loss(request)
@@ -111,7 +117,7 @@ def _all_states(like: Tensor, leading: int) -> Tensor:
     """Return all states of a layer, `S units`; the last unit changes fastest."""
     units = like.shape[leading:]
     count = math.prod(units)
-    _check_count(2.0**count)
+    _check_count(2**count)
     numbers = torch.arange(2**count, device=like.device).unsqueeze(1)
     bits = numbers >> torch.arange(count - 1, -1, -1, device=like.device) & 1
     return bits.to(like.dtype).mul_(2).sub_(1).view(-1, *units)
@@ -124,9 +130,17 @@ def _as_batch(states: Tensor, layer: Layer) -> Tensor:
     return states.expand(layer.replicas, *states.shape)
 
 
-def _check_count(numbers: float) -> None:
-    if numbers > MAX_NUMBERS:
-        raise ValueError(
-            f"exact enumeration needs at most {MAX_NUMBERS} states times examples, got "
-            f"{numbers:.3g}; use fewer units, a smaller batch or a sampling estimator"
-        )
+def _check_count(numbers: int) -> None:
+    if (reason := _refusal(numbers)) is not None:
+        raise ValueError(reason)
+
+
+def _refusal(numbers: int) -> str | None:
+    """Return the reason why so many states times examples cannot be enumerated, or None."""
+    if numbers <= MAX_NUMBERS:
+        return None
+    shown = f"{numbers:.3g}" if numbers < 10**300 else "more than 1e+300"
+    return (
+        f"exact enumeration needs at most {MAX_NUMBERS} states times examples, got {shown}; "
+        "use fewer units, a smaller batch or a sampling estimator"
+    )

@@ -76,8 +76,12 @@ class Dense(Layer):
                 "expected weights `*R inputs outputs` and biases `*R outputs`, got shapes "
                 f"{tuple(weight.shape)} and {tuple(bias.shape)}"
             )
-        self.replicas = None if weight.ndim == 2 else len(weight)
         self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+
+    @property
+    def replicas(self) -> int | None:  # type: ignore[override]
+        """Number of replicas that the parameters lead with, or None."""
+        return None if self.weight.ndim == 2 else len(self.weight)
 
     def forward(self, x: Float[Tensor, "*B inputs"]) -> Float[Tensor, "*B outputs"]:
         """Return the pre-activations."""
@@ -147,9 +151,13 @@ class Convolution(Layer):
                 "expected weights `*R outputs inputs height width` and biases `*R outputs`, got "
                 f"shapes {tuple(weight.shape)} and {tuple(bias.shape)}"
             )
-        self.replicas = None if weight.ndim == 4 else len(weight)
         self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
         self.stride = stride
+
+    @property
+    def replicas(self) -> int | None:  # type: ignore[override]
+        """Number of replicas that the parameters lead with, or None."""
+        return None if self.weight.ndim == 4 else len(self.weight)
 
     def forward(self, x: Float[Tensor, "*B C H W"]) -> Float[Tensor, "*B O H W"]:
         """Return the pre-activations."""
@@ -237,7 +245,12 @@ class General(Layer):
     def __init__(self, module: nn.Module, replicas: int | None = None) -> None:
         super().__init__()
         self.module = module
-        self.replicas = replicas
+        self._has_replicas = replicas is not None
+
+    @property
+    def replicas(self) -> int | None:  # type: ignore[override]
+        """Number of replicas that the module's parameters lead with, or None."""
+        return len(next(self.module.parameters())) if self._has_replicas else None
 
     def forward(self, x: Float[Tensor, "*B inputs"]) -> Float[Tensor, "*B outputs"]:
         """Return the pre-activations."""
