@@ -16,7 +16,9 @@ from raysweep.tasks.base import Training as Training
 from raysweep.tasks.gmm.task import Gmm as Gmm
 from raysweep.tasks.gradient_quality.task import GradientQuality as GradientQuality
 from raysweep.tasks.polynomial import Polynomial as Polynomial
+from raysweep.tasks.sbn.generative import SbnGenerative as SbnGenerative
 from raysweep.tasks.sbn.gradient_quality import SbnGradientQuality as SbnGradientQuality
+from raysweep.tasks.sbn.structured import SbnStructured as SbnStructured
 from raysweep.tasks.vae.bernoulli import BernoulliVae as BernoulliVae
 from raysweep.tasks.vae.categorical import CategoricalVae as CategoricalVae
 from raysweep.tasks.vae.structured_prediction import StructuredPrediction as StructuredPrediction
@@ -31,6 +33,8 @@ TASKS: Mapping[str, Task[Any]] = {
         Gmm(),
         GradientQuality(),
         SbnGradientQuality(),
+        SbnGenerative(),
+        SbnStructured(),
     )
 }
 

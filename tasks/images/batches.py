@@ -30,6 +30,7 @@ class Images:
         self.valid: Float[Tensor, "V D"] = loaded.valid[:limit]
         self.test: Float[Tensor, "M D"] = loaded.test[:limit]
         self.order = BatchSampler(seeds, len(loaded.train), settings.batch_size, device)
+        self._test_order: BatchSampler | None = None
         self._draws = None
         if settings.binarisation == "dynamic":
             self._draws = Noise(seeds=list(seeds), purpose="binarise")
@@ -69,8 +70,40 @@ class Images:
         self._draws.at(step)
         return (self._draws.uniform(*x.shape, dtype=x.dtype, device=x.device) < x).to(x.dtype)
 
+    def sample_test(self, seeds: Sequence[int]) -> None:
+        """Prepare batches of test images.
+
+        Args:
+            seeds: Seed of each replica.
+
+        Raises:
+            ValueError: If a batch is larger than the test set.
+        """
+        size = self._settings.batch_size
+        self._test_order = BatchSampler(seeds, len(self.test), size, self._device)
+
+    def test_batch(self, step: int) -> Float[Tensor, "R B D"] | None:
+        """Return the test images of a step, or None if `sample_test` was not called."""
+        if self._test_order is None:
+            return None
+        order = self._test_order.batch(step)
+        return self.test.index_select(0, order.flatten()).unflatten(0, order.shape)
+
     def select(self, keep: Tensor) -> None:
         """Drop replicas; `keep` is a boolean mask or indices over the current ones."""
         self.order.select(keep)
+        if self._test_order is not None:
+            self._test_order.select(keep)
         if self._draws is not None:
             self._draws.select(keep)
+
+
+def upper_half(dataset: str) -> int:
+    """Return the number of pixels of the upper half of a data set's images.
+
+    Pixels are stored row by row and sides are even, so that a half has whole rows.
+
+    Args:
+        dataset: Name of the data set.
+    """
+    return data.get(dataset).features // 2

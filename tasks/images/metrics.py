@@ -73,3 +73,28 @@ GRADIENT_VARIANCE: Mapping[str, Metric] = MappingProxyType(
         )
     }
 )
+
+FITTED_BOUND: Mapping[str, Metric] = MappingProxyType(
+    {
+        "test_neg_bound_fitted": Metric(
+            "min",
+            "nats",
+            "test_neg_bound by an inference network that was trained on the test images; only with "
+            "setting fit_test_inference",
+            needs={"fit_test_inference": 1},
+            at_end=True,
+            early="evaluate_every",
+        )
+    }
+)
+
+RELAXED_LOSS: Mapping[str, Metric] = MappingProxyType(
+    {
+        "train_relaxed_loss": Metric(
+            "min",
+            "nats",
+            "loss of the relaxed network that is followed, in training; only with estimators that "
+            "replace the expected loss by it",
+        )
+    }
+)

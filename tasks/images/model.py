@@ -1,7 +1,7 @@
 """Base of the models of images: inputs and targets, evaluations, and what all replicas share."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
@@ -16,6 +16,8 @@ from raysweep.tasks.training.layers import select
 from raysweep.tasks.training.loop import Model
 
 LEAST, MOST = 1e-3, 1 - 1e-3  # mean grey values are clamped before they become log-odds
+CodesOf = Callable[[Tensor, Tensor], Codes]
+"""Function from inputs and targets, as `split` returns them, to codes of the same images."""
 
 
 class ImageModel(Model):
@@ -28,7 +30,7 @@ class ImageModel(Model):
         loss: Name of the minimised loss in metrics.
         encoded: Number of pixels that the code is drawn from, the first ones; the others are the
             target. If None, all are encoded and all are the target.
-        counts_units: Whether evaluations report the number of active units.
+        further: Names of the metrics that evaluations report besides losses and bounds.
     """
 
     def __init__(
@@ -39,7 +41,7 @@ class ImageModel(Model):
         *,
         loss: str,
         encoded: int | None,
-        counts_units: bool,
+        further: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.loss, self._encoded = loss, encoded
@@ -50,14 +52,13 @@ class ImageModel(Model):
             self.center, _ = self._split(self.images.mean())
         self._noises = {
             purpose: Noise(seeds=list(seeds), purpose=purpose)
-            for purpose in ("evaluate", "evaluate valid", "bound", "bound valid")
+            for purpose in ("evaluate", "evaluate valid", "bound", "bound valid", *further)
         }
         self._latest: LastEvaluation | None = None
         if settings.evaluate_every is not None:
             parts = ["valid", "test"] if len(self.images.valid) else ["test"]
             names = [f"{part}_{name}" for part in parts for name in (loss, "neg_bound")]
-            names += ["active_units"] if counts_units else []
-            self._latest = LastEvaluation(names, len(seeds), device)
+            self._latest = LastEvaluation([*names, *further], len(seeds), device)
 
     @abstractmethod
     def codes(self, x: Float[Tensor, "R B D"], target: Float[Tensor, "R B T"]) -> Codes:
@@ -94,13 +95,19 @@ class ImageModel(Model):
     def evaluate(self) -> Mapping[str, Float[Tensor, " R"]]:
         """Return bounds of the test images, and of the validation images if there are any."""
         metrics: dict[str, Tensor] = {}
-        units: dict[str, Tensor] = {}
+        further: dict[str, Tensor] = {}
         for part, suffix in (("valid", " valid"), ("test", "")):
             images = getattr(self.images, part)
             if len(images) > 0:
-                losses, units = self._evaluate(images, suffix)
+                losses, further = self._evaluate(images, suffix)
                 metrics.update({f"{part}_{name}": value for name, value in losses.items()})
-        return {**metrics, **units}
+        for name, codes in self.other_codes().items():
+            further[name] = self._other_bound(codes, self._noises[name])
+        return {**metrics, **further}
+
+    def other_codes(self) -> Mapping[str, CodesOf]:
+        """Return functions to other codes of test images, by the names of their bounds."""
+        return {}
 
     def _evaluate(
         self, images: Float[Tensor, "M D"], suffix: str
@@ -124,6 +131,15 @@ class ImageModel(Model):
         loss, bound = totals / len(images)
         units = {} if moments is None else {"active_units": active_units(moments, len(images))}
         return {self.loss: loss, "neg_bound": bound}, units
+
+    def _other_bound(self, codes: CodesOf, noise: Noise) -> Float[Tensor, " R"]:
+        """Return the mean multi-sample bound of the test images with other codes."""
+        images, samples = self.images.test, self._image_settings.bound_samples
+        total = torch.zeros(self._replicas(), dtype=torch.float64, device=images.device)
+        for index, rows in enumerate(images.split(EVALUATION_ROWS)):
+            some = codes(*self.split(rows.expand(self._replicas(), -1, -1)))
+            total += multi_sample_bound(some, noise, samples, index).sum(1)
+        return total / len(images)
 
     def _replicas(self) -> int:
         return len(next(self.parameters()))

@@ -78,6 +78,12 @@ class ImageSettings(TrainingSettings):
         source = data.get(self.dataset)
         return source.train - (0 if source.valid else self.validation_examples)
 
+    @property
+    def test_examples(self) -> int:
+        """Number of test images that are evaluated."""
+        images = data.get(self.dataset).test
+        return images if self.evaluation_examples is None else min(images, self.evaluation_examples)
+
     def batch_refusal(self) -> str | None:
         """Return the reason why a batch cannot be drawn from the training images, or None."""
         if self.batch_size <= self.training_examples:

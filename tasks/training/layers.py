@@ -11,21 +11,62 @@ from torch import Tensor, nn
 
 from raysweep.estimators.noise import Noise
 
-Initialisation = Literal["torch", "glorot"]
+Initialisation = Literal["torch", "glorot", "variance_scaling"]
+TRUNCATION = 2.0  # standard deviations at which the normal of variance_scaling is cut
 
 
-class Linear(nn.Module):
-    """Affine map per replica: `x @ weight + bias`.
+def initial(
+    inputs: int,
+    outputs: int,
+    noise: Noise,
+    initialisation: Initialisation,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> tuple[Float[Tensor, "R inputs outputs"], Float[Tensor, "R 1 outputs"]]:
+    """Return the initial weights and biases of an affine map.
 
-    Weights and biases start uniform in ±1/sqrt(inputs), as in `torch.nn.Linear`, or as in Glorot
-    and Bengio (2010), with weights in ±sqrt(6 / (inputs + outputs)) and biases 0. Each
-    replica's numbers depend on its own seed only.
+    They are uniform in ±1/sqrt(inputs), as in `torch.nn.Linear` ("torch"); or weights are uniform
+    in ±sqrt(6 / (inputs + outputs)), as in Glorot and Bengio (2010), and biases 0 ("glorot"); or
+    weights are normal with the variance 2.6 / inputs, truncated at two standard deviations so that
+    about 2 / inputs remains, as in TensorFlow's form of He et al. (2015), and biases 0
+    ("variance_scaling"). Each replica's numbers depend on its own seed only.
 
     Args:
         inputs: Number of input features.
         outputs: Number of output features.
         noise: Noise of the replicas for initialisation.
-        initialisation: Distribution of the weights: `"torch"` or `"glorot"`.
+        initialisation: Distribution of the weights.
+        dtype: Floating point format of the weights.
+        device: Device of the weights.
+
+    Raises:
+        ValueError: If the noise has no seed per replica.
+    """
+    if noise.seeds is None:
+        raise ValueError("layers need one seed per replica, got a noise of a single seed")
+    weight, bias = (
+        noise.uniform(len(noise.seeds), rows, outputs, dtype=dtype, device=device)
+        for rows in (inputs, 1)
+    )
+    if initialisation == "variance_scaling":
+        lowest = torch.special.ndtr(torch.tensor(-TRUNCATION, dtype=dtype, device=device))
+        normal = torch.special.ndtri(lowest + weight * (1 - 2 * lowest))
+        return normal.mul(math.sqrt(2.6 / inputs)), torch.zeros_like(bias)
+    bounds = [1 / math.sqrt(inputs)] * 2
+    if initialisation == "glorot":
+        bounds = [math.sqrt(6 / (inputs + outputs)), 0.0]
+    return weight.mul(2 * bounds[0]).sub(bounds[0]), bias.mul(2 * bounds[1]).sub(bounds[1])
+
+
+class Linear(nn.Module):
+    """Affine map per replica: `x @ weight + bias`.
+
+    Args:
+        inputs: Number of input features.
+        outputs: Number of output features.
+        noise: Noise of the replicas for initialisation.
+        initialisation: Distribution of the initial weights, as in `initial`.
         dtype: Floating point format of the weights.
         device: Device of the weights.
     """
@@ -44,14 +85,8 @@ class Linear(nn.Module):
         device: torch.device | str = "cpu",
     ) -> None:
         super().__init__()
-        if noise.seeds is None:
-            raise ValueError("layers need one seed per replica, got a noise of a single seed")
-        bounds = [1 / math.sqrt(inputs)] * 2
-        if initialisation == "glorot":
-            bounds = [math.sqrt(6 / (inputs + outputs)), 0.0]
-        for name, rows, bound in zip(("weight", "bias"), (inputs, 1), bounds, strict=True):
-            uniform = noise.uniform(len(noise.seeds), rows, outputs, dtype=dtype, device=device)
-            setattr(self, name, nn.Parameter(uniform.mul(2 * bound).sub(bound)))
+        weight, bias = initial(inputs, outputs, noise, initialisation, dtype=dtype, device=device)
+        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
 
     def forward(self, x: Float[Tensor, "*K R B inputs"]) -> Float[Tensor, "*K R B outputs"]:
         """Map every row by its replica's weights; `K` is an optional axis of samples."""
@@ -67,7 +102,7 @@ class MLP(nn.Module):
         sizes: Numbers of features before the first layer, between layers, and after the last.
         noise: Noise of the replicas for initialisation.
         activation: Elementwise function; may overwrite its argument.
-        initialisation: Distribution of the weights: `"torch"` or `"glorot"`.
+        initialisation: Distribution of the initial weights, as in `initial`.
         dtype: Floating point format of the weights.
         device: Device of the weights.
     """

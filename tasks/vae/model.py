@@ -89,7 +89,12 @@ class EncoderDecoder(ImageModel):
         link: Link = "softmax",
     ) -> None:
         super().__init__(
-            settings, seeds, device, loss=design.loss, encoded=design.encoded, counts_units=True
+            settings,
+            seeds,
+            device,
+            loss=design.loss,
+            encoded=design.encoded,
+            further=["active_units"],
         )
         self._settings, self.link = settings, link
         self.code, self.prior = design.code, design.prior

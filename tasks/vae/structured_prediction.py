@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 
 import torch
 
-from raysweep.tasks import data
 from raysweep.tasks.base import Metric, setting
+from raysweep.tasks.images.batches import upper_half
 from raysweep.tasks.images.settings import DATASETS
 from raysweep.tasks.vae.base import EncoderDecoderTask
 from raysweep.tasks.vae.codes import Bits
@@ -70,7 +70,7 @@ class StructuredPrediction(EncoderDecoderTask[StructuredPredictionSettings]):
         return Design(
             Bits(settings.latents, signs=settings.codes == "signs"),
             loss="neg_log_likelihood",
-            encoded=data.get(settings.dataset).features // 2,  # whole rows: sides are even
+            encoded=upper_half(settings.dataset),
         )
 
     def prior(

@@ -91,6 +91,8 @@ DATA = {"dataset": "digits", "hidden": (8,), "batch_size": 10}
 SMALL = {
     "categorical_vae": {**DATA, "latents": 2},
     "bernoulli_vae": {**DATA, "latents": 4, "validation_examples": 10},
+    "sbn_generative": {**DATA, "latents": (4, 3), "validation_examples": 10},
+    "sbn_structured": {**DATA, "latents": (4, 3), "validation_examples": 10},
 }
 
 

@@ -56,6 +56,23 @@ SMALL = {
         "steps": 200,
     },
     "gmm": {"dimensions": 2, "examples": 20, "steps": 200},
+    "sbn_generative": {
+        "dataset": "digits",
+        "validation_examples": 100,
+        "latents": (4,),
+        "hidden": (7,),
+        "batch_size": 16,
+        "gradient_variance": True,
+        "steps": 200,
+    },
+    "sbn_structured": {
+        "dataset": "digits",
+        "validation_examples": 100,
+        "latents": (4, 3),
+        "hidden": (7,),
+        "batch_size": 16,
+        "steps": 200,
+    },
 }
 
 

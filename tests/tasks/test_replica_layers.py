@@ -56,6 +56,17 @@ def test_gradients_equal_torch_for_every_replica():
         torch.testing.assert_close(gradients[3][replica, 0], expected[3])
 
 
+def test_variance_scaling_is_a_truncated_normal_of_variance_two_over_inputs():
+    layer = Linear(400, 300, init(), initialisation="variance_scaling", dtype=torch.float64)
+    scaled = layer.weight.detach() * (400 / 2.6) ** 0.5
+    assert scaled.abs().max() <= 2
+    assert (scaled.abs() > 1.99).any()
+    assert abs(scaled.mean()) < 5 * 0.88 / scaled.numel() ** 0.5
+    assert abs(scaled.square().mean() - 0.7737) < 0.005
+    assert (scaled.abs() < 1).double().mean().sub(0.6827 / 0.9545).abs() < 0.005
+    assert (layer.bias == 0).all()
+
+
 def test_initial_numbers_depend_on_the_own_seed_only():
     pack = MLP([4, 8, 2], init())
     for replica, seed in enumerate(SEEDS):
