@@ -1,5 +1,6 @@
 """Losses and bounds of images under sampled codes, in parts of fixed sizes."""
 
+import functools
 import math
 from abc import ABC, abstractmethod
 
@@ -53,13 +54,14 @@ def multi_sample_bound(
         Burda, Grosse, Salakhutdinov (2015), arXiv:1509.00519, equation 8.
     """
     parts = math.ceil(samples / BOUND_CODES)
-    total = torch.full((), -torch.inf, dtype=torch.float64)
-    for part in range(parts):
+
+    def log_weight(part: int) -> Tensor:
         noise.at(index * parts + part)
         # always the same number of draws, as fewer would repeat numbers of an earlier part
         loss = codes.losses(noise, min(BOUND_CODES, samples - part * BOUND_CODES))
-        total = torch.logaddexp(total, (-loss.double()).logsumexp(0))
-    return math.log(samples) - total
+        return (-loss.double()).logsumexp(0)
+
+    return math.log(samples) - functools.reduce(torch.logaddexp, map(log_weight, range(parts)))
 
 
 def active_units(moments: Float[Tensor, "2 R L C"], images: int) -> Float[Tensor, " R"]:

@@ -59,7 +59,7 @@ SMALL = {
     "sbn_generative": {
         "dataset": "digits",
         "validation_examples": 100,
-        "latents": (6, 5),
+        "latents": (4,),
         "hidden": (7,),
         "batch_size": 16,
         "gradient_variance": True,
@@ -68,7 +68,7 @@ SMALL = {
     "sbn_structured": {
         "dataset": "digits",
         "validation_examples": 100,
-        "latents": (6, 5),
+        "latents": (4, 3),
         "hidden": (7,),
         "batch_size": 16,
         "steps": 200,

@@ -286,7 +286,7 @@ def test_one_layer_is_a_head_of_its_own(name):
 
 def test_following_the_variance_is_paid_for_in_bytes(small):
     task, method = tasks.get(NAME), estimators.get("nvil", family="layered")
-    sizes = {**small[NAME], "gradient_variance": False}
+    sizes = {**small[NAME], "latents": (6, 5), "gradient_variance": False}
     plain, following = (
         task.replica_bytes(task.settings(**{**sizes, "gradient_variance": each}), method)
         for each in (False, True)
