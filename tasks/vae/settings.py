@@ -8,7 +8,7 @@ from raysweep.tasks import data
 from raysweep.tasks.base import Open, TrainingSettings, setting
 from raysweep.tasks.data import npz
 
-DATASETS = Open(data.names, {"npz": npz.use})
+DATASETS = Open(data.grey_names, {"npz": npz.use})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,6 +85,8 @@ class EncoderDecoderSettings(TrainingSettings):
         if not 0 <= self.slope < 1:
             raise ValueError(f"slope must be in [0, 1), got {self.slope}")
         source = data.get(self.dataset)
+        if not source.is_grey:
+            raise ValueError(f"dataset must hold images of grey values, got {self.dataset}")
         largest = source.valid or source.train - 1
         if not 0 <= self.validation_examples <= largest:
             raise ValueError(

@@ -56,6 +56,18 @@ SMALL = {
         "steps": 200,
     },
     "gmm": {"dimensions": 2, "examples": 20, "steps": 200},
+    "sbn_classifier": {
+        "dataset": "digits",
+        "validation_examples": 100,
+        "augmentation": "affine",
+        "depths": (4, 5),
+        "kernels": (3, 2),
+        "strides": (2, 1),
+        "whitening_examples": 20,
+        "evaluation_examples": 30,
+        "batch_size": 8,
+        "steps": 200,
+    },
 }
 
 

@@ -3,9 +3,8 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from raysweep import registry, tasks
+from raysweep import estimators, registry, tasks
 from raysweep.errors import SpecError
-from raysweep.estimators.straight_through import StraightThrough
 
 
 @pytest.fixture(params=tasks.names())
@@ -40,7 +39,8 @@ def test_every_task_reports_train_loss(task):
 
 
 def test_default_settings_can_run(task):
-    assert task.check(task.settings(), StraightThrough()) is None
+    method = estimators.get("straight_through", family=task.family)
+    assert task.check(task.settings(), method) is None
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_default_settings_can_run(task):
         ({"lr": 0.0}, "lr must be positive, got 0"),
         ({"weight_decay": -1.0}, "weight_decay must be >= 0, got -1"),
         ({"beta1": 1.0}, r"beta1 must be in \[0, 1\), got 1"),
-        ({"nesterov": True}, "nesterov needs momentum > 0"),
+        ({"nesterov": True, "momentum": 0.0}, "nesterov needs momentum > 0"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
