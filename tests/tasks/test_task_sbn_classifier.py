@@ -145,7 +145,7 @@ def test_evaluations_are_those_of_ten_samples_of_every_example(start):
     parts = ("train", "test") if start.kind == "dense" else ("train", "valid", "test")
     for part in parts:
         _, labels = model.examples.parts[part]
-        probabilities = torch.stack([p_of_label(model, part, sample) for sample in range(10)])
+        probabilities = ten_samples(model, part)
         of_label = probabilities.gather(-1, labels.expand(10, 2, -1).unsqueeze(-1)).squeeze(-1)
         right = probabilities.argmax(-1) == labels
         together = probabilities.mean(0)
@@ -170,26 +170,27 @@ def test_no_more_examples_are_evaluated_than_asked(start):
 
 
 @torch.no_grad()
-def p_of_label(model, part, sample):
-    """Probabilities `R n classes` of one sample of the network, a hundred examples at a time."""
+def ten_samples(model, part):
+    """Probabilities `10 R n classes` of ten samples of the network, ten examples at a time."""
     rows, _ = model.examples.parts[part]
     noise = Noise(seeds=[0, 1], purpose=f"evaluate {part}")
     chunks = []
-    for index, some in enumerate(rows.split(100)):
-        noise.at(10 * index + sample)
+    for index, some in enumerate(rows.split(10)):
+        noise.at(index)
         x = model.examples.inputs(some)
         x = x.expand(2, *x.shape)
         for layer in model.network:
             a = layer(x)
-            uniform = noise.uniform(2, a.shape[1], 1, *a.shape[2:], dtype=a.dtype).squeeze(2)
-            x = signs(a + uniform.logit())
-        scores = model.head(x.flatten(2))
+            a = a if len(a) == 10 else a.expand(10, *a.shape)
+            uniform = noise.uniform(2, len(some), 10, *a.shape[3:], dtype=a.dtype)
+            x = signs(a + uniform.movedim(2, 0).logit())
+        scores = model.head(x.flatten(3))
         if scores.shape[-1] == 1:
             p = scores.sigmoid()
             chunks.append(torch.cat((1 - p, p), -1))
         else:
             chunks.append(scores.softmax(-1))
-    return torch.cat(chunks, 1)
+    return torch.cat(chunks, 2)
 
 
 def test_a_row_has_the_evaluation_of_its_first_step(start):

@@ -77,7 +77,7 @@ class SbnClassifierSettings(TrainingSettings):
     evaluation_examples: int | None = setting(
         None,
         "number of examples of each kind that are evaluated, the first ones; all if not set",
-        smoke=10,
+        smoke=2,
     )
     optimizer: Literal["adam", "radam", "sgd"] = setting("sgd", "update rule")
     lr: float = setting(0.01, "learning rate, > 0", per_replica=True)
