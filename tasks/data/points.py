@@ -1,55 +1,71 @@
 """Points of the plane in two overlapping classes, without a download."""
 
+import functools
 import math
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from raysweep.tasks.data.base import Source
 
-TRAIN, TEST = 200, 2000
+PER_CLASS, TEST_PER_CLASS = 100, 1000
 SEED, TEST_SEED = 1, 2
-HALF = math.pi / 2
 
 
-def draw(count: int, seed: int) -> Float[Tensor, "N 2"]:
-    """Draw points: the first half of class 1, the second half of class 0.
-
-    Both classes have x in [-pi/2, pi/2]. Class 1 is uniform over y in [0, 1], class 0 over y in
-    [-1, 1] below the cosine of x. The published code draws 100 of each with torch's generator at
-    seed 1, in this order and in float32, so these are its points as long as that generator's
-    uniform numbers are those of 2020, which torch does not promise.
+class Points(NamedTuple):
+    """Points with the signs of their classes.
 
     Args:
-        count: Number of points.
-        seed: Seed of the generator.
+        x: Coordinates, `N 2`, in float64.
+        label: 1 for the first class and -1 for the second, `N`.
+    """
+
+    x: Float[Tensor, "N 2"]
+    label: Float[Tensor, " N"]
+
+
+@functools.cache
+def points(per_class: int = PER_CLASS, seed: int = SEED) -> Points:
+    """Return points of each class, always the same; by default the training points.
+
+    All have their first coordinate uniform in (-pi/2, pi/2). The second is uniform in (0, 1) in
+    class 1; in class 2 it is uniform in (-1, 1), kept where it is below the cosine of the first.
+
+    Args:
+        per_class: Number of points of each class.
+        seed: Seed of NumPy's generator.
 
     References:
-        Shekhovtsov, Yanush, Flach (2020), arXiv:2006.03143, appendix C.1, and its public code.
+        Shekhovtsov, Yanush, Flach (2020), arXiv:2006.03143, appendix C.1, and their public code,
+        whose random numbers are others.
     """
-    generator = torch.Generator().manual_seed(seed)
-    above = torch.empty(count // 2, 2)
-    above[:, 0].uniform_(-HALF, HALF, generator=generator)
-    above[:, 1].uniform_(0, 1, generator=generator)
-    below: list[Tensor] = []
-    while len(below) < count - len(above):
-        x = torch.empty(1).uniform_(-HALF, HALF, generator=generator)
-        y = torch.empty(1).uniform_(-1, 1, generator=generator)
-        if y < x.cos():
-            below.append(torch.cat((x, y)))
-    return torch.cat((above, torch.stack(below)))
+    raw = np.random.Generator(np.random.Philox(key=seed))
+    first = np.stack((_across(raw, per_class), raw.random(per_class)), 1)
+    second = np.stack((_across(raw, 8 * per_class), 2 * raw.random(8 * per_class) - 1), 1)
+    second = second[second[:, 1] < np.cos(second[:, 0])][:per_class]
+    label = np.repeat([1.0, -1.0], per_class)
+    return Points(torch.from_numpy(np.concatenate((first, second))), torch.from_numpy(label))
 
 
-def _read(root: Path) -> tuple[Float[Tensor, "N 2"], Float[Tensor, "M 2"]]:
-    """Return the published training points, and fresh ones to test on."""
-    return draw(TRAIN, SEED), draw(TEST, TEST_SEED)
+def _across(raw: np.random.Generator, count: int) -> np.ndarray:
+    return (raw.random(count) - 0.5) * math.pi
 
 
-def _labels(root: Path) -> tuple[Int[Tensor, " N"], Int[Tensor, " M"]]:
-    train, test = ((torch.arange(count) < count // 2).long() for count in (TRAIN, TEST))
-    return train, test
+def _parts() -> tuple[Points, Points]:
+    """Return the training points, and fresh ones to test on."""
+    return points(), points(TEST_PER_CLASS, TEST_SEED)
+
+
+def _read(root: Path) -> tuple[Float[Tensor, "N 2"], ...]:
+    return tuple(part.x for part in _parts())
+
+
+def _labels(root: Path) -> tuple[Int[Tensor, " N"], ...]:
+    return tuple((part.label > 0).long() for part in _parts())
 
 
 def _fetch(root: Path) -> None:
@@ -58,8 +74,8 @@ def _fetch(root: Path) -> None:
 
 POINTS = Source(
     "points",
-    train=TRAIN,
-    test=TEST,
+    train=2 * PER_CLASS,
+    test=2 * TEST_PER_CLASS,
     features=2,
     white=None,
     read=_read,

@@ -5,7 +5,7 @@ import torch
 
 from raysweep.estimators.noise import Noise
 from raysweep.tasks.sbn.classifier.model import Classifier
-from raysweep.tasks.sbn.classifier.network import build_head, build_layers, whiten
+from raysweep.tasks.sbn.classifier.network import build_head, build_layers, whiten_layers
 from raysweep.tasks.sbn.classifier.settings import SbnClassifierSettings
 
 CPU = torch.device("cpu")
@@ -58,7 +58,7 @@ def first_states(settings, seeds=(0, 1)):
     layers = build_layers(settings, Noise(seeds=seeds, purpose="init"), CPU)
     shape = settings.shapes[0]
     x = torch.rand(len(seeds), 40, *shape, generator=torch.Generator().manual_seed(0)).double()
-    whiten(layers, x, Noise(seeds=seeds), settings.whitening)
+    whiten_layers(layers, x, Noise(seeds=seeds), settings.whitening)
     return layers, x
 
 
@@ -83,7 +83,7 @@ def test_the_scale_of_the_first_weights_does_not_matter(kind):
     for layer in scaled:
         layer.weight.data *= 7
         layer.bias.data *= 7
-    whiten(scaled, x, Noise(seeds=[0, 1]), "sampled")
+    whiten_layers(scaled, x, Noise(seeds=[0, 1]), "sampled")
     for one, other in zip(plain, scaled, strict=True):
         torch.testing.assert_close(one.weight, other.weight)
         torch.testing.assert_close(one.bias, other.bias)
@@ -92,7 +92,7 @@ def test_the_scale_of_the_first_weights_does_not_matter(kind):
 def test_a_constant_pre_activation_stays_finite():
     settings = settings_of("dense")
     layers = build_layers(settings, Noise(seeds=[0]), CPU)
-    whiten(layers, torch.ones(1, 30, 2).double(), Noise(seeds=[0]), "sampled")
+    whiten_layers(layers, torch.ones(1, 30, 2).double(), Noise(seeds=[0]), "sampled")
     assert all(p.isfinite().all() for layer in layers for p in layer.parameters())
     assert layers[0](torch.ones(1, 1, 2).double()).abs().max() < 1e-9
 

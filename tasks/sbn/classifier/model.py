@@ -13,7 +13,7 @@ from raysweep.estimators.layered import Layer, LayeredEstimator, LinearHead
 from raysweep.estimators.layered.sampling import draw
 from raysweep.estimators.noise import Noise
 from raysweep.tasks.sbn.classifier.examples import Examples
-from raysweep.tasks.sbn.classifier.network import build_head, build_layers, whiten
+from raysweep.tasks.sbn.classifier.network import build_head, build_layers, whiten_layers
 from raysweep.tasks.sbn.classifier.settings import SbnClassifierSettings
 from raysweep.tasks.training.evaluation import LastEvaluation
 from raysweep.tasks.training.layers import select
@@ -49,7 +49,8 @@ class Classifier(Model):
         self.layers = nn.ModuleList(layers)
         self.head = build_head(settings, init, device)
         whitening = Noise(seeds=list(seeds), purpose="whiten")
-        whiten(layers, self._first_examples(whitening, len(seeds)), whitening, settings.whitening)
+        first = self._first_examples(whitening, len(seeds))
+        whiten_layers(layers, first, whitening, settings.whitening)
         self.register_buffer("running_loss", self._start_of_baseline(len(seeds)))
         self._noises = {
             part: Noise(seeds=list(seeds), purpose=f"evaluate {part}")

@@ -10,13 +10,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from raysweep.estimators.layered import Convolution, Dense
-from raysweep.estimators.layered.sampling import signs
 from raysweep.estimators.noise import Noise
 from raysweep.tasks.base import DTYPES
 from raysweep.tasks.sbn.classifier.settings import SbnClassifierSettings
-
-LEAST_VARIANCE = 1e-5
-"""Variance to which smaller ones are raised, so that a constant pre-activation is not blown up."""
+from raysweep.tasks.sbn.initialisation import drawn, whiten
 
 
 def build_layers(
@@ -60,44 +57,26 @@ def build_head(settings: SbnClassifierSettings, noise: Noise, device: torch.devi
 
 
 @torch.no_grad()
-def whiten(
+def whiten_layers(
     layers: Iterable[Dense | Convolution],
     x: Float[Tensor, "R B *shape"],
     noise: Noise,
     states: Literal["sampled", "tanh"],
 ) -> None:
-    """Scale and shift each layer so that pre-activations have mean 0 and variance 1.
-
-    Both are over the examples, and over positions after a convolution, for each replica and unit
-    (or channel), at the states that the whitened layers before it give. Scales of the weights
-    before do not matter.
+    """Scale and shift every layer so that pre-activations have mean 0 and variance 1.
 
     Args:
         layers: Layers of the network, first to last.
         x: Inputs of the first layer.
         noise: Noise of the replicas, for sampled states.
-        states: States of a layer given its pre-activations a: samples, or tanh(a).
+        states: States of a layer given its pre-activations a, for the next: samples, or tanh(a).
 
     References:
         Shekhovtsov, Yanush, Flach (2020), arXiv:2006.03143, appendix C.2.
     """
     for layer in layers:
-        a = layer(x)
-        axes = (1, *range(3, a.dim()))
-        mean, variance = a.mean(axes), a.var(axes, correction=0)
-        scale = variance.clamp(min=LEAST_VARIANCE).rsqrt()
-        layer.bias.sub_(mean).mul_(scale)
-        per_output = (
-            scale.unsqueeze(1) if isinstance(layer, Dense) else scale[..., None, None, None]
-        )
-        layer.weight.mul_(per_output)
-        shape = (len(a), 1, -1, *(1,) * (a.dim() - 3))
-        a = (a - mean.view(shape)) * scale.view(shape)
-        if states == "tanh":
-            x = torch.tanh(a)
-        else:
-            uniform = noise.uniform(*a.shape, dtype=a.dtype, device=a.device)
-            x = signs(a + torch.logit(uniform))
+        a = whiten(layer, x)
+        x = torch.tanh(a) if states == "tanh" else drawn(a, noise)
 
 
 def _uniform(

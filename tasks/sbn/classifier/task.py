@@ -83,8 +83,9 @@ class SbnClassifier(Task[LayeredEstimator]):
     Departures from the published code: validation images are the last training images, not drawn;
     the incomplete last batch of an epoch is left out; gradients are not clamped to ±1,000;
     measured losses are plain means over samples, not averaged over flips of the last layer;
-    initial states in the whitening pass are samples, unless `whitening` is tanh; on the points,
-    moments are those of examples, not analytic. Affine shifts are not rounded to whole pixels.
+    initial states in the whitening pass are samples, unless `whitening` is tanh; affine shifts are
+    not rounded to whole pixels. The points are others of the same distribution, and their first
+    moments are those of examples, not analytic.
 
     References:
         Shekhovtsov, Yanush, Flach (2020), arXiv:2006.03143, section 3 and appendix C.

@@ -1,42 +1,35 @@
-"""Every estimator of layered networks trains every task of its family, as in the other family."""
+"""The classifier with every estimator and both kinds of network: alone, in packs, resumed."""
 
 import io
 
 import pytest
 import torch
 
-from raysweep import estimators, tasks
+from raysweep import estimators
 
-TASKS = [name for name in tasks.names() if tasks.get(name).family == "layered"]
 NAMES = estimators.names(family="layered")
 SEEDS = list(range(4, 14))
 RATES = [{"lr": rate} for rate in (0.1, 0.03) for _ in range(5)]
-# Networks small enough to enumerate, one of each kind where a task has several.
-TINY = {
-    "dense": {"dataset": "points", "validation_examples": 0, "network": "dense"},
+# Networks small enough to enumerate.
+KINDS = {
+    "dense": {
+        "dataset": "points",
+        "validation_examples": 0,
+        "augmentation": "none",
+        "network": "dense",
+    },
     "convolutional": {"depths": (2, 1), "kernels": (3, 2), "strides": (3, 1)},
 }
-LEARNING = ["nvil", "muprop", "rebar"]
 
 
-@pytest.fixture(params=TASKS)
-def task(request):
-    return request.param
-
-
-@pytest.fixture(params=TINY)
-def start(train, task, request):
+@pytest.fixture(params=KINDS)
+def start(train, request):
     """Starts a pack in float64 with an estimator of its own; gives both."""
-    if request.param == "convolutional" and task != "sbn_classifier":
-        pytest.skip("the task has networks of one kind")
-    tiny = TINY[request.param] if task == "sbn_classifier" else {}
-    if request.param == "dense" and task == "sbn_classifier":
-        tiny = {**tiny, "augmentation": "none"}
 
-    def make(name, seeds=SEEDS, own=RATES, **settings):
+    def make(name, seeds=SEEDS, own=RATES):
         method = estimators.get(name, family="layered")
-        settings = {**tiny, "dtype": "float64", **settings}
-        return train(task, seeds, own, method, **settings), method
+        settings = {**KINDS[request.param], "dtype": "float64"}
+        return train("sbn_classifier", seeds, own, method, **settings), method
 
     return make
 
@@ -91,16 +84,3 @@ def test_kept_replicas_go_on(start, name):
 def test_metrics_of_relaxed_networks_are_reported_by_methods_that_follow_one(start, name):
     training, method = start(name)
     assert ("train_relaxed_loss" in training.advance(1)) == method.relaxes
-
-
-@pytest.mark.parametrize("name", LEARNING)
-def test_what_is_learned_moves_at_its_own_rate(start, name):
-    moved = []
-    for rate in (None, 1e-9):
-        training, method = start(name, tuning_lr=rate)
-        before = {key: value.clone() for key, value in method.named_parameters()}
-        training.advance(3)
-        changes = [(value - before[key]).abs().max() for key, value in method.named_parameters()]
-        moved.append(max(changes).item())
-    assert moved[0] > 1e-3
-    assert moved[1] < 1e-8
