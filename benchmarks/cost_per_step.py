@@ -139,24 +139,30 @@ def single_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def measure(
-    programme: str, method: tuple[str, dict[str, Any]], rounds: int, budget_s: float, device: str
+def compare(
+    plain: Training, other: Training, rounds: int, budget_s: float, device: str, least: int = 4
 ) -> tuple[float, float, int, int]:
-    """Seconds of straight-through, the median ratio to it, and the peaks of both."""
-    plain = training(programme, "straight_through", {}, device)
-    other = training(programme, *method, device)
+    """Seconds of a step of the first, the median ratio of the second to it, the peaks of both."""
     # at the same step, so that both draw a new block of noise or neither does
     peaks = [peak_bytes(lambda run=run: run.advance(5), device) for run in (plain, other)]
     pairs = []
     for _ in range(rounds):
         seconds = []
         for run in (plain, other):
-            one = step_seconds(run, 2, device)
-            steps = max(4, min(200, int(budget_s / one)))
+            one = step_seconds(run, min(least, 2), device)
+            steps = max(least, min(200, int(budget_s / one)))
             seconds.append(step_seconds(run, steps, device))
         pairs.append(seconds)
     ratio = statistics.median(theirs / ours for ours, theirs in pairs)
     return statistics.median(ours for ours, _ in pairs), ratio, peaks[0], peaks[1]
+
+
+def measure(
+    programme: str, method: tuple[str, dict[str, Any]], rounds: int, budget_s: float, device: str
+) -> tuple[float, float, int, int]:
+    """Seconds of straight-through, the median ratio to it, and the peaks of both."""
+    plain = training(programme, "straight_through", {}, device)
+    return compare(plain, training(programme, *method, device), rounds, budget_s, device)
 
 
 def published(programme: str, label: str) -> str:

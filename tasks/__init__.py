@@ -1,8 +1,8 @@
 """Training problems with discrete variables, and the one table of their names.
 
 A task is a module, or a package whose `task.py` declares it. `vae/` holds three tasks, a module
-each, which share its other modules; `images/` serves the tasks of images, `training/` and `data/`
-all tasks.
+each, which share its other modules, and `sbn/` those of stochastic binary networks; `images/` serves
+the tasks of images, `training/` and `data/` all tasks.
 """
 
 import difflib
@@ -16,6 +16,7 @@ from raysweep.tasks.base import Training as Training
 from raysweep.tasks.gmm.task import Gmm as Gmm
 from raysweep.tasks.gradient_quality.task import GradientQuality as GradientQuality
 from raysweep.tasks.polynomial import Polynomial as Polynomial
+from raysweep.tasks.sbn.classifier.task import SbnClassifier as SbnClassifier
 from raysweep.tasks.sbn.generative import SbnGenerative as SbnGenerative
 from raysweep.tasks.sbn.gradient_quality import SbnGradientQuality as SbnGradientQuality
 from raysweep.tasks.sbn.structured import SbnStructured as SbnStructured
@@ -32,6 +33,7 @@ TASKS: Mapping[str, Task[Any]] = {
         StructuredPrediction(),
         Gmm(),
         GradientQuality(),
+        SbnClassifier(),
         SbnGradientQuality(),
         SbnGenerative(),
         SbnStructured(),

@@ -15,6 +15,7 @@ FILES = sorted(FOLDER.glob("*.yaml"))
 REINMAX = [f"reinmax-figure-{n}" for n in (1, 2, 4, 6, 7, 8, 9, 10)]
 REINMAX += [f"reinmax-table-{n}" for n in (2, 5, 6)]
 PSA = [f"psa-figures-{n}" for n in ("2-3", "c3-c4", "c5-c6")]
+PSA += [*(f"psa-figure-{n}" for n in ("4", "c2", "c7")), "psa-learning-rates"]
 OTHERS = ["coupled-figure-1", "project-rebar-figures-8-9", "project-rebar-figure-10"]
 APPENDIX = ["rebar-appendix", "rebar-appendix-figure-5"]
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -50,6 +51,8 @@ def test_the_whole_search_of_table_2_is_one_option_away():
 @pytest.mark.slow
 @each_file
 def test_a_file_runs_a_few_steps_of_everything(path, data_folder, tmp_path):
+    if "cifar10_jpeg" in path.read_text() and not (data_folder / "CIFAR10").is_dir():
+        pytest.skip(f"no CIFAR10 in {data_folder}")
     results = raysweep.run(path, store=tmp_path, data=data_folder, inline=True, smoke=True)
     planned = {arm.configuration(next(arm.cells())).configuration_id for arm in results.spec.arms}
     rows = results.runs().to_pylist()

@@ -139,10 +139,14 @@ def _data_sets(facts: list[str], folder: str | None) -> Iterator[Finding]:
         except ValueError as error:  # of a plug-in
             yield Finding(name, str(error))
     present = [source.name for source in usable if source.at_hand(root)]
-    absent = [source.name for source in usable if source.name not in present]
+    absent = [source for source in usable if source.name not in present]
     text = f"data: {root}: {', '.join(present)}"
-    if absent:
-        text += f"; downloaded by the first sweep that needs them: {', '.join(absent)}"
+    for can_download, meaning in (
+        (True, "downloaded by the first sweep that needs them"),
+        (False, "not there, and not for download"),
+    ):
+        if named := [source.name for source in absent if source.can_download == can_download]:
+            text += f"; {meaning}: {', '.join(named)}"
     facts.append(text)
     for name in present:
         try:

@@ -1,8 +1,8 @@
-"""Data sets as tensors of grey or binary values, and the one table of their names."""
+"""Data sets as tensors of values and labels, and the one table of their names."""
 
 import difflib
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Literal
@@ -13,8 +13,9 @@ from torch import Tensor
 
 from raysweep.estimators.noise import Noise
 from raysweep.tasks import plugins
-from raysweep.tasks.data import binarized_mnist, digits, mnist, npz, omniglot
+from raysweep.tasks.data import binarized_mnist, cifar10, digits, mnist, npz, omniglot, points
 from raysweep.tasks.data.base import Data as Data
+from raysweep.tasks.data.base import Labels as Labels
 from raysweep.tasks.data.base import Source as Source
 from raysweep.tasks.data.base import folder as folder
 
@@ -29,9 +30,12 @@ SOURCES: Mapping[str, Source] = {
         binarized_mnist.BINARIZED_MNIST,
         omniglot.OMNIGLOT,
         omniglot.OMNIGLOT_BURDA,
+        cifar10.CIFAR10,
+        cifar10.CIFAR10_SUBSET,
+        cifar10.CIFAR10_JPEG,
+        points.POINTS,
     )
 }
-
 
 GROUP = "raysweep.datasets"
 """Entry points of data sets in other packages."""
@@ -40,6 +44,16 @@ GROUP = "raysweep.datasets"
 def names() -> list[str]:
     """Return every data set's name: those of the table, then those of installed packages."""
     return [*SOURCES, *sorted(set(entries()) - set(SOURCES))]
+
+
+def grey_names() -> list[str]:
+    """Return the names of data sets of grey images; of installed packages, all names."""
+    return [name for name in names() if name not in SOURCES or SOURCES[name].is_grey]
+
+
+def labelled_names() -> list[str]:
+    """Return the names of data sets with labels; of installed packages, all names."""
+    return [name for name in names() if name not in SOURCES or SOURCES[name].classes]
 
 
 @functools.cache
@@ -107,7 +121,7 @@ def load(
         name: Name of the data set, one of `names()`.
         device: Device of the tensors.
         dtype: Floating point format of the values.
-        binarisation: Conversion to binary values. `none`: grey values. `threshold`: 1 where the
+        binarisation: Conversion to binary values. `none`: no conversion. `threshold`: 1 where the
             grey value is above a half. `static`: every value drawn once, with its grey value as
             the probability of a 1; the same on every device, for every seed, format and split.
             `dynamic`: as `static`, but training images stay grey, to draw batches from.
@@ -115,10 +129,43 @@ def load(
             last training images, which are then left out of training.
 
     Raises:
-        ValueError: If there is no such data set.
+        ValueError: If there is no such data set, or it has no grey values to binarise.
         FileNotFoundError: If its files are missing and cannot be downloaded.
     """
     return _load(get(name), folder(), torch.device(device), dtype, binarisation, validation)
+
+
+def load_labels(name: str, device: torch.device | str = "cpu", validation: int = 0) -> Labels:
+    """Load the classes of a data set's examples, once per process, device and split.
+
+    Args:
+        name: Name of the data set, one of `labelled_names()`.
+        device: Device of the tensors.
+        validation: Number of validation examples, which are those of `load`.
+
+    Raises:
+        ValueError: If there is no such data set, or it has no labels.
+        FileNotFoundError: If its files are missing and cannot be downloaded.
+    """
+    return _load_labels(get(name), folder(), torch.device(device), validation)
+
+
+@functools.lru_cache(maxsize=8)
+def _load_labels(source: Source, root: Path, device: torch.device, validation: int) -> Labels:
+    if source.labels is None:
+        raise ValueError(f"expected a data set with labels, got {source.name}")
+    parts = [part.long().to(device) for part in source.labels(root)]
+    return Labels(*_split(parts, source, validation))
+
+
+def _split(parts: Sequence[Tensor], source: Source, validation: int) -> tuple[Tensor, ...]:
+    """Return training, validation and test examples, of parts as a source reads them."""
+    if source.valid:
+        train, valid, test = parts
+        return train, valid[:validation], test
+    train, test = parts
+    kept = source.train - validation
+    return train[:kept], train[kept:], test
 
 
 @functools.lru_cache(maxsize=8)
@@ -130,6 +177,11 @@ def _load(
     binarisation: Binarisation,
     validation: int,
 ) -> Data:
+    if source.white is None and binarisation != "none":
+        raise ValueError(
+            f"binarisation {binarisation} needs grey values, got {source.name}; set it to none"
+        )
+    white = source.white or 1
     parts = dict(
         zip(
             ("train", "valid", "test") if source.valid else ("train", "test"),
@@ -142,9 +194,9 @@ def _load(
     def values(part: str, rows: slice, draw: bool) -> Tensor:
         stored = parts[part]
         if draw:
-            grey = stored.float() / source.white
+            grey = stored.float() / white
             return _drawn(grey, f"binarise {source.name} {part}")[rows].to(device, dtype)
-        grey = stored[rows].to(device, dtype) / source.white
+        grey = stored[rows].to(device, dtype) / white
         return (grey > 0.5).to(dtype) if binarisation == "threshold" else grey
 
     drawn = binarisation in ("static", "dynamic")

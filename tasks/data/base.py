@@ -5,23 +5,38 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from jaxtyping import Float, Real
+from jaxtyping import Float, Int, Real
 from torch import Tensor
 
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """Images as rows of grey values in [0, 1].
+    """Examples as rows of values, which are in [0, 1] for images.
 
     Args:
-        train: Training images, `N D`.
-        valid: Validation images, `V D`; none if not asked for.
-        test: Test images, `M D`.
+        train: Training examples, `N D`.
+        valid: Validation examples, `V D`; none if not asked for.
+        test: Test examples, `M D`.
     """
 
     train: Float[Tensor, "N D"]
     valid: Float[Tensor, "V D"]
     test: Float[Tensor, "M D"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Labels:
+    """Classes of the examples, counted from 0.
+
+    Args:
+        train: Classes of the training examples.
+        valid: Classes of the validation examples; none if not asked for.
+        test: Classes of the test examples.
+    """
+
+    train: Int[Tensor, " N"]
+    valid: Int[Tensor, " V"]
+    test: Int[Tensor, " M"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,23 +48,39 @@ class Source:
         train: Number of training examples.
         test: Number of test examples.
         features: Number of values per example, `D`.
-        white: Largest grey value as stored.
-        read: Function from the data folder to stored grey values: `N D`, `V D` if any, `M D`.
+        white: Largest value of a pixel as stored; None if the examples are no images, so that
+            values are used as they are stored.
+        read: Function from the data folder to stored values: `N D`, `V D` if any, `M D`.
         fetch: Function that downloads into the data folder what `read` needs, unless it is there.
         at_hand: Function that says whether the data folder has all that `read` needs; always True
             for a source that needs no files.
         valid: Number of the data set's own validation examples.
+        shape: Channels, height and width `C H W` of an image, whose values are a row in this
+            order; empty if they are not known.
+        classes: Number of classes; 0 for examples without labels.
+        labels: Function from the data folder to classes, as many as `read` returns rows; None for
+            examples without labels.
+        can_download: Whether `fetch` can download what is missing.
     """
 
     name: str
     train: int
     test: int
     features: int
-    white: int
+    white: int | None
     read: Callable[[Path], tuple[Real[Tensor, "_ D"], ...]]
     fetch: Callable[[Path], None]
     at_hand: Callable[[Path], bool] = lambda root: True
     valid: int = 0
+    shape: tuple[int, ...] = ()
+    classes: int = 0
+    labels: Callable[[Path], tuple[Int[Tensor, " _"], ...]] | None = None
+    can_download: bool = True
+
+    @property
+    def is_grey(self) -> bool:
+        """Whether examples are images with one value per pixel."""
+        return self.white is not None and (not self.shape or self.shape[0] == 1)
 
 
 def folder() -> Path:

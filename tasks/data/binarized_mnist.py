@@ -105,4 +105,5 @@ BINARIZED_MNIST = Source(
     fetch=_fetch,
     at_hand=_at_hand,
     valid=10_000,
+    shape=(1, 28, 28),
 )

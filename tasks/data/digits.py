@@ -1,9 +1,10 @@
 """8 x 8 handwritten digits included in scikit-learn, without a download."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
-from jaxtyping import Real
+from jaxtyping import Int, Real
 from torch import Tensor
 
 from raysweep.tasks.data.base import Source
@@ -13,10 +14,19 @@ TRAIN = 1500
 
 def _read(root: Path) -> tuple[Real[Tensor, "N 64"], Real[Tensor, "M 64"]]:
     """Read the first 1,500 images as training set, the last 297 as test set."""
+    images = torch.from_numpy(_bundle().data)
+    return images[:TRAIN], images[TRAIN:]
+
+
+def _labels(root: Path) -> tuple[Int[Tensor, " N"], Int[Tensor, " M"]]:
+    digits = torch.from_numpy(_bundle().target)
+    return digits[:TRAIN], digits[TRAIN:]
+
+
+def _bundle() -> Any:
     from sklearn.datasets import load_digits  # noqa: PLC0415 - takes a second, for this data set only
 
-    images = torch.from_numpy(load_digits().data)
-    return images[:TRAIN], images[TRAIN:]
+    return load_digits()
 
 
 def _fetch(root: Path) -> None:
@@ -31,4 +41,7 @@ DIGITS = Source(
     white=16,
     read=_read,
     fetch=_fetch,
+    shape=(1, 8, 8),
+    classes=10,
+    labels=_labels,
 )

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Real
+from jaxtyping import Int, Real
 from torch import Tensor
 
 from raysweep.tasks.data import vision
@@ -31,10 +31,18 @@ FILES = tuple(DIGESTS["MNIST"])
 
 
 def _read(dataset: str, root: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
+    return tuple(part.data.flatten(1) for part in _parts(dataset, root))
+
+
+def _labels(dataset: str, root: Path) -> tuple[Int[Tensor, " _"], ...]:
+    return tuple(part.targets for part in _parts(dataset, root))
+
+
+def _parts(dataset: str, root: Path) -> tuple[Any, Any]:
     """Read extracted files if they are there, else the packed ones, else download them."""
     _fetch(dataset, root)
     raw = root / dataset / "raw"
-    return _images(dataset, root) if _extracted(raw) else _unpack(dataset, raw)
+    return _opened(dataset, root) if _extracted(raw) else _unpack(dataset, raw)
 
 
 def _fetch(dataset: str, root: Path) -> None:
@@ -68,22 +76,20 @@ def _class(dataset: str) -> Any:
     return getattr(vision.datasets(), dataset)
 
 
-def _images(
-    dataset: str, root: Path, *, download: bool = False
-) -> tuple[Real[Tensor, "_ 784"], ...]:
-    train = _class(dataset)(root, train=True, download=download).data
-    test = _class(dataset)(root, train=False, download=False).data
-    return train.flatten(1), test.flatten(1)
+def _opened(dataset: str, root: Path, *, download: bool = False) -> tuple[Any, Any]:
+    """Return torchvision's training set and test set."""
+    train = _class(dataset)(root, train=True, download=download)
+    return train, _class(dataset)(root, train=False, download=False)
 
 
-def _unpack(dataset: str, raw: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
+def _unpack(dataset: str, raw: Path) -> tuple[Any, Any]:
     """Read packed files without writing next to them: their folder may be shared or read-only."""
     with tempfile.TemporaryDirectory() as scratch:
         linked = Path(scratch) / dataset / "raw"
         linked.mkdir(parents=True)
         for file, _ in _class(dataset).resources:
             (linked / file).symlink_to(raw / file)
-        return _images(dataset, Path(scratch), download=True)
+        return _opened(dataset, Path(scratch), download=True)
 
 
 def _download(dataset: str, root: Path) -> None:
@@ -111,6 +117,9 @@ MNIST, FASHION_MNIST = (
         read=partial(_read, dataset),
         fetch=partial(_fetch, dataset),
         at_hand=partial(_at_hand, dataset),
+        shape=(1, 28, 28),
+        classes=10,
+        labels=partial(_labels, dataset),
     )
     for name, dataset in (("mnist", "MNIST"), ("fashion_mnist", "FashionMNIST"))
 )

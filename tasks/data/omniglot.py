@@ -143,6 +143,7 @@ OMNIGLOT = Source(
     read=_read,
     fetch=_fetch,
     at_hand=_at_hand,
+    shape=(1, SMALL, SMALL),
 )
 OMNIGLOT_BURDA = Source(
     "omniglot_burda",
@@ -153,4 +154,5 @@ OMNIGLOT_BURDA = Source(
     read=_read_burda,
     fetch=_fetch_burda,
     at_hand=lambda root: (root / BURDA).is_file(),
+    shape=(1, SMALL, SMALL),
 )

@@ -7,7 +7,7 @@ from raysweep.tasks import data
 from raysweep.tasks.base import Open, TrainingSettings, setting
 from raysweep.tasks.data import npz
 
-DATASETS = Open(data.names, {"npz": npz.use})
+DATASETS = Open(data.grey_names, {"npz": npz.use})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,6 +65,8 @@ class ImageSettings(TrainingSettings):
                 f"got {every}"
             )
         source = data.get(self.dataset)
+        if not source.is_grey:
+            raise ValueError(f"dataset must hold images of grey values, got {self.dataset}")
         largest = source.valid or source.train - 1
         if not 0 <= self.validation_examples <= largest:
             raise ValueError(

@@ -14,8 +14,8 @@ from raysweep.estimators.layered.exact import LayeredExact
 from raysweep.estimators.layered.score import LayeredReinforce
 from raysweep.estimators.noise import Noise
 from raysweep.tasks.base import DTYPES, Metric, Replica, Task, TrainingSettings, setting
+from raysweep.tasks.data.points import points
 from raysweep.tasks.sbn.initialisation import whitened_dense
-from raysweep.tasks.sbn.points import points
 from raysweep.tasks.sbn.quality import (
     LAYERS,
     LayerQuality,

@@ -233,7 +233,8 @@ def test_a_task_that_raises_is_said_once_with_its_line(monkeypatch):
 
 
 def test_a_setting_of_many_tasks_is_explained_once():
-    assert output("info", "lr").count("learning rate, > 0") == 2  # gmm has another default
+    # gmm and sbn_classifier have other defaults
+    assert output("info", "lr").count("learning rate, > 0") == 3
 
 
 @pytest.mark.parametrize(

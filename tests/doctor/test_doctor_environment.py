@@ -50,9 +50,9 @@ def test_every_sweep_of_the_store_is_mended(cut, doctor, data):
 
 def test_data_sets_that_are_not_at_hand_are_said_and_not_downloaded(tmp_path, data):
     facts = examine(tmp_path / "store", data).facts
-    assert any(
-        "digits; downloaded by the first sweep that needs them: mnist" in each for each in facts
-    )
+    (text,) = [each for each in facts if each.startswith("data: ")]
+    assert "digits, points; downloaded by the first sweep that needs them: mnist" in text
+    assert text.endswith("cifar10_subset; not there, and not for download: cifar10_jpeg")
     assert not list(data.iterdir())
 
 

@@ -73,6 +73,18 @@ SMALL = {
         "batch_size": 16,
         "steps": 200,
     },
+    "sbn_classifier": {
+        "dataset": "digits",
+        "validation_examples": 100,
+        "augmentation": "affine",
+        "depths": (4, 5),
+        "kernels": (3, 2),
+        "strides": (2, 1),
+        "whitening_examples": 20,
+        "evaluation_examples": 30,
+        "batch_size": 8,
+        "steps": 200,
+    },
 }
 
 

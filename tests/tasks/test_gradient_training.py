@@ -3,9 +3,7 @@ import io
 import pytest
 import torch
 
-from raysweep import tasks
-from raysweep.estimators.reinforce import ReinforceLOO
-from raysweep.estimators.straight_through import StraightThrough
+from raysweep import estimators, tasks
 
 PACK = 20
 OPTIMIZERS = {
@@ -33,6 +31,17 @@ def temperatures():
     return torch.linspace(0.8, 1.4, PACK, dtype=torch.float64)
 
 
+# Estimators of each family, one with a setting per replica, and one with samples.
+WITH_TEMPERATURE = {"categorical": "straight_through", "layered": "concrete"}
+WITH_SAMPLES = {"categorical": "reinforce_loo", "layered": "reinforce"}
+
+
+def method_of(name, methods, **settings):
+    """An estimator of the family of a task."""
+    family = tasks.get(name).family
+    return estimators.get(methods[family], family=family, **settings)
+
+
 def parameters(training):
     return {name: value.clone() for name, value in training.state_dict()["model"].items()}
 
@@ -52,10 +61,12 @@ def saved(training):
 )
 def test_a_run_is_the_same_alone_and_in_a_pack(train, name, rule, dtype, steps, tolerance):
     settings = {**rule, "dtype": dtype}
-    pack = train(name, range(PACK), RATES, StraightThrough(temperature=temperatures()), **settings)
+    estimator = method_of(name, WITH_TEMPERATURE, temperature=temperatures())
+    pack = train(name, range(PACK), RATES, estimator, **settings)
     metrics = {**pack.advance(steps), **pack.evaluate()}
     for replica in (0, 7, PACK - 1):
-        estimator = StraightThrough(temperature=temperatures()[[replica]])
+        own = temperatures()[[replica]]
+        estimator = method_of(name, WITH_TEMPERATURE, temperature=own)
         alone = train(name, [replica], [RATES[replica]], estimator, **settings)
         for key, value in {**alone.advance(steps), **alone.evaluate()}.items():
             assert abs(value[0] - metrics[key][replica]) < tolerance * max(1, abs(value[0]))
@@ -63,10 +74,12 @@ def test_a_run_is_the_same_alone_and_in_a_pack(train, name, rule, dtype, steps, 
             assert (value[0] - parameters(pack)[key][replica]).abs().max() < tolerance
 
 
-@pytest.mark.parametrize("estimator", [StraightThrough, ReinforceLOO])
-def test_a_replica_that_is_not_a_number_leaves_the_others_alone(train, name, rule, estimator):
-    healthy = train(name, range(4), estimator=estimator(samples=2), **rule)
-    broken = train(name, range(4), estimator=estimator(samples=2), **rule)
+@pytest.mark.parametrize("methods", [WITH_TEMPERATURE, WITH_SAMPLES], ids=["relaxed", "sampled"])
+def test_a_replica_that_is_not_a_number_leaves_the_others_alone(train, name, rule, methods):
+    healthy, broken = (
+        train(name, range(4), estimator=method_of(name, methods, samples=2), **rule)
+        for _ in range(2)
+    )
     healthy.advance(2)
     broken.advance(2)
     for value in broken.state_dict()["model"].values():
@@ -153,10 +166,13 @@ def test_every_declared_metric_is_reported_and_no_other(train, name):
         "valid_neg_bound": {"validation_examples": 100},
         "gradient_variance": {"gradient_variance": True},
         "cosine_1000": {"evaluation_samples": 1000},
+        "train_accuracy_10": {"evaluate_training": True},
     }
     declared = tasks.get(name).metrics
     asked = [settings for metric, settings in wanted.items() if metric in declared]
-    training = train(name, [0, 1], **{key: each[key] for each in asked for key in each})
+    settings = {key: each[key] for each in asked for key in each}
+    method = method_of(name, WITH_TEMPERATURE)  # those of relaxed networks too
+    training = train(name, [0, 1], estimator=method, **settings)
     found = {**training.advance(1), **training.evaluate()}
     assert set(found) == set(tasks.get(name).metrics)
     for value in found.values():
@@ -171,7 +187,7 @@ def test_bytes_are_those_of_the_state_and_grow_with_evaluations(train, small, na
     held = sum(value.nbytes for value in [*state["model"].values(), *moments])
     settings = tasks.get(name).settings(**{**small[name], **rule})
     needs = [
-        tasks.get(name).replica_bytes(settings, ReinforceLOO(samples=samples))
+        tasks.get(name).replica_bytes(settings, method_of(name, WITH_SAMPLES, samples=samples))
         for samples in (2, 3, 4)
     ]
     assert held < needs[0] < needs[1]

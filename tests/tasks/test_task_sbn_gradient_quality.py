@@ -9,11 +9,11 @@ from raysweep import estimators
 from raysweep.estimators import Noise
 from raysweep.estimators.layered import Dense, Head
 from raysweep.tasks.base import Replica
+from raysweep.tasks.data.points import points
 from raysweep.tasks.sbn.gradient_quality import (
     SbnGradientQuality,
     SbnGradientQualitySettings,
 )
-from raysweep.tasks.sbn.points import points
 from raysweep.tasks.sbn.quality import (
     LayerQuality,
     Network,
