@@ -1,8 +1,8 @@
 """Training problems with discrete variables, and the one table of their names.
 
 A task is a module, or a package whose `task.py` declares it. `vae/` holds three tasks, a module
-each, which share its other modules, and `sbn/` those of stochastic binary networks; `images/` serves
-the tasks of images, `training/` and `data/` all tasks.
+each, which share its other modules, and `sbn/` those of stochastic binary networks; `images/`
+serves the tasks of images, `training/` and `data/` all tasks.
 """
 
 import difflib
