@@ -51,7 +51,7 @@ def test_default_settings_can_run(task):
         ({"lr": 0.0}, "lr must be positive, got 0"),
         ({"weight_decay": -1.0}, "weight_decay must be >= 0, got -1"),
         ({"beta1": 1.0}, r"beta1 must be in \[0, 1\), got 1"),
-        ({"nesterov": True}, "nesterov needs momentum > 0"),
+        ({"nesterov": True, "momentum": 0.0}, "nesterov needs momentum > 0"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
