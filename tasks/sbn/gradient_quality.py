@@ -226,8 +226,6 @@ class PointsModel(Model):
     def select(self, keep: Tensor) -> None:
         """Drop replicas."""
         select(self, keep)
-        for layer in (*self.layers, self.head):
-            layer.replicas = len(self.estimates)
         self._order.select(keep)
         for noise in self._noises.values():
             noise.select(keep)
