@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Shaped
@@ -104,18 +104,20 @@ class LayeredEstimator(Method[LayeredSizes]):
         needs_moments: Whether it needs layers that map means and variances.
         takes_baseline: Whether it subtracts a baseline that the caller gives.
         relaxes: Whether it follows a relaxed network's loss instead of the expected one.
+        further_evaluations: Evaluations of the objective besides those at paths: "flips" of single
+            units of the last layer, all "states", or "" for none.
     """
 
     needs_head: ClassVar[bool] = False
     needs_moments: ClassVar[bool] = False
     takes_baseline: ClassVar[bool] = False
     relaxes: ClassVar[bool] = False
+    further_evaluations: ClassVar[Literal["", "flips", "states"]] = ""
 
     def evaluations(self, layers: int) -> int:
         """Count the objective's evaluations at paths, per example and estimate: one per sample.
 
-        Evaluations with single units of the last layer flipped, which are cheap with a
-        `LinearHead`, and those of an enumeration are not counted.
+        Those of `further_evaluations` are not counted.
 
         Args:
             layers: Number of layers.

@@ -43,7 +43,12 @@ class LayeredExact(LayeredEstimator):
     name = "exact"
     unbiased = True
     needs_gradient = False
+    further_evaluations = "states"
     reference = "Shekhovtsov, Yanush, Flach (2020), arXiv:2006.03143, section 2.1"
+
+    def evaluations(self, layers: int) -> int:
+        """Count the evaluations: one per hard sample, and one per state."""
+        return self.samples
 
     def _check(self, units: Sequence[int], head: bool) -> str | None:
         sizes = [units[0], *map(sum, pairwise(units))] if head else [sum(units)]

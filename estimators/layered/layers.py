@@ -9,11 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from raysweep.estimators.estimate import sample_count
-from raysweep.estimators.layered.flips import (
-    LARGEST_EXPANDED,
-    expand,
-    rows_at_once,
-)
+from raysweep.estimators.layered.flips import LARGEST_EXPANDED, expand, rows_at_once
+from raysweep.estimators.layered.leading import lead_of
 
 LEAST_EXPANDED = 2**12
 """Weights of a replica from which a sum over flips is cheaper as an expansion than term by term."""
@@ -58,7 +55,32 @@ class Layer(nn.Module, ABC):
         raise NotImplementedError(f"{type(self).__name__} has no moments: it may not be linear")
 
 
-class Dense(Layer):
+class _Linear(Layer):
+    """A layer with weights and biases, which say how many replicas there are.
+
+    Attributes:
+        weight_axes: Number of axes of the weights of one replica.
+    """
+
+    has_moments = True
+    weight_axes: ClassVar[int]
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+
+    @property
+    def replicas(self) -> int | None:
+        """Number of replicas that the parameters lead with, or None."""
+        return None if self.weight.ndim == self.weight_axes else len(self.weight)
+
+    @replicas.setter
+    def replicas(self, count: int | None) -> None:
+        if count != self.replicas:
+            raise ValueError(f"the layer's parameters have {self.replicas} replicas, got {count}")
+
+
+class Dense(_Linear):
     """A fully connected layer: `a = x W + b`.
 
     Args:
@@ -69,23 +91,17 @@ class Dense(Layer):
         ValueError: If the shapes do not belong together.
     """
 
-    has_moments = True
+    weight_axes = 2
 
     def __init__(
         self, weight: Float[Tensor, "*R inputs outputs"], bias: Float[Tensor, "*R outputs"]
     ) -> None:
-        super().__init__()
         if weight.ndim not in (2, 3) or bias.shape != (*weight.shape[:-2], weight.shape[-1]):
             raise ValueError(
                 "expected weights `*R inputs outputs` and biases `*R outputs`, got shapes "
                 f"{tuple(weight.shape)} and {tuple(bias.shape)}"
             )
-        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
-
-    @property
-    def replicas(self) -> int | None:  # type: ignore[override]
-        """Number of replicas that the parameters lead with, or None."""
-        return None if self.weight.ndim == 2 else len(self.weight)
+        super().__init__(weight, bias)
 
     def forward(self, x: Float[Tensor, "*B inputs"]) -> Float[Tensor, "*B outputs"]:
         """Return the pre-activations.
@@ -122,7 +138,7 @@ class Dense(Layer):
         return x * odd - even
 
     def _flip_each(self, x: Tensor, logits: Tensor, signal: Tensor, doubled: Tensor) -> Tensor:
-        lead = _lead(self.replicas, x, 1)
+        lead = lead_of(self.replicas, x, 1)
         rows = [lead.fold(value, 1) for value in (x, logits, signal)]
         effects = torch.empty_like(rows[0])
         step = rows_at_once(doubled.numel())
@@ -135,13 +151,13 @@ class Dense(Layer):
         return lead.unfold(effects, 1)
 
     def _map(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        lead = _lead(self.replicas, x, 1)
+        lead = lead_of(self.replicas, x, 1)
         rows = lead.fold(x, 1)
         mapped = rows @ weight if bias is None else _affine(rows, weight, bias)
         return lead.unfold(mapped, 1)
 
 
-class Convolution(Layer):
+class Convolution(_Linear):
     """A convolution without padding: `a = w * x + b`, over images `C H W`.
 
     Args:
@@ -153,7 +169,7 @@ class Convolution(Layer):
         ValueError: If the shapes do not belong together, or `stride` is not at least 1.
     """
 
-    has_moments = True
+    weight_axes = 4
     input_axes = 3
 
     def __init__(
@@ -162,19 +178,13 @@ class Convolution(Layer):
         bias: Float[Tensor, "*R outputs"],
         stride: int = 1,
     ) -> None:
-        super().__init__()
         if weight.ndim not in (4, 5) or bias.shape != weight.shape[:-3]:
             raise ValueError(
                 "expected weights `*R outputs inputs height width` and biases `*R outputs`, got "
                 f"shapes {tuple(weight.shape)} and {tuple(bias.shape)}"
             )
-        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+        super().__init__(weight, bias)
         self.stride = sample_count(stride, quantity="stride")
-
-    @property
-    def replicas(self) -> int | None:  # type: ignore[override]
-        """Number of replicas that the parameters lead with, or None."""
-        return None if self.weight.ndim == 4 else len(self.weight)
 
     def forward(self, x: Float[Tensor, "*B C H W"]) -> Float[Tensor, "*B O H W"]:
         """Return the pre-activations.
@@ -215,7 +225,7 @@ class Convolution(Layer):
         return x * odd - even
 
     def _flip_each(self, x: Tensor, logits: Tensor, signal: Tensor, doubled: Tensor) -> Tensor:
-        lead = _lead(self.replicas, x, 3)
+        lead = lead_of(self.replicas, x, 3)
         x, a, signal = (lead.fold(value, 3) for value in (x, logits, signal))
         effects = torch.zeros_like(x)
         height, width = a.shape[-2:]
@@ -238,7 +248,7 @@ class Convolution(Layer):
         return lead.unfold(effects, 3)
 
     def _convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        lead = _lead(self.replicas, x, 3)
+        lead = lead_of(self.replicas, x, 3)
         channels, groups = lead.channels(x), self.replicas or 1
         kernel = weight.flatten(0, -4)
         flat = None if bias is None else bias.flatten()
@@ -247,7 +257,7 @@ class Convolution(Layer):
 
     def _transpose(self, values: Tensor, weight: Tensor, size: torch.Size) -> Tensor:
         """Map outputs back to inputs of this height and width, as the gradient does."""
-        lead = _lead(self.replicas, values, 3)
+        lead = lead_of(self.replicas, values, 3)
         channels, groups = lead.channels(values), self.replicas or 1
         rest = [
             whole - (self.stride * (part - 1) + kernel)
@@ -268,7 +278,8 @@ class General(Layer):
 
     Args:
         module: Module from states `*K *B inputs` to pre-activations `*K *B outputs`.
-        replicas: Number of replicas that the module's parameters lead with, if any.
+        replicas: Number of replicas that the module's parameters lead with, if any; to be set anew
+            when some are dropped.
         input_axes: Number of axes that one example's input has: 1, or 3 for images.
     """
 
@@ -319,62 +330,3 @@ def _affine(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     if weight.ndim == 3:
         return torch.baddbmm(bias, rows, weight)
     return torch.addmm(bias, rows, weight)
-
-
-class _Lead:
-    """The leading axes of a batch, which a layer's operation needs in another order.
-
-    Args:
-        shape: Leading axes, `*K R B` with replicas, and any without.
-        has_replicas: Whether the last but one is R.
-    """
-
-    def __init__(self, shape: tuple[int, ...], has_replicas: bool) -> None:
-        self._shape, self._has_replicas = shape, has_replicas
-
-    def fold(self, x: Tensor, axes: int) -> Tensor:
-        """Return `R rows units`, or `rows units` without replicas."""
-        units = x.shape[x.ndim - axes :]
-        if not self._has_replicas:
-            return x.reshape(-1, *units)
-        return x.movedim(len(self._shape) - 2, 0).reshape(self._shape[-2], -1, *units)
-
-    def unfold(self, x: Tensor, axes: int) -> Tensor:
-        """Undo `fold`."""
-        units = x.shape[x.ndim - axes :]
-        if not self._has_replicas:
-            return x.reshape(*self._shape, *units)
-        *samples, replicas, batch = self._shape
-        return x.reshape(replicas, *samples, batch, *units).movedim(0, len(samples))
-
-    def channels(self, x: Tensor) -> Tensor:
-        """Return images `rows R*C H W`."""
-        if not self._has_replicas:
-            return x.reshape(-1, *x.shape[-3:])
-        *samples, replicas, _ = self._shape
-        images = x.transpose(len(samples), len(samples) + 1)
-        return images.reshape(-1, replicas * x.shape[-3], *x.shape[-2:])
-
-    def from_channels(self, x: Tensor) -> Tensor:
-        """Undo `channels`, for any number of channels."""
-        if not self._has_replicas:
-            return x.reshape(*self._shape, *x.shape[-3:])
-        *samples, replicas, batch = self._shape
-        channels = x.shape[-3] // replicas
-        images = x.reshape(*samples, batch, replicas, channels, *x.shape[-2:])
-        return images.transpose(len(samples), len(samples) + 1)
-
-
-def _lead(replicas: int | None, x: Tensor, axes: int) -> _Lead:
-    """Return the leading axes of `x`, after checking them.
-
-    Raises:
-        ValueError: If the layer's parameters lead with another number of replicas.
-    """
-    shape = tuple(x.shape[: x.ndim - axes])
-    if replicas is not None and (len(shape) < 2 or shape[-2] != replicas):
-        raise ValueError(
-            f"the layer's parameters lead with {replicas} replicas, so its input must be "
-            f"`*K {replicas} B units`, got shape {tuple(x.shape)}"
-        )
-    return _Lead(shape, replicas is not None)

@@ -32,6 +32,7 @@ class MomentMatching(LayeredEstimator):
     needs_gradient = False
     needs_head = True
     needs_moments = True
+    further_evaluations = "flips"
     relaxes = True
 
     @abstractmethod

@@ -43,6 +43,7 @@ class PSA(LayeredEstimator):
     unbiased = False
     needs_gradient = False
     needs_head = True
+    further_evaluations = "flips"
     reference = "Shekhovtsov, Yanush, Flach (2020), arXiv:2006.03143"
 
     def __init__(self, *, samples: int = 1, head_enhancement: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""The pages about estimators say what the classes say, and their example runs."""
+"""The pages about estimators say what the classes say, and their examples run."""
 
 import subprocess
 import sys
@@ -8,13 +8,38 @@ import pytest
 
 from raysweep import estimators
 from raysweep.estimators import __main__ as pages
+from raysweep.testing.estimators import check_estimator, check_layered_estimator
 
 DOCS = Path(__file__).parents[2] / "docs"
+FAMILIES = {
+    "categorical": ("estimators.md", []),
+    "layered": ("layered-estimators.md", ["layered"]),
+}
+NAMES = [(family, name) for family in FAMILIES for name in estimators.names(family)]
+each_name = pytest.mark.parametrize(("family", "name"), NAMES, ids=[" ".join(n) for n in NAMES])
+families = pytest.mark.parametrize("family", FAMILIES)
 
 
-def test_the_page_of_estimators_is_what_the_classes_say():
-    shown = (DOCS / "estimators.md").read_text()
-    assert shown == pages.page(), "run: python -m raysweep.estimators > docs/estimators.md"
+def example(page, number):
+    """A block of Python on a page."""
+    return (DOCS / page).read_text().split("```python\n")[number + 1].partition("```")[0]
+
+
+def run(code, **names):
+    """The names that the code defines, after it ran."""
+    exec(compile(code, "example", "exec"), names)
+    return names
+
+
+def test_every_family_has_a_page():
+    assert list(FAMILIES) == list(estimators.registry.FAMILIES)
+
+
+@families
+def test_the_page_of_estimators_is_what_the_classes_say(family):
+    name, words = FAMILIES[family]
+    command = " ".join(["python -m raysweep.estimators", *words, ">", f"docs/{name}"])
+    assert (DOCS / name).read_text() == pages.page(family), f"run: {command}"
 
 
 def test_an_unknown_formula_of_calls_is_shown_by_its_values():
@@ -25,26 +50,45 @@ def test_an_unknown_formula_of_calls_is_shown_by_its_values():
     assert pages.calls(Square) == "6 at L = 2, C = 2; 19 at L = 4, C = 3"
 
 
-def test_the_command_prints_the_page():
-    command = [sys.executable, "-m", "estimators"]
-    printed = subprocess.run(command, check=True, capture_output=True, cwd=DOCS.parent)
-    assert printed.stdout.decode() == pages.page()
+def test_an_unknown_formula_of_layers_is_shown_by_its_values():
+    class Square(estimators.find("reinforce", "layered")):
+        def evaluations(self, layers):
+            return layers**2
+
+    assert pages.calls(Square, "layered") == "1 at N = 1; 25 at N = 5"
 
 
-@pytest.mark.parametrize("name", estimators.names())
-def test_every_setting_has_a_meaning_and_every_estimator_a_section(name):
-    section = pages.page().partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+def printed(*words):
+    command = [sys.executable, "-m", "estimators", *words]
+    return subprocess.run(command, capture_output=True, cwd=DOCS.parent, text=True, check=False)
+
+
+@families
+def test_the_command_prints_the_page(family):
+    assert printed(*FAMILIES[family][1]).stdout == pages.page(family)
+
+
+def test_the_command_refuses_an_unknown_family_in_one_line():
+    done = printed("layerd")
+    assert done.returncode == 1
+    assert done.stderr.startswith("family must be one of categorical, layered; got 'layerd'; the")
+    assert done.stderr.count("\n") == 1
+
+
+@each_name
+def test_every_setting_has_a_meaning_and_every_estimator_a_section(family, name):
+    section = pages.page(family).partition(f"\n## {name}\n")[2].partition("\n## ")[0]
     settings = [line for line in section.splitlines() if line.startswith("- `")]
     assert settings
     for line in settings:
         assert len(line.partition(": ")[2]) > 5, line
     assert "Reference: " in section
+    assert "Calls: \n" not in section
 
 
 @pytest.mark.parametrize("name", sorted(set(estimators.names()) - {"arm", "disarm", "arms"}))
 def test_the_training_loop_runs_with_every_estimator(name):
-    text = (DOCS / "training-loop.md").read_text()
-    code = text.partition("```python\n")[2].partition("```")[0].replace('"rebar"', repr(name))
+    code = example("training-loop.md", 0).replace('"rebar"', repr(name))
     code = code.replace("range(100)", "range(2)")
     if name == "exact":
         code = (
@@ -52,14 +96,28 @@ def test_the_training_loop_runs_with_every_estimator(name):
             .replace("latents=8", "latents=3")
             .replace("(8, 4)", "(3, 4)")
         )
-    found = {}
-    exec(compile(code, "training-loop.md", "exec"), found)
-    assert found["loss"].isfinite().all()
+    assert run(code)["loss"].isfinite().all()
 
 
 def test_the_training_loop_lowers_its_loss():
-    text = (DOCS / "training-loop.md").read_text()
-    code = text.partition("```python\n")[2].partition("```")[0]
-    found = {}
-    exec(compile("import torch; torch.manual_seed(0)\n" + code, "training-loop.md", "exec"), found)
-    assert found["out"].value.mean() < 0.75 * 20 / 3  # it starts near E[x^2] summed over 20
+    out = run("import torch; torch.manual_seed(0)\n" + example("training-loop.md", 0))["out"]
+    assert out.value.mean() < 0.75 * 20 / 3  # it starts near E[x^2] summed over 20
+
+
+@pytest.mark.parametrize("name", estimators.names("layered"))
+def test_the_loop_of_layers_runs_with_every_estimator(name):
+    code = example("training-loop.md", 1).replace('"psa"', repr(name))
+    code = code.replace("range(100)", "range(2)")
+    if name == "exact":
+        code = code.replace("50", "5")
+    assert run(code)["loss"].isfinite().all()
+
+
+def test_the_loop_of_layers_lowers_its_loss():
+    out = run("import torch; torch.manual_seed(0)\n" + example("training-loop.md", 1))["out"]
+    assert out.value.mean() < 0.75  # it starts above log 3, that of a guess
+
+
+def test_the_estimators_of_the_page_on_extending_are_as_they_declare():
+    check_estimator(run(example("extending.md", 0))["MyEstimator"](), categories=3)
+    check_layered_estimator(run(example("extending.md", 1))["MyLayeredEstimator"]())

@@ -271,6 +271,9 @@ def test_parameters_that_were_selected_are_a_smaller_pack():
         one.weight = nn.Parameter(one.weight[[0, 2]].detach())
         one.bias = nn.Parameter(one.bias[[0, 2]].detach())
         assert one.replicas == 2
+        one.replicas = 2
+        with pytest.raises(ValueError, match="parameters have 2 replicas, got 3"):
+            one.replicas = 3
     assert layer(random_signs(2, 6, 4)).shape == (2, 6, 5)
     assert image(random_signs(2, 6, 1, 3, 3)).shape == (2, 6, 2, 2, 2)
 

@@ -79,7 +79,7 @@ class Spy(Head):
         return losses
 
 
-@cases(lambda method: method.name != "exact")
+@cases(lambda method: method.further_evaluations != "states")
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_evaluations_at_paths_are_as_many_as_declared(name, settings, layers):
     method, head = get(name, **settings), Spy()
@@ -89,7 +89,7 @@ def test_evaluations_at_paths_are_as_many_as_declared(name, settings, layers):
     if method.needs_moments:  # it evaluates the last states alone, apart from a path
         found += method.samples
     assert found == method.evaluations(layers)
-    assert head.flipped == (3 * method.samples if method.needs_head else 0)
+    assert head.flipped == (3 * method.samples if method.further_evaluations == "flips" else 0)
 
 
 @cases()
