@@ -55,9 +55,12 @@ print(results)  # the result table
 RESULTS = (
     *("runs", "curves", "attempts", "rows", "batches", "to_pandas", "to_polars", "sql"),
     *("table", "statistics", "sensitivity", "top", "importance", "plot", "report"),
-    *("export_csv", "export_optuna", "export_tensorboard"),
+    *("export_csv", "export_optuna", "export_tensorboard", "export_wandb", "export_mlflow"),
 )
-ERRORS = ("RaysweepError", "SpecError", "StoreError", "LeaseHeld", "ClusterError")
+ERRORS = (
+    *("RaysweepError", "SpecError", "StoreError", "LeaseHeld", "ClusterError"),
+    "TrackerError",
+)
 
 
 def command_line() -> str:

@@ -22,6 +22,9 @@ from raysweep.errors import (
 from raysweep.errors import (
     StoreError as StoreError,
 )
+from raysweep.errors import (
+    TrackerError as TrackerError,
+)
 
 if TYPE_CHECKING:
     from raysweep.api import Results as Results
@@ -39,6 +42,7 @@ __all__ = [
     "Results",
     "SpecError",
     "StoreError",
+    "TrackerError",
     "__version__",
     "compare",
     "ls",

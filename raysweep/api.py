@@ -175,14 +175,51 @@ class Results(SweepResults):
         """Write event files for TensorBoard, a folder for each run; return the number of runs.
 
         Args:
-            folder: Folder to write to; it must be new, or empty.
+            folder: Folder to write to: a new or empty one, or one with runs of this sweep, of
+                which it then gets those that it lacks.
 
         Raises:
-            SpecError: If the folder has files, or cannot be written to.
+            SpecError: If the folder has other files, or cannot be created.
+            TrackerError: If it cannot be written to.
         """
-        from raysweep.studies.tensorboard import export
+        from raysweep.trackers.opening import open_tensorboard
+        from raysweep.trackers.stored import export
 
-        return export(self, folder)
+        return export(self, open_tensorboard(Path(folder), self.spec))
+
+    def export_wandb(self, project: str | None = None, folder: str | Path | None = None) -> int:
+        """Write runs to Weights & Biases, grouped by configuration; return the number of runs.
+
+        Args:
+            project: Name of the project, or `entity/project`; the sweep's name if None.
+            folder: Folder to write to without a server, from which `wandb sync` uploads; None to
+                write where the settings of Weights & Biases say.
+
+        Raises:
+            SpecError: If wandb is not installed, no one is logged in, or the folder cannot be used.
+            TrackerError: If a run cannot be written.
+        """
+        from raysweep.trackers.opening import open_wandb
+        from raysweep.trackers.stored import export
+
+        path = None if folder is None else Path(folder).expanduser().absolute()
+        return export(self, open_wandb(project or self.sweep, self.spec, path))
+
+    def export_mlflow(self, uri: str | Path, experiment: str | None = None) -> int:
+        """Write runs to MLflow, nested in one for each configuration; return the number of runs.
+
+        Args:
+            uri: URI of a server or a database, or the path of a folder, for a database in it.
+            experiment: Name of the experiment; the sweep's name if None.
+
+        Raises:
+            SpecError: If mlflow is not installed, or the folder or the experiment cannot be used.
+            TrackerError: If MLflow does not answer, or does not take a run.
+        """
+        from raysweep.trackers.opening import open_mlflow
+        from raysweep.trackers.stored import export
+
+        return export(self, open_mlflow(str(uri), experiment or self.sweep, self.spec))
 
     def export_csv(self, path: str | Path, table: str = "planned") -> int:
         """Write a table of the store to a new CSV file; return the number of rows.

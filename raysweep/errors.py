@@ -8,6 +8,7 @@ RaysweepError
 │   ├── DamagedFile  a file's content is not what raysweep wrote
 │   └── FormatTooNew a later raysweep wrote the sweep
 ├── ClusterError     Ray cannot provide the resources of the sweep
+├── TrackerError     a tracker of experiments cannot take results
 └── TooManyFailures  more runs failed than the sweep file allows
 """
 
@@ -75,6 +76,10 @@ class FormatTooNew(StoreError):
 
 class ClusterError(RaysweepError):
     """Failure of Ray or its nodes to provide the resources of the sweep."""
+
+
+class TrackerError(RaysweepError):
+    """Failure of a tracker of experiments, or of its server, to take results."""
 
 
 class TooManyFailures(RaysweepError):
@@ -151,6 +156,9 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "ste": ("straight_through",),
     "rloo": ("reinforce_loo",),
     "gumbel": ("gumbel_softmax",),
+    "tb": ("tensorboard",),
+    "weights_and_biases": ("wandb",),
+    "w&b": ("wandb",),
 }
 
 

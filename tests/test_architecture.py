@@ -34,6 +34,9 @@ ONLY = {
     "click": "cli",
     "rich": "cli formats progress",
     "ruamel": "sweepfile.document",
+    "tensorboardX": "trackers.tensorboard trackers.event_file",
+    "wandb": "trackers.wandb trackers.wandb_file",
+    "mlflow": "trackers.mlflow",
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from raysweep.cli import crash, doctor, draw, info, read, run
+from raysweep.cli import crash, doctor, draw, export, info, read, run
 from raysweep.cli.help import Commands
 from raysweep.cli.options import spelt
 from raysweep.cli.output import prepare_output, show
@@ -39,7 +39,7 @@ for _command in (
     read.stats,
     read.top,
     read.sql,
-    read.export,
+    export.export,
     read.importance,
     draw.plot,
     draw.report,

@@ -1,4 +1,4 @@
-"""Commands that read a store: progress, tables, queries, exports."""
+"""Commands that read a store: progress, tables, queries."""
 
 import json
 from typing import Any
@@ -12,7 +12,6 @@ from raysweep.cli.options import (
     SWEEP,
     SweepCommand,
     format_option,
-    given_by,
     hint,
     label_options,
     print_table,
@@ -20,7 +19,6 @@ from raysweep.cli.options import (
     warn,
 )
 from raysweep.cli.output import screen, show
-from raysweep.text import counted
 
 
 @click.command(cls=SweepCommand)
@@ -255,64 +253,6 @@ def sql(sweep: str, query: str, store: str | None, format: str) -> int:
             pacsv.write_csv(csv_table(rows), out)
     else:
         show(as_text([arrow_grid(rows)], screen()), nl=False)
-    return 0
-
-
-@click.command(cls=SweepCommand)
-@SWEEP
-@STORE
-@click.option(
-    "--optuna",
-    metavar="FILE",
-    help="Write studies to this new file: a journal (.log, .jsonl) or SQLite.",
-)
-@click.option(
-    "--tensorboard",
-    metavar="DIR",
-    help="Write event files of curves, settings and final metrics to this new folder.",
-)
-@click.option(
-    "--metric",
-    metavar="M",
-    shell_complete=complete.metrics,
-    help="Objective of the studies [default: the metric that selects].",
-)
-@click.option("--csv", metavar="FILE", help="Write rows to this new CSV file.")
-@click.option(
-    "--table",
-    type=click.Choice(["planned", "runs", "curves", "attempts", "decisions"]),
-    help="Table to write as CSV: the runs that the file plans, all runs, … [default: planned].",
-)
-def export(
-    sweep: str,
-    store: str | None,
-    optuna: str | None,
-    tensorboard: str | None,
-    metric: str | None,
-    csv: str | None,
-    table: str | None,
-) -> int:
-    """Write a sweep for other programs: studies for Optuna, CSV, or event files of TensorBoard."""
-    from raysweep.api import Results
-
-    if [optuna, csv, tensorboard].count(None) != 2:
-        raise click.UsageError("give one of --optuna FILE, --csv FILE and --tensorboard DIR")
-    if (table and csv is None) or (metric and optuna is None):
-        raise click.UsageError("--metric belongs to --optuna, and --table to --csv")
-    results = Results(store_of(store), sweep)
-    warn(results)
-    if csv is not None:
-        with given_by(path="csv"):
-            rows = results.export_csv(csv, table or "planned")
-        show(f"{csv}: {counted(rows, 'row')} of {table or 'planned'}")
-    elif optuna is not None:
-        with given_by(path="optuna"):
-            show(results.export_optuna(optuna, metric).text)
-    elif tensorboard is not None:
-        with given_by(folder="tensorboard"):
-            runs = results.export_tensorboard(tensorboard)
-        command = f"tensorboard --logdir {tensorboard}"
-        show(f"{tensorboard}: {counted(runs)}; look at them with '{command}'")
     return 0
 
 

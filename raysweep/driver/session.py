@@ -33,6 +33,8 @@ from raysweep.sweep.spec import Spec, smoke_spec
 from raysweep.sweepfile.arm_checks import corners
 from raysweep.sweepfile.reader import read_spec
 from raysweep.text import counted
+from raysweep.trackers.live import following
+from raysweep.trackers.opening import LiveTracker, live
 
 UNUSED_GPUS = (
     "training on the CPU: {gpus} will not be used; set resources: {{gpu: 1}} (or a fraction, for "
@@ -137,11 +139,13 @@ def drive(  # noqa: PLR0913 - the options of the command
     check_size(spec, max_runs)
     sweep = SweepStore(store_uri(store), spec.name)
     sweep.check_format()
+    trackers = live(spec, sweep.files)
     with _nothing_left_of_refused(sweep), StopFlag() as flag, Lease(sweep.files) as lease:
         sweep.files = sweep.files.with_patience(Patience(lease.check))
         sweep.mend(spec)
         retrained = opening.begin(spec, sweep, again)
         prior, origin = prior_results(spec, sweep), command_origin()
+        follow = functools.partial(following, sweep, spec, trackers, lambda: bool(flag))
         plan = functools.partial(
             Schedule, spec, sweep, origin, prior=prior, retry_failed=retry_failed
         )
@@ -149,11 +153,12 @@ def drive(  # noqa: PLR0913 - the options of the command
         if again is None and not schedule.missing:
             _begin(schedule, lease, progress)
             schedule.drop_ended_checkpoints()
-            return _session(schedule, None)
+            with follow():
+                return _session(schedule, None)
         if address is None:
             _prepare_data(spec, data)
         if progress:
-            progress.say([*opening.resuming(schedule), *_starting(address, inline)])
+            progress.say([*opening.resuming(schedule), *_starting(address, inline, trackers)])
         start = _inline(raises) if inline else _on_ray(spec, sweep, address, lease)
         with start as executor:
             if again is not None:
@@ -164,16 +169,17 @@ def drive(  # noqa: PLR0913 - the options of the command
             schedule.drop_ended_checkpoints()
             flag.train()
             job = _job(schedule, lease, data)
-            with progress.watching(schedule) if progress else _no_progress() as report:
+            with follow(), progress.watching(schedule) if progress else _no_progress() as report:
                 executor.train(schedule, job, lambda: bool(flag) or lease.lost.is_set(), report)
                 _end(schedule, lease)
     return _session(schedule, flag)
 
 
-def _starting(address: str | None, inline: bool) -> list[str]:
-    if inline:
-        return []
-    return ["starting Ray …" if address is None else f"joining Ray at {address} …"]
+def _starting(address: str | None, inline: bool, trackers: Sequence[LiveTracker]) -> list[str]:
+    lines = [tracker.text for tracker in trackers]
+    if not inline:
+        lines.append("starting Ray …" if address is None else f"joining Ray at {address} …")
+    return lines
 
 
 def _unused(spec: Spec, executor: Executor) -> list[str]:

@@ -11,6 +11,8 @@ MERGED_ROWS = "merging/rows.parquet"
 MERGE_PLAN = "merging/plan.json"
 REMOVAL_PLAN = "removing/plan.parquet"
 DAMAGED = "damaged"
+EVENTS = "tensorboard"  # folder of event files
+MLFLOW = "mlflow.db"
 
 STATE_SUFFIX = ".pt"
 ROWS_NAME = re.compile(r"runs/[0-9a-f]{16}\.parquet")

@@ -32,6 +32,13 @@ PRUNERS: Mapping[str, Mapping[str, tuple[Any, Any, float | None]]] = {
     "racing": {"start": (int, 2, 2), "p_threshold": (float, 0.1, 0)},
 }
 
+# Trackers, with the meaning of the text that each takes in the sweep file.
+TRACKERS: Mapping[str, str] = {
+    "tensorboard": "folder below which the event files of the sweep are written",
+    "wandb": "project of Weights & Biases, or entity/project",
+    "mlflow": "URI of an MLflow server or database, or a folder",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Search:

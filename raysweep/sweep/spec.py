@@ -261,6 +261,8 @@ class Spec:
         requirements: For metrics that need them, smallest values of settings by name.
         description: Text about the sweep, for its readers.
         tags: Words to find the sweep by.
+        trackers: Trackers that show runs while they train, with the folder, project or URI that
+            the file names; None for the default.
     """
 
     name: str
@@ -281,6 +283,7 @@ class Spec:
     requirements: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
     description: str = ""
     tags: tuple[str, ...] = ()
+    trackers: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the spec as plain data, without the file's text."""
@@ -303,6 +306,7 @@ class Spec:
             "requirements": {name: dict(needs) for name, needs in self.requirements.items()},
             "description": self.description,
             "tags": list(self.tags),
+            "trackers": dict(self.trackers),
         }
 
     @classmethod
@@ -331,6 +335,7 @@ class Spec:
             requirements=data.get("requirements", {}),
             description=data.get("description", ""),
             tags=tuple(data.get("tags", ())),
+            trackers=data.get("trackers", {}),
         )
 
 

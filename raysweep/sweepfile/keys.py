@@ -39,6 +39,7 @@ TOP: Mapping[str, str] = {
     "early_stopping": "pruner that ends poor configurations, and its settings",
     "budget": "limits of the whole sweep, and of each arm",
     "resources": "resources of a worker process, and limits on failures",
+    "tracker": "where runs are shown while they train: tensorboard, wandb or mlflow",
 }
 REQUIRED = ("name", "tasks", "estimators", "seeds")
 SEARCH: Mapping[str, Key] = {

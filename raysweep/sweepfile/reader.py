@@ -8,7 +8,7 @@ from typing import Any, Literal
 from raysweep import registry
 from raysweep.errors import SpecError
 from raysweep.sweep.spec import Arm, Spec
-from raysweep.sweepfile import arms, consistency, document, metric_checks, together
+from raysweep.sweepfile import arms, consistency, document, metric_checks, together, trackers
 from raysweep.sweepfile.arms import BuiltArm, CommonSettings, Entry, Override
 from raysweep.sweepfile.columns import column_types
 from raysweep.sweepfile.document import Node, Problems
@@ -159,6 +159,7 @@ class _FileReader:
             },
             self.sections.description(),
             self.sections.tags(),
+            trackers.read(self.sections.get("tracker"), self.problems),
         )
         self.check_together(spec, [one.arm for one in read if one.knows_its_task])
         self.problems.stop()

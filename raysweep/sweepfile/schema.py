@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from raysweep import registry
 from raysweep.registry import Setting
 from raysweep.search.samplers import SAMPLERS
-from raysweep.sweep.options import PRUNERS
+from raysweep.sweep.options import PRUNERS, TRACKERS
 from raysweep.sweep.spec import NAME
 from raysweep.sweepfile import keys, together
 from raysweep.sweepfile.keys import Key
@@ -61,6 +61,7 @@ class _FileSchema:
             "early_stopping": _or_null(_named("pruner", self._pruners())),
             "budget": _or_null(_budget()),
             "resources": _or_null(closed(_plain(keys.RESOURCES))),
+            "tracker": _or_null(_tracker()),
         }
         described = {key: {**sections[key], "description": keys.TOP[key]} for key in keys.TOP}
         return {
@@ -177,6 +178,14 @@ def _budget() -> Schema:
     limits = _plain(keys.BUDGET)
     arm = {**closed(limits, minProperties=1), "description": "limits of each arm"}
     return closed({**limits, "arm": arm}, minProperties=1)
+
+
+def _tracker() -> Schema:
+    targets = {
+        name: {"type": ["string", "null"], "minLength": 1, "description": meaning}
+        for name, meaning in TRACKERS.items()
+    }
+    return {"anyOf": [{"enum": list(TRACKERS)}, closed(targets, minProperties=1)]}
 
 
 def _plain(declared: Mapping[str, Key]) -> Schema:

@@ -14,7 +14,7 @@ from raysweep import registry
 from raysweep.cli.main import cli
 from raysweep.errors import SpecError
 from raysweep.search.samplers import SAMPLERS
-from raysweep.sweep.options import PRUNERS
+from raysweep.sweep.options import PRUNERS, TRACKERS
 from raysweep.sweepfile import keys
 from raysweep.sweepfile.reader import read_spec
 from raysweep.sweepfile.schema import schema
@@ -103,6 +103,8 @@ GOOD = {
     "two metrics": merged(select={"metric": ["train_loss", "expected_loss"]}),
     "budget": merged(budget={"hours": 1.5, "arm": {"runs": 3}}),
     "resources": merged(resources={"pack": "auto", "cpu": 0.5, "stop_after": None}),
+    "tracker": merged(tracker="tensorboard"),
+    "trackers": merged(tracker={"tensorboard": None, "wandb": "lab/project"}),
 }
 BAD = {
     "no name": {key: value for key, value in SMALL.items() if key != "name"},
@@ -138,6 +140,9 @@ BAD = {
     "same seed": merged(seeds=[1, 1]),
     "fraction": merged(resources={"max_failed_fraction": 1.5}),
     "unknown resource": merged(resources={"cpus": 1}),
+    "unknown tracker": merged(tracker="tensorbord"),
+    "no tracker": merged(tracker={}),
+    "number as a project": merged(tracker={"wandb": 3}),
     "unknown override": merged(overrides=[{"lerning_rate": 0.1}]),
 }
 
@@ -171,6 +176,7 @@ def test_every_key_and_name_is_in_the_schema(validator):
     assert all(section["description"] for section in made["properties"].values())
     text = json.dumps(made)
     names = [*registry.task_names(), *registry.estimator_names("categorical"), *SAMPLERS, *PRUNERS]
+    names += TRACKERS
     assert [name for name in names if f'"{name}"' not in text] == []
 
 
