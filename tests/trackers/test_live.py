@@ -188,11 +188,22 @@ def test_a_missing_extra_is_one_line_with_the_command(tmp_path, monkeypatch, nam
     assert not list(tmp_path.iterdir())
 
 
+DRIVER = """
+import sys
+from raysweep.cli.main import main
+from raysweep.engine import pack, work
+from raysweep.trackers import live
+
+pack.CHECKPOINT_SHARE, work.SLICE_S, live.LOCAL_S = 0, 0.0, 0.1  # a state after each step
+main(sys.argv[1:])
+"""
+
+
 @pytest.mark.slow
 def test_a_killed_driver_is_caught_up_with_and_nothing_is_doubled(tmp_path):
     trouble = tmp_path / "trouble.json"
-    trouble.write_text(json.dumps({"hang": [0], "at": 14}))
-    toy = {"task": "toy", "steps": 20, "report_every": 5, "delay_s": 0.25, "trouble": str(trouble)}
+    trouble.write_text(json.dumps({"hang": [0], "at": 14}))  # after two points of each run
+    toy = {"task": "toy", "steps": 20, "report_every": 5, "trouble": str(trouble)}
     sweep = {
         **SWEEP,
         "tasks": {"a walk": toy},
@@ -203,11 +214,11 @@ def test_a_killed_driver_is_caught_up_with_and_nothing_is_doubled(tmp_path):
     file.write_text(json.dumps(sweep))
     words = ["run", str(file), "--inline", "--store", str(tmp_path)]
     driver = subprocess.Popen(
-        [sys.executable, "-m", "raysweep", *words], stderr=subprocess.DEVNULL, cwd=tmp_path
+        [sys.executable, "-c", DRIVER, *words], stderr=subprocess.DEVNULL, cwd=tmp_path
     )
     try:
-        until = time.time() + 120
-        while not (folder.exists() and len(scalar_values(folder)) >= 16):  # two points of each run
+        until = time.time() + 180  # where nothing is written at all
+        while not (folder.exists() and len(scalar_values(folder)) >= 16):
             assert driver.poll() is None
             assert time.time() < until
             time.sleep(0.1)
