@@ -64,7 +64,7 @@ def no_such_sweep(store: Files, sweep: str, known: list[str]) -> SpecError:
     """Return the error for the name of a sweep that a store lacks.
 
     Args:
-        store: The store that was searched.
+        store: Files of the store.
         sweep: The name that was given.
         known: Names of the sweeps of the store.
     """

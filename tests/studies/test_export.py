@@ -257,9 +257,10 @@ def test_importance_prints_arms_in_the_files_order(cli):
     assert re.match("small: .*train_loss.* ped-anova$", lines[0])
     assert lines[2].split() == ["arm", "setting", "importance", "configurations"]
     assert [line.split()[3] for line in lines[3:5]] == ["target", "noise"]
-    assert re.match("ST · sick: .*at least 2 ", lines[5])
-    assert re.match("ST · fixed: .*searched$", lines[6])
-    assert len(lines) == 7
+    assert lines[5] == "? from too few configurations to rely on"
+    assert re.match("ST · sick: .*at least 2 ", lines[6])
+    assert re.match("ST · fixed: .*searched$", lines[7])
+    assert len(lines) == 8
 
 
 def test_importance_as_json_is_what_python_gets(cli, results):
