@@ -32,11 +32,11 @@ def overview() -> str:
     text += f"samplers: {', '.join(SAMPLERS)}\nearly stopping: {', '.join(PRUNERS)}\n"
     if broken := registry.broken_plugins():
         text += "\ncannot be used\n" + "".join(f"  {one_line(text)}\n" for text in broken.values())
-    return text + "\n'raysweep info NAME' explains one of them, a setting or a metric.\n"
+    return text + "\n'raysweep info NAME' explains one of them, a family, a setting or a metric.\n"
 
 
 def about(name: str) -> str:
-    """Return a description of everything that has a name: a task, a setting, a metric.
+    """Return a description of everything that has a name: a task, a family, a setting, a metric.
 
     Args:
         name: Name, as in a sweep file.
@@ -45,10 +45,19 @@ def about(name: str) -> str:
         SpecError: If nothing has that name.
     """
     text = "\n".join(
-        [*_task(name), *_estimator(name), *_setting(name), *_metric(name), *_search(name)]
+        [
+            *_task(name),
+            *_estimator(name),
+            *_family(name),
+            *_setting(name),
+            *_metric(name),
+            *_search(name),
+        ]
     )
     if not text:
-        raise SpecError(f"no task, estimator, setting or metric {name!r}{nearest(name, names())}")
+        raise SpecError(
+            f"no task, estimator, family, setting or metric {name!r}{nearest(name, names())}"
+        )
     return text
 
 
@@ -57,6 +66,7 @@ def _task(name: str) -> Iterator[str]:
         return
     task = registry.task(name)
     yield f"task {name}\n\n{registry.documentation(type(task))}\n"
+    yield f"Estimators: those of the family {task.family}.\n"
     yield "Settings:\n" + _settings(registry.task_settings(name).values())
     metrics = [
         [key, "lower" if metric.direction == "min" else "higher", metric.unit, metric.meaning]
@@ -73,6 +83,15 @@ def _estimator(name: str) -> Iterator[str]:
         yield f"estimator {name} ({family})\n\n{registry.documentation(method)}\n"
         settings = registry.estimator_settings(family, name).values()
         yield "Settings:\n" + (_settings(settings) if settings else "none\n")
+
+
+def _family(name: str) -> Iterator[str]:
+    if name not in registry.families():
+        return
+    takers = [key for key, task in registry.usable_tasks().items() if task.family == name]
+    classes = registry.usable_estimators(name).items()
+    listed = _listed((key, registry.summary(cls)) for key, cls in classes)
+    yield f"family {name}\n\nTasks: {', '.join(takers)}.\n\nEstimators:\n{listed}"
 
 
 def _setting(name: str) -> Iterator[str]:
@@ -114,8 +133,9 @@ def _all_settings() -> Iterator[tuple[str, Setting]]:
             yield task, setting
     for family in registry.families():
         for name in registry.usable_estimators(family):
+            owner = name if len(registry.families_of(name)) == 1 else f"{name} ({family})"
             for setting in registry.estimator_settings(family, name).values():
-                yield name, setting
+                yield owner, setting
 
 
 def _listed_few(names: Sequence[str]) -> str:
@@ -127,7 +147,7 @@ def _listed_few(names: Sequence[str]) -> str:
 def names() -> set[str]:
     """Return every name that `about` describes."""
     metrics = (name for task in registry.usable_tasks().values() for name in task.metrics)
-    named = {*registry.task_names(), *metrics, *SAMPLERS, *PRUNERS}
+    named = {*registry.task_names(), *registry.families(), *metrics, *SAMPLERS, *PRUNERS}
     named.update(
         name for family in registry.families() for name in registry.estimator_names(family)
     )

@@ -56,6 +56,8 @@ class _Check:
         precise = {"dtype": "float64"} if is_float64 else {}
         self.settings = task.settings(**{**precise, **settings})
         self.tolerance = 1e-9 if is_float64 else TOLERANCE
+        if estimator is not None:
+            registry.check_estimator(estimator, task.name)
         self.estimator = estimator or self._first_estimator()
 
     def _first_estimator(self) -> str:
