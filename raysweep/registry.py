@@ -103,6 +103,29 @@ def estimator_names(family: str) -> tuple[str, ...]:
     return tuple(sorted({*estimators.FAMILIES.get(family, ()), *_estimator_plugins(family)}))
 
 
+def families_of(name: str) -> tuple[str, ...]:
+    """Return the families that have an estimator of that name."""
+    return tuple(family for family in families() if name in estimator_names(family))
+
+
+def check_estimator(name: str, task_name: str) -> None:
+    """Check that there is an estimator of that name in the family that a task takes.
+
+    Raises:
+        SpecError: If there is no such task, or no such estimator in its family.
+    """
+    family = task(task_name).family
+    others = families_of(name)
+    if not others:
+        raise SpecError(f"unknown estimator {name!r}{nearest(name, estimator_names(family))}")
+    if family not in others:
+        noun = "family" if len(others) == 1 else "families"
+        raise SpecError(
+            f"estimator {name} is of the {noun} {' and '.join(others)}; the task {task_name} takes "
+            f"{family} ones"
+        )
+
+
 @functools.cache
 def estimator_class(family: str, name: str) -> type[Method[Any]]:
     """Return the class of an estimator; of the plug-ins, only this one is loaded.

@@ -70,11 +70,15 @@ def tasks(_: click.Context, __: click.Parameter, incomplete: str) -> list[Comple
     return _items(registry.task_names(), incomplete)
 
 
-def estimators(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the names of estimators."""
+def estimators(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the names of estimators, where a task is given those of its family."""
     from raysweep import registry
 
-    every = {name for family in registry.families() for name in registry.estimator_names(family)}
+    families = registry.families()
+    task = context.params.get("task") or next(iter(context.args), None)  # see `_given_sweeps`
+    with contextlib.suppress(RaysweepError):
+        families = families if task is None else (registry.task(task).family,)
+    every = {name for family in families for name in registry.estimator_names(family)}
     return _items(sorted(every), incomplete)
 
 

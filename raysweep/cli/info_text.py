@@ -46,11 +46,11 @@ def overview(screen: Screen = UNLIMITED) -> str:
     )
     if broken := registry.broken_plugins():
         text += "\ncannot be used\n" + "".join(f"  {one_line(text)}\n" for text in broken.values())
-    return text + "\n'raysweep info NAME' explains one of them, a setting or a metric.\n"
+    return text + "\n'raysweep info NAME' explains one of them, a family, a setting or a metric.\n"
 
 
 def about(name: str, screen: Screen = UNLIMITED) -> str:
-    """Return a description of everything that has a name: a task, a setting, a metric.
+    """Return a description of everything that has a name: a task, a family, a setting, a metric.
 
     Args:
         name: Name, as in a sweep file.
@@ -59,11 +59,12 @@ def about(name: str, screen: Screen = UNLIMITED) -> str:
     Raises:
         SpecError: If nothing has that name.
     """
-    parts = [part(name, screen) for part in (_task, _estimator, _setting, _metric)]
+    kinds = (_task, _estimator, _family, _setting, _metric)
+    parts = [part(name, screen) for part in kinds]
     text = "\n".join([*itertools.chain(*parts), *_search(name)])
     if not text:
         raise SpecError(
-            f"no task, estimator, setting or metric {name!r}{nearest(name, names())}; "
+            f"no task, estimator, family, setting or metric {name!r}{nearest(name, names())}; "
             "'raysweep info' lists tasks and estimators"
         )
     return text
@@ -74,6 +75,7 @@ def _task(name: str, screen: Screen) -> Iterator[str]:
         return
     task = registry.task(name)
     yield f"task {name}\n\n{filled(registry.documentation(type(task)), screen.width)}\n"
+    yield f"Estimators: those of the family {task.family}.\n"
     yield "Settings:\n" + _settings(registry.task_settings(name).values(), screen)
     metrics = ((key, metric) for key, metric in task.metrics.items())
     yield "Metrics:\n" + _metrics("metric", metrics, screen)
@@ -88,6 +90,16 @@ def _estimator(name: str, screen: Screen) -> Iterator[str]:
         yield f"estimator {name} ({family})\n\n{text}\n"
         settings = registry.estimator_settings(family, name).values()
         yield "Settings:\n" + (_settings(settings, screen) if settings else "none\n")
+
+
+def _family(name: str, screen: Screen) -> Iterator[str]:
+    if name not in registry.families():
+        return
+    takers = [key for key, task in registry.usable_tasks().items() if task.family == name]
+    classes = registry.usable_estimators(name).items()
+    listed = _listed(((key, registry.summary(cls)) for key, cls in classes), screen)
+    tasks = _wrapped(f"Tasks: {', '.join(takers)}.", screen, " " * 4)
+    yield f"family {name}\n\n{tasks}\nEstimators:\n{listed}"
 
 
 def _setting(name: str, screen: Screen) -> Iterator[str]:
@@ -138,14 +150,15 @@ def _all_settings() -> Iterator[tuple[str, Setting]]:
             yield task, setting
     for family in registry.families():
         for name in registry.usable_estimators(family):
+            owner = name if len(registry.families_of(name)) == 1 else f"{name} ({family})"
             for setting in registry.estimator_settings(family, name).values():
-                yield name, setting
+                yield owner, setting
 
 
 def names() -> set[str]:
     """Return every name that `about` describes."""
     metrics = (name for task in registry.usable_tasks().values() for name in task.metrics)
-    named = {*registry.task_names(), *metrics, *SAMPLERS, *PRUNERS}
+    named = {*registry.task_names(), *registry.families(), *metrics, *SAMPLERS, *PRUNERS}
     named.update(
         name for family in registry.families() for name in registry.estimator_names(family)
     )

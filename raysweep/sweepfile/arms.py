@@ -1,7 +1,7 @@
 """Arms of a sweep file: the settings of each task × estimator, from all sections of the file."""
 
 import dataclasses
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from raysweep import registry
@@ -83,16 +83,12 @@ def build(
     task: Entry, estimator: Entry, common: CommonSettings, problems: Problems
 ) -> BuiltArm | None:
     """Build the arm of a task and an estimator; None, with a mistake, if there is none."""
-    family = registry.task(task.name).family
-    if estimator.name not in registry.estimator_names(family):
-        problems.add(
-            estimator.name_where,
-            f"expected an estimator for the {family} task "
-            f"{task.label!r}, got {estimator.name!r}"
-            f"{nearest(estimator.name, registry.estimator_names(family))}; "
-            "restrict it to other tasks with tasks: [...]",
-        )
+    try:
+        registry.check_estimator(estimator.name, task.name)
+    except SpecError as error:
+        problems.add(estimator.name_where, f"{error}; restrict it to others with tasks: [...]")
         return None
+    family = registry.task(task.name).family
     declared = {
         **registry.task_settings(task.name),
         **registry.estimator_settings(family, estimator.name),
@@ -239,14 +235,22 @@ def check_alone(entry: Entry, kind: str, common: CommonSettings, problems: Probl
     if kind == "task":
         declared |= registry.task_settings(entry.name)
     else:
-        family = next(f for f in registry.families() if entry.name in registry.estimator_names(f))
-        declared |= registry.estimator_settings(family, entry.name)
+        families = registry.families_of(entry.name)
+        by_family = [registry.estimator_settings(family, entry.name) for family in families]
+        likely = max(by_family, key=lambda known: _count_known(entry.settings, known.values()))
+        declared |= likely
     builder = _ArmBuilder(entry, entry, declared, problems, common.ranges)
     # A condition may name settings of the partner, which are not known.
     settings = {key: item for key, item in entry.settings.items() if not has_condition(item[1])}
     training = {key: item for key, item in common.training.items() if not has_condition(item[1])}
     builder.assign(training, ("training",), "training")
     builder.assign(settings, (kind, "training"), f"{kind} {entry.name!r}")
+
+
+def _count_known(names: Iterable[str], settings: Iterable[Setting]) -> int:
+    """Count the names that are settings, with or without the section."""
+    known = {setting.name for setting in settings}
+    return sum(name.rpartition(".")[2] in known for name in names)
 
 
 def check_name(kind: str, name: str) -> None:
@@ -258,10 +262,11 @@ def check_name(kind: str, name: str) -> None:
     if kind == "task":
         registry.task(name)
         return
-    names = {family: registry.estimator_names(family) for family in registry.families()}
-    known = [family for family in names if name in names[family]]
+    known = registry.families_of(name)
     if not known:
-        every = {other for several in names.values() for other in several}
+        every = {
+            other for family in registry.families() for other in registry.estimator_names(family)
+        }
         raise SpecError(f"unknown estimator {name!r}{nearest(name, every)}")
     for family in known:
         registry.estimator_class(family, name)

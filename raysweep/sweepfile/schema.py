@@ -43,7 +43,10 @@ class _FileSchema:
             for name, cls in registry.usable_estimators(family).items():
                 settings = registry.estimator_settings(family, name).values()
                 self.estimators.setdefault(name, []).extend(settings)
-                self.summaries[f"estimator-{name}"] = registry.summary(cls)
+                text, key = registry.summary(cls), f"estimator-{name}"
+                if len(registry.families_of(name)) > 1:
+                    text = f"{family}: {text}"
+                self.summaries[key] = " ".join(filter(None, (self.summaries.get(key), text)))
 
     def root(self) -> Schema:
         """Return the schema of a file."""
@@ -93,10 +96,22 @@ class _FileSchema:
         properties = {
             kind: {"const": name, "description": self.summaries[f"{kind}-{name}"]},
             **(only if kind == "estimator" else {}),
-            **{one.name: self.values.described(one) for one in settings},
+            **self._described(settings),
             together.KEY: _together(settings),
         }
         return closed(properties, [kind], patternProperties={_QUALIFIED: True})
+
+    def _described(self, settings: Iterable[Setting]) -> Schema:
+        """Return the schemas of settings; those of one name may be of several families."""
+        by_name: dict[str, list[Setting]] = {}
+        for setting in settings:
+            by_name.setdefault(setting.name, []).append(setting)
+        properties: Schema = {}
+        for name, several in by_name.items():
+            schemas = [self.values.described(one) for one in several]
+            is_one = all(schema == schemas[0] for schema in schemas)
+            properties[name] = schemas[0] if is_one else self.values.of(several)
+        return properties
 
     def _training(self) -> Schema:
         settings = registry.training_settings().values()

@@ -59,6 +59,8 @@ class _Check:
         self.settings = task.settings(**{**precise, **settings})
         self.tolerance = 1e-9 if is_float64 else TOLERANCE
         self.sizes: set[tuple[int, int]] = set()  # latents and categories of the trainings
+        if estimator is not None:
+            registry.check_estimator(estimator, task.name)
         self.estimator = estimator or self._first_estimator()
 
     def _first_estimator(self) -> str:

@@ -88,7 +88,15 @@ def test_names_to_explain_and_to_check_are_completed():
     assert completed("info", "reinf") == ["reinforce", "reinforce_loo"]
     assert "temperature" in completed("info", "temp")
     assert completed("check", "") == list(registry.task_names())
+    assert "layered" in completed("info", "lay")
+
+
+def test_estimators_to_check_are_those_of_the_tasks_family():
+    layered = estimators.names("layered")
     assert completed("check", "toy", "--estimator", "") == sorted(estimators.names())
+    assert completed("check", "sbn_gradient_quality", "--estimator", "") == sorted(layered)
+    assert completed("check", "--estimator", "") == sorted({*estimators.names(), *layered})
+    assert completed("check", "nowhere", "--estimator", "ps") == ["psa"]
 
 
 def test_completion_imports_nothing_heavy(store):

@@ -23,7 +23,9 @@ def output(*words, code=0):
     return result.output
 
 
-@pytest.mark.parametrize("name", [*tasks.names(), *estimators.names(), "tpe", "asha"])
+@pytest.mark.parametrize(
+    "name", [*tasks.names(), *estimators.names(), *estimators.names("layered"), "tpe", "asha"]
+)
 def test_the_list_of_names_has_every_name(name):
     assert name in output("info")
 
@@ -37,11 +39,56 @@ def test_a_task_is_explained_with_its_settings_and_metrics(name):
         assert metric.meaning in text
 
 
-@pytest.mark.parametrize("name", estimators.names())
-def test_an_estimator_is_explained_with_its_settings(name):
-    text = output("info", name)
-    for setting in registry.estimator_settings("categorical", name).values():
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [(family, name) for family in registry.families() for name in estimators.names(family)],
+)
+def test_an_estimator_is_explained_with_its_settings(family, name):
+    text = output("info", name).partition(f"estimator {name} ({family})\n")[2]
+    text = text.partition(f"\nestimator {name} (")[0]
+    for setting in registry.estimator_settings(family, name).values():
         assert f"\n{setting.name} " in text
+
+
+def test_a_name_of_two_families_is_explained_for_both():
+    text = output("info", "rebar")
+    assert text.startswith("estimator rebar (categorical)\n")
+    assert "\nestimator rebar (layered)\n" in text
+
+
+def test_the_list_of_names_has_a_list_for_every_family():
+    text = output("info")
+    for family in registry.families():
+        part = text.partition(f"\nestimators ({family})\n")[2].partition("\n\n")[0]
+        assert [line.split()[0] for line in part.splitlines()] == sorted(estimators.names(family))
+
+
+@pytest.mark.parametrize("family", registry.families())
+def test_a_family_is_explained_by_its_tasks_and_estimators(family):
+    text = output("info", family)
+    for name in estimators.names(family):
+        assert f"\n  {name} " in text
+    takers = [name for name in tasks.names() if registry.task(name).family == family]
+    assert set(takers) <= set(text.partition("Tasks: ")[2].partition(".\n")[0].split(", "))
+    assert f"those of the family {family}." in output("info", takers[0])
+
+
+def test_a_setting_names_the_family_of_an_estimator_with_a_namesake():
+    assert "rebar (layered)" in output("info", "passes")
+    assert "\ntanh " in output("info", "slope")
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "family", "own"),
+    [
+        ("polynomial", "psa", "layered", "categorical"),
+        ("sbn_gradient_quality", "reinmax", "categorical", "layered"),
+    ],
+)
+def test_a_check_refuses_an_estimator_of_another_family(task, name, family, own):
+    result = CliRunner().invoke(cli, ["check", task, "--estimator", name])
+    line = f"{task}: estimator {name} is of the family {family}; the task {task} takes {own} ones"
+    assert str(result.exception) == line
 
 
 @pytest.mark.parametrize(
@@ -233,8 +280,10 @@ def test_a_task_that_raises_is_said_once_with_its_line(monkeypatch):
 
 
 def test_a_setting_of_many_tasks_is_explained_once():
-    # gmm and sbn_classifier have other defaults
-    assert output("info", "lr").count("learning rate, > 0") == 3
+    defaults = {
+        registry.task_settings(name)["training.lr"].default for name in registry.task_names()
+    }
+    assert output("info", "lr").count("learning rate, > 0") == len(defaults)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Plug-ins: a file loads those that it names; a broken one is one line that says whose it is."""
 
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -15,6 +16,9 @@ torn = torn_plugin:Task
 [raysweep.estimators]
 odd = builtins:object
 torn_method = torn_plugin:Method
+[raysweep.estimators.layered]
+odd_layers = builtins:object
+whole = whole_plugin:MyLayeredEstimator
 """
 SPEC = {
     "name": "plugins",
@@ -36,6 +40,8 @@ def torn(tmp_path, monkeypatch):
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: torn-things\nVersion: 2.5\n")
     (folder / "entry_points.txt").write_text(POINTS)
     (tmp_path / "torn_plugin.py").write_text("import not_there\n")
+    page = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
+    (tmp_path / "whole_plugin.py").write_text(page.split("```python\n")[2].partition("```")[0])
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     registry.plugins.cache_clear()
     yield
@@ -80,6 +86,19 @@ def test_a_broken_estimator_is_refused_too(torn):
 def test_an_estimator_that_is_no_subclass_is_refused(torn):
     with pytest.raises(SpecError, match=r"'odd' must be a subclass of .*Estimator, got builtins:"):
         read_spec({**SPEC, "estimators": {"a": {"estimator": "odd"}}})
+
+
+def test_a_layered_estimator_that_is_no_subclass_is_refused(torn):
+    tasks, odd = {"a": {"task": "sbn_gradient_quality"}}, {"a": {"estimator": "odd_layers"}}
+    message = r"'odd_layers' must be a subclass of raysweep\.estimators\.layered\.LayeredEst.*, got"
+    with pytest.raises(SpecError, match=message):
+        read_spec({**SPEC, "tasks": tasks, "estimators": odd})
+
+
+def test_a_layered_estimator_of_another_package_is_used(torn):
+    tasks, whole = {"a": {"task": "sbn_gradient_quality"}}, {"a": {"estimator": "whole"}}
+    assert read_spec({**SPEC, "tasks": tasks, "estimators": whole}).arms
+    assert "estimator whole (layered)" in output("info", "whole")
 
 
 def test_the_list_of_names_has_the_others_and_the_broken_ones(torn):

@@ -96,6 +96,14 @@ GOOD = {
     "choice between lists": merged(
         tasks={"m": {"task": "categorical_vae", "hidden": [{"value": [8]}, {"value": [8, 4]}]}}
     ),
+    "settings of both families": merged(
+        tasks={"quad": {"task": "polynomial"}, "points": {"task": "sbn_gradient_quality"}},
+        estimators={
+            "REBAR": {"estimator": "rebar", "coupled": False, "tasks": ["quad"]},
+            "layers": {"estimator": "rebar", "passes": "layers", "tasks": ["points"]},
+            "PSA": {"estimator": "psa", "head_enhancement": [True, False], "tasks": ["points"]},
+        },
+    ),
     "sampler": merged(search={"sampler": "tpe", "configurations": 3, "n_startup_trials": 2}),
     "name of a sampler": merged(search="tpe", budget={"runs": 9}),
     "pruner": merged(early_stopping={"pruner": "asha", "grace": 100}),
@@ -175,7 +183,8 @@ def test_every_key_and_name_is_in_the_schema(validator):
     assert list(made["properties"]) == list(keys.TOP)
     assert all(section["description"] for section in made["properties"].values())
     text = json.dumps(made)
-    names = [*registry.task_names(), *registry.estimator_names("categorical"), *SAMPLERS, *PRUNERS]
+    of_families = [n for family in registry.families() for n in registry.estimator_names(family)]
+    names = [*registry.task_names(), *of_families, *SAMPLERS, *PRUNERS]
     names += TRACKERS
     assert [name for name in names if f'"{name}"' not in text] == []
 
@@ -190,6 +199,21 @@ def test_an_entry_describes_every_setting_of_its_task(validator, task):
             described = definitions[setting.key]
         assert described["description"] == setting.meaning
         assert read_default(described) == setting.default
+
+
+@pytest.mark.parametrize("name", registry.estimator_names("layered"))
+def test_an_entry_has_the_settings_of_every_family_with_that_name(validator, name):
+    properties = validator.schema["$defs"][f"estimator-{name}"]["properties"]
+    families = registry.families_of(name)
+    for family in families:
+        assert registry.estimator_settings(family, name).keys() <= {
+            f"estimator.{setting}" for setting in properties
+        }
+        summary = registry.summary(registry.estimator_class(family, name))
+        assert summary in properties["estimator"]["description"]
+        if len(families) == 1:
+            for setting in registry.estimator_settings(family, name).values():
+                assert read_default(properties[setting.name]) == setting.default
 
 
 def read_default(described):
