@@ -77,9 +77,9 @@ SMALL = {
         "dataset": "digits",
         "validation_examples": 100,
         "augmentation": "affine",
-        "depths": (4, 5),
+        "depths": (2, 3),  # few enough units to enumerate their states
         "kernels": (3, 2),
-        "strides": (2, 1),
+        "strides": (3, 1),
         "whitening_examples": 20,
         "evaluation_examples": 30,
         "batch_size": 8,
