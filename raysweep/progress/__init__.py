@@ -2,17 +2,30 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 
+from raysweep.progress.panel import Panel as Panel
 from raysweep.progress.view import View as View
 from raysweep.scheduling.scheduler import Schedule
 from raysweep.text import one_line
 
 LINE_S = 10.0
+PAUSES = ((120.0, 1), (900.0, 3), (7200.0, 6))  # until which second, in units of `LINE_S`
+LATER = 30
+
+
+def pause_s(elapsed_s: float) -> float:
+    """Return the seconds until the next line, which grow from ten seconds to five minutes.
+
+    Args:
+        elapsed_s: Seconds since the first line.
+    """
+    return LINE_S * next((units for until, units in PAUSES if elapsed_s < until), LATER)
 
 
 class Progress:
@@ -24,30 +37,36 @@ class Progress:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
+        self._panel: Panel | None = None
 
     def say(self, lines: Iterable[str]) -> None:
         """Show lines that stay on the screen."""
         for line in lines:
             self._print(line)
 
+    def shows(self, line: str) -> bool:
+        """Show a line in the live panel, for as long as there is one; return whether there is."""
+        if self._panel is None:
+            return False
+        self._panel.notice = line
+        return True
+
     @contextlib.contextmanager
     def watching(self, schedule: Schedule) -> Iterator[Callable[[Mapping[str, Any]], None]]:
         """Show the schedule's progress; yield a function to call with the progress of a pack."""
         view = View(schedule)
         if self.console.is_terminal:
-            with Live(
-                get_renderable=view.panel,
-                console=self.console,
-                refresh_per_second=4,
-                transient=True,
-            ):
+            with self._live(Panel(view)):
                 yield view.note
+            self._print(view.end())
             return
         self._line(view)
         ended = threading.Event()
+        began = time.monotonic()
 
         def lines() -> None:
-            while not ended.wait(LINE_S):  # by the clock, as a pack that hangs reports nothing
+            # By the clock, as a pack that hangs reports nothing.
+            while not ended.wait(pause_s(time.monotonic() - began)):
                 self._line(view)
 
         writer = threading.Thread(target=lines, name="raysweep-progress", daemon=True)
@@ -57,7 +76,22 @@ class Progress:
         finally:
             ended.set()
             writer.join()
-        self._line(view)
+        self._print(view.end())
+
+    @contextlib.contextmanager
+    def _live(self, panel: Panel) -> Iterator[None]:
+        """Draw a panel until the end, and then remove it."""
+        self._panel = panel
+        try:
+            with Live(
+                get_renderable=lambda: panel.render(*self.console.size),
+                console=self.console,
+                refresh_per_second=4,
+                transient=True,
+            ):
+                yield
+        finally:
+            self._panel = None
 
     def _line(self, view: "View") -> None:
         self._print(view.line())
