@@ -55,6 +55,16 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+def about(seconds: float) -> str:
+    """Return an estimated duration: from ten minutes without seconds, from ten hours in hours."""
+    if seconds < 600:
+        return duration(seconds)
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours >= 10:
+        return f"{round(seconds / 3600)} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
 def printable(text: str) -> str:
     """Return the text with control characters as escapes; newlines and tabs stay.
 

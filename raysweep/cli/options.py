@@ -113,7 +113,8 @@ def format_option(*names: str) -> Callable[[Any], Any]:
 
 def announce_size(spec: Any, max_runs: int | None) -> None:
     """Show the number of runs before many of them are planned, which takes some time."""
-    from raysweep.driver.size import check_size, planned_runs
+    from raysweep.driver.size import check_size
+    from raysweep.sweep.size import planned_runs
 
     with given_by(max_runs="max-runs"):
         check_size(spec, max_runs)

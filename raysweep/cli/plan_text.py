@@ -35,14 +35,7 @@ def plan_text(schedule: Any, screen: Screen = UNLIMITED) -> str:
             ]
         )
     text = as_text([plain(["arm", "configurations", *STATES], rows)], screen)
-    counts = Counter(_state_of(schedule, run_id) for run_id in schedule.planned)
-    text += f"\n{counted(len(schedule.planned))}: " + ", ".join(
-        f"{counts[name]} {name}" for name in STATES if counts[name]
-    )
-    retried = sum(
-        run_id in schedule.failures for run_id in schedule.planned if run_id not in schedule.ended
-    )
-    text += f" ({retried} of them failed before and will be retried)\n" if retried else "\n"
+    text += f"\n{_runs(schedule)}\n"
     text += _plan_notes(schedule)
     text += "".join(f"{line}\n" for line in (*reasons(schedule), *notices(schedule)))
     packs = [
@@ -55,6 +48,21 @@ def plan_text(schedule: Any, screen: Screen = UNLIMITED) -> str:
     if len(schedule.queue) > MAX_PACKS:
         text += f"and {len(schedule.queue) - MAX_PACKS} more\n"
     return text
+
+
+def _runs(schedule: Any) -> str:
+    """Return the planned runs by state, and how many there will be in all."""
+    planned, total = len(schedule.planned), schedule.total
+    counts = Counter(_state_of(schedule, run_id) for run_id in schedule.planned)
+    states = ", ".join(f"{counts[name]} {name}" for name in STATES if counts[name])
+    retried = sum(
+        run_id in schedule.failures for run_id in schedule.planned if run_id not in schedule.ended
+    )
+    note = f" ({retried} of them failed before and will be retried)" if retried else ""
+    if total.runs == planned:
+        return f"{counted(planned)}: {states}{note}"
+    first = ", which train first" if schedule.missing else ""
+    return f"{counted(planned)} so far: {states}{note}{first}; {total.text} in all"
 
 
 def _plan_notes(schedule: Any) -> str:

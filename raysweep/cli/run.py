@@ -120,9 +120,10 @@ def _show_open(session: "Session", spec: "Spec", *, again: bool) -> None:
         )
     if session.missing:
         option = " without --again" if again else ""
+        bound = "up to " if session.is_bound else ""
         show(
-            f"{counted(session.missing)} still missing; run the same command{option} again to "
-            "resume from the checkpoints",
+            f"{bound}{counted(session.missing)} still missing; run the same "
+            f"command{option} again to resume from the checkpoints",
             err=True,
         )
     for line in session.blocked:
@@ -220,17 +221,34 @@ def _count(store: Any) -> str:
 
 
 def _rm_runs(results: Any, where: str, yes: bool) -> int:
-    """Delete the runs that meet a condition."""
+    """Delete the runs that meet a condition, and the unfinished packs all of whose runs do."""
     from raysweep.driver.again import remove_for_good
-    from raysweep.results.reader import read_matching
+    from raysweep.errors import SpecError
+    from raysweep.results.reader import read_meeting
+    from raysweep.results.unfinished import unfinished
 
     store = results.store
-    run_ids = read_matching(store, results.spec, where).to_pylist()
-    selection = f"{len(run_ids)} of {counted(store.count('runs'))} of {store.sweep} in {store.uri}"
+    run_ids = read_meeting(store, results.spec, where, "where").to_pylist()
+    begun = unfinished(results.spec, store)
+    in_packs = begun.meeting(where, "where")
+    packs = [manifest.pack.pack_id for manifest in begun.packs_of(in_packs)]
+    if not run_ids and not in_packs:
+        raise SpecError(f"no run meets the condition {where!r}", field="where")
+    if mixed := len(begun.packs_with(in_packs)) - len(packs):
+        show(
+            f"{counted(mixed, 'unfinished pack')} with runs that meet the condition, and with "
+            f"others, {'is' if mixed == 1 else 'are'} kept",
+            err=True,
+        )
+    if not run_ids and not packs:
+        return 1
+    selection = f"{len(run_ids)} of {counted(store.count('runs'))}"
+    selection += f" and {counted(len(packs), 'unfinished pack')}" if packs else ""
+    selection += f" of {store.sweep} in {store.uri}"
     if not yes and not click.confirm(f"Delete {selection}?"):
         show("nothing deleted", err=True)
         return 1
     with held(store):
-        remove_for_good(store, run_ids)
+        remove_for_good(store, run_ids, packs)
     show(f"deleted {selection}")
     return 0

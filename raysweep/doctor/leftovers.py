@@ -1,4 +1,4 @@
-"""Files that nothing reads: those of killed writers, and those in `damaged/`."""
+"""Files that nothing reads: of killed writers, in `damaged/`, and of packs that left the file."""
 
 import os
 import re
@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from raysweep.doctor.finding import Finding, named
+from raysweep.results.unfinished import stale_packs, unfinished
 from raysweep.store.compaction import SETTLED_S
 from raysweep.store.files import Files
+from raysweep.store.sweep_store import SweepStore
 from raysweep.text import counted
 
 # Files before their rename, or written to check that all nodes share the folder.
@@ -63,6 +65,12 @@ def set_aside(files: Files) -> Iterator[Finding]:
             "delete them when no result in them is of use any more",
             is_note=True,
         )
+
+
+def stale(store: SweepStore) -> Iterator[Finding]:
+    """Yield a note if packs are unfinished that the sweep file no longer plans."""
+    if text := stale_packs(store.sweep, unfinished(store.spec(), store).stale):
+        yield Finding("checkpoints", text, is_note=True)
 
 
 def size_text(size: float) -> str:

@@ -27,7 +27,7 @@ class SweepHealth:
 
     Args:
         sweep: Name of the sweep.
-        facts: Number of files and of packs in flight, and the driver.
+        facts: Number of files and of unfinished packs, and the driver.
         findings: Problems that remain, and notes.
         mended: Problems that were fixed.
     """
@@ -137,7 +137,7 @@ class _Doctor:
         files = self.store.files
         driver = f"being run by {self.holder.name}" if alive else "no driver"
         counts = f"{counted(len(files.names('runs', '.parquet')), 'file')} of rows, "
-        counts += f"{counted(len(files.folders('checkpoints')), 'pack')} in flight"
+        counts += counted(len(files.folders("checkpoints")), "unfinished pack")
         return f"{counts}, {driver}"
 
     def _mend(self) -> tuple[list[Finding], list[Finding]]:
@@ -181,6 +181,8 @@ class _Doctor:
         findings += self._check_runs(damages, findings, alone=alone)
         if alone:
             findings += findings_of("hidden files", lambda: leftovers.written_aside(files))
+        if alone and not findings:  # else the files that this needs may be damaged
+            findings += findings_of("checkpoints", lambda: leftovers.stale(self.store))
         return [*findings, *findings_of("damaged", lambda: leftovers.set_aside(files))]
 
     def _check_runs(

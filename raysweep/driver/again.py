@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 
 from raysweep.errors import SpecError
-from raysweep.results.edits import ids_of, in_file
+from raysweep.results.edits import ids_of
+from raysweep.results.membership import planned_rows
 from raysweep.results.outdated import outdated
-from raysweep.results.reader import labels_for, read_all
-from raysweep.results.sql import meeting
-from raysweep.store import again_file, checkpoints, schema
-from raysweep.store.checkpoints import Manifest
+from raysweep.results.reader import read_all, read_meeting
+from raysweep.results.unfinished import unfinished
+from raysweep.store import again_file
 from raysweep.store.files import Files
-from raysweep.store.rows import run_row
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.defaults import Counterparts
 from raysweep.sweep.spec import Spec
@@ -40,7 +39,7 @@ class Again:
 def chosen(spec: Spec, store: SweepStore, condition: str) -> Again:
     """Return the planned runs that meet a condition, and their packs; nothing is removed.
 
-    A pack in flight with such a run is included whole. Runs that the sweep file does not plan
+    An unfinished pack with such a run is included whole. Runs that the sweep file does not plan
     are not included.
 
     Args:
@@ -53,14 +52,13 @@ def chosen(spec: Spec, store: SweepStore, condition: str) -> Again:
         StoreError: If the store cannot be read.
     """
     runs = read_all(store, spec)
-    planned = np.isin(runs.seeds, [*spec.seeds, *spec.report_seeds])
-    planned_rows = in_file(spec, runs) | (outdated(spec, runs).rows & planned)
-    dataset = store.dataset("runs", schema.runs_schema(spec))
-    labels = labels_for(store, spec, condition)
-    with store.reading(dataset):
-        matching = meeting(dataset, condition, "again", labels).to_pylist()
-    run_ids = set(matching) & ids_of(runs, planned_rows)
-    manifests = _matching_packs(spec, store, condition)
+    seeds = [*spec.seeds, *spec.report_seeds]
+    former = outdated(spec, runs).rows & np.isin(runs.seeds, seeds)
+    wanted = ids_of(runs, planned_rows(spec, runs) | former)
+    run_ids = wanted & set(read_meeting(store, spec, condition, "again").to_pylist())
+    begun = unfinished(spec, store)
+    in_packs = begun.planned_or_former(seeds) & begun.meeting(condition, "again")
+    manifests = begun.packs_with(in_packs)
     if not run_ids and not manifests:
         raise SpecError(
             f"no stored run of the sweep file meets the condition {condition!r}; "
@@ -92,18 +90,21 @@ def remove(spec: Spec, store: SweepStore, retrained: Again) -> None:
     store.remove_runs(retrained.runs, retrained.packs)
 
 
-def remove_for_good(store: SweepStore, run_ids: Collection[str]) -> None:
-    """Remove ended runs; a search does not finish configurations that lose all their runs.
+def remove_for_good(
+    store: SweepStore, run_ids: Collection[str], packs: Collection[str] = ()
+) -> None:
+    """Remove ended runs and unfinished packs; a search forgets configurations without any run.
 
     Args:
         store: The sweep's folder; its lease must be held.
-        run_ids: Ids of the runs to remove.
+        run_ids: Ids of the ended runs to remove.
+        packs: Ids of the unfinished packs to remove.
 
     Raises:
         StoreError: If the store cannot be read or written.
     """
     noted = again_file.read(store.files)
-    removed = store.remove_runs(run_ids).configurations
+    removed = store.remove_runs(run_ids, packs).configurations
     remaining = {key: settings for key, settings in noted.items() if key not in removed}
     if len(remaining) < len(noted):
         again_file.write(store.files, remaining)
@@ -126,27 +127,3 @@ def _present(spec: Spec, configuration_id: str, settings: Mapping[str, Any]) -> 
         if changed is not None:
             return {**settings, **{key: arm.defaults[key] for key in changed}}
     return dict(settings)
-
-
-def _matching_packs(spec: Spec, store: SweepStore, condition: str) -> list[Manifest]:
-    """Return the packs in flight with a run that has not ended and meets the condition."""
-    manifests = checkpoints.in_flight(store.files)
-    columns = store.schema("runs", schema.runs_schema(spec))
-    rows, owners = [], {}
-    for manifest in manifests:
-        for run in manifest.pack.runs:
-            if run.run_id in manifest.active:
-                known = {
-                    key: value
-                    for key, value in run.settings.items()
-                    if f"param.{key}" in columns.names
-                }
-                stored = dataclasses.replace(run, settings=known)
-                rows.append(run_row(spec.name, manifest.pack, stored, columns))
-                owners[run.run_id] = manifest
-    if not rows:
-        return []
-    table = schema.rows_table(rows, columns)
-    run_ids = meeting(table, condition, "again").to_pylist()
-    matching = {owners[run_id].pack.pack_id: owners[run_id] for run_id in run_ids}
-    return list(matching.values())

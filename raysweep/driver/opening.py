@@ -9,10 +9,12 @@ from raysweep.driver.again import Again
 from raysweep.errors import SpecError
 from raysweep.results.edits import changed_defaults, hidden, warnings
 from raysweep.results.reader import read_all
+from raysweep.results.unfinished import stale_packs, unfinished
 from raysweep.search import sampler_state
 from raysweep.store import checkpoints, removal
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.defaults import Change, Counterparts, texts
+from raysweep.sweep.size import Total
 from raysweep.sweep.spec import Spec
 from raysweep.text import counted
 
@@ -37,6 +39,13 @@ class Planned(Protocol):
     @property
     def ended(self) -> Mapping[str, Any]:
         """Results of ended runs, by run id."""
+
+    @property
+    def total(self) -> Total:
+        """Number of runs that the sweep will hold."""
+
+    def resumes(self, manifest: checkpoints.Manifest) -> bool:
+        """Return whether the session resumes a pack that an earlier one began."""
 
 
 def begin(spec: Spec, store: SweepStore, condition: str | None) -> Again:
@@ -112,22 +121,44 @@ def _in_flight(
     return counts
 
 
-def resuming(schedule: Planned) -> list[str]:
-    """Return a line on what earlier sessions have done; none for a new sweep."""
-    ended = sum(1 for run_id in schedule.planned if run_id in schedule.ended)
-    steps = sorted(manifest.step for manifest in schedule.manifests)
+def resuming(schedule: Planned, retrained: Again = NO_RUNS) -> list[str]:
+    """Return lines on what earlier sessions have done; none for a new sweep.
+
+    Args:
+        schedule: The planned sweep, before any result is removed.
+        retrained: Runs and packs that will be trained again from their start.
+    """
+    ended = sum(
+        1 for key in schedule.planned if key in schedule.ended and key not in retrained.runs
+    )
+    steps = sorted(
+        manifest.step
+        for manifest in schedule.manifests
+        if schedule.resumes(manifest) and manifest.pack.pack_id not in retrained.packs
+    )
+    lines = []
+    if retrained != NO_RUNS:
+        counts = [counted(len(retrained.runs))] if retrained.runs else []
+        counts += [counted(len(retrained.packs), "unfinished pack")] if retrained.packs else []
+        lines.append(f"training again from the start: {' and '.join(counts)}")
     if not ended and not steps:
-        return []
-    line = f"resuming: {ended} of {counted(len(schedule.planned))} ended"
+        return lines
+    line = f"resuming: {schedule.total.after(ended)} ended"
     if steps:
         reached = f"{steps[0]:,}" if steps[0] == steps[-1] else f"{steps[0]:,} to {steps[-1]:,}"
         noun = "step" if steps[0] == steps[-1] else "steps"
         line += f", {counted(len(steps), 'pack')} from {noun} {reached}"
-    return [line]
+    return [*lines, line]
+
+
+def nothing_missing(schedule: Planned) -> list[str]:
+    """Return a line for a session that has nothing to train."""
+    ended = sum(1 for run_id in schedule.planned if run_id in schedule.ended)
+    return [f"nothing to train: {counted(ended)} ended before"]
 
 
 def notices(schedule: Planned) -> list[str]:
-    """Return warnings, a line each: settings without effect, edited code, runs not in the file.
+    """Return warnings, a line each: settings without effect, edited code, what the file leaves out.
 
     Raises:
         StoreError: If the store cannot be read.
@@ -136,4 +167,6 @@ def notices(schedule: Planned) -> list[str]:
     lines = [*no_effect.warnings(spec), *warnings(spec, store)]
     if (schedule.ended.keys() | schedule.failures.keys()) - schedule.planned.keys():
         lines += hidden(spec, read_all(store, spec, about=("task", "estimator")))
+    if not all(map(schedule.resumes, schedule.manifests)):
+        lines += filter(None, [stale_packs(spec.name, unfinished(spec, store).stale)])
     return lines

@@ -49,6 +49,9 @@ class Progress(Protocol):
     def say(self, lines: Iterable[str]) -> None:
         """Show lines that stay on the screen."""
 
+    def shows(self, line: str) -> bool:
+        """Show a line in a live panel, for as long as there is one; return whether there is."""
+
     def watching(self, schedule: Schedule) -> contextlib.AbstractContextManager[ReportProgress]:
         """Show a schedule's progress; yield a function to call with the progress of a pack."""
 
@@ -60,10 +63,11 @@ class Session:
     Args:
         store: The sweep's folder.
         failed: Errors of the runs that failed and have not finished since, by run id.
-        missing: Number of runs still to train.
+        missing: Number of runs still to train, with those that searches have yet to add.
         exit_code: 0 if all runs ended, 1 if some failed, are missing or can never run, 128 plus
             the signal's number if a signal stopped the session.
         blocked: A line for each arm with fresh seeds that can never run.
+        is_bound: Whether fewer runs than `missing` may train, as later results decide.
     """
 
     store: SweepStore
@@ -71,6 +75,7 @@ class Session:
     missing: int
     exit_code: int
     blocked: Sequence[str] = ()
+    is_bound: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,6 +156,8 @@ def drive(  # noqa: PLR0913 - the options of the command
         )
         schedule = plan()
         if again is None and not schedule.missing:
+            if progress:
+                progress.say(opening.nothing_missing(schedule))
             _begin(schedule, lease, progress)
             schedule.drop_ended_checkpoints()
             with follow():
@@ -158,7 +165,9 @@ def drive(  # noqa: PLR0913 - the options of the command
         if address is None:
             _prepare_data(spec, data)
         if progress:
-            progress.say([*opening.resuming(schedule), *_starting(address, inline, trackers)])
+            progress.say(
+                [*opening.resuming(schedule, retrained), *_starting(address, inline, trackers)]
+            )
         start = _inline(raises) if inline else _on_ray(spec, sweep, address, lease)
         with start as executor:
             if again is not None:
@@ -167,7 +176,7 @@ def drive(  # noqa: PLR0913 - the options of the command
             _begin(schedule, lease, progress, executor)
             schedule.arrange(pack_size(spec, executor.workers))
             schedule.drop_ended_checkpoints()
-            flag.train()
+            flag.train(progress.shows if progress else None)
             job = _job(schedule, lease, data)
             with follow(), progress.watching(schedule) if progress else _no_progress() as report:
                 executor.train(schedule, job, lambda: bool(flag) or lease.lost.is_set(), report)
@@ -260,7 +269,9 @@ def _session(schedule: Schedule, flag: StopFlag | None) -> Session:
     code = 1 if failed or schedule.missing or blocked else 0
     if flag:
         code = flag.exit_code
-    return Session(schedule.store, failed, schedule.missing, code, blocked)
+    missing, to_come = schedule.missing, schedule.to_come
+    is_bound = to_come > 0 and schedule.total.is_bound
+    return Session(schedule.store, failed, missing + to_come, code, blocked, is_bound)
 
 
 @contextlib.contextmanager

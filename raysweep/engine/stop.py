@@ -4,14 +4,16 @@ import contextlib
 import os
 import select
 import signal
-import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from raysweep.errors import Stopped
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOPPING = "stopping: packs save their state; once more ends at once"
+CURSOR = b"\n\x1b[?25h"  # below a live panel, and shown again
 WATCHDOG_S = 15.0
 POLL_S = 0.2
 
@@ -39,6 +41,7 @@ class StopFlag:
         self._arrived: list[int] = []
         self._lock = threading.Lock()
         self._wakeup_before = -1
+        self._show: Callable[[str], bool] | None = None
 
     def __bool__(self) -> bool:
         return self.signal is not None
@@ -59,13 +62,18 @@ class StopFlag:
             self._reader.start()
         return self
 
-    def train(self) -> None:
+    def train(self, show: Callable[[str], bool] | None = None) -> None:
         """Replace Ray's handlers; from now on a signal lets packs save their state.
+
+        Args:
+            show: Function that shows a line without writing it, as a live panel does, and returns
+                whether it will; the handler of a signal calls it.
 
         Raises:
             Stopped: If a signal came while Ray started, and was lost: Ray's handler raises
                 `SystemExit`, which Python drops inside a finaliser.
         """
+        self._show = show
         self._install()
         if signals := self._signals():
             self.signal = signals[0]
@@ -118,8 +126,9 @@ class StopFlag:
         self.signal = number
         if not self._training:
             raise Stopped(self.exit_code)
-        # Not by `sys.stderr`, which the signal may have interrupted in the middle of a write.
-        os.write(2, b"\nraysweep: stopping: packs save their state; once more ends at once\n")
+        if self._show is None or not self._show(STOPPING):
+            # Not by `sys.stderr`, which the signal may have interrupted in the middle of a write.
+            os.write(2, f"\nraysweep: {STOPPING}\n".encode())
         self._start_watchdog()
 
     def _start_watchdog(self) -> None:
@@ -128,9 +137,9 @@ class StopFlag:
         self._timer.start()
 
     def _end(self) -> None:
-        sys.stderr.write(
+        message = (
             "raysweep: stopped immediately; run the same command again to resume from the last "
             "checkpoints\n"
         )
-        sys.stderr.flush()
+        os.write(2, (CURSOR if os.isatty(2) else b"") + message.encode())
         os._exit(self.exit_code)

@@ -15,10 +15,14 @@ from raysweep.figures.scope import (
     curve_metrics,
     read_curves,
     without_curves,
+    without_ended,
 )
 from raysweep.figures.statistics import check_band, over_seeds
+from raysweep.figures.training import TrainingRuns, training_runs
 from raysweep.results.selection import Cell
 from raysweep.results.sweep_results import SweepResults
+from raysweep.results.unfinished import unfinished
+from raysweep.text import counted
 
 MAX_POINTS = 2000  # of a line; no screen or page shows more
 MIN_CROPPED_POINTS = 20  # axes of panels whose lines all have fewer points are not cropped
@@ -54,6 +58,7 @@ class Line:
         seeds: Number of seeds that the mean is over.
         provisional: Whether some planned seeds of the configuration have not ended yet.
         run_ids: Ids of the seeds' runs.
+        is_training: Whether the seeds' runs still train; those of other lines have ended.
     """
 
     estimator: str
@@ -65,6 +70,7 @@ class Line:
     seeds: int
     provisional: bool
     run_ids: tuple[str, ...]
+    is_training: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,6 +112,8 @@ class CurvesFigure:
         band: Kind of the bands: `sem`, `std` or `ci`.
         runs: Number of runs that the lines should be over.
         lacking: Number of these runs without curves, as their files were lost.
+        training: Number of drawn runs that still train.
+        reached: Last step of these runs' curves.
     """
 
     sweep: str
@@ -117,6 +125,8 @@ class CurvesFigure:
     band: str
     runs: int
     lacking: int
+    training: int = 0
+    reached: int = 0
 
     @property
     def cropped(self) -> bool:
@@ -127,7 +137,7 @@ class CurvesFigure:
     def seeds(self) -> list[int]:
         """Numbers of seeds that the means of final lines are over."""
         lines = [line for panel in self.panels for line in panel.lines]
-        return sorted({line.seeds for line in lines if not line.provisional})
+        return sorted({i.seeds for i in lines if not (i.provisional or i.is_training)})
 
     @property
     def labels(self) -> dict[str, tuple[int, str]]:
@@ -137,7 +147,7 @@ class CurvesFigure:
             for line in panel.lines:
                 by_estimator.setdefault(line.estimator, []).append((panel.task, line))
         texts = {
-            name: (lines[0][1].index, f"{name}{_provisional_note(lines)}")
+            name: (lines[0][1].index, f"{name}{_note(lines)}")
             for name, lines in by_estimator.items()
         }
         return dict(sorted(texts.items(), key=lambda item: item[1][0]))
@@ -167,20 +177,18 @@ def prepare(results: SweepResults, request: CurvesRequest) -> CurvesFigure:
     for name in request.metrics:
         results.metric(name, "metric")
     band = check_band(request.band)
-    view = SweepView.of(results, request)
-    cells = [cell for cell in view.cells() if cell.run_ids]
-    run_ids = [run_id for cell in cells for run_id in cell.run_ids]
+    view = SweepView.of(results, request, needs_ended=False)
+    every_cell = view.cells()
+    cells = [cell for cell in every_cell if cell.run_ids]
+    training = training_runs(view, every_cell)
+    ended = [run_id for cell in cells for run_id in cell.run_ids]
+    run_ids = [*ended, *(run_id for runs in training for run_id in runs.run_ids)]
+    sources: list[Cell | TrainingRuns] = [*cells, *training]
+    if not run_ids and not results.store.count("runs"):
+        raise without_ended(results.sweep, _waiting(results))
     metrics = request.metrics or _default(view, run_ids)
     curves = read_curves(results, run_ids, metrics)
-    panels = tuple(
-        Panel(
-            metric,
-            task,
-            _lines(view, [cell for cell in cells if cell.task == task], metric, curves, band),
-        )
-        for metric in metrics
-        for task in view.tasks
-    )
+    panels = _panels(view, sources, metrics, curves, band)
     empty = [
         metric
         for metric in metrics
@@ -199,9 +207,33 @@ def prepare(results: SweepResults, request: CurvesRequest) -> CurvesFigure:
         view.selection,
         request.log,
         band,
-        runs=len(set(run_ids)),
-        lacking=len(set(run_ids) - curves.keys()),
+        runs=len(set(ended)),
+        lacking=len(set(ended) - curves.keys()),
+        training=len(set(run_ids) - set(ended)),
+        reached=max([int(curves[key].steps[-1]) for key in set(run_ids) - set(ended)], default=0),
     )
+
+
+def _panels(
+    view: SweepView,
+    sources: Sequence[Cell | TrainingRuns],
+    metrics: Sequence[str],
+    curves: dict[str, Curve],
+    band: str,
+) -> tuple[Panel, ...]:
+    """Return the panels, metric by metric, then task by task."""
+    panels = []
+    for metric in metrics:
+        for task in view.tasks:
+            of_task = [source for source in sources if source.task == task]
+            panels.append(Panel(metric, task, _lines(view, of_task, metric, curves, band)))
+    return tuple(panels)
+
+
+def _waiting(results: SweepResults) -> str:
+    """Return a note on packs in training that have not written any curve yet."""
+    begun = unfinished(results.spec, results.store).manifests
+    return f", and {counted(len(begun), 'pack')} in training wrote no curves yet" if begun else ""
 
 
 def _default(view: SweepView, run_ids: Sequence[str]) -> tuple[str, ...]:
@@ -219,11 +251,20 @@ def _default(view: SweepView, run_ids: Sequence[str]) -> tuple[str, ...]:
 
 
 def _lines(
-    view: SweepView, cells: Sequence[Cell], metric: str, curves: dict[str, Curve], band: str
+    view: SweepView,
+    sources: Sequence[Cell | TrainingRuns],
+    metric: str,
+    curves: dict[str, Curve],
+    band: str,
 ) -> tuple[Line, ...]:
     lines = []
-    for cell in cells:
-        steps, values = stacked([curves[i] for i in cell.run_ids if i in curves], metric)
+    for cell in sources:
+        is_training = isinstance(cell, TrainingRuns)
+        known = [curves[run_id] for run_id in cell.run_ids if run_id in curves]
+        steps, values = stacked(known, metric)
+        if is_training and len(steps):  # a mean over fewer runs from some step on would jump
+            common = steps <= min(curve.steps[-1] for curve in known)
+            steps, values = steps[common], values[:, common]
         if not len(steps):
             continue
         mean, low, high, seeds = over_seeds(values, band)
@@ -237,11 +278,12 @@ def _lines(
                 low[shown],
                 high[shown],
                 seeds,
-                cell.status == "provisional",
+                not isinstance(cell, TrainingRuns) and cell.status == "provisional",
                 cell.run_ids,
+                is_training,
             )
         )
-    return tuple(sorted(lines, key=lambda line: line.index))
+    return tuple(sorted(lines, key=lambda line: (line.index, line.is_training)))
 
 
 def stacked(curves: Sequence[Curve], metric: str) -> tuple[NDArray[np.int64], Numbers]:
@@ -275,6 +317,12 @@ def check_positive(panels: Sequence[Panel]) -> None:
                 "leave log out",
                 field="log",
             )
+
+
+def _note(lines: Sequence[tuple[str, Line]]) -> str:
+    """Return the legend's note on an estimator's lines; empty if all are final."""
+    ended = [(task, line) for task, line in lines if not line.is_training]
+    return _provisional_note(ended) if ended else " (in training)"
 
 
 def _provisional_note(lines: Sequence[tuple[str, Line]]) -> str:

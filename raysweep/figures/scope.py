@@ -83,8 +83,15 @@ class SweepView:
     estimators: tuple[str, ...]
 
     @classmethod
-    def of(cls, results: SweepResults, request: Request) -> "SweepView":
+    def of(
+        cls, results: SweepResults, request: Request, *, needs_ended: bool = True
+    ) -> "SweepView":
         """Return the part of a sweep that a request selects.
+
+        Args:
+            results: Results of the sweep.
+            request: Options of the figure.
+            needs_ended: Whether the figure shows ended runs alone.
 
         Raises:
             SpecError: If it names something that the sweep lacks, or no run has ended.
@@ -93,12 +100,8 @@ class SweepView:
         select = results.metric(request.select or spec.select.metric, "select")
         tasks = chosen(vars(request), "tasks", spec.task_labels)
         estimators = chosen(vars(request), "estimators", spec.estimator_labels)
-        if not results.store.count("runs"):
-            raise SpecError(
-                f"nothing to draw yet: no run of {results.sweep} has finished; "
-                f"`raysweep status {results.sweep}` shows its progress, and "
-                f"`raysweep run` on its sweep file continues it"
-            )
+        if needs_ended and not results.store.count("runs"):
+            raise without_ended(results.sweep)
         return cls(results, select, tasks, estimators)
 
     @property
@@ -207,6 +210,14 @@ def without_values(results: SweepResults, metric: str) -> SpecError:
         f"no run of {results.sweep} has finished with a value of {metric}; "
         f"`raysweep table {results.sweep}` shows how its runs ended",
         field="metric",
+    )
+
+
+def without_ended(sweep: str, note: str = "") -> SpecError:
+    """Return the error for a sweep of which no run has ended, with a note on those in training."""
+    return SpecError(
+        f"nothing to draw yet: no run of {sweep} has finished{note}; `raysweep status {sweep}` "
+        "shows its progress, and `raysweep run` on its sweep file continues it"
     )
 
 

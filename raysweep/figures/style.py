@@ -31,6 +31,7 @@ COLOURS = (
 )
 MARKERS = ("", "o", "^", "s", "D", "v", "P", "X")  # the next one for every eight lines
 DASHES = (0, (4, 1.6))
+DOTS = (0, (1, 1.4))
 WIDTHS = {1: 5.4, 2: 7.6, 3: 10.0, 4: 12.0}  # inches on a screen, by columns of panels
 ENTRY = 44  # most letters in a line of a legend's entry
 SCREEN_DPI = 100
@@ -161,15 +162,15 @@ class Legend:
         self.handles: list[Artist] = []
         self.labels: list[str] = []
 
-    def add(self, index: int, label: str, *, dashed: bool = False) -> None:
-        """Add the entry of an estimator."""
+    def add(self, index: int, label: str, line: Any = "-") -> None:
+        """Add the entry of an estimator, with the style of its lines."""
         self.handles.append(
             Line2D(
                 [],
                 [],
                 color=colour(index),
                 marker=marker(index),
-                linestyle=DASHES if dashed else "-",
+                linestyle=line,
                 markersize=5,
             )
         )
@@ -216,6 +217,21 @@ def axis_label(name: str, unit: str) -> str:
 def lost_curves(lacking: int, runs: int) -> str:
     """Return the part of a caption that counts the runs without curves; empty if there are none."""
     return f"{lacking} of {counted(runs)} have no curves" if lacking else ""
+
+
+def training(runs: int, of: int, step: int) -> str:
+    """Return the part of a caption on runs that still train; empty if there are none.
+
+    Args:
+        runs: Number of these runs.
+        of: Number of all runs of the figure.
+        step: Last step of their curves.
+    """
+    if not runs:
+        return ""
+    some = f"{runs} of the {of} runs shown {'is' if runs == 1 else 'are'}"
+    every = "the run shown is" if of == 1 else f"all {of} runs shown are"
+    return f"dotted: {some if runs < of else every} still training, up to step {step:,}"
 
 
 def sentence(parts: Sequence[str]) -> str:

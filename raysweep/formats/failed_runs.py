@@ -1,19 +1,16 @@
 """Failed runs of a sweep with all their attempts, as `raysweep status --failed` prints them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow.compute as pc
-
-from raysweep.results.membership import KEYS, LABELS
-from raysweep.results.reader import with_labels
+from raysweep.results.reader import read_labels
+from raysweep.results.status import failed_runs
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.outcomes import grouped_by_error
 from raysweep.sweep.spec import Spec
 from raysweep.text import counted, one_line, shown_error
 
 MAX_ERRORS = 20
-_COLUMNS = [*KEYS, *LABELS, "attempts", "error"]
 
 
 def failed_text(store: str, sweep: str) -> str:
@@ -28,10 +25,9 @@ def failed_text(store: str, sweep: str) -> str:
     """
     sweep_store = SweepStore(store, sweep)
     spec = sweep_store.spec()
-    runs = sweep_store.dataset("runs")
-    failed = sweep_store.read(runs, _COLUMNS, pc.field("status") == "failed")
-    failed = with_labels(sweep_store, spec, failed)
-    rows = sorted(failed.to_pylist(), key=lambda row: (row["estimator"], row["task"], row["seed"]))
+    labels = read_labels(sweep_store, spec, selected=bool(spec.report_seeds))
+    failed = failed_runs(sweep_store, labels, "attempts", "error").to_pylist()
+    rows = sorted(failed, key=lambda row: (row["estimator"], row["task"], row["seed"]))
     if not rows:
         return f"{sweep} has no failed run\n"
     attempts: dict[str, list[str]] = {}
@@ -41,12 +37,9 @@ def failed_text(store: str, sweep: str) -> str:
     text = ""
     for row in rows:
         arm = one_line(f"{row['estimator']} · {row['task']}")
-        text += (
-            f"failed {row['run_id']} ({arm}, seed {row['seed']}), "
-            f"{next_attempt(spec, row['attempts'])}\n"
-        )
+        text += f"failed {row['run_id']} ({arm}, seed {row['seed']}), {next_attempt(spec, row)}\n"
         text += "".join(attempts.get(row["run_id"], [f"  {shown_error(row['error'])}\n"]))
-    return text + _summary(spec, [row["attempts"] for row in rows])
+    return text + _summary(spec, rows)
 
 
 def attempt_line(attempt: Mapping[str, Any]) -> str:
@@ -55,17 +48,24 @@ def attempt_line(attempt: Mapping[str, Any]) -> str:
     return f"attempt {attempt['attempt']}, {time}: {shown_error(attempt['error'])}\n"
 
 
-def next_attempt(spec: Spec, attempts: int) -> str:
-    """Say whether the next session will retry a run with this number of failed attempts."""
+def next_attempt(spec: Spec, row: Mapping[str, Any]) -> str:
+    """Say whether the next session will retry a failed run.
+
+    Args:
+        spec: The sweep file as it is now.
+        row: The run's `attempts`, and `in_plan`, whether the file plans it.
+    """
     limit = spec.resources.max_failures
-    if attempts < limit:
-        return f"{attempts} of {counted(limit, 'attempt')}, tried again by the next run"
-    return f"{attempts} of {counted(limit, 'attempt')}, quarantined"
+    end = "tried again by the next run" if row["attempts"] < limit else "quarantined"
+    if not row["in_plan"]:
+        end = "no longer planned by the file"
+    return f"{row['attempts']} of {counted(limit, 'attempt')}, {end}"
 
 
-def _summary(spec: Spec, attempts: list[int]) -> str:
-    quarantined = sum(count >= spec.resources.max_failures for count in attempts)
-    text = f"{counted(len(attempts), 'failed run')}, {quarantined} of them quarantined"
+def _summary(spec: Spec, rows: Sequence[Mapping[str, Any]]) -> str:
+    limit = spec.resources.max_failures
+    quarantined = sum(row["attempts"] >= limit and row["in_plan"] for row in rows)
+    text = f"{counted(len(rows), 'failed run')}, {quarantined} of them quarantined"
     if quarantined:
         text += "; 'raysweep run FILE --retry-failed' tries these again, too"
     return text + "\n"

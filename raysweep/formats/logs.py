@@ -7,9 +7,13 @@ import pyarrow.compute as pc
 
 from raysweep.errors import SpecError, closest
 from raysweep.formats.failed_runs import attempt_line
+from raysweep.results.membership import KEYS, LABELS
+from raysweep.results.reader import with_labels
+from raysweep.results.unfinished import unfinished
 from raysweep.store import pack_log
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.outcomes import grouped_by_error
+from raysweep.sweep.spec import Spec
 from raysweep.text import counted, one_line, printable, shown_error
 
 NO_TRACEBACK = "no traceback: the process ended, or an earlier version trained the run"
@@ -28,8 +32,8 @@ def logs_text(store: str, sweep: str, wanted: str | None = None) -> str:
         SpecError: If the store has no such sweep, or the sweep no such run or pack.
     """
     sweep_store = SweepStore(store, sweep)
-    sweep_store.spec()
-    return _sweep(sweep_store) if wanted is None else _one(sweep_store, wanted)
+    spec = sweep_store.spec()
+    return _sweep(sweep_store) if wanted is None else _one(sweep_store, spec, wanted)
 
 
 def _sweep(store: SweepStore) -> str:
@@ -63,13 +67,17 @@ def _sweep(store: SweepStore) -> str:
     )
 
 
-def _one(store: SweepStore, wanted: str) -> str:
+def _one(store: SweepStore, spec: Spec, wanted: str) -> str:
     attempts = store.attempts().to_pylist()
-    rows = store.read(store.dataset("runs"), ["run_id", "pack_id", "task", "estimator", "seed"])
-    runs = {row["run_id"]: row for row in rows.to_pylist()}
+    rows = store.read(store.dataset("runs"), [*KEYS, *LABELS, "pack_id"])
+    runs = {row["run_id"]: row for row in with_labels(store, spec, rows).to_pylist()}
     packs = pack_log.packs(store.files)
-    of_rows = (row["pack_id"] for row in runs.values() if row["pack_id"])
-    key = _found(wanted, {*runs, *packs, *of_rows}, store.sweep)
+    known = {*runs, *packs, *(row["pack_id"] for row in runs.values() if row["pack_id"])}
+    if not any(key.startswith(wanted) for key in known):
+        begun = unfinished(spec, store)
+        training = begun.labels.labelled(begun.rows).select(rows.column_names)
+        runs |= {row["run_id"]: row for row in training.to_pylist()}
+    key = _found(wanted, known | runs.keys(), store.sweep)
     failed = [attempt for attempt in attempts if attempt["run_id"] == key]
     text = ""
     if run := runs.get(key):
@@ -100,7 +108,7 @@ def _found(wanted: str, ids: Iterable[str], sweep: str) -> str:
     hint = "" if meant is None else f"; did you mean {meant}?"
     lists = f"'raysweep sql {sweep} \"select run_id, pack_id from runs\"' lists them"
     raise SpecError(
-        f"expected the id of a run or pack of {sweep} that ended, got {wanted!r}{hint}; "
+        f"expected the id of a run or pack of {sweep}, got {wanted!r}{hint}; "
         f"{lists if known else 'none has ended yet'}"
     )
 

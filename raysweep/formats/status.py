@@ -6,15 +6,16 @@ from raysweep.formats.failed_runs import next_attempt
 from raysweep.formats.grid import Grid, plain
 from raysweep.formats.tables import front_grid
 from raysweep.formats.text import UNLIMITED, Screen, as_text
+from raysweep.results.counts import Progress
 from raysweep.results.status import (
     Driver,
     ListedSweep,
     PackInFlight,
-    Progress,
     SweepStatus,
     list_sweeps,
     sweep_status,
 )
+from raysweep.results.unfinished import stale_packs
 from raysweep.store.files import Files
 from raysweep.store.listing import content_of
 from raysweep.sweep.outcomes import ENDS
@@ -45,10 +46,9 @@ def status_text(store: str, sweep: str, screen: Screen = UNLIMITED) -> str:
 
 
 def _ended(progress: Progress) -> str:
-    if not progress.is_exact:
-        text = counted(progress.ended) + " in the store ended"
-        return text if progress.planned is None else f"{text}; the file plans {progress.planned}"
-    text = f"{progress.ended} of {progress.planned} planned runs ended"
+    text = f"{progress.total.after(progress.ended, 'planned run')} ended"
+    if progress.total.runs is None:
+        text += ", and a budget ends the search"
     return text + (
         f", {counted(progress.others, 'other run')} in the store" * bool(progress.others)
     )
@@ -60,6 +60,8 @@ def _packs_in_flight(status: SweepStatus) -> str:
         listed = ", ".join(map(_pack, packs[:MAX_PACKS]))
         more = ", …" if len(packs) > MAX_PACKS else ""
         text = f"{counted(len(packs), 'pack')} in flight: {listed}{more}\n"
+    if status.stale:
+        text += f"{stale_packs(status.sweep, status.stale)}\n"
     return text + "".join(
         f"pack {pack_id}: no step for {duration(silent_s)}; it may hang\n"
         for pack_id, silent_s in status.silent.items()
@@ -79,8 +81,7 @@ def _failed(status: SweepStatus) -> str:
         run = f"{row['run_id']} ({one_line(row['estimator'])} · {one_line(row['task'])})"
         many = f"{row['runs']} runs, such as " if row["runs"] > 1 else ""
         text += (
-            f"failed {many}{run}, {next_attempt(status.spec, row['attempts'])}: "
-            f"{shown_error(row['error'])}\n"
+            f"failed {many}{run}, {next_attempt(status.spec, row)}: {shown_error(row['error'])}\n"
         )
     if (more := status.failed_count - sum(row["runs"] for row in status.failed)) > 0:
         command = f"'raysweep status {status.sweep} --failed' shows all"

@@ -2,19 +2,34 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 
+from raysweep.progress.notebook import WIDTH as NOTEBOOK_WIDTH
 from raysweep.progress.notebook import Output
+from raysweep.progress.panel import Panel as Panel
 from raysweep.progress.view import View as View
 from raysweep.scheduling.scheduler import Schedule
 from raysweep.text import one_line
 
 LINE_S = 10.0
 PANEL_S = 1.0
+NOTEBOOK_HEIGHT = 40
+PAUSES = ((120.0, 1), (900.0, 3), (7200.0, 6))  # until which second, in units of `LINE_S`
+LATER = 30
+
+
+def pause_s(elapsed_s: float) -> float:
+    """Return the seconds until the next line, which grow from ten seconds to five minutes.
+
+    Args:
+        elapsed_s: Seconds since the first line.
+    """
+    return LINE_S * next((units for until, units in PAUSES if elapsed_s < until), LATER)
 
 
 class Progress:
@@ -26,34 +41,57 @@ class Progress:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
+        self._panel: Panel | None = None
 
     def say(self, lines: Iterable[str]) -> None:
         """Show lines that stay on the screen."""
         for line in lines:
             self._print(line)
 
+    def shows(self, line: str) -> bool:
+        """Show a line in the live panel, for as long as there is one; return whether there is."""
+        if self._panel is None:
+            return False
+        self._panel.notice = line
+        return True
+
     @contextlib.contextmanager
     def watching(self, schedule: Schedule) -> Iterator[Callable[[Mapping[str, Any]], None]]:
         """Show the schedule's progress; yield a function to call with the progress of a pack."""
         view = View(schedule)
         if self.console.is_terminal:
+            with self._live(Panel(view)):
+                yield view.note
+            self._print(view.end())
+            return
+        if self.console.is_jupyter:
+            output, panel = Output(), Panel(view)
+
+            def show() -> None:
+                output.show(panel.render(NOTEBOOK_WIDTH, NOTEBOOK_HEIGHT))
+
+            with _repeated(show, lambda _: PANEL_S):
+                yield view.note
+            output.show(view.end())
+            return
+        with _repeated(lambda: self._line(view), pause_s):
+            yield view.note
+        self._print(view.end())
+
+    @contextlib.contextmanager
+    def _live(self, panel: Panel) -> Iterator[None]:
+        """Draw a panel until the end, and then remove it."""
+        self._panel = panel
+        try:
             with Live(
-                get_renderable=view.panel,
+                get_renderable=lambda: panel.render(*self.console.size),
                 console=self.console,
                 refresh_per_second=4,
                 transient=True,
             ):
-                yield view.note
-            return
-        if self.console.is_jupyter:
-            output = Output()
-            with _repeated(lambda: output.show(view.panel()), PANEL_S):
-                yield view.note
-            output.show(view.line())
-            return
-        with _repeated(lambda: self._line(view), LINE_S):
-            yield view.note
-        self._line(view)
+                yield
+        finally:
+            self._panel = None
 
     def _line(self, view: "View") -> None:
         self._print(view.line())
@@ -63,13 +101,20 @@ class Progress:
 
 
 @contextlib.contextmanager
-def _repeated(show: Callable[[], None], seconds: float) -> Iterator[None]:
-    """Call a function at once, and then again whenever some seconds have passed."""
+def _repeated(show: Callable[[], None], pause: Callable[[float], float]) -> Iterator[None]:
+    """Call a function at once, and then again after each pause.
+
+    Args:
+        show: Function to call.
+        pause: Function from the seconds since the first call to those until the next.
+    """
     show()
     ended = threading.Event()
+    began = time.monotonic()
 
     def loop() -> None:
-        while not ended.wait(seconds):  # by the clock, as a pack that hangs reports nothing
+        # By the clock, as a pack that hangs reports nothing.
+        while not ended.wait(pause(time.monotonic() - began)):
             show()
 
     thread = threading.Thread(target=loop, name="raysweep-progress", daemon=True)

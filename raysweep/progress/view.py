@@ -1,22 +1,15 @@
-"""State of the progress display: the line, the bar, the arms and the packs in training."""
+"""State of the progress display, and its line."""
 
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rich.console import Group
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
-
 from raysweep.progress.time_left import TimeLeft
-from raysweep.scheduling.arm_search import ArmSearch
+from raysweep.progress.work import Work
 from raysweep.scheduling.scheduler import Schedule
 from raysweep.store.pauses import Pauses
-from raysweep.text import counted, duration, one_line
-
-MAX_ARMS = 24
-MAX_PACKS = 8
+from raysweep.sweep.packs import Pack
+from raysweep.text import about, counted, duration
 
 
 class View:
@@ -31,7 +24,7 @@ class View:
         self.schedule, self.clock = schedule, clock
         self.pauses: dict[str, Pauses] = {}
         self.time_left = TimeLeft(schedule, clock)
-        self.before = self._ended()
+        self.work = Work(schedule)
         self.packs: dict[str, Mapping[str, Any]] = {}  # last progress, by pack
 
     def note(self, progress: Mapping[str, Any]) -> None:
@@ -44,31 +37,68 @@ class View:
         self.pauses.setdefault(pack_id, Pauses(now)).note(progress["step"], now)
         self.packs[progress["pack_id"]] = progress
 
-    @property
-    def total(self) -> int:
-        """Number of runs of the sweep, with those that its searches have yet to add."""
-        return len(self.schedule.planned) + self.schedule.to_come
-
     def line(self) -> str:
         """Return the progress as one line."""
-        ended = self._ended()
-        workers = self.schedule.size.workers if self.schedule.size else 0
-        training = min(len(self.schedule.in_flight), workers)
-        failed = sum(
-            1 for run_id in list(self.schedule.planned) if self._status(run_id) == "failed"
-        )
-        text = f"{ended}/{counted(self.total)}, {counted(training, 'pack')} in training"
-        if failed:
-            text += f", {failed} failed"
-        text += self._silent()
-        if (rate := self._rate()) > 0:
-            text += f", {60 * rate:.0f} runs/min"
-        if ended < self.total:
-            left = self.time_left.seconds
-            text += f", {'–' if left is None else duration(left)} left"
-        return text
+        return ", ".join(filter(None, [self.head(), self._steps(), *self.trouble(), self.left()]))
 
-    def _silent(self) -> str:
+    def end(self) -> str:
+        """Return the line at the end of the session."""
+        ended, total, began = self.work.tally.ended, self.schedule.total, self.time_left.began
+        took = "" if began is None else f" in {duration(self.clock() - began)}"
+        finished = took if ended == total.runs else ""
+        return ", ".join([f"{total.after(ended)}{finished}", *self.failed()])
+
+    def head(self) -> str:
+        """Return the number of runs that ended, and the share of the work that is done."""
+        text = self.schedule.total.after(self.work.tally.ended)
+        # Without a bound of the number of runs, no share of them is known.
+        known = self.schedule.total.runs is not None
+        share = 100 * self.work.share(self.packs) if known else 0.0
+        shown = str(int(share)) if share >= 10 else f"{int(10 * share) / 10:g}"
+        return f"{text}, {shown} % of the work" if share else text
+
+    def left(self) -> str:
+        """Return the time that the session still takes, the fewer digits the longer it is."""
+        total = self.schedule.total.runs
+        if total is None or self.work.tally.ended == total:
+            return ""
+        seconds = self.time_left.seconds
+        return "" if seconds is None else f"about {about(seconds)} left"
+
+    def trouble(self) -> list[str]:
+        """Return notes on runs that failed, and on packs that may hang."""
+        return [*self.failed(), *self._silent()]
+
+    def failed(self) -> list[str]:
+        """Return a note on runs that failed; none if there are none."""
+        failed = self.work.tally.failed
+        return [f"{failed} failed"] if failed else []
+
+    def training(self) -> list[Pack]:
+        """Return the packs in training; of more packs than workers, those with a step."""
+        packs = list(self.schedule.in_flight.values())
+        workers = self.schedule.size.workers if self.schedule.size else len(packs)
+        packs.sort(key=lambda pack: pack.pack_id not in self.packs)
+        return packs[:workers]
+
+    def _steps(self) -> str:
+        """Return the number of packs in training, with the lowest and highest step of them."""
+        packs = self.training()
+        reached = [self.packs[pack.pack_id] for pack in packs if pack.pack_id in self.packs]
+        text = counted(len(packs), "pack")
+        if not reached:
+            return f"{text} in training" if packs else ""
+        ends = sorted({progress["step"] for progress in reached})
+        lengths = {progress["steps"] for progress in reached}
+        noun = "step" if len(ends) == 1 else "steps"
+        span = "–".join(f"{step:,}" for step in dict.fromkeys((ends[0], ends[-1])))
+        if len(lengths) == 1:
+            return f"{text} at {noun} {span} of {lengths.pop():,}"
+        shares = sorted(int(100 * one["step"] / max(1, one["steps"])) for one in reached)
+        span = "–".join(f"{share}" for share in dict.fromkeys((shares[0], shares[-1])))
+        return f"{text} at {span} % of their steps"
+
+    def _silent(self) -> list[str]:
         """Return a note on packs that may hang: the longest without a step, and how many more."""
         now = self.clock()
         silent = [
@@ -78,79 +108,7 @@ class View:
             and (seconds := self.pauses[pack_id].silent_s(now)) is not None
         ]
         if not silent:
-            return ""
+            return []
         seconds, pack_id = max(silent)
         more = f" (and of {len(silent) - 1} more)" if len(silent) > 1 else ""
-        return f", no step of pack {pack_id} for {duration(seconds)}{more}"
-
-    def panel(self) -> Group:
-        """Return the line, a bar, and the best value so far of each arm."""
-        bar = Table.grid()
-        bar.add_row(
-            ProgressBar(
-                total=max(1, self.total), completed=self._ended() + self._partial(), width=72
-            )
-        )
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        metric = self.schedule.spec.select.metric
-        for title in ("arm", "configurations", f"best {metric}"):
-            table.add_column(title, no_wrap=True)
-        for search in self.schedule.arms[:MAX_ARMS]:
-            table.add_row(*(Text(one_line(text)) for text in self._arm(search)))
-        more = len(self.schedule.arms) - MAX_ARMS
-        rest = [Text(f"and {more} more arms", style="dim")] if more > 0 else []
-        return Group(Text(self.line(), style="bold"), bar, table, *rest, self._packs())
-
-    def _packs(self) -> Table:
-        """Return the packs in training, with their step and their last loss."""
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        packs = [
-            pack for pack in list(self.schedule.in_flight.values()) if pack.pack_id in self.packs
-        ]
-        for title in ("pack", "arm", "step", "last loss") if packs else ():
-            table.add_column(title, no_wrap=True)
-        for pack in packs[:MAX_PACKS]:
-            progress = self.packs[pack.pack_id]
-            arm = f"{pack.arm[1]} · {pack.arm[0]} ({counted(len(pack.runs))})"
-            step = f"{progress['step']:,} of {progress['steps']:,}"
-            table.add_row(pack.pack_id, Text(one_line(arm)), step, loss_text(progress))
-        return table
-
-    def _arm(self, search: ArmSearch) -> tuple[str, str, str]:
-        results = list(search.closed.values())
-        values = [result.values[0] for result in results if result.values]
-        best = min if self.schedule.spec.select.mode == "min" else max
-        shown = f"{best(values):.4g}" if values else "–"
-        return search.arm.name, f"{len(search.closed)}/{self._wanted(search)}", shown
-
-    def _wanted(self, search: ArmSearch) -> int:
-        return search.study.wanted or len(search.open) + len(search.closed)
-
-    def _status(self, run_id: str) -> str | None:
-        result = self.schedule.ended.get(run_id)
-        return result.status if result else None
-
-    def _ended(self) -> int:
-        return len(self.schedule.planned) - self.schedule.missing
-
-    def _partial(self) -> float:
-        """Return the work done in packs in flight, as a number of runs."""
-        return sum(
-            progress["step"] / max(1, progress["steps"]) * len(pack.runs)
-            for pack in list(self.schedule.in_flight.values())
-            if (progress := self.packs.get(pack.pack_id)) is not None
-        )
-
-    def _rate(self) -> float:
-        """Return the runs per second since the first pack; packs in flight count by their steps."""
-        began = self.time_left.began
-        elapsed = 0.0 if began is None else self.clock() - began
-        worked = self._ended() - self.before + self._partial()
-        return worked / elapsed if elapsed > 0 else 0.0
-
-
-def loss_text(progress: Mapping[str, Any]) -> str:
-    """Return the first metric of a pack's last report: its mean over the runs."""
-    if progress.get("value") is None:
-        return "–"
-    return f"{progress['metric']} {progress['value']:.5g}"
+        return [f"no step of pack {pack_id} for {duration(seconds)}{more}"]

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.results.frame import Mask, RunFrame
+from raysweep.results.membership import KEYS, LABELS, in_arms, membership, planned_rows
 from raysweep.results.outdated import outdated, without_outdated
 from raysweep.results.reader import read_all
 from raysweep.store.sweep_store import SweepStore
@@ -98,19 +99,6 @@ def _codes(spec: Spec) -> dict[tuple[str, str], str]:
     return {program: code for program, code in codes.items() if code is not None}
 
 
-def in_file(spec: Spec, runs: RunFrame) -> Mask:
-    """Return the mask of the runs that the sweep file plans: its configurations on its seeds."""
-    old = outdated(spec, runs).rows
-    kept = runs.keep(~old)
-    in_arm = np.zeros(kept.count, bool)
-    for arm in spec.arms:
-        in_arm[kept.of(arm)] = True
-    planned_seeds = np.isin(kept.seeds, [*spec.seeds, *spec.report_seeds])
-    planned = ~old
-    planned[~old] = in_arm[kept.codes] & planned_seeds
-    return planned
-
-
 def recoded(spec: Spec, runs: RunFrame) -> list[str]:
     """Return a line for each task and estimator whose code changed since its planned runs.
 
@@ -121,7 +109,7 @@ def recoded(spec: Spec, runs: RunFrame) -> list[str]:
     rows = runs.table.select(["task_name", "estimator_name", "code"])
     status = runs.table["status"].cast(pa.string())
     has_result = pc.fill_null(pc.not_equal(status, "failed"), True)
-    rows = rows.filter(pc.and_(has_result, pa.array(in_file(spec, runs)))).unify_dictionaries()
+    rows = rows.filter(pc.and_(has_result, pa.array(planned_rows(spec, runs)))).unify_dictionaries()
     counts: collections.Counter[tuple[str, str, str]] = collections.Counter()
     present = _codes(spec)
     groups = rows.group_by(rows.column_names).aggregate([([], "count_all")]).to_pylist()
@@ -155,13 +143,13 @@ def hidden(spec: Spec, runs: RunFrame) -> list[str]:
         spec: The sweep file as it is now.
         runs: Stored runs, with the columns `task` and `estimator`.
     """
-    left = ~in_file(spec, runs)
+    labels = membership(spec, runs, selected=bool(spec.report_seeds))
+    rows = labels.labelled(runs.table.select([*KEYS, *LABELS]))
+    left = ~rows["in_plan"].to_numpy()
     if not left.any():
         return []
-    labels = runs.table.select(["estimator", "task"]).filter(pa.array(left)).unify_dictionaries()
-    groups = labels.group_by(["estimator", "task"]).aggregate([([], "count_all")]).to_pylist()
-    groups.sort(key=lambda row: (-row["count_all"], str(row["estimator"]), str(row["task"])))
-    counts = {f"{row['estimator']} · {row['task']}": row["count_all"] for row in groups}
+    formerly_selected = left & in_arms(spec, runs) & np.isin(runs.seeds, spec.report_seeds)
+    counts = _counts_of_arms(rows, left & ~formerly_selected)
     present = {arm.name for arm in spec.arms}
     missing = {name: count for name, count in counts.items() if name not in present}
     others = {name: count for name, count in counts.items() if name in present}
@@ -183,7 +171,21 @@ def hidden(spec: Spec, runs: RunFrame) -> list[str]:
         fewer = f"no longer plans {counted(total, 'stored run')}"
         verb = no_more if total == len(left) else fewer
         lines.append(f"the file {verb} ({_listed(others)}); {end}")
+    if fresh := _counts_of_arms(rows, formerly_selected):
+        number = sum(fresh.values())
+        lines.append(
+            f"{counted(number, 'stored run')} {'is' if number == 1 else 'are'} on fresh seeds of "
+            f"configurations that are no longer selected ({_listed(fresh)}); they stay in the store"
+        )
     return lines
+
+
+def _counts_of_arms(rows: pa.Table, mask: Mask) -> dict[str, int]:
+    """Return the number of rows in a mask by the name of their arm, the largest first."""
+    labels = rows.select(["estimator", "task"]).filter(pa.array(mask)).unify_dictionaries()
+    groups = labels.group_by(["estimator", "task"]).aggregate([([], "count_all")]).to_pylist()
+    groups.sort(key=lambda row: (-row["count_all"], str(row["estimator"]), str(row["task"])))
+    return {f"{row['estimator']} · {row['task']}": row["count_all"] for row in groups}
 
 
 def _listed(counts: Mapping[str, int]) -> str:

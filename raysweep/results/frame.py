@@ -28,6 +28,7 @@ from raysweep.sweep.space import (
 )
 from raysweep.sweep.spec import Arm, Spec
 
+Labels = tuple[str, str]  # of a task and an estimator
 Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Numbers = NDArray[np.float64]
@@ -57,6 +58,8 @@ class RunFrame:
 
     outdated: Mapping[Change, int]  # number of excluded runs by their former default
     compared_with: Spec | None = None  # spec for which outdated rows have been removed
+    # Arms that a condition leaves to each configuration, by its id; None without such a condition.
+    within: Mapping[str, frozenset[Labels]] | None = None
 
     def __init__(
         self,
@@ -81,7 +84,9 @@ class RunFrame:
         """Return a frame of these rows alone; the frame itself if they are all of its rows."""
         if rows.all():
             return self
-        return RunFrame(self.table.filter(pa.array(rows)), self.left_out, self.same)
+        kept = RunFrame(self.table.filter(pa.array(rows)), self.left_out, self.same)
+        kept.within = self.within
+        return kept
 
     @property
     def count(self) -> int:
@@ -198,8 +203,12 @@ class RunFrame:
         """Return the indices of the configurations in an arm's space, ascending."""
         if arm not in self._by_arm:
             program = self._programs.get((arm.task, arm.estimator))
-            empty = np.zeros(0, np.int64)
-            self._by_arm[arm] = empty if program is None else program.of(arm)
+            indices = np.zeros(0, np.int64) if program is None else program.of(arm)
+            if self.within is not None:
+                labels, ids = (arm.task_label, arm.estimator_label), self.ids
+                kept = [i for i in indices.tolist() if labels in self.within.get(ids[i], ())]
+                indices = np.array(kept, np.int64)
+            self._by_arm[arm] = indices
         return self._by_arm[arm]
 
     @functools.cached_property

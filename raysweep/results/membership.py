@@ -1,11 +1,16 @@
-"""The arms of the present sweep file that stored runs belong to.
+"""The arms of the present sweep file that stored runs belong to, and which runs it plans.
 
 A row of `runs` has the labels of the file that it was trained with. The file may since have other
 labels for the same settings, so readers show the present ones.
+
+The file plans the configurations of its arms on the seeds of the search, and of each arm the one
+configuration that the table shows on the fresh seeds. A run on a fresh seed of a configuration
+that was selected earlier is not planned any more.
 """
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +20,7 @@ from numpy.typing import NDArray
 from raysweep.results.frame import Indices, Mask, RunFrame
 from raysweep.results.outdated import outdated
 from raysweep.results.selection import selections
-from raysweep.sweep.spec import Spec
+from raysweep.sweep.spec import Arm, Spec
 
 KEYS = ("run_id", "configuration_id", "seed")  # columns that identify a run and its arms
 LABELS = ("task", "estimator")
@@ -32,16 +37,21 @@ class Membership:
         labels: A row for each configuration that is in some arm, with the same columns. Where
             several arms have it, the labels are the stored ones if these are among them, else
             those of the first arm in the file.
-        seeds: Seeds that the file plans.
-        shown: Those of them whose results the table shows: the fresh ones, if there are any.
+        seeds: Seeds of the search.
+        fresh: Fresh seeds, which the file plans for the selected configuration of each arm.
         outdated: Ids of the runs with former defaults, which belong to no arm.
     """
 
     members: pa.Table
     labels: pa.Table
     seeds: pa.Array
-    shown: pa.Array
+    fresh: pa.Array
     outdated: pa.Array
+
+    @property
+    def shown(self) -> pa.Array:
+        """Seeds whose results the table shows: the fresh ones, if there are any."""
+        return self.fresh if len(self.fresh) else self.seeds
 
     def labelled(self, rows: pa.Table) -> pa.Table:
         """Return rows of `runs` with the present labels, and the columns `ADDED`."""
@@ -53,24 +63,37 @@ class Membership:
             present = self.labels[name].take(index)
             column = pc.coalesce(present, rows[name].cast(pa.string()))
             rows = rows.set_column(rows.schema.get_field_index(name), name, column)
-        planned = pa.array((known >= 0) & self._on_planned_seeds(rows))
-        selected = pc.fill_null(self.labels["selected"].take(index), False)
-        return _added(rows, planned, pc.and_(pc.and_(planned, selected), self._is_shown(rows)))
+        selected = pc.fill_null(self.labels["selected"].take(index), False).combine_chunks()
+        searched, fresh = self._searched_and_fresh(rows)
+        planned = (known >= 0) & (searched | (fresh & selected.to_numpy(zero_copy_only=False)))
+        marked = pc.and_(pa.array(planned), selected)
+        return _added(rows, pa.array(planned), pc.and_(marked, self._is_shown(rows)))
 
     def planned(self, rows: pa.Table) -> pa.Table:
         """Return the planned ones of these rows of `runs`, one row for each arm that plans it."""
         known = self._known(rows)
-        kept = np.flatnonzero((known >= 0) & self._on_planned_seeds(rows))
+        kept = np.flatnonzero(known >= 0)
         known = known[kept]
         counts, starts = self._arms_of_each
         repeats = counts[known]
         within = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-        arms = self.members.take(pa.array(np.repeat(starts[known], repeats) + within, pa.int64()))
-        rows = rows.take(pa.array(np.repeat(kept, repeats), pa.int64()))
+        index = np.repeat(starts[known], repeats) + within
+        kept = np.repeat(kept, repeats)
+        searched, fresh = self._searched_and_fresh(rows)
+        is_selected = self.members["selected"].to_numpy()[index]
+        planned = np.flatnonzero(searched[kept] | (fresh[kept] & is_selected))
+        rows = rows.take(pa.array(kept[planned], pa.int64()))
+        arms = self.members.take(pa.array(index[planned], pa.int64()))
         for name in LABELS:
             rows = rows.set_column(rows.schema.get_field_index(name), name, arms[name])
         selected = pc.and_(arms["selected"].combine_chunks(), self._is_shown(rows))
         return _added(rows, pa.repeat(pa.scalar(True), rows.num_rows), selected)
+
+    def _searched_and_fresh(self, rows: pa.Table) -> tuple[Mask, Mask]:
+        """Return the masks of the rows on seeds of the search, and on fresh seeds."""
+        seeds = rows["seed"]
+        searched, fresh = (pc.is_in(seeds, some).to_numpy() for some in (self.seeds, self.fresh))
+        return np.asarray(searched, bool), np.asarray(fresh, bool)
 
     def _is_shown(self, rows: pa.Table) -> pa.Array:
         return pc.is_in(rows["seed"], self.shown).combine_chunks()
@@ -83,9 +106,6 @@ class Membership:
         if len(self.outdated):
             index[pc.is_in(rows["run_id"], self.outdated).to_numpy()] = -1
         return index
-
-    def _on_planned_seeds(self, rows: pa.Table) -> Mask:
-        return np.asarray(pc.is_in(rows["seed"], self.seeds).to_numpy(), bool)
 
     @functools.cached_property
     def _arms_of_each(self) -> tuple[Indices, Indices]:
@@ -104,6 +124,17 @@ def membership(spec: Spec, runs: RunFrame, *, selected: bool = True) -> Membersh
         runs: Every ended run, with the columns `LABELS`, and the metric that selects if needed.
         selected: Whether to find the selected configurations; otherwise none is marked.
     """
+    return membership_with(spec, runs, shown_configurations(spec, runs) if selected else {})
+
+
+def membership_with(spec: Spec, runs: RunFrame, shown: Mapping[Arm, str]) -> Membership:
+    """Return the arms of configurations; see `membership`.
+
+    Args:
+        spec: The sweep file as it is now.
+        runs: Runs, ended or not, with the columns `LABELS`.
+        shown: Id of the configuration that each arm's cell shows.
+    """
     old = outdated(spec, runs).rows
     kept = runs.keep(~old)
     parts = [kept.of(arm) for arm in spec.arms]
@@ -112,29 +143,61 @@ def membership(spec: Spec, runs: RunFrame, *, selected: bool = True) -> Membersh
     indices = np.concatenate([np.zeros(0, np.int64), *parts])
     order = np.argsort(indices, kind="stable")
     indices, arms = indices[order], arms[order]
-    chosen = np.full(len(spec.arms), -1)
-    if selected:
-        for arm, selection in enumerate(_selections(spec, kept)):
-            chosen[arm] = selection
-    members = _table(spec, kept, indices, arms, chosen[arms] == indices)
+    known = {configuration_id: index for index, configuration_id in enumerate(kept.ids)}
+    chosen = np.array([known.get(shown.get(arm, ""), -1) for arm in spec.arms])
+    marked = chosen[arms] == indices
+    members = _table(spec, kept, indices, arms, marked)
     first = np.flatnonzero(np.diff(indices, prepend=-1))
     several = np.diff(first, append=len(indices)) > 1
-    marked = chosen[arms] == indices
     marked = np.logical_or.reduceat(marked, first) if len(first) else marked[:0]
     for position in np.flatnonzero(several).tolist():
         first[position] = _stored(kept, members, first[position], indices)
     labels = _table(spec, kept, indices[first], arms[first], marked)
-    seeds = pa.array([*spec.seeds, *spec.report_seeds], pa.int64())
-    shown = pa.array(spec.report_seeds or spec.seeds, pa.int64())
-    return Membership(members, labels, seeds, shown, runs.run_ids.filter(pa.array(old)))
+    seeds, fresh = (pa.array(list(some), pa.int64()) for some in (spec.seeds, spec.report_seeds))
+    return Membership(members, labels, seeds, fresh, runs.run_ids.filter(pa.array(old)))
 
 
-def _selections(spec: Spec, runs: RunFrame) -> list[int]:
-    """Return the index of the configuration that each arm's cell shows, -1 for none."""
+def shown_configurations(spec: Spec, runs: RunFrame) -> dict[Arm, str]:
+    """Return the id of the configuration that each arm's cell shows, for arms that have one.
+
+    Args:
+        spec: The sweep file as it is now.
+        runs: Every ended run, with the metric that selects.
+    """
     metric = spec.select.metric
-    mode = spec.metrics[metric]["direction"]
-    shown = selections(spec, runs, metric, mode)
-    return [-1 if one.chosen is None else one.chosen.index for one in shown]
+    shown = selections(spec, _present(spec, runs), metric, spec.metrics[metric]["direction"])
+    return {one.arm: one.chosen.configuration_id for one in shown if one.chosen is not None}
+
+
+def planned_rows(spec: Spec, runs: RunFrame) -> Mask:
+    """Return the mask of the runs that the sweep file plans.
+
+    Args:
+        spec: The sweep file as it is now.
+        runs: Every ended run, with the metric that selects if there are fresh seeds.
+    """
+    planned = in_arms(spec, runs)
+    searched, fresh = np.isin(runs.seeds, spec.seeds), np.isin(runs.seeds, spec.report_seeds)
+    if fresh.any():
+        shown = set(shown_configurations(spec, runs).values())
+        fresh &= np.array([key in shown for key in runs.ids], bool)[runs.codes]
+    return planned & (searched | fresh)
+
+
+def in_arms(spec: Spec, runs: RunFrame) -> Mask:
+    """Return the mask of the runs whose configurations are in the spaces of arms, on any seed."""
+    present = ~outdated(spec, runs).rows
+    kept = runs.keep(present)
+    in_arm = np.zeros(kept.count, bool)
+    for arm in spec.arms:
+        in_arm[kept.of(arm)] = True
+    present[present] = in_arm[kept.codes]
+    return present
+
+
+def _present(spec: Spec, runs: RunFrame) -> RunFrame:
+    """Return the runs without those of former defaults."""
+    return runs.keep(~outdated(spec, runs).rows)
 
 
 def _stored(runs: RunFrame, members: pa.Table, start: int, indices: Indices) -> int:

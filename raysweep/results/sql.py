@@ -11,6 +11,7 @@ from raysweep.errors import SpecError
 from raysweep.results.membership import ADDED, LABELS, Membership
 
 GROUPS = ("param", "metric")
+MEETING = ("run_id", "configuration_id", *LABELS)  # of runs that meet a condition
 PLANNED = "planned"  # the table of the runs that the file plans
 # Wording of several versions of DuckDB.
 _SCAN = re.compile(r"stream registered as|arrow_scan|get_next failed")
@@ -29,7 +30,10 @@ _VIEW = """create temp view {name} as
             coalesce(arms.task, stored.task) as task,
             coalesce(arms.estimator, stored.estimator) as estimator
         ),
-        arms.task is not null and stored.seed in (from _planned_seeds) as in_plan,
+        arms.task is not null and (
+            stored.seed in (from _searched_seeds)
+            or (arms.selected and stored.seed in (from _fresh_seeds))
+        ) as in_plan,
         coalesce(arms.selected, false) as marked
         from _stored as stored left join {arms} as arms
         on stored.configuration_id = arms.configuration_id{condition})"""
@@ -130,7 +134,8 @@ def _create_views(
         "_stored": runs,
         "_labels": labels.labels,
         "_arms": labels.members,
-        "_planned_seeds": pa.table({"seed": labels.seeds}),
+        "_searched_seeds": pa.table({"seed": labels.seeds}),
+        "_fresh_seeds": pa.table({"seed": labels.fresh}),
         "_shown_seeds": pa.table({"seed": labels.shown}),
         "_outdated": pa.table({"run_id": labels.outdated}),
     }.items():
@@ -141,34 +146,24 @@ def _create_views(
     connection.execute(f"create temp view {PLANNED} as from _members where in_plan")
 
 
-def matching(runs: pads.Dataset, where: str, labels: Membership | None = None) -> pa.ChunkedArray:
-    """Return the ids of the runs that meet a condition in SQL; at least one.
+def meeting(
+    runs: pads.Dataset | pa.Table, where: str, field: str, labels: Membership | None = None
+) -> pa.Table:
+    """Return the ids of the runs that meet a condition in SQL, possibly none.
 
     Settings and metrics may be written without quotes, as `param.training.lr` and
     `metric.train_loss`, and settings by their short names, as `lr`, if only one has that name and
     no column does.
 
-    Raises:
-        SpecError: If DuckDB refuses the condition, or no run meets it.
-        ScanFailed: If a file cannot be read.
-    """
-    run_ids = meeting(runs, where, "where", labels)
-    if not len(run_ids):
-        raise SpecError(f"no run meets the condition {where!r}", field="where")
-    return run_ids
-
-
-def meeting(
-    runs: pads.Dataset | pa.Table, where: str, field: str, labels: Membership | None = None
-) -> pa.ChunkedArray:
-    """Return the ids of the runs that meet a condition in SQL, possibly none; see `matching`.
-
     Args:
         runs: Rows of `runs`.
         where: Condition in SQL.
         field: Name of the argument that holds the condition, for the error.
-        labels: Present labels of the rows; a run meets a condition if it does in one of its arms.
-            None for a condition that needs none.
+        labels: Present labels of the rows, with which the result has a row for each arm in which
+            a run meets the condition. None for a condition that needs none.
+
+    Returns:
+        The column `run_id`, and with labels `configuration_id`, `task` and `estimator`.
 
     Raises:
         SpecError: If DuckDB refuses the condition.
@@ -182,27 +177,36 @@ def meeting(
     short = _short_names(runs.schema.names)
     more = [group for name in GROUPS if (group := _group(name, runs.schema.names))]
     more += [f"{_quoted(names[0])} as {_quoted(n)}" for n, names in short.items() if not names[1:]]
+    names = ", ".join(["run_id"] if labels is None else MEETING)
     try:
-        matches = connection.sql(
+        return connection.sql(
             f"with runs as (select {', '.join(['*', *more])} from _members) "
-            f"select distinct run_id from runs where ({where}\n)"
+            f"select distinct {names} from runs where ({where}\n)"
         ).to_arrow_table()
     except duckdb.Error as error:
         _check_scan(error)
-        missing = _MISSING.search(str(error))
-        names = short.get(missing[1].lower(), []) if missing else []
-        if missing and names:
-            raise SpecError(
-                f"{missing[1]!r} is the name of several settings: {', '.join(names)}; write the "
-                "full name of one",
-                field=field,
-            ) from error
-        raise SpecError(
-            f"expected a condition in SQL over the columns of runs, such as "
-            f"'param.training.lr < 0.01', got {where!r}: {_reason(error)}",
-            field=field,
-        ) from error
-    return matches["run_id"]
+        raise SpecError(_mistake(error, where, short), field=field) from error
+
+
+def _mistake(error: duckdb.Error, where: str, short: Mapping[str, Sequence[str]]) -> str:
+    """Return what is wrong with a condition.
+
+    Args:
+        error: Error of DuckDB.
+        where: Condition in SQL.
+        short: Columns of settings by their names without a section.
+    """
+    missing = _MISSING.search(str(error))
+    names = short.get(missing[1].lower(), []) if missing else []
+    if missing and names:
+        return (
+            f"{missing[1]!r} is the name of several settings: {', '.join(names)}; write the full "
+            "name of one"
+        )
+    return (
+        f"expected a condition in SQL over the columns of runs, such as "
+        f"'param.training.lr < 0.01', got {where!r}: {_reason(error)}"
+    )
 
 
 def _short_names(columns: Sequence[str]) -> dict[str, list[str]]:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import time
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
@@ -10,12 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.errors import DamagedFile, FormatTooNew, SpecError, StoreError
-from raysweep.results.edits import former_ids, warnings
-from raysweep.results.membership import KEYS, LABELS
+from raysweep.results.counts import COLUMNS, Progress, progress_of
+from raysweep.results.edits import warnings
+from raysweep.results.membership import KEYS, LABELS, Membership
 from raysweep.results.provenance import WARNED, provenance
-from raysweep.results.reader import with_labels
+from raysweep.results.reader import read_labels
 from raysweep.results.sweep_results import SweepResults
 from raysweep.results.table import ResultTable
+from raysweep.results.unfinished import unfinished
 from raysweep.results.unreported import unreported
 from raysweep.store import checkpoints, lease, sweep_paths
 from raysweep.store.checkpoints import Manifest, Pace
@@ -25,11 +26,9 @@ from raysweep.store.listing import list_sweeps as list_sweep_names
 from raysweep.store.pauses import is_long
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.outcomes import grouped_by_error
-from raysweep.sweep.runs import Run
 from raysweep.sweep.spec import Spec
 
 MAX_ERRORS = 20
-MAX_NAMED = 10_000  # runs whose ids are found in a fifth of a second
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,25 +69,6 @@ class PackInFlight:
 
 
 @dataclasses.dataclass(frozen=True)
-class Progress:
-    """The number of runs that ended.
-
-    Args:
-        ended: Number of ended runs: of the plan where `is_exact`, else of the store.
-        planned: Number of runs that the file plans; None where only a budget ends the search.
-        others: Number of ended runs that the file does not plan, where `is_exact`.
-        is_exact: Whether planned runs were looked up by their ids.
-        arms: Name of each arm, with the number of its runs by the way they ended.
-    """
-
-    ended: int
-    planned: int | None
-    others: int
-    is_exact: bool
-    arms: Sequence[tuple[str, Counter[str]]]
-
-
-@dataclasses.dataclass(frozen=True)
 class SweepStatus:
     """The state of a sweep.
 
@@ -98,12 +78,13 @@ class SweepStatus:
         spec: The sweep file as last run.
         progress: The number of runs that ended.
         driver: The driver of the sweep.
-        packs: Packs that began and have not ended.
+        packs: Packs that began and have not ended, of runs that the file plans.
+        stale: Ids of unfinished packs that the file no longer plans.
         silent: Seconds without a step, by pack that may hang.
         pareto: The table with the best trade-offs, where two metrics select.
         warnings: A line for each thing that the numbers do not share, or that readers must know.
         failed: A failed run of each of the most frequent errors: its row of `runs` with labels,
-            attempts and error, and `runs`, the number of runs with that error.
+            attempts, error and `in_plan`, and `runs`, the number of runs with that error.
         failed_count: Number of failed runs.
     """
 
@@ -113,6 +94,7 @@ class SweepStatus:
     progress: Progress
     driver: Driver
     packs: Sequence[PackInFlight]
+    stale: Collection[str]
     silent: Mapping[str, float]
     pareto: ResultTable | None
     warnings: Sequence[str]
@@ -128,96 +110,34 @@ def sweep_status(store: str, sweep: str) -> SweepStatus:
     """
     sweep_store = SweepStore(store, sweep)
     spec = sweep_store.spec()
-    former = former_ids(spec, sweep_store)
-    keys = ["run_id"] if len(former) else []
-    if not sweep_store.labels_hold(spec):
-        keys = list(KEYS)
-    rows = with_labels(sweep_store, spec, sweep_store.counted([*keys, *LABELS, "status", *WARNED]))
-    if len(former):
-        rows = rows.filter(pc.invert(pc.is_in(rows["run_id"], former)))
+    rows = sweep_store.counted([*COLUMNS, *WARNED])
+    labels = read_labels(sweep_store, spec, selected=bool(spec.report_seeds))  # after the rows
+    if len(labels.outdated):
+        rows = rows.filter(pc.invert(pc.is_in(rows["run_id"], labels.outdated)))
     origin = provenance(rows)
     failed_count = origin.statuses.get("failed", 0)
     driver, token = driver_of(sweep_store.files)
-    manifests = checkpoints.in_flight(sweep_store.files)
-    paces = _paces(sweep_store.files, token)
+    begun, paces = unfinished(spec, sweep_store), _paces(sweep_store.files, token)
+    blocked = unreported(spec, sweep_store)
+    stale = begun.stale - paces.keys()
     return SweepStatus(
         sweep,
         sweep_store.uri,
         spec,
-        _progress(sweep_store, spec, rows, former),
+        progress_of(spec, rows.select(COLUMNS), labels, begun, blocked),
         driver,
-        [_in_flight(manifest, paces.get(manifest.pack.pack_id)) for manifest in manifests],
+        [
+            _in_flight(manifest, begun.runs_of(manifest), paces.get(pack_id))
+            for pack_id, manifest in begun.manifests.items()
+            if pack_id not in stale
+        ],
+        stale,
         _silent(paces),
         SweepResults(store, sweep).table() if spec.select.second is not None else None,
-        (*origin.warnings, *warnings(spec, sweep_store), *unreported(spec, sweep_store)),
-        _failed(sweep_store, spec) if failed_count else (),
+        (*origin.warnings, *warnings(spec, sweep_store), *blocked.values()),
+        _failed(sweep_store, labels) if failed_count else (),
         failed_count,
     )
-
-
-def _progress(store: SweepStore, spec: Spec, rows: pa.Table, former: pa.Array) -> Progress:
-    """Count the runs that ended.
-
-    Where the plan is a grid of at most `MAX_NAMED` runs, they are looked up by their ids: so each
-    arm has its own, those it shares with another arm too. Else rows are counted by their labels,
-    and whether the file still plans them stays open.
-
-    Args:
-        store: The sweep's folder.
-        spec: The sweep file as last run.
-        rows: The rows to count.
-        former: Ids of runs with values of former defaults, which do not count.
-    """
-    planned = _planned(spec)
-    if spec.search.sampler != "grid" or spec.report_seeds or (planned or MAX_NAMED + 1) > MAX_NAMED:
-        return Progress(rows.num_rows, planned, 0, False, _by_label(spec, rows))
-    ids_by_arm = {
-        arm: {
-            Run(configuration, seed).run_id
-            for configuration in map(arm.configuration, arm.cells())
-            for seed in spec.seeds
-        }
-        for arm in spec.arms
-    }
-    ids = set().union(*ids_by_arm.values())
-    identified = store.runs(["run_id", "task", "estimator", "status"])
-    identified = identified.filter(pc.invert(pc.is_in(identified["run_id"], former)))
-    is_planned = pc.is_in(identified["run_id"], pa.array(ids, pa.string()))
-    inside = identified.filter(is_planned)
-    status = dict(zip(*(inside[name].to_pylist() for name in ("run_id", "status")), strict=True))
-    arms = [
-        (arm.name, Counter(status[run_id] for run_id in run_ids if run_id in status))
-        for arm, run_ids in ids_by_arm.items()
-    ]
-    others = identified.filter(pc.invert(is_planned))
-    arms += [(f"{name} (others)", count) for name, count in _by_label(spec, others)]
-    return Progress(len(status), len(ids), others.num_rows, True, arms)
-
-
-def _by_label(spec: Spec, rows: pa.Table) -> list[tuple[str, Counter[str]]]:
-    """Count rows by labels and status: arms in the file's order, then those that left it."""
-    positions = {(arm.estimator_label, arm.task_label): i for i, arm in enumerate(spec.arms)}
-    keys = ["task", "estimator", "status"]
-    groups = rows.select(keys).unify_dictionaries().group_by(keys).aggregate([([], "count_all")])
-    counts: dict[tuple[str, str], Counter[str]] = {}
-    for group in groups.to_pylist():
-        labels = group["estimator"], group["task"]
-        counts.setdefault(labels, Counter())[group["status"]] += group["count_all"]
-    order = sorted(counts, key=lambda labels: (positions.get(labels, len(positions)), labels))
-    return [(" · ".join(labels), counts[labels]) for labels in order]
-
-
-def _planned(spec: Spec) -> int | None:
-    """Return the number of planned runs; None where only a budget ends the search."""
-    if spec.budget or spec.arm_budget:
-        return None
-    total = 0
-    for arm in spec.arms:
-        limits = [size for size in (arm.size, spec.search.configurations) if size is not None]
-        if not limits:
-            return None
-        total += min(limits) * len(spec.seeds) + len(spec.report_seeds)
-    return total
 
 
 def driver_of(files: Files) -> tuple[Driver, str | None]:
@@ -255,19 +175,36 @@ def _silent(paces: Mapping[str, Pace]) -> dict[str, float]:
     }
 
 
-def _in_flight(manifest: Manifest, pace: Pace | None) -> PackInFlight:
-    pack_id, runs = manifest.pack.pack_id, len(manifest.active)
+def _in_flight(manifest: Manifest, runs: int, pace: Pace | None) -> PackInFlight:
+    pack_id = manifest.pack.pack_id
     if pace is None or pace.step < manifest.step:
         return PackInFlight(pack_id, runs, manifest.step)
     return PackInFlight(pack_id, runs, pace.step, pace.steps, pace.metric, pace.value)
 
 
-def _failed(store: SweepStore, spec: Spec) -> list[dict[str, Any]]:
-    """Return a failed run of each of the most frequent errors, with how many runs have it."""
-    columns = [*KEYS, *LABELS, "attempts", "error"]
+def failed_runs(store: SweepStore, labels: Membership, *columns: str) -> pa.Table:
+    """Return the rows of failed runs with their present labels, and whether the file plans them.
+
+    Args:
+        store: The sweep's folder.
+        labels: Present labels of stored runs, with the selected configurations.
+        columns: Further columns of `runs` to read.
+
+    Raises:
+        StoreError: If the store cannot be read.
+    """
     dataset = store.encoded((*LABELS, "status"))
-    rows = store.read(dataset, columns, pc.field("status") == "failed")
-    groups = grouped_by_error(with_labels(store, spec, rows).to_pylist())
+    rows = store.read(dataset, [*KEYS, *LABELS, *columns], pc.field("status") == "failed")
+    return labels.labelled(rows).drop_columns(["selected"])
+
+
+def _failed(store: SweepStore, labels: Membership) -> list[dict[str, Any]]:
+    """Return a failed run of each of the most frequent errors, with how many runs have it.
+
+    It is one that the file plans, if there is any.
+    """
+    rows = failed_runs(store, labels, "attempts", "error").to_pylist()
+    groups = grouped_by_error(sorted(rows, key=lambda row: not row["in_plan"]))
     return [{**group[0], "runs": len(group)} for group in groups[:MAX_ERRORS]]
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from raysweep.results.reader import read_ended
 from raysweep.results.selection import ConfigurationStats
 from raysweep.store.sweep_store import SweepStore
+from raysweep.sweep.size import wanted_configurations
 from raysweep.sweep.spec import Arm, Spec
 
 ENDS = ("failed", "diverged", "stopped")
@@ -37,8 +38,8 @@ def reason(arm: str, configurations: int, ends: Mapping[str, int], fresh: int) -
     )
 
 
-def unreported(spec: Spec, store: SweepStore) -> list[str]:
-    """Return a line for each arm whose search has ended without a configuration to select.
+def unreported(spec: Spec, store: SweepStore) -> dict[Arm, str]:
+    """Return the arms whose search has ended without a configuration to select, with a line each.
 
     Where only a budget ends a search, the rows do not show its end, and there is no line.
 
@@ -46,10 +47,10 @@ def unreported(spec: Spec, store: SweepStore) -> list[str]:
         StoreError: If the store cannot be read.
     """
     if not spec.report_seeds:
-        return []
+        return {}
     metric = spec.select.metric
     stats = ConfigurationStats(read_ended(store, spec, [metric], about=["attempts"]), spec)
-    lines = []
+    lines = {}
     for arm in spec.arms:
         indices = stats.of(arm)
         if _has_ended(stats, arm) and not _eligible(stats, metric)[indices].any():
@@ -59,7 +60,7 @@ def unreported(spec: Spec, store: SweepStore) -> list[str]:
                 "diverged": int((diverged & ~failed).sum()),
                 "stopped": int((stopped & ~diverged & ~failed).sum()),
             }
-            lines.append(reason(arm.name, len(indices), ends, len(spec.report_seeds)))
+            lines[arm] = reason(arm.name, len(indices), ends, len(spec.report_seeds))
     return lines
 
 
@@ -68,14 +69,16 @@ def _has_ended(stats: ConfigurationStats, arm: Arm) -> bool:
     spec, runs, indices = stats.spec, stats.runs, stats.of(arm)
     if spec.budget or spec.arm_budget:
         return False
-    limits = [size for size in (arm.size, spec.search.configurations) if size is not None]
-    if not limits or len(indices) < min(limits):
+    wanted = wanted_configurations(spec, arm)
+    if wanted is None or len(indices) < wanted:
         return False
     of_search = np.isin(runs.codes, indices) & stats.searched
     attempts = np.asarray(runs.table["attempts"].fill_null(0).to_numpy())
     retried = runs.with_status("failed") & (attempts < spec.resources.max_failures)
-    all_seeds_ended = (stats.rows[indices] == len(set(spec.seeds))).all()
-    return bool(all_seeds_ended) and not (of_search & retried).any()
+    over = stats.rows[indices] == len(set(spec.seeds))
+    if spec.early_stopping is not None and not spec.early_stopping.by_steps:
+        over |= stats.bad[indices]  # one bad seed ends a race
+    return bool(over.all()) and not (of_search & retried).any()
 
 
 def _eligible(stats: ConfigurationStats, metric: str) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Search of one arm in a session: its open, closed and reported configurations."""
 
 import dataclasses
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -79,6 +80,7 @@ class ArmSearch:
         self.siblings: Sequence[ArmSearch] = ()
         self.spent = Spent()
         self._orphaned_runs: list[ArmRun] = []  # in flight when their configuration closed
+        self.reported_before: list[ArmRun] = []  # fresh seeds that ended in earlier sessions
         self._previously_selected: dict[str, list[ArmRun]] = {}  # fresh seeds by configuration
         self.committed_runs = 0  # of open configurations, ended or not
 
@@ -86,7 +88,7 @@ class ArmSearch:
     def run_ids(self) -> set[str]:
         """Ids of the planned runs of the arm, ended ones included."""
         ids = {member.run.run_id for members in self.members.values() for member in members}
-        ids |= {member.run.run_id for member in self.reported}
+        ids |= {member.run.run_id for member in (*self.reported, *self.reported_before)}
         return ids & self.runs.planned.keys()
 
     def take_over(self, started: Iterable[StartedConfiguration]) -> None:
@@ -156,11 +158,39 @@ class ArmSearch:
         configuration = self.members[best][0].run.configuration
         if self.reported and self.reported[0].run.configuration.configuration_id == best:
             return []
-        self.runs.drop(self.reported)
+        self._unplan_fresh()
         self._note_previously_selected(self.reported)
+        self.reported_before = []
         self.reported = self._with_seeds(configuration, self.spec.report_seeds)
         self._previously_selected.pop(best, None)
         return self.runs.plan(self.reported)
+
+    def plan_reported_before(self) -> None:
+        """Plan the ended runs on fresh seeds of the shown configuration, while the search lasts.
+
+        The table shows them; those of other configurations are not planned any more.
+        """
+        known = self.runs.on_fresh_seeds & self.members.keys()
+        if not known or self.reported:
+            return
+        shown, before = self.shown(), []
+        if shown in known:
+            configuration = self.members[shown][0].run.configuration
+            fresh = self._with_seeds(configuration, self.spec.report_seeds)
+            before = [run for run in fresh if run.run.run_id in self.runs.ended]
+        if [run.run.run_id for run in before] != [r.run.run_id for r in self.reported_before]:
+            self._unplan_fresh()
+            self.reported_before = before
+            self.runs.plan(before)
+
+    def _unplan_fresh(self) -> None:
+        """Remove the arm's runs on fresh seeds from the plan, unless another arm has them."""
+        others = (other for other in self.siblings if other is not self)
+        shared = {
+            run.run.run_id for other in others for run in (*other.reported, *other.reported_before)
+        }
+        runs = [*self.reported, *self.reported_before]
+        self.runs.leave_out([run for run in runs if run.run.run_id not in shared])
 
     @property
     def previously_selected(self) -> Spent:
@@ -192,6 +222,26 @@ class ArmSearch:
         sign = 1 if self.spec.select.mode == "min" else -1
         values = {key: result.values[0] for key, result in self.closed.items() if result.values}
         return min(values, key=lambda key: (sign * values[key], key), default=None)
+
+    def shown(self) -> str | None:
+        """Return the configuration that the table shows: the selected one, or a provisional one.
+
+        As long as no configuration has all its seeds, it is the best of those without a bad one.
+        """
+        if (best := self.selected()) is not None:
+            return best
+        sign = 1 if self.spec.select.mode == "min" else -1
+        means = {}
+        for key, members in self.members.items():
+            values = self._values(members).values()
+            if values and not self._lost_a_seed(members) and not self._retries(members):
+                means[key] = statistics.fmean(values)
+        return min(means, key=lambda key: (sign * means[key], key), default=None)
+
+    def _retries(self, members: Sequence[ArmRun]) -> bool:
+        """Return whether a run failed before and is tried again."""
+        failed = self.runs.failures.keys() - self.runs.ended.keys()
+        return any(member.run.run_id in failed for member in members)
 
     def _open(self, proposal: Proposal) -> list[ArmRun]:
         members = self._members(proposal.assignment)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from raysweep.scheduling.arm_search import ArmSearch, Spent
 from raysweep.scheduling.state import RunRegistry
 from raysweep.sweep.options import Budget
+from raysweep.sweep.size import runs_to_come
 from raysweep.sweep.spec import Spec
 
 BATCH_SHARE = 10  # a tenth of the configurations are in flight
@@ -54,6 +55,25 @@ class BudgetTracker:
         return self._within(self.spec.arm_budget, [search], cost) and self._within(
             self.spec.budget, self.searches, cost
         )
+
+    def is_searching(self, search: ArmSearch) -> bool:
+        """Check whether an arm has open configurations, or may still open others."""
+        return bool(search.open) or not (search.exhausted or not self.allows(search))
+
+    def to_come(self, search: ArmSearch) -> int | None:
+        """Return the number of runs that an arm has yet to plan; None if only a budget limits it.
+
+        Of runs on fresh seeds, those that are stored already do not come.
+        """
+        opened = list(search.open.values())
+        racing = sum(len(one.members) - one.count for one in opened)
+        decided = search.reported or is_blocked(self.spec, search, self)
+        fresh = 0 if decided else len(self.spec.report_seeds) - len(search.reported_before)
+        if not self.is_searching(search):
+            return racing + fresh
+        started = len(opened) + len(search.closed)
+        coming = runs_to_come(self.spec, search.arm, started, fresh)
+        return None if coming is None else coming + racing
 
     def _within(self, budget: Budget, searches: Sequence[ArmSearch], cost: int) -> bool:
         if not budget:

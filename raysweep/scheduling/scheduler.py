@@ -6,7 +6,7 @@ from typing import Any
 
 from raysweep.errors import SpecError, StoreError
 from raysweep.scheduling.arm_search import ArmSearch, StartedConfiguration
-from raysweep.scheduling.budget import BudgetTracker, is_blocked
+from raysweep.scheduling.budget import BudgetTracker
 from raysweep.scheduling.failures import FATAL, Failure, Recovery, RunFailed
 from raysweep.scheduling.limits import FailureLimits
 from raysweep.scheduling.pack_queue import PackQueue
@@ -20,6 +20,7 @@ from raysweep.store.unfinished import UnfinishedRows
 from raysweep.sweep.early_stopping import EarlyStopper
 from raysweep.sweep.outcomes import RunResult, one_row_each
 from raysweep.sweep.packs import ArmRun, Pack, PackSize, PlannedRun, cut, make_pack
+from raysweep.sweep.size import Total, total_of
 from raysweep.sweep.spec import Spec
 
 
@@ -60,11 +61,11 @@ class Schedule:
         self._owners: dict[str, list[tuple[ArmSearch, str]]] = {}
         self._columns = schema.runs_schema(spec)
         self._unfinished = UnfinishedRows(store, self._columns, self.origin)
-        self.failures: dict[str, int] = {}
         self.executed: dict[str, int] = {}  # steps that failed attempts executed, by run id
         self._packs_of_rows: set[str] = set()
         self._has_repeated_rows = False  # several rows of one run
         self.runs = RunRegistry()
+        self.failures = self.runs.failures
         self.sampler_state = SamplerState(store.files)
         rows = self._read()
         self.manifests = manifests = checkpoints.in_flight(store.files)
@@ -97,7 +98,8 @@ class Schedule:
         """Queue the packs that an earlier session began, then packs of the other missing runs."""
         self.size = size
         adopted = self._adopt(self.manifests)
-        self._cut(list(self.planned.values()), leave_out=adopted)
+        before = {id(run) for search in self.arms for run in search.reported_before}
+        self._cut([r for r in self.planned.values() if id(r) not in before], leave_out=adopted)
 
     @property
     def missing(self) -> int:
@@ -107,17 +109,13 @@ class Schedule:
     @property
     def to_come(self) -> int:
         """Number of runs that are not planned yet, as far as it is known."""
-        return sum(self._to_come(search) for search in self.arms)
+        return sum(self.budget_tracker.to_come(search) or 0 for search in self.arms)
 
-    def _to_come(self, search: ArmSearch) -> int:
-        started = len(search.open) + len(search.closed)
-        seeds = len(self.spec.seeds)
-        coming = 0
-        if self._is_searching(search) and search.study.wanted is not None:
-            coming = max(0, search.study.wanted - started) * seeds
-        racing = sum(len(opened.members) - opened.count for opened in list(search.open.values()))
-        decided = search.reported or is_blocked(self.spec, search, self.budget_tracker)
-        return coming + racing + (0 if decided else len(self.spec.report_seeds))
+    @property
+    def total(self) -> Total:
+        """Number of runs that the sweep will hold."""
+        coming = map(self.budget_tracker.to_come, self.arms)
+        return total_of(self.spec, len(self.planned), coming)
 
     @property
     def finished(self) -> bool:
@@ -242,13 +240,16 @@ class Schedule:
         metrics = [f"metric.{name}" for name in self._metrics]
         narrow = [
             *("run_id", "status", "attempts", "error", "steps", "steps_executed", "seconds"),
-            *("pack_id", "configuration_id", *metrics),
+            *("pack_id", "configuration_id", "seed", *metrics),
         ]
         stored = self.store.read(dataset, narrow).to_pylist()
         rows = one_row_each(stored)
         self._has_repeated_rows = len(rows) < len(stored)
         self._note_ended(rows)
         self._packs_of_rows = {row["pack_id"] for row in rows}
+        self.runs.on_fresh_seeds = {
+            row["configuration_id"] for row in rows if row["seed"] in self.spec.report_seeds
+        }
         stopped = {row["configuration_id"] for row in rows if row["status"] == "stopped"}
         for row in rows:
             if row["status"] == "failed":
@@ -297,15 +298,14 @@ class Schedule:
                     members = self._open_next(search)
                     fresh += members or []
                     opened |= members is not None
-        searching = [search for search in self.arms if self._is_searching(search)]
+        searching = [search for search in self.arms if self.budget_tracker.is_searching(search)]
         for search in self.arms:
             # Runs that end elsewhere change a shared or estimated budget, and may reopen a search.
             if search not in searching and not (self.budget_tracker.limited and searching):
                 fresh += search.report()
+            else:
+                search.plan_reported_before()
         return fresh
-
-    def _is_searching(self, search: ArmSearch) -> bool:
-        return bool(search.open) or not (search.exhausted or not self.budget_tracker.allows(search))
 
     def _open_one_more(self) -> list[ArmRun]:
         """Open a configuration beyond the batch; return its runs."""
@@ -353,13 +353,7 @@ class Schedule:
         adopted: set[str] = set()
         # A pack that a killed driver was dividing comes after its halves, which have newer files.
         for manifest in sorted(manifests, key=lambda manifest: len(manifest.pack.runs)):
-            wanted = [
-                run.run_id
-                for run in manifest.pack.runs
-                if run.run_id in self.planned
-                and run.run_id not in self.ended
-                and run.run_id not in adopted
-            ]
+            wanted = [run_id for run_id in self._missing_of(manifest) if run_id not in adopted]
             adopted.update(wanted)
             if wanted:
                 pack = self._with_history(manifest.pack.only(wanted))
@@ -367,6 +361,15 @@ class Schedule:
                     pack = dataclasses.replace(pack, code=self.planned[wanted[0]].arm.code)
                 self.queue.put([pack])
         return adopted
+
+    def resumes(self, manifest: checkpoints.Manifest) -> bool:
+        """Return whether the session resumes a pack that an earlier one began."""
+        return bool(self._missing_of(manifest))
+
+    def _missing_of(self, manifest: checkpoints.Manifest) -> list[str]:
+        """Return the ids of a pack's runs that are planned and have not ended."""
+        ids = (run.run_id for run in manifest.pack.runs)
+        return [run_id for run_id in ids if run_id in self.planned and run_id not in self.ended]
 
     def drop_ended_checkpoints(self) -> None:
         """Remove checkpoints that nothing resumes from; the driver calls it under its lease."""

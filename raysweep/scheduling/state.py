@@ -16,12 +16,16 @@ class RunRegistry:
         ended: Results of the runs that ended, by id; those of the store included.
         begun: Ids of runs in flight, or that an earlier session began and did not end.
         unwritten: Runs that were stopped before their first step and have no row yet.
+        failures: Number of failed attempts of runs that failed, by id.
+        on_fresh_seeds: Ids of the configurations that have an ended run on a fresh seed.
     """
 
     planned: dict[str, ArmRun] = dataclasses.field(default_factory=dict)
     ended: dict[str, RunResult] = dataclasses.field(default_factory=dict)
     begun: set[str] = dataclasses.field(default_factory=set)
     unwritten: list[ArmRun] = dataclasses.field(default_factory=list)
+    failures: dict[str, int] = dataclasses.field(default_factory=dict)
+    on_fresh_seeds: set[str] = dataclasses.field(default_factory=set)
 
     def of(self, members: Sequence[ArmRun]) -> list[RunResult]:
         """Return the results of those of the runs that have ended."""
@@ -44,6 +48,11 @@ class RunRegistry:
         for member in members:
             if member.run.run_id not in self.ended:
                 self.planned.pop(member.run.run_id, None)
+
+    def leave_out(self, members: Sequence[ArmRun]) -> None:
+        """Remove runs from the plan, ended ones included."""
+        for member in members:
+            self.planned.pop(member.run.run_id, None)
 
     def stop(self, members: Sequence[ArmRun]) -> None:
         """Mark runs that have not ended as stopped before their first step."""

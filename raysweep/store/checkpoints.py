@@ -15,7 +15,7 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from raysweep.errors import DamagedFile, StoreError
@@ -308,3 +308,12 @@ def in_flight(files: Files) -> list[Manifest]:
     """Return the manifests of all packs that started and have not ended."""
     manifests = (Checkpoints(files, pack_id).manifest() for pack_id in files.folders("checkpoints"))
     return [manifest for manifest in manifests if manifest is not None]
+
+
+def packs_of(files: Files, run_ids: Collection[str]) -> set[str]:
+    """Return the ids of the packs that started and have not ended, and have one of these runs."""
+    return {
+        manifest.pack.pack_id
+        for manifest in in_flight(files)
+        if any(run.run_id in run_ids for run in manifest.pack.runs)
+    }

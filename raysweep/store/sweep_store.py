@@ -11,6 +11,7 @@ import pyarrow.dataset as pads
 
 from raysweep.errors import RaysweepError, StoreError
 from raysweep.store import (
+    checkpoints,
     compaction,
     curve_files,
     integrity,
@@ -263,13 +264,17 @@ class SweepStore:
         """Return the files of curves in which these runs may have rows, as a dataset.
 
         A file of curves is named after its pack, and a row of `runs` names the pack that ended the
-        run, so only few of many files must be opened.
+        run, or a manifest the pack that trains it, so only few of many files must be opened.
         """
         names = self.files.names("curves", ".parquet")
         if len(names) <= FEW_FILES:
             return self.dataset("curves")
-        wanted = pads.field("run_id").isin(pa.array(sorted(set(run_ids)), pa.string()))
-        packs = set(self.read(self.dataset("runs"), ["pack_id"], wanted)["pack_id"].to_pylist())
+        ids = set(run_ids)
+        wanted = pads.field("run_id").isin(pa.array(sorted(ids), pa.string()))
+        ended = self.read(self.dataset("runs"), ["run_id", "pack_id"], wanted)
+        packs = set(ended["pack_id"].to_pylist())
+        if others := ids.difference(ended["run_id"].to_pylist()):
+            packs |= checkpoints.packs_of(self.files, others)
         pack_ids = {name: file.pack_id for name in names if (file := curve_files.parsed(name))}
         selected = [name for name in names if pack_ids.get(name) in packs]
         if len(pack_ids) < len(names) or packs - {pack_ids[name] for name in selected} or not packs:

@@ -59,8 +59,8 @@ def test_run_again_prints_the_same(ran):
 
 def test_progress_goes_to_standard_error(cli):
     _, out, err = cli("run", "small.yaml", "--inline")
-    assert "12/12 runs" in err
-    assert "runs/min" not in out
+    assert "12 of 12 runs in " in err
+    assert " runs in " not in out
 
 
 def test_plan_counts_runs_and_starts_nothing(cli, tmp_path):

@@ -71,7 +71,7 @@ def test_looking_changes_nothing_and_ends_with_exit_code_1(ended, doctor, damage
 
 def test_a_healthy_sweep_is_said_to_be_healthy(ended, doctor):
     code, out, _ = doctor("toys")
-    assert (code, out) == (0, "toys: healthy (4 files of rows, 0 packs in flight, no driver)\n")
+    assert (code, out) == (0, "toys: healthy (4 files of rows, 0 unfinished packs, no driver)\n")
 
 
 @pytest.mark.parametrize("sweep", ["cut", "ended", "judged", "sought"])

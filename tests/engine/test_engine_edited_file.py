@@ -105,6 +105,8 @@ def test_it_is_said_before_anything_trains(inline, toy, tmp_path):
         def say(self, lines):
             told.extend((line.partition(" (")[0], results.runs().num_rows) for line in lines)
 
+        shows = None
+
         def watching(self, schedule):
             return contextlib.nullcontext(lambda progress: None)
 

@@ -261,7 +261,7 @@ def test_progress_is_shown_in_notebooks(inline, toy, monkeypatch, capsys, quiet,
     kernel = types.SimpleNamespace(get_ipython=ZMQInteractiveShell)
     monkeypatch.setitem(sys.modules, "IPython", kernel)
     inline(toy(), quiet=quiet)
-    assert ("6/6 runs" in capsys.readouterr().err) == shown
+    assert ("6 of 6 runs" in capsys.readouterr().err) == shown
 
 
 def test_errors_of_the_past_are_not_shown_as_present_ones(inline, failing, trouble, command):

@@ -12,6 +12,7 @@ from engine_helpers import by_run, statuses
 import raysweep
 from raysweep.driver import session
 from raysweep.engine import inline as inline_engine
+from raysweep.engine import stop
 from raysweep.engine.stop import StopFlag
 from raysweep.store import checkpoints, lease
 from raysweep.sweepfile.reader import read_spec
@@ -255,6 +256,21 @@ def test_no_signal_lets_packs_train():
     with StopFlag() as flag:
         flag.train()
     assert not flag
+
+
+@pytest.mark.parametrize("is_shown", [True, False], ids=["in a panel", "elsewhere"])
+def test_a_panel_shows_that_the_session_stops_and_else_it_is_written(capfd, is_shown):
+    lines = []
+
+    def show(line):
+        lines.append(line)
+        return is_shown
+
+    with StopFlag() as flag:
+        flag.train(show)
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert lines == [stop.STOPPING]
+    assert (stop.STOPPING in capfd.readouterr().err) is not is_shown
 
 
 HANGS = """

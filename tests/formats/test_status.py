@@ -6,9 +6,10 @@ import pytest
 
 from raysweep.cli.main import main
 from raysweep.formats.status import status_text
-from raysweep.results import status
+from raysweep.results import counts, status
 from raysweep.store import schema
 from raysweep.store.sweep_store import SweepStore
+from raysweep.sweep.runs import Run
 from raysweep.sweepfile.reader import read_spec
 
 TASKS = {"walk": {"task": "toy"}}
@@ -31,13 +32,16 @@ def rows_of(spec, **changes):
     for arm in spec.arms:
         for configuration in map(arm.configuration, arm.cells()):
             for seed in spec.seeds:
-                run = status.Run(configuration, seed)
+                run = Run(configuration, seed)
                 row = {
                     **ROWS,
                     "run_id": run.run_id,
                     "seed": seed,
                     "task": arm.task_label,
                     "estimator": arm.estimator_label,
+                    "task_name": arm.task,
+                    "estimator_name": arm.estimator,
+                    "configuration_id": configuration.configuration_id,
                     **schema.encode_settings(configuration.settings, columns),
                     **changes,
                 }
@@ -59,7 +63,7 @@ def told(tmp_path):
     return tell
 
 
-def counts(text):
+def numbers(text):
     """The numbers of each arm."""
     lines = [line for line in text.splitlines() if " · walk" in line and "failed " not in line]
     return {
@@ -71,13 +75,13 @@ def counts(text):
 def test_a_sweep_that_ended_nothing_says_so(told):
     text = told(spec_of(), [])
     assert "0 of 3 planned runs ended; no driver" in text
-    assert counts(text) == {"ST · walk": [0, 0, 0, 0]}
+    assert numbers(text) == {"ST · walk": [0, 0, 0, 0]}
 
 
 def test_runs_that_left_the_plan_are_told_apart(told):
     text = told(spec_of(seeds=2), rows_of(spec_of(seeds=5)))
     assert "2 of 2 planned runs ended, 3 other runs in the store; no driver" in text
-    assert counts(text) == {"ST · walk": [2, 0, 0, 0], "ST · walk (others)": [3, 0, 0, 0]}
+    assert numbers(text) == {"ST · walk": [2, 0, 0, 0], "ST · walk (others)": [3, 0, 0, 0]}
 
 
 def test_a_run_that_two_arms_share_counts_for_both_and_once_in_the_plan(told):
@@ -85,45 +89,49 @@ def test_a_run_that_two_arms_share_counts_for_both_and_once_in_the_plan(told):
     text = told(spec, rows_of(spec))
     assert "6 of 6 planned runs ended; no driver" in text
     shared = {"ST · walk": 3, "again · walk": 3, "hot · walk": 6}
-    assert {arm: found[0] for arm, found in counts(text).items()} == shared
+    assert {arm: found[0] for arm, found in numbers(text).items()} == shared
 
 
 def test_a_renamed_arm_keeps_its_runs(told):
     text = told(spec_of({"straight": ST}), rows_of(spec_of()))
-    assert counts(text) == {"straight · walk": [3, 0, 0, 0]}
+    assert numbers(text) == {"straight · walk": [3, 0, 0, 0]}
 
 
-@pytest.mark.parametrize(
-    ("more", "says"),
-    [
-        (
-            {},
-            "3 runs in the store ended; the file plans 12; no driver",
-        ),
-        (
-            {"budget": {"runs": 12}},
-            "3 runs in the store ended; no driver",
-        ),
-    ],
-    ids=["configurations", "budget"],
-)
-def test_a_search_says_only_what_it_knows(told, more, says):
-    search = {"sampler": "random", "configurations": 4}
-    spec = spec_of(training={"lr": {"low": 0.1, "high": 0.2}}, search=search, **more)
-    assert says in told(spec, rows_of(spec_of()))
+RANGE = {"training": {"lr": {"low": 0.1, "high": 0.2}}}
+SAID = [
+    ({"search": {"sampler": "random", "configurations": 4}}, "0 of up to 12 planned runs ended"),
+    ({"search": {"sampler": "random"}, "budget": {"runs": 9}}, "0 of up to 9 planned runs ended"),
+    (
+        {"search": {"sampler": "random"}, "budget": {"hours": 9}},
+        "0 planned runs ended, and a budget ends the search",
+    ),
+]
 
 
-def test_a_plan_too_large_to_name_counts_by_labels(told, monkeypatch):
-    monkeypatch.setattr(status, "MAX_NAMED", 2)
-    text = told(spec_of(), rows_of(spec_of()))
-    assert "3 runs in the store ended; the file plans 3; no driver" in text
-    assert counts(text) == {"ST · walk": [3, 0, 0, 0]}
+@pytest.mark.parametrize(("more", "says"), SAID, ids=["configurations", "runs", "hours"])
+def test_a_search_says_how_many_runs_it_may_have(told, more, says):
+    text = told(spec_of(**RANGE, **more), rows_of(spec_of()))
+    assert f"{says}, 3 other runs in the store; no driver" in text
+
+
+def test_a_grid_too_large_to_name_counts_its_runs_too(told, monkeypatch):
+    monkeypatch.setattr(counts, "MAX_CELLS", 0)
+    text = told(spec_of(seeds=2), rows_of(spec_of()))
+    assert "2 of 2 planned runs ended, 1 other run in the store; no driver" in text
+    assert numbers(text) == {"ST · walk": [2, 0, 0, 0], "ST · walk (others)": [1, 0, 0, 0]}
+
+
+def test_arms_of_a_grid_too_large_to_name_may_share_runs(told, monkeypatch):
+    monkeypatch.setattr(counts, "MAX_CELLS", 0)
+    spec = spec_of({"ST": ST, "again": ST})
+    assert "0 of up to 6 planned runs ended" in told(spec, [])
+    assert "3 of 3 planned runs ended" in told(spec, rows_of(spec))
 
 
 def test_arms_that_left_the_file_come_last(told):
     hot = {**ST, "temperature": 2.0}
     text = told(spec_of({"Z": hot}), rows_of(spec_of({"A": ST, "Z": hot})))
-    assert list(counts(text)) == ["Z · walk", "A · walk (others)"]
+    assert list(numbers(text)) == ["Z · walk", "A · walk (others)"]
 
 
 def test_mixed_versions_are_warned_of_in_one_line(told):
@@ -149,6 +157,16 @@ def test_errors_are_listed_up_to_a_number(told):
     text = told(spec, rows)
     assert text.count("3 attempts, quarantined: RuntimeError: no") == status.MAX_ERRORS
     assert "and 5 more failed runs; 'raysweep status hand --failed' shows all\n" in text
+
+
+def test_a_failed_run_that_left_the_file_is_not_said_to_be_tried_again(told):
+    hot = {**ST, "temperature": 2.0}
+    rows = rows_of(spec_of({"A": ST, "Z": hot}), status="failed", attempts=1)
+    for row in rows:
+        row["error"] = f"RuntimeError of {row['estimator']}"
+    text = told(spec_of({"Z": hot}), rows)
+    assert "1 of 3 attempts, tried again by the next run: RuntimeError of Z" in text
+    assert "1 of 3 attempts, no longer planned by the file: RuntimeError of A" in text
 
 
 def test_a_store_that_an_older_version_wrote_is_read(tmp_path, capsys):

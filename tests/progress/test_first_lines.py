@@ -1,16 +1,16 @@
 """A session says at once what it does: what it resumes, what starts, and what is not used."""
 
-import contextlib
 import json
 import re
 import subprocess
 import sys
 
 import pytest
+from stopped_helpers import Lines, stopped
+from stopped_helpers import drive as drive_file
 
 import raysweep
-from raysweep.driver import session
-from raysweep.engine import inline, machine, work
+from raysweep.engine import machine, work
 from raysweep.formats.status import status_text
 from raysweep.store.sweep_store import SweepStore
 
@@ -23,29 +23,8 @@ SWEEP = {
 }
 
 
-class Lines:
-    """A display that keeps the lines.
-
-    Args:
-        note: Function that is called with the progress of packs.
-    """
-
-    def __init__(self, note=lambda progress: None):
-        self.lines, self.note = [], note
-
-    def say(self, lines):
-        self.lines += lines
-
-    @contextlib.contextmanager
-    def watching(self, schedule):
-        yield self.note
-
-
 def drive(tmp_path, display, **options):
-    spec = session.load({**SWEEP, **options.pop("changes", {})})
-    return session.drive(
-        spec, store=tmp_path, data=None, address=None, inline=True, progress=display, **options
-    )
+    return drive_file(tmp_path, {**SWEEP, **options.pop("changes", {})}, display, **options)
 
 
 def test_a_new_sweep_resumes_nothing(tmp_path):
@@ -57,28 +36,40 @@ def test_a_new_sweep_resumes_nothing(tmp_path):
 def test_runs_that_ended_and_packs_that_began_are_said_first(tmp_path, monkeypatch):
     monkeypatch.setattr(work, "SLICE_S", 0.0)  # a report after every step
     drive(tmp_path, Lines(), changes={"seeds": 2})
-    with monkeypatch.context() as patch:
-        stop_after(patch, 5)
-        drive(tmp_path, Lines())
+    stopped(monkeypatch, tmp_path, SWEEP, 5)
     display = Lines()
     drive(tmp_path, display)
     assert display.lines[0] == "resuming: 2 of 4 runs ended, 1 pack from step 5"
 
 
-def stop_after(patch, reports):
-    """Stops the session after so many reports of a pack."""
-    real = inline.run_inline
+def test_runs_to_be_trained_again_are_said_and_are_not_resumed(tmp_path, monkeypatch):
+    drive(tmp_path, Lines(), changes={"seeds": 2})
+    stopped(monkeypatch, tmp_path, SWEEP, 5)
+    display = Lines()
+    drive(tmp_path, display, again="seed in (1, 2)")
+    assert display.lines == [
+        "training again from the start: 1 run and 1 unfinished pack",
+        "resuming: 1 of 4 runs ended",
+    ]
 
-    def run(schedule, job, stopping, watch, **options):
-        seen = []
 
-        def note(progress):
-            seen.append(progress)
-            watch(progress)
+def test_a_session_without_anything_to_train_says_so(tmp_path):
+    drive(tmp_path, Lines())
+    display = Lines()
+    drive(tmp_path, display)
+    assert display.lines == ["nothing to train: 4 runs ended before"]
 
-        real(schedule, job, lambda: len(seen) > reports or stopping(), note, **options)
 
-    patch.setattr(inline, "run_inline", run)
+def test_a_stopped_search_counts_the_runs_that_it_has_yet_to_add(tmp_path, monkeypatch):
+    search = {"sampler": "tpe", "configurations": 5}
+    sweep = {
+        **SWEEP,
+        "training": {"lr": {"low": 0.1, "high": 0.2}},
+        "seeds": {"search": 2, "report": 3},
+        "search": search,
+    }
+    session = stopped(monkeypatch, tmp_path, sweep, 5)
+    assert (session.missing, session.is_bound) == (5 * 2 + 3, True)
 
 
 def test_a_gpu_that_is_not_used_is_said(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ from raysweep.cli.main import main
 from raysweep.errors import SpecError
 from raysweep.figures.curves import CurvesRequest
 from raysweep.figures.scope import SweepView
-from raysweep.results.reader import read_matching
+from raysweep.results.reader import read_meeting
 from raysweep.results.sql import meeting
 
 FILTERED = ("table", "stats", "top", "plot")
@@ -128,7 +128,7 @@ def test_help_lists_the_words_of_the_file_with_the_others(command):
     ],
 )
 def test_a_setting_needs_no_section_in_a_condition(hand, short, full):
-    found, wanted = (read_matching(hand.store, hand.spec, where) for where in (short, full))
+    found, wanted = (read_meeting(hand.store, hand.spec, where, "where") for where in (short, full))
     assert sorted(found.to_pylist()) == sorted(wanted.to_pylist()) != []
     tables = [hand.table(where=where) for where in (short, full)]
     assert [cell.mean for cell in tables[0].cells] == [cell.mean for cell in tables[1].cells]
@@ -144,7 +144,7 @@ RUNS = {
 
 
 def test_a_column_wins_over_a_setting_of_its_name():
-    assert meeting(pa.table(RUNS), "steps = 10", "where").to_pylist() == ["a"]
+    assert meeting(pa.table(RUNS), "steps = 10", "where")["run_id"].to_pylist() == ["a"]
 
 
 def test_a_name_of_several_settings_is_refused_with_their_names():
@@ -155,7 +155,7 @@ def test_a_name_of_several_settings_is_refused_with_their_names():
         "param.estimator.samples; write the full name of one"
     )
     full = "param.task.samples = 1"
-    assert meeting(pa.table(RUNS), full, "where").to_pylist() == ["a"]
+    assert meeting(pa.table(RUNS), full, "where")["run_id"].to_pylist() == ["a"]
 
 
 def test_an_unknown_name_is_refused_as_before():

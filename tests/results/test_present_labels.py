@@ -8,6 +8,7 @@ from figure_helpers import loss, spec_of, store_of
 import raysweep
 from raysweep.api import Results
 from raysweep.cli.main import main
+from raysweep.errors import SpecError
 
 A = {"estimator": "straight_through", "temperature": 1.0}
 B = {"estimator": "straight_through", "temperature": 3.0}
@@ -154,6 +155,47 @@ def test_a_run_of_two_arms_meets_a_condition_on_either_label(tmp_path):
     results = reopened(results, tasks=TASKS, estimators={"C": A, "D": both["B"]})
     for label in "CD":
         assert results.table(where=f"estimator = '{label}'").cell(label, "walk").n == 3
+
+
+BOTH = {"A": A, "B": {**A, "temperature": [1.0, 3.0]}}
+
+
+@pytest.fixture
+def shared(tmp_path):
+    """A sweep whose arms A and B share a configuration, under labels that never changed."""
+    return store_of(tmp_path, spec_of(TASKS, BOTH), written)
+
+
+def test_a_condition_on_a_label_shows_a_shared_run_for_that_arm_alone(shared):
+    for label, other in (("A", "B"), ("B", "A")):
+        table = shared.table(where=f"estimator = '{label}'")
+        assert table.cell(label, "walk").n == 3
+        assert table.cell(other, "walk").status == "missing"
+
+
+def test_a_condition_on_a_label_counts_in_statistics_and_rankings_too(shared):
+    tops = shared.top(where="estimator = 'A'").rows
+    assert {row.estimator for row in tops} == {"A"}
+    assert [arm.estimator for arm in shared.statistics(where="estimator = 'A'").arms if arm.n] == [
+        "A"
+    ]
+
+
+def test_a_condition_on_what_is_selected_is_one_for_each_arm(tmp_path):
+    def better(task, estimator, place, seed):
+        return 10.0 - place + seed  # the configuration that B does not share with A is the best
+
+    results = store_of(tmp_path, spec_of(TASKS, BOTH), better)
+    cells = {cell.estimator: cell.settings for cell in results.table(where="selected").cells}
+    assert cells == {"A": {}, "B": {"estimator.temperature": 3.0}}
+    assert results.top(where="selected").rows[0].estimator == "A"
+    assert len(results.top(where="selected").rows) == 2
+
+
+def test_a_condition_that_divides_a_shared_configuration_is_refused(shared):
+    divided = "estimator = 'A' and seed = 0 or estimator = 'B' and seed > 0"
+    with pytest.raises(SpecError, match=r"other runs of .* for each of A · walk and B · walk"):
+        shared.table(where=divided)
 
 
 def test_outdated_runs_are_not_in_the_plan(first, monkeypatch):

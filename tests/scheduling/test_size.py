@@ -7,8 +7,8 @@ from click.testing import CliRunner
 
 from raysweep.cli.main import cli, main
 from raysweep.driver.session import drive, plan
-from raysweep.driver.size import planned_runs
 from raysweep.errors import SpecError
+from raysweep.sweep.size import planned_runs
 from raysweep.sweepfile.reader import read_spec
 
 TEN = [number / 10 for number in range(1, 11)]

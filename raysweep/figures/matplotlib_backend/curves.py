@@ -42,8 +42,8 @@ def draw_lines(
     """
     for label, (index, text) in prepared.labels.items():
         lines = [line for panel in prepared.panels for line in panel.lines]
-        dashed = all(line.provisional for line in lines if line.estimator == label)
-        legend.add(index, text, dashed=dashed)
+        of_label = [line for line in lines if line.estimator == label]
+        legend.add(index, text, _style([i for i in of_label if not i.is_training] or of_label))
     size = legend.size
     columns = size.columns_for(prepared.tasks)
     rows = -(-prepared.tasks // columns)
@@ -88,14 +88,23 @@ def _curve(axes: Axes, line: Line, x: Any, number: int, every_point: bool) -> No
         x,
         line.mean,
         color=colour,
-        linestyle=style.DASHES if line.provisional else "-",
+        linestyle=_style([line]),
         linewidth=1.5,
         marker=style.marker(line.index) or ("." if len(x) == 1 or every_point else ""),
         markersize=4,
         markevery=(number * every // 4 % every, every),
         zorder=3,
     )
+    if line.is_training:  # where its runs are now, even beside a line of the same colour
+        axes.plot(x[-1:], line.mean[-1:], "o", color=colour, fillstyle="none", zorder=4)
     axes.fill_between(x, line.low, line.high, color=colour, alpha=BAND, linewidth=0, zorder=2)
+
+
+def _style(lines: Sequence[Line]) -> Any:
+    """Return the style of lines: dotted in training, dashed if all are provisional, else solid."""
+    if all(line.is_training for line in lines):
+        return style.DOTS
+    return style.DASHES if all(line.provisional for line in lines) else "-"
 
 
 def _caption(prepared: CurvesFigure) -> str:
@@ -116,6 +125,7 @@ def footnotes(prepared: CurvesFigure) -> list[str]:
     return [
         prepared.selection,
         "dashed (?): provisional, n seeds so far" if any(i.provisional for i in lines) else "",
+        style.training(prepared.training, prepared.runs + prepared.training, prepared.reached),
         "y axes are cut to what follows the first tenth of the steps" if prepared.cropped else "",
         style.lost_curves(prepared.lacking, prepared.runs),
     ]

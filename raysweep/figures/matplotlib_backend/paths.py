@@ -20,7 +20,7 @@ def draw_paths(prepared: PathsFigure, size: Size) -> Figure:
     for index, name in sorted({(path.index, path.estimator) for path in paths}):
         provisional = [path.provisional for path in paths if path.estimator == name]
         text = f"{name} (?)" if any(provisional) else name
-        legend.add(index, text, dashed=all(provisional))
+        legend.add(index, text, style.DASHES if all(provisional) else "-")
     columns = size.columns_for(len(prepared.panels))
     figure, axes = style.grid(-(-len(prepared.panels) // columns), columns, legend)
     width = figure.get_figwidth() / columns

@@ -139,11 +139,17 @@ def _traces(line: Line, x_values: Numbers, shown: Any, over: str) -> list[dict[s
         "y": mean,
         "customdata": numbers((line.high - line.mean)[shown]),
         "mode": "lines+markers" if mark or len(x) == 1 else "lines",
-        "line": {"width": 2, "dash": "dash" if line.provisional else "solid"},
+        "line": {"width": 2, "dash": _dash(line)},
         "marker": {"symbol": symbol(mark), "size": 7, "maxdisplayed": 8},
         "name": label(line.estimator),
         "hovertemplate": f"<b>{label(line.estimator)}</b><br>{where}<br>"
-        f"%{{y:.6g}} ± %{{customdata:.3g}} (n = {line.seeds})<extra></extra>",
+        f"%{{y:.6g}} ± %{{customdata:.3g}} (n = {line.seeds}"
+        f"{', in training' * line.is_training})<extra></extra>",
         "meta": meta,
     }
     return [band, mean_line] if line.seeds > 1 else [mean_line]
+
+
+def _dash(line: Line) -> str:
+    """Return Plotly's name of the style of a line."""
+    return "dot" if line.is_training else "dash" if line.provisional else "solid"
