@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 import raysweep
 from raysweep.cli.main import main
@@ -62,3 +63,29 @@ def test_a_file_runs_a_few_steps_of_everything(path, data_folder, tmp_path):
         found = {key: value for key, value in row.items() if key.startswith("metric.")}
         assert found["metric.train_loss"] is not None
         assert all(math.isfinite(value) for value in found.values() if value is not None)
+
+
+def test_of_ten_learning_rates_in_psas_figure_4_the_best_trains_on_after_five_epochs(tmp_path):
+    spec = YAML(typ="safe").load(FOLDER / "psa-figure-4.yaml")
+    points = {"dataset": "points", "network": "dense", "validation_examples": 0}
+    spec["tasks"] = {"points": {"task": "sbn_classifier", **points}}
+    spec["estimators"] = {"ST": spec["estimators"]["ST"]}
+    spec["training"] |= {"batch_size": 10, "steps": 200, "report_every": 20}  # an epoch
+    spec["early_stopping"]["grace"] = 5 * 20
+    del spec["overrides"]
+    results = raysweep.run(spec, store=tmp_path, inline=True)
+    rows = results.runs().to_pylist()
+    assert sorted((row["status"], row["steps"]) for row in rows) == [
+        ("done", 200),
+        *[("stopped", 100)] * 9,
+    ]
+    rates = sorted(row["param.training.lr"] for row in rows)
+    assert rates[0] < 1e-5
+    assert rates[-1] > 0.1
+    at_rung = {
+        row["run_id"]: row["train_objective"]
+        for row in results.curves().to_pylist()
+        if row["step"] == 100
+    }
+    (best,) = [row["run_id"] for row in rows if row["status"] == "done"]
+    assert min(at_rung, key=at_rung.get) == best

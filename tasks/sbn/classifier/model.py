@@ -24,7 +24,7 @@ EVALUATION_ROWS = 10  # examples at a time: bounds memory, and evaluation noise 
 BASELINE_DECAY = 0.9  # appendix C.3
 
 EVALUATED = ("loss", "accuracy_1", "accuracy_10", "neg_log_likelihood_10")
-"""Metrics of validation and test examples; those of training examples have other losses."""
+"""Metrics of evaluated examples; of training examples, the last two, as steps report the others."""
 
 
 class Classifier(Model):
@@ -200,7 +200,7 @@ class Classifier(Model):
 
 
 def evaluated_names(part: str) -> list[str]:
-    """Return the metrics of evaluated examples; `train_loss` is that of training steps.
+    """Return the names of the metrics of evaluated examples.
 
     Args:
         part: `train`, `valid` or `test`.

@@ -88,5 +88,5 @@ def _uniform(
 ) -> Tensor:
     """Draw numbers `R *shape`, uniform in plus or minus a bound."""
     replicas = len(noise.seeds or ())
-    drawn = noise.uniform(replicas, *shape, dtype=DTYPES[settings.dtype], device=device)
-    return drawn.mul(2 * bound).sub(bound)
+    uniform = noise.uniform(replicas, *shape, dtype=DTYPES[settings.dtype], device=device)
+    return uniform.mul(2 * bound).sub(bound)

@@ -59,7 +59,11 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "train_relaxed_loss": Metric(
             "min", "nats", "loss of the relaxed network, of the methods that follow one"
         ),
-        "train_accuracy": Metric("max", "", "accuracy in training at the drawn states"),
+        "train_accuracy": Metric(
+            "max",
+            "",
+            "accuracy in training at the drawn states, the first ones if samples are several",
+        ),
         **{name: _OF_TRAINING[name] for name in evaluated_names("train")},
         **_evaluated("valid", "validation", {"validation_examples": 1}),
         **_evaluated("test", "test", {}),
