@@ -35,6 +35,10 @@ def title(table: ResultTable, *, counted: bool = True, numbers: str = "") -> str
         ended = "" if all_ended else f"{_numbers_of_seeds(table)} of "
         seeds = f"{ended}{text.counted(table.fresh_seeds, 'fresh seed')}"
         searched = " on the seeds of the search"
+    elif table.fresh_counts:
+        low, high = table.fresh_counts[0], table.fresh_counts[-1]
+        seeds = f"{low} to {high} fresh seeds" if low else "fresh seeds, or those of the search,"
+        searched = " on the seeds of the search"
     where = f"; runs where {' '.join(table.where.split())}" if table.where else ""
     numbers = numbers or SPREADS[table.style.spread] + (" (n)" if counted else "")
     return (

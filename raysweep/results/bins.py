@@ -79,8 +79,22 @@ def _intervals(ranges: Sequence[Range], values: Iterable[Any]) -> tuple[Column, 
         ends = np.geomspace(low, high, INTERVALS + 1)
     else:
         ends = np.linspace(low, high, INTERVALS + 1)
+    texts = _distinct_texts(ends.tolist())
     pairs = zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
-    return tuple(Column(f"{a:.2g}–{b:.2g}", interval=(a, b)) for a, b in pairs)
+    return tuple(
+        Column(f"{start}–{end}", interval=pair)
+        for start, end, pair in zip(texts[:-1], texts[1:], pairs, strict=True)
+    )
+
+
+def _distinct_texts(ends: Sequence[float]) -> list[str]:
+    """Return the ends of intervals with two digits, or as many as tell them apart."""
+    texts: list[str] = []
+    for digits in range(2, 18):
+        texts = [f"{end:.{digits}g}" for end in ends]
+        if len(set(texts)) == len(set(ends)):
+            break
+    return texts
 
 
 def _is_short(domain: Range) -> bool:

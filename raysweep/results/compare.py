@@ -106,7 +106,8 @@ def combined(tables: Sequence[ResultTable]) -> ResultTable:
             for table in tables
             for cell in table.cells
         ),
-        fresh_seeds=fresh.pop() if len(fresh) == 1 else 0,
+        fresh_seeds=min(fresh) if len(fresh) == 1 else 0,
+        fresh_counts=tuple(sorted(fresh)) if len(fresh) > 1 else (),
         front=(),
         front_metrics=(),
         outdated=tuple(f"{table.sweep}: {line}" for table in tables for line in table.outdated),

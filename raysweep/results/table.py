@@ -134,6 +134,7 @@ class ResultTable:
         outdated: A line for each changed default whose former runs are left out.
         alike: Whether all tasks are of one kind, so that the metric means the same in each.
         lacking: Tasks without the metric shown, with the metrics that their runs have.
+        fresh_counts: Numbers of fresh seeds of the sweeps in a table of several, if they differ.
     """
 
     sweep: str
@@ -153,6 +154,7 @@ class ResultTable:
     outdated: tuple[str, ...] = ()
     alike: bool = True
     lacking: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    fresh_counts: tuple[int, ...] = ()
 
     @functools.cached_property
     def _by_labels(self) -> dict[tuple[str, str], Cell]:

@@ -38,6 +38,11 @@ def test_a_title_says_what_the_numbers_are():
         ({"style": Style(spread="ci")}, "mean [95 % studentised bootstrap interval] (n) over"),
         ({"fresh_seeds": 5}, "over 5 fresh seeds at the configuration"),
         ({"fresh_seeds": 5}, "the minimum mean loss on the seeds of the search; lower"),
+        ({"fresh_counts": (3, 5)}, "over 3 to 5 fresh seeds at the configuration"),
+        (
+            {"fresh_counts": (0, 5)},
+            "over fresh seeds, or those of the search, at the configuration",
+        ),
         ({"where": "seed < 3"}, "lower is better; runs where seed < 3"),
         ({"where": "seed < 3\n\n and  true"}, "; runs where seed < 3 and true"),
     ],
