@@ -149,10 +149,8 @@ def test_an_input_with_too_few_axes_is_refused():
 
 @cases(lambda method: method.needs_head)
 def test_an_objective_of_all_layers_is_refused_where_a_head_is_needed(name, settings):
-    message = (
-        f"{name} needs an objective of the last layer's states alone, as a Head, got <function"
-    )
-    with pytest.raises(ValueError, match=f"{message}.*; use an estimator for .* such as rebar"):
+    message = f"{name} needs an objective of the last layer's states alone, as a Head"
+    with pytest.raises(ValueError, match=f"{message}; use an estimator for .* such as rebar"):
         estimate(get(name, **settings), objective=loss_of_path)
 
 
