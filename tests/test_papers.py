@@ -40,7 +40,7 @@ def test_the_cost_in_a_file_is_what_its_plan_says(path, tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
         main(["plan", str(path), "--store", str(tmp_path)])
     assert end.value.code == 0
-    planned = int(re.search(r"runs: (\d+) missing", capsys.readouterr().out)[1])
+    planned = int(re.search(r"(?:runs: |: )(\d+) missing", capsys.readouterr().out)[1])
     assert f"# Costs {planned:,} runs" in path.read_text().splitlines()[1]
 
 

@@ -156,18 +156,13 @@ def drive(  # noqa: PLR0913 - the options of the command
         )
         schedule = plan()
         if again is None and not schedule.missing:
-            if progress:
-                progress.say(opening.nothing_missing(schedule))
-            _begin(schedule, lease, progress)
-            schedule.drop_ended_checkpoints()
             with follow():
-                return _session(schedule, None)
+                return _nothing_to_train(schedule, lease, progress)
         if address is None:
             _prepare_data(spec, data)
         if progress:
-            progress.say(
-                [*opening.resuming(schedule, retrained), *_starting(address, inline, trackers)]
-            )
+            starting = _starting(address, inline, trackers)
+            progress.say([*opening.resuming(schedule, retrained), *starting])
         start = _inline(raises) if inline else _on_ray(spec, sweep, address, lease)
         with start as executor:
             if again is not None:
@@ -182,6 +177,15 @@ def drive(  # noqa: PLR0913 - the options of the command
                 executor.train(schedule, job, lambda: bool(flag) or lease.lost.is_set(), report)
                 _end(schedule, lease)
     return _session(schedule, flag)
+
+
+def _nothing_to_train(schedule: Schedule, lease: Lease, progress: Progress | None) -> Session:
+    """Return the session of a sweep whose runs have all ended."""
+    if progress:
+        progress.say(opening.nothing_missing(schedule))
+    _begin(schedule, lease, progress)
+    schedule.drop_ended_checkpoints()
+    return _session(schedule, None)
 
 
 def _starting(address: str | None, inline: bool, trackers: Sequence[LiveTracker]) -> list[str]:

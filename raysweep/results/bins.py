@@ -88,7 +88,7 @@ def _intervals(ranges: Sequence[Range], values: Iterable[Any]) -> tuple[Column, 
 
 
 def _distinct_texts(ends: Sequence[float]) -> list[str]:
-    """Return the ends of intervals with two digits, or as many as tell them apart."""
+    """Return the ends of intervals with two digits, or as many as make them distinct."""
     texts: list[str] = []
     for digits in range(2, 18):
         texts = [f"{end:.{digits}g}" for end in ends]

@@ -41,7 +41,7 @@ def test_progress_in_a_notebook_is_one_output_that_ends_as_a_line(outputs, tmp_p
     (contents,) = outputs
     assert "best train_loss" in contents[1]["text/plain"]
     assert contents[1]["text/html"].startswith("<pre ")
-    assert contents[-1]["text/plain"].startswith("2/2 runs, 0 packs in training")
+    assert contents[-1]["text/plain"].startswith("2 of 2 runs in ")
     assert contents[-1]["text/plain"].count("\n") == 1
 
 

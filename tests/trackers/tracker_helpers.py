@@ -117,6 +117,9 @@ class Watcher:
     def say(self, lines):
         self.lines += lines
 
+    def shows(self, line):
+        return False
+
     @contextlib.contextmanager
     def watching(self, schedule):
         yield self.look
