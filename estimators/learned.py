@@ -43,9 +43,9 @@ class Scalar(nn.Module):
         self.parameter = nn.Parameter(start.expand(shape).clone())
         self._kind = kind
 
-    def forward(self, logits: Float[Tensor, "*B L C"]) -> Tensor:
-        """Return the number in the logits' dtype, in a shape that broadcasts over them."""
-        raw = replica_view(self.parameter.to(logits.dtype), logits)
+    def forward(self, numbers: Float[Tensor, "..."]) -> Tensor:
+        """Return the number in the dtype of other numbers, in a shape that broadcasts over them."""
+        raw = replica_view(self.parameter.to(numbers.dtype), numbers)
         if self._kind == "positive":
             return raw.exp()
         return 2 * raw.sigmoid() if self._kind == "eta" else raw
@@ -117,9 +117,9 @@ class Baseline(nn.Module):
         return self.network(context).squeeze(-1)
 
 
-def replica_view(value: Tensor, logits: Float[Tensor, "*B L C"]) -> Tensor:
-    """View a number, or numbers `R`, in a shape that broadcasts over the logits."""
-    return value.view(-1, *(1,) * (logits.dim() - 1)) if value.dim() else value
+def replica_view(value: Tensor, numbers: Float[Tensor, "..."]) -> Tensor:
+    """View a number, or numbers `R`, in a shape that broadcasts over others, which lead with R."""
+    return value.view(-1, *(1,) * (numbers.dim() - 1)) if value.dim() else value
 
 
 def per_example(value: Any) -> Any:

@@ -76,8 +76,8 @@ class Method(Replicated, ABC, Generic[Sizes]):
         self._learns = bool(self.state_dict())
 
     @property
-    def _built_for(self) -> Sizes | None:
-        """The sizes of the learned parts, with the replicas that `select` has left."""
+    def _built_for(self) -> Any:
+        """The sizes of the learned parts, with the replicas that `select` has left, or None."""
         return None if self._built is None else self._built._replace(replicas=self.replicas)
 
     def _other_sizes(self, sizes: Sizes) -> ValueError:

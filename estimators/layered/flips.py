@@ -45,24 +45,23 @@ class Expansion(NamedTuple):
         """Return the even orders from 2 on, side by side along that axis."""
         return _side_by_side(self.terms[1::2], axis)
 
-    def odd_weights(self, doubled: Tensor, axis: int) -> Tensor:
-        """Return the polynomials of odd order of doubled weights, along the outputs' axis."""
-        return _side_by_side(self._polynomials(doubled)[0::2], axis)
+    def weights(self, doubled: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+        """Return the Chebyshev polynomials of odd and of even orders, along the outputs' axis.
 
-    def even_weights(self, doubled: Tensor, axis: int) -> Tensor:
-        """Return those of even order minus their value at 0, where nothing is flipped."""
-        even = self._polynomials(doubled)[1::2]
-        signs = [(-1.0) ** (index + 1) for index in range(len(even))]
-        at_zero = doubled.new_tensor(signs).view(-1, *(1,) * doubled.ndim)
-        return _side_by_side(even - at_zero, axis)
+        The even ones are less their value at 0, where nothing is flipped.
 
-    def _polynomials(self, doubled: Tensor) -> Tensor:
-        """Return the Chebyshev polynomials of orders 1 on."""
+        Args:
+            doubled: Twice the layer's weights.
+            axis: Axis of the outputs, counted from the end.
+        """
         y = doubled / self.reach
         polynomials = [torch.ones_like(y), y]
         while len(polynomials) <= len(self.terms):
-            polynomials.append(2 * y * polynomials[-1] - polynomials[-2])
-        return torch.stack(polynomials[1 : len(self.terms) + 1])
+            polynomials.append(torch.addcmul(-polynomials[-2], y, polynomials[-1], value=2))
+        even = polynomials[2::2]
+        for index, polynomial in enumerate(even):
+            polynomial.add_((-1.0) ** index)
+        return torch.cat(polynomials[1::2], axis), torch.cat(even, axis)
 
 
 def expand(logits: Tensor, signal: Tensor, largest: float) -> Expansion:

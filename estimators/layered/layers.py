@@ -33,8 +33,8 @@ class Layer(nn.Module, ABC):
     replicas: int | None = None
 
     @abstractmethod
-    def forward(self, x: Float[Tensor, "*B inputs"]) -> Float[Tensor, "*B outputs"]:
-        """Return the pre-activations."""
+    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Return the pre-activations `*K *B outputs` of inputs `*K *B inputs`."""
 
     @abstractmethod
     def flip_sum(self, x: Tensor, logits: Tensor, signal: Tensor) -> Tensor:
@@ -128,14 +128,9 @@ class Dense(_Linear):
         if reach is None:
             return self._flip_each(x, logits, signal, doubled)
         expansion = expand(logits, signal, reach)
-        even, odd = (
-            self._map(values, weights.mT, None)
-            for values, weights in (
-                (expansion.even(-1), expansion.even_weights(doubled, -1)),
-                (expansion.odd(-1), expansion.odd_weights(doubled, -1)),
-            )
-        )
-        return x * odd - even
+        odd, even = expansion.weights(doubled, -1)
+        at_odd = self._map(expansion.odd(-1), odd.mT, None)
+        return x * at_odd - self._map(expansion.even(-1), even.mT, None)
 
     def _flip_each(self, x: Tensor, logits: Tensor, signal: Tensor, doubled: Tensor) -> Tensor:
         lead = lead_of(self.replicas, x, 1)
@@ -186,7 +181,7 @@ class Convolution(_Linear):
         super().__init__(weight, bias)
         self.stride = sample_count(stride, quantity="stride")
 
-    def forward(self, x: Float[Tensor, "*B C H W"]) -> Float[Tensor, "*B O H W"]:
+    def forward(self, x: Float[Tensor, "*B C H W"]) -> Float[Tensor, "*B O h w"]:
         """Return the pre-activations.
 
         Raises:
@@ -215,14 +210,9 @@ class Convolution(_Linear):
             return self._flip_each(x, logits, signal, doubled)
         expansion = expand(logits, signal, reach)
         size = x.shape[-2:]
-        even, odd = (
-            self._transpose(values, weights, size)
-            for values, weights in (
-                (expansion.even(-3), expansion.even_weights(doubled, -4)),
-                (expansion.odd(-3), expansion.odd_weights(doubled, -4)),
-            )
-        )
-        return x * odd - even
+        odd, even = expansion.weights(doubled, -4)
+        at_odd = self._transpose(expansion.odd(-3), odd, size)
+        return x * at_odd - self._transpose(expansion.even(-3), even, size)
 
     def _flip_each(self, x: Tensor, logits: Tensor, signal: Tensor, doubled: Tensor) -> Tensor:
         lead = lead_of(self.replicas, x, 3)
@@ -294,7 +284,7 @@ class General(Layer):
         """Number of replicas that the module's parameters lead with, or None."""
         return len(next(self.module.parameters())) if self._has_replicas else None
 
-    def forward(self, x: Float[Tensor, "*B inputs"]) -> Float[Tensor, "*B outputs"]:
+    def forward(self, x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """Return the pre-activations."""
         mapped: Tensor = self.module(x)
         return mapped

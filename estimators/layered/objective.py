@@ -47,11 +47,11 @@ class Head:
         """Return the losses at the last states."""
         return self.function(path.states[-1])
 
-    def flips(self, state: Float[Tensor, "K *B units"]) -> Float[Tensor, "n K *B"]:
+    def flips(self, state: Float[Tensor, "K ..."]) -> Float[Tensor, "n K *B"]:
         """Return the losses with the sign of one unit changed, for each of n units.
 
         Args:
-            state: States of ±1.
+            state: States of ±1, `K *B units`.
         """
         samples, *batch = state.shape[: state.ndim - self.axes]
         flat = state.flatten(state.ndim - self.axes)
@@ -78,11 +78,11 @@ class LinearHead(Head):
         super().__init__(self._losses, axes)
         self.layer, self.loss = layer, loss
 
-    def scores(self, state: Float[Tensor, "K *B units"]) -> Float[Tensor, "K *B classes"]:
+    def scores(self, state: Float[Tensor, "K ..."]) -> Float[Tensor, "K *B classes"]:
         """Return the scores of these states."""
         return self.layer(state.flatten(state.ndim - self.axes))
 
-    def flips(self, state: Float[Tensor, "K *B units"]) -> Float[Tensor, "n K *B"]:
+    def flips(self, state: Float[Tensor, "K ..."]) -> Float[Tensor, "n K *B"]:
         """Return the losses with the sign of one unit changed, for each of n units."""
         flat = state.flatten(state.ndim - self.axes)
         scores = self.layer(flat)

@@ -8,6 +8,7 @@ from case_tables import assert_slopes, follow
 from layered_cases import (
     CONTEXT_CASES,
     cases,
+    find,
     get,
     gradients,
     learns,
@@ -203,6 +204,18 @@ def test_selected_replicas_continue_as_before(name, settings, keep):
     torch.testing.assert_close(out.surrogate.detach(), target.surrogate.detach()[keep], **SAME)
     torch.testing.assert_close(out.tuning_loss, target.tuning_loss[keep], **SAME)
     assert all(a is b for a, b in zip(cut.parameters(), parameters, strict=True))
+
+
+@cases(lambda method: bool(method.per_replica))
+def test_a_selected_replica_keeps_its_settings(name, settings):
+    values = dict.fromkeys(find(name).per_replica, torch.tensor([0.5, 1.5]))
+    whole, cut = (get(name, **{**settings, **values}) for _ in range(2))
+    layers, x, keep = network(*SIZES, replicas=(2,)), normal(2, 4, 3), torch.tensor([False, True])
+    target = whole.estimate(layers, x, loss_of_path, Noise(seeds=[1, 2]))
+    cut.select(keep)
+    kept = [Dense(one.weight[keep].detach(), one.bias[keep].detach()) for one in layers]
+    out = cut.estimate(kept, x[keep], loss_of_path, Noise(seeds=[2]))
+    torch.testing.assert_close(out.surrogate.detach(), target.surrogate.detach()[keep], **SAME)
 
 
 @learned_cases

@@ -79,7 +79,7 @@ class Spy(Head):
         return losses
 
 
-@cases(lambda method: method.further_evaluations != "states")
+@cases()
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_evaluations_at_paths_are_as_many_as_declared(name, settings, layers):
     method, head = get(name, **settings), Spy()
