@@ -1,11 +1,12 @@
 """Registry of the tasks and estimators that a sweep file can name, and of their settings."""
 
+import contextlib
 import dataclasses
 import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar, Union
 
@@ -14,8 +15,9 @@ from raysweep.errors import SpecError, nearest
 from raysweep.estimators import Estimator, Method
 from raysweep.estimators import registry as estimators
 from raysweep.estimators.layered import LayeredEstimator
+from raysweep.estimators.none import NoEstimator
 from raysweep.tasks import data
-from raysweep.tasks.base import Open, Task, TrainingSettings
+from raysweep.tasks.base import NO_FAMILY, Open, Task, TrainingSettings
 from raysweep.tasks.plugins import load
 
 Named = TypeVar("Named")
@@ -67,18 +69,54 @@ class Setting:
         return self.key.partition(".")[2]
 
 
+_added: dict[str, Task[Any]] = {}
+
+
+@contextlib.contextmanager
+def added(given: Iterable[Task[Any]]) -> Iterator[None]:
+    """Let sweep files name further tasks, by the names that they have, inside a `with` block.
+
+    Raises:
+        SpecError: If raysweep, an installed package or another task has one of the names.
+    """
+    before = dict(_added)
+    known = {*tasks.names(), *plugins(TASK_GROUP)}
+    try:
+        for one in given:
+            if one.name in known:
+                raise SpecError(
+                    f"there is a task {one.name!r} already; give another name to the task of "
+                    f"{source_module(one)}"
+                )
+            _added[one.name] = one
+            known.add(one.name)
+        yield
+    finally:
+        _added.clear()
+        _added.update(before)
+
+
+def source_module(named: Task[Any]) -> str:
+    """Return the name of the module that defines a task."""
+    return named.module or type(named).__module__
+
+
 def task_names() -> tuple[str, ...]:
-    """Return all tasks: raysweep's, and those of installed packages (`raysweep.tasks`)."""
-    return tuple(sorted({*tasks.names(), *plugins(TASK_GROUP)}))
+    """Return all tasks: raysweep's, those of installed packages, and those that were added."""
+    return tuple(sorted({*tasks.names(), *plugins(TASK_GROUP), *_added}))
 
 
-@functools.cache
 def task(name: str) -> Task[Any]:
     """Return the task of that name; of the plug-ins, only this one is loaded.
 
     Raises:
         SpecError: If there is none, or if an installed package's is no `Task` or cannot be loaded.
     """
+    return _added[name] if name in _added else _stored_task(name)
+
+
+@functools.cache
+def _stored_task(name: str) -> Task[Any]:
     if name in tasks.names():
         return tasks.get(name)
     known = plugins(TASK_GROUP)
@@ -94,12 +132,17 @@ def task(name: str) -> Task[Any]:
 
 
 def families() -> tuple[str, ...]:
-    """Return the families of estimators, for which no plug-in is loaded."""
+    """Return the families of estimators, for which no plug-in is loaded.
+
+    `NO_FAMILY`, that of tasks without an estimator, is not one of them.
+    """
     return tuple(sorted({*estimators.FAMILIES, *ESTIMATOR_GROUPS}))
 
 
 def estimator_names(family: str) -> tuple[str, ...]:
     """Return every estimator of a family: raysweep's own and those of installed packages."""
+    if family == NO_FAMILY:
+        return (NoEstimator.name,)
     return tuple(sorted({*estimators.FAMILIES.get(family, ()), *_estimator_plugins(family)}))
 
 
@@ -115,6 +158,12 @@ def check_estimator(name: str, task_name: str) -> None:
         SpecError: If there is no such task, or no such estimator in its family.
     """
     family = task(task_name).family
+    if family == NO_FAMILY:
+        if name == NoEstimator.name:
+            return
+        raise SpecError(
+            f"the task {task_name} takes no estimator, got {name}; give its rows under methods"
+        )
     others = families_of(name)
     if not others:
         raise SpecError(f"unknown estimator {name!r}{nearest(name, estimator_names(family))}")
@@ -136,6 +185,8 @@ def estimator_class(family: str, name: str) -> type[Method[Any]]:
     """
     if name not in estimator_names(family):
         raise SpecError(f"unknown estimator {name!r}{nearest(name, estimator_names(family))}")
+    if family == NO_FAMILY:
+        return NoEstimator
     if name in estimators.FAMILIES.get(family, ()):
         return estimators.find(name, family)
     plugin = _estimator_plugins(family)[name]
@@ -198,7 +249,6 @@ def _usable(
     return usable, errors
 
 
-@functools.cache
 def task_settings(name: str) -> Mapping[str, Setting]:
     """Return the task's settings by key: common ones under `training.`, others under `task.`."""
     return _settings_of(task(name).settings)
@@ -210,6 +260,7 @@ def training_settings() -> Mapping[str, Setting]:
     return _settings_of(TrainingSettings)
 
 
+@functools.cache
 def _settings_of(declared: type) -> Mapping[str, Setting]:
     hints = typing.get_type_hints(declared)
     settings = {}

@@ -15,6 +15,9 @@ from raysweep.estimators.method import Method
 AnyEstimator = TypeVar("AnyEstimator", bound=Method[Any])
 """The base class of a family's estimators."""
 
+NO_FAMILY = "none"
+"""Family of a task that takes no estimator."""
+
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 _WITH_SGD = {"optimizer": ("sgd",)}
 _WITH_ADAM = {"optimizer": ("adam", "radam")}
@@ -195,7 +198,9 @@ class Task(ABC, Generic[AnyEstimator]):
         version: Number that is raised when the meaning of a result, or a default, changes.
         settings: Frozen dataclass whose fields are declared by `setting`.
         metrics: Meaning of every metric that a training reports, by name.
-        family: Family of the estimators that the task accepts.
+        family: Family of the estimators that the task accepts; `NO_FAMILY` if it takes none.
+        module: Name of the module with the task's code, where it is not that of its class.
+        max_replicas: Most runs that one training can hold; None for no limit.
     """
 
     name: ClassVar[str]
@@ -203,6 +208,8 @@ class Task(ABC, Generic[AnyEstimator]):
     settings: ClassVar[type]
     metrics: ClassVar[Mapping[str, Metric]]
     family: ClassVar[str]
+    module: str = ""
+    max_replicas: int | None = None
 
     @abstractmethod
     def check(self, settings: Any, estimator: AnyEstimator) -> str | None:

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from raysweep.sweep import sources, space
 from raysweep.sweep.options import NO_BUDGET, Budget, EarlyStopping, Resources, Search, Select
@@ -12,6 +12,7 @@ from raysweep.sweep.points import Points
 from raysweep.sweep.runs import Configuration, digest
 from raysweep.sweep.space import Choice, Domain, Fixed, Range, Value
 
+RowKind = Literal["estimator", "method"]
 MODULES = ("task_module", "estimator_module")
 SMOKE_STEPS = 3
 VARIES = object()
@@ -263,6 +264,7 @@ class Spec:
         tags: Words to find the sweep by.
         trackers: Trackers that show runs while they train, with the folder, project or URI that
             the file names; None for the default.
+        row_kind: The file's word for a row of the table: `estimator` or `method`.
     """
 
     name: str
@@ -284,6 +286,7 @@ class Spec:
     description: str = ""
     tags: tuple[str, ...] = ()
     trackers: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    row_kind: RowKind = "estimator"
 
     def to_json(self) -> dict[str, Any]:
         """Return the spec as plain data, without the file's text."""
@@ -307,6 +310,7 @@ class Spec:
             "description": self.description,
             "tags": list(self.tags),
             "trackers": dict(self.trackers),
+            "row_kind": self.row_kind,
         }
 
     @classmethod
@@ -336,6 +340,7 @@ class Spec:
             description=data.get("description", ""),
             tags=tuple(data.get("tags", ())),
             trackers=data.get("trackers", {}),
+            row_kind=data.get("row_kind", "estimator"),
         )
 
 

@@ -13,27 +13,7 @@ from raysweep.sweepfile import together
 from raysweep.sweepfile.arm_checks import Positions, check_values
 from raysweep.sweepfile.conditions import Reader, has_condition, settled
 from raysweep.sweepfile.document import Node, Problems
-
-
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """One labelled entry of `tasks` or `estimators`.
-
-    Args:
-        label: Label in the file.
-        where: Position of the label in the file.
-        name: Registry name of the task or the estimator.
-        name_where: Position of the name in the file.
-        settings: Settings in the entry, by key, with their positions.
-        only: Labels of the tasks that an estimator is restricted to; None for all tasks.
-    """
-
-    label: str
-    where: str
-    name: str
-    name_where: str
-    settings: Mapping[str, tuple[str, Node]]
-    only: tuple[str, ...] | None = None
+from raysweep.sweepfile.rows import Entry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +76,11 @@ def build(
     builder = _ArmBuilder(task, estimator, declared, problems, common.ranges)
     builder.assign(common.training, ("training",), "training")
     builder.assign(task.settings, ("task", "training"), f"task {task.name!r}")
-    builder.assign(estimator.settings, ("estimator", "training"), f"estimator {estimator.name!r}")
+    if estimator.kind == "method":
+        builder.assign(estimator.settings, ("task", "training"), f"task {task.name!r}")
+    else:
+        owner = f"estimator {estimator.name!r}"
+        builder.assign(estimator.settings, ("estimator", "training"), owner)
     for override in common.overrides:
         if override.covers(task.label, estimator.label):
             owner = f"{estimator.label!r} on {task.label!r}"
@@ -216,7 +200,7 @@ class _ArmBuilder:
             space,
             self.defaults,
             frozenset(key for key, setting in self.declared.items() if setting.per_replica),
-            type(task).__module__,
+            registry.source_module(task),
             cls.__module__,
             {
                 key: setting.smoke
@@ -229,9 +213,11 @@ class _ArmBuilder:
         return BuiltArm(arm, self.broken)
 
 
-def check_alone(entry: Entry, kind: str, common: CommonSettings, problems: Problems) -> None:
+def check_alone(entry: Entry, common: CommonSettings, problems: Problems) -> None:
     """Check the settings of an entry that no arm is made of, as its partners have mistakes."""
-    declared = dict(registry.training_settings())
+    if entry.kind == "method":
+        return  # it has settings of tasks alone
+    kind, declared = entry.kind, dict(registry.training_settings())
     if kind == "task":
         declared |= registry.task_settings(entry.name)
     else:

@@ -109,7 +109,8 @@ def read(text: str, file: str, problems: Problems | None = None) -> Node:
         raise SpecError(f"{file}: line 1: not valid YAML: {reason}") from error
     if root is None:
         raise SpecError(
-            f"{file}: line 1: the file is empty; a sweep needs name, tasks, estimators and seeds"
+            f"{file}: line 1: the file is empty; a sweep needs name, tasks, estimators (or "
+            "methods) and seeds"
         )
     reader = _Reader(file, Problems() if problems is None else problems)
     node = reader.node(root, ())

@@ -5,10 +5,10 @@ from collections.abc import Collection
 
 from raysweep.errors import SpecError, closest
 from raysweep.sweepfile.document import Node
-from raysweep.sweepfile.keys import REQUIRED, TEMPLATE, TOP
+from raysweep.sweepfile.keys import ROWS, TEMPLATE, TOP
 from raysweep.text import some
 
-NEEDED = f"a sweep needs at least {', '.join(REQUIRED[:-1])} and {REQUIRED[-1]}"
+NEEDED = "a sweep needs at least name, tasks, estimators (or methods) and seeds"
 PAGE = "see docs/sweep-file.md"
 
 
@@ -91,8 +91,11 @@ def refuse(root: Node, file: str) -> None:
 
 
 def _is_part(key: str) -> bool:
-    """Return whether a key is that of tasks or estimators, or close to one of them."""
-    return closest(key, ("tasks", "estimators")) is not None
+    """Return whether a key is that of tasks or rows, or close to one of them.
+
+    `method` alone is a key of Weights & Biases.
+    """
+    return key in ROWS or closest(key, ("tasks", "estimators")) is not None
 
 
 def _signs(tool: Tool, keys: Collection[str]) -> list[str]:

@@ -31,6 +31,7 @@ TOP: Mapping[str, str] = {
     "tags": "words to find the sweep by",
     "tasks": "label: settings of a task; the labels are the columns of the table",
     "estimators": "label: settings of an estimator; the labels are the rows of the table",
+    "methods": "label: settings of a task that takes no estimator; these labels are rows, too",
     "training": "settings of training for every task and estimator",
     "overrides": "settings for some tasks and estimators; later ones win",
     "seeds": "number of seeds, a list of seeds, or {search: 3, report: 10}",
@@ -41,7 +42,8 @@ TOP: Mapping[str, str] = {
     "resources": "resources of a worker process, and limits on failures",
     "tracker": "where runs are shown while they train: tensorboard, wandb or mlflow",
 }
-REQUIRED = ("name", "tasks", "estimators", "seeds")
+REQUIRED = ("name", "tasks", "seeds")
+ROWS = ("estimators", "methods")  # one of them is required
 SEARCH: Mapping[str, Key] = {
     "configurations": Key(int, 1, "number of configurations to try per arm"),
     "seed": Key(int, 0, "seed of the proposals"),

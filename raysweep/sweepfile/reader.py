@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from raysweep import registry
 from raysweep.errors import SpecError
@@ -17,11 +17,12 @@ from raysweep.sweepfile import (
     together,
     trackers,
 )
-from raysweep.sweepfile.arms import BuiltArm, CommonSettings, Entry, Override
+from raysweep.sweepfile.arms import BuiltArm, CommonSettings, Override
 from raysweep.sweepfile.columns import column_types
 from raysweep.sweepfile.document import Node, Problems
 from raysweep.sweepfile.keys import TEMPLATE, TOP
 from raysweep.sweepfile.mapping import plain_data
+from raysweep.sweepfile.rows import NO_ESTIMATOR, ROWS, Entry, Kind, pairs, unpaired
 from raysweep.sweepfile.sections import Sections
 from raysweep.sweepfile.task_metrics import TaskMetrics
 from raysweep.sweepfile.values import check_keys, member
@@ -126,19 +127,26 @@ class _FileReader:
         templates = [key for key in keys if key.startswith(TEMPLATE)]
         if not check_keys(root, (*TOP, *templates), "the sweep", self.problems):
             self.problems.stop()
-        for key in ("name", "tasks", "estimators"):
-            if key not in root.value or root.value[key].value is None:
+        for key in ("name", "tasks"):
+            if not self.has(key):
                 self.problems.add(root.where, f"the key {key!r} is missing or has no value; add it")
+        if not any(map(self.has, ROWS.values())):
+            self.problems.add(
+                root.where, "the key 'estimators' is missing or has no value; add it (or 'methods')"
+            )
+
+    def has(self, key: str) -> bool:
+        return self.sections.get(key) is not None
 
     def spec(self, text: str) -> Spec:
         search = self.sections.search()
-        tasks, estimators = self.entries("task"), self.entries("estimator")
+        tasks, rows = self.entries("task"), self.rows()
         common = CommonSettings(
             self.training(),
-            self.overrides(tasks, estimators),
+            self.overrides(tasks, rows),
             ranges=search.sampler != "grid",
         )
-        read = self.arms(tasks, estimators, common)
+        read = self.arms(tasks, rows, common)
         built = [one.arm for one in read if not one.broken]
         seeds, report_seeds = self.sections.seeds()
         metrics = TaskMetrics({entry.label: entry.name for entry in tasks})
@@ -149,7 +157,7 @@ class _FileReader:
             self.name(),
             tuple(built),
             tuple(entry.label for entry in tasks),
-            tuple(entry.label for entry in estimators),
+            tuple(entry.label for entry in rows),
             seeds,
             search,
             select,
@@ -165,6 +173,7 @@ class _FileReader:
             self.sections.description(),
             self.sections.tags(),
             trackers.read(self.sections.get("tracker"), self.problems),
+            "method" if self.has("methods") else "estimator",
         )
         self.check_together(spec, [one.arm for one in read if one.knows_its_task])
         self.problems.stop()
@@ -209,40 +218,58 @@ class _FileReader:
         )
         return ""
 
-    def entries(self, kind: Literal["task", "estimator"]) -> list[Entry]:
+    def rows(self) -> list[Entry]:
+        """Read the rows of the table, in the order of the file."""
+        kinds = sorted(
+            (kind for kind, section in ROWS.items() if section in self.root.value),
+            key=lambda kind: list(self.root.value).index(ROWS[kind]),
+        )
+        rows = [entry for kind in kinds for entry in self.entries(kind)]
+        seen: dict[str, Entry] = {}
+        for entry in rows:
+            if entry.label in seen:
+                self.problems.add(
+                    entry.where,
+                    f"the label {entry.label!r} is in estimators and in methods; rename one",
+                )
+            seen[entry.label] = entry
+        return rows
+
+    def entries(self, kind: Kind) -> list[Entry]:
         section = self.sections.get(kind + "s")
         if section is None or not isinstance(section.value, dict) or not section.value:
             where = self.root.key_where.get(kind + "s")
             if where is not None:
-                self.problems.add(
-                    where, f"expected at least one {kind}, as LABEL: {{{kind}: NAME}}"
-                )
+                form = "{SETTING: VALUE, ...}" if kind == "method" else f"{{{kind}: NAME}}"
+                self.problems.add(where, f"expected at least one {kind}, as LABEL: {form}")
             return []
         entries = [self.entry(kind, label, where, node) for label, where, node in section.items()]
         return [entry for entry in entries if entry is not None]
 
-    def entry(self, kind: str, label: str, where: str, node: Node) -> Entry | None:
+    def entry(self, kind: Kind, label: str, where: str, node: Node) -> Entry | None:
         if not label.isprintable() or not label.strip():
             self.problems.add(where, f"expected a label that can be printed, got {label!r}")
-        if not isinstance(node.value, dict) or kind not in node.value:
+        needed = set() if kind == "method" else {kind}
+        if not isinstance(node.value, dict) or not needed <= node.value.keys():
+            form = "SETTING: VALUE" if kind == "method" else f"{kind}: NAME"
             self.problems.add(
-                node.where, f"expected {label!r} as {{{kind}: NAME, ...}}, got {node.plain()!r}"
+                node.where, f"expected {label!r} as {{{form}, ...}}, got {node.plain()!r}"
             )
             return None
-        name = node.value[kind]
-        try:
-            arms.check_name(kind, str(name.plain()))
-        except SpecError as error:
-            self.problems.add(name.where, str(error))
-            return None
+        name, name_where = NO_ESTIMATOR, where
+        if kind != "method":
+            name, name_where = str(node.value[kind].plain()), node.value[kind].where
+            try:
+                arms.check_name(kind, name)
+            except SpecError as error:
+                self.problems.add(name_where, str(error))
+                return None
         only = None
-        reserved = {kind}
-        if kind == "estimator":
-            reserved.add("tasks")
-            if "tasks" in node.value:
-                only = self.labels(node.value["tasks"], "tasks")
+        if kind != "task" and "tasks" in node.value:
+            only = self.labels(node.value["tasks"], "tasks")
+        reserved = needed if kind == "task" else {*needed, "tasks"}
         settings = {key: (at, child) for key, at, child in node.items() if key not in reserved}
-        return Entry(label, where, str(name.plain()), name.where, settings, only)
+        return Entry(kind, label, where, name, name_where, settings, only)
 
     def labels(self, node: Node, section: str) -> tuple[str, ...]:
         """Read a list of labels of `tasks` or `estimators`; one label needs no brackets."""
@@ -261,7 +288,7 @@ class _FileReader:
             return {}
         return {key: (where, child) for key, where, child in node.items() if key in known}
 
-    def overrides(self, tasks: list[Entry], estimators: list[Entry]) -> tuple[Override, ...]:
+    def overrides(self, tasks: list[Entry], rows: list[Entry]) -> tuple[Override, ...]:
         node = self.sections.get("overrides")
         if node is None:
             return ()
@@ -279,40 +306,31 @@ class _FileReader:
                 continue
             chosen = {
                 section: self.labels(item.value[section], section)
-                for section in ("tasks", "estimators")
+                for section in ("tasks", *ROWS.values())
                 if section in item.value
             }
             settings = {
                 key: (where, value) for key, where, value in item.items() if key not in chosen
             }
-            override = Override(item.where, chosen.get("tasks"), chosen.get("estimators"), settings)
-            pairs = [
-                (t.label, e.label)
-                for t in tasks
-                for e in estimators
-                if e.only is None or t.label in e.only
-            ]
-            if pairs and not any(override.covers(*pair) for pair in pairs):
+            named = [chosen[section] for section in ROWS.values() if section in chosen]
+            labels = tuple(label for some in named for label in some) if named else None
+            override = Override(item.where, chosen.get("tasks"), labels, settings)
+            made = pairs(tasks, rows)
+            if made and not any(override.covers(t.label, row.label) for t, row in made):
+                words = " or ".join(dict.fromkeys(row.kind for row in rows))
                 self.problems.add(
                     item.where,
-                    "the override applies to no estimator on any task; "
-                    "check its tasks and estimators",
+                    f"the override applies to no {words} on any task; check its tasks and {words}s",
                 )
             overrides.append(override)
         return tuple(overrides)
 
-    def arms(
-        self, tasks: list[Entry], estimators: list[Entry], common: CommonSettings
-    ) -> list[BuiltArm]:
-        pairs = [
-            (task, estimator)
-            for task in tasks
-            for estimator in estimators
-            if estimator.only is None or task.label in estimator.only
-        ]
-        for kind, entries in (("task", tasks), ("estimator", estimators)):
-            for entry in entries:
-                if not any(entry is one for pair in pairs for one in pair):
-                    arms.check_alone(entry, kind, common, self.problems)
-        built = [arms.build(*pair, common, self.problems) for pair in pairs]
+    def arms(self, tasks: list[Entry], rows: list[Entry], common: CommonSettings) -> list[BuiltArm]:
+        made = pairs(tasks, rows)
+        for mistake in unpaired(tasks, rows):
+            self.problems.add(*mistake)
+        for entry in (*tasks, *rows):
+            if not any(entry is one for pair in made for one in pair):
+                arms.check_alone(entry, common, self.problems)
+        built = [arms.build(*pair, common, self.problems) for pair in made]
         return [one for one in built if one is not None]

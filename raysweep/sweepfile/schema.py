@@ -56,6 +56,7 @@ class _FileSchema:
             "tags": _or_null({"type": "array", "items": {"type": "string", "minLength": 1}}),
             "tasks": self._labelled("task", self.tasks),
             "estimators": self._labelled("estimator", self.estimators),
+            "methods": _methods(),
             "training": _or_null(self._training()),
             "overrides": _or_null({"type": "array", "items": self._override()}),
             "seeds": _seeds(),
@@ -71,6 +72,7 @@ class _FileSchema:
             "$schema": DIALECT,
             "title": "Sweep file of raysweep",
             **closed(described, keys.REQUIRED, patternProperties={f"^{keys.TEMPLATE}": True}),
+            "anyOf": [{"required": [section]} for section in keys.ROWS],
             "$defs": {
                 "training-name": {"enum": sorted(registry.TRAINING)},
                 **self.definitions,
@@ -128,6 +130,7 @@ class _FileSchema:
         properties = {
             "tasks": {**_LABELS, "description": "labels of tasks; all if not given"},
             "estimators": {**_LABELS, "description": "labels of estimators; all if not given"},
+            "methods": {**_LABELS, "description": "labels of methods; all if not given"},
             **{name: self.values.of(several) for name, several in by_name.items()},
             together.KEY: _together(settings),
         }
@@ -175,6 +178,13 @@ def _searches() -> dict[str, Schema]:
         }
         for name, sampler in SAMPLERS.items()
     }
+
+
+def _methods() -> Schema:
+    """Return the schema of `methods`, whose settings are those of tasks of the user's own."""
+    only = {"tasks": {**_LABELS, "description": "the only tasks to train on"}}
+    entry = {"type": "object", "properties": only}
+    return {"type": "object", "minProperties": 1, "additionalProperties": entry}
 
 
 def _seeds() -> Schema:

@@ -5,7 +5,9 @@ import pytest
 from raysweep.errors import SpecError
 from raysweep.sweepfile.reader import read_spec
 
-NEEDS = "a sweep needs at least name, tasks, estimators and seeds; see docs/sweep-file.md"
+NEEDS = (
+    "a sweep needs at least name, tasks, estimators (or methods) and seeds; see docs/sweep-file.md"
+)
 FILES = {
     "W&B": (
         """
