@@ -190,6 +190,22 @@ class Training(Protocol):
         """Load the state of a training with the same settings and replicas."""
 
 
+@runtime_checkable
+class DecidesOnSteps(Protocol):
+    """Training that decides itself on its number of steps, and may end before."""
+
+    def length(self) -> int:
+        """Return the number of steps, as far as it is known."""
+
+
+@runtime_checkable
+class Closeable(Protocol):
+    """Training that holds something to release."""
+
+    def close(self) -> None:
+        """Release it; called when the training is no longer used."""
+
+
 class Task(ABC, Generic[AnyEstimator]):
     """Training problem, as the engine sees it; every task is a subclass.
 

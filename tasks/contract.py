@@ -12,6 +12,10 @@ class BrokenContract(TypeError):
     """Training that does not do what `raysweep.tasks.base.Training` asks for."""
 
 
+class RestoreError(Exception):
+    """Saved state that does not fit the training any more."""
+
+
 def check_metrics(metrics: Any, declared: Mapping[str, Metric], replicas: int, method: str) -> None:
     """Check that reported metrics are declared, with one number for each run.
 

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import importlib
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -108,7 +109,7 @@ def load(
 def pack_size(spec: Spec, workers: int) -> PackSize:
     """Return how large packs may be with that many workers."""
     together = spec.early_stopping is not None and spec.early_stopping.by_steps
-    return PackSize(spec.resources.pack, workers, _replica_bytes, together)
+    return PackSize(spec.resources.pack, workers, _replica_bytes, together, _most_replicas)
 
 
 def local_workers(spec: Spec) -> int:
@@ -352,3 +353,8 @@ def _replica_bytes(arm_run: ArmRun) -> int:
         arm_run.program,
         tuple(configuration.settings.items()),
     )
+
+
+def _most_replicas(arm_run: ArmRun) -> int:
+    """Return the largest number of runs that a task can train together."""
+    return registry.task(arm_run.run.configuration.task).max_replicas or sys.maxsize

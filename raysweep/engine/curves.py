@@ -17,28 +17,32 @@ from raysweep.store.files import Files
 
 
 class Means:
-    """Running means of metrics, one per replica; sums are kept in float64, step by step."""
+    """Running means of metrics, one per replica; sums are kept in float64, step by step.
+
+    A metric need not have a value in every step: those without do not count.
+    """
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
-        self.count = 0
+        self.counts: dict[str, int] = {}
 
     def add(self, means: Mapping[str, Tensor], count: int) -> None:
         """Add the means `R` over `count` steps."""
-        self.count += count
         for name, mean in means.items():
             total = mean.to(torch.float64)
             if count != 1:
                 total = total * count
             if name in self.sums:
                 self.sums[name] += total
+                self.counts[name] += count
             else:
                 self.sums[name] = total.clone()
+                self.counts[name] = count
 
     def take(self) -> dict[str, Tensor]:
         """Return the means so far, and start again from zero."""
-        means = {name: total / self.count for name, total in self.sums.items()}
-        self.sums, self.count = {}, 0
+        means = {name: total / self.counts[name] for name, total in self.sums.items()}
+        self.sums, self.counts = {}, {}
         return means
 
     def select(self, keep: Tensor) -> None:
@@ -47,11 +51,13 @@ class Means:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state that `load_state_dict` loads."""
-        return {"sums": dict(self.sums), "count": self.count}
+        return {"sums": dict(self.sums), "counts": dict(self.counts)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore a saved state."""
-        self.sums, self.count = dict(state["sums"]), state["count"]
+        """Restore a saved state; earlier versions saved one count for all metrics."""
+        self.sums = dict(state["sums"])
+        counts = state["counts"] if "counts" in state else dict.fromkeys(self.sums, state["count"])
+        self.counts = dict(counts)
 
 
 def finite(value: float) -> float | None:

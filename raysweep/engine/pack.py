@@ -24,7 +24,8 @@ from raysweep.sweep.early_stopping import EarlyStopper
 from raysweep.sweep.options import EarlyStopping
 from raysweep.sweep.packs import Pack, PlannedRun
 from raysweep.sweep.space import coerce
-from raysweep.tasks.contract import check_metrics, check_step
+from raysweep.tasks.base import Closeable, DecidesOnSteps
+from raysweep.tasks.contract import RestoreError, check_metrics, check_step
 
 PROGRESS_S = 1.0
 CHECKPOINT_SHARE = 20  # checkpoints take at most a twentieth of the time
@@ -88,7 +89,6 @@ class PackLoop:
         self.store.files = self.store.files.with_patience(Patience(self.watch.guard))
         self.checkpoints = Checkpoints(self.store.files, pack.pack_id)
         self.device, self.device_name = device_of(job.gpu)
-        self.grid = CUDA_STEPS if self.device.type == "cuda" else 1
         self.ended: list[dict[str, Any]] = []
         self.last_report: dict[str, Any] = {}
         self.steps = 0  # until the task has started
@@ -99,7 +99,12 @@ class PackLoop:
         self.curves = CurveWriter(
             self.store.files, pack.pack_id, pa.ipc.read_schema(pa.py_buffer(job.curves_schema))
         )
-        self._start()
+        self.closeable: Closeable | None = None
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
 
     def _start(self) -> None:
         manifest = self.checkpoints.manifest()
@@ -114,14 +119,13 @@ class PackLoop:
         self.pauses = Pauses(time.monotonic())
         self._note()  # before the task starts, which may hang
         settings, replicas, estimator = assemble(self.pack, self.active, self.device)
-        self.steps, self.report_every = settings.steps, settings.report_every
         self.task = registry.task(self.pack.task)
         self.training = self.task.start(settings, replicas, estimator, self.device)
-        self.window_start = self.steps - self.training.window
-        self.rungs = self.stopping.rungs(self.steps, self.report_every) if self.stopping else ()
-        self.curve, self.final = Means(), Means()
+        self.closeable = self.training if isinstance(self.training, Closeable) else None
+        self.curve, self.final, self.latest = Means(), Means(), dict[str, Tensor]()
         if manifest is not None and manifest.step > 0:
             self._restore(manifest)
+        self._measure(settings)
         if manifest is not None or any(run.failures for run in self.pack.runs):
             self.curves.resume(self.training.step, set(wanted))
         fewer = len(self.active) < loaded
@@ -129,6 +133,23 @@ class PackLoop:
         self._saved = time.monotonic()
         self.pauses = Pauses(self._saved)
         self._note()
+
+    def _measure(self, settings: Any) -> None:
+        """Set the steps at which results are computed.
+
+        Raises:
+            CannotRestore: If the saved state does not fit, as only the call of a function shows.
+        """
+        training = self.training
+        self.length = training.length if isinstance(training, DecidesOnSteps) else None
+        try:
+            self.steps = self.length() if self.length else settings.steps
+        except RestoreError as error:
+            raise CannotRestore(str(error)) from error
+        self.grid = CUDA_STEPS if self.device.type == "cuda" and not self.length else 1
+        self.report_every = settings.report_every
+        self.window_start = self.steps - self.training.window
+        self.rungs = self.stopping.rungs(self.steps, self.report_every) if self.stopping else ()
 
     def _first_runs(self, manifest: Manifest | None) -> list[PlannedRun]:
         """Return the runs to start with: those of the saved state, or else the pack's."""
@@ -166,6 +187,7 @@ class PackLoop:
             self.training.load_state_dict(state["training"])
             self.curve.load_state_dict(state["curve"])
             self.final.load_state_dict(state["final"])
+            self.latest = dict(state.get("latest", {}))
             keep = [run.run_id in wanted for run in self.active]
             if not all(keep):
                 self._select(torch.tensor(keep, device=self.device))
@@ -224,6 +246,8 @@ class PackLoop:
             ahead.append(self.window_start)
         count = min(min(ahead) - step, self.grid - step % self.grid)
         metrics = self.training.advance(count)
+        if self.length:
+            self.steps = self.length()  # fewer where training ends early
         check_step(step, count, self.training.step)
         check_metrics(metrics, self.task.metrics, len(self.active), "advance")
         self.executed += count
@@ -235,8 +259,17 @@ class PackLoop:
             self._report()
 
     def _report(self) -> None:
-        """Add a row to each run's curve, and end runs whose metrics are no longer finite."""
+        """Add a row to each run's curve where there is something to report; stop runs early."""
         means = self.curve.take()
+        if means:
+            means = self._add_row(means)
+        self.latest = {**self.latest, **means}
+        at_rung = self.training.step in self.rungs or self.training.step == self.steps
+        if at_rung or not self.active:  # other packs may train seeds of what diverged here
+            self._stop_early(self.latest)
+
+    def _add_row(self, means: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Add a row to each run's curve, end runs that diverged, and return means of the others."""
         finite = torch.stack([torch.isfinite(mean) for mean in means.values()]).all(dim=0)
         keep = finite.tolist()
         self.curves.add(
@@ -254,9 +287,7 @@ class PackLoop:
         if self.active:
             name, mean = next(iter(means.items()))
             self.last_report = {"metric": name, "value": mean.double().mean().item()}
-        at_rung = self.training.step in self.rungs or self.training.step == self.steps
-        if at_rung or not self.active:  # other packs may train seeds of what diverged here
-            self._stop_early(means)
+        return means
 
     def _stop_early(self, means: Mapping[str, Tensor]) -> None:
         """End the runs of configurations that early stopping ends, with all their seeds."""
@@ -264,9 +295,10 @@ class PackLoop:
             return
         metric = self.stopping.metric
         if self.active and metric not in means:
+            others = f"; set early_stopping: {{metric: {next(iter(means))}}}" if means else ""
             raise SpecError(
-                f"early_stopping: training reports no metric {metric!r} at step "
-                f"{self.training.step}; set early_stopping: {{metric: {next(iter(means))}}}"
+                f"early_stopping: training reports no metric {metric!r} up to step "
+                f"{self.training.step}{others}"
             )
         diverged = [row["run_id"] for row in self.ended if row["status"] == "diverged"]
         values: dict[str, float | None] = dict.fromkeys(diverged)
@@ -292,6 +324,7 @@ class PackLoop:
             self.training.select(keep)
             self.curve.select(keep)
             self.final.select(keep)
+            self.latest = {name: mean[keep] for name, mean in self.latest.items()}
 
     def _end(self) -> None:
         if self.active:
@@ -322,6 +355,11 @@ class PackLoop:
         self._saved = time.monotonic()
         self.checkpoint_cost = self._saved - began
 
+    def close(self) -> None:
+        """Release what the training holds, where it holds something."""
+        if self.closeable is not None:
+            self.closeable.close()
+
     def _manifest(self) -> Manifest:
         return Manifest(
             self.pack,
@@ -339,6 +377,7 @@ class PackLoop:
             "training": self.training.state_dict(),
             "curve": self.curve.state_dict(),
             "final": self.final.state_dict(),
+            "latest": dict(self.latest),
         }
 
     def _row(self, run: PlannedRun, status: str, metrics: Mapping[str, float]) -> dict[str, Any]:

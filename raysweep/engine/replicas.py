@@ -31,7 +31,7 @@ def assemble(
         **registry.estimator_settings(task.family, pack.estimator),
     }
     shared = dict(runs[0].settings)
-    dtype = DTYPES[shared.get("training.dtype", "float32")]
+    dtype = DTYPES.get(shared.get("training.dtype", "float32"), torch.float32)
     columns = {}
     for key, value in shared.items():
         column = [run.settings[key] for run in runs]

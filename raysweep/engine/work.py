@@ -135,6 +135,8 @@ class Worker:
         self._release()
 
     def _release(self) -> None:
+        if self.loop is not None:
+            self.loop.close()
         self.loop = None
         if self.job.gpu > 0 and torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -1,6 +1,7 @@
 """Steps of a sweep: those done, and all of them."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,6 +37,11 @@ class Work:
         self.schedule = schedule
         self._known: tuple[tuple[int, ...], Tally] | None = None
 
+    @functools.cached_property
+    def knows_steps(self) -> bool:
+        """Whether the file says how long all runs are; otherwise each counts as one step."""
+        return all(search.arm.length[0] is not None for search in self.schedule.arms)
+
     @property
     def tally(self) -> Tally:
         """The present counts."""
@@ -48,15 +54,17 @@ class Work:
     def _counted(self) -> Tally:
         ended = failed = steps_ended = steps = 0
         for run_id, member in list(self.schedule.planned.items()):
-            of_run = int(member.run.configuration.settings["training.steps"])
+            of_run = 1
+            if self.knows_steps:
+                of_run = int(member.run.configuration.settings["training.steps"])
             steps += of_run
             if (result := self.schedule.ended.get(run_id)) is not None:
                 ended += 1
                 failed += result.status == "failed"
                 steps_ended += of_run
         for search in self.schedule.arms:
-            longest, _ = search.arm.length
-            steps += longest * (self.schedule.budget_tracker.to_come(search) or 0)
+            longest = search.arm.length[0] if self.knows_steps else 1
+            steps += (longest or 1) * (self.schedule.budget_tracker.to_come(search) or 0)
         return Tally(ended, failed, steps_ended, steps)
 
     def share(self, packs: Mapping[str, Mapping[str, Any]]) -> float:
@@ -66,9 +74,10 @@ class Work:
             packs: Last progress of each pack, by its id.
         """
         tally = self.tally
-        reached = sum(
-            packs[pack.pack_id]["step"] * len(pack.runs)
-            for pack in list(self.schedule.in_flight.values())
-            if pack.pack_id in packs
-        )
+        reached = 0.0
+        for pack in list(self.schedule.in_flight.values()):
+            if pack.pack_id in packs:
+                progress = packs[pack.pack_id]
+                whole = 1 if self.knows_steps else max(1, progress["steps"])
+                reached += progress["step"] / whole * len(pack.runs)
         return min(1.0, (tally.steps_ended + reached) / max(1, tally.steps))

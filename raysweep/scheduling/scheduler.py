@@ -338,7 +338,9 @@ class Schedule:
             members = search.members[configuration_id]
             run_ids = [member.run.run_id for member in members]
             arm = search.arm
-            self.early_stopper.opened(arm.name, arm.length, configuration_id, run_ids)
+            steps, report_every = arm.length
+            length = steps or 1, report_every  # the file says it where runs are stopped by steps
+            self.early_stopper.opened(arm.name, length, configuration_id, run_ids)
             self._report_lost(run_ids)
 
     def _report_lost(self, run_ids: Sequence[str]) -> None:

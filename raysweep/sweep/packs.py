@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
@@ -165,6 +166,10 @@ class ArmRun:
         return digest([identity["task"], identity["estimator"], fixed])
 
 
+def _no_limit(arm_run: ArmRun) -> int:
+    return sys.maxsize
+
+
 @dataclasses.dataclass(frozen=True)
 class PackSize:
     """Limit on the number of runs in a pack.
@@ -175,25 +180,30 @@ class PackSize:
         replica_bytes: Function that returns the memory of one run of a program.
         together: Whether the seeds of a configuration share a pack where they fit, so that early
             stopping can compare and stop them together.
+        most: Function that returns the largest number of runs that a program can train together.
     """
 
     wanted: int | Literal["auto"]
     workers: int
     replica_bytes: Callable[[ArmRun], int]
     together: bool = False
+    most: Callable[[ArmRun], int] = _no_limit
 
     def limit(self, runs: Sequence[ArmRun]) -> int:
         """Return the largest number of runs in a pack of this program."""
+        capacity = self.capacity(runs)
         if self.wanted != "auto":
-            return self.wanted
+            return capacity
         by_workers = math.ceil(len(runs) / max(1, self.workers))
-        return max(1, min(self.capacity(runs), by_workers))
+        return max(1, min(capacity, by_workers))
 
     def capacity(self, runs: Sequence[ArmRun]) -> int:
         """Return how many runs of this program fit into a pack, for any number of workers."""
+        most = self.most(runs[0])
         if self.wanted != "auto":
-            return self.wanted
-        return min(MAX_REPLICAS, MAX_PACK_BYTES // max(1, self.replica_bytes(runs[0])))
+            return min(self.wanted, most)
+        fitting = MAX_PACK_BYTES // max(1, self.replica_bytes(runs[0]))
+        return min(MAX_REPLICAS, most, fitting)
 
 
 def cut(

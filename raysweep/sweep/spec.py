@@ -174,12 +174,12 @@ class Arm:
         ) and self.locate(configuration.configuration_id, configuration.settings) is not None
 
     @property
-    def length(self) -> tuple[int, int]:
-        """Steps of the longest run, and steps between two rows of a curve."""
-        steps, report_every = (
-            _largest(self.space[f"training.{name}"]) for name in ("steps", "report_every")
-        )
-        return steps, report_every
+    def length(self) -> tuple[int | None, int]:
+        """Steps of the longest run, None if its task decides; steps between two rows of a curve."""
+        steps = self.space["training.steps"]
+        report_every = self.space["training.report_every"]
+        is_known = not (isinstance(steps, Fixed) and steps.value is None)
+        return _largest(steps) if is_known else None, _largest(report_every)
 
     @property
     def conditional(self) -> bool:

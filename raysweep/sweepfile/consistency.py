@@ -66,6 +66,12 @@ def _grace_mistake(spec: Spec) -> str | None:
     grace = stopping.settings["grace"]
     for arm in spec.arms:
         steps, _ = arm.length
+        if steps is None:
+            return (
+                f"expected a known number of steps with early_stopping, as runs are compared while "
+                f"they train, but {arm.name} decides on its own; give the task's function an "
+                "argument steps, or remove early_stopping"
+            )
         if grace is not None and grace >= steps:
             return (
                 f"expected grace below the {counted(steps, 'step')} of {arm.name}, got {grace}, so "

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from raysweep.tasks.contract import RestoreError
+
 _ARRAY = "numpy array"
 _PLAIN = (bool, int, float, str, bytes, type(None), torch.dtype, torch.device, torch.Size)
 
@@ -22,10 +24,6 @@ class Stateful(Protocol):
 
     def load_state_dict(self, state: Any) -> Any:
         """Restore a state that `state_dict` returned."""
-
-
-class RestoreError(Exception):
-    """State of a checkpoint that does not fit the objects that are tracked."""
 
 
 def check_stateful(name: str, tracked: Any) -> None:

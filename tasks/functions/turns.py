@@ -56,6 +56,8 @@ class Turns:
         """
         if threading.current_thread() is not self._thread:
             raise RuntimeError("run.steps must be used in the thread that called the function")
+        if self._closing:
+            raise Closed
         self._to_caller.release()
         self._to_function.acquire()
         if self._closing:
