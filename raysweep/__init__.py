@@ -2,9 +2,10 @@
 
 `raysweep.run(spec, store=…)` trains the missing runs of a sweep and returns its `Results`;
 `raysweep.open(store, sweep)` opens the results of a stored sweep; `raysweep.ls(store)` lists the
-sweeps of a store.
+sweeps of a store. `raysweep.task` makes a task of a function.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from raysweep.errors import (
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from raysweep.api import ls as ls
     from raysweep.api import open_results as open
     from raysweep.api import run as run
+    from raysweep.tasks.functions.run import Run as Run
+    from raysweep.tasks.functions.task import task as task
 
     __version__: str
 
@@ -40,6 +43,7 @@ __all__ = [
     "LeaseHeld",
     "RaysweepError",
     "Results",
+    "Run",
     "SpecError",
     "StoreError",
     "TrackerError",
@@ -48,7 +52,11 @@ __all__ = [
     "ls",
     "open",
     "run",
+    "task",
 ]
+
+
+OWN_CODE = {"Run": "raysweep.tasks.functions.run", "task": "raysweep.tasks.functions.task"}
 
 
 def __getattr__(name: str) -> Any:
@@ -61,4 +69,6 @@ def __getattr__(name: str) -> Any:
         from raysweep import api
 
         return getattr(api, "open_results" if name == "open" else name)
+    if name in OWN_CODE:
+        return getattr(importlib.import_module(OWN_CODE[name]), name)
     raise AttributeError(f"module 'raysweep' has no attribute {name!r}")

@@ -258,6 +258,7 @@ def run(  # noqa: PLR0913 - the options of the command
     again: str | None = None,
     raises: bool = False,
     max_runs: int | None = None,
+    tasks: Sequence[Any] = (),
 ) -> Results:
     """Train the missing runs of a sweep, and return its results.
 
@@ -277,6 +278,8 @@ def run(  # noqa: PLR0913 - the options of the command
         raises: With `inline`, raise the first error of a run, for a debugger; otherwise a run that
             fails is recorded, and the others train.
         max_runs: Largest number of runs that the sweep file may plan; a million if None.
+        tasks: Tasks of this program, such as functions decorated by `raysweep.task`, which the
+            sweep may name.
 
     Raises:
         SpecError: If the sweep file is wrong, or stored runs have former default values, or if
@@ -286,6 +289,7 @@ def run(  # noqa: PLR0913 - the options of the command
         KeyboardInterrupt: If the session was stopped.
     """
     with _without_widgets():
+        from raysweep.code.objects import added
         from raysweep.driver.session import drive, load
         from raysweep.errors import SpecError
         from raysweep.formats.failed_runs import error_lines
@@ -294,18 +298,20 @@ def run(  # noqa: PLR0913 - the options of the command
     if raises and not inline:
         raise SpecError("expected inline with raises, as other processes cannot stop in a debugger")
     hidden = not _in_notebook() if quiet is None else quiet
-    session = drive(
-        load(spec, changes, smoke=smoke),
-        store=store,
-        data=data,
-        address=address,
-        inline=inline or (smoke and address is None),
-        progress=None if hidden else Progress(),
-        retry_failed=retry_failed,
-        again=again,
-        raises=raises,
-        max_runs=max_runs,
-    )
+    with added(tasks) as code:
+        session = drive(
+            load(spec, changes, smoke=smoke),
+            store=store,
+            data=data,
+            address=address,
+            inline=inline or (smoke and address is None),
+            progress=None if hidden else Progress(),
+            retry_failed=retry_failed,
+            again=again,
+            raises=raises,
+            max_runs=max_runs,
+            code=code,
+        )
     if session.exit_code >= 128:
         raise KeyboardInterrupt
     for line in [*error_lines(session.failed), *session.blocked]:

@@ -96,6 +96,12 @@ def added(given: Iterable[Task[Any]]) -> Iterator[None]:
         _added.update(before)
 
 
+def replace_added(given: Iterable[Task[Any]]) -> None:
+    """Let packs name these tasks, instead of those added before; for the process of a worker."""
+    _added.clear()
+    _added.update({one.name: one for one in given})
+
+
 def source_module(named: Task[Any]) -> str:
     """Return the name of the module that defines a task."""
     return named.module or type(named).__module__

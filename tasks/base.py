@@ -216,6 +216,7 @@ class Task(ABC, Generic[AnyEstimator]):
         metrics: Meaning of every metric that a training reports, by name.
         family: Family of the estimators that the task accepts; `NO_FAMILY` if it takes none.
         module: Name of the module with the task's code, where it is not that of its class.
+        source: Text of the task's code, where no module holds it: that of a notebook or a script.
         max_replicas: Most runs that one training can hold; None for no limit.
     """
 
@@ -225,6 +226,7 @@ class Task(ABC, Generic[AnyEstimator]):
     metrics: ClassVar[Mapping[str, Metric]]
     family: ClassVar[str]
     module: str = ""
+    source: str = ""
     max_replicas: int | None = None
 
     @abstractmethod

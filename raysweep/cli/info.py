@@ -2,23 +2,27 @@
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from raysweep.cli import complete
-from raysweep.cli.options import given_by
+from raysweep.cli.options import CODE, given_by
 from raysweep.cli.output import screen, show
 from raysweep.errors import SpecError
 
 
 @click.command()
 @click.argument("name", required=False, shell_complete=complete.names)
-def info(name: str | None) -> int:
+@CODE
+def info(name: str | None, *, code: tuple[Path, ...]) -> int:
     """Explain a task, estimator, setting or metric; without a name, list them."""
     from raysweep.cli.info_text import about, overview
+    from raysweep.code.files import added
 
-    show(overview(screen()) if name is None else about(name, screen()), nl=False)
+    with added(code):
+        show(overview(screen()) if name is None else about(name, screen()), nl=False)
     return 0
 
 
@@ -49,12 +53,16 @@ def schema() -> int:
     metavar="SETTING=VALUE",
     help="Value of a setting of the task (repeatable).",
 )
-def check(task: str, estimator: str | None, changes: tuple[str, ...]) -> int:
+@CODE
+def check(
+    task: str, *, estimator: str | None, changes: tuple[str, ...], code: tuple[Path, ...]
+) -> int:
     """Check that a task works in packs, resumes exactly, and reports what it declares."""
+    from raysweep.code.files import added
     from raysweep.testing.tasks import check_task
 
-    settings = _settings(task, changes)
-    with given_by(name="task"):
+    with added(code), given_by(name="task"):
+        settings = _settings(task, changes)
         try:
             problems = check_task(task, estimator, **settings)
         except (TypeError, ValueError, FileNotFoundError) as error:

@@ -43,6 +43,14 @@ MAX_RUNS = click.option(
     metavar="N",
     help="Refuse a sweep file that plans more runs [default: 1000000].",
 )
+CODE = click.option(
+    "--code",
+    "code",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Python file, or folder of a package, with tasks that the sweep file names (repeatable).",
+)
 SPEC = click.argument("spec", type=click.Path(path_type=Path))
 SWEEP = click.argument("sweep", shell_complete=complete.sweeps)
 LATEST = click.option(

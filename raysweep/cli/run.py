@@ -9,6 +9,7 @@ import click
 
 from raysweep.cli import crash
 from raysweep.cli.options import (
+    CODE,
     MAX_RUNS,
     SET,
     SMOKE,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     help="Remove the results of the file's runs that meet this condition, and train them again, "
     "e.g. \"task_name = 'toy'\".",
 )
+@CODE
 @MAX_RUNS
 @SMOKE
 @SET
@@ -72,20 +74,22 @@ def run(  # noqa: PLR0913 - one for each option
     raises: bool,
     retry_failed: bool,
     again: str | None,
+    code: tuple[Path, ...],
     max_runs: int | None,
     smoke: bool,
     changes: tuple[str, ...],
 ) -> int:
     """Run a sweep, or only what is missing."""
     from raysweep.api import Results
+    from raysweep.code.files import added
     from raysweep.driver import session as engine
     from raysweep.progress import Progress
 
     if raises and not inline:
         raise click.UsageError("--raise needs --inline: other processes cannot stop in a debugger")
-    loaded = engine.load(spec, changes, smoke=smoke, changes_place="--set")
-    announce_size(loaded, max_runs)
-    with crash.passing(raises):
+    with added(code) as own, crash.passing(raises):
+        loaded = engine.load(spec, changes, smoke=smoke, changes_place="--set")
+        announce_size(loaded, max_runs)
         session = engine.drive(
             loaded,
             store=store,
@@ -97,6 +101,7 @@ def run(  # noqa: PLR0913 - one for each option
             again=again,
             raises=raises,
             max_runs=max_runs,
+            code=own,
         )
     print_table(Results(session.store.store.uri, session.store.sweep).table())
     _show_open(session, loaded, again=again is not None)
@@ -133,6 +138,7 @@ def _show_open(session: "Session", spec: "Spec", *, again: bool) -> None:
 @click.command()
 @SPEC
 @STORE
+@CODE
 @MAX_RUNS
 @SMOKE
 @SET
@@ -140,17 +146,20 @@ def plan(
     spec: Path,
     *,
     store: str | None,
+    code: tuple[Path, ...],
     max_runs: int | None,
     smoke: bool,
     changes: tuple[str, ...],
 ) -> int:
     """Show which runs a session would train; nothing is started."""
     from raysweep.cli.plan_text import plan_text
+    from raysweep.code.files import added
     from raysweep.driver import session as engine
 
-    loaded = engine.load(spec, changes, smoke=smoke, changes_place="--set")
-    announce_size(loaded, max_runs)
-    show(plan_text(engine.plan(loaded, store, max_runs=max_runs), screen()), nl=False)
+    with added(code):
+        loaded = engine.load(spec, changes, smoke=smoke, changes_place="--set")
+        announce_size(loaded, max_runs)
+        show(plan_text(engine.plan(loaded, store, max_runs=max_runs), screen()), nl=False)
     return 0
 
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import joblib
 
 from raysweep import registry
+from raysweep.code.modules import NO_CODE, Code
 from raysweep.driver import again as retraining
 from raysweep.driver import opening
 from raysweep.driver.blocked import reasons as blocked_arms
@@ -140,6 +141,7 @@ def drive(  # noqa: PLR0913 - the options of the command
     again: str | None = None,
     raises: bool = False,
     max_runs: int | None = None,
+    code: Code = NO_CODE,
 ) -> Session:
     """Run a session, from the lease to the last row."""
     check_size(spec, max_runs)
@@ -164,7 +166,7 @@ def drive(  # noqa: PLR0913 - the options of the command
         if progress:
             starting = _starting(address, inline, trackers)
             progress.say([*opening.resuming(schedule, retrained), *starting])
-        start = _inline(raises) if inline else _on_ray(spec, sweep, address, lease)
+        start = _inline(raises) if inline else _on_ray(spec, sweep, address, lease, code)
         with start as executor:
             if again is not None:
                 retraining.remove(spec, sweep, retrained)
@@ -289,7 +291,9 @@ def _inline(raises: bool) -> Iterator[Executor]:
 
 
 @contextlib.contextmanager
-def _on_ray(spec: Spec, sweep: SweepStore, address: str | None, lease: Lease) -> Iterator[Executor]:
+def _on_ray(
+    spec: Spec, sweep: SweepStore, address: str | None, lease: Lease, code: Code
+) -> Iterator[Executor]:
     from raysweep.engine import cluster
     from raysweep.engine.watchdog import RayWatch
 
@@ -298,7 +302,7 @@ def _on_ray(spec: Spec, sweep: SweepStore, address: str | None, lease: Lease) ->
     imported.start()
     with (
         RayWatch(lambda: lease.__exit__(ClusterError, None, None)) as ray_watch,
-        cluster.connect(address, joblib.cpu_count()),
+        cluster.connect(address, joblib.cpu_count(), [module.path for module in code.modules]),
         ray_watch.asking(cluster.probe()),
     ):
         cluster.check_store(sweep.files)
@@ -306,7 +310,10 @@ def _on_ray(spec: Spec, sweep: SweepStore, address: str | None, lease: Lease) ->
         from raysweep.engine.tune import run_tune
 
         train = functools.partial(
-            run_tune, check=ray_watch.check, store_away=lambda: lease.in_trouble
+            run_tune,
+            check=ray_watch.check,
+            store_away=lambda: lease.in_trouble,
+            code=code or None,
         )
         yield Executor(cluster.workers(spec.resources), train, cluster.visible_gpus())
 

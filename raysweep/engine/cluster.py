@@ -10,7 +10,7 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,8 +39,14 @@ T = TypeVar("T")
 
 
 @contextlib.contextmanager
-def connect(address: str | None, cpus: int) -> Iterator[None]:
+def connect(address: str | None, cpus: int, modules: Sequence[str] = ()) -> Iterator[None]:
     """Connect to Ray: use an open connection, the cluster at `address`, or a new local one.
+
+    Args:
+        address: Address of a cluster to join; None for a local one.
+        cpus: Number of CPUs of a local one.
+        modules: Paths of Python files and packages that workers on all nodes can then import; an
+            open connection stays as it is.
 
     Raises:
         ClusterError: If no cluster answers at the address, or Ray does not start.
@@ -48,12 +54,14 @@ def connect(address: str | None, cpus: int) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    sent = {"runtime_env": {"py_modules": list(modules)}} if modules else {}
     if address is not None:
-        with _connected(address, address=address):
+        with _connected(address, address=address, **sent):
             yield
         return
     _use_private_token()
     options = {
+        **sent,
         "address": "local",  # even if RAY_ADDRESS is set
         "num_cpus": cpus,
         "include_dashboard": False,

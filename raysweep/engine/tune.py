@@ -16,6 +16,8 @@ from ray import tune  # isort: skip
 from ray.tune.search import Searcher  # isort: skip
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # isort: skip
 
+from raysweep.code.modules import Code
+from raysweep.code.workers import install
 from raysweep.engine.deaths import Deaths, classify, survived
 from raysweep.engine.hangs import HangWatch
 from raysweep.engine.pack import Job
@@ -32,6 +34,7 @@ if TYPE_CHECKING:  # a worker starts faster without the search and its libraries
     from raysweep.scheduling.scheduler import Schedule
 
 SPARE_TRIALS = 4  # waiting trials per worker, by which an autoscaler sees the demand
+NOTHING_SHARED: Mapping[str, Any] = {"early_stopper": None, "code": None}
 WITHOUT_ANSWER = frozenset({"opened", "lost"})  # methods of `EarlyStopper` that return at once
 
 
@@ -82,6 +85,8 @@ class PackTrainable(tune.Trainable):
         """Prepare to train a pack in a new process."""
         job = Job(**config["job"])
         prepare(job)
+        if config["code"] is not None:
+            install(ray.get(config["code"]))
         actor = config["early_stopper"]
         early_stopper = _early_stopper(actor) if actor is not None else None
         self._worker = Worker(job, Pack.from_json(config["pack"]), early_stopper)
@@ -137,7 +142,8 @@ class PackSearcher(_Unsaved, Searcher):
         stop: Stopper that decides whether the session stops.
         hangs: Watch over the workers, to which their steps are reported.
         deaths: Error of the worker whose death Tune is handling.
-        early_stopper: Handle of the actor of early stopping, if there is one.
+        shared: Handles of what workers share: `early_stopper`, the actor of early stopping, and
+            `code`, the user's code in Ray's object store; None where there is no such thing.
     """
 
     def __init__(
@@ -148,11 +154,11 @@ class PackSearcher(_Unsaved, Searcher):
         stop: "StopWith",
         hangs: HangWatch,
         deaths: Deaths,
-        early_stopper: Any = None,
+        shared: Mapping[str, Any] = NOTHING_SHARED,
     ) -> None:
         super().__init__()
         self.schedule, self.job, self.watch = schedule, job, watch
-        self.early_stopper = early_stopper
+        self.shared = dict(shared)
         self.stop, self.hangs, self.deaths = stop, hangs, deaths
         self.trials: dict[str, str] = {}
 
@@ -167,7 +173,7 @@ class PackSearcher(_Unsaved, Searcher):
             return {
                 "pack": pack.to_json(),
                 "job": vars(self.job),
-                "early_stopper": self.early_stopper,
+                **self.shared,
             }
         halted = self.schedule.stopping or self.schedule.fatal is not None
         if self.schedule.finished or (halted and not self.schedule.in_flight):
@@ -265,6 +271,7 @@ def run_tune(
     watch: Callable[[dict[str, Any]], None],
     check: Callable[[], None] = _nothing,
     store_away: Callable[[], bool] = lambda: False,
+    code: Code | None = None,
 ) -> None:
     """Train until no run is missing, or until the session stops; needs `connect`.
 
@@ -276,6 +283,7 @@ def run_tune(
         check: Function that raises `RayGone` if Ray is gone; called as often.
         store_away: Function that returns whether the store is out of reach: workers then wait
             for it, and have not hung.
+        code: Code of the user that workers load; None if there is none.
 
     Raises:
         ClusterError: If Ray is gone.
@@ -283,6 +291,8 @@ def run_tune(
     # The schedule reports the outcome of a trial to the user, in one line.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     early_stopper = _early_stopping_actor(schedule, job)
+    sent = ray.put(code.for_workers) if code else None  # once, not with each pack
+    shared = {"early_stopper": early_stopper, "code": sent}
     resources = schedule.spec.resources
     trainable = tune.with_resources(PackTrainable, {"cpu": resources.cpu, "gpu": resources.gpu})
     hangs = HangWatch(resources.patience_s, _kill_worker, store_away)
@@ -291,7 +301,7 @@ def run_tune(
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
-                search_alg=PackSearcher(schedule, job, watch, stop, hangs, deaths, early_stopper),
+                search_alg=PackSearcher(schedule, job, watch, stop, hangs, deaths, shared),
                 num_samples=-1,
                 max_concurrent_trials=SPARE_TRIALS * workers(resources),
                 reuse_actors=True,

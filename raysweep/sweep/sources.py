@@ -23,14 +23,16 @@ JOINT = "+"  # between the task's digest and the estimator's
 _UNREADABLE = (OSError, SyntaxError, ValueError, tokenize.TokenError)
 
 
-def code(task_module: str, estimator_module: str) -> str | None:
+def code(task_module: str, estimator_module: str, task_source: str = "") -> str | None:
     """Return the joined digests of a task and an estimator; None if one of them has no file.
 
     Args:
         task_module: Name of the module that defines the task's class.
         estimator_module: Name of the module that defines the estimator's class.
+        task_source: Text of the task's code, where no module holds it.
     """
-    digests = [source_digest(module) for module in (task_module, estimator_module)]
+    task = digest_of_text(task_source) if task_source else source_digest(task_module)
+    digests = [task, source_digest(estimator_module)]
     known = [digest for digest in digests if digest is not None]
     return JOINT.join(known) if len(known) == len(digests) else None
 
@@ -42,6 +44,21 @@ def source_digest(module: str) -> str | None:
         _known.cache_clear()
         known = _known(module)
     return known.digest
+
+
+def digest_of_text(text: str) -> str:
+    """Return 12 hexadecimal digits of the SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def files(module: str) -> dict[Path, str]:
+    """Return the files that the digest of a module covers, with their names in it.
+
+    Those of raysweep are left out.
+    """
+    source_digest(module)
+    known = _known(module)
+    return {path: name for name, path in known.paths.items() if not name.startswith("raysweep.")}
 
 
 @functools.cache
@@ -59,6 +76,7 @@ class _Digest:
     def __init__(self, module: str) -> None:
         self.module, self.path = module, module_path(module)
         self.files: dict[Path, _Stamp] = {}
+        self.paths: dict[str, Path] = {}
         try:
             sources = self._sources(module)
         except _UNREADABLE:
@@ -66,7 +84,7 @@ class _Digest:
         self.digest = None
         if module in sources:
             text = "".join(f"{name}\n{sources[name]}\n" for name in sorted(sources))
-            self.digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+            self.digest = digest_of_text(text)
 
     @property
     def is_current(self) -> bool:
@@ -87,7 +105,7 @@ class _Digest:
             name = waiting.pop()
             path = module_path(name) if name not in sources and followed.has(name) else None
             if path is not None:
-                self.files[path] = _stamp(path)
+                self.files[path], self.paths[name] = _stamp(path), path
                 parsed = _parse(path, self.files[path])
                 sources[name] = parsed.text
                 waiting += parsed.imports(name, followed)

@@ -37,6 +37,7 @@ class Arm:
         estimator_module: Module that defines the estimator; empty where an older version wrote
             the arm.
         smoke: Largest values in a trial run, by key; they are not stored.
+        task_source: Text of the task's code, where no module holds it; it is not stored.
     """
 
     task_label: str
@@ -51,6 +52,7 @@ class Arm:
     task_module: str = ""
     estimator_module: str = ""
     smoke: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    task_source: str = ""
 
     @property
     def name(self) -> str:
@@ -78,7 +80,7 @@ class Arm:
     @functools.cached_property
     def code(self) -> str | None:
         """Digests of the present source of task and estimator; None if it cannot be read."""
-        return sources.code(self.task_module, self.estimator_module)
+        return sources.code(self.task_module, self.estimator_module, self.task_source)
 
     @functools.cached_property
     def points(self) -> Points:
@@ -223,7 +225,7 @@ class Arm:
     def to_json(self) -> dict[str, Any]:
         """Return the arm as plain data."""
         data = dataclasses.asdict(dataclasses.replace(self, space={}, defaults={}))
-        for name in (*MODULES, "smoke"):  # earlier versions do not know these keys
+        for name in (*MODULES, "smoke", "task_source"):  # earlier versions do not know these keys
             del data[name]
         data["space"] = {key: space.to_json(domain) for key, domain in self.space.items()}
         data["defaults"] = dict(self.defaults)

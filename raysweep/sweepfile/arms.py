@@ -207,6 +207,7 @@ class _ArmBuilder:
                 for key, setting in self.declared.items()
                 if setting.smoke is not None
             },
+            task.source,
         )
         positions = Positions(self.estimator.where, self.estimator.name_where, self.locations)
         check_values(arm, positions, self.broken, self.problems)

@@ -21,6 +21,7 @@ from raysweep.tasks.functions.signature import (
     location,
     settings_class,
 )
+from raysweep.tasks.functions.source import text_of
 from raysweep.tasks.functions.training import FunctionTraining
 from raysweep.tasks.functions.turns import Turns
 from raysweep.tasks.training.loop import TUNING_RATE
@@ -179,6 +180,7 @@ def _made(function: Any, metrics: Any, version: Any, family: str) -> FunctionTas
         "family": family,
         "function": staticmethod(function),
         "arguments": frozenset(declared),
+        "source": text_of(function),
         "__doc__": function.__doc__,
         "__module__": function.__module__,
     }

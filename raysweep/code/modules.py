@@ -1,0 +1,146 @@
+"""Modules of the user: where they are, and what has to travel with them."""
+
+import dataclasses
+import importlib
+import importlib.machinery
+import importlib.metadata
+import importlib.util
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from raysweep.sweep import sources
+from raysweep.tasks import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Module:
+    """Module or package of the user, by its name without dots.
+
+    Args:
+        name: Name by which it is imported.
+        path: File, or folder of a package.
+    """
+
+    name: str
+    path: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Code:
+    """Tasks of the user, with the code that workers need for them.
+
+    Args:
+        tasks: The tasks.
+        modules: Modules to send to workers.
+    """
+
+    tasks: tuple[Task[Any], ...] = ()
+    modules: tuple[Module, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.tasks)
+
+    @property
+    def for_workers(self) -> "Code":
+        """The code as workers get it: only tasks that they do not find in its modules.
+
+        These are tasks of scripts, of notebooks, and of the inside of functions.
+        """
+        return Code(tuple(task for task in self.tasks if not _is_in_module(task)), self.modules)
+
+
+NO_CODE = Code()
+
+
+def module_of(task: Task[Any]) -> str:
+    """Return the name of the module that defines a task."""
+    return task.module or type(task).__module__
+
+
+def _is_in_module(task: Task[Any]) -> bool:
+    name = module_of(task)
+    module = sys.modules.get(name)
+    return name != "__main__" and module is not None and task in tasks_in(module)
+
+
+def tasks_in(module: ModuleType) -> Iterator[Task[Any]]:
+    """Yield the tasks that a module defines, in its order: objects, or classes without arguments.
+
+    Those that it imports from elsewhere are left out.
+    """
+    seen: set[int] = set()
+    for value in list(vars(module).values()):
+        is_class = isinstance(value, type) and issubclass(value, Task)
+        if is_class and value.__module__ == module.__name__ and hasattr(value, "name"):
+            if not getattr(value, "__abstractmethods__", None):
+                yield value()  # equal to no other, as it is new
+        elif isinstance(value, Task) and id(value) not in seen:
+            seen.add(id(value))
+            if module_of(value).partition(".")[0] == module.__name__.partition(".")[0]:
+                yield value
+
+
+def with_neighbours(names: Iterable[str]) -> tuple[Module, ...]:
+    """Return the top modules of these, with those next to them that they import.
+
+    What is installed as a distribution is left out: workers have it.
+
+    Args:
+        names: Names of modules that are imported.
+    """
+    installed = importlib.metadata.packages_distributions()
+    modules: dict[str, Module] = {}
+    for name in names:
+        for path in sources.files(name) or ():
+            top = _top_of(path, name)
+            if top is not None and top.name not in installed:
+                modules[top.name] = top
+    return tuple(modules.values())
+
+
+def _top_of(path: Path, name: str) -> Module | None:
+    """Return the module or package, next to that of a name, that a file belongs to."""
+    first = sources.module_path(name.partition(".")[0])
+    if first is None:
+        return None
+    root = first.parent.parent if first.name == "__init__.py" else first.parent
+    try:
+        part = path.relative_to(root).parts[0]
+    except ValueError:
+        return None
+    return Module(part.removesuffix(".py"), str(root / part))
+
+
+def load(module: Module) -> ModuleType:
+    """Import a module from its path, under its name.
+
+    Raises:
+        Exception: Whatever its code raises.
+    """
+    path = Path(module.path)
+    file = path / "__init__.py" if path.is_dir() else path
+    locations = [str(path)] if path.is_dir() else None
+    spec = importlib.util.spec_from_file_location(
+        module.name, file, submodule_search_locations=locations
+    )
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} is no Python module")
+    made = importlib.util.module_from_spec(spec)
+    sys.modules[module.name] = made
+    try:
+        spec.loader.exec_module(made)
+    except BaseException:
+        forget([module.name])
+        raise
+    return made
+
+
+def forget(names: Iterable[str]) -> None:
+    """Remove modules, and those below them, from those that are imported."""
+    tops = set(names)
+    for name in [name for name in sys.modules if name.partition(".")[0] in tops]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
