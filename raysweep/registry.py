@@ -127,7 +127,10 @@ def _stored_task(name: str) -> Task[Any]:
         return tasks.get(name)
     known = plugins(TASK_GROUP)
     if name not in known:
-        raise SpecError(f"unknown task {name!r}{nearest(name, task_names())}")
+        raise SpecError(
+            f"unknown task {name!r}{nearest(name, task_names())}; one of a file of your own needs "
+            "it: raysweep run FILE --code PATH"
+        )
     made = _loaded(known[name], lambda task: task() if isinstance(task, type) else task)
     if not isinstance(made, Task):
         raise SpecError(

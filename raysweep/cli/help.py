@@ -3,12 +3,13 @@
 import click
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Run": ("run", "plan", "status", "logs", "info", "schema", "check"),
+    "Run": ("init", "run", "plan", "status", "logs", "info", "schema", "check"),
     "Look": ("table", "stats", "top", "diff", "plot", "report", "importance", "sql"),
     "Export": ("export",),
     "Tidy": ("ls", "doctor", "compact", "rm"),
 }
 EXAMPLES = {
+    "init": "raysweep init my_task",
     "run": "raysweep run sweep.yaml --set seeds=10",
     "plan": "raysweep plan sweep.yaml",
     "status": "raysweep status quickstart",

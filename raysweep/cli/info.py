@@ -27,6 +27,19 @@ def info(name: str | None, *, code: tuple[Path, ...]) -> int:
 
 
 @click.command()
+@click.argument("name")
+def init(name: str) -> int:
+    """Write a task and a sweep file to start from: NAME.py and NAME.yaml."""
+    from raysweep.code.template import write
+
+    code, sweep = write(name, Path())
+    show(f"wrote {code} and {sweep}; try them with three steps of each cell, then run them:\n")
+    command = f"raysweep run {sweep} --code {code}"
+    show(f"  {command} --smoke\n  {command}")
+    return 0
+
+
+@click.command()
 def schema() -> int:
     """Print a JSON schema of sweep files, by which editors complete and check them."""
     from raysweep import registry

@@ -31,6 +31,7 @@ def cli() -> None:
 
 
 for _command in (
+    info.init,
     run.run,
     run.plan,
     run.compact,

@@ -16,7 +16,7 @@ import joblib
 from raysweep import registry
 from raysweep.code.modules import NO_CODE, Code
 from raysweep.driver import again as retraining
-from raysweep.driver import opening
+from raysweep.driver import code_copies, opening
 from raysweep.driver.blocked import reasons as blocked_arms
 from raysweep.driver.prior import prior_results
 from raysweep.driver.size import check_size
@@ -172,6 +172,7 @@ def drive(  # noqa: PLR0913 - the options of the command
                 retraining.remove(spec, sweep, retrained)
                 schedule = plan()
             _begin(schedule, lease, progress, executor)
+            code_copies.keep(code, sweep.files)
             schedule.arrange(pack_size(spec, executor.workers))
             schedule.drop_ended_checkpoints()
             flag.train(progress.shows if progress else None)

@@ -11,6 +11,7 @@ from raysweep.results.frame import Mask, RunFrame
 from raysweep.results.membership import KEYS, LABELS, in_arms, membership, planned_rows
 from raysweep.results.outdated import outdated, without_outdated
 from raysweep.results.reader import read_all
+from raysweep.store import sweep_paths
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.defaults import Change, texts
 from raysweep.sweep.sources import JOINT
@@ -86,7 +87,13 @@ def _differs(spec: Spec, store: SweepStore, *, code: bool = True) -> bool:
         return True
     codes = [row for row in groups if row.get("code") is not None]
     present = _codes(spec) if codes else {}
-    return any(row["code"] != present.get(_program(row)) for row in codes)
+    first: dict[tuple[str, str], str] = {}  # code that is not here now, by program
+    for row in codes:
+        program = _program(row)
+        expected = present.get(program) or first.setdefault(program, row["code"])
+        if row["code"] != expected:
+            return True
+    return False
 
 
 def _program(row: dict[str, str]) -> tuple[str, str]:
@@ -102,7 +109,9 @@ def _codes(spec: Spec) -> dict[tuple[str, str], str]:
 def recoded(spec: Spec, runs: RunFrame) -> list[str]:
     """Return a line for each task and estimator whose code changed since its planned runs.
 
-    Runs that failed do not count: they have no result, and are trained anew in any case.
+    Where the present code is not known, as a file of the user is not there, the runs are compared
+    with each other. Runs that failed do not count: they have no result, and are trained anew in any
+    case.
     """
     if "code" not in runs.table.column_names:
         return []
@@ -111,17 +120,32 @@ def recoded(spec: Spec, runs: RunFrame) -> list[str]:
     has_result = pc.fill_null(pc.not_equal(status, "failed"), True)
     rows = rows.filter(pc.and_(has_result, pa.array(planned_rows(spec, runs)))).unify_dictionaries()
     counts: collections.Counter[tuple[str, str, str]] = collections.Counter()
-    present = _codes(spec)
+    present, several = _codes(spec), dict[str, collections.Counter[str]]()
     groups = rows.group_by(rows.column_names).aggregate([([], "count_all")]).to_pylist()
     for row in groups:
         now = present.get(_program(row))
         if now is not None and row["code"] is not None:
             counts.update(dict.fromkeys(_changed_parts(row, now), row["count_all"]))
-    return [
+        elif row["code"] is not None:
+            versions = several.setdefault(row["task_name"], collections.Counter())
+            versions[row["code"].partition(JOINT)[0]] += row["count_all"]
+    mixed = [_mixed(name, codes) for name, codes in sorted(several.items()) if len(codes) > 1]
+    return mixed + [
         f"the code of {kind} {name} changed since {counted(count)}; raysweep run FILE --again "
         f"\"{kind}_name = '{name}' and code not like '{pattern}'\" trains them anew"
         for (kind, name, pattern), count in sorted(counts.items())
     ]
+
+
+def _mixed(task: str, codes: collections.Counter[str]) -> str:
+    """Return a line for a task whose planned runs come from several versions of its code."""
+    shown = [f"{digest} ({counted(count)})" for digest, count in codes.most_common()]
+    latest = codes.most_common(1)[0][0]
+    return (
+        f"the runs of task {task} come from {len(codes)} versions of its code: {', '.join(shown)}; "
+        f"copies are in {sweep_paths.CODE}/ in the sweep's folder; raysweep run FILE --again "
+        f"\"task_name = '{task}' and code not like '{latest}{JOINT}%'\" trains the others anew"
+    )
 
 
 def _changed_parts(row: dict[str, str], now: str) -> Iterator[tuple[str, str, str]]:

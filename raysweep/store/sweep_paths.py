@@ -10,6 +10,7 @@ LEASE = "lease"
 MERGED_ROWS = "merging/rows.parquet"
 MERGE_PLAN = "merging/plan.json"
 REMOVAL_PLAN = "removing/plan.parquet"
+CODE = "code"  # folder of copies of the user's code
 DAMAGED = "damaged"
 EVENTS = "tensorboard"  # folder of event files
 MLFLOW = "mlflow.db"
@@ -53,6 +54,11 @@ def log(pack_id: str) -> str:
 def pack_of_log(name: str) -> str:
     """Return the pack that a file of output is about: the inverse of `log`."""
     return name.removeprefix("logs/").removesuffix(".txt")
+
+
+def code(digest: str, name: str) -> str:
+    """Return the copy of a file of the user's code, of the code with this digest."""
+    return f"{CODE}/{digest}/{name}"
 
 
 def decisions(number: int) -> str:

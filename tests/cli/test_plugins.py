@@ -64,7 +64,7 @@ def test_a_file_loads_no_plugin_that_it_does_not_name(torn, monkeypatch, kind):
     def refuse(*_):
         raise AssertionError("loaded")
 
-    registry.task.cache_clear()
+    registry._stored_task.cache_clear()
     monkeypatch.setattr("importlib.metadata.EntryPoint.load", refuse)
     names = {"estimator": "straight_through", "task": "polynomial", kind: "nowhere"}
     tasks, estimators = {"a": {"task": names["task"]}}, {"b": {"estimator": names["estimator"]}}

@@ -72,7 +72,7 @@ def declare(monkeypatch):
     """Declares other defaults of the toy task, or of `straight_through`'s temperature."""
 
     def read_anew():
-        for each in (registry.task, registry.task_settings, registry.estimator_settings):
+        for each in (registry._stored_task, registry._settings_of, registry.estimator_settings):
             each.cache_clear()
 
     def change(temperature=None, **defaults):
