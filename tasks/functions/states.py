@@ -12,7 +12,7 @@ from torch import Tensor
 from raysweep.tasks.contract import RestoreError
 
 _ARRAY = "numpy array"
-_PLAIN = (bool, int, float, str, bytes, type(None), torch.dtype, torch.device, torch.Size)
+_PLAIN = (Tensor, bool, int, float, str, bytes, type(None), torch.dtype, torch.device, torch.Size)
 
 
 @runtime_checkable
@@ -52,7 +52,7 @@ def to_plain(state: Any, name: str) -> Any:
     Raises:
         TypeError: If it holds an object that a checkpoint cannot hold.
     """
-    if isinstance(state, Tensor | _PLAIN) and not isinstance(state, np.generic):
+    if isinstance(state, _PLAIN) and not isinstance(state, np.generic):
         return state.detach() if isinstance(state, Tensor) else state
     if isinstance(state, np.generic):
         return state.item()
