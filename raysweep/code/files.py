@@ -86,8 +86,10 @@ def _module(path: Path) -> Module:
             "it one by one",
             field="code",
         )
-    if path.is_file() and path.suffix != ".py":
-        raise SpecError(f"{path}: expected a Python file, NAME.py, or a package's folder")
+    if path.is_file() and (path.suffix != ".py" or path.name == "__init__.py"):
+        raise SpecError(
+            f"{path}: expected a Python file, NAME.py, or a package's folder", field="code"
+        )
     if not name.isidentifier():
         better = "".join(sign if sign.isalnum() else "_" for sign in name)
         raise SpecError(
