@@ -143,8 +143,9 @@ def _mixed(task: str, codes: collections.Counter[str]) -> str:
     latest = codes.most_common(1)[0][0]
     return (
         f"the runs of task {task} come from {len(codes)} versions of its code: {', '.join(shown)}; "
-        f"copies are in {sweep_paths.CODE}/ in the sweep's folder; raysweep run FILE --code "
-        f"PATH --again \"task_name = '{task}' and code not like '{latest}{JOINT}%'\" trains the others anew"
+        f"copies are in {sweep_paths.CODE}/ in the sweep's folder; raysweep run FILE --code PATH "
+        f"--again \"task_name = '{task}' and code not like '{latest}{JOINT}%'\" trains the others "
+        "anew"
     )
 
 

@@ -1,0 +1,189 @@
+"""Sweeps of plain functions, under both executors."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import raysweep
+
+
+@raysweep.task(metrics={"train_loss": "min", "level": "max"})
+def walk(
+    run,
+    *,
+    lr: float = 0.1,
+    level: int = 0,
+    fails: bool = False,
+    nan_at: int = -1,
+    file: str = "",
+    steps: int = 12,
+):
+    """Go down, at a level."""
+    model = nn.Linear(1, 1)
+    run.track(model=model)
+    for step in run.steps(steps):
+        if fails and not os.path.exists(file):
+            raise RuntimeError("this walk is unlucky")
+        loss = float("nan") if step == nan_at else level + (1 - lr) ** step
+        run.report(train_loss=loss + 0 * torch.rand(()))
+        run.log(f"at {step}")
+    return {"level": level}
+
+
+@raysweep.task(metrics={"train_loss": "min"}, family="categorical")
+def codes(run, *, lr: float = 0.05, steps: int = 8):
+    """Train the logits of three variables with four categories by the row's estimator."""
+    logits = torch.zeros(16, 3, 4, requires_grad=True)
+    target = torch.eye(4)[torch.randint(4, (16, 3))]
+    optimizer = torch.optim.Adam([logits], lr=lr)
+    for _ in run.steps(steps):
+        out = run.estimator.estimate(logits, lambda one: (one - target).square().sum((-1, -2)))
+        optimizer.zero_grad()
+        out.surrogate.mean().backward()
+        optimizer.step()
+        run.report(train_loss=out.value.mean())
+
+
+def spec(task="walk", methods=None, **sections):
+    rows = {"methods": methods or {"A": {}}}
+    return {"name": "walks", "tasks": {"w": {"task": task}}, **rows, "seeds": 2, **sections}
+
+
+@pytest.fixture
+def run(tmp_path, executor):
+    def call(described, **options):
+        return raysweep.run(
+            described, store=tmp_path / "store", tasks=[walk, codes], **executor, **options
+        )
+
+    return call
+
+
+def statuses(results):
+    return sorted(results.runs()["status"].to_pylist())
+
+
+def test_a_sweep_of_a_function_has_rows_curves_and_logs(run):
+    results = run(spec(methods={"slow": {"lr": [0.1, 0.2]}, "fast": {"lr": 0.5}}))
+    assert statuses(results) == ["done"] * 6
+    assert results.runs()["estimator_name"].unique().to_pylist() == ["none"]
+    assert results.runs()["replicas"].unique().to_pylist() == [1]
+    assert results.curves().num_rows == 6 * 12
+    assert results.table(report="level").cells[0].n == 2
+
+
+def test_a_second_session_trains_nothing_and_more_seeds_only_themselves(run):
+    first = run(spec())
+    again = run(spec(seeds=3))
+    assert again.runs().num_rows == 3
+    kept = set(first.runs()["run_id"].to_pylist())
+    times = {row["run_id"]: row["ended_at"] for row in first.runs().to_pylist()}
+    assert {
+        row["run_id"]: row["ended_at"] for row in again.runs().to_pylist() if row["run_id"] in kept
+    } == times
+
+
+def test_a_loss_that_is_not_finite_is_a_diverged_run(run):
+    results = run(spec(methods={"A": {}, "B": {"nan_at": 5}}))
+    assert statuses(results) == ["diverged", "diverged", "done", "done"]
+
+
+def test_rows_of_curves_average_over_report_every(run):
+    results = run(spec(training={"report_every": 5}))
+    assert sorted(set(results.curves()["step"].to_pylist())) == [5, 10, 12]
+
+
+def test_early_stopping_ends_poor_configurations(run):
+    results = run(
+        spec(
+            methods={"A": {"level": [0, 1, 2, 3]}},
+            seeds=1,
+            search={"sampler": "tpe", "configurations": 4},
+            early_stopping={"pruner": "median", "n_startup_trials": 1, "grace": 4},
+        )
+    )
+    assert "stopped" in statuses(results)
+    assert "done" in statuses(results)
+
+
+def test_a_run_that_fails_is_told_with_the_line_of_the_function(run, tmp_path):
+    described = spec(methods={"A": {"fails": [False, True], "file": str(tmp_path / "mended")}})
+    results = run(described)
+    assert statuses(results) == ["done", "done", "failed", "failed"]
+    [error] = set(results.runs()["error"].drop_null().to_pylist())
+    assert error.startswith("RuntimeError: this walk is unlucky (test_function_runs.py:")
+    (tmp_path / "mended").touch()
+    assert statuses(run(described)) == ["done"] * 4
+
+
+def test_a_smoke_run_takes_three_steps(run):
+    results = run(spec(), smoke=True)
+    assert results.runs()["steps"].to_pylist() == [3]
+
+
+@pytest.mark.parametrize("estimator", ["reinmax", "rebar"])
+def test_a_function_trains_by_the_estimator_of_its_row(run, estimator):
+    described = spec("codes", seeds=1)
+    del described["methods"]
+    results = run({**described, "estimators": {"A": {"estimator": estimator}}})
+    assert statuses(results) == ["done"]
+    losses = results.curves()["train_loss"].to_pylist()
+    assert losses[-1] < losses[0]
+
+
+def slow(run, *, folder: str = "", steps: int = 400):
+    """Write down each step, slowly."""
+    for step in run.steps(steps):
+        time.sleep(0.01)
+        Path(folder, f"{step}-{time.time_ns()}").touch()
+        run.report(train_loss=step)
+
+
+def test_a_stopped_session_saves_the_run_which_then_goes_on(tmp_path):
+    task = raysweep.task(metrics={"train_loss": "min"})(slow)
+    described = {
+        "name": "slow",
+        "tasks": {"s": {"task": "slow", "folder": str(tmp_path / "steps")}},
+        "methods": {"A": {}},
+        "seeds": 1,
+    }
+    (tmp_path / "steps").mkdir()
+    import signal
+    import threading
+
+    def stop():
+        while not list((tmp_path / "steps").iterdir()):
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=stop).start()
+    with pytest.raises(KeyboardInterrupt):
+        raysweep.run(described, store=tmp_path / "store", inline=True, tasks=[task])
+    seen = len(list((tmp_path / "steps").iterdir()))
+    assert 0 < seen < 400
+    results = raysweep.run(described, store=tmp_path / "store", inline=True, tasks=[task])
+    assert statuses(results) == ["done"]
+    assert len(list((tmp_path / "steps").iterdir())) == 400  # none of them twice
+
+
+def test_a_function_inside_a_function_is_sent_to_workers(tmp_path, executor):
+    @raysweep.task(metrics={"train_loss": "min"})
+    def hidden(run, *, lr: float = 0.5):
+        return {"train_loss": lr}
+
+    results = raysweep.run(
+        {"name": "h", "tasks": {"t": {"task": "hidden"}}, "methods": {"A": {}}, "seeds": 1},
+        store=tmp_path,
+        tasks=[hidden],
+        **executor,
+    )
+    assert results.table().cells[0].mean == 0.5
+
+
+def test_what_is_no_task_is_refused(tmp_path):
+    with pytest.raises(raysweep.SpecError, match=r"decorated by raysweep\.task, got slow"):
+        raysweep.run(spec(), store=tmp_path, inline=True, tasks=[slow])
