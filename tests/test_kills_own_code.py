@@ -34,7 +34,7 @@ def noisy_net(run, *, hidden: int = 8, dropout: float = 0.5, lr: float = 0.05, e
             optimizer.step()
             run.report(train_loss=loss)
         scheduler.step()
-        time.sleep(0.02)
+        time.sleep(0.06)
     model.eval()
     return {"final_error": (model(x) - y).square().mean()}
 """
@@ -88,6 +88,7 @@ def test_plain_functions_killed_five_times_end_with_the_numbers_of_an_undisturbe
     tmp_path, command
 ):
     moments = random.Random(0)
+    states = 0
     for kill in range(KILLS):
         before = files(tmp_path / "cut")
         process = command("cut", *(("--inline",) if kill else ()))  # the first under Ray
@@ -100,6 +101,8 @@ def test_plain_functions_killed_five_times_end_with_the_numbers_of_an_undisturbe
         assert process.poll() is None, "the driver ended before it was killed"
         process.send_signal(signal.SIGKILL)
         process.wait()
+        states += len(list((tmp_path / "cut").glob("nets/checkpoints/*/state-*.pt")))
+    assert states, "no kill came after a checkpoint"
     last, whole = command("cut", "--inline"), command("whole", "--inline")
     assert (last.wait(), whole.wait()) == (0, 0)
     rows = ended(tmp_path / "cut")

@@ -62,7 +62,7 @@ def line_of(error: BaseException, own_code: Collection[str] = ()) -> str:
         message = str(error)
     except Exception as broken:  # noqa: BLE001 - the text of a run's error may raise
         message = f"no message, as str() of the error raised {type(broken).__name__}"
-    if isinstance(error, RaysweepError | DriverGone | FileNotFoundError):
+    if isinstance(error, RaysweepError | DriverGone | FileNotFoundError | CannotRestore):
         return recorded(message)
     where = _culprit(traceback.extract_tb(error.__traceback__), own_code)
     name = recorded(type(error).__name__, 200)

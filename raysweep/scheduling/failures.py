@@ -95,6 +95,7 @@ class Recovery:
         columns: Mapping[str, Any] | None = None,
         *,
         all_may_fail: bool = False,
+        error: str = "",
     ) -> Retry | RunFailed:
         """Decide how to recover a pack that failed.
 
@@ -104,6 +105,7 @@ class Recovery:
             columns: Columns of `runs` that the worker reported; None if it died.
             all_may_fail: Whether no run has ended yet but by a failure, so that the cause may be
                 one of all runs: one is tried alone, instead of half of them.
+            error: Error of the worker.
 
         Raises:
             StoreError: If the store cannot be read or written.
@@ -111,16 +113,20 @@ class Recovery:
         if kind != "restore":
             with contextlib.suppress(DamagedFile):
                 return self._recover(pack, kind, columns, all_may_fail and kind == "run")
-        return self._start_over(pack)
+        return self._start_over(pack, error)
 
-    def _start_over(self, pack: Pack) -> Retry:
+    def _start_over(self, pack: Pack, error: str) -> Retry:
         """Set aside a checkpoint that cannot be restored, and train the pack from step 0."""
         executed = Checkpoints(self.files, pack.pack_id).set_aside()
         handover.forget(self.files, pack.pack_id)
         log.warning(
-            "the checkpoint of pack %s cannot be restored; it is kept in %s, and the pack's %d "
-            "runs start over",
-            *(pack.pack_id, self.files.path(sweep_paths.damaged("checkpoints")), len(pack.runs)),
+            "the checkpoint of pack %s cannot be restored%s; it is kept in %s, and %s",
+            pack.pack_id,
+            f" ({error})" if error else "",
+            self.files.path(sweep_paths.damaged("checkpoints")),
+            "its run starts over"
+            if len(pack.runs) == 1
+            else f"the pack's {len(pack.runs)} runs start over",
         )
         return Retry((executed_in_all(pack, executed),))
 

@@ -212,7 +212,7 @@ class Schedule:
             self.fatal = self.fatal or (SpecError(error) if kind == "setup" else StoreError(error))
             return
         all_may_fail = all(result.status == "failed" for result in self.ended.values())
-        recovery = self._recovery.recover(pack, kind, about, all_may_fail=all_may_fail)
+        recovery = self._recovery.recover(pack, kind, about, all_may_fail=all_may_fail, error=error)
         if isinstance(recovery, RunFailed):
             self._note_failure(recovery, error)
         else:

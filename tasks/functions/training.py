@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from raysweep.tasks.contract import BrokenContract
+from raysweep.tasks.contract import BrokenContract, RestoreError
 from raysweep.tasks.functions.metrics import number
 from raysweep.tasks.functions.run import Loop, Run
 from raysweep.tasks.functions.turns import Turns
@@ -107,8 +107,15 @@ class FunctionTraining:
             self.close()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state between two steps."""
-        return self.loop.state_dict()
+        """Return the state between two steps.
+
+        Raises:
+            TypeError: If it holds an object that a checkpoint cannot hold.
+        """
+        try:
+            return self.loop.state_dict()
+        except TypeError as error:
+            raise TypeError(f"{self.owner}: {error}") from error
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load a state, before the function has been called."""
@@ -127,7 +134,10 @@ class FunctionTraining:
 
     def _resume(self) -> None:
         self.loop.generators.activate()
-        self.turns.resume()
+        try:
+            self.turns.resume()
+        except RestoreError as error:
+            raise RestoreError(f"{self.owner}: {error}") from error
 
     def _call(self, function: Callable[[Run], Any]) -> Any:
         torch.set_flush_denormal(False)  # as in a script of the user
