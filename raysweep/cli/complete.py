@@ -77,7 +77,9 @@ def estimators(context: click.Context, _: click.Parameter, incomplete: str) -> l
     families = registry.families()
     task = context.params.get("task") or next(iter(context.args), None)  # see `_given_sweeps`
     with contextlib.suppress(RaysweepError):
-        families = families if task is None else (registry.task(task).family,)
+        if task is not None:
+            family = registry.task(task).family
+            families = tuple(one for one in families if one == family)
     every = {name for family in families for name in registry.estimator_names(family)}
     return _items(sorted(every), incomplete)
 

@@ -75,7 +75,10 @@ def _task(name: str, screen: Screen) -> Iterator[str]:
         return
     task = registry.task(name)
     yield f"task {name}\n\n{filled(registry.documentation(type(task)), screen.width)}\n"
-    yield f"Estimators: those of the family {task.family}.\n"
+    if task.family in registry.families():
+        yield f"Estimators: those of the family {task.family}.\n"
+    else:
+        yield "Estimators: none; in a sweep file the rows of the task are under methods.\n"
     yield "Settings:\n" + _settings(registry.task_settings(name).values(), screen)
     metrics = ((key, metric) for key, metric in task.metrics.items())
     yield "Metrics:\n" + _metrics("metric", metrics, screen)

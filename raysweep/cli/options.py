@@ -10,6 +10,7 @@ import click
 from raysweep.cli import complete
 from raysweep.cli.output import screen, show
 from raysweep.errors import RaysweepError
+from raysweep.results.labels import ALIASES
 
 MANY_RUNS = 20_000
 MANY_FILES = 2000  # so many take seconds to read
@@ -94,15 +95,18 @@ def _given_store(args: Sequence[str]) -> str | None:
 
 
 def label_options(command: Any) -> Any:
-    """Add the options that choose estimators and tasks; a table's words for them are not listed."""
-    for name, alias, kind in (("tasks", "columns", "task"), ("estimators", "rows", "estimator")):
-        for option in (alias, name):
+    """Add the options that choose rows and tasks; other names of an option are not listed."""
+    shown = {"tasks": "task", "estimators": "estimator or method"}
+    for name, meaning in shown.items():
+        kind, others = name.removesuffix("s"), ALIASES[name]
+        also = " or ".join(f"--{other}" for other in others)
+        for option in (*others, name):
             command = click.option(
                 f"--{option}",
                 multiple=True,
                 metavar="LABEL",
-                help=f"Show only this {kind} (repeatable); also --{alias}.",
-                hidden=option == alias,
+                help=f"Show only this {meaning} (repeatable); also {also}.",
+                hidden=option != name,
                 shell_complete=complete.labels(kind),
             )(command)
     return command

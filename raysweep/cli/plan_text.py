@@ -1,11 +1,14 @@
 """Text of `raysweep plan`: arms, configurations, runs, and packs."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
-from raysweep.formats.grid import plain
+from raysweep.formats.grid import NONE, Grid, plain
 from raysweep.formats.text import UNLIMITED, Screen, as_text
 from raysweep.sweep.outcomes import ENDS
+from raysweep.sweep.packs import Pack
+from raysweep.sweep.runs import NO_ESTIMATOR
 from raysweep.text import counted
 
 MAX_PACKS = 30
@@ -38,16 +41,28 @@ def plan_text(schedule: Any, screen: Screen = UNLIMITED) -> str:
     text += f"\n{_runs(schedule)}\n"
     text += _plan_notes(schedule)
     text += "".join(f"{line}\n" for line in (*reasons(schedule), *notices(schedule)))
-    packs = [
-        [pack.pack_id, pack.task, pack.estimator, len(pack.runs)]
-        for pack in list(schedule.queue)[:MAX_PACKS]
-    ]
+    packs = list(schedule.queue)
     if packs:
-        text += f"\n{counted(len(schedule.queue), 'pack')}, if trained on this machine's CPUs\n"
-        text += as_text([plain(["pack", "task", "estimator", "runs"], packs)], screen)
-    if len(schedule.queue) > MAX_PACKS:
-        text += f"and {len(schedule.queue) - MAX_PACKS} more\n"
+        text += f"\n{counted(len(packs), 'pack')}, if trained on this machine's CPUs\n"
+        text += as_text([_packs(packs[:MAX_PACKS])], screen)
+    if len(packs) > MAX_PACKS:
+        text += f"and {len(packs) - MAX_PACKS} more\n"
     return text
+
+
+def _packs(packs: Sequence[Pack]) -> Grid:
+    """Return the table of packs; where no task takes an estimator, it has no column for it."""
+    names = [NONE if pack.estimator == NO_ESTIMATOR else pack.estimator for pack in packs]
+    if set(names) == {NONE}:
+        rows = [[pack.pack_id, pack.task, len(pack.runs)] for pack in packs]
+        return plain(["pack", "task", "runs"], rows)
+    return plain(
+        ["pack", "task", "estimator", "runs"],
+        [
+            [pack.pack_id, pack.task, name, len(pack.runs)]
+            for pack, name in zip(packs, names, strict=True)
+        ],
+    )
 
 
 def _runs(schedule: Any) -> str:

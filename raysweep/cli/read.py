@@ -107,7 +107,7 @@ WHERE = click.option(
     default="welch",
     show_default=True,
     type=click.Choice(["welch", "mann-whitney"]),
-    help="Significance test; paired where estimators share seeds.",
+    help="Significance test; paired where rows share seeds.",
 )
 @click.option(
     "--level",

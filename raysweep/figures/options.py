@@ -15,6 +15,7 @@ class PlotOptions(TypedDict, total=False):
         estimators: Labels of the estimators to show.
         columns: Another name of `tasks`, as in tables.
         rows: Another name of `estimators`, as in tables.
+        methods: Another name of `estimators`, as in tables.
         size: Size for a screen, or a column or a page of a paper.
         metric: Metric to show, or several for curves, time and lines.
         log: Whether y axes are logarithmic, for curves, time, lines and search.
@@ -29,6 +30,7 @@ class PlotOptions(TypedDict, total=False):
     estimators: str | Sequence[str]
     columns: str | Sequence[str]
     rows: str | Sequence[str]
+    methods: str | Sequence[str]
     size: Literal["screen", "column", "page"]
     metric: str | Sequence[str] | None
     log: bool

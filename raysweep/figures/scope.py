@@ -28,6 +28,7 @@ class Request:
         estimators: Labels of the estimators to show; all estimators if empty.
         columns: Another name of `tasks`, as in tables.
         rows: Another name of `estimators`, as in tables.
+        methods: Another name of `estimators`, as in tables.
     """
 
     select: str | None = None
@@ -35,6 +36,7 @@ class Request:
     estimators: str | Sequence[str] = ()
     columns: str | Sequence[str] = ()
     rows: str | Sequence[str] = ()
+    methods: str | Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -166,6 +166,7 @@ def _statistics(table: ResultTable, columns: Sequence[Column]) -> list[str]:
         for estimator in table.estimators
     ):
         lines.append(
-            "rank: mean over tasks, 1 the best, among estimators with a final mean on every task"
+            f"rank: mean over tasks, 1 the best, among {table.row_kind}s with a final mean on "
+            "every task"
         )
     return lines

@@ -78,6 +78,7 @@ def as_json(table: ResultTable) -> str:
         "unit": table.unit,
         "fresh_seeds": table.fresh_seeds,
         "where": table.where,
+        "row_kind": table.row_kind,
         "outdated": list(table.outdated),
         "test": table.style.test,
         "level": table.style.level,

@@ -45,7 +45,7 @@ def _configurations(difference: Difference) -> Grid:
     if not rows:
         rows.append(row(["none differ", "", "", ""]))
     caption = "Searched settings of the selected configurations, where they differ"
-    head = ("estimator", "task", first, second)
+    head = (difference.row_kind, "task", first, second)
     return Grid(caption, head, tuple(rows), long=frozenset({2, 3}), keys=2)
 
 
@@ -57,7 +57,7 @@ def _texts(keys: Sequence[str], settings: Mapping[str, Any]) -> str:
 
 def _means(difference: Difference) -> Grid:
     first, second = difference.sweeps
-    head = ("estimator", "task", first, second, "change", "p")
+    head = (difference.row_kind, "task", first, second, "change", "p")
     rows = tuple(_mean_row(arm) for arm in difference.arms)
     notes = (
         f"change: mean of {second} minus mean of {first}",

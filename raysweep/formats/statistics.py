@@ -24,7 +24,7 @@ from raysweep.results.table import Column, ResultTable
 from raysweep.text import counted
 
 ARM_HEAD = (
-    *("estimator", "task", "n"),
+    *("task", "n"),
     *(statistic.label for statistic in SEED_STATISTICS),
     *("configurations", "diverged", "failed", "stopped"),
 )
@@ -36,15 +36,15 @@ ARM_NOTES = (
     "diverged seed, a failed seed or early stopping excludes",
 )
 IQM_NOTES = (
-    "scores: linear on each task, 0 for the worst estimator's mean and 1 for the best one's; they "
-    "depend on which estimators are compared",
+    "scores: linear on each task, 0 for the worst {kind}'s mean and 1 for the best one's; they "
+    "depend on which {kind}s are compared",
     "interval: stratified bootstrap over seeds; none with too few values",
 )
 IMPROVEMENT_NOTE = (
     "0.50 is no difference; in brackets the 95 % interval (Wilson's, with DeLong's variance), "
     "where there are enough values"
 )
-SENSITIVITY_HEAD = ("estimator", "task", "setting", "value", "eligible")
+SENSITIVITY_HEAD = ("task", "setting", "value", "eligible")
 HELD_AND_FREE = (
     " (held: all other settings as selected; free: the best configuration with the value)"
 )
@@ -58,7 +58,7 @@ NOT_APPLIED = "– in the column value: the setting does not apply"
 
 
 def grids(statistics: Statistics, moves: Sequence[Sensitivity]) -> list[Grid]:
-    """Return the tables of statistics; those over tasks need two estimators to compare.
+    """Return the tables of statistics; those over tasks need two rows to compare.
 
     Args:
         statistics: Statistics of each arm and over tasks.
@@ -86,6 +86,7 @@ def as_json(statistics: Statistics, moves: Sequence[Sensitivity]) -> str:
         "sweep": statistics.table.sweep,
         "select": statistics.table.select,
         "report": statistics.table.report,
+        "row_kind": statistics.table.row_kind,
         "arms": [arm.record() for arm in statistics.arms],
         "tasks": list(statistics.tasks),
         "over_tasks": [dataclasses.asdict(scores) for scores in statistics.over_tasks],
@@ -117,7 +118,8 @@ def _arms(statistics: Statistics, not_compared: Sequence[str]) -> Grid:
     provisional = any(arm.status == "provisional" for arm in statistics.arms)
     words = [*([PROVISIONAL] if provisional else []), *without_value(table)]
     notes = (*words, *ARM_NOTES, *not_compared)
-    return Grid(caption, ARM_HEAD, rows, notes, frozenset(range(2, len(ARM_HEAD))), keys=2)
+    head = (table.row_kind, *ARM_HEAD)
+    return Grid(caption, head, rows, notes, frozenset(range(2, len(head))), keys=2)
 
 
 def _seeds(table: ResultTable, arm: ArmStatistics) -> str:
@@ -129,7 +131,7 @@ def _seeds(table: ResultTable, arm: ArmStatistics) -> str:
 
 
 def _not_compared(statistics: Statistics) -> list[str]:
-    """Return the notes on estimators and tasks that are not compared."""
+    """Return the notes on rows and tasks that are not compared."""
     notes = []
     if statistics.left_out:
         left = ", ".join(statistics.left_out)
@@ -149,8 +151,9 @@ def _over_tasks(statistics: Statistics, not_compared: Sequence[str]) -> Grid:
         rows.append(row([scores.estimator, scores.n, f"{iqm:.3f}", _interval(scores.interval)]))
     equal = [task for task in statistics.compared if task not in statistics.tasks]
     without = [f"no scores, all means are equal: {', '.join(equal)}"] if equal else []
-    head = ("estimator", "values", "IQM", "95 % interval")
-    notes = (*IQM_NOTES, *without, *not_compared)
+    kind = statistics.table.row_kind
+    head = (kind, "values", "IQM", "95 % interval")
+    notes = (*(note.format(kind=kind) for note in IQM_NOTES), *without, *not_compared)
     return Grid(caption, head, tuple(rows), notes, frozenset({1, 2, 3}))
 
 
@@ -163,7 +166,7 @@ def _improvements(statistics: Statistics, not_compared: Sequence[str]) -> Grid:
     )
     caption = (
         f"Probability of improvement in {statistics.table.report}: that a run of the row's "
-        "estimator is better than one of the column's, averaged over tasks"
+        f"{statistics.table.row_kind} is better than one of the column's, averaged over tasks"
     )
     head = ("row better than column", *labels)
     notes = (IMPROVEMENT_NOTE, *not_compared)
@@ -190,7 +193,11 @@ def _sensitivity(statistics: Statistics, moves: Sequence[Sensitivity]) -> Grid:
         f"Sensitivity: change of the mean {statistics.table.report} over the seeds of the search "
         f"with one setting{HELD_AND_FREE if held else FREE}"
     )
-    head = (*SENSITIVITY_HEAD, *(("held", "free") if held else ("change",)))
+    head = (
+        statistics.table.row_kind,
+        *SENSITIVITY_HEAD,
+        *(("held", "free") if held else ("change",)),
+    )
     values = [cells[3].text.removeprefix("* ") for cells in rows]
     missing = any(NONE in (cell.text for cell in cells[4:]) for cells in rows)
     notes = [*([NONE_ELIGIBLE] if missing else []), *([NOT_APPLIED] if NONE in values else [])]

@@ -49,7 +49,7 @@ def _version(table: ResultTable, counted: bool, without: Sequence[Column]) -> Gr
     columns = [column for column in table.columns if column not in without]
     caption = title(table, counted=counted)
     below = notes(table, columns)
-    return _by_estimator(table, caption, columns, cell, below, mark(table, columns))
+    return _by_row(table, caption, columns, cell, below, mark(table, columns))
 
 
 def median_grid(table: ResultTable) -> Grid:
@@ -65,10 +65,10 @@ def median_grid(table: ResultTable) -> Grid:
     tasks = [column for column in table.columns if column.kind == "task"]
     provisional = [note for note in notes(table) if note.startswith("?")]
     below = ["no marks: the tests compare means", *provisional]
-    return _by_estimator(table, title(table, numbers="median (n)"), tasks, cell, below, None)
+    return _by_row(table, title(table, numbers="median (n)"), tasks, cell, below, None)
 
 
-def _by_estimator(
+def _by_row(
     table: ResultTable,
     caption: str,
     columns: Sequence[Column],
@@ -76,8 +76,8 @@ def _by_estimator(
     below: Sequence[str],
     marked: str | None,
 ) -> Grid:
-    """Return a table with a row for each estimator, whose other columns are numbers."""
-    head = ("estimator", *(column.label for column in columns))
+    """Return a table with a row for each estimator or method, whose other columns are numbers."""
+    head = (table.row_kind, *(column.label for column in columns))
     rows = tuple(
         (Cell(estimator), *(cell(estimator, column) for column in columns))
         for estimator in table.estimators
@@ -109,7 +109,8 @@ def front_grid(table: ResultTable) -> Grid:
         rows.append(
             row(["none yet: no configuration has all its seeds", *[""] * (len(metrics) + 2)])
         )
-    return Grid(caption, ("estimator", "task", *metrics, "settings"), tuple(rows), keys=2)
+    head = (table.row_kind, "task", *metrics, "settings")
+    return Grid(caption, head, tuple(rows), keys=2)
 
 
 def setting_text(value: Any) -> str:

@@ -37,7 +37,7 @@ def top_grid(top: TopConfigurations) -> Grid:
         f"each arm, by mean {top.metric}{unit} ± std over the {counted(top.seeds, 'seed')} of the "
         f"search; {better} is better; those with all seeds done come first"
     )
-    head = ("estimator", "task", "#", top.metric, "seeds", "status", "settings", "id")
+    head = (top.row_kind, "task", "#", top.metric, "seeds", "status", "settings", "id")
     rows = tuple(_row(row, top.seeds) for row in top.rows)
     seen = {row.status for row in top.rows}
     without = any(row.status == "done" and row.mean is None for row in top.rows)

@@ -38,7 +38,10 @@ def _table(table: ResultTable, limit: int) -> Grid:
     ]
     many = any(len(cell.values) > limit for cell in table.cells)
     notes = (f"only the first {limit:,} seeds are shown",) if many else ()
-    head = ("estimator", "task", "status", "searched settings", "mean", "n", "values by seed", "id")
+    head = (
+        *(table.row_kind, "task", "status", "searched settings"),
+        *("mean", "n", "values by seed", "id"),
+    )
     caption = (
         f"Configurations selected by the {table.select_mode}imum mean {table.select}, with "
         f"{table.report} of each seed"

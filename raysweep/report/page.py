@@ -33,6 +33,7 @@ class Page:
     Args:
         sweep: Name of the sweep.
         summary: Size of the sweep, in one sentence.
+        row_kind: The file's word for a row of the tables: `estimator` or `method`.
         origin: Provenance of the numbers.
         table: Result tables of every metric.
         left_out: Metrics that the page has no room for.
@@ -47,6 +48,7 @@ class Page:
 
     sweep: str
     summary: str
+    row_kind: str
     origin: Origin
     table: Views
     left_out: tuple[str, ...]
@@ -74,6 +76,7 @@ def page(results: SweepResults, select: str | None = None) -> Page:
     return Page(
         results.sweep,
         _summary(snapshot),
+        snapshot.spec.row_kind,
         origin_section(snapshot),
         table_views(tables),
         tables.left_out,
@@ -110,7 +113,7 @@ def _summary(results: Snapshot) -> str:
     fresh = len(spec.report_seeds)
     reported = f", reported on {counted(fresh, 'fresh one')}" if fresh else ""
     parts = [
-        counted(len(spec.estimator_labels), "estimator"),
+        counted(len(spec.estimator_labels), spec.row_kind),
         counted(len(spec.task_labels), "task"),
         counted(len(spec.seeds), "seed"),
     ]

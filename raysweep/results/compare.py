@@ -10,6 +10,7 @@ from raysweep.results.stats.significance import compare
 from raysweep.results.sweep_results import SweepResults
 from raysweep.results.table import Column, Entry, ResultTable
 from raysweep.sweep import space
+from raysweep.sweep.runs import NO_ESTIMATOR
 from raysweep.sweep.spec import Arm, Spec
 
 SECTIONS = ("seeds", "search", "select", "early_stopping", "budget", "arm_budget", "report_seeds")
@@ -63,12 +64,14 @@ class Difference:
         metric: Metric whose means are compared.
         settings: Settings of the two files that differ.
         arms: Every arm of either sweep, in the order of the first and then of the second.
+        row_kind: Word for a row of the tables: `estimator`, `method`, or `row` if the files differ.
     """
 
     sweeps: tuple[str, str]
     metric: str
     settings: tuple[Change, ...]
     arms: tuple[ArmDifference, ...]
+    row_kind: str = "estimator"
 
 
 def combined(tables: Sequence[ResultTable]) -> ResultTable:
@@ -118,7 +121,14 @@ def combined(tables: Sequence[ResultTable]) -> ResultTable:
             for task, names in table.lacking.items()
             if all(task in other.lacking for other in tables if task in other.tasks)
         },
+        row_kind=_common_kind(table.row_kind for table in tables),
     )
+
+
+def _common_kind(kinds: Iterable[str]) -> str:
+    """Return the one word of all sweeps for their rows, else `row`."""
+    known = set(kinds)
+    return known.pop() if len(known) == 1 else "row"
 
 
 def row(table: ResultTable, label: str) -> str:
@@ -146,6 +156,7 @@ def difference(first: SweepResults, second: SweepResults, report: str | None = N
         metric,
         tuple(_settings(first.spec, second.spec)),
         tuple(_arm(tables, (first.spec, second.spec), pair) for pair in labels),
+        _common_kind(table.row_kind for table in tables),
     )
 
 
@@ -228,7 +239,9 @@ def _named(arms: Sequence[Labels], every: Sequence[Labels]) -> str:
 
 def _domains(first: Arm, second: Arm) -> Iterator[Change]:
     for kind in ("task", "estimator"):
-        names = [f"{getattr(arm, kind)}" for arm in (first, second)]
+        names = [getattr(arm, kind) for arm in (first, second)]
+        if kind == "estimator":
+            names = ["" if name == NO_ESTIMATOR else name for name in names]
         if names[0] != names[1]:
             yield Change(kind, *names)
     for key in dict.fromkeys([*first.space, *second.space]):

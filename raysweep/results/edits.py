@@ -14,6 +14,7 @@ from raysweep.results.reader import read_all
 from raysweep.store import sweep_paths
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.defaults import Change, texts
+from raysweep.sweep.runs import NO_ESTIMATOR
 from raysweep.sweep.sources import JOINT
 from raysweep.sweep.spec import Spec
 from raysweep.text import counted
@@ -154,7 +155,7 @@ def _changed_parts(row: dict[str, str], now: str) -> Iterator[tuple[str, str, st
     before, present = row["code"].partition(JOINT), now.partition(JOINT)
     if before[0] != present[0]:
         yield "task", row["task_name"], f"{present[0]}{JOINT}%"
-    if before[2] != present[2]:
+    if before[2] != present[2] and row["estimator_name"] != NO_ESTIMATOR:
         yield "estimator", row["estimator_name"], f"%{JOINT}{present[2]}"
 
 

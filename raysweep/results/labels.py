@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 from raysweep.errors import SpecError, nearest
 
-ALIASES = {"estimators": "rows", "tasks": "columns"}
+ALIASES = {"estimators": ("rows", "methods"), "tasks": ("columns",)}
 
 
 class Filters(TypedDict, total=False):
@@ -15,6 +15,7 @@ class Filters(TypedDict, total=False):
         estimators: Labels of the estimators to show; all if empty.
         tasks: Labels of the tasks to show; all if empty.
         rows: Another name of `estimators`, which are the rows of a table.
+        methods: Another name of `estimators`, for sweep files whose rows are methods.
         columns: Another name of `tasks`, which are the columns of a table.
         where: SQL condition over the columns of `runs` that the runs must meet.
     """
@@ -22,6 +23,7 @@ class Filters(TypedDict, total=False):
     estimators: str | Sequence[str]
     tasks: str | Sequence[str]
     rows: str | Sequence[str]
+    methods: str | Sequence[str]
     columns: str | Sequence[str]
     where: str | None
 
@@ -57,16 +59,16 @@ def chosen(options: Mapping[str, Any], name: str, known: tuple[str, ...]) -> tup
     """Return the labels that options choose, in the file's order; all labels if none is chosen.
 
     Args:
-        options: Options, of which one may be `name` or its alias: one label or several.
+        options: Options, of which one may be `name` or an alias: one label or several.
         name: Name of the option, `estimators` or `tasks`.
         known: Labels of the sweep file.
 
     Raises:
-        SpecError: If the file has no such label, or if the option is given under both names.
+        SpecError: If the file has no such label, or if the option is given under two names.
     """
-    given = [key for key in (name, ALIASES[name]) if options.get(key) or options.get(key) == ""]
+    given = [key for key in (name, *ALIASES[name]) if options.get(key) or options.get(key) == ""]
     if len(given) > 1:
-        raise SpecError(f"this is another name of {name}; give one of the two", field=given[1])
+        raise SpecError(f"this is another name of {given[0]}; give one of the two", field=given[1])
     if not given:
         return known
     (field,) = given

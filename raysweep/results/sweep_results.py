@@ -111,6 +111,7 @@ class SweepResults:
             tuple(defaults.texts(runs.outdated)),
             len({arm.task for arm in spec.arms}) == 1,
             self._lacking(spec, without_value(entries), report, where),
+            row_kind=spec.row_kind,
         )
 
     def _lacking(
@@ -221,6 +222,7 @@ class SweepResults:
             n,
             sum(len(stats.of(arm)) for arm in spec.arms),
             tuple(row for arm in ranked for row in arm),
+            spec.row_kind,
         )
 
     def to_pandas(self, table: str = "runs") -> "pandas.DataFrame":

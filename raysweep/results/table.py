@@ -1,4 +1,4 @@
-"""The result table: estimators by tasks, with tests of the differences between means."""
+"""The result table: estimators or methods by tasks, with tests of the differences between means."""
 
 import dataclasses
 import functools
@@ -135,6 +135,8 @@ class ResultTable:
         alike: Whether all tasks are of one kind, so that the metric means the same in each.
         lacking: Tasks without the metric shown, with the metrics that their runs have.
         fresh_counts: Numbers of fresh seeds of the sweeps in a table of several, if they differ.
+        row_kind: The file's word for a row, `estimator` or `method`; `row` for a table of sweeps
+            with different words.
     """
 
     sweep: str
@@ -155,6 +157,7 @@ class ResultTable:
     alike: bool = True
     lacking: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     fresh_counts: tuple[int, ...] = ()
+    row_kind: str = "estimator"
 
     @functools.cached_property
     def _by_labels(self) -> dict[tuple[str, str], Cell]:

@@ -62,6 +62,7 @@ class TopConfigurations:
         count: Number of configurations that each arm has at most in the list.
         total: Number of configurations of all arms.
         rows: The configurations, arm by arm in the file's order, the best first.
+        row_kind: The file's word for a row of the result table: `estimator` or `method`.
     """
 
     sweep: str
@@ -72,6 +73,7 @@ class TopConfigurations:
     count: int
     total: int
     rows: tuple[RankedConfiguration, ...]
+    row_kind: str = "estimator"
 
 
 def best_of(

@@ -7,6 +7,7 @@ from typing import Any
 from raysweep.errors import SpecError
 from raysweep.scheduling.arm_search import ArmSearch
 from raysweep.sweep.outcomes import TrialResult
+from raysweep.sweep.runs import NO_ESTIMATOR
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,9 +59,11 @@ def warm_start(searches: Sequence[ArmSearch], prior: PriorResults) -> dict[str, 
                 search.study.learn(assignment, TrialResult(known.values))
                 learnt[search.arm.name] += 1
     if not any(learnt.values()):
+        without = all(search.arm.estimator == NO_ESTIMATOR for search in searches)
+        program = "task" if without else "task, estimator"
         raise SpecError(
             f"search.from: none of the {len(prior.configurations)} finished configurations of "
-            f"sweep {prior.sweep!r} lies in this sweep's search space; task, estimator and fixed "
+            f"sweep {prior.sweep!r} lies in this sweep's search space; {program} and fixed "
             "settings must be the same, and searched values within the space"
         )
     return learnt

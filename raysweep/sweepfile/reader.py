@@ -7,6 +7,7 @@ from typing import Any
 
 from raysweep import registry
 from raysweep.errors import SpecError
+from raysweep.sweep.runs import NO_ESTIMATOR
 from raysweep.sweep.spec import Arm, Spec
 from raysweep.sweepfile import (
     arms,
@@ -22,7 +23,7 @@ from raysweep.sweepfile.columns import column_types
 from raysweep.sweepfile.document import Node, Problems
 from raysweep.sweepfile.keys import TEMPLATE, TOP
 from raysweep.sweepfile.mapping import plain_data
-from raysweep.sweepfile.rows import NO_ESTIMATOR, ROWS, Entry, Kind, pairs, unpaired
+from raysweep.sweepfile.rows import ROWS, Entry, Kind, pairs, unpaired
 from raysweep.sweepfile.sections import Sections
 from raysweep.sweepfile.task_metrics import TaskMetrics
 from raysweep.sweepfile.values import check_keys, member

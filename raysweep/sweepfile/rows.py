@@ -5,14 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from raysweep import registry
+from raysweep.sweep.runs import NO_ESTIMATOR
 from raysweep.sweepfile.document import Node
 
 Kind = Literal["task", "estimator", "method"]
 ROWS: Mapping[Kind, str] = {"estimator": "estimators", "method": "methods"}
 """Sections of the rows, by kind."""
-
-NO_ESTIMATOR = "none"
-"""Name of the estimator of a row under `methods`."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """JSON schema of sweep files, for editors, from the registry and the tables of the reader."""
 
+import functools
 from collections.abc import Iterable, Mapping
 
 from raysweep import registry
@@ -58,7 +59,7 @@ class _FileSchema:
             "estimators": self._labelled("estimator", self.estimators),
             "methods": _methods(),
             "training": _or_null(self._training()),
-            "overrides": _or_null({"type": "array", "items": self._override()}),
+            "overrides": _or_null({"type": "array", "items": {"type": "object"}}),
             "seeds": _seeds(),
             "search": _or_null(_named("sampler", _searches())),
             "select": _or_null(self._select()),
@@ -73,6 +74,8 @@ class _FileSchema:
             "title": "Sweep file of raysweep",
             **closed(described, keys.REQUIRED, patternProperties={f"^{keys.TEMPLATE}": True}),
             "anyOf": [{"required": [section]} for section in keys.ROWS],
+            "if": self._only_known_tasks(),
+            "then": self._with_known_tasks(),
             "$defs": {
                 "training-name": {"enum": sorted(registry.TRAINING)},
                 **self.definitions,
@@ -86,6 +89,8 @@ class _FileSchema:
         for name in known:
             self.definitions[f"{kind}-{name}"] = self._entry(kind, name)
         entry = _chosen(kind, {name: reference(f"{kind}-{name}") for name in known})
+        if kind == "task":
+            entry["properties"][kind] = _one_of_these_or_another(known)
         return {"type": "object", "minProperties": 1, "additionalProperties": entry}
 
     def _entry(self, kind: str, name: str) -> Schema:
@@ -136,17 +141,41 @@ class _FileSchema:
         }
         return closed(properties, patternProperties={_QUALIFIED: True})
 
-    def _metrics(self) -> Schema:
+    def _only_known_tasks(self) -> Schema:
+        """Return the condition that no task of the file is a function of the user."""
+        entry = {"properties": {"task": {"enum": list(self.tasks)}}}
+        return {"properties": {"tasks": {"additionalProperties": entry}}}
+
+    def _with_known_tasks(self) -> Schema:
+        """Return what holds for a file whose tasks are known: all its settings and metrics are."""
+        metric = {"enum": self.metrics}
+        return {
+            "properties": {
+                "overrides": {"items": self._override()},
+                "select": {"properties": {"metric": _one_or_two(metric)}},
+                "early_stopping": {"properties": {"metric": metric}},
+            }
+        }
+
+    @functools.cached_property
+    def metrics(self) -> list[str]:
+        """Names of the metrics of all known tasks."""
         tasks = registry.usable_tasks().values()
-        return {"enum": sorted({name for task in tasks for name in task.metrics})}
+        return sorted({name for task in tasks for name in task.metrics})
 
     def _select(self) -> Schema:
         mode = {"enum": ["min", "max"]}
-        properties = {"metric": _one_or_two(self._metrics()), "mode": _one_or_two(mode)}
+        properties = {
+            "metric": _one_or_two(_one_of_these_or_another(self.metrics)),
+            "mode": _one_or_two(mode),
+        }
         return closed(properties, ["metric"])
 
     def _pruners(self) -> dict[str, Schema]:
-        metric = {**self._metrics(), "description": "metric that is compared, of a curve"}
+        metric = {
+            **_one_of_these_or_another(self.metrics),
+            "description": "metric that is compared, of a curve",
+        }
         return {
             name: {
                 **({} if name == "racing" else {"metric": metric}),
@@ -253,6 +282,11 @@ def _together(settings: Iterable[Setting]) -> Schema:
         "anyOf": [points, {"type": "array", "items": points, "minItems": 1}],
         "description": "points, of which a search chooses one",
     }
+
+
+def _one_of_these_or_another(names: Iterable[str]) -> Schema:
+    """Return the schema of a name that may be of the user's own code; editors offer the known."""
+    return {"anyOf": [{"enum": list(names)}, {"type": "string", "minLength": 1}]}
 
 
 def _one_or_two(schema: Schema) -> Schema:

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from raysweep import registry
 from raysweep.engine.errors_of_runs import files_of, line_of
+from raysweep.errors import SpecError
 from raysweep.estimators import Estimator, Method
 from raysweep.tasks import Task
-from raysweep.tasks.base import Replica, Training
+from raysweep.tasks.base import NO_FAMILY, Replica, Training
 from raysweep.tasks.contract import BrokenContract, check_metrics, check_step
 from raysweep.text import some
 
@@ -33,10 +34,11 @@ def check_task(name: str, estimator: str | None = None, **settings: Any) -> list
     Args:
         name: Name of the task in the registry.
         estimator: Name of an estimator; the first of its family that the task accepts if None.
+            A task that takes none is checked without one.
         settings: Values of the task's settings; others have their defaults.
 
     Raises:
-        SpecError: If there is no such task or estimator.
+        SpecError: If there is no such task or estimator, or the task takes none.
         FileNotFoundError: If data is missing.
         ValueError: If the task refuses a setting, or every estimator.
     """
@@ -60,6 +62,8 @@ class _Check:
         self.tolerance = 1e-9 if is_float64 else TOLERANCE
         self.sizes: set[tuple[int, int]] = set()  # latents and categories of the trainings
         if estimator is not None:
+            if task.family == NO_FAMILY:
+                raise SpecError(f"this task takes no estimator, got {estimator!r}; leave it out")
             registry.check_estimator(estimator, task.name)
         self.estimator = estimator or self._first_estimator()
 
@@ -69,7 +73,9 @@ class _Check:
             reason = self.task.check(self.settings, self._method(name))
             if reason is None:
                 return name
-            reasons.append(f"{name}: {reason}")
+            reasons.append(reason if self.task.family == NO_FAMILY else f"{name}: {reason}")
+        if self.task.family == NO_FAMILY:
+            raise ValueError(f"{self.task.name} refuses these settings; {reasons[0]}")
         raise ValueError(f"{self.task.name} refuses every estimator; {'; '.join(reasons[:3])}")
 
     def _method(self, name: str) -> Method[Any]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from raysweep.estimators import Estimator, Noise
 from raysweep.tasks.base import (
+    NO_FAMILY,
     Metric,
     Replica,
     Task,
@@ -73,6 +74,17 @@ class Toy(Task[Estimator]):
     ) -> "Walk":
         """Start a walk for each replica."""
         return Walk(settings, replicas)
+
+
+class ToyAlone(Toy):
+    """The toy task, without an estimator."""
+
+    name = "toy_alone"
+    family: ClassVar[str] = NO_FAMILY
+
+    def check(self, settings: Any, estimator: Any) -> str | None:
+        """Refuse a size below 1, so that a refusal can be tested."""
+        return "expected a size of at least 1" if settings.size < 1 else None
 
 
 def _raise() -> NoReturn:

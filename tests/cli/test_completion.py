@@ -56,7 +56,7 @@ def test_a_sweep_that_is_given_is_not_repeated(store):
     assert completed("diff", "other", "") == ["hand"]
 
 
-@pytest.mark.parametrize("option", ["--rows", "--estimators"])
+@pytest.mark.parametrize("option", ["--rows", "--estimators", "--methods"])
 def test_labels_of_estimators_are_completed(store, option):
     assert completed("table", "hand", option, "") == ["ST", "RF"]
     assert completed("plot", "hand", option, "R") == ["RF"]

@@ -31,6 +31,7 @@ def cli(hand, tmp_path, capsys, monkeypatch):
 def test_a_table_takes_the_words_of_the_file(hand):
     by_file = hand.table(estimators="ST", tasks=["B", "A"])
     assert by_file == hand.table(rows="ST", columns=["A", "B"])
+    assert by_file == hand.table(methods="ST", columns=["A", "B"])
     assert (by_file.estimators, by_file.tasks) == (("ST",), ("A", "B"))
 
 
@@ -39,12 +40,15 @@ def test_statistics_and_lists_take_both_words(hand, name):
     function = getattr(hand, name)
     by_file, by_table = function(estimators="ST", tasks="A"), function(rows="ST", columns="A")
     assert repr(by_file) == repr(by_table) != repr(function())
+    assert repr(function(methods="ST", tasks="A")) == repr(by_file)
 
 
 def test_a_figure_takes_the_words_of_a_table(hand):
     view = SweepView.of(hand, CurvesRequest(rows="ST", columns="A"))
     assert (view.estimators, view.tasks) == (("ST",), ("A",))
-    assert view == SweepView.of(hand, CurvesRequest(estimators="ST", tasks="A"))
+    for word in ("estimators", "methods"):
+        assert view == SweepView.of(hand, CurvesRequest(**{word: "ST"}, tasks="A"))
+        assert hand.plot(**{word: "ST"}, columns="A").axes
     assert hand.plot(rows="ST", columns="A").axes
 
 
@@ -55,6 +59,8 @@ def test_a_figure_takes_the_words_of_a_table(hand):
         ({"estimators": "RX"}, "estimators: expected a label of the sweep file, got 'RX'"),
         ({"tasks": "C"}, "tasks: expected a label of the sweep file, got 'C'"),
         ({"rows": "ST", "estimators": "ST"}, "rows: this is another name of estimators; give one"),
+        ({"methods": "RX"}, "methods: expected a label of the sweep file, got 'RX'"),
+        ({"rows": "ST", "methods": "ST"}, "methods: this is another name of rows; give one"),
         ({"columns": "A", "tasks": "A"}, "columns: this is another name of tasks; give one"),
     ],
     ids=str,
@@ -76,6 +82,7 @@ def test_an_unknown_argument_is_refused(hand, name):
 def test_commands_of_text_take_both_words(cli, command):
     by_file = cli(command, "--estimators", "ST", "--tasks", "A")
     assert by_file == cli(command, "--rows", "ST", "--columns", "A")
+    assert by_file == cli(command, "--methods", "ST", "--columns", "A")
     assert by_file[0] == 0
     assert "RF" not in by_file[1]
 
@@ -92,7 +99,7 @@ def test_the_command_of_figures_takes_both_words(cli, tmp_path):
 
 
 @pytest.mark.parametrize("command", FILTERED)
-@pytest.mark.parametrize("word", ["rows", "columns", "estimators", "tasks"])
+@pytest.mark.parametrize("word", ["rows", "columns", "estimators", "methods", "tasks"])
 def test_a_mistake_names_the_option_that_was_given(cli, command, word):
     code, _, err = cli(command, f"--{word}", "nothing")
     assert code == 2
@@ -108,8 +115,8 @@ def test_help_lists_the_words_of_the_file_with_the_others(command):
         if not getattr(parameter, "hidden", False)
     }
     assert {"--estimators", "--tasks"} <= set(listed)
-    assert not {"--rows", "--columns"} & set(listed)
-    assert "also --rows" in listed["--estimators"].help
+    assert not {"--rows", "--columns", "--methods"} & set(listed)
+    assert "also --rows or --methods" in listed["--estimators"].help
     assert "also --columns" in listed["--tasks"].help
 
 

@@ -1,36 +1,28 @@
 """Rows of tasks that take no estimator: the section `methods`."""
 
 import dataclasses
-from typing import Any, ClassVar
 
 import pytest
 
 from raysweep import registry
 from raysweep.errors import SpecError
+from raysweep.estimators.none import NoEstimator
+from raysweep.sweep.runs import NO_ESTIMATOR
 from raysweep.sweepfile.reader import read_spec
 from raysweep.tasks.base import NO_FAMILY
-from raysweep.testing.toy import Toy
-
-
-class Alone(Toy):
-    """The toy task, without an estimator."""
-
-    name = "alone"
-    family: ClassVar[str] = NO_FAMILY
-
-    def check(self, settings: Any, estimator: Any) -> str | None:
-        """Accept every pair."""
-        return None
+from raysweep.testing.toy import ToyAlone
 
 
 @pytest.fixture(autouse=True)
 def alone():
-    with registry.added([Alone()]):
+    with registry.added([ToyAlone()]):
         yield
 
 
 def spec(**sections):
-    return read_spec({"name": "s", "seeds": 1, "tasks": {"walk": {"task": "alone"}}, **sections})
+    return read_spec(
+        {"name": "s", "seeds": 1, "tasks": {"walk": {"task": "toy_alone"}}, **sections}
+    )
 
 
 def test_a_file_with_methods_has_a_row_for_each_of_them():
@@ -43,7 +35,7 @@ def test_a_file_with_methods_has_a_row_for_each_of_them():
 
 def test_methods_and_estimators_stand_in_one_file_and_pair_with_their_kind_of_task():
     read = spec(
-        tasks={"walk": {"task": "alone"}, "poly": {"task": "polynomial"}},
+        tasks={"walk": {"task": "toy_alone"}, "poly": {"task": "polynomial"}},
         methods={"slow": {"lr": 0.1}},
         estimators={"ST": {"estimator": "straight_through"}},
     )
@@ -53,7 +45,7 @@ def test_methods_and_estimators_stand_in_one_file_and_pair_with_their_kind_of_ta
 
 def test_rows_are_in_the_order_of_the_file():
     read = spec(
-        tasks={"walk": {"task": "alone"}, "poly": {"task": "polynomial"}},
+        tasks={"walk": {"task": "toy_alone"}, "poly": {"task": "polynomial"}},
         estimators={"ST": {"estimator": "straight_through"}},
         methods={"slow": {}},
     )
@@ -76,7 +68,7 @@ def test_an_override_names_methods():
 MISTAKES = {
     "a setting that the task lacks": (
         {"methods": {"slow": {"speed": 1}}},
-        "unknown setting 'speed' of task 'alone'",
+        "unknown setting 'speed' of task 'toy_alone'",
     ),
     "an estimator for a task that takes none": (
         {"estimators": {"ST": {"estimator": "straight_through"}}},
@@ -88,7 +80,7 @@ MISTAKES = {
     ),
     "a restriction to a task of the other kind": (
         {
-            "tasks": {"walk": {"task": "alone"}, "poly": {"task": "polynomial"}},
+            "tasks": {"walk": {"task": "toy_alone"}, "poly": {"task": "polynomial"}},
             "estimators": {"ST": {"estimator": "straight_through", "tasks": ["walk", "poly"]}},
             "methods": {"slow": {}},
         },
@@ -97,7 +89,7 @@ MISTAKES = {
     ),
     "one label twice": (
         {
-            "tasks": {"walk": {"task": "alone"}, "poly": {"task": "polynomial"}},
+            "tasks": {"walk": {"task": "toy_alone"}, "poly": {"task": "polynomial"}},
             "estimators": {"slow": {"estimator": "straight_through"}},
             "methods": {"slow": {}},
         },
@@ -135,6 +127,10 @@ def test_each_mistake_is_said_once():
     with pytest.raises(SpecError) as caught:
         spec(**sections)
     assert len(caught.value.problems) == len(set(caught.value.problems))
+
+
+def test_the_name_of_no_estimator_is_one_everywhere():
+    assert registry.estimator_names(NO_FAMILY) == (NO_ESTIMATOR,) == (NoEstimator.name,)
 
 
 def test_the_identity_of_a_run_says_that_it_has_no_estimator():

@@ -114,11 +114,23 @@ GOOD = {
     "tracker": merged(tracker="tensorboard"),
     "trackers": merged(tracker={"tensorboard": None, "wandb": "lab/project"}),
 }
+METHODS = {"slow": {"lr": 0.1}, "fast": {"lr": [0.5, {"value": 0.6}], "tasks": ["a"]}}
+OWN = {key: value for key, value in SMALL.items() if key != "estimators"}
+OWN |= {"tasks": {"a": {"task": "walk", "speed": [1, 2], "hidden": [8, 4]}}, "methods": METHODS}
+OF_OWN_TASKS = {
+    "methods": OWN,
+    "metrics": {**OWN, "select": {"metric": ["accuracy", "train_loss"]}},
+    "early stopping": {**OWN, "early_stopping": {"pruner": "asha", "metric": "accuracy"}},
+    "settings of the task": {**OWN, "overrides": [{"methods": ["fast"], "speed": 3}]},
+    "methods beside estimators": merged(
+        tasks={**OWN["tasks"], **SMALL["tasks"]}, methods=METHODS, overrides=[{"speed": 3}]
+    ),
+    "an empty method": {**OWN, "methods": {"plain": {}}},
+}
 BAD = {
     "no name": {key: value for key, value in SMALL.items() if key != "name"},
     "upper case": merged(name="Small"),
     "unknown key": merged(seed=1),
-    "unknown task": merged(tasks={"a": {"task": "polynomal"}}),
     "no task": merged(tasks={"a": {"latents": 3}}),
     "no tasks": merged(tasks={}),
     "unknown setting": merged(tasks={"a": {"task": "polynomial", "latent": 3}}),
@@ -176,6 +188,25 @@ def test_what_the_reader_refuses_is_not_valid(validator, name):
     with pytest.raises(SpecError):
         read_spec(BAD[name])
     assert not validator.is_valid(BAD[name])
+
+
+@pytest.mark.parametrize("name", OF_OWN_TASKS)
+def test_a_task_that_the_registry_lacks_may_have_any_settings_and_metrics(validator, name):
+    validator.validate(OF_OWN_TASKS[name])
+
+
+@pytest.mark.parametrize(
+    "task", [{"task": 3}, {"task": ""}, {"speed": 1}, {"task": "polynomial", "speed": 1}], ids=str
+)
+def test_a_task_of_the_user_does_not_excuse_mistakes_in_others(validator, task):
+    assert not validator.is_valid({**OWN, "tasks": {**OWN["tasks"], "b": task}})
+
+
+@pytest.mark.parametrize(
+    "sections", [{"methods": {}}, {"methods": {"slow": 3}}, {"methods": {"slow": {"tasks": 3}}}]
+)
+def test_methods_are_settings_by_label(validator, sections):
+    assert not validator.is_valid({**OWN, **sections})
 
 
 def test_every_key_and_name_is_in_the_schema(validator):
