@@ -87,7 +87,7 @@ def run(  # noqa: PLR0913 - one for each option
 
     if raises and not inline:
         raise click.UsageError("--raise needs --inline: other processes cannot stop in a debugger")
-    with added(code) as own, crash.passing(raises):
+    with added(code) as user_code, crash.passing(raises):
         loaded = engine.load(spec, changes, smoke=smoke, changes_place="--set")
         announce_size(loaded, max_runs)
         session = engine.drive(
@@ -101,7 +101,7 @@ def run(  # noqa: PLR0913 - one for each option
             again=again,
             raises=raises,
             max_runs=max_runs,
-            code=own,
+            code=user_code,
         )
     print_table(Results(session.store.store.uri, session.store.sweep).table())
     _show_open(session, loaded, again=again is not None)

@@ -56,7 +56,7 @@ def _loaded(paths: Sequence[Path]) -> Code:
         except TaskMistake as mistake:
             problems += str(mistake).splitlines()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
-            problems.append(f"{path.name}: cannot be imported: {_told(error, path)}")
+            problems.append(f"{path.name}: cannot be imported: {_error_line(error, path)}")
         else:
             tasks += list(tasks_in(module))
             names.append(module.__name__)
@@ -126,7 +126,7 @@ def _check_free(name: str, path: Path) -> None:
         )
 
 
-def _told(error: BaseException, path: Path) -> str:
+def _error_line(error: BaseException, path: Path) -> str:
     """Return an error in a module as one line, with the module's line that led to it."""
     text = " ".join(str(error).split()) or "no message"
     if isinstance(error, SyntaxError):

@@ -1,4 +1,4 @@
-"""Modules of the user: where they are, and what has to travel with them."""
+"""Modules of the user: where they are, and what workers need with them."""
 
 import dataclasses
 import importlib
@@ -33,7 +33,7 @@ class Code:
     """Tasks of the user, with the code that workers need for them.
 
     Args:
-        tasks: The tasks.
+        tasks: Tasks that sweep files may name.
         modules: Modules to send to workers.
     """
 

@@ -32,7 +32,7 @@ def $name(run, *, hidden: int = 32, optimizer: str = "adam", lr: float = 1e-2, s
     test_x, test_y = half_circles(2000)
     model = nn.Sequential(nn.Linear(2, hidden), nn.ReLU(), nn.Linear(hidden, 2)).to(run.device)
     rule = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[optimizer](model.parameters(), lr=lr)
-    run.track(model=model, optimizer=rule)  # saved at checkpoints, restored when the run goes on
+    run.track(model=model, optimizer=rule)  # saved at checkpoints, restored when a run resumes
     for _ in run.steps(steps):
         batch = torch.randint(len(x), (64,))
         loss = nn.functional.cross_entropy(model(x[batch].to(run.device)), y[batch].to(run.device))

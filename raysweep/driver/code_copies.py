@@ -22,11 +22,10 @@ def keep(code: Code, files: Files) -> None:
         if task.source:
             digest, texts = sources.digest_of_text(task.source), {f"{task.name}.py": task.source}
         else:
-            found = sources.source_digest(module_of(task))
-            if found is None:
+            module_digest = sources.source_digest(module_of(task))
+            if module_digest is None:
                 continue
-            known = sources.files(module_of(task))
-            digest = found
+            digest, known = module_digest, sources.files(module_of(task))
             texts = {_name(name, path): path.read_text("utf-8") for path, name in known.items()}
         for name, text in texts.items():
             copy = sweep_paths.code(digest, name)

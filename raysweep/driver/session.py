@@ -171,8 +171,7 @@ def drive(  # noqa: PLR0913 - the options of the command
             if again is not None:
                 retraining.remove(spec, sweep, retrained)
                 schedule = plan()
-            _begin(schedule, lease, progress, executor)
-            code_copies.keep(code, sweep.files)
+            _begin(schedule, lease, progress, executor, code)
             schedule.arrange(pack_size(spec, executor.workers))
             schedule.drop_ended_checkpoints()
             flag.train(progress.shows if progress else None)
@@ -229,12 +228,14 @@ def _begin(
     lease: Lease,
     progress: Progress | None,
     executor: Executor | None = None,
+    code: Code = NO_CODE,
 ) -> None:
     """Write the spec and the state of a new session, once all its checks have passed.
 
     Until then readers use the spec of the previous session.
     """
     schedule.store.write_spec(schedule.spec)
+    code_copies.keep(code, schedule.store.files)
     schedule.still_mine = lease.still_mine
     schedule.repair()
     if progress:

@@ -212,11 +212,11 @@ class Schedule:
             self.fatal = self.fatal or (SpecError(error) if kind == "setup" else StoreError(error))
             return
         all_may_fail = all(result.status == "failed" for result in self.ended.values())
-        recovery = self._recovery.recover(pack, kind, about, all_may_fail=all_may_fail, error=error)
-        if isinstance(recovery, RunFailed):
-            self._note_failure(recovery, error)
+        outcome = self._recovery.recover(pack, kind, about, all_may_fail=all_may_fail, error=error)
+        if isinstance(outcome, RunFailed):
+            self._note_failure(outcome, error)
         else:
-            self.queue.put_first(recovery.packs, recovery.pause_s)
+            self.queue.put_first(outcome.packs, outcome.pause_s)
 
     def _note_failure(self, failed: RunFailed, error: str) -> None:
         run = failed.pack.runs[0]
@@ -337,10 +337,8 @@ class Schedule:
         if self.early_stopper is not None:
             members = search.members[configuration_id]
             run_ids = [member.run.run_id for member in members]
-            arm = search.arm
-            steps, report_every = arm.length
-            length = steps or 1, report_every  # the file says it where runs are stopped by steps
-            self.early_stopper.opened(arm.name, length, configuration_id, run_ids)
+            arm, (steps, every) = search.arm, search.arm.length
+            self.early_stopper.opened(arm.name, (steps or 1, every), configuration_id, run_ids)
             self._report_lost(run_ids)
 
     def _report_lost(self, run_ids: Sequence[str]) -> None:

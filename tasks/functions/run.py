@@ -64,7 +64,7 @@ class Run:
         return estimator
 
     def track(self, **objects: Any) -> None:
-        """Save the state of objects at checkpoints; restore it here when the run goes on.
+        """Save the state of objects at checkpoints; restore it here when the run resumes.
 
         Args:
             objects: Modules, optimizers, schedulers, or any other objects with `state_dict` and

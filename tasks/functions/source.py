@@ -36,9 +36,9 @@ def _used_by(used: Any) -> list[Any]:
     names = {
         name for one in functions if isinstance(one, FunctionType) for name in _names(one.__code__)
     }
-    found = [known[name] for name in sorted(names) if name in known]
-    found = [getattr(type(one), "function", one) for one in found]
-    return [one for one in found if isinstance(one, FunctionType | type)]
+    values = [known[name] for name in sorted(names) if name in known]
+    values = [getattr(type(one), "function", one) for one in values]
+    return [one for one in values if isinstance(one, FunctionType | type)]
 
 
 def _names(code: CodeType) -> set[str]:

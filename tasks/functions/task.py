@@ -70,7 +70,7 @@ class FunctionTask(Task[Method[Any]]):
             data=data.folder(),
             settings=values,
         )
-        own = self._estimator(settings, estimator, replica.seed)
+        run_estimator = self._estimator(settings, estimator, replica.seed)
 
         def loop(turns: Turns) -> Loop:
             return Loop(
@@ -79,7 +79,7 @@ class FunctionTask(Task[Method[Any]]):
                 metrics=self.metrics,
                 window=settings.window,
                 limit=None if "steps" in self.arguments else settings.steps,
-                estimator=own,
+                estimator=run_estimator,
                 generators=Generators(replica.seed, device),
             )
 
