@@ -71,6 +71,7 @@ def check(
     task: str, *, estimator: str | None, changes: tuple[str, ...], code: tuple[Path, ...]
 ) -> int:
     """Check that a task works in packs, resumes exactly, and reports what it declares."""
+    from raysweep import registry
     from raysweep.code.files import added
     from raysweep.testing.tasks import check_task
 
@@ -80,10 +81,12 @@ def check(
             problems = check_task(task, estimator, **settings)
         except (TypeError, ValueError, FileNotFoundError) as error:
             raise SpecError(f"{task}: {error}") from error
+        one_by_one = registry.task(task).max_replicas == 1
     for problem in problems:
         show(problem, err=True)
     if not problems:
-        show(f"{task}: alone and in packs, dropped runs, resume and metrics are all right")
+        checked = "seeds" if one_by_one else "alone and in packs, dropped runs"
+        show(f"{task}: {checked}, resume and metrics are all right")
     return 1 if problems else 0
 
 

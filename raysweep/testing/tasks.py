@@ -14,6 +14,8 @@ from raysweep.estimators import Estimator, Method
 from raysweep.tasks import Task
 from raysweep.tasks.base import NO_FAMILY, Replica, Training
 from raysweep.tasks.contract import BrokenContract, check_metrics, check_step
+from raysweep.tasks.functions.task import FunctionTask
+from raysweep.testing.functions import FunctionCheck
 from raysweep.text import some
 
 SEEDS = (3, 4, 5)
@@ -31,6 +33,9 @@ def check_task(name: str, estimator: str | None = None, **settings: Any) -> list
     loads. Metrics must be declared, with one number for each run. The task's `check` must refuse
     the estimators that cannot have as many latent variables and categories as the task gives them.
 
+    A plain function is trained to its end in four steps, or in as many as the settings say: twice,
+    and saved and loaded in the middle.
+
     Args:
         name: Name of the task in the registry.
         estimator: Name of an estimator; the first of its family that the task accepts if None.
@@ -42,7 +47,25 @@ def check_task(name: str, estimator: str | None = None, **settings: Any) -> list
         FileNotFoundError: If data is missing.
         ValueError: If the task refuses a setting, or every estimator.
     """
-    return _Check(registry.task(name), estimator, settings).problems()
+    task = registry.task(name)
+    if not isinstance(task, FunctionTask):
+        return _Check(task, estimator, settings).problems()
+    _check_estimator(task, estimator)
+    classes = registry.usable_estimators(task.family).items()
+    first = next(name for name, cls in classes if not getattr(cls, "binary_only", False))
+    return FunctionCheck(task, estimator or first, settings).problems()
+
+
+def _check_estimator(task: Task[Any], estimator: str | None) -> None:
+    """Check that a task takes the estimator, if there is one.
+
+    Raises:
+        SpecError: If it does not.
+    """
+    if estimator is not None:
+        if task.family == NO_FAMILY:
+            raise SpecError(f"this task takes no estimator, got {estimator!r}; leave it out")
+        registry.check_estimator(estimator, task.name)
 
 
 class _Check:
@@ -61,10 +84,7 @@ class _Check:
         self.settings = task.settings(**{**precise, **settings})
         self.tolerance = 1e-9 if is_float64 else TOLERANCE
         self.sizes: set[tuple[int, int]] = set()  # latents and categories of the trainings
-        if estimator is not None:
-            if task.family == NO_FAMILY:
-                raise SpecError(f"this task takes no estimator, got {estimator!r}; leave it out")
-            registry.check_estimator(estimator, task.name)
+        _check_estimator(task, estimator)
         self.estimator = estimator or self._first_estimator()
 
     def _first_estimator(self) -> str:
