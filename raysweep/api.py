@@ -49,11 +49,11 @@ class Results(SweepResults):
             select: Metric whose mean over seeds selects a cell's configuration; the sweep file's
                 if None.
             report: Metric to show; the metric that selects if None.
-            options: `estimators` and `tasks` (labels to show, also called `rows` and `columns`);
-                `where` (an SQL condition over the columns of `runs`: runs that do not meet it are
-                left out, and seeds without any run left are not required); `spread` (`std`, `sem`
-                or `ci`), `test` (`welch` or `mann-whitney`), `level` of significance (0.05), and
-                `average` (True to show it in any case).
+            options: `tasks` and `estimators` (labels to show, also called `columns`, and `rows` or
+                `methods`); `where` (an SQL condition over the columns of `runs`: runs that do not
+                meet it are left out, and seeds without any run left are not required); `spread`
+                (`std`, `sem` or `ci`), `test` (`welch` or `mann-whitney`), `level` of significance
+                (0.05), and `average` (True to show it in any case).
 
         Raises:
             SpecError: If the sweep has no such metric or label, or no run meets the condition.
@@ -104,8 +104,8 @@ class Results(SweepResults):
             kind: Kind of figure: `curves`, `time`, `lines`, `heatmap`, `parallel`, `search`,
                 `seeds` or `paths`.
             options: The options of `raysweep plot`: `select`, `tasks` and `estimators` (labels,
-                also called `columns` and `rows`) and `size` (`screen`, `column` or `page`) for
-                every kind; `metric` for all but search and paths, several names for curves, time
+                also called `columns`, and `rows` or `methods`) and `size` (`screen`, `column` or
+                `page`) for every kind; `metric` for all but search and paths, several names for curves, time
                 and lines; `log` for curves, time, lines and search; `band` (`sem`, `std` or
                 `ci`) for curves, time and lines; `over` (one setting, or two) for lines and a
                 heatmap; `x` and `y` (metrics, pair by pair) for paths.
