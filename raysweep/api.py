@@ -105,10 +105,10 @@ class Results(SweepResults):
                 `seeds` or `paths`.
             options: The options of `raysweep plot`: `select`, `tasks` and `estimators` (labels,
                 also called `columns`, and `rows` or `methods`) and `size` (`screen`, `column` or
-                `page`) for every kind; `metric` for all but search and paths, several names for curves, time
-                and lines; `log` for curves, time, lines and search; `band` (`sem`, `std` or
-                `ci`) for curves, time and lines; `over` (one setting, or two) for lines and a
-                heatmap; `x` and `y` (metrics, pair by pair) for paths.
+                `page`) for every kind; `metric` for all but search and paths, several names for
+                curves, time and lines; `log` for curves, time, lines and search; `band` (`sem`,
+                `std` or `ci`) for curves, time and lines; `over` (one setting, or two) for lines
+                and a heatmap; `x` and `y` (metrics, pair by pair) for paths.
 
         Raises:
             SpecError: If an option names something the sweep lacks, or no run to draw has
