@@ -126,8 +126,9 @@ def _show_open(session: "Session", spec: "Spec", *, again: bool) -> None:
     if session.missing:
         option = " without --again" if again else ""
         bound = "up to " if session.is_bound else ""
+        more = ", and more to come as the budget allows" if session.is_open_ended else ""
         show(
-            f"{bound}{counted(session.missing)} still missing; run the same "
+            f"{bound}{counted(session.missing)} still missing{more}; run the same "
             f"command{option} again to resume from the checkpoints",
             err=True,
         )
