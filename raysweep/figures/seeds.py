@@ -38,8 +38,8 @@ class SeedsRow:
         seeds: Seeds with a value, `R`, increasing.
         values: Final metric of each seed, `R`.
         mean: Mean over the seeds; NaN where the table has none.
-        low: Low end of the mean's 95 % interval; NaN for fewer than two seeds.
-        high: High end of the mean's 95 % interval; NaN for fewer than two seeds.
+        low: Low end of the mean's 95 % interval; NaN for fewer than five seeds.
+        high: High end of the mean's 95 % interval; NaN for fewer than five seeds.
         box: 5th, 25th, 50th, 75th and 95th percentile where there are more than `MANY` seeds.
     """
 

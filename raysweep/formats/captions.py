@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 
 from raysweep import text
+from raysweep.results.stats.intervals import OF_MEAN
 from raysweep.results.table import WITHOUT_VALUE, Column, ResultTable
 
 SPREADS = {
     "std": "mean ± std",
     "sem": "mean ± standard error",
-    "ci": "mean [95 % studentised bootstrap interval]",
+    "ci": f"mean [{OF_MEAN}]",
 }
 TESTS = {
     "paired t": "paired t-test over shared seeds",

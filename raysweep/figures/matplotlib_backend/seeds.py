@@ -10,6 +10,7 @@ from raysweep.figures import style
 from raysweep.figures.matplotlib_backend import panels
 from raysweep.figures.seeds import SeedsFigure, SeedsPanel, SeedsRow
 from raysweep.figures.sizes import Size, plain
+from raysweep.figures.statistics import INTERVAL
 from raysweep.figures.style import ShownFigure
 from raysweep.text import counted
 
@@ -141,11 +142,11 @@ def _caption(prepared: SeedsFigure) -> str:
     rows = [row for panel in prepared.panels for row in panel.rows]
     same = _same_number(prepared)
     seeds = f"of {counted(same, 'seed')}" if same is not None else "seed"
-    single = all(len(row.values) < 2 for row in rows)
+    has_intervals = any(np.isfinite(row.low) for row in rows)
     return style.sentence(
         [
             f"{prepared.sweep}: a dot for each {seeds}, a diamond at the mean"
-            + ("" if single else " with its 95 % interval (Student's t)"),
+            + (f" with its {INTERVAL}" if has_intervals else ""),
             "boxes: the middle half with the median, whiskers from the 5th to the 95th percentile"
             if any(row.box for row in rows)
             else "",
