@@ -115,6 +115,7 @@ class CurvesFigure:
         lacking: Number of these runs without curves, as their files were lost.
         training: Number of drawn runs that still train.
         reached: Last step of these runs' curves.
+        is_windowed: Whether final training metrics are means over a run's last steps.
     """
 
     sweep: str
@@ -128,6 +129,7 @@ class CurvesFigure:
     lacking: int
     training: int = 0
     reached: int = 0
+    is_windowed: bool = False
 
     @property
     def cropped(self) -> bool:
@@ -212,6 +214,7 @@ def prepare(results: SweepResults, request: CurvesRequest) -> CurvesFigure:
         lacking=len(set(ended) - curves.keys()),
         training=len(set(run_ids) - set(ended)),
         reached=max([int(curves[key].steps[-1]) for key in set(run_ids) - set(ended)], default=0),
+        is_windowed=any("training.window" in arm.space for arm in results.spec.arms),
     )
 
 

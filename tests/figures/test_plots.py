@@ -243,6 +243,14 @@ def test_the_caption_tells_what_is_drawn(hand):
         assert part in caption
 
 
+@pytest.mark.parametrize("kind", ["curves", "time"])
+def test_the_caption_says_that_a_line_need_not_end_at_the_tables_value(kind, tmp_path):
+    timed = lambda final, step, last: {"train_loss": final, "seconds": float(step)}  # noqa: E731
+    figure = store_of(tmp_path, spec_of(), curve=timed).plot(kind)
+    caption = figure.legends[0].get_title().get_text().replace("\n", " ")
+    assert "tables have training metrics as means over a run's last steps (window)" in caption
+
+
 def test_lines_of_one_colour_differ_in_their_marks():
     looks = {(style.colour(place), style.marker(place)) for place in range(24)}
     assert len(looks) == 24

@@ -75,6 +75,24 @@ def test_the_caption_names_the_interval(tmp_path):
     assert "at the mean with its 95 % studentised bootstrap interval, from five seeds" in caption
 
 
+def test_an_interval_beyond_the_dots_is_cut_and_said(tmp_path):
+    spec = spec_of(ONE, RF, seeds=5)
+    far = lambda task, estimator, place, seed: 0.1 if seed == 4 else 0.98 + seed / 1000  # noqa: E731
+    results = store_of(tmp_path, spec, far, None)
+    row = row_of(seeds_of(results), "RF")
+    assert row.low < -100
+    figure = results.plot("seeds")
+    low, high = figure.axes[0].get_xlim()
+    assert 0.1 - (0.983 - 0.1) <= low < high < 0.983 + (0.983 - 0.1)
+    caption = figure.get_supxlabel().replace("\n", " ")
+    assert "intervals with an arrow reach beyond the axis" in caption
+
+
+def test_an_axis_that_has_all_intervals_is_not_cut(tmp_path):
+    (panel,) = seeds_of(store_of(tmp_path, spec_of(ONE, RF, seeds=9))).panels
+    assert panel.limits is None
+
+
 @pytest.mark.parametrize(("count", "boxed"), [(seeds.MANY, False), (seeds.MANY + 1, True)])
 def test_many_seeds_have_a_box(count, boxed, tmp_path):
     ended = lambda task, estimator, place, seed: float(seed)  # noqa: E731

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from raysweep.figures import style
 from raysweep.figures.matplotlib_backend import panels
-from raysweep.figures.seeds import SeedsFigure, SeedsPanel, SeedsRow
+from raysweep.figures.seeds import BEYOND, SeedsFigure, SeedsPanel, SeedsRow
 from raysweep.figures.sizes import Size, plain
 from raysweep.figures.statistics import INTERVAL
 from raysweep.figures.style import ShownFigure
@@ -85,8 +85,21 @@ def _panel(axes: Axes, panel: SeedsPanel, prepared: SeedsFigure, size: Size) -> 
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(4 if size.width is None else 3))
     axes.margins(x=0.06)
+    if panel.limits:
+        _clip(axes, panel, list(prepared.estimators))
     if not any(len(row.values) for row in panel.rows):
         axes.set_xticks([])
+
+
+def _clip(axes: Axes, panel: SeedsPanel, estimators: list[str]) -> None:
+    """Limit the axis, with an arrow where an interval reaches beyond it."""
+    low, high = panel.limits or (0.0, 1.0)
+    axes.set_xlim(low, high)
+    for row in panel.rows:
+        height = estimators.index(row.estimator)
+        for end, sign, marker in ((low, -1, "<"), (high, 1, ">")):
+            if sign * (row.low if sign < 0 else row.high) > sign * end:
+                axes.plot(end, height, marker, color="black", markersize=5, clip_on=False, zorder=5)
 
 
 def _row(axes: Axes, row: SeedsRow, index: int) -> None:
@@ -150,6 +163,7 @@ def _caption(prepared: SeedsFigure) -> str:
             "boxes: the middle half with the median, whiskers from the 5th to the 95th percentile"
             if any(row.box for row in rows)
             else "",
+            BEYOND if any(panel.limits for panel in prepared.panels) else "",
             prepared.selection,
             "hollow (?): provisional, n seeds so far"
             if any(row.status == "provisional" for row in rows)

@@ -56,6 +56,9 @@ def _caption(figures: Sequence[SeedsFigure], most: int) -> str:
             "boxes: the middle half with the median, whiskers from the 5th to the 95th percentile"
             if any(row.box for row in rows)
             else "",
+            "axes are cut where intervals reach far beyond the seeds"
+            if any(panel.limits for prepared in figures for panel in prepared.panels)
+            else "",
             figures[0].selection,
             "hollow: provisional, seeds are missing"
             if any(row.status == "provisional" for row in rows)
@@ -81,10 +84,9 @@ def _panel(prepared: SeedsFigure, panel: SeedsPanel, most: int) -> dict[str, Any
         "showgrid": False,
         "zeroline": False,
     }
-    return {
-        "data": data,
-        "layout": {"xaxis": axis(style.axis_label(prepared.metric, prepared.unit)), "yaxis": y},
-    }
+    limits = {"range": list(panel.limits)} if panel.limits else {}
+    x = axis(style.axis_label(prepared.metric, prepared.unit), **limits)
+    return {"data": data, "layout": {"xaxis": x, "yaxis": y}}
 
 
 def _status_note(row: SeedsRow) -> str:
