@@ -11,6 +11,7 @@ SPREADS = {
     "sem": "mean ± standard error",
     "ci": f"mean [{OF_MEAN}]",
 }
+NOT_ALIKE = "this does not show that marked rows are alike"
 TESTS = {
     "paired t": "paired t-test over shared seeds",
     "Welch's t": "Welch's t-test",
@@ -71,9 +72,10 @@ def mark(table: ResultTable, columns: Sequence[Column] | None = None) -> str:
         untested = any(judgement.p_values for judgement in judged)  # otherwise all are equal
         return "best of its column" + (" (no test: fewer than two seeds)" if untested else "")
     used = " or ".join(TESTS[test] for test in tests)
+    shared = any(set(judgement.bold) - set(judgement.best) for judgement in judged)
     return (
         f"best of its column, or not significantly worse: two-sided {used}, Holm's correction over "
-        f"the rows, p ≥ {table.style.level:g}"
+        f"the rows, p ≥ {table.style.level:g}" + f"; {NOT_ALIKE}" * shared
     )
 
 

@@ -38,7 +38,7 @@ TITLE = (
 )
 MARK = (
     "best of its column, or not significantly worse: two-sided paired t-test over shared seeds, "
-    "Holm's correction over the rows, p ≥ 0.05"
+    "Holm's correction over the rows, p ≥ 0.05; this does not show that marked rows are alike"
 )
 LOST = "ST on B: 1 of 2 configurations has a diverged seed and cannot be selected"
 RANK = "rank: mean over tasks, 1 the best, among estimators with a final mean on every task"
@@ -70,8 +70,9 @@ LATEX = r"""\begin{table*}[htbp]
   \caption{hand: train\_loss, mean \ensuremath{\pm} std over 3 seeds at the configuration with the
 minimum mean train\_loss; lower is better. Bold: best of its column, or not significantly worse:
 two-sided paired t-test over shared seeds, Holm's correction over the rows,
-p \ensuremath{\geq} 0.05. ST on B: 1 of 2 configurations has a diverged seed and cannot be
-selected. Rank: mean over tasks, 1 the best, among estimators with a final mean on every task.}
+p \ensuremath{\geq} 0.05; this does not show that marked rows are alike. ST on B: 1 of 2
+configurations has a diverged seed and cannot be selected. Rank: mean over tasks, 1 the best, among
+estimators with a final mean on every task.}
   \begin{tabular}{lrrrr}
     \toprule
     estimator & A & B & average & rank \\
