@@ -68,7 +68,7 @@ class SeedsPanel:
     def limits(self) -> tuple[float, float] | None:
         """Limits of the axis, past which some interval reaches; None if all of it fits.
 
-        One seed far from the others makes intervals so wide that no dot could be told apart.
+        One seed far from the others makes intervals so wide that all dots would be one.
         """
         dots = np.concatenate([np.zeros(0), *(row.values for row in self.rows)])
         dots = dots[np.isfinite(dots)]

@@ -88,7 +88,8 @@ def notes(table: ResultTable, columns: Sequence[Column] | None = None) -> list[s
     """
     columns = table.columns if columns is None else columns
     outdated = [f"left out: {line}" for line in table.outdated]
-    return [*outdated, *_statuses(table), *_excluded(table), *_statistics(table, columns)]
+    renamed = table.renamed
+    return [*outdated, *renamed, *_statuses(table), *_excluded(table), *_statistics(table, columns)]
 
 
 def _statuses(table: ResultTable) -> list[str]:

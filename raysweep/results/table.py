@@ -134,6 +134,7 @@ class ResultTable:
         outdated: A line for each changed default whose former runs are left out.
         alike: Whether all tasks are of one kind, so that the metric means the same in each.
         lacking: Tasks without the metric shown, with the metrics that their runs have.
+        renamed: A line for each label that is another one in the first of several sweeps.
         fresh_counts: Numbers of fresh seeds of the sweeps in a table of several, if they differ.
         row_kind: The file's word for a row, `estimator` or `method`; `row` for a table of sweeps
             with different words.
@@ -156,6 +157,7 @@ class ResultTable:
     outdated: tuple[str, ...] = ()
     alike: bool = True
     lacking: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    renamed: tuple[str, ...] = ()
     fresh_counts: tuple[int, ...] = ()
     row_kind: str = "estimator"
 
