@@ -131,9 +131,18 @@ def test_table_of_an_unknown_sweep_names_the_nearest(ran):
     ("options", "name"),
     [
         ([], "small-train_loss.png"),
-        (["--metric", "train_loss", "--metric", "distance", "--log"], "small-curves.png"),
-        (["--kind", "heatmap", "--over", "temperature", "--tasks", "walk"], "small-heatmap.png"),
-        (["--kind", "paths", "--x", "train_loss", "--y", "distance"], "small-paths.png"),
+        (
+            ["--metric", "train_loss", "--metric", "distance", "--log"],
+            "small-curves-train_loss+distance-log.png",
+        ),
+        (
+            ["--kind", "heatmap", "--over", "temperature", "--tasks", "walk"],
+            "small-heatmap-temperature-tasks=walk.png",
+        ),
+        (
+            ["--kind", "paths", "--x", "train_loss", "--y", "distance"],
+            "small-paths-train_loss-distance.png",
+        ),
         (["--estimators", "RLOO", "--out", "figure.svg"], "figure.svg"),
     ],
 )
