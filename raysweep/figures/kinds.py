@@ -35,7 +35,7 @@ from raysweep.figures.style import figure_style
 from raysweep.results.output_file import check_folder, written_whole
 from raysweep.results.sweep_results import SweepResults
 
-# Options that tell figures apart, in the order in which the default name of a file has them.
+# Options that distinguish figures, in the order in which the default name of a file has them.
 NAMING = ("metric", "over", "x", "y", "select", "tasks", "estimators", "log", "band", "size")
 LABELLED = {"select", "tasks", "estimators"}
 LONGEST = 120  # letters of a default name, of the 255 bytes that file systems allow

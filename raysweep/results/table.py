@@ -97,6 +97,7 @@ class Entry:
         n: Number of seeds; None in columns over several tasks.
         provisional: Whether some planned seeds have not finished.
         word: Word shown instead of numbers.
+        is_rounded: Whether the mean has few digits already, and is shown with these.
     """
 
     mean: float | None = None
@@ -105,6 +106,7 @@ class Entry:
     n: int | None = None
     provisional: bool = False
     word: str = ""
+    is_rounded: bool = False
 
     @property
     def uncounted(self) -> "Entry":
@@ -337,7 +339,7 @@ class ResultTable:
     def _entry(self, estimator: str, column: Column) -> Entry:
         if column.kind == "rank":
             rank = self.rank(estimator)
-            return Entry(None if rank is None else round(rank, 2), word="–")
+            return Entry(None if rank is None else round(rank, 2), word="–", is_rounded=True)
         if column.kind == "average":
             mean = self.average(estimator)
             values = self.values(estimator, column)

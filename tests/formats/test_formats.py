@@ -4,6 +4,7 @@ import csv
 import html
 import io
 import json
+import re
 import shutil
 import statistics
 import subprocess
@@ -364,3 +365,14 @@ def test_an_unknown_format_is_named(tmp_path):
 
 def test_a_spread_that_rounds_up_has_two_digits_too():
     assert number(0.5, 0.0996) == ("0.50", "0.10")
+
+
+def test_numbers_without_a_spread_have_equally_many_digits():
+    means = (44.5, 44.499, 1.0, 0.0, 12345.0, 1234567.0, 0.00012)
+    texts = [number(mean, None)[0] for mean in means]
+    assert texts == ["44.500", "44.499", "1.0000", "0.0000", "12345", "1.2346e+06", "0.00012000"]
+
+
+def test_a_table_of_one_seed_has_equally_many_decimals_in_a_column():
+    table = table_of(cell("a", "A", [44.5]), cell("b", "A", [44.499]))
+    assert re.findall(r"44\.\d+", table.render("text")) == ["44.500", "44.499"]
