@@ -367,4 +367,6 @@ def compare(*results: Results, **options: Any) -> Table:
         SpecError: If the sweeps select or report by different metrics, or as `Results.table` does.
     """
     tables = [one.table(**options) for one in results]
-    return tables[0] if len(tables) == 1 else Table.of(combined(tables))
+    return (
+        tables[0] if len(tables) == 1 else Table.of(combined(tables, [one.spec for one in results]))
+    )

@@ -79,7 +79,8 @@ from raysweep.cli.output import show
 @click.option(
     "--out",
     metavar="FILE",
-    help="File to write, a .png, .pdf or .svg [default: a .png named by sweep and metric or kind].",
+    help="File to write, a .png, .pdf or .svg; it is replaced if it exists [default: a .png named "
+    "by the sweep, the metric or kind, and the options].",
 )
 def plot(sweep: str, store: str | None, kind: str, out: str | None, **options: Any) -> int:
     """Draw a figure of a sweep's results."""
@@ -97,7 +98,11 @@ def plot(sweep: str, store: str | None, kind: str, out: str | None, **options: A
 @SWEEP
 @STORE
 @SELECT
-@click.option("--out", metavar="FILE", help="File to write, an .html [default: SWEEP.html].")
+@click.option(
+    "--out",
+    metavar="FILE",
+    help="File to write, an .html; it is replaced if it exists [default: SWEEP.html].",
+)
 def report(sweep: str, store: str | None, select: str | None, out: str | None) -> int:
     """Write everything about a sweep into one HTML file that needs no network."""
     from raysweep.api import Results

@@ -67,7 +67,9 @@ COMPANIONS = {"metric": "optuna", "table": "csv", "offline": "wandb", "experimen
 def export(sweep: str, store: str | None, **options: str | None) -> int:
     """Write a sweep for other programs: Optuna, CSV, TensorBoard, Weights & Biases, MLflow.
 
-    The trackers (the last three) are only given runs that they lack: export again after more runs.
+    A file for Optuna or of CSV must be new, as other programs may have written to one that exists;
+    figures and reports are replaced. The trackers (the last three) are only given runs that they
+    lack: export again after more runs.
     """
     from raysweep.api import Results
 

@@ -28,7 +28,8 @@ def plan_text(schedule: Any, screen: Screen = UNLIMITED) -> str:
     rows = []
     for search in schedule.arms:
         begun = len(search.open) + len(search.closed)
-        total = begun if search.exhausted else search.study.wanted
+        is_over = search.exhausted or not schedule.budget_tracker.is_searching(search)
+        total = begun if is_over else search.study.wanted
         counts = Counter(_state_of(schedule, run_id) for run_id in search.run_ids)
         rows.append(
             [
@@ -91,7 +92,9 @@ def _plan_notes(schedule: Any) -> str:
         for name, count in schedule.learnt.items()
     ]
     later = sum(
-        not search.exhausted and len(search.closed) + len(search.open) != search.study.wanted
+        not search.exhausted
+        and schedule.budget_tracker.is_searching(search)
+        and len(search.closed) + len(search.open) != search.study.wanted
         for search in schedule.arms
     )
     if later:

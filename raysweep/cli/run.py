@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from raysweep.driver.session import Session
     from raysweep.sweep.spec import Spec
 
+MAX_ARMS = 10  # that a message names
+
 
 @click.command()
 @SPEC
@@ -126,8 +128,9 @@ def _show_open(session: "Session", spec: "Spec", *, again: bool) -> None:
     if session.missing:
         option = " without --again" if again else ""
         bound = "up to " if session.is_bound else ""
+        more = ", and more to come as the budget allows" if session.is_open_ended else ""
         show(
-            f"{bound}{counted(session.missing)} still missing; run the same "
+            f"{bound}{counted(session.missing)} still missing{more}; run the same "
             f"command{option} again to resume from the checkpoints",
             err=True,
         )
@@ -242,7 +245,12 @@ def _rm_runs(results: Any, where: str, yes: bool) -> int:
     in_packs = begun.meeting(where, "where")
     packs = [manifest.pack.pack_id for manifest in begun.packs_of(in_packs)]
     if not run_ids and not in_packs:
-        raise SpecError(f"no run meets the condition {where!r}", field="where")
+        labels = {arm.name for arm in results.spec.arms}
+        shown = ", ".join(sorted(labels)[:MAX_ARMS]) + ", …" * (len(labels) > MAX_ARMS)
+        raise SpecError(
+            f"no run meets the condition {where!r}; arms of the file, as estimator · task: {shown}",
+            field="where",
+        )
     if mixed := len(begun.packs_with(in_packs)) - len(packs):
         show(
             f"{counted(mixed, 'unfinished pack')} with runs that meet the condition, and with "
@@ -259,5 +267,5 @@ def _rm_runs(results: Any, where: str, yes: bool) -> int:
         return 1
     with held(store):
         remove_for_good(store, run_ids, packs)
-    show(f"deleted {selection}")
+    show(f"deleted {selection}; 'raysweep run' trains those that its file plans again")
     return 0

@@ -23,6 +23,7 @@ from raysweep.driver.size import check_size
 from raysweep.engine.origin import command_origin
 from raysweep.engine.stop import StopFlag
 from raysweep.errors import ClusterError, SpecError, StoreError
+from raysweep.results.status import sweep_progress
 from raysweep.scheduling.scheduler import Schedule
 from raysweep.store import schema
 from raysweep.store.files import store_uri
@@ -65,11 +66,13 @@ class Session:
     Args:
         store: The sweep's folder.
         failed: Errors of the runs that failed and have not finished since, by run id.
-        missing: Number of runs still to train, with those that searches have yet to add.
+        missing: Number of runs still to train, with those that searches have yet to add, as far
+            as it is known.
         exit_code: 0 if all runs ended, 1 if some failed, are missing or can never run, 128 plus
             the signal's number if a signal stopped the session.
         blocked: A line for each arm with fresh seeds that can never run.
         is_bound: Whether fewer runs than `missing` may train, as later results decide.
+        is_open_ended: Whether more runs than `missing` may train, as only a budget ends a search.
     """
 
     store: SweepStore
@@ -78,6 +81,7 @@ class Session:
     exit_code: int
     blocked: Sequence[str] = ()
     is_bound: bool = False
+    is_open_ended: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -278,9 +282,22 @@ def _session(schedule: Schedule, flag: StopFlag | None) -> Session:
     code = 1 if failed or schedule.missing or blocked else 0
     if flag:
         code = flag.exit_code
-    missing, to_come = schedule.missing, schedule.to_come
-    is_bound = to_come > 0 and schedule.total.is_bound
-    return Session(schedule.store, failed, missing + to_come, code, blocked, is_bound)
+    open_ended, missing, is_bound = _missing(schedule)
+    return Session(schedule.store, failed, missing, code, blocked, is_bound, open_ended)
+
+
+def _missing(schedule: Schedule) -> tuple[bool, int, bool]:
+    """Return whether only a budget ends the search, how many runs are missing, if at most.
+
+    The numbers are those of `status`: the next session may train fewer runs than this one planned.
+    """
+    if not schedule.missing:
+        return False, 0, False
+    progress = sweep_progress(schedule.store, schedule.spec)
+    if progress.total.runs is None:
+        return True, schedule.missing, False
+    missing = progress.total.runs - progress.ended
+    return False, missing, missing > 0 and progress.total.is_bound
 
 
 @contextlib.contextmanager

@@ -4,23 +4,18 @@ import contextlib
 import inspect
 import os
 import sys
-import sysconfig
 import traceback
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from raysweep import registry
 from raysweep.engine.pack import CannotRestore
 from raysweep.errors import DamagedFile, RaysweepError, SpecError, StoreError, is_memory_error
 from raysweep.store.watch import DriverGone
+from raysweep.sweep.sources import LIBRARIES, is_library
 from raysweep.text import MAX_ERROR, recorded, tail
 
 MAX_TRACEBACK = 20_000  # characters
-_LIBRARIES = tuple(
-    {
-        os.path.realpath(sysconfig.get_path(name)) + os.sep
-        for name in ("stdlib", "platstdlib", "purelib", "platlib")
-    }
-)
 _ROOT = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 _OWN = tuple(  # a clone has links to two of them
     os.path.realpath(os.path.join(_ROOT, name)) + os.sep for name in ("", "estimators", "tasks")
@@ -75,9 +70,11 @@ def _culprit(
     frames: Sequence[traceback.FrameSummary], own_code: Collection[str]
 ) -> traceback.FrameSummary:
     """Return the innermost frame of the user's code; without any, of raysweep's; else the last."""
+    packages = tuple(map(_package_of, own_code))
     for is_wanted in (
         lambda path: (
-            not path.startswith(_OWN) and (path in own_code or not path.startswith(_LIBRARIES))
+            not path.startswith(_OWN)
+            and ((path + os.sep).startswith(packages) or not is_library(Path(path)))
         ),
         lambda path: path.startswith(_OWN),
     ):
@@ -86,6 +83,13 @@ def _culprit(
             if os.path.exists(path) and is_wanted(path):
                 return frame
     return frames[-1]
+
+
+def _package_of(path: str) -> str:
+    """Return the installed package of a file, or the file, with a separator at the end."""
+    parts = Path(path).parts
+    below = max((i for i, part in enumerate(parts) if part in LIBRARIES), default=len(parts)) + 2
+    return os.path.join(*parts[:below], "")
 
 
 def traceback_of(error: BaseException) -> str:

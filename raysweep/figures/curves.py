@@ -25,6 +25,7 @@ from raysweep.results.unfinished import unfinished
 from raysweep.text import counted
 
 MAX_POINTS = 2000  # of a line; no screen or page shows more
+MAX_INTERVALS = 500  # of a line, as each is resampled
 MIN_CROPPED_POINTS = 20  # axes of panels whose lines all have fewer points are not cropped
 START = 0.1  # fraction of the steps in which curves are steep
 CROP = 2.5  # a start that makes the axis longer by this factor is cropped
@@ -114,6 +115,7 @@ class CurvesFigure:
         lacking: Number of these runs without curves, as their files were lost.
         training: Number of drawn runs that still train.
         reached: Last step of these runs' curves.
+        is_windowed: Whether final training metrics are means over a run's last steps.
     """
 
     sweep: str
@@ -127,6 +129,7 @@ class CurvesFigure:
     lacking: int
     training: int = 0
     reached: int = 0
+    is_windowed: bool = False
 
     @property
     def cropped(self) -> bool:
@@ -211,6 +214,7 @@ def prepare(results: SweepResults, request: CurvesRequest) -> CurvesFigure:
         lacking=len(set(ended) - curves.keys()),
         training=len(set(run_ids) - set(ended)),
         reached=max([int(curves[key].steps[-1]) for key in set(run_ids) - set(ended)], default=0),
+        is_windowed=any("training.window" in arm.space for arm in results.spec.arms),
     )
 
 
@@ -267,16 +271,16 @@ def _lines(
             steps, values = steps[common], values[:, common]
         if not len(steps):
             continue
-        mean, low, high, seeds = over_seeds(values, band)
-        shown = _thinned(len(steps))
+        shown = _thinned(len(steps), MAX_INTERVALS if band == "ci" else MAX_POINTS)
+        mean, low, high, seeds = over_seeds(values[:, shown], band)
         lines.append(
             Line(
                 cell.estimator,
                 view.estimator_index(cell.estimator),
                 steps[shown],
-                mean[shown],
-                low[shown],
-                high[shown],
+                mean,
+                low,
+                high,
                 seeds,
                 not isinstance(cell, TrainingRuns) and cell.status == "provisional",
                 cell.run_ids,
@@ -299,9 +303,9 @@ def stacked(curves: Sequence[Curve], metric: str) -> tuple[NDArray[np.int64], Nu
     return steps[known], values[:, known]
 
 
-def _thinned(length: int) -> NDArray[np.int64]:
-    """Return indices of at most `MAX_POINTS` points, evenly spaced from the first to the last."""
-    return np.unique(np.linspace(0, length - 1, min(length, MAX_POINTS)).round().astype(np.int64))
+def _thinned(length: int, most: int) -> NDArray[np.int64]:
+    """Return indices of at most so many points, evenly spaced from the first to the last."""
+    return np.unique(np.linspace(0, length - 1, min(length, most)).round().astype(np.int64))
 
 
 def check_positive(panels: Sequence[Panel]) -> None:

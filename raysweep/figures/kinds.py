@@ -1,6 +1,7 @@
 """Kinds of figures: from a request to a figure, and from a figure to a file."""
 
 import dataclasses
+import hashlib
 import io
 import re
 from collections.abc import Callable, Mapping
@@ -33,6 +34,11 @@ from raysweep.figures.sizes import Size, named
 from raysweep.figures.style import figure_style
 from raysweep.results.output_file import check_folder, written_whole
 from raysweep.results.sweep_results import SweepResults
+
+# Options that distinguish figures, in the order in which the default name of a file has them.
+NAMING = ("metric", "over", "x", "y", "select", "tasks", "estimators", "log", "band", "size")
+LABELLED = {"select", "tasks", "estimators"}
+LONGEST = 120  # letters of a default name, of the 255 bytes that file systems allow
 
 # Files have no dates, so that the same results give the same bytes.
 UNDATED: Mapping[str, Mapping[str, None]] = {
@@ -83,7 +89,8 @@ def save(
         results: Results of the sweep.
         kind: Kind of the figure, as in `Results.plot`.
         options: Options of that kind, as in `Results.plot`.
-        out: Path of the file; None for `<sweep>-<metric or kind>.png` in the working directory.
+        out: Path of the file, which is replaced if it exists; if None, a name in the working
+            directory made of the sweep, the metric or kind, and the options.
 
     Raises:
         SpecError: If the figure cannot be drawn or the file cannot be written.
@@ -105,7 +112,7 @@ def save(
 def _drawn(
     results: SweepResults, kind: str, options: Mapping[str, Any], size: Size
 ) -> tuple[Figure, str]:
-    """Return the figure, and the metric or kind that its file is named after."""
+    """Return the figure, and the part of its file's name that no other figure of the sweep has."""
     if kind not in KINDS:
         raise SpecError(
             f"expected a kind of figure, got {kind!r}{nearest(kind, KINDS)}", field="kind"
@@ -120,9 +127,32 @@ def _drawn(
             )
     request_options = {option: value for option, value in options.items() if option != "size"}
     prepared = chosen.prepare(results, chosen.request(**request_options))
-    metrics = list(prepared.units) if isinstance(prepared, curves.CurvesFigure) else []
-    name = re.sub(r"[^\w.-]", "_", metrics[0]) if len(metrics) == 1 else kind
-    return chosen.draw(prepared, size), name
+    metrics = list(prepared.units) if kind == "curves" else []
+    single = metrics[0] if len(metrics) == 1 else None
+    return chosen.draw(prepared, size), _name(kind, single, options)
+
+
+def _name(kind: str, single: str | None, options: Mapping[str, Any]) -> str:
+    """Return a name that differs where the figures do.
+
+    Args:
+        kind: Kind of the figure.
+        single: The one metric of its curves, which then replaces the kind.
+        options: Options of the figure.
+    """
+    parts = [single or kind]
+    for option in NAMING:
+        value = options.get(option)
+        if value in (None, False, (), []) or (option == "metric" and single):
+            continue
+        values = [str(value)] if isinstance(value, str | bool) else list(map(str, value))
+        joined = "log" if value is True else "+".join(values)
+        parts.append(f"{option}={joined}" if option in LABELLED else joined)
+    whole = "-".join(parts)
+    name = re.sub(r"[^\w.+=-]", "_", whole)
+    if len(name) <= LONGEST and name == whole.replace(" ", "_"):
+        return name
+    return f"{name[:LONGEST]}-{hashlib.sha256(whole.encode()).hexdigest()[:6]}"
 
 
 def _check(path: Path) -> None:

@@ -21,6 +21,9 @@ from raysweep.results.sweep_results import SweepResults
 
 MANY = 30  # more seeds than this get a box, as their dots overlap
 
+ROOM = 1.0  # beside the dots, as a share of their range, which intervals may take
+BEYOND = "intervals with an arrow reach beyond the axis"
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SeedsRequest(MetricRequest):
@@ -38,8 +41,8 @@ class SeedsRow:
         seeds: Seeds with a value, `R`, increasing.
         values: Final metric of each seed, `R`.
         mean: Mean over the seeds; NaN where the table has none.
-        low: Low end of the mean's 95 % interval; NaN for fewer than two seeds.
-        high: High end of the mean's 95 % interval; NaN for fewer than two seeds.
+        low: Low end of the mean's 95 % interval; NaN for fewer than five seeds.
+        high: High end of the mean's 95 % interval; NaN for fewer than five seeds.
         box: 5th, 25th, 50th, 75th and 95th percentile where there are more than `MANY` seeds.
     """
 
@@ -60,6 +63,26 @@ class SeedsPanel:
 
     task: str
     rows: tuple[SeedsRow, ...]
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """Limits of the axis, past which some interval reaches; None if all of it fits.
+
+        One seed far from the others makes intervals so wide that all dots would be one.
+        """
+        dots = np.concatenate([np.zeros(0), *(row.values for row in self.rows)])
+        dots = dots[np.isfinite(dots)]
+        ends = np.array([end for row in self.rows for end in (row.low, row.high)])
+        ends = ends[np.isfinite(ends)]
+        if not len(dots) or not len(ends):
+            return None
+        room = ROOM * (dots.max() - dots.min())
+        low, high = dots.min() - room, dots.max() + room
+        if low <= ends.min() and ends.max() <= high:
+            return None
+        margin = 0.05 * (dots.max() - dots.min())
+        ends = np.clip(ends, low, high)
+        return min(ends.min(), dots.min() - margin), max(ends.max(), dots.max() + margin)
 
 
 @dataclasses.dataclass(frozen=True)

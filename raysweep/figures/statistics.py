@@ -3,34 +3,37 @@
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.special import stdtrit
 
 from raysweep.errors import SpecError, one_of
 from raysweep.figures.scope import Numbers
+from raysweep.results.stats.intervals import FEWEST_FOR_MEAN, OF_MEAN, mean_interval
 
-LEVEL = 0.95
+INTERVAL = f"{OF_MEAN}, from five seeds"
 BANDS: Mapping[str, str] = {
     "sem": "band ± 1 standard error",
     "std": "band ± 1 standard deviation",
-    "ci": f"band: {LEVEL:.0%} interval of the mean (Student's t)".replace("%", " %"),
+    "ci": f"band: {INTERVAL}",
 }
 
 
 def interval(values: Numbers) -> tuple[Numbers, Numbers]:
-    """Return the 95 % confidence interval of the mean, by Student's t.
+    """Return the 95 % confidence interval of the mean, which tables show, too.
 
     Args:
         values: Values, `R *`, one row per seed; NaN where a seed has none.
 
     Returns:
-        Low and high ends, `*`; NaN where fewer than two seeds have a value.
+        Low and high ends, `*`; NaN where fewer than five seeds have a value.
     """
-    count = np.isfinite(values).sum(axis=0)
-    mean, deviation = _moments(values)
-    known = count > 1
-    student = stdtrit(np.where(known, count - 1, 1), 0.5 + LEVEL / 2)
-    half = np.where(known, student * deviation / np.sqrt(np.maximum(count, 1)), np.nan)
-    return mean - half, mean + half
+    columns = values.reshape(len(values), -1).T
+    ends = np.array([_ends(column[np.isfinite(column)]) for column in columns]).reshape(-1, 2)
+    low, high = (end.reshape(values.shape[1:]) for end in ends.T)
+    return low, high
+
+
+def _ends(values: Numbers) -> tuple[float, float]:
+    known = mean_interval(values.tolist()) if len(values) >= FEWEST_FOR_MEAN else None
+    return (np.nan, np.nan) if known is None else (known.low, known.high)
 
 
 def over_seeds(values: Numbers, band: str) -> tuple[Numbers, Numbers, Numbers, int]:
@@ -38,13 +41,14 @@ def over_seeds(values: Numbers, band: str) -> tuple[Numbers, Numbers, Numbers, i
 
     Args:
         values: Values, `R T`, with NaN in gaps; at every step, at least one seed has a value.
-        band: Name of the band: `sem`, `std` or `ci`; its height is 0 where one seed has a value.
+        band: Name of the band: `sem`, `std` or `ci`; its height is 0 where too few seeds have a
+            value: one, or under `ci` four or fewer.
     """
     count = np.isfinite(values).sum(axis=0)
     mean, deviation = _moments(values)
     if band == "ci":
         low, high = interval(values)
-        low, high = np.where(count > 1, low, mean), np.where(count > 1, high, mean)
+        low, high = (np.where(np.isfinite(end), end, mean) for end in (low, high))
     else:
         half = deviation / np.sqrt(count) if band == "sem" else deviation
         low, high = mean - half, mean + half

@@ -214,6 +214,9 @@ def axis_label(name: str, unit: str) -> str:
     return f"{name} [{unit}]" if unit else name
 
 
+WINDOWED = "tables have training metrics as means over a run's last steps (window)"
+
+
 def lost_curves(lacking: int, runs: int) -> str:
     """Return the part of a caption that counts the runs without curves; empty if there are none."""
     return f"{lacking} of {counted(runs)} have no curves" if lacking else ""

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 
 from raysweep import text
+from raysweep.results.stats.intervals import OF_MEAN
 from raysweep.results.table import WITHOUT_VALUE, Column, ResultTable
 
 SPREADS = {
     "std": "mean ± std",
     "sem": "mean ± standard error",
-    "ci": "mean [95 % studentised bootstrap interval]",
+    "ci": f"mean [{OF_MEAN}]",
 }
+NOT_ALIKE = "this does not show that marked rows are alike"
 TESTS = {
     "paired t": "paired t-test over shared seeds",
     "Welch's t": "Welch's t-test",
@@ -70,9 +72,10 @@ def mark(table: ResultTable, columns: Sequence[Column] | None = None) -> str:
         untested = any(judgement.p_values for judgement in judged)  # otherwise all are equal
         return "best of its column" + (" (no test: fewer than two seeds)" if untested else "")
     used = " or ".join(TESTS[test] for test in tests)
+    shared = any(set(judgement.bold) - set(judgement.best) for judgement in judged)
     return (
         f"best of its column, or not significantly worse: two-sided {used}, Holm's correction over "
-        f"the rows, p ≥ {table.style.level:g}"
+        f"the rows, p ≥ {table.style.level:g}" + f"; {NOT_ALIKE}" * shared
     )
 
 
@@ -85,7 +88,8 @@ def notes(table: ResultTable, columns: Sequence[Column] | None = None) -> list[s
     """
     columns = table.columns if columns is None else columns
     outdated = [f"left out: {line}" for line in table.outdated]
-    return [*outdated, *_statuses(table), *_excluded(table), *_statistics(table, columns)]
+    renamed = table.renamed
+    return [*outdated, *renamed, *_statuses(table), *_excluded(table), *_statistics(table, columns)]
 
 
 def _statuses(table: ResultTable) -> list[str]:

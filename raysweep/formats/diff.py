@@ -41,12 +41,19 @@ def _configurations(difference: Difference) -> Grid:
         ]
         if keys and None not in arm.entries:
             texts = [_texts(keys, settings) for settings in arm.settings]
-            rows.append(row([arm.estimator, arm.task, *texts]))
+            rows.append(row([*_labels(arm), *texts]))
     if not rows:
         rows.append(row(["none differ", "", "", ""]))
     caption = "Searched settings of the selected configurations, where they differ"
     head = (difference.row_kind, "task", first, second)
     return Grid(caption, head, tuple(rows), long=frozenset({2, 3}), keys=2)
+
+
+def _labels(arm: ArmDifference) -> list[str]:
+    """Return the labels of estimator and task; both where the second sweep has another one."""
+    labels = arm.estimator, arm.task
+    pairs = zip(labels, arm.renamed or labels, strict=True)
+    return [first if first == second else f"{first} → {second}" for first, second in pairs]
 
 
 def _texts(keys: Sequence[str], settings: Mapping[str, Any]) -> str:
@@ -59,11 +66,13 @@ def _means(difference: Difference) -> Grid:
     first, second = difference.sweeps
     head = (difference.row_kind, "task", first, second, "change", "p")
     rows = tuple(_mean_row(arm) for arm in difference.arms)
-    notes = (
+    notes: tuple[str, ...] = (
         f"change: mean of {second} minus mean of {first}",
         "p: two-sided t-test, paired where both have the same seeds; not corrected for the number "
         "of rows",
     )
+    if any(arm.renamed for arm in difference.arms):
+        notes = (f"→: the label in {second}, of an arm with the same settings or runs", *notes)
     caption = f"{difference.metric}, mean ± std (n) over seeds"
     return Grid(caption, head, rows, notes, frozenset({2, 3, 4, 5}), keys=2)
 
@@ -79,7 +88,7 @@ def _mean_row(arm: ArmDifference) -> tuple[Cell, ...]:
         text = number(arm.change, min(spreads, default=None))[0]
         change = text if text.startswith("-") else f"+{text}"
     p_value = NONE if arm.p_value is None else f"{arm.p_value:.2g}"
-    return (*row([arm.estimator, arm.task]), *cells, *row([change, p_value]))
+    return (*row(_labels(arm)), *cells, *row([change, p_value]))
 
 
 def as_json(difference: Difference) -> str:

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from raysweep.formats.entries import interval, number
+from raysweep.formats.entries import interval, mean_and_spread
 from raysweep.formats.grid import Cell, Grid
 from raysweep.formats.tables import grids
 from raysweep.results.table import Entry, ResultTable
@@ -162,7 +162,7 @@ def _entry(entry: Entry) -> str:
         mean, low, high = interval(entry)
         text = rf"${_number(mean)}$ [${_number(low)}$, ${_number(high)}$]"
     else:
-        mean, spread = number(entry.mean, entry.spread)
+        mean, spread = mean_and_spread(entry.mean, entry)
         text = rf"${_number(mean)} \pm {_number(spread)}$" if spread else f"${_number(mean)}$"
     if entry.n is not None:
         text += f" ({entry.n})"

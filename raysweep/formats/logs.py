@@ -37,8 +37,10 @@ def logs_text(store: str, sweep: str, wanted: str | None = None) -> str:
 
 
 def _sweep(store: SweepStore) -> str:
-    failed = pc.field("status") == "failed"
-    open_runs = set(store.read(store.dataset("runs"), ["run_id"], failed)["run_id"].to_pylist())
+    rows = store.read(store.dataset("runs"), ["run_id", "status"])
+    is_failed = pc.equal(rows["status"], "failed")
+    open_runs = set(rows.filter(is_failed)["run_id"].to_pylist())
+    ended = set(rows.filter(pc.invert(is_failed))["run_id"].to_pylist())
     attempts = store.attempts().to_pylist()
     groups = grouped_by_error(row for row in attempts if row["run_id"] in open_runs)
     earlier = {row["run_id"] for row in attempts} - open_runs
@@ -50,14 +52,17 @@ def _sweep(store: SweepStore) -> str:
         text += _traceback(last) + "\n"
     if (more := len(groups) - MAX_ERRORS) > 0:
         text += f"and {counted(more, 'other error')}\n"
-    if not groups:
+    if not attempts:
         text += f"no run of {store.sweep} has failed\n"
-    if earlier:
-        run = min(earlier)
-        text += (
-            f"{counted(len(earlier))} had attempts that failed, and ended well since: "
-            f"'raysweep logs {store.sweep} {run}'\n"
-        )
+    for runs, since in (
+        (earlier & ended, "ended since"),
+        (earlier - ended, "not ended since"),
+    ):
+        if runs:
+            text += (
+                f"{counted(len(runs))} had attempts that failed, and {since}: "
+                f"'raysweep logs {store.sweep} {min(runs)}'\n"
+            )
     packs = pack_log.packs(store.files)
     if not packs:
         return text + "no output was kept: no run printed or logged anything\n"
@@ -73,6 +78,7 @@ def _one(store: SweepStore, spec: Spec, wanted: str) -> str:
     runs = {row["run_id"]: row for row in with_labels(store, spec, rows).to_pylist()}
     packs = pack_log.packs(store.files)
     known = {*runs, *packs, *(row["pack_id"] for row in runs.values() if row["pack_id"])}
+    known |= {attempt["run_id"] for attempt in attempts}
     if not any(key.startswith(wanted) for key in known):
         begun = unfinished(spec, store)
         training = begun.labels.labelled(begun.rows).select(rows.column_names)

@@ -177,7 +177,10 @@ def _sensitivity(statistics: Statistics, moves: Sequence[Sensitivity]) -> Grid:
     """Return the table of sensitivities; samplers other than a grid rarely hold settings."""
     held = any(moved.held is not None and not moved.here for one in moves for moved in one.moves)
     rows = []
+    without = [sensitivity for sensitivity in moves if _changes_nothing(sensitivity)]
     for sensitivity in moves:
+        if sensitivity in without:
+            continue
         named = [sensitivity.estimator, sensitivity.task, sensitivity.setting.partition(".")[2]]
         # A range has many intervals, in some of which nothing was tried.
         tried = [moved for moved in sensitivity.moves if moved.configurations or moved.here]
@@ -201,8 +204,19 @@ def _sensitivity(statistics: Statistics, moves: Sequence[Sensitivity]) -> Grid:
     values = [cells[3].text.removeprefix("* ") for cells in rows]
     missing = any(NONE in (cell.text for cell in cells[4:]) for cells in rows)
     notes = [*([NONE_ELIGIBLE] if missing else []), *([NOT_APPLIED] if NONE in values else [])]
+    if without:
+        names = ", ".join(dict.fromkeys(one.setting.partition(".")[2] for one in without))
+        arms = len({(one.estimator, one.task) for one in without})
+        notes.append(f"left out, as no value changes the mean: {names} of {counted(arms, 'arm')}")
     numbers = frozenset(range(3, len(head)))
     return Grid(caption, head, tuple(rows), (*SENSITIVITY_NOTES, *notes), numbers, keys=4)
+
+
+def _changes_nothing(sensitivity: Sensitivity) -> bool:
+    """Return whether a setting's other values were tried and give exactly the same mean."""
+    others = [one for one in sensitivity.moves if one.configurations and not one.here]
+    values = {value for one in others for value in (one.held, one.free) if value is not None}
+    return values == {sensitivity.mean}
 
 
 def _change(value: float | None, mean: float) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from raysweep.errors import SpecError
+from raysweep.results.same_arms import Labels, Pair, labels_of, pairs_of, renamed
 from raysweep.results.stats.significance import compare
 from raysweep.results.sweep_results import SweepResults
 from raysweep.results.table import Column, Entry, ResultTable
@@ -13,9 +14,17 @@ from raysweep.sweep import space
 from raysweep.sweep.runs import NO_ESTIMATOR
 from raysweep.sweep.spec import Arm, Spec
 
-SECTIONS = ("seeds", "search", "select", "early_stopping", "budget", "arm_budget", "report_seeds")
+NOWHERE = ("", "")  # labels of no arm
+SECTIONS = {  # of a stored file, with their names
+    "seeds": "seeds",
+    "report_seeds": "number of fresh seeds",
+    "search": "search",
+    "select": "select",
+    "early_stopping": "early_stopping",
+    "budget": "budget",
+    "arm_budget": "budget of each arm",
+}
 LONG = 6  # consecutive numbers of which only the first and the last are shown
-Labels = tuple[str, str]  # of estimator and task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,13 +47,14 @@ class ArmDifference:
     """An arm of two sweeps: what each shows for it.
 
     Args:
-        estimator: Label of the estimator.
-        task: Label of the task.
+        estimator: Label of the estimator, in the first sweep that has the arm.
+        task: Label of the task, in the first sweep that has the arm.
         entries: Content of the cell in either table; None in a sweep without the arm.
         settings: Settings of the configuration that either table shows, as far as one of the sweeps
             searches them.
         change: Mean in the second sweep minus that in the first; None unless both are final.
         p_value: p-value of the difference, without correction; None where no test is possible.
+        renamed: Labels of estimator and task in the second sweep, if they differ; else None.
     """
 
     estimator: str
@@ -53,6 +63,7 @@ class ArmDifference:
     settings: tuple[Mapping[str, Any], Mapping[str, Any]]
     change: float | None
     p_value: float | None
+    renamed: Labels | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,11 +85,12 @@ class Difference:
     row_kind: str = "estimator"
 
 
-def combined(tables: Sequence[ResultTable]) -> ResultTable:
+def combined(tables: Sequence[ResultTable], specs: Sequence[Spec] = ()) -> ResultTable:
     """Return one table of several sweeps, whose rows begin with the name of their sweep.
 
     Args:
         tables: Tables of different sweeps, of the same metric.
+        specs: The files of the sweeps, to say which labels are other names of the same arm.
 
     Raises:
         SpecError: If the tables select or report by different metrics.
@@ -113,6 +125,7 @@ def combined(tables: Sequence[ResultTable]) -> ResultTable:
         fresh_counts=tuple(sorted(fresh)) if len(fresh) > 1 else (),
         front=(),
         front_metrics=(),
+        renamed=renamed(specs, tables) if specs else (),
         outdated=tuple(f"{table.sweep}: {line}" for table in tables for line in table.outdated),
         alike=all(table.alike for table in tables),
         lacking={
@@ -150,81 +163,76 @@ def difference(first: SweepResults, second: SweepResults, report: str | None = N
     metric = first.metric(report or first.spec.select.metric, "report")
     second.metric(metric, "report")
     tables = first.table(report=metric), second.table(report=metric)
-    labels = dict.fromkeys((cell.estimator, cell.task) for table in tables for cell in table.cells)
+    pairs = pairs_of((first.spec, second.spec), tables)
     return Difference(
         (first.sweep, second.sweep),
         metric,
-        tuple(_settings(first.spec, second.spec)),
-        tuple(_arm(tables, (first.spec, second.spec), pair) for pair in labels),
+        tuple(_settings(first.spec, second.spec, pairs)),
+        tuple(_arm(tables, pair) for pair in pairs),
         _common_kind(table.row_kind for table in tables),
     )
 
 
-def _arm(
-    tables: tuple[ResultTable, ResultTable], specs: tuple[Spec, Spec], labels: Labels
-) -> ArmDifference:
-    estimator, task = labels
-    column = Column("task", task)
-    cells = [table.cell(estimator, task) for table in tables]
-    means = [table.mean(estimator, column) for table in tables]
-    values = [table.values(estimator, column) for table in tables]
+def _arm(tables: tuple[ResultTable, ResultTable], arms: Pair) -> ArmDifference:
+    labels = [labels_of(arm) if arm else NOWHERE for arm in arms]
+    estimators, columns = [pair[0] for pair in labels], [Column("task", pair[1]) for pair in labels]
+    where = list(zip(tables, estimators, columns, strict=True))
+    cells = [table.cell(*pair) for table, pair in zip(tables, labels, strict=True)]
+    means = [table.mean(estimator, column) for table, estimator, column in where]
+    values = [table.values(estimator, column) for table, estimator, column in where]
     change = None if None in means else (means[1] or 0.0) - (means[0] or 0.0)
     tested = compare(values[1], values[0]) if values[0] and values[1] else None
     entries = [
         None if cell is None else table.entry(estimator, column)
-        for table, cell in zip(tables, cells, strict=True)
+        for cell, (table, estimator, column) in zip(cells, where, strict=True)
     ]
     searched = [{} if cell is None else cell.settings for cell in cells]
     settings = [
-        {**_fixed(spec, labels, dict.fromkeys([*searched[0], *searched[1]])), **known}
-        for spec, known in zip(specs, searched, strict=True)
+        {**_fixed(arm, dict.fromkeys([*searched[0], *searched[1]])), **known}
+        for arm, known in zip(arms, searched, strict=True)
     ]
     return ArmDifference(
-        estimator,
-        task,
+        *(labels[1] if arms[0] is None else labels[0]),
         (entries[0], entries[1]),
         (settings[0], settings[1]),
         change,
         None if tested is None else tested.p_value,
+        labels[1] if None not in arms and labels[0] != labels[1] else None,
     )
 
 
-def _fixed(spec: Spec, labels: Labels, keys: Iterable[str]) -> dict[str, Any]:
+def _fixed(arm: Arm | None, keys: Iterable[str]) -> dict[str, Any]:
     """Return those of the settings that have one value in an arm."""
-    for arm in spec.arms:
-        if (arm.estimator_label, arm.task_label) == labels:
-            domains = {key: arm.space.get(key) for key in keys}
-            return {
-                key: domain.value
-                for key, domain in domains.items()
-                if isinstance(domain, space.Fixed)
-            }
-    return {}
+    domains = {key: arm.space.get(key) for key in keys} if arm else {}
+    return {key: domain.value for key, domain in domains.items() if isinstance(domain, space.Fixed)}
 
 
-def _settings(first: Spec, second: Spec) -> Iterator[Change]:
+def _settings(first: Spec, second: Spec, pairs: Sequence[Pair]) -> Iterator[Change]:
     """Yield the differences between two files: sections, then arms, then settings of arms."""
     files = first.to_json(), second.to_json()
-    for section in SECTIONS:
-        texts = [text_of(file[section]) for file in files]
+    for section, name in SECTIONS.items():
+        values = [file[section] for file in files]
+        if section == "report_seeds":  # consecutive, so that their number says all
+            values = [len(seeds) or None for seeds in values]
+        texts = [text_of(value) for value in values]
         if texts[0] != texts[1]:
-            yield Change(section, *texts)
-    arms = [
-        {(arm.estimator_label, arm.task_label): arm for arm in spec.arms}
-        for spec in (first, second)
-    ]
-    for labels in dict.fromkeys([*arms[0], *arms[1]]):
-        if (labels in arms[0]) != (labels in arms[1]):
-            yield Change(
-                f"arm {' · '.join(labels)}", *("yes" * (labels in known) for known in arms)
-            )
-    shared = [labels for labels in arms[0] if labels in arms[1]]
+            yield Change(name, *texts)
+    shared = []
+    for one, other in pairs:
+        names = [arm.name if arm else "" for arm in (one, other)]
+        if one is None or other is None:
+            yield Change(f"arm {names[0] or names[1]}", *("yes" * bool(name) for name in names))
+            continue
+        if names[0] != names[1]:
+            yield Change("arm", *names)
+        shared.append((one, other))
     changes: dict[Change, list[Labels]] = {}
-    for labels in shared:
-        for change in _domains(arms[0][labels], arms[1][labels]):
-            changes.setdefault(change, []).append(labels)
+    for one, other in shared:
+        for change in _domains(one, other):
+            changes.setdefault(change, []).append(labels_of(one))
+    every = [labels_of(one) for one, _ in shared]
     for change, of_arms in changes.items():
-        where = "" if len(of_arms) == len(shared) else f" of {_named(of_arms, shared)}"
+        where = "" if len(of_arms) == len(shared) else f" of {_named(of_arms, every)}"
         yield dataclasses.replace(change, name=change.name + where)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from raysweep.results.budgets import over_budget
 from raysweep.results.membership import KEYS, LABELS, Membership
 from raysweep.results.reader import may_share
 from raysweep.results.unfinished import Unfinished
@@ -46,7 +47,8 @@ def progress_of(
 
     Args:
         spec: The sweep file as it is now.
-        rows: Every ended run without those of former defaults, with `COLUMNS`.
+        rows: Every ended run without those of former defaults, with `COLUMNS`, and with `SPENT`
+            if the sweep has a budget.
         labels: Present labels of these runs, with the selected configurations.
         unfinished: Runs of packs that began and have not ended.
         blocked: Arms whose fresh seeds can never run.
@@ -58,7 +60,8 @@ def progress_of(
     planned = dict(_by_arm(labels.planned(rows) if is_shared else named.filter(inside)))
     arms = [(arm.name, planned.get(arm.name, Counter())) for arm in spec.arms]
     arms += [(f"{name} (others)", count) for name, count in sorted(_by_arm(others))]
-    total = _total(spec, labels, unfinished, _lost(spec, rows), blocked)
+    over = over_budget(spec, rows, labels, unfinished)
+    total = _total(spec, labels, unfinished, _lost(spec, rows), (over, blocked))
     ended = rows.num_rows - others.num_rows
     if total.runs is not None and total.runs < ended:  # a budget was lowered
         total = dataclasses.replace(total, runs=ended)
@@ -81,7 +84,7 @@ def _total(
     labels: Membership,
     unfinished: Unfinished,
     lost: Mapping[str, int],
-    blocked: Collection[Arm],
+    ends: tuple[Collection[str], Collection[Arm]],
 ) -> Total:
     """Return the number of runs of the sweep: of configurations that began, and of those to come.
 
@@ -90,16 +93,19 @@ def _total(
         labels: Present labels of ended runs.
         unfinished: Runs of packs that began and have not ended.
         lost: Number of runs of each configuration whose other seeds never run.
-        blocked: Arms whose fresh seeds can never run.
+        ends: Names of the arms whose search a budget has ended, and arms whose fresh seeds can
+            never run.
     """
+    over, blocked = ends
     distinct, of_arms = _begun(spec, labels, unfinished)
     known = pc.is_in(labels.labels["configuration_id"], pa.array(list(lost), pa.string()))
     ids = labels.labels.filter(known)["configuration_id"].to_pylist()
     runs = distinct * len(spec.seeds) - sum(len(spec.seeds) - lost[key] for key in ids)
     fresh = len(spec.report_seeds)
+    later = [0 if arm in blocked else fresh for arm in spec.arms]
     coming = [
-        runs_to_come(spec, arm, of_arms[arm.name], 0 if arm in blocked else fresh)
-        for arm in spec.arms
+        last if arm.name in over else runs_to_come(spec, arm, of_arms[arm.name], last)
+        for arm, last in zip(spec.arms, later, strict=True)
     ]
     shown = _shown(labels)
     reported = [shown[arm.name] for arm in spec.arms if arm not in blocked and arm.name in shown]

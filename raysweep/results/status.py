@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raysweep.errors import DamagedFile, FormatTooNew, SpecError, StoreError
+from raysweep.results.budgets import SPENT
 from raysweep.results.counts import COLUMNS, Progress, progress_of
 from raysweep.results.edits import warnings
 from raysweep.results.membership import KEYS, LABELS, Membership
@@ -110,10 +111,7 @@ def sweep_status(store: str, sweep: str) -> SweepStatus:
     """
     sweep_store = SweepStore(store, sweep)
     spec = sweep_store.spec()
-    rows = sweep_store.counted([*COLUMNS, *WARNED])
-    labels = read_labels(sweep_store, spec, selected=bool(spec.report_seeds))  # after the rows
-    if len(labels.outdated):
-        rows = rows.filter(pc.invert(pc.is_in(rows["run_id"], labels.outdated)))
+    rows, labels = _counted(sweep_store, spec, WARNED)
     origin = provenance(rows)
     failed_count = origin.statuses.get("failed", 0)
     driver, token = driver_of(sweep_store.files)
@@ -124,7 +122,7 @@ def sweep_status(store: str, sweep: str) -> SweepStatus:
         sweep,
         sweep_store.uri,
         spec,
-        progress_of(spec, rows.select(COLUMNS), labels, begun, blocked),
+        progress_of(spec, rows, labels, begun, blocked),
         driver,
         [
             _in_flight(manifest, begun.runs_of(manifest), paces.get(pack_id))
@@ -138,6 +136,32 @@ def sweep_status(store: str, sweep: str) -> SweepStatus:
         _failed(sweep_store, labels) if failed_count else (),
         failed_count,
     )
+
+
+def sweep_progress(store: SweepStore, spec: Spec) -> Progress:
+    """Return the number of runs that ended, of those that a sweep file plans.
+
+    Args:
+        store: The sweep's folder.
+        spec: The sweep file as it is now.
+
+    Raises:
+        StoreError: If the store cannot be read.
+    """
+    rows, labels = _counted(store, spec)
+    return progress_of(spec, rows, labels, unfinished(spec, store), unreported(spec, store))
+
+
+def _counted(
+    store: SweepStore, spec: Spec, more: Sequence[str] = ()
+) -> tuple[pa.Table, Membership]:
+    """Return what counts need of the ended runs without those of former defaults, and labels."""
+    spent = SPENT if spec.budget or spec.arm_budget else ()
+    rows = store.counted([*COLUMNS, *spent, *more])
+    labels = read_labels(store, spec, selected=bool(spec.report_seeds))  # after the rows
+    if len(labels.outdated):
+        rows = rows.filter(pc.invert(pc.is_in(rows["run_id"], labels.outdated)))
+    return rows, labels
 
 
 def driver_of(files: Files) -> tuple[Driver, str | None]:

@@ -97,6 +97,7 @@ class Entry:
         n: Number of seeds; None in columns over several tasks.
         provisional: Whether some planned seeds have not finished.
         word: Word shown instead of numbers.
+        is_rounded: Whether the mean has few digits already, and is shown with these.
     """
 
     mean: float | None = None
@@ -105,6 +106,7 @@ class Entry:
     n: int | None = None
     provisional: bool = False
     word: str = ""
+    is_rounded: bool = False
 
     @property
     def uncounted(self) -> "Entry":
@@ -134,6 +136,7 @@ class ResultTable:
         outdated: A line for each changed default whose former runs are left out.
         alike: Whether all tasks are of one kind, so that the metric means the same in each.
         lacking: Tasks without the metric shown, with the metrics that their runs have.
+        renamed: A line for each label that is another one in the first of several sweeps.
         fresh_counts: Numbers of fresh seeds of the sweeps in a table of several, if they differ.
         row_kind: The file's word for a row, `estimator` or `method`; `row` for a table of sweeps
             with different words.
@@ -156,6 +159,7 @@ class ResultTable:
     outdated: tuple[str, ...] = ()
     alike: bool = True
     lacking: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    renamed: tuple[str, ...] = ()
     fresh_counts: tuple[int, ...] = ()
     row_kind: str = "estimator"
 
@@ -335,7 +339,7 @@ class ResultTable:
     def _entry(self, estimator: str, column: Column) -> Entry:
         if column.kind == "rank":
             rank = self.rank(estimator)
-            return Entry(None if rank is None else round(rank, 2), word="–")
+            return Entry(None if rank is None else round(rank, 2), word="–", is_rounded=True)
         if column.kind == "average":
             mean = self.average(estimator)
             values = self.values(estimator, column)

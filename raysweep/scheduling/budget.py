@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from raysweep.scheduling.arm_search import ArmSearch, Spent
 from raysweep.scheduling.state import RunRegistry
 from raysweep.sweep.options import Budget
-from raysweep.sweep.size import runs_to_come
+from raysweep.sweep.size import allows, runs_to_come
 from raysweep.sweep.spec import Spec
 
 BATCH_SHARE = 10  # a tenth of the configurations are in flight
@@ -83,13 +83,8 @@ class BudgetTracker:
         for search in searches:
             runs += search.spent.runs + search.previously_selected.runs + search.in_flight
             runs += search.committed_runs + fresh
-        if budget.runs is not None and runs > budget.runs:
-            return False
-        if not budget.hours:
-            return budget.hours is None
         spent = self._spent(searches)
-        mean = spent.seconds / spent.runs if spent.runs else 0.0
-        return spent.seconds + mean * (runs - spent.runs) <= 3600 * budget.hours
+        return allows(budget, runs, spent.runs, spent.seconds)
 
     def _spent(self, searches: Sequence[ArmSearch]) -> Spent:
         """Return the cost of all runs that ended, of open configurations and fresh seeds, too."""

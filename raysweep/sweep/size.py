@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterable
 
+from raysweep.sweep.options import Budget
 from raysweep.sweep.spec import Arm, Spec
 from raysweep.text import counted
 
@@ -91,3 +92,20 @@ def _is_known(spec: Spec) -> bool:
     races = spec.early_stopping is not None and not spec.early_stopping.by_steps
     is_limited = bool(spec.budget) or bool(spec.arm_budget)
     return spec.search.sampler == "grid" and not (spec.report_seeds or races or is_limited)
+
+
+def allows(budget: Budget, runs: int, spent: int, seconds: float) -> bool:
+    """Check whether a budget allows a number of runs.
+
+    Args:
+        budget: Budget of a sweep or of an arm.
+        runs: Number of runs, those that ended or train included.
+        spent: Number of runs that ended.
+        seconds: Sum of their training times, whose mean estimates the cost of the others.
+    """
+    if budget.runs is not None and runs > budget.runs:
+        return False
+    if not budget.hours:
+        return budget.hours is None
+    mean = seconds / spent if spent else 0.0
+    return seconds + mean * (runs - spent) <= 3600 * budget.hours

@@ -12,12 +12,14 @@ import functools
 import hashlib
 import importlib.util
 import io
+import os
 import sysconfig
 import tokenize
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 OWN = ("raysweep.estimators", "raysweep.tasks")
+LIBRARIES = frozenset({"site-packages", "dist-packages"})  # folders of installed packages
 _Stamp = tuple[int, int]  # time of the last change, and size
 JOINT = "+"  # between the task's digest and the estimator's
 _UNREADABLE = (OSError, SyntaxError, ValueError, tokenize.TokenError)
@@ -123,7 +125,7 @@ class _Followed:
         path = module_path(module)
         alone = path is not None and "." not in module and path.name != "__init__.py"
         self.folder = path.parent if alone and path is not None else None
-        if str(self.folder) in _installed():
+        if self.folder is not None and is_library(self.folder):
             self.folder = None
         self._known = dict.fromkeys((_package(module), *OWN), True)
 
@@ -142,9 +144,21 @@ def _package(module: str) -> str:
     return f"raysweep.{below[0]}" if top == "raysweep" and below else top
 
 
+def is_library(path: Path) -> bool:
+    """Return whether a file or folder belongs to Python or to installed packages of any Python.
+
+    Packages may come from another environment than the present one, whose folder is on the path.
+    """
+    path = Path(os.path.realpath(path))
+    return not LIBRARIES.isdisjoint(path.parts) or any(
+        path.is_relative_to(folder) for folder in _installed()
+    )
+
+
 @functools.cache
 def _installed() -> frozenset[str]:
-    return frozenset(sysconfig.get_paths()[name] for name in ("purelib", "platlib", "stdlib"))
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    return frozenset(os.path.realpath(sysconfig.get_path(name)) for name in names)
 
 
 def module_path(name: str) -> Path | None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -131,9 +132,18 @@ def test_table_of_an_unknown_sweep_names_the_nearest(ran):
     ("options", "name"),
     [
         ([], "small-train_loss.png"),
-        (["--metric", "train_loss", "--metric", "distance", "--log"], "small-curves.png"),
-        (["--kind", "heatmap", "--over", "temperature", "--tasks", "walk"], "small-heatmap.png"),
-        (["--kind", "paths", "--x", "train_loss", "--y", "distance"], "small-paths.png"),
+        (
+            ["--metric", "train_loss", "--metric", "distance", "--log"],
+            "small-curves-train_loss+distance-log.png",
+        ),
+        (
+            ["--kind", "heatmap", "--over", "temperature", "--tasks", "walk"],
+            "small-heatmap-temperature-tasks=walk.png",
+        ),
+        (
+            ["--kind", "paths", "--x", "train_loss", "--y", "distance"],
+            "small-paths-train_loss-distance.png",
+        ),
         (["--estimators", "RLOO", "--out", "figure.svg"], "figure.svg"),
     ],
 )
@@ -156,6 +166,17 @@ def test_plot_refuses_a_mistake_in_one_line(options, message, ran):
     assert (code, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_rm_names_the_arms_if_no_run_meets_the_condition(ran):
+    code, _, err = ran("rm", "small", "--where", "estimator = 'no'", "--yes")
+    assert code == 2
+    assert re.search(r"no run meets the condition .*; arms of the file, .*: .*RLOO · walk", err)
+
+
+def test_rm_says_that_planned_runs_train_again(ran):
+    out = ran("rm", "small", "--where", "seed = 0", "--yes")[1]
+    assert out.endswith("; 'raysweep run' trains those that its file plans again\n")
 
 
 def test_rm_asks_and_deletes(ran, tmp_path):

@@ -270,8 +270,18 @@ def test_errors_of_the_past_are_not_shown_as_present_ones(inline, failing, troub
     (row,) = (row for row in inline(failing()).runs().to_pylist() if row["attempts"] == 2)
     text = command("logs", "toys")
     assert "Traceback" not in text
-    assert "1 run had attempts that failed, and ended well since: " in text
+    assert "1 run had attempts that failed, and ended since: " in text
     assert f"'raysweep logs toys {row['run_id']}'" in text
+    assert "has failed" not in text
+
+
+def test_failed_attempts_of_runs_that_have_not_ended_are_said_and_shown(inline, toy, command):
+    run_id = "f" * 16
+    store = inline(toy()).store
+    store.write_attempt(run_id, 1, "RuntimeError: odd", traceback="a traceback", pack_id="0" * 16)
+    text = command("logs", "toys")
+    assert text.startswith("1 run had attempts that failed, and not ended since: ")
+    assert "a traceback" in command("logs", "toys", run_id)
 
 
 def test_failed_runs_are_not_said_to_be_of_other_code(inline, failing, edit, command):

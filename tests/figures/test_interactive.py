@@ -18,3 +18,13 @@ def test_a_figure_that_is_left_out_gives_the_reason_without_the_argument(tmp_pat
 def test_numbers_are_short_and_finite():
     given = np.array([1.0, 0.123456789012, np.nan, np.inf, 1e300])
     assert common.numbers(given) == [1, 0.12345679, None, None, 1e300]
+
+
+def test_the_report_names_the_interval_of_a_mean_if_it_has_one(tmp_path):
+    captions = []
+    for number in (4, 5):
+        results = store_of(tmp_path / str(number), spec_of(seeds=number))
+        snapshot = Snapshot(results)
+        captions.append(seeds_figure(snapshot, "train_loss", ["train_loss"]).caption)
+    assert "95 % studentised bootstrap interval, from five seeds" in captions[1]
+    assert "interval" not in captions[0]

@@ -8,7 +8,7 @@ from figure_helpers import ESTIMATORS, STEPS, TASKS, loss, only_begun, spec_of, 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from raysweep.errors import SpecError
-from raysweep.figures import curves, paths, sizes, style
+from raysweep.figures import curves, kinds, paths, sizes, style
 from raysweep.figures.kinds import save
 
 SPEC = spec_of()
@@ -243,6 +243,14 @@ def test_the_caption_tells_what_is_drawn(hand):
         assert part in caption
 
 
+@pytest.mark.parametrize("kind", ["curves", "time"])
+def test_the_caption_says_that_a_line_need_not_end_at_the_tables_value(kind, tmp_path):
+    timed = lambda final, step, last: {"train_loss": final, "seconds": float(step)}  # noqa: E731
+    figure = store_of(tmp_path, spec_of(), curve=timed).plot(kind)
+    caption = figure.legends[0].get_title().get_text().replace("\n", " ")
+    assert "tables have training metrics as means over a run's last steps (window)" in caption
+
+
 def test_lines_of_one_colour_differ_in_their_marks():
     looks = {(style.colour(place), style.marker(place)) for place in range(24)}
     assert len(looks) == 24
@@ -297,3 +305,50 @@ def test_lines_of_a_caption_are_about_as_long_as_each_other():
         sizes.SCREEN.wrapped("one two three four", 14 * sizes.SCREEN.character)
         == "one two\nthree four"
     )
+
+
+DIFFERENT = [
+    ("curves", {}),
+    ("curves", {"metric": "distance"}),
+    ("curves", {"metric": ["distance", "train_loss"]}),
+    ("curves", {"select": "distance"}),
+    ("curves", {"tasks": "A"}),
+    ("curves", {"estimators": "ST"}),
+    ("curves", {"log": True}),
+    ("curves", {"band": "std"}),
+    ("curves", {"size": "page"}),
+    ("seeds", {}),
+    ("seeds", {"metric": "distance"}),
+    ("seeds", {"select": "distance"}),
+    ("heatmap", {"over": "lr"}),
+    ("heatmap", {"over": "temperature"}),
+    ("heatmap", {"over": ("lr", "temperature")}),
+    ("heatmap", {"over": ("temperature", "lr")}),
+    ("heatmap", {"over": "lr", "metric": "distance"}),
+    ("lines", {"over": "lr"}),
+    ("lines", {"over": "temperature"}),
+]
+
+
+def test_different_figures_have_different_default_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    estimators = {"ST": {**ESTIMATORS["ST"], "temperature": [1.0, 2.0]}}
+    spec = spec_of(None, estimators, training={"lr": [0.1, 0.2]})
+    results = store_of(tmp_path / "store", spec)
+    names = [save(results, kind, options).name for kind, options in DIFFERENT]
+    assert len(set(names)) == len(names)
+    assert "hand-heatmap-lr+temperature.png" in names
+
+
+def test_the_same_figure_replaces_its_file(hand, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first, second = save(hand, "seeds", {}), save(hand, "seeds", {})
+    assert first == second
+    assert [path.name for path in tmp_path.glob("*.png")] == [first.name]
+
+
+def test_a_long_default_name_is_cut_and_remains_unique():
+    every = [f"estimator {number}" for number in range(60)]
+    names = [kinds._name("seeds", None, {"estimators": some}) for some in (every, every[:-1])]
+    assert names[0] != names[1]
+    assert max(map(len, names)) < 140

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from figure_helpers import ESTIMATORS, STEPS, TASKS, loss, only_begun, spec_of, store_of
-from scipy import stats
 
 from raysweep.errors import SpecError
 from raysweep.figures import curves, seeds, time
 from raysweep.figures.statistics import interval
+from raysweep.results.stats.intervals import mean_interval
+from raysweep.results.table import Column
 
 ONE = {"A": TASKS["A"]}
 RF = {"RF": ESTIMATORS["RF"]}
@@ -45,25 +46,51 @@ def test_another_metric_of_the_selected_configuration_may_be_shown(hand):
     assert (what.metric, what.unit) == ("distance", "m")
 
 
-def test_the_interval_is_students(hand):
-    row = row_of(seeds_of(hand), "RF")
-    assert row.mean == pytest.approx(11.0, abs=1e-12)
-    half = stats.t.ppf(0.975, 2) / np.sqrt(3)
-    assert (row.low, row.high) == pytest.approx((11 - half, 11 + half), abs=1e-12)
+def test_the_interval_is_that_of_the_table(tmp_path):
+    results = store_of(tmp_path, spec_of(ONE, RF, seeds=6))
+    row = row_of(seeds_of(results), "RF")
+    (cell,) = results.table(spread="ci").cells
+    entry = results.table(spread="ci").entry("RF", Column("task", cell.task))
+    assert (row.low, row.high) == (entry.interval.low, entry.interval.high)
+    assert row.low < row.mean < row.high
 
 
 def test_an_interval_leaves_gaps_out():
-    values = np.array([[1.0, 1.0], [2.0, np.nan], [4.0, np.nan], [np.nan, np.nan]])
+    values = np.array([[1.0, 1.0], [2.0, 2.0], [4.0, 3.0], [np.nan] * 2, [5.0, 1.0], [7.0, np.nan]])
     low, high = interval(values)
-    expected = stats.t.interval(0.95, 2, loc=7 / 3, scale=stats.sem([1.0, 2.0, 4.0]))
-    assert (low[0], high[0]) == pytest.approx(expected, abs=1e-12)
+    expected = mean_interval([1.0, 2.0, 4.0, 5.0, 7.0])
+    assert (low[0], high[0]) == (expected.low, expected.high)
     assert np.isnan([low[1], high[1]]).all()
 
 
-def test_one_seed_has_no_interval(tmp_path):
-    row = row_of(seeds_of(store_of(tmp_path, spec_of(seeds=1))), "RF")
-    assert row.mean == 10.0
+def test_four_seeds_have_no_interval_and_the_caption_names_none(tmp_path):
+    results = store_of(tmp_path, spec_of(seeds=4))
+    row = row_of(seeds_of(results), "RF")
     assert np.isnan([row.low, row.high]).all()
+    assert "interval" not in results.plot("seeds").get_supxlabel()
+
+
+def test_the_caption_names_the_interval(tmp_path):
+    caption = store_of(tmp_path, spec_of(seeds=5)).plot("seeds").get_supxlabel().replace("\n", " ")
+    assert "at the mean with its 95 % studentised bootstrap interval, from five seeds" in caption
+
+
+def test_an_interval_beyond_the_dots_is_cut_and_said(tmp_path):
+    spec = spec_of(ONE, RF, seeds=5)
+    far = lambda task, estimator, place, seed: 0.1 if seed == 4 else 0.98 + seed / 1000  # noqa: E731
+    results = store_of(tmp_path, spec, far, None)
+    row = row_of(seeds_of(results), "RF")
+    assert row.low < -100
+    figure = results.plot("seeds")
+    low, high = figure.axes[0].get_xlim()
+    assert 0.1 - (0.983 - 0.1) <= low < high < 0.983 + (0.983 - 0.1)
+    caption = figure.get_supxlabel().replace("\n", " ")
+    assert "intervals with an arrow reach beyond the axis" in caption
+
+
+def test_an_axis_that_has_all_intervals_is_not_cut(tmp_path):
+    (panel,) = seeds_of(store_of(tmp_path, spec_of(ONE, RF, seeds=9))).panels
+    assert panel.limits is None
 
 
 @pytest.mark.parametrize(("count", "boxed"), [(seeds.MANY, False), (seeds.MANY + 1, True)])
@@ -118,13 +145,26 @@ def test_the_number_of_seeds_is_told(hand, tmp_path):
     [
         ("sem", 1 / np.sqrt(3)),
         ("std", 1.0),
-        ("ci", stats.t.ppf(0.975, 2) / np.sqrt(3)),
     ],
 )
 def test_a_band_is_what_its_name_says(band, half, hand):
     line = band_of(hand, band)
     np.testing.assert_allclose(line.high - line.mean, [half] * 3, atol=1e-12)
     np.testing.assert_allclose(line.mean - line.low, [half] * 3, atol=1e-12)
+
+
+def test_a_band_of_intervals_has_that_of_each_step(tmp_path):
+    line = band_of(store_of(tmp_path, spec_of(seeds=5)), "ci")
+    expected = mean_interval([-2.0, -1.0, 0.0, 1.0, 2.0])
+    np.testing.assert_allclose(line.low - line.mean, [expected.low] * 3, atol=1e-12)
+    np.testing.assert_allclose(line.high - line.mean, [expected.high] * 3, atol=1e-12)
+
+
+def test_a_line_with_resampled_intervals_has_fewer_points(tmp_path, monkeypatch):
+    monkeypatch.setattr(curves, "MAX_INTERVALS", 2)
+    results = store_of(tmp_path, spec_of(seeds=5))
+    assert band_of(results, "ci").steps.tolist() == [STEPS[0], STEPS[-1]]
+    assert band_of(results, "sem").steps.tolist() == list(STEPS)
 
 
 @pytest.mark.parametrize("band", ["sem", "std", "ci"])
@@ -138,7 +178,7 @@ def test_a_band_of_one_seed_has_no_height(band, tmp_path):
     [
         ("sem", "band ± 1 standard error"),
         ("std", "band ± 1 standard deviation"),
-        ("ci", "band: 95 % interval of the mean (Student's t)"),
+        ("ci", "band: 95 % studentised bootstrap interval, from five seeds"),
     ],
 )
 def test_the_caption_names_the_band(band, words, hand):

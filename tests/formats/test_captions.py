@@ -1,7 +1,7 @@
 """What stands beside a table: each sentence where it is true, and nowhere else."""
 
 import pytest
-from table_helpers import cell, table_of
+from table_helpers import cell, judged, table_of
 
 from raysweep.formats.captions import mark, notes, title
 from raysweep.results.table import Style
@@ -89,10 +89,23 @@ def test_single_seeds_are_told_not_to_be_tested():
 )
 def test_a_mark_names_the_test_that_was_made(test, shift, name):
     table = two(other=dict(enumerate(OTHER, shift)), style=Style(test=test, level=0.01))
-    assert mark(table) == (
+    assert mark(table).startswith(
         "best of its column, or not significantly worse: two-sided "
         f"{name}, Holm's correction over the rows, p ≥ 0.01"
     )
+
+
+def test_an_outlier_that_hides_all_differences_does_not_make_rows_alike():
+    far = [*FIVE[:4], 1000.0]
+    table = table_of(cell("a", "A", far), cell("b", "A", FIVE))
+    assert judged(table, "A").bold == {"a", "b"}
+    assert mark(table).endswith("p ≥ 0.05; this does not show that marked rows are alike")
+
+
+def test_a_mark_of_the_best_alone_says_nothing_of_other_rows():
+    table = two(other=[value + 100 for value in FIVE])
+    assert judged(table, "A").bold == {"a"}
+    assert mark(table).endswith("over the rows, p ≥ 0.05")
 
 
 def test_a_mark_names_both_tests_where_two_were_made():

@@ -4,6 +4,7 @@ import csv
 import html
 import io
 import json
+import re
 import shutil
 import statistics
 import subprocess
@@ -38,7 +39,7 @@ TITLE = (
 )
 MARK = (
     "best of its column, or not significantly worse: two-sided paired t-test over shared seeds, "
-    "Holm's correction over the rows, p ≥ 0.05"
+    "Holm's correction over the rows, p ≥ 0.05; this does not show that marked rows are alike"
 )
 LOST = "ST on B: 1 of 2 configurations has a diverged seed and cannot be selected"
 RANK = "rank: mean over tasks, 1 the best, among estimators with a final mean on every task"
@@ -70,8 +71,9 @@ LATEX = r"""\begin{table*}[htbp]
   \caption{hand: train\_loss, mean \ensuremath{\pm} std over 3 seeds at the configuration with the
 minimum mean train\_loss; lower is better. Bold: best of its column, or not significantly worse:
 two-sided paired t-test over shared seeds, Holm's correction over the rows,
-p \ensuremath{\geq} 0.05. ST on B: 1 of 2 configurations has a diverged seed and cannot be
-selected. Rank: mean over tasks, 1 the best, among estimators with a final mean on every task.}
+p \ensuremath{\geq} 0.05; this does not show that marked rows are alike. ST on B: 1 of 2
+configurations has a diverged seed and cannot be selected. Rank: mean over tasks, 1 the best, among
+estimators with a final mean on every task.}
   \begin{tabular}{lrrrr}
     \toprule
     estimator & A & B & average & rank \\
@@ -363,3 +365,14 @@ def test_an_unknown_format_is_named(tmp_path):
 
 def test_a_spread_that_rounds_up_has_two_digits_too():
     assert number(0.5, 0.0996) == ("0.50", "0.10")
+
+
+def test_numbers_without_a_spread_have_equally_many_digits():
+    means = (44.5, 44.499, 1.0, 0.0, 12345.0, 1234567.0, 0.00012)
+    texts = [number(mean, None)[0] for mean in means]
+    assert texts == ["44.500", "44.499", "1.0000", "0.0000", "12345", "1.2346e+06", "0.00012000"]
+
+
+def test_a_table_of_one_seed_has_equally_many_decimals_in_a_column():
+    table = table_of(cell("a", "A", [44.5]), cell("b", "A", [44.499]))
+    assert re.findall(r"44\.\d+", table.render("text")) == ["44.500", "44.499"]

@@ -85,7 +85,7 @@ def test_numbers_of_a_query_are_aligned_to_the_right():
 def test_medians_have_no_marks_and_keep_words():
     table = table_of(cell("a", "A", [1.0, 2.0, 9.0]), cell("b", "A", [], "diverged"))
     grid = median_grid(table)
-    assert grid.texts == [["estimator", "A"], ["a", "2 (3)"], ["b", "diverged"]]
+    assert grid.texts == [["estimator", "A"], ["a", "2.0000 (3)"], ["b", "diverged"]]
     assert grid.mark is None
 
 

@@ -124,7 +124,7 @@ def test_bold_is_the_tables(awkward):
 def test_median_is_over_the_seeds(page_of):
     root = page_of(ended=lambda task, estimator, place, seed: [1.0, 2.0, 9.0][seed])
     part = view(section(root, "results"), "0 median")
-    assert rows(part.first("table"))[1][1] == "2 (3)"
+    assert rows(part.first("table"))[1][1] == "2.0000 (3)"
     assert "median (n)" in part.first("caption").text
 
 

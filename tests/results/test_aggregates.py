@@ -234,3 +234,13 @@ def test_an_arm_without_the_metric_has_no_number_of_seeds_and_is_not_compared():
 def test_a_statistic_in_another_unit_is_not_rounded_by_the_spread(digits, text):
     variation = SeedStatistic("cv", "CV", lambda values: 0.13, digits=digits)
     assert statistic_text(variation, 0.1309, spread=150.0) == text
+
+
+def test_settings_that_change_nothing_are_named_in_one_line(tmp_path):
+    estimators = {"ST": {"estimator": "straight_through", "temperature": [1.0, 2.0]}}
+    spec = spec_of({"A": {"task": "toy"}}, estimators, training={"lr": [0.1, 0.2]})
+    lrs = [cell["training.lr"] for cell in spec.arms[0].cells()]
+    found = store_of(tmp_path, spec, lambda task, estimator, place, seed: lrs[place] + seed)
+    grid = grids(found.statistics(), found.sensitivity())[-1]
+    assert {cells[2] for cells in grid.texts[1:]} == {"lr", ""}
+    assert "left out, as no value changes the mean: temperature of 1 arm" in grid.notes

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import pytest
 from figure_helpers import loss, spec_of, store_of
@@ -124,6 +125,63 @@ def test_a_selected_setting_that_the_other_sweep_fixes_is_compared_with_its_valu
     other = store_of(store, spec_of(TASKS, arms, name="other"), loss)
     arm = difference(old, other).arms[0]
     assert arm.settings == ({"estimator.temperature": 2.0}, {"estimator.temperature": 3.0})
+
+
+@pytest.fixture
+def other_labels(store):
+    """The old sweep, with other labels of one estimator and of the task."""
+    return store_of(
+        store, spec_of({"B": {"task": "toy"}}, {"STE": ST, "RF": RF}, name="named"), loss
+    )
+
+
+def test_renamed_arms_are_compared_with_each_other(old, other_labels, cli):
+    (arm, other) = difference(old, other_labels).arms
+    assert (arm.estimator, arm.task, arm.renamed) == ("ST", "A", ("STE", "B"))
+    assert (other.estimator, other.task, other.renamed) == ("RF", "A", ("RF", "B"))
+    assert arm.change is not None
+    out = cli("diff", "old", "named")[1]
+    assert "no such arm" not in out
+    assert re.search(r"^ST → STE +A → B +10", out, re.MULTILINE)
+    assert "→: the label in named, of an arm with the same settings or runs" in out
+
+
+def test_the_settings_name_both_labels_of_a_renamed_arm(old, other_labels):
+    changes = [(c.name, c.first, c.second) for c in difference(old, other_labels).settings]
+    assert changes == [("arm", "ST · A", "STE · B"), ("arm", "RF · A", "RF · B")]
+
+
+def test_a_renamed_arm_with_a_larger_grid_is_known_by_its_runs(store, old):
+    more = {**ST, "temperature": [1.0, 2.0, 3.0]}
+    middle = lambda task, estimator, place, seed: (3.0, 1.0, 2.0)[place] + seed  # noqa: E731
+    other = store_of(store, spec_of(TASKS, {"STE": more}, name="other"), middle)
+    settings = {c.name: (c.first, c.second) for c in difference(old, other).settings}
+    assert settings["arm"] == ("ST · A", "STE · A")
+    assert settings["estimator.temperature"] == ("[1.0, 2.0]", "[1.0, 2.0, 3.0]")
+
+
+def test_an_arm_without_a_counterpart_is_still_said_to_be_missing(old, new):
+    assert difference(old, new).arms[1].renamed is None
+    assert difference(old, new).arms[1].entries[1] is None
+
+
+def test_a_table_of_several_sweeps_says_which_labels_are_one_arm(old, other_labels, cli):
+    out = cli("table", "old", "named")[1]
+    assert "\nnamed: STE is the same as old: ST\n" in out
+    assert "\ntask B of named is the same as task A of old\n" in out
+
+
+def test_labels_that_are_left_out_of_a_table_are_not_explained(old, other_labels, cli):
+    assert "is the same as" not in cli("table", "old", "named", "--tasks", "A")[1]
+
+
+def test_fresh_seeds_are_a_number_under_a_name_that_says_so(store, old):
+    other = store_of(
+        store, spec_of(TASKS, {"ST": ST}, name="other", seeds={"search": 3, "report": 4}), loss
+    )
+    changes = {c.name: (c.first, c.second) for c in difference(old, other).settings}
+    assert changes["number of fresh seeds"] == ("none", "4")
+    assert "report_seeds" not in changes
 
 
 def test_sweeps_without_differences_say_so(store, old, cli):

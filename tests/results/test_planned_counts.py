@@ -4,6 +4,7 @@ import csv
 import re
 
 import pytest
+from stopped_helpers import stopped
 
 import raysweep
 from raysweep.cli.plan_text import plan_text
@@ -145,3 +146,51 @@ def test_seeds_that_a_bad_one_made_useless_are_not_expected(tmp_path):
         session.plan(session.load(sweep), tmp_path)
     )
     assert "8 of 8 planned runs ended" in status_text(str(tmp_path), "counts")
+
+
+SEARCH = {"search": {"sampler": "tpe", "configurations": 6}, "seeds": 2}
+BUDGETS = {
+    "runs": {"runs": 7},
+    "runs with fresh seeds": {"runs": 14},
+    "an arm's runs": {"arm": {"runs": 5}},
+    "hours": {"hours": 1e-7},
+}
+
+
+@pytest.mark.parametrize("budget", list(BUDGETS))
+def test_no_command_promises_runs_once_a_budget_ended_the_search(tmp_path, budget):
+    sweep = {**SWEEP, **SEARCH, "budget": BUDGETS[budget]}
+    if "fresh" in budget:
+        sweep["seeds"] = {"search": 2, "report": 3}
+    ended = raysweep.run(sweep, store=tmp_path, inline=True).runs().num_rows
+    text = plan_text(session.plan(session.load(sweep), tmp_path))
+    assert f"\n{ended} runs: {ended} done\n" in text
+    assert "will propose" not in text
+    assert "of 6" not in text
+    said = status_text(str(tmp_path), "counts")
+    assert f"{ended} of {ended} planned runs ended; no driver" in said
+
+
+@pytest.mark.parametrize("budget", [None, *BUDGETS])
+def test_a_stopped_session_and_status_agree_on_the_runs_that_are_missing(
+    tmp_path, monkeypatch, budget
+):
+    task = {"task": "toy", "steps": 4, "report_every": 2}
+    sweep = {**SWEEP, **SEARCH, "tasks": {"walk": task}, "resources": {"pack": 1}}
+    if budget:
+        sweep["budget"] = BUDGETS[budget]
+    ended = stopped(monkeypatch, tmp_path, sweep, 5)
+    said = status_text(str(tmp_path), "counts")
+    if ended.is_open_ended:
+        assert "and a budget ends the search" in said
+    else:
+        done, total = map(int, re.search(r"(\d+) of (?:up to )?(\d+) planned", said).groups())
+        assert ended.missing == total - done
+        assert ended.is_bound == ("up to" in said)
+
+
+def test_status_shows_every_arm_of_a_search_that_was_stopped_in_the_first(tmp_path, monkeypatch):
+    task = {"task": "toy", "steps": 4, "report_every": 2}
+    sweep = {**SWEEP, **SEARCH, "tasks": {"walk": task}, "resources": {"pack": 1}}
+    stopped(monkeypatch, tmp_path, sweep, 5)
+    assert "B · walk     0         0        0       0" in status_text(str(tmp_path), "counts")

@@ -66,7 +66,7 @@ def test_a_stopped_configuration_has_its_mean_where_it_was_stopped(results):
 
 def test_an_unfinished_configuration_shows_how_many_seeds_ended(results):
     (row,) = (cells for cells in top_grid(results.top(10)).texts if "unfinished" in cells)
-    assert row[3:6] == ["1", "1 of 3", "unfinished"]
+    assert row[3:6] == ["1.0000", "1 of 3", "unfinished"]
 
 
 def test_each_arm_has_at_most_n(tmp_path):

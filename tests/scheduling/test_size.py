@@ -38,10 +38,10 @@ def spec_of(training=HUGE, **keys):
 
 
 def test_a_huge_grid_is_refused_at_once_with_its_number(tmp_path):
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(SpecError, match=r"at most 1,000,000 runs, got 500,000,000 \(100,000,000"):
         plan(spec_of(), tmp_path)
-    assert time.monotonic() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_a_refused_session_leaves_nothing_in_the_store(tmp_path):
@@ -106,6 +106,6 @@ def test_a_search_by_hours_starts_few_of_very_many_configurations(tmp_path):
 def test_a_large_grid_is_planned_in_seconds(tmp_path):
     training = {"lr": TEN, "epsilon": TEN, "weight_decay": TEN, "momentum": [0.0, 0.5, 0.7, 0.9]}
     spec = spec_of(training)
-    start = time.monotonic()
+    start = time.process_time()
     assert plan(spec, tmp_path).missing == 20_000
-    assert time.monotonic() - start < 4  # a twelfth of it on an idle machine
+    assert time.process_time() - start < 4  # of this process: a twelfth of it is needed

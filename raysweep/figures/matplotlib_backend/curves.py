@@ -127,5 +127,6 @@ def footnotes(prepared: CurvesFigure) -> list[str]:
         "dashed (?): provisional, n seeds so far" if any(i.provisional for i in lines) else "",
         style.training(prepared.training, prepared.runs + prepared.training, prepared.reached),
         "y axes are cut to what follows the first tenth of the steps" if prepared.cropped else "",
+        style.WINDOWED if prepared.is_windowed else "",
         style.lost_curves(prepared.lacking, prepared.runs),
     ]

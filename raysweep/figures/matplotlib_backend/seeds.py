@@ -8,8 +8,9 @@ from matplotlib.ticker import MaxNLocator
 
 from raysweep.figures import style
 from raysweep.figures.matplotlib_backend import panels
-from raysweep.figures.seeds import SeedsFigure, SeedsPanel, SeedsRow
+from raysweep.figures.seeds import BEYOND, SeedsFigure, SeedsPanel, SeedsRow
 from raysweep.figures.sizes import Size, plain
+from raysweep.figures.statistics import INTERVAL
 from raysweep.figures.style import ShownFigure
 from raysweep.text import counted
 
@@ -84,8 +85,21 @@ def _panel(axes: Axes, panel: SeedsPanel, prepared: SeedsFigure, size: Size) -> 
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(4 if size.width is None else 3))
     axes.margins(x=0.06)
+    if panel.limits:
+        _clip(axes, panel, list(prepared.estimators))
     if not any(len(row.values) for row in panel.rows):
         axes.set_xticks([])
+
+
+def _clip(axes: Axes, panel: SeedsPanel, estimators: list[str]) -> None:
+    """Limit the axis, with an arrow where an interval reaches beyond it."""
+    low, high = panel.limits or (0.0, 1.0)
+    axes.set_xlim(low, high)
+    for row in panel.rows:
+        height = estimators.index(row.estimator)
+        for end, sign, marker in ((low, -1, "<"), (high, 1, ">")):
+            if sign * (row.low if sign < 0 else row.high) > sign * end:
+                axes.plot(end, height, marker, color="black", markersize=5, clip_on=False, zorder=5)
 
 
 def _row(axes: Axes, row: SeedsRow, index: int) -> None:
@@ -141,14 +155,15 @@ def _caption(prepared: SeedsFigure) -> str:
     rows = [row for panel in prepared.panels for row in panel.rows]
     same = _same_number(prepared)
     seeds = f"of {counted(same, 'seed')}" if same is not None else "seed"
-    single = all(len(row.values) < 2 for row in rows)
+    has_intervals = any(np.isfinite(row.low) for row in rows)
     return style.sentence(
         [
             f"{prepared.sweep}: a dot for each {seeds}, a diamond at the mean"
-            + ("" if single else " with its 95 % interval (Student's t)"),
+            + (f" with its {INTERVAL}" if has_intervals else ""),
             "boxes: the middle half with the median, whiskers from the 5th to the 95th percentile"
             if any(row.box for row in rows)
             else "",
+            BEYOND if any(panel.limits for panel in prepared.panels) else "",
             prepared.selection,
             "hollow (?): provisional, n seeds so far"
             if any(row.status == "provisional" for row in rows)

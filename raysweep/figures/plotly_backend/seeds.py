@@ -11,6 +11,7 @@ from raysweep.figures import seeds, style
 from raysweep.figures.plotly_backend.common import axis, empty, label, numbers, reason, short
 from raysweep.figures.plotly_backend.parts import Figure, Plot, choices
 from raysweep.figures.seeds import SeedsFigure, SeedsPanel, SeedsRequest, SeedsRow
+from raysweep.figures.statistics import INTERVAL
 from raysweep.results.snapshot import Snapshot
 
 DOTS = 60_000  # of all rows together: about 2 MB
@@ -47,12 +48,16 @@ def seeds_figure(results: Snapshot, select: str, metrics: Sequence[str]) -> Figu
 
 def _caption(figures: Sequence[SeedsFigure], most: int) -> str:
     rows = [row for prepared in figures for panel in prepared.panels for row in panel.rows]
+    has_intervals = any(math.isfinite(row.low) for row in rows)
     return style.sentence(
         [
-            f"{figures[0].sweep}: a dot for each seed, a diamond at the mean with its "
-            "95 % interval (Student's t)",
+            f"{figures[0].sweep}: a dot for each seed, a diamond at the mean"
+            + (f" with its {INTERVAL}" if has_intervals else ""),
             "boxes: the middle half with the median, whiskers from the 5th to the 95th percentile"
             if any(row.box for row in rows)
+            else "",
+            "axes are cut where intervals reach far beyond the seeds"
+            if any(panel.limits for prepared in figures for panel in prepared.panels)
             else "",
             figures[0].selection,
             "hollow: provisional, seeds are missing"
@@ -79,10 +84,9 @@ def _panel(prepared: SeedsFigure, panel: SeedsPanel, most: int) -> dict[str, Any
         "showgrid": False,
         "zeroline": False,
     }
-    return {
-        "data": data,
-        "layout": {"xaxis": axis(style.axis_label(prepared.metric, prepared.unit)), "yaxis": y},
-    }
+    limits = {"range": list(panel.limits)} if panel.limits else {}
+    x = axis(style.axis_label(prepared.metric, prepared.unit), **limits)
+    return {"data": data, "layout": {"xaxis": x, "yaxis": y}}
 
 
 def _status_note(row: SeedsRow) -> str:

@@ -20,6 +20,8 @@ ALL_UP_TO = 50_000
 AT_ONCE = 1_000_000
 """Numbers resampled at a time, which limits memory to 8 MB an array."""
 FEWEST_FOR_MEAN = 5
+OF_MEAN = "95 % studentised bootstrap interval"
+"""Name of the interval of a mean, for captions."""
 FEWEST_IN_A_TASK = 3
 FEWEST_TOGETHER = 10
 FEWEST_OF_SMALL_TASKS = 15

@@ -1,0 +1,67 @@
+"""The line of an error's message: the innermost one of the user's code, wherever libraries are."""
+
+import types
+from pathlib import Path
+
+import pytest
+
+from raysweep.engine.errors_of_runs import line_of
+from raysweep.sweep.sources import is_library, source_digest
+
+LIBRARY = "def call(f):\n    f()\n\ndef fail():\n    raise ValueError('odd')\n"
+USER = "\n\ndef use():\n    library.call(library.fail)\n"
+SITE = "other/lib/python3.9/site-packages"
+
+
+@pytest.fixture
+def raised(tmp_path):
+    """The line of an error that a library of another environment raises, called from a file."""
+
+    def names_of(path, text, **names):
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        exec(compile(text, str(file), "exec"), names)
+        return types.SimpleNamespace(**names)
+
+    def line(path, own_code=()):
+        library = names_of(f"{SITE}/library.py", LIBRARY)
+        user = names_of(path, USER, library=library)
+        with pytest.raises(ValueError, match="odd") as caught:
+            user.use()
+        return line_of(caught.value, [str(tmp_path / each) for each in own_code])
+
+    return line
+
+
+@pytest.mark.parametrize("path", ["mine/task.py", "other/task.py", "other/lib/task.py"])
+def test_it_is_not_one_of_a_library_in_another_environment(raised, path):
+    assert raised(path) == "ValueError: odd (task.py:4)"
+
+
+@pytest.mark.parametrize("task", ["models/task.py", "models/deep/task.py"])
+def test_it_may_be_in_the_tasks_package_that_is_installed_in_another_environment(raised, task):
+    text = raised(f"{SITE}/models/net.py", [f"{SITE}/{task}"])
+    assert text == "ValueError: odd (net.py:4)"
+
+
+def test_a_file_beside_an_installed_task_of_one_file_is_a_library(raised):
+    text = raised(f"{SITE}/another.py", [f"{SITE}/task.py"])
+    assert text.startswith("ValueError: odd (test_users_line.py:")
+
+
+def test_the_standard_library_and_installed_packages_are_libraries(tmp_path):
+    for module in (types, pytest):
+        assert is_library(Path(module.__file__))
+    assert not is_library(tmp_path / "site_packages.py")
+
+
+def test_modules_beside_a_task_in_another_site_packages_are_not_its_code(tmp_path, monkeypatch):
+    site = tmp_path / SITE
+    site.mkdir(parents=True)
+    monkeypatch.syspath_prepend(str(site))
+    (site / "lone_task.py").write_text("import lone_helper\n")
+    (site / "lone_helper.py").write_text("x = 1\n")
+    before = source_digest("lone_task")
+    (site / "lone_helper.py").write_text("x = 1234\n")
+    assert source_digest("lone_task") == before
