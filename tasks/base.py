@@ -1,6 +1,7 @@
 """Base of every task: declared settings, declared metrics, replicas, the interfaces."""
 
 import dataclasses
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -228,6 +229,15 @@ class Task(ABC, Generic[AnyEstimator]):
     module: str = ""
     source: str = ""
     max_replicas: int | None = None
+
+    @property
+    def file(self) -> str:
+        """File of the task's code.
+
+        Raises:
+            TypeError: If it is in none.
+        """
+        return inspect.getfile(type(self))
 
     @abstractmethod
     def check(self, settings: Any, estimator: AnyEstimator) -> str | None:

@@ -61,7 +61,9 @@ def line_of(error: BaseException, own_code: Collection[str] = ()) -> str:
         return recorded(message)
     where = _culprit(traceback.extract_tb(error.__traceback__), own_code)
     name = recorded(type(error).__name__, 200)
-    location = recorded(f"({os.path.basename(where.filename)}:{where.lineno})", 300)
+    is_cell = os.path.realpath(where.filename) in own_code and not os.path.exists(where.filename)
+    file = "notebook cell" if is_cell else os.path.basename(where.filename)
+    location = recorded(f"({file}:{where.lineno})", 300)
     room = MAX_ERROR - len(name) - len(location) - 3
     return f"{name}: {recorded(message, room) or 'no message'} {location}"
 
@@ -80,7 +82,7 @@ def _culprit(
     ):
         for frame in reversed(frames):
             path = os.path.realpath(frame.filename)
-            if os.path.exists(path) and is_wanted(path):
+            if (path in own_code or os.path.exists(path)) and is_wanted(path):
                 return frame
     return frames[-1]
 
@@ -102,6 +104,6 @@ def files_of(task: str, estimator: str) -> set[str]:
     """Return the files of a task and an estimator, as far as they can be found."""
     with contextlib.suppress(SpecError, OSError, TypeError):
         known = registry.task(task)
-        classes = type(known), registry.estimator_class(known.family, estimator)
-        return {os.path.realpath(inspect.getfile(cls)) for cls in classes}
+        cls = registry.estimator_class(known.family, estimator)
+        return {os.path.realpath(file) for file in (known.file, inspect.getfile(cls))}
     return set()

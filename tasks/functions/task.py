@@ -94,6 +94,11 @@ class FunctionTask(Task[Method[Any]]):
         return RunEstimator(method, seed, lr, settings.tuning_beta2)
 
     @property
+    def file(self) -> str:
+        """File of the function; of a notebook's cell, a file that there need not be."""
+        return type(self).function.__code__.co_filename
+
+    @property
     def owner(self) -> str:
         """Name of the task with its file and line, for messages."""
         return f"{self.name} ({location(type(self).function)})"

@@ -187,3 +187,19 @@ def test_a_function_inside_a_function_is_sent_to_workers(tmp_path, executor):
 def test_what_is_no_task_is_refused(tmp_path):
     with pytest.raises(raysweep.SpecError, match=r"decorated by raysweep\.task, got slow"):
         raysweep.run(spec(), store=tmp_path, inline=True, tasks=[slow])
+
+
+def test_the_line_of_an_error_in_a_notebook_is_that_of_the_cell(tmp_path):
+    cell = compile(
+        "def cell(run, *, lr: float = 0.5):\n    raise KeyError('x')\n", "/nowhere/123.py", "exec"
+    )
+    made = {"__name__": "__main__"}
+    exec(cell, made)
+    task = raysweep.task(metrics={"train_loss": "min"})(made["cell"])
+    results = raysweep.run(
+        {"name": "c", "tasks": {"t": {"task": "cell"}}, "methods": {"A": {}}, "seeds": 1},
+        store=tmp_path,
+        inline=True,
+        tasks=[task],
+    )
+    assert results.runs()["error"].to_pylist() == ["KeyError: 'x' (notebook cell:2)"]
