@@ -1,7 +1,8 @@
 """Metrics of a task of the user's own, as declared and as reported."""
 
+import collections
 import numbers
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
 import torch
@@ -10,6 +11,9 @@ from torch import Tensor
 from raysweep.tasks.base import Metric
 from raysweep.tasks.contract import BrokenContract
 from raysweep.tasks.functions.signature import TaskMistake
+
+Number = float | Tensor
+"""Number, or scalar on a GPU."""
 
 Declared = Mapping[str, Literal["min", "max"] | Metric]
 _FORM = 'metrics={"train_loss": "min"}'
@@ -42,8 +46,8 @@ def declared_metrics(given: Any, owner: str) -> Mapping[str, Metric]:
     return metrics
 
 
-def number(name: str, value: Any, declared: Mapping[str, Metric], call: str) -> Tensor:
-    """Return a reported value as a detached scalar in float64, without waiting for a GPU.
+def number(name: str, value: Any, declared: Mapping[str, Metric], call: str) -> Number:
+    """Return a reported value as a number; of a GPU as a scalar there, without waiting for it.
 
     Args:
         name: Name of the metric.
@@ -59,14 +63,14 @@ def number(name: str, value: Any, declared: Mapping[str, Metric], call: str) -> 
             f"{call}: the task declares no metric {name!r} (declared: {', '.join(declared)}); add "
             "it to the metrics of the task"
         )
-    if isinstance(value, Tensor) and value.numel() == 1 and not value.is_complex():
-        return value.detach().reshape(()).to(torch.float64, copy=True)
-    if getattr(value, "ndim", 0) and getattr(value, "size", 0) == 1 and hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, numbers.Real) or (
-        hasattr(value, "dtype") and getattr(value, "ndim", 1) == 0 and not isinstance(value, Tensor)
-    ):
-        return torch.tensor(float(value), dtype=torch.float64)
+    if isinstance(value, Tensor):
+        if value.numel() == 1 and not value.is_complex():
+            on_cpu = value.device.type == "cpu"
+            return float(value.item()) if on_cpu else value.detach().reshape(()).to(torch.float64)
+    elif getattr(value, "size", 1) == 1 and hasattr(value, "item"):
+        value = value.item()  # of NumPy, or of another library of arrays
+    if isinstance(value, numbers.Real):
+        return float(value)
     shape = f" of the shape {list(value.shape)}" if hasattr(value, "shape") else ""
     raise BrokenContract(
         f"{call}: expected one number for {name!r}, got {type(value).__name__}{shape}"
@@ -78,34 +82,31 @@ class Reports:
 
     Args:
         window: Steps that final values average over; the last report counts if None.
-        device: Device of the values.
     """
 
-    def __init__(self, window: int | None, device: torch.device) -> None:
-        self.window, self.device = window, device
-        self._present: dict[str, list[Tensor]] = {}  # of this turn
-        self._past: dict[str, list[tuple[int, Tensor]]] = {}
+    def __init__(self, window: int | None) -> None:
+        self.window = window
+        self._present: dict[str, list[Number]] = {}  # of this turn
+        self._past: dict[str, collections.deque[tuple[int, Number]]] = {}
 
-    def add(self, name: str, value: Tensor) -> None:
+    def add(self, name: str, value: Number) -> None:
         """Add a value of the present turn."""
-        self._present.setdefault(name, []).append(value.to(self.device))
+        self._present.setdefault(name, []).append(value)
 
-    def end_turn(self, step: int) -> dict[str, Tensor]:
+    def end_turn(self, step: int) -> dict[str, Number]:
         """Return the means of the turn that ends at a step."""
-        means = {name: torch.stack(values).mean() for name, values in self._present.items()}
+        means = {name: mean(values) for name, values in self._present.items()}
         self._present = {}
-        for name, mean in means.items():
-            first = step - (self.window or 1)
-            kept = [one for one in self._past.get(name, ()) if one[0] > first]
-            self._past[name] = [*kept, (step, mean)] if self.window else [(step, mean)]
+        for name, value in means.items():
+            past = self._past.setdefault(name, collections.deque())
+            past.append((step, value))
+            while len(past) > 1 and (self.window is None or past[0][0] <= step - self.window):
+                past.popleft()
         return means
 
-    def final(self) -> dict[str, Tensor]:
+    def final(self) -> dict[str, Number]:
         """Return the final value of each metric that was reported."""
-        return {
-            name: torch.stack([value for _, value in past]).mean()
-            for name, past in self._past.items()
-        }
+        return {name: mean([value for _, value in past]) for name, past in self._past.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state that `load_state_dict` loads."""
@@ -118,5 +119,18 @@ class Reports:
         """Restore a saved state."""
         self._present = {name: list(values) for name, values in state["present"].items()}
         self._past = {
-            name: [(step, value) for step, value in past] for name, past in state["past"].items()
+            name: collections.deque((step, value) for step, value in past)
+            for name, past in state["past"].items()
         }
+
+
+def mean(values: Sequence[Number]) -> Number:
+    """Return the mean of at least one number."""
+    return values[0] if len(values) == 1 else sum(values) / len(values)
+
+
+def as_column(value: Number, device: torch.device) -> Tensor:
+    """Return a number as the column of the only run, `R` = 1, in float64 on a device."""
+    if isinstance(value, Tensor):
+        return value.reshape(1).to(device)
+    return torch.tensor([value], dtype=torch.float64, device=device)

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from raysweep.tasks.base import Metric
 from raysweep.tasks.contract import BrokenContract, RestoreError
 from raysweep.tasks.functions.estimator import RunEstimator
 from raysweep.tasks.functions.generators import Generators
-from raysweep.tasks.functions.metrics import Reports, number
+from raysweep.tasks.functions.metrics import Number, Reports, number
 from raysweep.tasks.functions.states import (
     Stateful,
     check_stateful,
@@ -140,9 +139,9 @@ class Loop:
     ) -> None:
         self.run, self.turns, self.metrics, self.limit = run, turns, metrics, limit
         self.estimator, self.generators = estimator, generators
-        self.reports = Reports(window, run.device)
+        self.reports = Reports(window)
         self.total: int | None = None  # until the function has called run.steps
-        self.ended: dict[str, Tensor] = {}  # means of the turn that has just ended
+        self.ended: dict[str, Number] = {}  # means of the turn that has just ended
         self._asked: int | None = None
         self._tracked: dict[str, Stateful] = {}
         self._saved: Mapping[str, Any] | None = None  # until it is restored

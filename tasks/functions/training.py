@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from raysweep.tasks.contract import BrokenContract, RestoreError
-from raysweep.tasks.functions.metrics import number
+from raysweep.tasks.functions.metrics import Number, as_column, mean, number
 from raysweep.tasks.functions.run import Loop, Run
 from raysweep.tasks.functions.turns import Turns
 
@@ -45,17 +45,16 @@ class FunctionTraining:
     def advance(self, steps: int) -> Mapping[str, Tensor]:
         """Make the function take some steps, fewer if it leaves its loop; return mean metrics."""
         self._begin()
-        sums: dict[str, Tensor] = {}
-        counts: dict[str, int] = {}
+        values: dict[str, list[Number]] = {}
         for _ in range(steps):
             if self.turns.is_done and self.step >= self.length():
                 break
-            for name, mean in self._advance_once().items():
-                sums[name] = sums[name] + mean if name in sums else mean
-                counts[name] = counts.get(name, 0) + 1
-        return {name: (total / counts[name]).reshape(1) for name, total in sums.items()}
+            for name, value in self._advance_once().items():
+                values.setdefault(name, []).append(value)
+        device = self.loop.run.device
+        return {name: as_column(mean(several), device) for name, several in values.items()}
 
-    def _advance_once(self) -> dict[str, Tensor]:
+    def _advance_once(self) -> dict[str, Number]:
         before = self.loop.run.step
         self.loop.ended = {}
         self._resume()
@@ -83,9 +82,9 @@ class FunctionTraining:
                 "returned; report it, or remove it from metrics"
             )
         device = self.loop.run.device
-        return {name: value.reshape(1).to(device) for name, value in final.items()}
+        return {name: as_column(value, device) for name, value in final.items()}
 
-    def _metrics_returned(self) -> dict[str, Tensor]:
+    def _metrics_returned(self) -> dict[str, Number]:
         returned = self.turns.result
         if returned is None:
             return {}
