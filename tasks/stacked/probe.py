@@ -1,0 +1,250 @@
+"""Check of the user's functions before step 1: one run as it is, then two stacked ones."""
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from raysweep.tasks.base import DTYPES, TrainingSettings
+from raysweep.tasks.stacked import build
+from raysweep.tasks.stacked.call import StackedLoss, plain_loss
+from raysweep.tasks.stacked.data import Examples, map_tensors
+from raysweep.tasks.stacked.definition import LOSS, Definition
+from raysweep.tasks.stacked.mistakes import DRAWS, mistake
+from raysweep.tasks.stacked.noise import Recorder, Request
+from raysweep.tasks.training.batches import BatchSampler
+
+SEEDS = (0, 1)
+TOLERANCE = 1e-3  # relative; an error of the stacking is much larger, rounding much smaller
+GRADIENT_TOLERANCE = 0.05  # of the largest entry, as gradients may cancel
+
+
+def probe(
+    definition: Definition, settings: TrainingSettings, examples: Examples, device: torch.device
+) -> list[Request]:
+    """Check that runs can be stacked; return the random numbers that a step requests.
+
+    The process's generators of random numbers are as before afterwards.
+
+    Raises:
+        TaskMistake: If they cannot, in one line with what to do.
+        ValueError: If a batch is larger than the data set.
+    """
+    before = build.generators.capture(device)
+    try:
+        return _Probe(definition, settings, examples, device).run()
+    finally:
+        build.generators.restore(before, device)
+
+
+class _Probe:
+    """Check of one task with one point of settings, on the second of two runs.
+
+    The first run's module serves as the structure of the stacked ones, so that a weight that is
+    not replaced makes a difference for the second run.
+
+    Args:
+        definition: Definition of the task.
+        settings: Settings of the task.
+        examples: Examples on the device.
+        device: Device of the check.
+    """
+
+    def __init__(
+        self,
+        definition: Definition,
+        settings: TrainingSettings,
+        examples: Examples,
+        device: torch.device,
+    ) -> None:
+        self.definition, self.settings, self.examples = definition, settings, examples
+        self.device, self.dtype = device, DTYPES[settings.dtype]
+        self.loss = definition.functions.loss
+        order = BatchSampler(SEEDS, examples.count, settings.batch_size, device)
+        self.batch = examples.batch(order.batch(0))
+        function, values = definition.functions.build, definition.values("build", settings)
+        self.modules = [build.build(function, seed, values) for seed in SEEDS]
+        build.check_alike(function, self.modules)
+        self.trained, self.constant = build.stack(self.modules, self.dtype, device)
+        for module in self.modules:
+            module.to(device, self.dtype)
+
+    def run(self) -> list[Request]:
+        """Check everything; return the requests."""
+        noise = Recorder(self.dtype, self.device)
+        shared = self.definition.values("loss", self.settings)
+        own = {
+            name: torch.full((2,), shared.pop(name), dtype=self.dtype, device=self.device)
+            for name in list(shared)
+            if name in self.definition.per_run
+        }
+        states = _generator_states(self.device)
+        plain, reported, gradients = self._plain(noise, {**shared, **_second(own)})
+        draws = _generator_states(self.device) != states
+        names = [*self.trained, *self.constant]
+        stacked = StackedLoss(self.definition, self.modules[0], names, noise.requests, shared)
+        numbers = [torch.stack([one, one]) for one in noise.drawn]
+        weights = {name: one.clone().requires_grad_() for name, one in self.trained.items()}
+        losses, _ = stacked([*weights.values(), *self.constant.values()], self.batch, numbers, own)
+        if draws:
+            raise mistake(self.loss, DRAWS)
+        self._compare(plain, gradients, losses, list(weights.values()))
+        self._evaluate(stacked, reported)
+        return noise.requests
+
+    def _plain(
+        self, noise: Recorder, settings: Mapping[str, Any]
+    ) -> tuple[Tensor, set[str], Sequence[Tensor]]:
+        """Return loss, names of metrics and gradients of the second run, without stacking."""
+        module = self.modules[1]
+        watch = _Watch(module)
+        batch = map_tensors(lambda tensor: tensor[1], self.batch)
+        value, metrics = plain_loss(self.definition, module, batch, noise, settings)
+        if (change := watch.change()) is not None:
+            raise mistake(self.loss, change)
+        parameters = [one for one in module.parameters() if one.requires_grad]
+        if not value.requires_grad:
+            raise mistake(
+                self.loss, "the loss has no gradient; compute it from the module's parameters"
+            )
+        gradients = torch.autograd.grad(
+            value, parameters, allow_unused=True, materialize_grads=True
+        )
+        for (name, _), gradient in zip(_trained(module), gradients, strict=True):
+            if gradient.is_sparse:
+                raise mistake(
+                    self.definition.functions.build,
+                    f"the gradient of {name} is sparse; set sparse=False",
+                )
+        return value.detach(), {LOSS, *metrics}, gradients
+
+    def _compare(
+        self,
+        plain: Tensor,
+        gradients: Sequence[Tensor],
+        losses: Tensor,
+        weights: Sequence[Tensor],
+    ) -> None:
+        """Check that the second of the stacked runs is as it is alone.
+
+        Raises:
+            TaskMistake: If it is not.
+        """
+        one, two = plain.item(), losses[1].item()
+        if not np.isclose(one, two, rtol=TOLERANCE, atol=TOLERANCE * 1e-2, equal_nan=True):
+            raise mistake(
+                self.loss,
+                f"the loss of a run is {one:.6g} alone but {two:.6g} stacked; let it depend on the "
+                "module, the batch and the noise that it is given only",
+            )
+        stacked = torch.autograd.grad(
+            losses.sum(), weights, allow_unused=True, materialize_grads=True
+        )
+        floor = 1e-4 * max(abs(one), *(largest(gradient) for gradient in gradients))
+        for (name, _), alone, both in zip(
+            _trained(self.modules[1]), gradients, stacked, strict=True
+        ):
+            limit = GRADIENT_TOLERANCE * largest(alone) + floor
+            if (difference := largest(alone - both[1])) > limit:
+                raise mistake(
+                    self.loss,
+                    f"the gradient of {name} is another one alone than stacked, by up to "
+                    f"{difference:.3g}; let the loss depend on the module, the batch and the noise "
+                    "that it is given only",
+                )
+
+    def _evaluate(self, stacked: StackedLoss, reported: set[str]) -> None:
+        """Check the evaluation, and that every declared metric is reported."""
+        function = self.definition.functions.evaluate
+        if function is not None:
+            states = _generator_states(self.device)
+            weights = [one[0] for one in (*self.trained.values(), *self.constant.values())]
+            watch = _Watch(self.modules[0])
+            values = self.definition.values("evaluate", self.settings)
+            reported = reported | set(stacked.evaluate(weights, self.examples.parts, values))
+            if _generator_states(self.device) != states:
+                raise mistake(
+                    function, "draws random numbers; an evaluation must be a function of its inputs"
+                )
+            if (change := watch.change()) is not None:
+                raise mistake(function, change)
+        if missing := [name for name in self.definition.metrics if name not in reported]:
+            raise mistake(
+                function or self.loss,
+                f"the metric {missing[0]!r} is declared but not returned; return it, or remove it "
+                "from the metrics of stacked_task",
+            )
+
+
+class _Watch:
+    """State of a module, to see whether calling it changes it.
+
+    Args:
+        module: Module that is going to be called.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+        self._tensors = {name: (one, one._version) for name, one in _tensors(module).items()}
+        self._attributes = _attributes(module)
+
+    def change(self) -> str | None:
+        """Return what a call has changed and what to do; None if nothing."""
+        for name, tensor in _tensors(self._module).items():
+            before = self._tensors.get(name)
+            if before is None or before[0] is not tensor or before[1] != tensor._version:
+                return (
+                    f"changes {name} of the module; a step must change the parameters only by its "
+                    "gradient, and no buffers"
+                )
+        after = _attributes(self._module)
+        for key in [*after, *self._attributes]:
+            if key not in after or after[key] is not self._attributes.get(key, self):
+                return f"sets {key} of the module; return the value instead"
+        return None
+
+
+def largest(tensor: Tensor) -> float:
+    """Return the largest absolute value; 0 if there are no entries or they are not numbers."""
+    if not tensor.numel():
+        return 0.0
+    value = tensor.abs().max().item()
+    return 0.0 if math.isnan(value) else value
+
+
+def _second(own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: values[1] for name, values in own.items()}
+
+
+def _trained(module: nn.Module) -> list[tuple[str, Tensor]]:
+    return [(name, one) for name, one in module.named_parameters() if one.requires_grad]
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+
+
+def _attributes(module: nn.Module) -> dict[str, Any]:
+    """Return attributes of all parts, without the dictionaries that torch keeps."""
+    return {
+        f"{path}.{name}" if path else name: value
+        for path, part in module.named_modules()
+        for name, value in vars(part).items()
+        if not name.startswith("_")
+    }
+
+
+def _generator_states(device: torch.device) -> tuple[Any, ...]:
+    """Return the states of Python's, NumPy's and torch's generators, to compare."""
+    numpy: Any = np.random.get_state(legacy=True)
+    return (
+        random.getstate(),
+        numpy[1].tobytes(),
+        numpy[2],
+        torch.get_rng_state().numpy().tobytes(),
+        torch.cuda.get_rng_state(device).numpy().tobytes() if device.type == "cuda" else b"",
+    )
