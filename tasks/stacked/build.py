@@ -68,8 +68,8 @@ def _refusal_of_part(part: nn.Module) -> str | None:
             "draws random numbers by itself; set its dropout to 0, and use noise.dropout(x, p) "
             "where the module calls it"
         )
-    if isinstance(part, nn.RNNBase):
-        return "cannot be stacked; use torch.nn.LSTMCell, GRUCell or RNNCell in a loop"
+    if isinstance(part, nn.RNNBase | nn.LSTMCell):
+        return "cannot be stacked; write its step with torch.nn.Linear, in a loop"
     if isinstance(part, _NormBase) and part.track_running_stats:
         return "keeps running statistics; set track_running_stats=False, or use LayerNorm"
     for name, value in vars(part).items():

@@ -1,12 +1,13 @@
 """Calls of the user's functions with the weights of one run, or of stacked ones."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from raysweep.tasks.stacked.data import map_tensors
 from raysweep.tasks.stacked.definition import LOSS, Definition
@@ -16,6 +17,19 @@ from raysweep.tasks.stacked.noise import Drawn, Request, RunNoise
 Values = Mapping[str, Any]
 Result = tuple[Tensor, dict[str, Tensor]]
 _ONE = "a tensor with one number"
+
+
+class Pattern(NamedTuple):
+    """Random numbers and kernels of a step, the same at every step.
+
+    Args:
+        requests: Random numbers that the loss requests, in order.
+        has_fused_attention: Whether it calls an attention kernel that `vmap` cannot map, so that
+            matrix products are used instead.
+    """
+
+    requests: Sequence[Request]
+    has_fused_attention: bool
 
 
 class _Call(nn.Module):
@@ -41,7 +55,7 @@ class StackedLoss:
         definition: Definition of the task.
         module: Module of one run; its weights are replaced, its structure is used.
         names: Names of its parameters and buffers, in the order in which they are given.
-        requests: Requests for random numbers that the loss makes at every step.
+        pattern: Random numbers and kernels of a step.
         shared: Settings of the loss in which the runs agree.
     """
 
@@ -50,13 +64,13 @@ class StackedLoss:
         definition: Definition,
         module: nn.Module,
         names: Sequence[str],
-        requests: Sequence[Request],
+        pattern: Pattern,
         shared: Values,
     ) -> None:
         self._definition, self._module = definition, module
         self._call = _Call(module, definition.functions.loss)
         self._names = [f"module.{name}" for name in names]
-        self._requests, self._shared = requests, shared
+        self._pattern, self._shared = pattern, shared
 
     def __call__(
         self, weights: Sequence[Tensor], batch: Any, numbers: Sequence[Tensor], settings: Values
@@ -75,18 +89,23 @@ class StackedLoss:
         arguments = [list(weights), batch, list(numbers), dict(settings)]
         try:
             if len(weights[0]) > 1:
-                return vmap(self._one, randomness="error")(*arguments)  # type: ignore[no-any-return]
+                return self._stacked(arguments)
             value, metrics = self._one(*map_tensors(lambda tensor: tensor[0], arguments))
         except Exception as error:
-            if torch.cuda.is_available() and isinstance(error, torch.OutOfMemoryError):
-                raise
             raise explain_stacking(self._definition.functions.loss, error) from error
         return value[None], {name: metric[None] for name, metric in metrics.items()}
+
+    def _stacked(self, arguments: list[Any]) -> Result:
+        mapped = vmap(self._one, randomness="error")
+        if not self._pattern.has_fused_attention:
+            return mapped(*arguments)
+        with sdpa_kernel(SDPBackend.MATH):
+            return mapped(*arguments)
 
     def _one(
         self, weights: list[Tensor], batch: Any, numbers: list[Tensor], settings: Values
     ) -> Result:
-        noise = Drawn(self._requests, numbers)
+        noise = Drawn(self._pattern.requests, numbers)
         state = dict(zip(self._names, weights, strict=True))
         result = functional_call(self._call, state, (batch, noise), {**self._shared, **settings})
         noise.check_all_used()

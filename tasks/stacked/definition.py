@@ -1,6 +1,7 @@
 """Definition of a stacked task: the functions of one run, their settings and metrics."""
 
 import dataclasses
+import inspect
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -80,7 +81,7 @@ def define(functions: Functions, metrics: Mapping[str, Metric | Direction]) -> D
         TaskMistake: If there are mistakes, with a line each.
     """
     for role, function in functions.items():
-        if not callable(function) or isinstance(function, type):
+        if not inspect.isfunction(inspect.unwrap(function)):
             raise TaskMistake(f"stacked_task: expected {role} to be a function, got {function!r}")
     declared = {role: arguments(one, _FIRST[role]) for role, one in functions.items()}
     merged = _merged(functions, declared)

@@ -6,6 +6,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from raysweep.tasks.functions.signature import TaskMistake, location
 
 _LIBRARIES = tuple(
@@ -13,6 +15,7 @@ _LIBRARIES = tuple(
     for name in ("stdlib", "platstdlib", "purelib", "platlib")
 )
 _HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
+_MEMORY = (MemoryError, torch.OutOfMemoryError)
 
 DRAWS = (
     "draws random numbers by itself; use noise.dropout(x, p), noise.uniform(*shape) or "
@@ -40,8 +43,13 @@ _REASONS = {
 }
 
 
-def explain_stacking(function: Callable[..., Any], error: Exception) -> TaskMistake:
-    """Return the mistake that lets a function run alone but not stacked."""
+def explain_stacking(function: Callable[..., Any], error: Exception) -> Exception:
+    """Return the mistake that lets a function run alone but not stacked.
+
+    If memory ran out, that error is returned as it is, here and in `explain`.
+    """
+    if isinstance(error, _MEMORY):
+        return error
     if isinstance(error, TaskMistake):
         return _named(function, error)
     text = " ".join(str(error).split())
@@ -54,8 +62,10 @@ def explain_stacking(function: Callable[..., Any], error: Exception) -> TaskMist
     return TaskMistake(f"{function.__name__} ({_line(error) or location(function)}): {reason}")
 
 
-def explain(function: Callable[..., Any], error: Exception) -> TaskMistake:
+def explain(function: Callable[..., Any], error: Exception) -> Exception:
     """Return the mistake for an error that a function of the user raised."""
+    if isinstance(error, _MEMORY):
+        return error
     if isinstance(error, TaskMistake):
         return _named(function, error)
     text = " ".join(str(error).split())

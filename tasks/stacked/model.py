@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from raysweep.estimators.noise import Noise
 from raysweep.tasks.base import DTYPES, Replica, TrainingSettings
 from raysweep.tasks.stacked import build
-from raysweep.tasks.stacked.call import StackedLoss
+from raysweep.tasks.stacked.call import Pattern, StackedLoss
 from raysweep.tasks.stacked.data import Examples
 from raysweep.tasks.stacked.definition import LOSS, Definition
-from raysweep.tasks.stacked.noise import Request
 from raysweep.tasks.training import layers
 from raysweep.tasks.training.batches import BatchSampler
 from raysweep.tasks.training.loop import Losses, Model, replica_values
@@ -40,7 +39,7 @@ class StackedModel(Model):
         settings: Settings of the pack; a replica's own values take precedence.
         replicas: Replicas in the order of the axis `R`.
         examples: Examples on the device.
-        requests: Random numbers that the loss requests at every step.
+        pattern: Random numbers and kernels of a step.
         device: Device of the training.
     """
 
@@ -50,12 +49,12 @@ class StackedModel(Model):
         settings: TrainingSettings,
         replicas: Sequence[Replica],
         examples: Examples,
-        requests: Sequence[Request],
+        pattern: Pattern,
         device: torch.device,
     ) -> None:
         super().__init__()
         self._definition, self._settings, self._examples = definition, settings, examples
-        self._replicas, self._requests = list(replicas), requests
+        self._replicas, self._pattern = list(replicas), pattern
         self._format = DTYPES[settings.dtype], device
         function = definition.functions.build
         modules = [
@@ -71,7 +70,7 @@ class StackedModel(Model):
         for name in self._own:
             del shared[name]
         names = [*trained, *constant]
-        self._loss = StackedLoss(definition, modules[0], names, requests, shared)
+        self._loss = StackedLoss(definition, modules[0], names, pattern, shared)
         seeds = [replica.seed for replica in replicas]
         self._order = BatchSampler(seeds, examples.count, settings.batch_size, device)
         self.steps_per_epoch = self._order.steps_per_epoch
@@ -79,7 +78,9 @@ class StackedModel(Model):
 
     def losses(self, step: int, estimator: Any, noise: Noise) -> Losses:
         """Return the loss of every run, one number each, so that the axis `B` has one entry."""
-        numbers = [one.draw(noise, len(self._replicas), *self._format) for one in self._requests]
+        numbers = [
+            one.draw(noise, len(self._replicas), *self._format) for one in self._pattern.requests
+        ]
         batch = self._examples.batch(self._order.batch(step))
         values, metrics = self._loss(self._tensors, batch, numbers, self._values)
         return Losses(values.unsqueeze(1), None, {LOSS: values.detach(), **metrics})

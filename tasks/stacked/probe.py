@@ -2,6 +2,7 @@
 
 import math
 import random
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,14 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from raysweep.tasks.base import DTYPES, TrainingSettings
+from raysweep.tasks.functions import generators
 from raysweep.tasks.stacked import build
-from raysweep.tasks.stacked.call import StackedLoss, plain_loss
+from raysweep.tasks.stacked.call import Pattern, StackedLoss, plain_loss
 from raysweep.tasks.stacked.data import Examples, map_tensors
 from raysweep.tasks.stacked.definition import LOSS, Definition
 from raysweep.tasks.stacked.mistakes import DRAWS, mistake
-from raysweep.tasks.stacked.noise import Recorder, Request
+from raysweep.tasks.stacked.noise import Recorder
 from raysweep.tasks.training.batches import BatchSampler
 
+_ATTENTION = "scaled_dot_product"  # in torch's warning of a kernel without a rule for vmap
 SEEDS = (0, 1)
 TOLERANCE = 1e-3  # relative; an error of the stacking is much larger, rounding much smaller
 GRADIENT_TOLERANCE = 0.05  # of the largest entry, as gradients may cancel
@@ -25,8 +28,8 @@ GRADIENT_TOLERANCE = 0.05  # of the largest entry, as gradients may cancel
 
 def probe(
     definition: Definition, settings: TrainingSettings, examples: Examples, device: torch.device
-) -> list[Request]:
-    """Check that runs can be stacked; return the random numbers that a step requests.
+) -> Pattern:
+    """Check that runs can be stacked; return the random numbers and kernels of a step.
 
     The process's generators of random numbers are as before afterwards.
 
@@ -34,11 +37,11 @@ def probe(
         TaskMistake: If they cannot, in one line with what to do.
         ValueError: If a batch is larger than the data set.
     """
-    before = build.generators.capture(device)
+    before = generators.capture(device)
     try:
         return _Probe(definition, settings, examples, device).run()
     finally:
-        build.generators.restore(before, device)
+        generators.restore(before, device)
 
 
 class _Probe:
@@ -73,8 +76,8 @@ class _Probe:
         for module in self.modules:
             module.to(device, self.dtype)
 
-    def run(self) -> list[Request]:
-        """Check everything; return the requests."""
+    def run(self) -> Pattern:
+        """Check everything; return the random numbers and kernels of a step."""
         noise = Recorder(self.dtype, self.device)
         shared = self.definition.values("loss", self.settings)
         own = {
@@ -85,16 +88,25 @@ class _Probe:
         states = _generator_states(self.device)
         plain, reported, gradients = self._plain(noise, {**shared, **_second(own)})
         draws = _generator_states(self.device) != states
-        names = [*self.trained, *self.constant]
-        stacked = StackedLoss(self.definition, self.modules[0], names, noise.requests, shared)
         numbers = [torch.stack([one, one]) for one in noise.drawn]
         weights = {name: one.clone().requires_grad_() for name, one in self.trained.items()}
-        losses, _ = stacked([*weights.values(), *self.constant.values()], self.batch, numbers, own)
+        arguments = [*weights.values(), *self.constant.values()], self.batch, numbers, own
+        stacked = self._stacked(Pattern(noise.requests, has_fused_attention=False), shared)
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            losses, _ = stacked(*arguments)
+        pattern = Pattern(noise.requests, any(_ATTENTION in str(one.message) for one in warned))
+        if pattern.has_fused_attention:
+            losses, _ = self._stacked(pattern, shared)(*arguments)
         if draws:
             raise mistake(self.loss, DRAWS)
         self._compare(plain, gradients, losses, list(weights.values()))
         self._evaluate(stacked, reported)
-        return noise.requests
+        return pattern
+
+    def _stacked(self, pattern: Pattern, shared: Mapping[str, Any]) -> StackedLoss:
+        names = [*self.trained, *self.constant]
+        return StackedLoss(self.definition, self.modules[0], names, pattern, shared)
 
     def _plain(
         self, noise: Recorder, settings: Mapping[str, Any]

@@ -70,8 +70,8 @@ class StackedTask(Task[Method[Any]]):
     ) -> GradientTraining:
         """Build the training of a pack at step 0, after checking that its runs can be stacked."""
         examples = self._examples(settings, None, device)
-        requests = probe(self.definition, settings, examples, device)
-        model = StackedModel(self.definition, settings, replicas, examples, requests, device)
+        pattern = probe(self.definition, settings, examples, device)
+        model = StackedModel(self.definition, settings, replicas, examples, pattern, device)
         return GradientTraining(
             model, estimator, settings, replicas, default_window=model.steps_per_epoch
         )
