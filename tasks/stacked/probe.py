@@ -119,20 +119,25 @@ class _Probe:
         if (change := watch.change()) is not None:
             raise mistake(self.loss, change)
         parameters = [one for one in module.parameters() if one.requires_grad]
-        if not value.requires_grad:
+        gradients: Sequence[Tensor | None] = [None]
+        if value.requires_grad:
+            gradients = torch.autograd.grad(value, parameters, allow_unused=True)
+        if all(gradient is None for gradient in gradients):
             raise mistake(
-                self.loss, "the loss has no gradient; compute it from the module's parameters"
+                self.loss,
+                "the loss has no gradient by the module's parameters; compute it from the module",
             )
-        gradients = torch.autograd.grad(
-            value, parameters, allow_unused=True, materialize_grads=True
-        )
         for (name, _), gradient in zip(_trained(module), gradients, strict=True):
-            if gradient.is_sparse:
+            if gradient is not None and gradient.is_sparse:
                 raise mistake(
                     self.definition.functions.build,
                     f"the gradient of {name} is sparse; set sparse=False",
                 )
-        return value.detach(), {LOSS, *metrics}, gradients
+        known = [
+            torch.zeros_like(parameter) if gradient is None else gradient
+            for parameter, gradient in zip(parameters, gradients, strict=True)
+        ]
+        return value.detach(), {LOSS, *metrics}, known
 
     def _compare(
         self,

@@ -4,7 +4,7 @@ import itertools
 
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, log_softmax
 
 from raysweep.estimators.none import NoEstimator
 from raysweep.tasks.base import Replica
@@ -34,6 +34,13 @@ def tokens(folder):
 def loss(model, batch, noise):
     x, y = batch
     return cross_entropy(model(x), y)
+
+
+def smooth(model, batch, noise, *, smoothing: float = 0.0, scale: float = 1.0):
+    x, y = batch
+    scores = model(x) * scale
+    uniform = -log_softmax(scores, 1).mean()
+    return (1 - smoothing) * cross_entropy(scores, y) + smoothing * uniform
 
 
 def accuracy(model, data):

@@ -13,11 +13,12 @@ from stacked_models import (
     loss,
     make,
     mlp,
+    smooth,
     start,
     weights,
 )
 from stacked_models import vectors as data
-from torch.nn.functional import cross_entropy, log_softmax
+from torch.nn.functional import cross_entropy
 
 from raysweep import registry
 from raysweep.tasks.training.batches import BatchSampler
@@ -112,13 +113,6 @@ def test_a_run_has_the_initial_weights_of_its_seed():
     assert torch.equal(first[1], expected)
     assert not torch.equal(first[0], expected)
     assert torch.equal(torch.get_rng_state(), state)
-
-
-def smooth(model, batch, noise, *, smoothing: float = 0.0, scale: float = 1.0):
-    x, y = batch
-    scores = model(x) * scale
-    uniform = -log_softmax(scores, 1).mean()
-    return (1 - smoothing) * cross_entropy(scores, y) + smoothing * uniform
 
 
 def test_runs_of_a_pack_have_settings_of_the_loss_of_their_own():
