@@ -43,7 +43,7 @@ def map_tensors(function: Callable[[Tensor], Any], tree: Any) -> Any:
     return tree
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=2)
 def load(
     function: Callable[..., Any],
     folder: Path,
@@ -55,9 +55,9 @@ def load(
 
     Args:
         function: Function of the user, from a folder to parts.
-        folder: Data folder.
+        folder: Folder of the data sets.
         settings: Names and values of the function's settings.
-        dtype: Floating point format of the examples; other tensors keep theirs.
+        dtype: Floating point format of the examples; integers stay as they are.
         device: Device of the examples.
 
     Raises:

@@ -80,17 +80,17 @@ class _Probe:
         """Check everything; return the random numbers and kernels of a step."""
         noise = Recorder(self.dtype, self.device)
         shared = self.definition.values("loss", self.settings)
-        own = {
+        values = {
             name: torch.full((2,), shared.pop(name), dtype=self.dtype, device=self.device)
             for name in list(shared)
             if name in self.definition.per_run
         }
         states = _generator_states(self.device)
-        plain, reported, gradients = self._plain(noise, {**shared, **_second(own)})
+        plain, reported, gradients = self._plain(noise, {**shared, **_second(values)})
         draws = _generator_states(self.device) != states
         numbers = [torch.stack([one, one]) for one in noise.drawn]
         weights = {name: one.clone().requires_grad_() for name, one in self.trained.items()}
-        arguments = [*weights.values(), *self.constant.values()], self.batch, numbers, own
+        arguments = [*weights.values(), *self.constant.values()], self.batch, numbers, values
         stacked = self._stacked(Pattern(noise.requests, has_fused_attention=False), shared)
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
@@ -233,8 +233,8 @@ def largest(tensor: Tensor) -> float:
     return 0.0 if math.isnan(value) else value
 
 
-def _second(own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: values[1] for name, values in own.items()}
+def _second(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: values[1] for name, values in values.items()}
 
 
 def _trained(module: nn.Module) -> list[tuple[str, Tensor]]:

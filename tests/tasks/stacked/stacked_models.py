@@ -2,12 +2,14 @@
 
 import itertools
 
+import pytest
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, log_softmax
 
 from raysweep.estimators.none import NoEstimator
 from raysweep.tasks.base import Replica
+from raysweep.tasks.functions.signature import TaskMistake
 from raysweep.tasks.stacked import NO_NOISE
 from raysweep.tasks.stacked.task import stacked_task
 
@@ -204,3 +206,15 @@ def start(task, seeds, rows=None, device="cpu", **settings):
 def weights(training):
     """Copies of all tensors of a training's model, by name."""
     return {name: value.clone() for name, value in training.state_dict()["model"].items()}
+
+
+def refusal(**functions):
+    """The message of the mistake, the same from the driver and from a worker."""
+    task = make(**functions)
+    with pytest.raises(TaskMistake) as in_driver:
+        task.prepare(task.settings(batch_size=8), None)
+    with pytest.raises(TaskMistake) as in_worker:
+        start(task, [0], dtype="float32")
+    assert str(in_driver.value) == str(in_worker.value)
+    assert "\n" not in str(in_driver.value)
+    return str(in_driver.value)
