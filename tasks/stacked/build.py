@@ -70,6 +70,8 @@ def _refusal_of_part(part: nn.Module) -> str | None:
         )
     if isinstance(part, nn.RNNBase | nn.LSTMCell):
         return "cannot be stacked; write its step with torch.nn.Linear, in a loop"
+    if type(part).__name__ == "OptimizedModule":
+        return "is compiled; return it without torch.compile"
     if isinstance(part, _NormBase) and part.track_running_stats:
         return "keeps running statistics; set track_running_stats=False, or use LayerNorm"
     for name, value in vars(part).items():

@@ -39,6 +39,15 @@ _REASONS = {
     "torch.stack or torch.where",
     "dynamic shape": "has a result whose size depends on values; use torch.where, or multiply by "
     "the mask",
+    "Tensor.requires_grad_()": "asks for a gradient inside the loss; use torch.func.grad",
+    "setup_context": (
+        "calls a torch.autograd.Function that cannot be stacked; give it setup_context, and "
+        "generate_vmap_rule = True"
+    ),
+    "may have escaped": (
+        "computes its gradient in a way that cannot be stacked, as torch.utils.checkpoint does; "
+        "call the module directly"
+    ),
     "data pointer": "reads a tensor's memory, as .numpy() does; compute with torch",
 }
 

@@ -16,7 +16,7 @@ from raysweep.tasks.stacked import build
 from raysweep.tasks.stacked.call import Pattern, StackedLoss, plain_loss
 from raysweep.tasks.stacked.data import Examples, map_tensors
 from raysweep.tasks.stacked.definition import LOSS, Definition
-from raysweep.tasks.stacked.mistakes import DRAWS, mistake
+from raysweep.tasks.stacked.mistakes import DRAWS, explain_stacking, mistake
 from raysweep.tasks.stacked.noise import Recorder
 from raysweep.tasks.training.batches import BatchSampler
 
@@ -158,9 +158,12 @@ class _Probe:
                 f"the loss of a run is {one:.6g} alone but {two:.6g} stacked; let it depend on the "
                 "module, the batch and the noise that it is given only",
             )
-        stacked = torch.autograd.grad(
-            losses.sum(), weights, allow_unused=True, materialize_grads=True
-        )
+        try:
+            stacked = torch.autograd.grad(
+                losses.sum(), weights, allow_unused=True, materialize_grads=True
+            )
+        except Exception as error:
+            raise explain_stacking(self.loss, error) from error
         floor = 1e-4 * max(abs(one), *(largest(gradient) for gradient in gradients))
         for (name, _), alone, both in zip(
             _trained(self.modules[1]), gradients, stacked, strict=True
@@ -215,8 +218,8 @@ class _Watch:
             before = self._tensors.get(name)
             if before is None or before[0] is not tensor or before[1] != tensor._version:
                 return (
-                    f"changes {name} of the module; a step must change the parameters only by its "
-                    "gradient, and no buffers"
+                    f"changes {name} of the module, but from step to step a run keeps only what it "
+                    "trains; compute the value anew from the batch"
                 )
         after = _attributes(self._module)
         for key in [*after, *self._attributes]:
@@ -246,12 +249,11 @@ def _tensors(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _attributes(module: nn.Module) -> dict[str, Any]:
-    """Return attributes of all parts, without the dictionaries that torch keeps."""
+    """Return the attributes of all parts; torch's dictionaries of tensors stay the same objects."""
     return {
         f"{path}.{name}" if path else name: value
         for path, part in module.named_modules()
         for name, value in vars(part).items()
-        if not name.startswith("_")
     }
 
 

@@ -1,5 +1,6 @@
 """Definitions of stacked tasks: settings, metrics, mistakes in one line, and pickling."""
 
+import importlib
 import pickle
 import re
 import subprocess
@@ -255,3 +256,14 @@ def test_a_task_of_a_script_can_be_pickled_for_other_processes(tmp_path):
     training = start(task, [0, 1])
     assert training.advance(2)["train_loss"].shape == (2,)
     assert training.evaluate()["train_accuracy"].shape == (2,)
+
+
+def test_a_task_of_a_module_can_be_pickled_in_place_of_its_function(tmp_path, monkeypatch):
+    source = SCRIPT.replace("sys.stdout.buffer.write(cloudpickle.dumps(net))", "")
+    (tmp_path / "nets_of_a_user.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("nets_of_a_user")
+    task = pickle.loads(cloudpickle.dumps(module.net))
+    assert isinstance(module.net, StackedTask)
+    one, two = (start(each, [0, 1]).advance(3)["train_loss"] for each in (task, module.net))
+    assert torch.equal(one, two)

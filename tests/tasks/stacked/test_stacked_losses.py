@@ -6,8 +6,9 @@ import re
 import numpy as np
 import pytest
 import torch
-from stacked_models import make, mlp, refusal, start
+from stacked_models import loss, make, mlp, refusal, start
 from torch.nn.functional import cross_entropy, dropout
+from torch.utils.checkpoint import checkpoint
 
 FILE = r"\(test_stacked_losses.py:\d+\)"
 
@@ -99,7 +100,31 @@ def adding(model, batch, noise):
     return cross_entropy(scores, y)
 
 
+def of_a_gradient(model, batch, noise):
+    x = batch[0].clone().requires_grad_()
+    [slope] = torch.autograd.grad(model(x).sum(), x, create_graph=True)
+    return cross_entropy(model(x), batch[1]) + slope.square().mean()
+
+
+class Square(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return 2 * ctx.saved_tensors[0] * gradient
+
+
+def with_a_function(model, batch, noise):
+    x, y = batch
+    return cross_entropy(Square.apply(model(x)), y)
+
+
 STACKED = {
+    of_a_gradient: (1, "asks for a gradient inside the loss; use torch.func.grad"),
+    with_a_function: (2, "give it setup_context, and generate_vmap_rule = True"),
     branching: (3, "branches on a tensor, which may differ between the runs of a pack; use torch."),
     branching_on_a_setting: (3, "branches on a tensor"),
     with_item: (2, "reads a number from a tensor, by .item(), float() or an argument that takes"),
@@ -127,3 +152,42 @@ def test_label_smoothing_works_as_a_setting_of_the_module_too():
     task = make(build, loss=with_label_smoothing)
     assert "smoothing" not in task.definition.per_run
     start(task, [0, 1], smoothing=0.2).advance(1)
+
+
+def test_a_loss_with_checkpoints_is_refused():
+    def with_checkpoint(model, batch, noise):
+        scores = checkpoint(model, batch[0], use_reentrant=False)
+        return cross_entropy(scores, batch[1])
+
+    text = refusal(loss=with_checkpoint)
+    assert "cannot be stacked, as torch.utils.checkpoint does; call the module directly" in text
+
+
+def test_gradients_by_functions_of_torch_can_be_stacked():
+    def of_slopes(model, batch, noise):
+        x, y = batch
+        slopes = torch.func.vmap(torch.func.grad(lambda row: model(row[None]).sum()))(x)
+        return cross_entropy(model(x), y) + slopes.square().mean()
+
+    pack = start(make(loss=of_slopes), [0, 1]).advance(5)["train_loss"]
+    alone = start(make(loss=of_slopes), [1]).advance(5)["train_loss"]
+    torch.testing.assert_close(pack[1:], alone, rtol=1e-9, atol=1e-9)
+
+
+def test_a_part_without_gradient_stays_without_when_stacked():
+    def distilled(model, batch, noise):
+        with torch.no_grad():
+            target = model(batch[0]).softmax(1)
+        return -(target * model(batch[0]).log_softmax(1)).sum(1).mean()
+
+    pack = start(make(loss=distilled), [0, 1]).advance(5)["train_loss"]
+    alone = start(make(loss=distilled), [1]).advance(5)["train_loss"]
+    torch.testing.assert_close(pack[1:], alone, rtol=1e-9, atol=1e-9)
+
+
+def test_metrics_of_a_loss_may_be_plain_numbers():
+    def counting(model, batch, noise):
+        return loss(model, batch, noise), {"share": 0.5}
+
+    task = make(loss=counting, metrics={"train_loss": "min", "share": "max"})
+    assert start(task, [0, 1]).advance(2)["share"].tolist() == [0.5, 0.5]

@@ -37,6 +37,11 @@ def replacing(self, h):
     return h
 
 
+def hiding(self, h):
+    self._last = h
+    return h
+
+
 def remembering(self, h):
     self.last = h
     return h
@@ -94,6 +99,16 @@ def test_a_part_that_cannot_be_stacked_is_refused(part):
     text = refusal(build=with_part)
     assert re.match(rf"with_part {FILE}: the module part", text)
     assert message in text
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*script_method.* is deprecated")  # of torch.compile's import
+def test_a_compiled_module_is_refused():
+    def compiled():
+        return torch.compile(nn.Linear(12, 3))
+
+    text = refusal(build=compiled)
+    assert "the module OptimizedModule is compiled; return it without torch.compile" in text
 
 
 @pytest.mark.parametrize("part", [nn.Dropout(0.0), nn.BatchNorm1d(3, track_running_stats=False)])
@@ -178,9 +193,10 @@ def test_a_module_that_cannot_be_stacked_is_refused(build):
 
 
 FORWARDS = {
-    "a buffer in place": (counting, "changes count of the module"),
-    "a buffer replaced": (replacing, "changes count of the module"),
+    "a buffer in place": (counting, "changes count of the module, but from step to step"),
+    "a buffer replaced": (replacing, "changes count of the module, but from step to step"),
     "an attribute": (remembering, "sets last of the module; return the value instead"),
+    "a hidden attribute": (hiding, "sets _last of the module; return the value instead"),
     "a number": (numbering, "sets calls of the module; return the value instead"),
 }
 
