@@ -61,7 +61,7 @@ class RunNoise(ABC):
             if p == 0:
                 return x
         kept = self._next(Request("uniform", tuple(x.shape))) >= p
-        return torch.where(kept, x / (1 - p), 0.0)
+        return x * (kept.to(x.dtype) / (1 - p))  # one product with a gradient, as torch's own dropout
 
     @abstractmethod
     def _next(self, request: Request) -> Tensor:
