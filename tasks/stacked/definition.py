@@ -9,11 +9,10 @@ from typing import Any, Literal
 from torch import nn
 
 from raysweep.tasks.base import Metric, Replica, TrainingSettings
+from raysweep.tasks.functions.metrics import Declared, declared_metrics
 from raysweep.tasks.functions.signature import TaskMistake, arguments, location, settings_class
 from raysweep.tasks.stacked.mistakes import mistake
 from raysweep.tasks.training.loop import replica_values
-
-Direction = Literal["min", "max"]
 
 LOSS = "train_loss"
 """Name under which the loss is reported."""
@@ -74,7 +73,7 @@ class Definition:
         return {name: replica_values(name, settings, [alone])[0] for name in self.names[role]}
 
 
-def define(functions: Functions, metrics: Mapping[str, Metric | Direction]) -> Definition:
+def define(functions: Functions, metrics: Declared) -> Definition:
     """Return the definition of a task.
 
     Raises:
@@ -151,31 +150,19 @@ def _kind_of_training(function: Callable[..., Any], name: str, kind: Any, defaul
     return kind
 
 
-def _metrics(functions: Functions, given: Mapping[str, Metric | Direction]) -> dict[str, Metric]:
+def _metrics(functions: Functions, given: Declared) -> Mapping[str, Metric]:
     """Return the meaning of every metric.
 
     Raises:
         TaskMistake: If one is not declared well, or the loss is not among them.
     """
-    if not isinstance(given, Mapping):
-        raise mistake(functions.build, f'expected metrics as {{"{LOSS}": "min"}}, got {given!r}')
-    metrics = {}
-    for name, declared in given.items():
-        if not (isinstance(name, str) and name.isidentifier()):
-            raise mistake(functions.build, f"expected a metric's name as test_loss, got {name!r}")
-        metric = declared if isinstance(declared, Metric) else Metric(declared, "", "")
-        if metric.direction not in ("min", "max"):
-            raise mistake(
-                functions.build,
-                f"expected the metric {name!r} to be 'min' or 'max', for which values are better, "
-                f"got {declared!r}",
-            )
-        metrics[name] = metric
+    function = functions.build
+    metrics = declared_metrics(given, f"{function.__name__} ({location(function)})")
     if LOSS not in metrics or metrics[LOSS].direction != "min":
         raise mistake(
-            functions.build,
+            function,
             f'expected "{LOSS}": "min" among the metrics, as the loss is reported by this name; '
-            f"got {', '.join(metrics) or 'none'}",
+            f"got {', '.join(metrics)}",
         )
     return metrics
 

@@ -61,7 +61,7 @@ class RunNoise(ABC):
             if p == 0:
                 return x
         kept = self._next(Request("uniform", tuple(x.shape))) >= p
-        return x * (kept.to(x.dtype) / (1 - p))  # one product with a gradient, as torch's own dropout
+        return x * (kept.to(x.dtype) / (1 - p))  # one product has a gradient, as in torch
 
     @abstractmethod
     def _next(self, request: Request) -> Tensor:

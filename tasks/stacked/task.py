@@ -1,6 +1,6 @@
 """The decorator `stacked_task`, which makes a task of the functions of one run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,16 +11,17 @@ from raysweep.estimators.method import Method
 from raysweep.tasks.base import (
     DTYPES,
     NO_FAMILY,
-    Metric,
     Replica,
     Task,
     TrainingSettings,
 )
 from raysweep.tasks.data.base import folder as data_folder
+from raysweep.tasks.functions.metrics import Declared
 from raysweep.tasks.functions.signature import TaskMistake
+from raysweep.tasks.functions.source import text_of
 from raysweep.tasks.stacked import build
 from raysweep.tasks.stacked.data import Examples, load
-from raysweep.tasks.stacked.definition import Definition, Direction, Functions, define
+from raysweep.tasks.stacked.definition import Definition, Functions, define
 from raysweep.tasks.stacked.memory import activations
 from raysweep.tasks.stacked.model import StackedModel
 from raysweep.tasks.stacked.probe import probe
@@ -34,9 +35,11 @@ class StackedTask(Task[Method[Any]]):
 
     Attributes:
         definition: Functions of the user, with their settings.
+        function: Function that builds the module of a run.
     """
 
     definition: ClassVar[Definition]
+    function: ClassVar[Build]
 
     def check(self, settings: TrainingSettings, estimator: Method[Any]) -> str | None:
         """Accept every point, as `prepare` checks it with data."""
@@ -92,7 +95,7 @@ def stacked_task(
     *,
     loss: Callable[..., Any],
     data: Callable[..., Any],
-    metrics: Mapping[str, Metric | Direction],
+    metrics: Declared,
     evaluate: Callable[..., Any] | None = None,
     version: int = 1,
 ) -> Callable[[Build], StackedTask]:
@@ -128,9 +131,7 @@ def stacked_task(
     return decorate
 
 
-def make_task(
-    functions: Functions, metrics: Mapping[str, Metric | Direction], version: int
-) -> StackedTask:
+def make_task(functions: Functions, metrics: Declared, version: int) -> StackedTask:
     """Return the task of these functions; unpickled tasks are made by it, too.
 
     Raises:
@@ -147,6 +148,8 @@ def make_task(
         "metrics": definition.metrics,
         "family": NO_FAMILY,
         "definition": definition,
+        "function": staticmethod(function),
+        "source": "\n".join(filter(None, (text_of(one) for _, one in functions.items()))),
         "__doc__": function.__doc__,
         "__module__": function.__module__,
     }

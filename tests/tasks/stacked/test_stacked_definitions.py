@@ -1,6 +1,7 @@
 """Definitions of stacked tasks: settings, metrics, mistakes in one line, and pickling."""
 
 import importlib
+import linecache
 import pickle
 import re
 import subprocess
@@ -166,15 +167,15 @@ MISTAKES = {
     "a loss to maximise": ({"metrics": {"train_loss": "max"}}, 'expected "train_loss": "min"'),
     "a list of metrics": (
         {"metrics": ["train_loss"]},
-        'expected metrics as {"train_loss": "min"}, got [\'train_loss\']',
+        'expected metrics={"train_loss": "min"}, got metrics=[\'train_loss\']',
     ),
     "a direction": (
         {"metrics": {"train_loss": "min", "other": "up"}},
-        "expected the metric 'other' to be 'min' or 'max', for which values are better, got 'up'",
+        "expected 'min' or 'max' for the metric 'other', got 'up'",
     ),
     "a metric's name": (
         {"metrics": {"train_loss": "min", "test loss": "min"}},
-        "expected a metric's name as test_loss, got 'test loss'",
+        "expected the name of a metric such as train_loss, got 'test loss'",
     ),
 }
 
@@ -267,3 +268,13 @@ def test_a_task_of_a_module_can_be_pickled_in_place_of_its_function(tmp_path, mo
     assert isinstance(module.net, StackedTask)
     one, two = (start(each, [0, 1]).advance(3)["train_loss"] for each in (task, module.net))
     assert torch.equal(one, two)
+
+
+def test_the_text_of_a_script_is_known_for_the_store(monkeypatch):
+    main = {"__name__": "__main__"}
+    source = "def net():\n    return mlp()\n"
+    assert make(mlp).source == ""
+    exec(compile(source, "cell", "exec"), main)
+    linecache.cache["cell"] = len(source), None, source.splitlines(keepends=True), "cell"
+    monkeypatch.setitem(sys.modules["__main__"].__dict__, "net", main["net"])
+    assert make(main["net"]).source == source

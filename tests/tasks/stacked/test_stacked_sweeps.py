@@ -5,7 +5,6 @@ from stacked_models import accuracy, make, smooth, vectors
 from torch import nn
 
 import raysweep
-from raysweep import registry
 from raysweep.errors import SpecError
 
 METRICS = {"train_loss": "min", "test_accuracy": "max"}
@@ -26,8 +25,7 @@ def sweep(task, store, **sections):
         "select": {"metric": "test_accuracy", "mode": "max"},
         **sections,
     }
-    with registry.added([task]):
-        return raysweep.run(file, store=store, inline=True, raises=True)
+    return raysweep.run(file, store=store, inline=True, raises=True, tasks=[task])
 
 
 def test_a_sweep_trains_rates_and_settings_of_the_loss_in_one_pack(tmp_path):
