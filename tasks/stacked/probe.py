@@ -3,7 +3,7 @@
 import math
 import random
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,12 @@ from raysweep.tasks.stacked.call import Pattern, StackedLoss, plain_loss
 from raysweep.tasks.stacked.data import Examples, map_tensors
 from raysweep.tasks.stacked.definition import LOSS, Definition
 from raysweep.tasks.stacked.mistakes import DRAWS, explain_stacking, mistake
-from raysweep.tasks.stacked.noise import Recorder
+from raysweep.tasks.stacked.noise import Drawn, Recorder
 from raysweep.tasks.training.batches import BatchSampler
 
 _ATTENTION = "scaled_dot_product"  # in torch's warning of a kernel without a rule for vmap
 SEEDS = (0, 1)
+REPEATED = 1e-6  # relative, as some sums on a GPU are not the same twice
 TOLERANCE = 1e-3  # relative; an error of the stacking is much larger, rounding much smaller
 GRADIENT_TOLERANCE = 0.05  # of the largest entry, as gradients may cancel
 
@@ -85,9 +86,11 @@ class _Probe:
             for name in list(shared)
             if name in self.definition.per_run
         }
-        states = _generator_states(self.device)
+        draws = _Draws(self.device)
         plain, reported, gradients = self._plain(noise, {**shared, **_second(values)})
-        draws = _generator_states(self.device) != states
+        is_random = draws.has_drawn(
+            lambda: self._repeat(noise, {**shared, **_second(values)}), {LOSS: plain}
+        )
         numbers = [torch.stack([one, one]) for one in noise.drawn]
         weights = {name: one.clone().requires_grad_() for name, one in self.trained.items()}
         arguments = [*weights.values(), *self.constant.values()], self.batch, numbers, values
@@ -98,7 +101,7 @@ class _Probe:
         pattern = Pattern(noise.requests, any(_ATTENTION in str(one.message) for one in warned))
         if pattern.has_fused_attention:
             losses, _ = self._stacked(pattern, shared)(*arguments)
-        if draws:
+        if is_random:
             raise mistake(self.loss, DRAWS)
         self._compare(plain, gradients, losses, list(weights.values()))
         self._evaluate(stacked, reported)
@@ -138,6 +141,12 @@ class _Probe:
             for parameter, gradient in zip(parameters, gradients, strict=True)
         ]
         return value.detach(), {LOSS, *metrics}, known
+
+    def _repeat(self, noise: Recorder, settings: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Return the second run's loss once more, with the same noise."""
+        batch = map_tensors(lambda tensor: tensor[1], self.batch)
+        again = Drawn(noise.requests, noise.drawn)
+        return {LOSS: plain_loss(self.definition, self.modules[1], batch, again, settings)[0]}
 
     def _compare(
         self,
@@ -181,12 +190,16 @@ class _Probe:
         """Check the evaluation, and that every declared metric is reported."""
         function = self.definition.functions.evaluate
         if function is not None:
-            states = _generator_states(self.device)
             weights = [one[0] for one in (*self.trained.values(), *self.constant.values())]
-            watch = _Watch(self.modules[0])
             values = self.definition.values("evaluate", self.settings)
-            reported = reported | set(stacked.evaluate(weights, self.examples.parts, values))
-            if _generator_states(self.device) != states:
+
+            def evaluate() -> dict[str, Tensor]:
+                return stacked.evaluate(weights, self.examples.parts, values)
+
+            watch, draws = _Watch(self.modules[0]), _Draws(self.device)
+            metrics = evaluate()
+            reported = reported | set(metrics)
+            if draws.has_drawn(evaluate, metrics):
                 raise mistake(
                     function, "draws random numbers; an evaluation must be a function of its inputs"
                 )
@@ -228,6 +241,44 @@ class _Watch:
         return None
 
 
+class _Draws:
+    """States of generators, to see whether a call's result depends on them.
+
+    Python's and NumPy's generators may change for other reasons: some checkers of types draw what
+    they check. So a call that changes these is repeated with other seeds.
+
+    Args:
+        device: Device of the call.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._torch, self._others = self._states()
+
+    def has_drawn(
+        self, repeat: Callable[[], Mapping[str, Tensor]], results: Mapping[str, Tensor]
+    ) -> bool:
+        """Return whether a call that has returned these results depends on random numbers."""
+        of_torch, others = self._states()
+        if of_torch != self._torch:
+            return True
+        if others == self._others:
+            return False
+        generators.seed_all(SEEDS[-1] + 1)
+        again = repeat()
+        return not all(
+            torch.allclose(again[name], value, rtol=REPEATED, atol=0.0, equal_nan=True)
+            for name, value in results.items()
+        )
+
+    def _states(self) -> tuple[Any, Any]:
+        numpy: Any = np.random.get_state(legacy=True)
+        of_torch = [torch.get_rng_state().tolist()]
+        if self._device.type == "cuda":
+            of_torch.append(torch.cuda.get_rng_state(self._device).tolist())
+        return of_torch, (random.getstate(), numpy[1].tobytes(), numpy[2])
+
+
 def largest(tensor: Tensor) -> float:
     """Return the largest absolute value; 0 if there are no entries or they are not numbers."""
     if not tensor.numel():
@@ -237,7 +288,7 @@ def largest(tensor: Tensor) -> float:
 
 
 def _second(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: values[1] for name, values in values.items()}
+    return {name: tensor[1] for name, tensor in values.items()}
 
 
 def _trained(module: nn.Module) -> list[tuple[str, Tensor]]:
@@ -255,15 +306,3 @@ def _attributes(module: nn.Module) -> dict[str, Any]:
         for path, part in module.named_modules()
         for name, value in vars(part).items()
     }
-
-
-def _generator_states(device: torch.device) -> tuple[Any, ...]:
-    """Return the states of Python's, NumPy's and torch's generators, to compare."""
-    numpy: Any = np.random.get_state(legacy=True)
-    return (
-        random.getstate(),
-        numpy[1].tobytes(),
-        numpy[2],
-        torch.get_rng_state().numpy().tobytes(),
-        torch.cuda.get_rng_state(device).numpy().tobytes() if device.type == "cuda" else b"",
-    )

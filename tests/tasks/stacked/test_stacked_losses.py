@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from stacked_models import loss, make, mlp, refusal, start
+from stacked_models import accuracy, loss, make, mlp, refusal, start
 from torch.nn.functional import cross_entropy, dropout
 from torch.utils.checkpoint import checkpoint
 
@@ -191,3 +191,16 @@ def test_metrics_of_a_loss_may_be_plain_numbers():
 
     task = make(loss=counting, metrics={"train_loss": "min", "share": "max"})
     assert start(task, [0, 1]).advance(2)["share"].tolist() == [0.5, 0.5]
+
+
+def test_a_generator_that_is_used_without_an_effect_is_accepted():
+    def checking(model, batch, noise):
+        assert 0 <= random.random() < 1
+        return loss(model, batch, noise)
+
+    def looking(model, data):
+        np.random.rand()
+        return accuracy(model, data)
+
+    metrics = {"train_loss": "min", "test_accuracy": "max"}
+    start(make(loss=checking, evaluate=looking, metrics=metrics), [0, 1]).advance(1)

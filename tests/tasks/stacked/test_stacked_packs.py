@@ -217,19 +217,3 @@ def test_a_stacked_task_passes_the_check_of_tasks(model):
 
 def test_training_averages_over_one_epoch_at_the_end():
     assert start(make(), [0], steps=100).window == 40 // 8
-
-
-def test_more_activations_need_more_memory():
-    def convolutional_net():
-        return convolutional()
-
-    def attention():
-        return MODELS["attention"][0]()
-
-    for build in (mlp, convolutional_net, attention):
-        task = make(build)
-        small, large = (
-            task.replica_bytes(task.settings(batch_size=size), None) for size in (8, 80)
-        )
-        numbers = sum(parameter.numel() for parameter in build().parameters())
-        assert large > small > 3 * 4 * numbers

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from stacked_models import MODELS, loss, make, mlp, refusal, vectors
+from stacked_models import MODELS, loss, make, mlp, refusal, start, vectors
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -204,3 +204,30 @@ def test_a_batch_larger_than_the_data_is_refused():
     task = make()
     with pytest.raises(ValueError, match=r"batch_size must be in 1..40, the examples, got 64"):
         task.prepare(task.settings(batch_size=64), None)
+
+
+def test_data_is_read_once_for_each_folder_and_setting(tmp_path, monkeypatch):
+    calls = []
+
+    def counted(folder, *, examples: int = 40):
+        calls.append((folder, examples))
+        x, y = vectors(folder)["train"]
+        return {"train": (x[:examples], y[:examples])}
+
+    monkeypatch.setenv("RAYSWEEP_DATA", str(tmp_path))
+    task = make(data=counted)
+    task.prepare(task.settings(batch_size=8), tmp_path)
+    start(task, [0], dtype="float32").advance(1)
+    assert calls == [(tmp_path, 40)]
+    assert start(task, [0], dtype="float32", examples=16).window == 2
+    assert calls == [(tmp_path, 40), (tmp_path, 16)]
+
+
+def test_floating_point_data_has_the_format_of_the_run():
+    def checked(model, batch, noise):
+        x, y = batch
+        assert (x.dtype, y.dtype) == (model[0].weight.dtype, torch.int64)
+        return loss(model, batch, noise)
+
+    for dtype in ("float32", "float64"):
+        start(make(loss=checked), [0, 1], dtype=dtype).advance(1)
