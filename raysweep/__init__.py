@@ -2,7 +2,8 @@
 
 `raysweep.run(spec, store=…)` trains the missing runs of a sweep and returns its `Results`;
 `raysweep.open(store, sweep)` opens the results of a stored sweep; `raysweep.ls(store)` lists the
-sweeps of a store. `raysweep.task` makes a task of a function.
+sweeps of a store. `raysweep.task` makes a task of a function,
+`raysweep.stacked_task` one whose runs are trained together.
 """
 
 import importlib
@@ -35,10 +36,13 @@ if TYPE_CHECKING:
     from raysweep.api import run as run
     from raysweep.tasks.functions.run import Run as Run
     from raysweep.tasks.functions.task import task as task
+    from raysweep.tasks.stacked import NO_NOISE as NO_NOISE
+    from raysweep.tasks.stacked.task import stacked_task as stacked_task
 
     __version__: str
 
 __all__ = [
+    "NO_NOISE",
     "ClusterError",
     "LeaseHeld",
     "RaysweepError",
@@ -52,11 +56,17 @@ __all__ = [
     "ls",
     "open",
     "run",
+    "stacked_task",
     "task",
 ]
 
 
-OWN_CODE = {"Run": "raysweep.tasks.functions.run", "task": "raysweep.tasks.functions.task"}
+OWN_CODE = {
+    "NO_NOISE": "raysweep.tasks.stacked",
+    "Run": "raysweep.tasks.functions.run",
+    "stacked_task": "raysweep.tasks.stacked.task",
+    "task": "raysweep.tasks.functions.task",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -185,7 +185,9 @@ def test_a_function_inside_a_function_is_sent_to_workers(tmp_path, executor):
 
 
 def test_what_is_no_task_is_refused(tmp_path):
-    with pytest.raises(raysweep.SpecError, match=r"decorated by raysweep\.task, got slow"):
+    with pytest.raises(
+        raysweep.SpecError, match=r"decorated by raysweep\.task or stacked_task, got slow"
+    ):
         raysweep.run(spec(), store=tmp_path, inline=True, tasks=[slow])
 
 
