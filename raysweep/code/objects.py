@@ -22,7 +22,8 @@ def added(tasks: Iterable[Any]) -> Iterator[Code]:
         if not isinstance(one, Task):
             name = getattr(one, "__name__", None) or repr(one)
             raise SpecError(
-                f"tasks: expected functions decorated by raysweep.task or stacked_task, got {name}; put "
+                "tasks: expected functions decorated by raysweep.task or stacked_task, got "
+                f"{name}; put "
                 '@raysweep.task(metrics={"train_loss": "min"}) above it'
             )
     names = dict.fromkeys(module_of(task) for task in given)
