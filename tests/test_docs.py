@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from page_helpers import blocks, files, sweeps
 from ruamel.yaml import YAML
 
 import raysweep
@@ -85,10 +86,12 @@ def without_comments(text):
     return [re.sub(r" +#.*", "", line) for line in text.splitlines() if not line.startswith("#")]
 
 
-def test_the_readme_shows_the_whole_quickstart_and_the_end_of_the_search():
-    quickstart, search = re.findall(
+def test_the_readme_shows_the_quickstart_the_end_of_the_search_and_a_task_of_ones_own():
+    own, quickstart, search = re.findall(
         r"^```yaml\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
     )
+    assert own == sweeps("own-training-code.md")["fit"]
+    assert blocks("README.md", "python")[0] == files("own-training-code.md")["fit.py"]
     file = (ROOT / "examples" / "quickstart.yaml").read_text()
     assert without_comments(quickstart) == without_comments(file)
     file = without_comments((ROOT / "examples" / "search.yaml").read_text())
