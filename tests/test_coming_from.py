@@ -64,6 +64,7 @@ def test_the_function_with_weights_and_biases_runs_without_a_server(tmp_path, mo
 @pytest.mark.usefixtures("shared_ray")
 def test_the_study_with_ray_tune_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS")  # which raysweep sets
     few = {"range(300)": "range(2)", "[0, 1, 2]": "[0]", "[16, 64]": "[16]"}
     path = there("coming-from-ray-tune.md", "tune_fit.py", tmp_path, few)
     runpy.run_path(str(path), run_name="__main__")
