@@ -41,8 +41,8 @@ PYTHON = """\
 
 Python can run sweeps and read results as the commands do, with the same words. Examples are on the
 page on [results](results.md#commands). `raysweep.estimators` has [its own page](training-loop.md),
-and so do [tasks and estimators of your own](extending.md). `raysweep.__version__` is the version.
-Terms are in the [glossary](glossary.md).
+and so do [training code of your own](own-training-code.md) and
+[tasks and estimators of your own](extending.md). `raysweep.__version__` is the version. Terms are in the [glossary](glossary.md).
 
 ```python
 import raysweep
@@ -57,6 +57,7 @@ RESULTS = (
     *("table", "statistics", "sensitivity", "top", "importance", "plot", "report"),
     *("export_csv", "export_optuna", "export_tensorboard", "export_wandb", "export_mlflow"),
 )
+RUN = ("track", "steps", "report", "log")
 ERRORS = (
     *("RaysweepError", "SpecError", "StoreError", "LeaseHeld", "ClusterError"),
     "TrackerError",
@@ -90,8 +91,11 @@ def _command(name: str, command: click.Command) -> str:
 def python() -> str:
     """Return the page of the Python interface."""
     parts = [PYTHON, "## Functions\n"]
-    for name in ("run", "open", "ls", "compare"):
+    for name in ("run", "open", "ls", "compare", "task"):
         parts.append(_function(f"raysweep.{name}", getattr(raysweep, name)))
+    parts.append(_class("raysweep.Run", raysweep.Run, called=False))
+    for name in RUN:
+        parts.append(_function(f"Run.{name}", getattr(raysweep.Run, name), method=True))
     parts.append(_class("raysweep.Results", raysweep.Results))
     for name in RESULTS:
         parts.append(_function(f"Results.{name}", getattr(raysweep.Results, name), method=True))
@@ -120,10 +124,10 @@ def _call(name: str, parameters: list[inspect.Parameter]) -> str:
     return f"{name}(\n    " + ",\n    ".join(text.split(", ")) + ",\n)"
 
 
-def _class(name: str, kind: type) -> str:
+def _class(name: str, kind: type, *, called: bool = True) -> str:
     summary, *sections = _documentation(kind)
-    call = _call(name, list(_without_annotations(kind)))
-    return "\n".join([f"## {name}\n", "```python", call, "```\n", summary, "", *sections])
+    call = ["```python", _call(name, list(_without_annotations(kind))), "```\n"] if called else []
+    return "\n".join([f"## {name}\n", *call, summary, "", *sections])
 
 
 def _without_annotations(kind: type) -> Iterator[inspect.Parameter]:
@@ -140,11 +144,11 @@ def _error(kind: type) -> str:
 def _documentation(target: Any) -> list[str]:
     """Return the text of a docstring, then its sections as lists."""
     text = inspect.getdoc(target) or ""
-    parts = re.split(r"^(Args|Returns|Raises):\n", text, flags=re.MULTILINE)
+    parts = re.split(r"^(Attributes|Args|Returns|Raises):\n", text, flags=re.MULTILINE)
     paragraphs = [_wrapped(each) for each in parts[0].strip().split("\n\n")]
-    titles = {"Args": "Arguments", "Returns": "Returns", "Raises": "Raises"}
+    titles = {"Args": "Arguments"}
     sections = [
-        f"{titles[title]}:\n\n{_entries(body, title)}\n"
+        f"{titles.get(title, title)}:\n\n{_entries(body, title)}\n"
         for title, body in zip(parts[1::2], parts[2::2], strict=True)
     ]
     return ["\n\n".join(paragraphs), *sections]
