@@ -42,7 +42,8 @@ PYTHON = """\
 Python can run sweeps and read results as the commands do, with the same words. Examples are on the
 page on [results](results.md#commands). `raysweep.estimators` has [its own page](training-loop.md),
 and so do [training code of your own](own-training-code.md) and
-[tasks and estimators of your own](extending.md). `raysweep.__version__` is the version. Terms are in the [glossary](glossary.md).
+[tasks and estimators of your own](extending.md). `raysweep.__version__` is the version.
+Terms are in the [glossary](glossary.md).
 
 ```python
 import raysweep
