@@ -1,7 +1,10 @@
 """The page on training code of one's own: its files, sweeps and messages are the program's."""
 
+import os
 import re
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +34,64 @@ def tried(sweep, code, folder):
     assert call("run", sweep, *options, "--smoke", "--store", folder) == 0
     name = re.search(r"^name: (\S+)", Path(sweep).read_text(), re.MULTILINE)[1]
     return [cell.status for cell in raysweep.open(folder, f"{name}-smoke").table().cells]
+
+
+def shape(text):
+    """The words and signs of a table, without its numbers and widths."""
+    return re.sub(r"-+", "-", re.sub(r"[\d.]+", "0", text)).split()
+
+
+@pytest.fixture
+def ten_lines(tmp_path, monkeypatch):
+    """The first two files of the page, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    Path("fit.py").write_text(files(PAGE)["fit.py"])
+    Path("fit.yaml").write_text(sweeps(PAGE)["fit"])
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ten_lines")
+def test_the_first_sweep_prints_the_table_of_the_page(capsys):
+    assert call("run", "fit.yaml", "--code", "fit.py", "--inline") == 0
+    table = capsys.readouterr().out.rpartition("results:")[0]
+    shown = blocks(PAGE, "text")[0].rpartition("results:")[0]
+    assert shape(table) == shape(shown)
+
+
+@pytest.mark.usefixtures("ten_lines")
+def test_an_error_of_the_function_is_the_line_of_the_page(capsys):
+    code = Path("fit.py")
+    code.write_text(code.read_text().replace("Linear(2,", "Linear(3,"))
+    assert call("run", "fit.yaml", "--code", "fit.py", "--smoke") == 1
+    (shown,) = [text for text in blocks(PAGE, "text") if "mat1" in text]
+    assert shown.strip() in capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.usefixtures("ten_lines")
+def test_the_check_of_the_page_passes_and_finds_what_is_not_tracked(capsys):
+    assert call("check", "fit", "--code", "fit.py") == 0
+    code = Path("fit.py")
+    code.write_text(re.sub(r"    run\.track.*", "", code.read_text()))
+    assert call("check", "fit", "--code", "fit.py") == 1
+    assert "give run.track everything" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ten_lines")
+def test_an_entry_point_whose_value_is_a_function_needs_no_code(tmp_path):
+    information = tmp_path / "my_lab-0.1.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: my-lab\nVersion: 0.1\n")
+    (information / "entry_points.txt").write_text("[raysweep.tasks]\nfit = fit:fit\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "raysweep", "plan", "fit.yaml"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}:{os.environ['PYTHONPATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "20 runs: 20 missing" in done.stdout
 
 
 @pytest.mark.parametrize("name", sweeps(PAGE))
