@@ -141,6 +141,25 @@ def test_an_example_gives_the_same_numbers_after_it_was_stopped(name, data_folde
         assert trained(code.tasks[0], [1, 2], **settings) == trained(code.tasks[0], [], **settings)
 
 
+REPORTS = {
+    "without a loop they are averaged": ((), (3.0, 2.0, 1.0), 2.0),
+    "those after the loop replace the last ones": ((3.0, 2.0), (7.0,), 7.0),
+    "the last turn counts": ((3.0, 2.0, 1.0), (), 1.0),
+}
+
+
+@pytest.mark.parametrize(("inside", "after", "final"), REPORTS.values(), ids=REPORTS)
+def test_final_values_of_reports_are_as_the_page_says(inside, after, final):
+    @raysweep.task(metrics={"loss": "min"})
+    def reports(run):
+        for step in run.steps(len(inside)) if inside else ():
+            run.report(loss=inside[step])
+        for value in after:
+            run.report(loss=value)
+
+    assert trained(reports, []) == {"loss": [final]}
+
+
 def test_the_script_of_the_page_trains_and_draws(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("script.py").write_text(files(PAGE)["script.py"])
