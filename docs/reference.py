@@ -58,6 +58,10 @@ RESULTS = (
     *("table", "statistics", "sensitivity", "top", "importance", "plot", "report"),
     *("export_csv", "export_optuna", "export_tensorboard", "export_wandb", "export_mlflow"),
 )
+NO_NOISE = (
+    "`raysweep.NO_NOISE` is the noise for the evaluation of a module that takes one: dropout is off, "
+    "and there are no random numbers."
+)
 RUN = ("track", "steps", "report", "log")
 ERRORS = (
     *("RaysweepError", "SpecError", "StoreError", "LeaseHeld", "ClusterError"),
@@ -92,8 +96,9 @@ def _command(name: str, command: click.Command) -> str:
 def python() -> str:
     """Return the page of the Python interface."""
     parts = [PYTHON, "## Functions\n"]
-    for name in ("run", "open", "ls", "compare", "task"):
+    for name in ("run", "open", "ls", "compare", "task", "stacked_task"):
         parts.append(_function(f"raysweep.{name}", getattr(raysweep, name)))
+    parts.append(_wrapped(NO_NOISE) + "\n")
     parts.append(_class("raysweep.Run", raysweep.Run, called=False))
     for name in RUN:
         parts.append(_function(f"Run.{name}", getattr(raysweep.Run, name), method=True))
