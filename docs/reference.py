@@ -59,8 +59,8 @@ RESULTS = (
     *("export_csv", "export_optuna", "export_tensorboard", "export_wandb", "export_mlflow"),
 )
 NO_NOISE = (
-    "`raysweep.NO_NOISE` is the noise for the evaluation of a module that takes one: dropout is off, "
-    "and there are no random numbers."
+    "`raysweep.NO_NOISE` is the noise for the evaluation of a module that takes one: dropout is "
+    "off, and there are no random numbers."
 )
 RUN = ("track", "steps", "report", "log")
 ERRORS = (
