@@ -294,6 +294,7 @@ def run(  # noqa: PLR0913 - the options of the command
         from raysweep.errors import SpecError
         from raysweep.formats.failed_runs import error_lines
         from raysweep.progress import Progress
+        from raysweep.results.edits import changes_since
 
     if raises and not inline:
         raise SpecError("expected inline with raises, as other processes cannot stop in a debugger")
@@ -312,9 +313,10 @@ def run(  # noqa: PLR0913 - the options of the command
             max_runs=max_runs,
             code=code,
         )
+        changed = changes_since(session.store) if hidden else []
     if session.exit_code >= 128:
         raise KeyboardInterrupt
-    for line in [*error_lines(session.failed), *session.blocked]:
+    for line in [*changed, *error_lines(session.failed), *session.blocked]:
         log.warning("%s", line)
     return Results(session.store.store.uri, session.store.sweep)
 

@@ -184,8 +184,11 @@ class Training(Protocol):
     def select(self, keep: Tensor) -> None:
         """Drop replicas; `keep` is a boolean mask or indices over the current ones."""
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state that resumes training bit for bit: tensors, numbers, lists, dicts."""
+    def state_dict(self) -> dict[str, Any] | None:
+        """Return the state that resumes training bit for bit: tensors, numbers, lists, dicts.
+
+        None if there is none, so that an interrupted training starts over.
+        """
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load the state of a training with the same settings and replicas."""
@@ -219,6 +222,7 @@ class Task(ABC, Generic[AnyEstimator]):
         module: Name of the module with the task's code, where it is not that of its class.
         source: Text of the task's code, where no module holds it: that of a notebook or a script.
         max_replicas: Most runs that one training can hold; None for no limit.
+        is_function: Whether training calls a function of the user, whose errors are the run's.
     """
 
     name: ClassVar[str]
@@ -229,6 +233,7 @@ class Task(ABC, Generic[AnyEstimator]):
     module: str = ""
     source: str = ""
     max_replicas: int | None = None
+    is_function: bool = False
 
     @property
     def file(self) -> str:

@@ -18,6 +18,7 @@ from raysweep.code.files import added
 from raysweep.tasks.base import Replica
 
 PAGE = "own-training-code.md"
+STACKED = "stacked-training-code.md"
 EXAMPLES = sorted((ROOT / "examples" / "own").glob("*.yaml"))
 
 
@@ -94,6 +95,16 @@ def test_an_entry_point_whose_value_is_a_function_needs_no_code(tmp_path):
     assert "20 runs: 20 missing" in done.stdout
 
 
+def test_the_sweep_of_the_page_on_stacked_runs_is_one_pack(tmp_path):
+    (text,) = sweeps(STACKED).values()
+    (tmp_path / "digits.yaml").write_text(text)
+    (tmp_path / "digits_stacked.py").write_text(files(STACKED)["digits_stacked.py"])
+    options = ["--code", tmp_path / "digits_stacked.py", "--store", tmp_path, "--inline"]
+    assert call("run", tmp_path / "digits.yaml", *options, "--set", "training.steps=3") == 0
+    runs = raysweep.open(tmp_path, "digits-stacked").runs()
+    assert runs["replicas"].to_pylist() == [36] * 36
+
+
 @pytest.mark.parametrize("name", sweeps(PAGE))
 def test_a_sweep_of_the_page_trains_with_the_files_of_the_page(name, tmp_path):
     sweep = tmp_path / "sweep.yaml"
@@ -142,7 +153,7 @@ def test_an_example_gives_the_same_numbers_after_it_was_stopped(name, data_folde
 
 
 REPORTS = {
-    "without a loop they are averaged": ((), (3.0, 2.0, 1.0), 2.0),
+    "without a loop the last one counts": ((), (3.0, 2.0, 1.0), 1.0),
     "those after the loop replace the last ones": ((3.0, 2.0), (7.0,), 7.0),
     "the last turn counts": ((3.0, 2.0, 1.0), (), 1.0),
 }
@@ -181,7 +192,8 @@ def test_an_example_says_how_it_is_run():
         first = path.read_text().splitlines()[0]
         assert first == f"# raysweep run {name} --code {name.with_suffix('.py')}"
         assert path.with_suffix(".py").is_file()
-        assert path.with_suffix(".py").name in text_of(PAGE)
+        pages = text_of(PAGE) + text_of(STACKED)
+        assert path.with_suffix(".py").name in pages
 
 
 MISTAKES = {

@@ -65,8 +65,7 @@ def _loaded(paths: Sequence[Path]) -> Code:
     if not tasks:
         raise SpecError(
             f"no task in {', '.join(path.name for path in paths)}; put "
-            '@raysweep.task(metrics={"train_loss": "min"}) above the function that trains',
-            field="code",
+            '@raysweep.task(metrics={"train_loss": "min"}) above the function that trains'
         )
     return Code(tuple(tasks), with_neighbours(names))
 
@@ -79,23 +78,19 @@ def _module(path: Path) -> Module:
     """
     name = path.name.removesuffix(".py")
     if not path.exists():
-        raise SpecError(f"{path}: no such file or folder", field="code")
+        raise SpecError(f"{path}: no such file or folder")
     if path.is_dir() and not (path / "__init__.py").is_file():
         raise SpecError(
             f"{path}: expected a Python file, or a folder with an __init__.py; name the files in "
-            "it one by one",
-            field="code",
+            "it one by one"
         )
     if path.is_file() and (path.suffix != ".py" or path.name == "__init__.py"):
-        raise SpecError(
-            f"{path}: expected a Python file, NAME.py, or a package's folder", field="code"
-        )
+        raise SpecError(f"{path}: expected a Python file, NAME.py, or a package's folder")
     if not name.isidentifier():
         better = "".join(sign if sign.isalnum() else "_" for sign in name)
         raise SpecError(
             f"{path.name}: Python cannot import a module of the name {name!r}; rename it, for "
-            f"example to {better if better.isidentifier() else 'my_task'}",
-            field="code",
+            f"example to {better if better.isidentifier() else 'my_task'}"
         )
     _check_free(name, path)
     return Module(name, str(path))
@@ -121,8 +116,7 @@ def _check_free(name: str, path: Path) -> None:
     if not same:
         raise SpecError(
             f"{path.name}: there is a module {name!r} already ({spec.origin or 'built in'}), which "
-            "it would hide; rename the file",
-            field="code",
+            "it would hide; rename the file"
         )
 
 

@@ -46,18 +46,31 @@ def is_a_signal(error: BaseException) -> bool:
     return where.startswith(os.path.dirname(ray.__file__) + os.sep)
 
 
-def line_of(error: BaseException, own_code: Collection[str] = ()) -> str:
+def is_function(task: str) -> bool:
+    """Return whether training calls a function of the user, whose errors have no special kinds."""
+    try:
+        return registry.task(task).is_function
+    except SpecError:
+        return False
+
+
+def line_of(
+    error: BaseException, own_code: Collection[str] = (), *, of_function: bool = False
+) -> str:
     """Return an error as one line: its type, its message, and the user's line that led to it.
 
     Args:
         error: The error that was raised.
         own_code: Files of the task and the estimator, wherever they are installed.
+        of_function: Whether a function of the user may have raised it, so that a missing file has
+            a line, too.
     """
     try:
         message = str(error)
     except Exception as broken:  # noqa: BLE001 - the text of a run's error may raise
         message = f"no message, as str() of the error raised {type(broken).__name__}"
-    if isinstance(error, RaysweepError | DriverGone | FileNotFoundError | CannotRestore):
+    whole = (RaysweepError, DriverGone, CannotRestore)  # errors that say what to do
+    if isinstance(error, whole if of_function else (*whole, FileNotFoundError)):
         return recorded(message)
     where = _culprit(traceback.extract_tb(error.__traceback__), own_code)
     name = recorded(type(error).__name__, 200)

@@ -347,11 +347,13 @@ class PackLoop:
         self.checkpoints.remove()
 
     def checkpoint(self) -> None:
-        """Save the pack's state, from which another driver can resume."""
+        """Save the pack's state, from which another driver can resume, if training has one."""
         began = time.monotonic()
-        self.store.files.patiently(self.watch.check)
-        self.curves.flush()
-        self.checkpoints.write(self._manifest(), self._state())
+        state = self._state()
+        if state["training"] is not None:
+            self.store.files.patiently(self.watch.check)
+            self.curves.flush()
+            self.checkpoints.write(self._manifest(), state)
         self._saved = time.monotonic()
         self.checkpoint_cost = self._saved - began
 

@@ -8,7 +8,14 @@ from typing import Any
 
 import torch
 
-from raysweep.engine.errors_of_runs import files_of, is_a_signal, kind_of, line_of, traceback_of
+from raysweep.engine.errors_of_runs import (
+    files_of,
+    is_a_signal,
+    is_function,
+    kind_of,
+    line_of,
+    traceback_of,
+)
 from raysweep.engine.machine import device_of, machine
 from raysweep.engine.output import Output
 from raysweep.engine.pack import Job, PackLoop
@@ -94,10 +101,12 @@ class Worker:
     def _failure(self, error: BaseException) -> dict[str, Any]:
         """Return a failure as plain data, and release the pack's memory."""
         kind = kind_of(error)
-        if self.loop is None and isinstance(error, FileNotFoundError):
+        of_function = is_function(self.pack.task)
+        if self.loop is None and isinstance(error, FileNotFoundError) and not of_function:
             kind = "setup"  # every run of the task would miss the file
         about = self._about(error) if kind in ("run", "memory") else {}
-        text = line_of(error, files_of(self.pack.task, self.pack.estimator))
+        files = files_of(self.pack.task, self.pack.estimator)
+        text = line_of(error, files, of_function=of_function)
         self._keep_output(is_last=True)
         self._release()
         return {"done": True, "failure": kind, "error": text, "about": about}

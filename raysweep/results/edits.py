@@ -42,6 +42,15 @@ def warnings(spec: Spec, store: SweepStore, *, defaults: bool = True) -> list[st
     return [*(texts(runs.outdated) if defaults else ()), *recoded(spec, runs)]
 
 
+def changes_since(store: SweepStore) -> list[str]:
+    """Return a line for each task and estimator that changed since runs of a sweep were stored.
+
+    Raises:
+        StoreError: If the store cannot be read.
+    """
+    return warnings(store.spec(), store, defaults=False)
+
+
 def changed_defaults(
     spec: Spec, store: SweepStore, leaving: Collection[str] = ()
 ) -> Mapping[Change, int]:

@@ -69,8 +69,8 @@ def _grace_mistake(spec: Spec) -> str | None:
         if steps is None:
             return (
                 f"expected a known number of steps with early_stopping, as runs are compared while "
-                f"they train, but {arm.name} decides on its own; give the task's function an "
-                "argument steps, or remove early_stopping"
+                f"they train, but {arm.name} decides on its own; set steps, "
+                "give the task's function an argument steps, or remove early_stopping"
             )
         if grace is not None and grace >= steps:
             return (

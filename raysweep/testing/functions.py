@@ -18,6 +18,10 @@ from raysweep.tasks.functions.training import FunctionTraining
 SEED, STEPS = 3, 4
 CPU = torch.device("cpu")
 
+TRACK = (
+    "give run.track everything that changes from step to step, such as models, optimizers and "
+    "schedulers"
+)
 Numbers = Mapping[str, float]
 
 
@@ -45,11 +49,9 @@ class FunctionCheck:
                 return [*problems, str(error)]
             except RestoreError as error:
                 problem = str(error)
-            except FileNotFoundError:
-                raise  # data is missing, whatever the function does
             except Exception as error:  # noqa: BLE001 - the function may raise anything
                 files = files_of(self.task.name, self.estimator)
-                return [*problems, f"raised {line_of(error, files)}"]
+                return [*problems, f"raised {line_of(error, files, of_function=True)}"]
             if problem is not None:
                 problems.append(f"{check.__name__}: {problem}")
         return problems
@@ -80,18 +82,18 @@ class FunctionCheck:
             if training.length() < 2:
                 return None  # a run of one step is never saved
             training.advance(training.length() // 2)
+            state = training.state_dict()
+            if state is None:
+                return f"nothing is tracked, so that an interrupted run starts over; {TRACK}"
             file = io.BytesIO()
-            torch.save(training.state_dict(), file)
+            torch.save(state, file)
             through = _finish(training)
         file.seek(0)
         with self._started(torch.load(file, weights_only=True)) as training:
             resumed = _finish(training)
         if (difference := _difference(through, resumed)) is None:
             return None
-        return (
-            f"a resumed run differs, {difference}; give run.track everything that changes from "
-            "step to step, such as models, optimizers and schedulers"
-        )
+        return f"a resumed run differs, {difference}; {TRACK}"
 
     @contextlib.contextmanager
     def _started(self, state: dict[str, Any] | None = None) -> Iterator[FunctionTraining]:

@@ -93,9 +93,11 @@ class Reports:
         """Add a value of the present turn."""
         self._present.setdefault(name, []).append(value)
 
-    def end_turn(self, step: int) -> dict[str, Number]:
-        """Return the means of the turn that ends at a step."""
-        means = {name: mean(values) for name, values in self._present.items()}
+    def end_turn(self, step: int, *, last: bool = False) -> dict[str, Number]:
+        """Return the means of the turn that ends at a step, or the last values in it."""
+        means = {
+            name: values[-1] if last else mean(values) for name, values in self._present.items()
+        }
         self._present = {}
         for name, value in means.items():
             past = self._past.setdefault(name, collections.deque())

@@ -196,16 +196,21 @@ class Loop:
         self.generators.load_state_dict(saved["generators"])
 
     def end_turn(self) -> None:
-        """End a step: keep what it reported."""
+        """End a step, or a function without steps: keep what was reported."""
         self.run.step += 1
-        self.ended = self.reports.end_turn(self.run.step)
+        self.ended = self.reports.end_turn(self.run.step, last=self.total is None)
         if self.estimator is not None:
             self.estimator.end_turn(self.run.step)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state of everything, between two steps."""
+    def state_dict(self) -> dict[str, Any] | None:
+        """Return the state of everything, between two steps; None if nothing is tracked.
+
+        A run with untracked objects would resume in the middle, with new ones.
+        """
         if self._saved is not None:
             return dict(self._saved)
+        if not self._tracked:
+            return None
         tracked = {name: to_plain(one.state_dict(), name) for name, one in self._tracked.items()}
         return {
             "step": self.run.step,

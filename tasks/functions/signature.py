@@ -16,6 +16,13 @@ _TYPES = (
     "bool, int, float, str, a Literal of them, tuple[T, ...] of one of them, or one of these or "
     "None"
 )
+RESERVED: Mapping[str, str] = {
+    "seed": "the seed of a run is run.seed",
+    "run_id": "the id of a run is run.run_id",
+    **dict.fromkeys(
+        ("task", "tasks", "estimator", "together", "when", "value"), "sweep files use it as a key"
+    ),
+}
 _ENGINE = ("window", "report_every")  # settings that every task has
 
 
@@ -141,8 +148,10 @@ def _mistake(parameter: inspect.Parameter, hints: Mapping[str, Any]) -> str | No
     if parameter.kind in (_KINDS.VAR_POSITIONAL, _KINDS.VAR_KEYWORD):
         stars = "*" if parameter.kind == _KINDS.VAR_POSITIONAL else "**"
         return f"got the argument {stars}{name}; write out its settings, with types and defaults"
-    if name not in hints:
-        return f"the setting {name!r} has no type; write {name}: TYPE = DEFAULT"
+    if name in RESERVED or name not in hints:
+        no_type = f"the setting {name!r} has no type; write {name}: TYPE = DEFAULT"
+        other = f"expected another name for the setting {name!r}; {RESERVED.get(name)}"
+        return other if name in RESERVED else no_type
     kind = _text(hints[name])
     if not _is_type(hints[name]):
         return f"expected the type of {name!r} to be {_TYPES}, got {kind}"

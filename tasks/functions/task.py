@@ -40,6 +40,7 @@ class FunctionTask(Task[Method[Any]]):
     """
 
     max_replicas = 1
+    is_function = True
     function: ClassVar[Function]
     arguments: ClassVar[frozenset[str]]
 
@@ -158,7 +159,12 @@ def _made(function: Any, metrics: Any, version: Any, family: str) -> FunctionTas
         TaskMistake: If the declaration has mistakes.
     """
     if not inspect.isfunction(function):
-        raise TaskMistake(f"raysweep.task: expected a function, got {type(function).__name__}")
+        name = getattr(function, "__qualname__", None) or repr(function)
+        kind = "the class" if inspect.isclass(function) else "the object"
+        raise TaskMistake(
+            f"raysweep.task: expected a function, got {kind} {name}; put the decorator above a "
+            "function, def NAME(run, *, …)"
+        )
     owner = f"{function.__name__} ({location(function)})"
     mistakes = []
     if not function.__name__.isidentifier():
@@ -187,7 +193,7 @@ def _made(function: Any, metrics: Any, version: Any, family: str) -> FunctionTas
         "arguments": frozenset(declared),
         "source": text_of(function),
         "__doc__": function.__doc__,
-        "__module__": function.__module__,
+        "__module__": function.__module__ or "__main__",
     }
     made: FunctionTask = type(function.__name__, (FunctionTask,), attributes)()
     return made

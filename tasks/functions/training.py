@@ -33,7 +33,7 @@ class FunctionTraining:
         self.turns = Turns(lambda: self._call(function))
         self.loop = loop(self.turns)
         self.step = self.loop.run.step
-        self._returned: Mapping[str, Tensor] | None = None
+        self._default_dtype = torch.get_default_dtype()  # which the function may change
 
     def length(self) -> int:
         """Return the number of steps: that of `run.steps`, fewer if the loop was left, else 1."""
@@ -105,8 +105,8 @@ class FunctionTraining:
         if kept == 0:
             self.close()
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state between two steps.
+    def state_dict(self) -> dict[str, Any] | None:
+        """Return the state between two steps; None if the function tracks nothing.
 
         Raises:
             TypeError: If it holds an object that a checkpoint cannot hold.
@@ -125,6 +125,7 @@ class FunctionTraining:
         """End the function where it is, and give the process its generators back."""
         self.turns.close()
         self.loop.generators.close()
+        torch.set_default_dtype(self._default_dtype)
 
     def _begin(self) -> None:
         """Call the function, up to its loop, unless it has been called."""

@@ -15,7 +15,9 @@ COUNT = iter(range(1000))
 def train(run, tracked, steps):
     model = nn.Linear(2, 1)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
-    run.track(**({"model": model, "optimizer": optimizer} if tracked else {}))
+    run.track(
+        **({"model": model, "optimizer": optimizer} if tracked else {"model": nn.Linear(1, 1)})
+    )
     for _ in run.steps(steps):
         loss = model(torch.randn(4, 2)).square().mean()
         optimizer.zero_grad()
@@ -32,6 +34,12 @@ def whole(run, *, steps: int = 100):
 @task(metrics=LOSS)
 def forgetful(run, *, steps: int = 100):
     train(run, False, steps)
+
+
+@task(metrics=LOSS)
+def careless(run, *, steps: int = 100):
+    for step in run.steps(steps):
+        run.report(train_loss=step)
 
 
 @task(metrics=LOSS)
@@ -64,7 +72,8 @@ def at_once(run):
 
 @task(metrics=LOSS, family="categorical")
 def coded(run, *, steps: int = 100):
-    logits = torch.zeros(2, 3, 4, requires_grad=True)
+    logits = nn.Parameter(torch.zeros(2, 3, 4))
+    run.track(logits=nn.ParameterList([logits]))
     for _ in run.steps(steps):
         out = run.estimator.estimate(logits, lambda one: one[..., 0].sum(-1))
         run.report(train_loss=out.value.mean())
@@ -72,7 +81,9 @@ def coded(run, *, steps: int = 100):
 
 @pytest.fixture(autouse=True)
 def tasks():
-    with registry.added([whole, forgetful, moody, infinite, silent, broken, at_once, coded]):
+    with registry.added(
+        [whole, forgetful, careless, moody, infinite, silent, broken, at_once, coded]
+    ):
         yield
 
 
@@ -92,6 +103,7 @@ def test_an_estimator_for_a_function_that_takes_none_is_refused():
 
 PROBLEMS = {
     "forgetful": "resumes: a resumed run differs, in train_loss: ",
+    "careless": "resumes: nothing is tracked, so that an interrupted run starts over; ",
     "moody": "repeats: two runs of one seed differ, in train_loss: ",
     "infinite": "reports: train_loss is inf after 4 steps",
     "silent": "silent (test_check_function.py:",

@@ -66,7 +66,7 @@ WRONG = {
     ),
     "no task": (
         "def digits(run):\n    return 1\n",
-        "--code: no task in own_digits.py; put @raysweep.task(metrics=",
+        "no task in own_digits.py; put @raysweep.task(metrics=",
     ),
     "a task without metrics": (
         HEAD + "@raysweep.task\ndef digits(run): ...\n",

@@ -137,6 +137,7 @@ def test_a_function_trains_by_the_estimator_of_its_row(run, estimator):
 
 def slow(run, *, folder: str = "", steps: int = 400):
     """Write down each step, slowly."""
+    run.track(model=nn.Linear(1, 1))
     for step in run.steps(steps):
         time.sleep(0.01)
         Path(folder, f"{step}-{time.time_ns()}").touch()
@@ -205,3 +206,49 @@ def test_the_line_of_an_error_in_a_notebook_is_that_of_the_cell(tmp_path):
         tasks=[task],
     )
     assert results.runs()["error"].to_pylist() == ["KeyError: 'x' (notebook cell:2)"]
+
+
+@raysweep.task(metrics={"train_loss": "min"})
+def reader(run, *, lr: float = 0.5):
+    """Read a file that is not there."""
+    return {"train_loss": float(Path("not_there.csv").read_text())}
+
+
+def test_a_file_that_a_function_misses_is_told_with_its_line_and_ends_no_session(tmp_path):
+    results = raysweep.run(
+        {"name": "r", "tasks": {"t": {"task": "reader"}}, "methods": {"A": {}}, "seeds": 2},
+        store=tmp_path,
+        inline=True,
+        tasks=[reader],
+    )
+    assert statuses(results) == ["failed", "failed"]
+    [error] = set(results.runs()["error"].to_pylist())
+    assert error.startswith("FileNotFoundError: [Errno 2] No such file or directory")
+    assert "(test_function_runs.py:" in error
+
+
+@raysweep.task(metrics={"train_loss": "min"})
+def untracked(run, *, folder: str = "", steps: int = 100):
+    """Count turns, slowly, without tracking anything."""
+    for step in run.steps(steps):
+        Path(folder, f"{step}-{time.time_ns()}").touch()
+        if step == 30 and len(list(Path(folder).iterdir())) == 31:
+            raise KeyboardInterrupt
+        time.sleep(0.05 * (step < 30))
+        run.report(train_loss=step)
+
+
+def test_a_run_that_tracks_nothing_starts_over(tmp_path):
+    (tmp_path / "steps").mkdir()
+    described = {
+        "name": "u",
+        "tasks": {"t": {"task": "untracked", "folder": str(tmp_path / "steps")}},
+        "methods": {"A": {}},
+        "seeds": 1,
+        "resources": {"checkpoint_s": 0},
+    }
+    for _ in range(2):
+        results = raysweep.run(described, store=tmp_path, inline=True, tasks=[untracked])
+    assert statuses(results) == ["done"]
+    assert len(list((tmp_path / "steps").iterdir())) == 31 + 100
+    assert results.curves().num_rows == 100

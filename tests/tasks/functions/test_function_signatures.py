@@ -78,6 +78,7 @@ def odd_type(run, *, layers: dict = {}): ...  # noqa: B006
 def no_default(run, *, lr: float): ...
 def wrong_default(run, *, lr: float = "fast"): ...
 def other_literal(run, *, rule: Literal["adam", "sgd"] = "lion"): ...
+def reserved(run, *, seed: int = 0): ...
 def stars(run, **settings): ...
 def odd_steps(run, *, steps: float = 3.0): ...
 def unknown_type(run, *, lr: "Rate" = 1.0): ...  # noqa: F821
@@ -99,6 +100,7 @@ MISTAKES = {
     wrong_default: "expected the default of 'lr' to be of its type float, got 'fast'",
     other_literal: "expected the default of 'rule' to be of its type Literal['adam', 'sgd'], got "
     "'lion'",
+    reserved: "expected another name for the setting 'seed'; the seed of a run is run.seed",
     stars: "got the argument **settings; write out its settings, with types and defaults",
     odd_steps: "expected the type of 'steps' to be int, got float",
     unknown_type: "its annotations cannot be read: name 'Rate' is not defined",
@@ -150,3 +152,8 @@ def test_the_decorator_without_metrics_says_how_it_is_written():
 def test_a_lambda_is_no_task():
     with pytest.raises(TaskMistake, match="expected a function with a name"):
         task(metrics=METRICS)(lambda run: None)
+
+
+def test_a_class_is_no_task():
+    with pytest.raises(TaskMistake, match="expected a function, got the class Sample; put the"):
+        task(metrics=METRICS)(type("Sample", (), {}))

@@ -250,3 +250,19 @@ def test_objects_with_states_of_arrays_are_tracked(start):
     first.advance(2)
     state = saved(first)
     assert finish(start(tabled, state=state))[0] == [6, 10]
+
+
+def test_the_default_dtype_is_set_back(start):
+    def double(run):
+        torch.set_default_dtype(torch.float64)
+        for _ in run.steps(2):
+            run.report(train_loss=torch.zeros(()))
+
+    training = start(double)
+    training.advance(1)
+    training.close()
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_a_function_that_tracks_nothing_has_no_state(start):
+    assert start(counting).state_dict() is None
