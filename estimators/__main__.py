@@ -33,7 +33,7 @@ categorical variables are [on a page of their own](estimators.md). This page is 
 
 A unit is 1 with probability `sigmoid(a)` and -1 otherwise, a being its layer's map of the states
 before it: `Dense`, `Convolution`, or any module as a `General` layer.
-`estimators.get(name, family="layered", **settings)` creates an estimator;
+`estimators.layered.get(name, **settings)` creates an estimator;
 [training-loop.md](training-loop.md#several-layers-of-binary-units) shows its use. In a sweep file,
 tasks of this family take these names. All take `samples`. Settings in italics may differ between
 the replicas of a pack (tensors `[R]`).

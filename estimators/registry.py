@@ -1,8 +1,5 @@
 """The estimators by family and registry name."""
 
-import difflib
-import inspect
-from collections.abc import Collection
 from typing import Any
 
 from raysweep.estimators.arm import ARM
@@ -14,17 +11,9 @@ from raysweep.estimators.double_cv import DoubleCV
 from raysweep.estimators.exact import Exact
 from raysweep.estimators.gapped import GappedST
 from raysweep.estimators.gumbel import GumbelRao, GumbelSoftmax, STGumbelSoftmax
-from raysweep.estimators.layered.arm import LayeredARM
-from raysweep.estimators.layered.base import LayeredEstimator
-from raysweep.estimators.layered.exact import LayeredExact
-from raysweep.estimators.layered.moments import ADF, LocalReparam
-from raysweep.estimators.layered.muprop import LayeredMuProp
-from raysweep.estimators.layered.psa import PSA
-from raysweep.estimators.layered.rebar import LayeredREBAR
-from raysweep.estimators.layered.relaxed import Concrete, Tanh
-from raysweep.estimators.layered.score import LayeredNVIL, LayeredReinforce
-from raysweep.estimators.layered.straight_through import HardST, LayeredStraightThrough
+from raysweep.estimators.layered.registry import TABLE as LAYERED
 from raysweep.estimators.local_expectation import LocalExpectation
+from raysweep.estimators.lookup import create, unknown
 from raysweep.estimators.method import Method
 from raysweep.estimators.muprop import MuProp
 from raysweep.estimators.nvil import NVIL
@@ -61,25 +50,9 @@ _CATEGORICAL: tuple[type[Estimator], ...] = (
     Exact,
 )
 
-_LAYERED: tuple[type[LayeredEstimator], ...] = (
-    PSA,
-    LayeredStraightThrough,
-    HardST,
-    Tanh,
-    Concrete,
-    ADF,
-    LocalReparam,
-    LayeredReinforce,
-    LayeredNVIL,
-    LayeredMuProp,
-    LayeredREBAR,
-    LayeredARM,
-    LayeredExact,
-)
-
 FAMILIES: dict[str, dict[str, type[Method[Any]]]] = {
     "categorical": {method.name: method for method in _CATEGORICAL},
-    "layered": {method.name: method for method in _LAYERED},
+    "layered": LAYERED,
 }
 """Classes by family and registry name. A family shares one kind of latent variables."""
 
@@ -107,7 +80,7 @@ def find(name: str, family: str = "categorical") -> type[Any]:
                 f"estimator {name} is of the family {' and '.join(others)}, got the family "
                 f"{family}; give family={others[0]!r}"
             )
-        raise ValueError(_unknown("estimator", name, table))
+        raise ValueError(unknown("estimator", name, table))
     return table[name]
 
 
@@ -123,21 +96,10 @@ def get(name: str, family: str = "categorical", **settings: Any) -> Any:
         ValueError: If the name, the family, a setting or a setting's value is not valid.
         TypeError: If a setting has the wrong type.
     """
-    method = find(name, family)
-    valid = inspect.signature(method).parameters
-    for setting in settings:
-        if setting not in valid:
-            raise ValueError(_unknown(f"setting of {name}", setting, valid))
-    return method(**settings)
+    return create(find(name, family), settings)
 
 
 def _table(family: str) -> dict[str, type[Method[Any]]]:
     if family not in FAMILIES:
-        raise ValueError(_unknown("family", family, FAMILIES))
+        raise ValueError(unknown("family", family, FAMILIES))
     return FAMILIES[family]
-
-
-def _unknown(kind: str, given: str, valid: Collection[str]) -> str:
-    nearest = difflib.get_close_matches(str(given), valid, n=1, cutoff=0.75)
-    hint = f"; the nearest is {nearest[0]!r}" if nearest else ""
-    return f"{kind} must be one of {', '.join(valid)}; got {given!r}{hint}"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from raysweep.estimators.layered import Dense, LayeredEstimator, LinearHead, PathObjective
-from raysweep.estimators.layered.exact import LayeredExact
+from raysweep.estimators.layered.enumeration import LayeredExact
 from raysweep.estimators.layered.score import LayeredReinforce
 from raysweep.estimators.noise import Noise
 from raysweep.tasks.base import DTYPES, Metric, Replica, Task, TrainingSettings, setting

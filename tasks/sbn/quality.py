@@ -10,7 +10,7 @@ from torch import Tensor
 
 from raysweep.estimators.layered import Dense, LayeredEstimator, PathObjective
 from raysweep.estimators.layered.base import Request
-from raysweep.estimators.layered.exact import expected_loss
+from raysweep.estimators.layered.enumeration import expected_loss
 from raysweep.estimators.noise import Noise
 from raysweep.tasks.base import Metric
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 
 from raysweep.estimators.layered import LayeredEstimator
-from raysweep.estimators.layered.exact import MAX_NUMBERS, LayeredExact
+from raysweep.estimators.layered.enumeration import MAX_NUMBERS, LayeredExact
 from raysweep.estimators.layered.flips import LARGEST_EXPANDED, orders
 from raysweep.estimators.layered.psa import PSA
 from raysweep.estimators.layered.score import LayeredReinforce

@@ -6,6 +6,7 @@ import pytest
 import torch
 from layered_cases import get, gradients, loss_of, loss_of_path, network, normal, random_signs
 
+from raysweep import estimators
 from raysweep.estimators import Noise
 from raysweep.estimators.layered import Convolution, Head, Path
 from raysweep.testing.estimators import layered_problem
@@ -50,6 +51,16 @@ def test_expectation_is_the_sum_over_paths(sizes, objective):
         torch.testing.assert_close(
             gradients(layers, found[index]), gradients(layers, target), **EXACT
         )
+
+
+@objectives
+def test_the_familys_exact_expectation_is_that_of_its_estimator(objective):
+    layers, x = network(3, 4, 2), normal(5, 3)
+    expected = estimators.layered.exact(layers, x, objective)
+    out = exact(layers, x, objective)
+    torch.testing.assert_close(expected, out.surrogate, **EXACT)
+    found = gradients(layers, expected)
+    torch.testing.assert_close(found, gradients(layers, out.surrogate), **EXACT)
 
 
 def test_the_chain_is_the_sum_over_joint_states():
@@ -146,7 +157,7 @@ def test_too_many_states_are_refused(units, batch, reads_all, shown):
 
 
 def test_as_many_states_as_the_limit_are_enumerated(monkeypatch):
-    monkeypatch.setattr("raysweep.estimators.layered.exact.MAX_NUMBERS", 5 * 2**6)
+    monkeypatch.setattr("raysweep.estimators.layered.enumeration.MAX_NUMBERS", 5 * 2**6)
     layers = network(1, 4, 2)
     for objective in (loss_of_path, Head(loss_of)):
         exact(layers, normal(5, 1), objective)

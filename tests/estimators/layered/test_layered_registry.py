@@ -46,6 +46,26 @@ def test_a_name_of_the_family_gives_its_estimator():
     assert method.samples == 3
 
 
+def test_the_family_has_a_table_of_its_own():
+    assert estimators.layered.names() == estimators.names("layered")
+    method = estimators.layered.get("rebar", passes="layers")
+    assert isinstance(method, find("rebar"))
+    assert method.passes == "layers"
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("reinmax", {}, "estimator must be one of psa, .*, exact; got 'reinmax'"),
+        ("psa", {"sample": 2}, "got 'sample'; the nearest is 'samples'"),
+    ],
+    ids=["name", "setting"],
+)
+def test_the_familys_table_refuses_what_is_not_in_it(name, settings, message):
+    with pytest.raises(ValueError, match=message):
+        estimators.layered.get(name, **settings)
+
+
 def test_families_may_share_names():
     assert find("rebar") is not estimators.find("rebar")
     assert estimators.names("layered") != estimators.names()

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
@@ -16,8 +17,9 @@ from raysweep.estimators.layered.base import (
     mean_losses,
 )
 from raysweep.estimators.layered.layers import Layer
-from raysweep.estimators.layered.objective import Head, Path
+from raysweep.estimators.layered.objective import Head, Path, PathObjective
 from raysweep.estimators.layered.sampling import draw
+from raysweep.estimators.noise import Noise
 
 MAX_NUMBERS = 2**24
 """The largest transition matrix, or number of joint states, that is enumerated."""
@@ -60,6 +62,24 @@ class LayeredExact(LayeredEstimator):
             drawn = draw(request.layers, request.x, request.noise, self.samples)
             value = mean_losses(request.losses(drawn.path))
         return LayeredEstimate(surrogate, value, first_states(drawn.states))
+
+
+def exact(
+    layers: Sequence[Layer], x: Float[Tensor, "*B inputs"], objective: PathObjective
+) -> Float[Tensor, "*B"]:
+    """Return the expected objective, differentiable in all parameters, and in the input.
+
+    Args:
+        layers: Layers of the network, first to last; at least one.
+        x: Input of the first layer. With replicas, `*B` is `R B`.
+        objective: Function from a path to losses `K *B`; a `Head` reads the last layer alone.
+
+    Raises:
+        ValueError: If the network or the objective does not fit, or there are too many states to
+            enumerate.
+        TypeError: If the input is not floating point.
+    """
+    return LayeredExact().estimate(layers, x, objective, Noise()).surrogate
 
 
 def expected_loss(request: Request) -> Tensor:
