@@ -44,6 +44,23 @@ def test_the_cost_in_a_file_is_what_its_plan_says(path, tmp_path, capsys):
     assert f"# Costs {planned:,} runs" in path.read_text().splitlines()[1]
 
 
+@each_file
+def test_the_options_in_a_files_opening_change_what_it_runs(path):
+    options = re.findall(r"--set (\S+?)(?=[\s;,]|$)", " ".join(path.read_text().splitlines()[:3]))
+    for option in options:
+        before, after = load(path, []), load(path, [option])
+        runs = [
+            {
+                arm.configuration(cell).run_id(seed)
+                for arm in s.arms
+                for cell in arm.cells()
+                for seed in s.seeds
+            }
+            for s in (before, after)
+        ]
+        assert runs[0] != runs[1], option
+
+
 def test_the_whole_search_of_table_2_is_one_option_away():
     spec = load(FOLDER / "reinmax-table-2.yaml", ["overrides=[]"])
     assert sum(arm.size for arm in spec.arms) * len(spec.seeds) == 24_480

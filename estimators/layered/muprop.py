@@ -44,11 +44,13 @@ class LayeredMuProp(LayeredEstimator):
 
     References:
         Gu, Levine, Sutskever, Mnih (2016), arXiv:1511.05176; weights as in Tucker et al. (2017),
-        arXiv:1703.07370, appendix G.1.
+        arXiv:1703.07370, appendix G.1; baselines that are given as in Shekhovtsov, Yanush, Flach
+        (2020), arXiv:2006.03143, appendix C.1.
     """
 
     name = "muprop"
     unbiased = True
+    version = 2
     needs_gradient = True
     takes_baseline = True
     per_replica = frozenset({"eta"})
@@ -99,9 +101,9 @@ class LayeredMuProp(LayeredEstimator):
         mean_loss, means, slopes = self._expand(request, drawn)
         with torch.enable_grad():
             signal, tuning_losses = losses.detach(), []
-            if request.baseline is not None:
+            if request.baseline is not None:  # in place of the constant part: both are alike
                 signal = signal - request.baseline
-            if self.constant:
+            elif self.constant:
                 eta = self._weight(self.constant_weight, mean_loss, request)
                 signal = signal - eta * mean_loss
             if self.baseline is not None and request.context is not None:
@@ -111,7 +113,9 @@ class LayeredMuProp(LayeredEstimator):
             gradients = self._gradients(request, drawn, signal, (means, slopes))
             if self.learn_eta:
                 squares = [over_units(g.mean(0).square(), drawn.batch_axes) for g in gradients]
-                tuning_losses.append(sum(squares[1:], start=squares[0]))
+                total = sum(squares[1:], start=squares[0])
+                if total.requires_grad:  # not where a given baseline leaves no weight in use
+                    tuning_losses.append(total)
         surrogate = drawn.carry(gradients) + mean_losses(losses)
         tuning = sum(tuning_losses[1:], start=tuning_losses[0]) if tuning_losses else None
         value = mean_losses(losses.detach())

@@ -36,7 +36,7 @@ class LayeredREBAR(RelaxedControlSettings[LayeredSizes], LayeredEstimator):
     before it and relaxed from it on, where the noise after the layer is not drawn again. The
     weights, one for each layer, and the temperature are learned to reduce the squared gradients to
     the pre-activations; a learned temperature needs an objective that torch differentiates twice
-    correctly, which cannot be checked.
+    correctly, which cannot be checked. A baseline that is given is subtracted from f and from c.
 
     Args:
         samples: Independent samples that the estimate averages over.
@@ -59,6 +59,7 @@ class LayeredREBAR(RelaxedControlSettings[LayeredSizes], LayeredEstimator):
     """
 
     name = "rebar"
+    version = 2
     takes_baseline = True
     reference = "Tucker, Mnih, Maddison, Lawson, Sohl-Dickstein (2017), arXiv:1703.07370"
 
@@ -108,6 +109,8 @@ class LayeredREBAR(RelaxedControlSettings[LayeredSizes], LayeredEstimator):
         losses = request.losses(drawn.path)
         with torch.enable_grad():
             controls, slopes = self._controls(request, drawn)
+            if request.baseline is not None:  # it is what to expect of relaxed losses, too
+                controls = [control - request.baseline for control in controls]
             weights = [self._eta(index, losses, request) for index in range(len(controls))]
             weighted = [(eta * loss).detach() for eta, loss in zip(weights, controls, strict=True)]
             signal, baseline_loss = self._signal(request, losses.detach(), weighted)
@@ -182,7 +185,8 @@ class LayeredREBAR(RelaxedControlSettings[LayeredSizes], LayeredEstimator):
         Args:
             request: Request of the estimate.
             losses: Losses at hard samples, as constants.
-            controls: Weighted losses of the relaxed paths, one for each layer, as constants.
+            controls: Weighted losses of the relaxed paths, less a given baseline, one for each
+                layer, as constants.
         """
         signal = losses if request.baseline is None else losses - request.baseline
         if self.baseline is None or request.context is None:

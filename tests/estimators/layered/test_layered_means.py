@@ -4,6 +4,7 @@ import pytest
 import torch
 from layered_cases import cases, get, normal
 
+from raysweep import estimators
 from raysweep.estimators import Noise
 from raysweep.testing.estimators import (
     check_layered_estimator,
@@ -75,6 +76,32 @@ def test_mean_gradient_is_the_exact_one_whatever_baseline_is_given(name, setting
     small = layered_problem((3, 2), reads_all=True)
     sample = sampled_gradients(method, small, FEWER, baseline=3 * normal(FEWER, 1))
     assert standard_errors(sample, exact_layered_gradient(small)).max() < 5
+
+
+@cases(lambda method: method.takes_baseline and method.samples == 1)
+def test_a_constant_in_loss_and_baseline_changes_nothing(name, settings):
+    """The baseline is the only one: what is left of the losses is centred, wherever they lie."""
+    small = layered_problem((3, 2), reads_all=True).copies(50)
+    found = []
+    for constant in (0.0, 30.0):
+
+        def objective(path, constant=constant):
+            return small.objective(path) + constant
+
+        method = get(name, **settings)
+        expected = estimators.layered.exact(small.layers, small.x, objective).detach()
+        out = method.estimate(small.layers, small.x, objective, Noise(), baseline=expected)
+        found.append(small.gradients(out.surrogate))
+    torch.testing.assert_close(*found, rtol=0, atol=1e-9)
+
+
+def test_a_given_baseline_leaves_a_constant_part_nothing_to_learn():
+    method = get("muprop", linear=False)
+    layers, x = layered_problem((3, 2)).layers, normal(5, 2)
+    head = layered_problem((3, 2)).objective
+    out = method.estimate(layers, x, head, Noise(), baseline=normal(5))
+    assert out.tuning_loss is None
+    assert method.estimate(layers, x, head, Noise()).tuning_loss is not None
 
 
 @cases(lambda method: not method.unbiased)
