@@ -61,6 +61,12 @@ def test_the_options_in_a_files_opening_change_what_it_runs(path):
         assert runs[0] != runs[1], option
 
 
+def test_steps_that_are_set_stay_when_all_overrides_are_set_after_them():
+    spec = load(FOLDER / "reinmax-table-5.yaml", ["training.steps=77", "overrides=[]"])
+    settings = [arm.configuration(next(arm.cells())).training_text for arm in spec.arms]
+    assert all('"training.steps":77' in text for text in settings)
+
+
 def test_the_whole_search_of_table_2_is_one_option_away():
     spec = load(FOLDER / "reinmax-table-2.yaml", ["overrides=[]"])
     assert sum(arm.size for arm in spec.arms) * len(spec.seeds) == 24_480

@@ -61,7 +61,8 @@ def read_spec(
     problems = Problems()
     root = document.read(text, file, problems)
     foreign.refuse(root, file)
-    for change in changes:
+    # stable: what is set under training stays last, also after a change of all overrides
+    for change in sorted(changes, key=lambda change: change.startswith("training.")):
         try:
             _change(root, change, changes_place)
         except SpecError as error:
