@@ -87,8 +87,8 @@ def arguments(
     return settings
 
 
-def meanings(function: Callable[..., Any]) -> Mapping[str, str]:
-    """Return the texts of arguments that have one: `lr: Annotated[float, "learning rate"] = 0.1`."""
+def meanings_of(function: Callable[..., Any]) -> Mapping[str, str]:
+    """Return the texts of arguments that have one: `lr: Annotated[float, "a rate"] = 0.1`."""
     hints = typing.get_type_hints(function, include_extras=True)
     texts = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
     return {name: text[0] for name, text in texts.items() if text and isinstance(text[0], str)}

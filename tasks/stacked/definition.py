@@ -14,7 +14,7 @@ from raysweep.tasks.functions.signature import (
     TaskMistake,
     arguments,
     location,
-    meanings,
+    meanings_of,
     settings_class,
 )
 from raysweep.tasks.stacked.mistakes import mistake
@@ -98,8 +98,8 @@ def define(functions: Functions, metrics: Declared) -> Definition:
     )
     trained = {name for name, field in _OF_TRAINING.items() if field.metadata["per_replica"]}
     texts: dict[str, str] = {}
-    for function in functions.values():
-        texts = {**meanings(function), **texts}
+    for _, function in functions.items():
+        texts = {**meanings_of(function), **texts}
     title = "".join(part.title() for part in functions.build.__name__.split("_"))
     settings = settings_class(
         f"{title}Settings", merged, TrainingSettings, per_run | trained, texts
