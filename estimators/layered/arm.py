@@ -1,7 +1,11 @@
 """ARM for networks of several layers: antithetic noise, one layer at a time."""
 
-import torch
+from collections.abc import Sequence
 
+import torch
+from torch import Tensor
+
+from raysweep.estimators.estimate import flag
 from raysweep.estimators.layered.base import (
     LayeredEstimate,
     LayeredEstimator,
@@ -10,19 +14,21 @@ from raysweep.estimators.layered.base import (
     mean_losses,
     per_unit,
 )
-from raysweep.estimators.layered.sampling import continued, draw, signs
+from raysweep.estimators.layered.sampling import Draw, continued, draw, signs, uniforms
 
 
 class LayeredARM(LayeredEstimator):
     """Augment, reinforce, merge: the loss's difference between a sample and its mirror image.
 
     Unbiased. For each layer, the noise of its units is mirrored, the states before it are kept and
-    those after it follow with the same noise: `(f(x) - f(x')) (u - 1/2)` is the gradient to the
-    layer's pre-activations. One evaluation of the objective per sample, and one for each layer; it
-    need not be differentiable in the states.
+    those after it follow: `(f(x) - f(x')) (u - 1/2)` is the gradient to the layer's
+    pre-activations. One evaluation of the objective per sample, and one for each layer; it need
+    not be differentiable in the states.
 
     Args:
         samples: Independent samples that the estimate averages over.
+        shared_noise: Whether the layers after the mirrored one keep their noise, for less variance;
+            if not, their states are drawn afresh, as in the paper.
 
     Raises:
         ValueError: If `samples` is not at least 1.
@@ -36,6 +42,10 @@ class LayeredARM(LayeredEstimator):
     needs_gradient = False
     reference = "Yin, Zhou (2019), arXiv:1807.11143"
 
+    def __init__(self, *, samples: int = 1, shared_noise: bool = True) -> None:
+        super().__init__(samples=samples)
+        self.shared_noise = flag("shared_noise", shared_noise)
+
     def evaluations(self, layers: int) -> int:
         """Count the evaluations: per sample, one, and one for each layer."""
         return self.samples * (1 + layers)
@@ -47,9 +57,18 @@ class LayeredARM(LayeredEstimator):
         with torch.no_grad():
             for index, (logits, logistic) in enumerate(zip(drawn.logits, drawn.noise, strict=True)):
                 mirrored = signs(logits - logistic)
-                path = continued(request.layers, drawn, index, mirrored, drawn.noise)
+                noise = self._noise_after(request, drawn, index)
+                path = continued(request.layers, drawn, index, mirrored, noise)
                 difference = losses - request.losses(path)
                 centred = torch.sigmoid(logistic) - 0.5
                 gradients.append(per_unit(difference, centred) * centred)
         surrogate = drawn.carry(gradients) + mean_losses(losses)
         return LayeredEstimate(surrogate, mean_losses(losses.detach()), first_states(drawn.states))
+
+    def _noise_after(self, request: Request, drawn: Draw, index: int) -> Sequence[Tensor]:
+        """Return the noise of all layers; that after the given layer is the sample's, or fresh."""
+        if self.shared_noise:
+            return drawn.noise
+        after = drawn.noise[index + 1 :]
+        fresh = [torch.logit(uniforms(request.noise, like, drawn.batch_axes)) for like in after]
+        return (*drawn.noise[: index + 1], *fresh)

@@ -45,6 +45,8 @@ CASES = {
     "rebar fixed": ("rebar", {**FIXED, "eta": 0.4}),
     "arm": ("arm", {}),
     "arm K 2": ("arm", {"samples": 2}),
+    "arm fresh": ("arm", {"shared_noise": False}),
+    "arm fresh K 2": ("arm", {"samples": 2, "shared_noise": False}),
     "exact": ("exact", {"samples": 2}),
 }
 CONTEXT_CASES = {

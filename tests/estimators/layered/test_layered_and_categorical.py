@@ -33,6 +33,7 @@ PAIRS = {
     ),
     "rebar fixed": (("rebar", {**FIXED, "eta": 0.6}), ("rebar", {**FIXED, "eta": 0.6})),
     "arm": (("arm", {}), ("arm", {})),
+    "arm fresh": (("arm", {"shared_noise": False}), ("arm", {})),
     "arm of two pairs": (("arm", {"samples": 2}), ("arm", {"samples": 4})),
     "straight_through": (("straight_through", {}), ("straight_through", {})),
     "psa": (("psa", {}), ("local_expectation", {})),

@@ -84,6 +84,15 @@ def test_bias_is_detected_where_it_is_declared(name, settings):
     assert standard_errors(sample, exact_layered_gradient(small)).max() > 10
 
 
+def test_arm_has_less_variance_where_layers_share_the_noise():
+    small = layered_problem((2, 3, 2))
+    shared, fresh = (
+        sampled_gradients(get("arm", shared_noise=shared), small, FEWER).var(0).sum()
+        for shared in (True, False)
+    )
+    assert shared < 0.8 * fresh
+
+
 def test_normalised_nvil_is_biased_once_its_variance_is_known():
     method = get("nvil", normalise=True)
     method.build(2)
