@@ -2,14 +2,14 @@
 
 Two networks: that of Shekhovtsov, Yanush, Flach (2020), arXiv:2006.03143, on CIFAR-10 at batches
 of 64, and a small one on the digits. A step is the task's own: batch, estimate, gradients, update;
-one run, not a pack. Times are medians of ratios to straight-through, which is timed in turn. Memory
-is the peak that five steps allocate beyond what was held before them. Beside them is the paper's
-running time, forward and backward for a batch of 64, divided by its straight-through. For PSA, the
-share of the step's time that goes into sums over flips follows.
+one run, not a pack. Times are medians of ratios to straight-through, which is timed in turn; on one
+processor, they are the process's own, which other programs do not slow. Memory is the peak that
+five steps allocate beyond what was held before them. Beside them is the paper's running time,
+forward and backward for a batch of 64, divided by its straight-through. For PSA, the share of the
+step's time that goes into sums over flips follows.
 """
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +20,7 @@ import click
 import torch
 
 from benchmarks import machine
-from benchmarks.cost_per_step import compare, single_thread, step_seconds, synchronise
+from benchmarks.cost_per_step import clock, compare, single_thread, step_seconds
 from raysweep import estimators, tasks
 from raysweep.estimators.layered import Convolution, LinearHead
 from raysweep.tasks.base import Replica, Training
@@ -81,11 +81,9 @@ def timed_flips(device: str) -> Iterator[list[float]]:
 
     def timed(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
         def call(*arguments: Any) -> torch.Tensor:
-            synchronise(device)
-            began = time.perf_counter()
+            began = clock(device)
             result = function(*arguments)
-            synchronise(device)
-            seconds.append(time.perf_counter() - began)
+            seconds.append(clock(device) - began)
             return result
 
         return call

@@ -16,7 +16,7 @@ FILES = sorted(FOLDER.glob("*.yaml"))
 REINMAX = [f"reinmax-figure-{n}" for n in (1, 2, 4, 6, 7, 8, 9, 10)]
 REINMAX += [f"reinmax-table-{n}" for n in (2, 5, 6)]
 PSA = [f"psa-figures-{n}" for n in ("2-3", "c3-c4", "c5-c6")]
-PSA += [*(f"psa-figure-{n}" for n in ("4", "c2", "c7")), "psa-learning-rates"]
+PSA += [*(f"psa-figure-{n}" for n in ("4", "4-subset", "c2", "c7")), "psa-learning-rates"]
 OTHERS = ["coupled-figure-1", "project-rebar-figures-8-9", "project-rebar-figure-10"]
 APPENDIX = ["rebar-appendix", "rebar-appendix-figure-5"]
 each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
