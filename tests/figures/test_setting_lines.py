@@ -1,5 +1,6 @@
 """Lines of a metric over a setting."""
 
+import itertools
 import math
 
 import pytest
@@ -89,3 +90,44 @@ def test_a_logarithmic_axis_needs_a_positive_value(tmp_path):
     results = store_of(tmp_path, spec_of(), lambda *cell: -loss(*cell))
     with pytest.raises(SpecError, match="expected positive values of train_loss"):
         lines_of(results, over=OVER, log=True)
+
+
+def labels_below(figure):
+    """The texts of the first panel's x ticks."""
+    return [label.get_text() for label in figure.axes[0].get_xticklabels()]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[0.02, 0.03, 0.9], [0.0001, 0.0003, 0.001, 0.003, 0.01], [0.01, 0.02, 0.05], [1, 2, 4]],
+    ids=str,
+)
+def test_the_values_of_the_setting_are_labelled(tmp_path, values):
+    figure = searched(tmp_path, values).plot("lines", over=OVER)
+    assert {f"{value:g}" for value in values} <= {*labels_below(figure)}
+
+
+def test_a_logarithmic_axis_has_a_power_of_ten_between_its_values(tmp_path):
+    figure = searched(tmp_path, [1.0, 29.0, 30.0]).plot("lines", over=OVER)
+    assert labels_below(figure) == ["1", "10", "30"]
+
+
+@pytest.mark.parametrize("size", ["screen", "column"])
+def test_labels_of_values_do_not_overlap(tmp_path, size):
+    values = [0.001 * 1.3**index for index in range(16)]
+    figure = searched(tmp_path, values).plot("lines", over=OVER, size=size)
+    figure.draw_without_rendering()
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
+    boxes.sort(key=lambda box: box.x0)
+    assert len(boxes) >= 3
+    assert all(box.x1 < other.x0 for box, other in itertools.pairwise(boxes))
+
+
+def test_intervals_along_a_short_logarithmic_axis_have_round_numbers(tmp_path):
+    lr = {"low": 0.02, "high": 0.9, "log": True}
+    search = {"sampler": "random", "configurations": 2}
+    estimators = {"ST": {"estimator": "straight_through"}}
+    spec = spec_of(TASKS, estimators, training={"lr": lr}, search=search)
+    points = [{"training.lr": 0.021}, {"training.lr": 0.8}]
+    results = store_of(tmp_path, spec, points=lambda arm: points)
+    assert labels_below(results.plot("lines", over="lr")) == ["0.05", "0.1", "0.2", "0.5"]
