@@ -8,7 +8,7 @@ import numpy as np
 
 from raysweep.errors import SpecError
 from raysweep.figures.curves import CurvesFigure, CurvesRequest, Line, Panel, check_positive
-from raysweep.figures.heatmaps import grouped, searched_setting
+from raysweep.figures.heatmaps import check_shown, grouped, lacking, searched_setting
 from raysweep.figures.scope import Numbers, SweepView, without_values
 from raysweep.figures.statistics import check_band, over_seeds
 from raysweep.results.bins import Column, columns, is_number, value_text
@@ -59,6 +59,7 @@ class LinesFigure:
         log: Whether the x axes are logarithmic.
         ticks: Positions along x to label, with their labels, the most important first; empty for
             round numbers.
+        lacking: Part of the caption on arms that lack the setting; empty if all have it.
     """
 
     curves: CurvesFigure
@@ -66,6 +67,7 @@ class LinesFigure:
     values: tuple[tuple[Numbers, ...], ...]
     log: bool
     ticks: tuple[tuple[float, str], ...]
+    lacking: str
 
 
 def prepare(results: SweepResults, request: LinesRequest) -> LinesFigure:
@@ -81,6 +83,7 @@ def prepare(results: SweepResults, request: LinesRequest) -> LinesFigure:
     metrics = request.metrics or (view.select,)
     for name in metrics:
         results.metric(name, "metric")
+    check_shown(view, [setting])
     arms = list(view.candidates(*metrics))
     shown = columns([arm for arm, _ in arms], setting)
     positions = _positions(shown, setting)
@@ -110,7 +113,8 @@ def prepare(results: SweepResults, request: LinesRequest) -> LinesFigure:
     log = positions.min() > 0 and (
         positions.max() >= LOG_SPAN * positions.min() or _is_log([arm for arm, _ in arms], setting)
     )
-    return LinesFigure(curves, setting, values, bool(log), _ticks(shown, positions, log=log))
+    ticks = _ticks(shown, positions, log=log)
+    return LinesFigure(curves, setting, values, bool(log), ticks, lacking(view, [setting]))
 
 
 def _is_log(arms: Sequence[Arm], setting: str) -> bool:

@@ -39,9 +39,13 @@ def test_a_point_is_the_mean_over_seeds_at_a_value(hand):
     assert list(line.high - line.mean) == pytest.approx([1 / math.sqrt(3)] * 2)
 
 
-def test_estimators_without_the_setting_have_no_line(hand):
-    panel = lines_of(hand, over=OVER).curves.panels[0]
-    assert [line.estimator for line in panel.lines] == ["ST"]
+def test_estimators_without_the_setting_have_no_line_and_the_caption_says_so(hand):
+    prepared = lines_of(hand, over=OVER)
+    assert [line.estimator for line in prepared.curves.panels[0].lines] == ["ST"]
+    (legend,) = hand.plot("lines", over=OVER).legends
+    assert "not shown, without estimator.temperature: RF" in " ".join(
+        legend.get_title().get_text().split()
+    )
 
 
 def test_values_in_any_order_are_drawn_in_order(tmp_path):

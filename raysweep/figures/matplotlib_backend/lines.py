@@ -16,7 +16,8 @@ GAP = 0.04  # inches between the labels of two ticks
 def draw_setting_lines(prepared: LinesFigure, size: Size) -> Figure:
     """Draw a row of panels for each metric, with the setting's values along the x axis."""
     curves = prepared.curves
-    caption = style.sentence([f"{curves.sweep}: {summary(curves)}", *footnotes(curves)])
+    parts = [f"{curves.sweep}: {summary(curves)}", *footnotes(curves), prepared.lacking]
+    caption = style.sentence(parts)
     name = prepared.setting.partition(".")[2]
     figure = draw_lines(
         curves, prepared.values, name, style.Legend(caption, size), every_point=True
