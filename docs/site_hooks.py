@@ -17,17 +17,21 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     pages = sorted(FOLDER.glob("*.md"))
     for name in sorted({name for page in pages for name in LINK.findall(page.read_text())}):
         path = ROOT / name
-        for source in sorted(path.iterdir()) if path.is_dir() else [path]:
+        for source in _files_in(path) if path.is_dir() else [path]:
             target = f"sources/{source.relative_to(ROOT)}.txt"
             files.append(File.generated(config, target, content=source.read_text()))
         if path.is_dir():
             links = "\n".join(
-                f"- [{each.name}]({path.name}/{each.name}.txt)" for each in sorted(path.iterdir())
+                f"- [{each.name}]({path.name}/{each.name}.txt)" for each in _files_in(path)
             )
             files.append(
                 File.generated(config, f"sources/{name}.md", content=f"# {name}\n\n{links}\n")
             )
     return files
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file())
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

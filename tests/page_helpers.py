@@ -29,7 +29,7 @@ def tasks(page):
     return {
         name: text
         for name, text in files(page).items()
-        if "\n@raysweep.task(" in text and "\nif __name__" not in text
+        if re.search(r"\n@raysweep.(stacked_)?task\(", text) and "\nif __name__" not in text
     }
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -97,9 +98,18 @@ def run(folder, line, *more):
     )
 
 
+def lines(beginning):
+    """The lines of the page on an own model that begin so."""
+    code = [text for language, text in blocks("own-model.md") if not language]
+    return [line for text in code for line in text.splitlines() if line.startswith(beginning)]
+
+
 @pytest.mark.slow
-def test_the_task_of_the_page_keeps_the_rules(package):
-    done = run(package, "raysweep check random_codes")
+@pytest.mark.parametrize("line", lines("raysweep check "))
+def test_the_task_of_the_page_keeps_the_rules(package, line):
+    if "--code" in line:  # as long as nothing is installed
+        shutil.rmtree(package / "my_models-0.1.dist-info")
+    done = run(package, line)
     assert (done.returncode, done.stderr) == (0, "")
     text = (DOCS / "own-model.md").read_text()
     assert f"```text\n{done.stdout}```" in text
@@ -107,7 +117,9 @@ def test_the_task_of_the_page_keeps_the_rules(package):
 
 @pytest.mark.slow
 def test_the_sweep_of_the_page_trains(package):
-    done = run(package, "raysweep run codes.yaml --inline", *QUICKLY)
+    shutil.rmtree(package / "my_models-0.1.dist-info")
+    (line,) = (line for line in lines("raysweep run ") if line.endswith(" --inline"))
+    done = run(package, line, *QUICKLY)
     assert done.returncode == 0, done.stderr
     cells = raysweep.open(package / "sweeps", "codes").table(report="final_error").cells
     assert [(cell.status, cell.n) for cell in cells] == [("selected", 3)] * 6
@@ -115,9 +127,10 @@ def test_the_sweep_of_the_page_trains(package):
 
 @pytest.mark.slow
 def test_the_mistake_of_the_page_gives_its_message(package):
+    shutil.rmtree(package / "my_models-0.1.dist-info")
     code = package / "my_models.py"
     code.write_text(code.read_text().replace("square().mean(-1)  #", "square()  #"))
-    done = run(package, "raysweep run codes.yaml --smoke")
+    done = run(package, "raysweep run codes.yaml --code my_models.py --smoke")
     assert done.returncode == 1
     shown = " ".join((DOCS / "own-model.md").read_text().split())
     assert done.stderr.splitlines()[-1] in shown

@@ -7,10 +7,20 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from raysweep import registry
-from raysweep.code.modules import Code, Module, forget, load, tasks_in, with_neighbours
+from raysweep.code.modules import (
+    Code,
+    Module,
+    forget,
+    load,
+    tasks_in,
+    unfinished_in,
+    with_neighbours,
+)
 from raysweep.errors import SpecError
+from raysweep.tasks import Task
 from raysweep.tasks.functions.signature import TaskMistake
 from raysweep.text import counted
 
@@ -47,10 +57,13 @@ def added(paths: Sequence[str | Path]) -> Iterator[Code]:
 
 def _loaded(paths: Sequence[Path]) -> Code:
     problems: list[str] = []
-    tasks, names = [], []
+    tasks: list[Task[Any]] = []
+    names: list[str] = []
+    unfinished: list[str] = []
     for path in paths:
         try:
             module = load(_module(path))
+            tasks += tasks_in(module)
         except SpecError as error:
             problems += error.problems
         except TaskMistake as mistake:
@@ -58,13 +71,16 @@ def _loaded(paths: Sequence[Path]) -> Code:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
             problems.append(f"{path.name}: cannot be imported: {_error_line(error, path)}")
         else:
-            tasks += list(tasks_in(module))
+            unfinished += unfinished_in(module)
             names.append(module.__name__)
     if problems:
         raise SpecError(problems)
     if not tasks:
+        files = ", ".join(path.name for path in paths)
+        if unfinished:
+            raise SpecError(f"no task in {files}: {', '.join(unfinished)}")
         raise SpecError(
-            f"no task in {', '.join(path.name for path in paths)}; put "
+            f"no task in {files}; put "
             '@raysweep.task(metrics={"train_loss": "min"}) above the function that trains'
         )
     return Code(tuple(tasks), with_neighbours(names))

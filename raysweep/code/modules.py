@@ -5,11 +5,12 @@ import importlib
 import importlib.machinery
 import importlib.metadata
 import importlib.util
+import inspect
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeGuard
 
 from raysweep.sweep import sources
 from raysweep.tasks import Task
@@ -63,24 +64,77 @@ def module_of(task: Task[Any]) -> str:
 def _is_in_module(task: Task[Any]) -> bool:
     name = module_of(task)
     module = sys.modules.get(name)
-    return name != "__main__" and module is not None and task in tasks_in(module)
+    if name == "__main__" or module is None:
+        return False
+    kind = type(task)
+    return any(
+        other is task
+        or (type(other) is kind and kind.__module__ == name and other.name == task.name)
+        for other in tasks_in(module)
+    )
 
 
 def tasks_in(module: ModuleType) -> Iterator[Task[Any]]:
     """Yield the tasks that a module defines, in its order: objects, or classes without arguments.
 
-    Those that it imports from elsewhere are left out.
+    Those that it imports from elsewhere are left out. The modules of a package are one.
+
+    Raises:
+        Exception: Whatever a class raises when it is called.
     """
-    seen: set[int] = set()
-    for value in list(vars(module).values()):
-        is_class = isinstance(value, type) and issubclass(value, Task)
-        if is_class and value.__module__ == module.__name__ and hasattr(value, "name"):
-            if not getattr(value, "__abstractmethods__", None):
+    values = _values(module)
+    kinds = [
+        value
+        for value in values
+        if isinstance(value, type) and _is_class_in(value, module) and not missing_of(value)
+    ]
+    for value in values:
+        if isinstance(value, type):
+            if value in kinds:
                 yield value()  # equal to no other, as it is new
-        elif isinstance(value, Task) and id(value) not in seen:
-            seen.add(id(value))
-            if module_of(value).partition(".")[0] == module.__name__.partition(".")[0]:
-                yield value
+        elif (
+            isinstance(value, Task)
+            and _is_of(module_of(value), module)
+            and (type(value) not in kinds or value.name != type(value).name)
+        ):
+            yield value
+
+
+def unfinished_in(module: ModuleType) -> Iterator[str]:
+    """Yield, for each class of a task that a module defines but does not finish, why it is none."""
+    for value in _values(module):
+        if isinstance(value, type) and _is_class_in(value, module) and (lacks := missing_of(value)):
+            yield f"the class {value.__name__} {lacks}"
+
+
+def _values(module: ModuleType) -> list[Any]:
+    """Return the values of a module's names, in order, those with two names once."""
+    return list({id(value): value for value in vars(module).values()}.values())
+
+
+def missing_of(kind: type[Task[Any]]) -> str:
+    """Return what a class lacks to be a task, in words; empty if it is one."""
+    lacks = sorted(getattr(kind, "__abstractmethods__", ()))
+    lacks = lacks if hasattr(kind, "name") else ["name", *lacks]
+    if lacks:
+        return f"has no {', '.join(lacks)}"
+    needed = [
+        name
+        for name, parameter in inspect.signature(kind).parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
+    return f"cannot be called without {', '.join(needed)}" if needed else ""
+
+
+def _is_class_in(value: type[Any], module: ModuleType) -> TypeGuard[type[Task[Any]]]:
+    """Return whether a class of a task is of a module itself."""
+    return issubclass(value, Task) and _is_of(value.__module__, module)
+
+
+def _is_of(name: str, module: ModuleType) -> bool:
+    """Return whether the module of a name is a module, or of the same package."""
+    return name.partition(".")[0] == module.__name__.partition(".")[0]
 
 
 def with_neighbours(names: Iterable[str]) -> tuple[Module, ...]:

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import sys
 from typing import Any
 
 from raysweep import registry
@@ -33,4 +34,7 @@ def _imported(module: Module) -> Any:
             "address rather than by ray.init, or give ray.init runtime_env={'py_modules': "
             f"[{module.path!r}]}}"
         )
+    folder = os.path.dirname(module.path)
+    if folder not in sys.path:
+        sys.path.append(folder)  # for the modules next to it that it imports
     return load(module)

@@ -9,6 +9,7 @@ from raysweep.errors import SpecError, nearest
 from raysweep.figures.scale import Scale
 from raysweep.figures.scope import MetricRequest, Numbers, SweepView, without_values
 from raysweep.results.bins import Column, column_of, columns, value_at
+from raysweep.results.labels import named
 from raysweep.results.selection import Candidate, choose
 from raysweep.results.stats.summary import mean as mean_of
 from raysweep.results.sweep_results import SweepResults
@@ -75,7 +76,8 @@ class HeatmapFigure:
         unit: Unit of the metric.
         select: Metric that selects among the configurations with one value.
         tasks: Labels of the tasks, the rows of every panel.
-        panels: Panels, one for each estimator.
+        panels: Panels, one for each estimator that has the setting.
+        lacking: Part of the caption on arms that lack the setting; empty if all have it.
     """
 
     sweep: str
@@ -85,6 +87,7 @@ class HeatmapFigure:
     select: str
     tasks: tuple[str, ...]
     panels: tuple[HeatmapPanel, ...]
+    lacking: str
 
 
 def prepare(results: SweepResults, request: HeatmapRequest) -> HeatmapFigure:
@@ -98,12 +101,13 @@ def prepare(results: SweepResults, request: HeatmapRequest) -> HeatmapFigure:
     view = SweepView.of(results, request)
     metric = results.metric((*request.metrics, view.select)[0], "metric")
     by_estimator: dict[str, list[tuple[Arm, list[Candidate]]]] = {}
+    check_shown(view, [setting])
     for arm, configurations in view.candidates(metric):
         by_estimator.setdefault(arm.estimator_label, []).append((arm, configurations))
     panels = [
         _panel(view, setting, metric, by_estimator[label])
         for label in view.estimators
-        if label in by_estimator
+        if any(setting in arm.space for arm, _ in by_estimator.get(label, ()))
     ]
     if all(np.isnan(panel.means).all() for panel in panels):
         raise without_values(results, metric)
@@ -117,6 +121,7 @@ def prepare(results: SweepResults, request: HeatmapRequest) -> HeatmapFigure:
         view.select,
         view.tasks,
         _scored(panels, about["direction"]),
+        lacking(view, [setting]),
     )
 
 
@@ -138,6 +143,40 @@ def searched_setting(spec: Spec, name: str | None) -> str:
         )
     several = "several settings are searched" + (f" with the name {name!r}" if name else "")
     raise SpecError(f"{several}; choose one of {', '.join(sorted(matches))}", field="over")
+
+
+def lacking(view: SweepView, settings: Sequence[str]) -> str:
+    """Return the part of a caption on arms without a setting; empty if all have the settings."""
+    arms = [arm for arm in view.results.spec.arms if view.holds(arm)]
+    every = [(arm.estimator_label, arm.task_label) for arm in arms]
+    parts = []
+    for setting in settings:
+        without = [
+            labels for arm, labels in zip(arms, every, strict=True) if setting not in arm.space
+        ]
+        if without:
+            parts.append(f"not shown, without {setting}: {named(without, every)}")
+    return "; ".join(parts)
+
+
+def check_shown(view: SweepView, settings: Sequence[str]) -> None:
+    """Check that some arm that is shown has all the settings.
+
+    Raises:
+        SpecError: If none has.
+    """
+    if not any(view.holds(arm) and has_settings(arm, settings) for arm in view.results.spec.arms):
+        known = {key for arm in view.results.spec.arms if view.holds(arm) for key in arm.searched}
+        others = f"; they search {', '.join(sorted(known))}" if known else ""
+        raise SpecError(
+            f"none of the {view.results.spec.row_kind}s shown has {' and '.join(settings)}{others}",
+            field="over",
+        )
+
+
+def has_settings(arm: Arm, settings: Sequence[str]) -> bool:
+    """Return whether an arm has all of these settings, searched or not."""
+    return all(setting in arm.space for setting in settings)
 
 
 def _panel(

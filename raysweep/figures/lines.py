@@ -1,18 +1,20 @@
 """A metric over one setting: the mean over seeds and a band, for each task and estimator."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from raysweep.errors import SpecError
 from raysweep.figures.curves import CurvesFigure, CurvesRequest, Line, Panel, check_positive
-from raysweep.figures.heatmaps import grouped, searched_setting
+from raysweep.figures.heatmaps import check_shown, grouped, lacking, searched_setting
 from raysweep.figures.scope import Numbers, SweepView, without_values
 from raysweep.figures.statistics import check_band, over_seeds
-from raysweep.results.bins import Column, columns, is_number
+from raysweep.results.bins import Column, columns, is_number, value_text
 from raysweep.results.selection import Candidate, choose
 from raysweep.results.sweep_results import SweepResults
+from raysweep.sweep import space
 from raysweep.sweep.spec import Arm
 
 LOG_SPAN = 30.0  # values whose largest is this many times the smallest have a logarithmic axis
@@ -55,12 +57,17 @@ class LinesFigure:
         setting: Setting along the x axis, as `section.name`.
         values: Positions along x of the points of each panel's lines.
         log: Whether the x axes are logarithmic.
+        ticks: Positions along x to label, with their labels, the most important first; empty for
+            round numbers.
+        lacking: Part of the caption on arms that lack the setting; empty if all have it.
     """
 
     curves: CurvesFigure
     setting: str
     values: tuple[tuple[Numbers, ...], ...]
     log: bool
+    ticks: tuple[tuple[float, str], ...]
+    lacking: str
 
 
 def prepare(results: SweepResults, request: LinesRequest) -> LinesFigure:
@@ -76,6 +83,7 @@ def prepare(results: SweepResults, request: LinesRequest) -> LinesFigure:
     metrics = request.metrics or (view.select,)
     for name in metrics:
         results.metric(name, "metric")
+    check_shown(view, [setting])
     arms = list(view.candidates(*metrics))
     shown = columns([arm for arm, _ in arms], setting)
     positions = _positions(shown, setting)
@@ -102,8 +110,44 @@ def prepare(results: SweepResults, request: LinesRequest) -> LinesFigure:
         results.sweep, panels, len(view.tasks), units, selection, request.log, band, runs, 0
     )
     values = tuple(tuple(positions[line.steps] for line in panel.lines) for panel in panels)
-    log = bool(positions.min() > 0 and positions.max() >= LOG_SPAN * positions.min())
-    return LinesFigure(curves, setting, values, log)
+    log = positions.min() > 0 and (
+        positions.max() >= LOG_SPAN * positions.min() or _is_log([arm for arm, _ in arms], setting)
+    )
+    ticks = _ticks(shown, positions, log=log)
+    return LinesFigure(curves, setting, values, bool(log), ticks, lacking(view, [setting]))
+
+
+def _is_log(arms: Sequence[Arm], setting: str) -> bool:
+    """Return whether some arm has a logarithmic range of a setting, and so intervals of it."""
+    domains = [space.plain(arm.space[setting]) for arm in arms if setting in arm.space]
+    return any(isinstance(domain, space.Range) and domain.log for domain in domains)
+
+
+def _ticks(
+    shown: Sequence[Column], positions: Numbers, *, log: bool
+) -> tuple[tuple[float, str], ...]:
+    """Return the ticks: the values of the setting, or round numbers along an axis of intervals.
+
+    The ends come first, then powers of ten, then the others in order. A logarithmic axis has ticks
+    at the powers of ten between its values, too, where there is room.
+    """
+    numbers = sorted(set(positions.tolist()))
+    low, high = numbers[0], numbers[-1]
+    round_ones = _round_numbers(low, high) if log else []
+    decades = [number for number in round_ones if _is_power(number)]
+    if any(column.interval is not None for column in shown):
+        order = decades if len(decades) > 2 else [*decades, *round_ones]
+    else:
+        known = [number for number in decades if number in numbers]
+        order = [low, high, *known, *numbers, *decades]
+    order = list(dict.fromkeys(order))
+    return tuple(zip(order, _texts(order), strict=True))
+
+
+def _texts(numbers: Sequence[float]) -> list[str]:
+    """Return numbers as short texts: with three digits if that is shorter and they differ."""
+    short = [min(value_text(number), f"{number:.3g}", key=len) for number in numbers]
+    return short if len(set(short)) == len(short) else [value_text(number) for number in numbers]
 
 
 def _positions(shown: Sequence[Column], setting: str) -> Numbers:
@@ -183,3 +227,15 @@ def _line(
         any(status == "provisional" for _, status, _ in points.values()),
         (),
     )
+
+
+def _round_numbers(low: float, high: float) -> list[float]:
+    """Return the numbers with the only digit 1, 2 or 5 from `low` to `high`, both positive."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    numbers = [float(f"{factor}e{power}") for power in powers for factor in (1, 2, 5)]
+    return [number for number in numbers if low <= number <= high]
+
+
+def _is_power(number: float) -> bool:
+    """Return whether a number is a power of ten."""
+    return f"{number:e}".startswith("1.000000e")

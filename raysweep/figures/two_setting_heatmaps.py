@@ -7,7 +7,7 @@ import numpy as np
 
 from raysweep.errors import SpecError
 from raysweep.figures import heatmaps
-from raysweep.figures.heatmaps import HeatmapFigure, HeatmapRequest, searched_setting
+from raysweep.figures.heatmaps import HeatmapFigure, HeatmapRequest, has_settings, searched_setting
 from raysweep.figures.scale import Scale
 from raysweep.figures.scope import Numbers, SweepView, without_values
 from raysweep.results.bins import Column, column_of, columns, value_at
@@ -53,7 +53,8 @@ class TwoSettingHeatmapFigure:
         unit: Unit of the metric.
         select: Metric that selects among the configurations of a cell.
         tasks: Labels of the tasks.
-        panels: Panels, task by task, then estimator by estimator.
+        panels: Panels, task by task, then estimator by estimator, of arms with both settings.
+        lacking: Part of the caption on arms that lack a setting; empty if all have both.
     """
 
     sweep: str
@@ -63,6 +64,7 @@ class TwoSettingHeatmapFigure:
     select: str
     tasks: tuple[str, ...]
     panels: tuple[TwoSettingHeatmapPanel, ...]
+    lacking: str
 
 
 def prepare_heatmap(
@@ -92,7 +94,8 @@ def prepare(results: SweepResults, request: HeatmapRequest) -> TwoSettingHeatmap
     request.check_single("a heatmap")
     view = SweepView.of(results, request)
     metric = results.metric((*request.metrics, view.select)[0], "metric")
-    arms = list(view.candidates(metric))
+    heatmaps.check_shown(view, (x, y))
+    arms = [pair for pair in view.candidates(metric) if has_settings(pair[0], (x, y))]
     about = results.spec.metrics[metric]
     panels: list[TwoSettingHeatmapPanel] = []
     for task in view.tasks:
@@ -105,7 +108,14 @@ def prepare(results: SweepResults, request: HeatmapRequest) -> TwoSettingHeatmap
     if all(np.isnan(panel.means).all() for panel in panels):
         raise without_values(results, metric)
     return TwoSettingHeatmapFigure(
-        results.sweep, (x, y), metric, about["unit"], view.select, view.tasks, tuple(panels)
+        results.sweep,
+        (x, y),
+        metric,
+        about["unit"],
+        view.select,
+        view.tasks,
+        tuple(panels),
+        heatmaps.lacking(view, (x, y)),
     )
 
 

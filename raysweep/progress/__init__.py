@@ -74,9 +74,17 @@ class Progress:
                 yield view.note
             output.show(view.end())
             return
-        with _repeated(lambda: self._line(view), pause_s):
+        lines = [""]  # the last one
+
+        def show_line() -> None:
+            lines[0] = view.line()
+            self._print(lines[0])
+
+        with _repeated(show_line, pause_s):
             yield view.note
-        self._print(view.end())
+        end = view.end()
+        if end != lines[0]:
+            self._print(end)
 
     @contextlib.contextmanager
     def _live(self, panel: Panel) -> Iterator[None]:
@@ -92,9 +100,6 @@ class Progress:
                 yield
         finally:
             self._panel = None
-
-    def _line(self, view: "View") -> None:
-        self._print(view.line())
 
     def _print(self, line: str) -> None:
         self.console.print(one_line(line), highlight=False, markup=False, soft_wrap=True)

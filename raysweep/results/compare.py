@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from raysweep.errors import SpecError
+from raysweep.results.labels import named
 from raysweep.results.same_arms import Labels, Pair, labels_of, pairs_of, renamed
 from raysweep.results.stats.significance import compare
 from raysweep.results.sweep_results import SweepResults
@@ -232,17 +233,8 @@ def _settings(first: Spec, second: Spec, pairs: Sequence[Pair]) -> Iterator[Chan
             changes.setdefault(change, []).append(labels_of(one))
     every = [labels_of(one) for one, _ in shared]
     for change, of_arms in changes.items():
-        where = "" if len(of_arms) == len(shared) else f" of {_named(of_arms, every)}"
+        where = "" if len(of_arms) == len(shared) else f" of {named(of_arms, every)}"
         yield dataclasses.replace(change, name=change.name + where)
-
-
-def _named(arms: Sequence[Labels], every: Sequence[Labels]) -> str:
-    """Return short names of arms: labels of estimators or tasks where they have all their arms."""
-    for index in (0, 1):
-        labels = dict.fromkeys(pair[index] for pair in arms)
-        if sum(pair[index] in labels for pair in every) == len(arms):
-            return ", ".join(labels)
-    return ", ".join(" · ".join(pair) for pair in arms)
 
 
 def _domains(first: Arm, second: Arm) -> Iterator[Change]:

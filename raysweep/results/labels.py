@@ -81,3 +81,17 @@ def chosen(options: Mapping[str, Any], name: str, known: tuple[str, ...]) -> tup
                 field=field,
             )
     return tuple(label for label in known if label in labels)
+
+
+def named(arms: Sequence[tuple[str, str]], every: Sequence[tuple[str, str]]) -> str:
+    """Return short names of arms: labels of estimators or tasks where they have all their arms.
+
+    Args:
+        arms: Labels of estimator and task of these arms.
+        every: Labels of all arms.
+    """
+    for index in (0, 1):
+        labels = dict.fromkeys(pair[index] for pair in arms)
+        if sum(pair[index] in labels for pair in every) == len(arms):
+            return ", ".join(labels)
+    return ", ".join(" · ".join(pair) for pair in arms)

@@ -87,8 +87,19 @@ def arguments(
     return settings
 
 
+def meanings_of(function: Callable[..., Any]) -> Mapping[str, str]:
+    """Return the texts of arguments that have one: `lr: Annotated[float, "a rate"] = 0.1`."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    texts = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items()}
+    return {name: text[0] for name, text in texts.items() if text and isinstance(text[0], str)}
+
+
 def settings_class(
-    name: str, declared: Mapping[str, tuple[Any, Any]], base: type, replicas: frozenset[str]
+    name: str,
+    declared: Mapping[str, tuple[Any, Any]],
+    base: type,
+    replicas: frozenset[str],
+    texts: Mapping[str, str],
 ) -> type:
     """Return a frozen dataclass of settings.
 
@@ -97,6 +108,7 @@ def settings_class(
         declared: Type and default of each setting, by name.
         base: Class with further settings, whose defaults they may replace.
         replicas: Names of the settings that may differ between the runs of a pack.
+        texts: Meanings of settings, by name.
     """
     known: Mapping[str, Mapping[str, Any]] = {
         field.name: field.metadata for field in dataclasses.fields(base)
@@ -107,7 +119,7 @@ def settings_class(
             kind,
             setting(
                 default,
-                known.get(key, {}).get("meaning", ""),
+                texts.get(key) or known.get(key, {}).get("meaning", ""),
                 per_replica=key in replicas,
                 only_if=known.get(key, {}).get("only_if", {}),
             ),

@@ -19,6 +19,7 @@ from raysweep.tasks.functions.signature import (
     TaskMistake,
     arguments,
     location,
+    meanings_of,
     settings_class,
 )
 from raysweep.tasks.functions.source import text_of
@@ -186,7 +187,7 @@ def _made(function: Any, metrics: Any, version: Any, family: str) -> FunctionTas
     attributes = {
         "name": function.__name__,
         "version": version,
-        "settings": settings_class(name, declared, base, frozenset()),
+        "settings": settings_class(name, declared, base, frozenset(), meanings_of(function)),
         "metrics": reported,
         "family": family,
         "function": staticmethod(function),

@@ -10,7 +10,13 @@ from torch import nn
 
 from raysweep.tasks.base import Metric, Replica, TrainingSettings
 from raysweep.tasks.functions.metrics import Declared, declared_metrics
-from raysweep.tasks.functions.signature import TaskMistake, arguments, location, settings_class
+from raysweep.tasks.functions.signature import (
+    TaskMistake,
+    arguments,
+    location,
+    meanings_of,
+    settings_class,
+)
 from raysweep.tasks.stacked.mistakes import mistake
 from raysweep.tasks.training.loop import replica_values
 
@@ -91,8 +97,13 @@ def define(functions: Functions, metrics: Declared) -> Definition:
         if name not in _OF_TRAINING and kind is float and roles[name] <= {"loss", "evaluate"}
     )
     trained = {name for name, field in _OF_TRAINING.items() if field.metadata["per_replica"]}
+    texts: dict[str, str] = {}
+    for _, function in functions.items():
+        texts = {**meanings_of(function), **texts}
     title = "".join(part.title() for part in functions.build.__name__.split("_"))
-    settings = settings_class(f"{title}Settings", merged, TrainingSettings, per_run | trained)
+    settings = settings_class(
+        f"{title}Settings", merged, TrainingSettings, per_run | trained, texts
+    )
     try:
         settings()
     except ValueError as error:

@@ -36,10 +36,19 @@ def test_a_heatmap_takes_the_best_over_the_other_settings(tmp_path):
     np.testing.assert_allclose(panel.means, [[9.0, 8.0], [19.0, 18.0]])
 
 
-def test_a_setting_that_an_estimator_lacks_leaves_one_column(hand):
-    panel = panel_of(heatmap_of(hand, over="temperature"), "RF")
-    assert panel.columns == (bins.Column(bins.ABSENT),)
-    np.testing.assert_allclose(panel.means, [[11.0], [21.0]])
+def test_an_estimator_without_the_setting_has_no_panel_and_the_caption_says_so(hand):
+    what = heatmap_of(hand, over="temperature")
+    assert [panel.estimator for panel in what.panels] == ["ST"]
+    figure = hand.plot("heatmap", over="temperature")
+    assert len(figure.axes) == 1
+    caption = " ".join(figure.get_supxlabel().split())
+    assert caption.endswith("; not shown, without estimator.temperature: RF")
+
+
+def test_a_heatmap_of_estimators_without_the_setting_is_refused(hand):
+    message = "over: none of the estimators shown has estimator.temperature"
+    with pytest.raises(SpecError, match=message):
+        hand.plot("heatmap", over="temperature", estimators="RF")
 
 
 def test_the_only_searched_setting_need_not_be_named(hand):
@@ -64,9 +73,7 @@ def test_a_value_whose_seeds_are_missing_is_provisional(tmp_path):
 
 
 def test_shades_go_from_the_worst_to_the_best_of_each_task(hand):
-    what = heatmap_of(hand)
-    np.testing.assert_allclose(panel_of(what, "ST").scores, [[0, 1], [0, 1]])
-    np.testing.assert_allclose(panel_of(what, "RF").scores, [[0], [0]])
+    np.testing.assert_allclose(panel_of(heatmap_of(hand), "ST").scores, [[0, 1], [0, 1]])
 
 
 def test_shades_of_a_metric_to_maximise_are_lighter_where_it_is_larger(hand):

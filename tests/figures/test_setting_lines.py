@@ -1,5 +1,6 @@
 """Lines of a metric over a setting."""
 
+import itertools
 import math
 
 import pytest
@@ -38,9 +39,13 @@ def test_a_point_is_the_mean_over_seeds_at_a_value(hand):
     assert list(line.high - line.mean) == pytest.approx([1 / math.sqrt(3)] * 2)
 
 
-def test_estimators_without_the_setting_have_no_line(hand):
-    panel = lines_of(hand, over=OVER).curves.panels[0]
-    assert [line.estimator for line in panel.lines] == ["ST"]
+def test_estimators_without_the_setting_have_no_line_and_the_caption_says_so(hand):
+    prepared = lines_of(hand, over=OVER)
+    assert [line.estimator for line in prepared.curves.panels[0].lines] == ["ST"]
+    (legend,) = hand.plot("lines", over=OVER).legends
+    assert "not shown, without estimator.temperature: RF" in " ".join(
+        legend.get_title().get_text().split()
+    )
 
 
 def test_values_in_any_order_are_drawn_in_order(tmp_path):
@@ -89,3 +94,44 @@ def test_a_logarithmic_axis_needs_a_positive_value(tmp_path):
     results = store_of(tmp_path, spec_of(), lambda *cell: -loss(*cell))
     with pytest.raises(SpecError, match="expected positive values of train_loss"):
         lines_of(results, over=OVER, log=True)
+
+
+def labels_below(figure):
+    """The texts of the first panel's x ticks."""
+    return [label.get_text() for label in figure.axes[0].get_xticklabels()]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[0.02, 0.03, 0.9], [0.0001, 0.0003, 0.001, 0.003, 0.01], [0.01, 0.02, 0.05], [1, 2, 4]],
+    ids=str,
+)
+def test_the_values_of_the_setting_are_labelled(tmp_path, values):
+    figure = searched(tmp_path, values).plot("lines", over=OVER)
+    assert {f"{value:g}" for value in values} <= {*labels_below(figure)}
+
+
+def test_a_logarithmic_axis_has_a_power_of_ten_between_its_values(tmp_path):
+    figure = searched(tmp_path, [1.0, 29.0, 30.0]).plot("lines", over=OVER)
+    assert labels_below(figure) == ["1", "10", "30"]
+
+
+@pytest.mark.parametrize("size", ["screen", "column"])
+def test_labels_of_values_do_not_overlap(tmp_path, size):
+    values = [0.001 * 1.3**index for index in range(16)]
+    figure = searched(tmp_path, values).plot("lines", over=OVER, size=size)
+    figure.draw_without_rendering()
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
+    boxes.sort(key=lambda box: box.x0)
+    assert len(boxes) >= 3
+    assert all(box.x1 < other.x0 for box, other in itertools.pairwise(boxes))
+
+
+def test_intervals_along_a_short_logarithmic_axis_have_round_numbers(tmp_path):
+    lr = {"low": 0.02, "high": 0.9, "log": True}
+    search = {"sampler": "random", "configurations": 2}
+    estimators = {"ST": {"estimator": "straight_through"}}
+    spec = spec_of(TASKS, estimators, training={"lr": lr}, search=search)
+    points = [{"training.lr": 0.021}, {"training.lr": 0.8}]
+    results = store_of(tmp_path, spec, points=lambda arm: points)
+    assert labels_below(results.plot("lines", over="lr")) == ["0.05", "0.1", "0.2", "0.5"]

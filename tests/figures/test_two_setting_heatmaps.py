@@ -27,6 +27,13 @@ def panel_of(what, estimator, task="A"):
 
 
 @pytest.fixture
+def two(tmp_path):
+    """Two estimators that have both settings."""
+    estimators = {"ST": ESTIMATORS["ST"], "RM": {"estimator": "reinmax", "temperature": [1.0, 2.0]}}
+    return store_of(tmp_path, spec_of(None, estimators, training=LR), total)
+
+
+@pytest.fixture
 def grid(tmp_path):
     """ST has temperatures 1, 2 and learning rates 0.3, 0.1, 0.2; RF has no temperature."""
     return store_of(tmp_path, spec_of(training=LR), total)
@@ -47,9 +54,9 @@ def test_a_cell_is_the_mean_of_its_configuration(grid):
         assert panel.means[row, column] == pytest.approx(11 - place, abs=1e-12)
 
 
-def test_there_is_a_panel_for_each_estimator_on_each_task(grid):
-    found = [(panel.task, panel.estimator) for panel in heatmap_of(grid, over=OVER).panels]
-    assert found == [("A", "ST"), ("A", "RF"), ("B", "ST"), ("B", "RF")]
+def test_there_is_a_panel_for_each_estimator_on_each_task(two):
+    found = [(panel.task, panel.estimator) for panel in heatmap_of(two, over=OVER).panels]
+    assert found == [("A", "ST"), ("A", "RM"), ("B", "ST"), ("B", "RM")]
 
 
 def test_the_selected_configurations_cell_is_told(grid):
@@ -57,18 +64,29 @@ def test_the_selected_configurations_cell_is_told(grid):
     assert panel.means[panel.selected] == panel.means.min() == 6.0
 
 
-def test_shades_share_a_scale_within_a_task(grid):
-    what = heatmap_of(grid, over=OVER)
+def test_shades_share_a_scale_within_a_task(two):
+    what = heatmap_of(two, over=OVER)
     for task, best in (("A", 6.0), ("B", 16.0)):
-        for estimator in ("ST", "RF"):
+        for estimator in ("ST", "RM"):
             panel = panel_of(what, estimator, task)
             np.testing.assert_allclose(panel.scores, 1 - (panel.means - best) / 5, atol=1e-12)
 
 
-def test_a_setting_that_an_estimator_lacks_leaves_one_row(grid):
-    panel = panel_of(heatmap_of(grid, over=OVER), "RF")
-    assert panel.y == (bins.Column(bins.ABSENT),)
-    assert panel.means.shape == (1, 3)
+def test_an_estimator_without_one_of_the_settings_has_no_panel_and_the_caption_says_so(grid):
+    what = heatmap_of(grid, over=OVER)
+    assert {panel.estimator for panel in what.panels} == {"ST"}
+    assert what.lacking == "not shown, without estimator.temperature: RF"
+
+
+def test_settings_that_no_estimator_has_together_are_refused(tmp_path):
+    estimators = {
+        "REBAR": {"estimator": "rebar", "relaxation": ["concrete", "muprop"]},
+        "RELAX": {"estimator": "relax", "hidden": [8, 16]},
+    }
+    results = store_of(tmp_path, spec_of(None, estimators))
+    message = "over: none of the estimators shown has estimator.relaxation and estimator.hidden"
+    with pytest.raises(SpecError, match=message):
+        results.plot("heatmap", over=("relaxation", "hidden"))
 
 
 def test_a_third_setting_is_taken_at_its_best(tmp_path):

@@ -218,3 +218,13 @@ def test_lines_elsewhere_begin_with_the_present_state_and_end_with_the_last(tmp_
     first, last = out.getvalue().splitlines()
     assert first == "0 of 2 runs"
     assert last.startswith("2 of 2 runs in ")
+
+
+def test_a_session_that_is_stopped_before_a_run_ends_does_not_repeat_its_line(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(progress, "LINE_S", 1e6)
+    out = io.StringIO()
+    with Progress(Console(file=out)).watching(view_of(tmp_path).schedule):
+        pass
+    assert out.getvalue() == "0 of 4 runs\n"

@@ -193,11 +193,6 @@ def test_curves_are_those_of_the_figure(awkward):
     assert mean["y"] == pytest.approx(line.mean.tolist(), rel=1e-7)
 
 
-def test_heatmap_over_two_settings_has_a_view_for_each_pair_and_arm(page_of):
-    root = page_of(spec_of(training={"lr": [0.1, 0.01]}))
-    assert list(data(root)["two-settings"]["two-settings-0"]) == ["0 0", "0 1", "0 2", "0 3"]
-
-
 def test_a_figure_without_data_says_why(page_of):
     root = page_of(spec_of(estimators={"RF": ESTIMATORS["RF"]}))
     assert "searches no setting" in section(root, "figure-parallel").text

@@ -187,5 +187,6 @@ def heatmap_caption(
             "lighter is better, on a scale for each task",
             marks,
             "?: provisional, seeds are missing" if any(flags) else "",
+            prepared.lacking,
         ]
     )

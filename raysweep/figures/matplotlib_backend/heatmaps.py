@@ -15,7 +15,6 @@ from raysweep.figures.matplotlib_backend.cells import (
 )
 from raysweep.figures.sizes import Size, plain
 from raysweep.figures.style import ShownFigure
-from raysweep.results.bins import ABSENT
 
 TASK_WIDTH = 2.2  # inches that a task's label may take beside a heatmap, on a screen
 
@@ -48,7 +47,7 @@ def draw_heatmap(prepared: HeatmapFigure, size: Size) -> Figure:
         inches = len(panel.columns) * cells.width
         panel_axes.set_title(size.wrapped(panel.estimator, inches + 0.3), x=middle)
         name = prepared.setting.partition(".")[2]
-        if panel.columns[0].label != ABSENT and len(name) * (size.label + 0.004) <= inches:
+        if len(name) * (size.label + 0.004) <= inches:
             panel_axes.set_xlabel(plain(name), x=middle)
     panels.hide_empty([list(row) for row in axes])
     figure.supxlabel(caption, fontsize=size.small)

@@ -21,7 +21,6 @@ from raysweep.figures.matplotlib_backend.heatmaps import draw_heatmap
 from raysweep.figures.sizes import Size, plain
 from raysweep.figures.style import ShownFigure
 from raysweep.figures.two_setting_heatmaps import TwoSettingHeatmapFigure, TwoSettingHeatmapPanel
-from raysweep.results.bins import ABSENT
 
 EMPTY = ListedColormap(["#f0f0f0"])  # for cells without a successful configuration
 LOWEST = 0.17  # least height of a cell on paper, in inches
@@ -100,7 +99,7 @@ def _title(
 def _name_axes(axes: Axes, prepared: TwoSettingHeatmapFigure, index: int, cells: Layout) -> None:
     panel = prepared.panels[index]
     x, y = (plain(setting.partition(".")[2]) for setting in prepared.settings)
-    if axes.get_xticklabels()[0].get_text() not in ("", ABSENT):
+    if axes.get_xticklabels()[0].get_text():
         across = cells.widths[index % cells.columns]
         axes.set_xlabel(x, x=len(panel.x) / across / 2)
     if index % cells.columns == 0 and len(panel.y) * LOWEST * LETTERS >= len(y):

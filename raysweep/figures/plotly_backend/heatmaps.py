@@ -2,23 +2,25 @@
 
 import itertools
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from raysweep.errors import SpecError
 from raysweep.figures import heatmaps, two_setting_heatmaps
-from raysweep.figures.heatmaps import HeatmapFigure, HeatmapPanel, HeatmapRequest
-from raysweep.figures.plotly_backend.common import axis, label, numbers, reason, short
+from raysweep.figures.heatmaps import HeatmapFigure, HeatmapPanel, HeatmapRequest, has_settings
+from raysweep.figures.plotly_backend.common import axis, empty, label, numbers, reason, short
 from raysweep.figures.plotly_backend.parts import Figure, Plot, choices
 from raysweep.figures.scope import Numbers
 from raysweep.figures.style import axis_label, colour, sentence
-from raysweep.figures.two_setting_heatmaps import TwoSettingHeatmapPanel
+from raysweep.figures.two_setting_heatmaps import TwoSettingHeatmapFigure, TwoSettingHeatmapPanel
 from raysweep.results.snapshot import Snapshot
 
 MOST_SETTINGS = 8  # settings with a heatmap
 MOST_TWO_SETTING_VIEWS = 300  # drawings over two settings
 MOST_TEXTS = 12  # most columns of a heatmap with numbers in its cells
 ROW = 34  # height of a row, in pixels
+
+Prepared = TypeVar("Prepared", HeatmapFigure, TwoSettingHeatmapFigure)
 
 
 def searched(results: Snapshot) -> list[str]:
@@ -30,17 +32,20 @@ def heatmap_figure(results: Snapshot, select: str) -> Figure:
     """Return the metric that selects over each searched setting, a drawing for each estimator."""
     name, title = "heatmap", "Over one setting"
     settings = searched(results)
-    figures: list[HeatmapFigure] = []
-    try:
-        for setting in settings[:MOST_SETTINGS] or (None,):
-            figures.append(heatmaps.prepare(results, HeatmapRequest(select=select, over=setting)))
-    except SpecError as error:
-        return Figure(name, title, missing=reason(error))
+    figures, problems = _drawn(
+        heatmaps.prepare, results, select, settings[:MOST_SETTINGS] or (None,)
+    )
+    if not figures:
+        return Figure(name, title, missing=problems[0])
+    panels = [{panel.estimator: panel for panel in prepared.panels} for prepared in figures]
+    estimators = [
+        label for label in results.spec.estimator_labels if any(label in known for known in panels)
+    ]
     plots = []
-    for index, estimator in enumerate(panel.estimator for panel in figures[0].panels):
+    for index, estimator in enumerate(estimators):
         views = {
-            str(key): _panel(prepared, prepared.panels[index])
-            for key, prepared in enumerate(figures)
+            str(key): _panel(prepared, known.get(estimator))
+            for key, (prepared, known) in enumerate(zip(figures, panels, strict=True))
         }
         height = 90 + ROW * len(figures[0].tasks)
         plots.append(Plot(f"{name}-{index}", estimator, height, views))
@@ -62,22 +67,27 @@ def heatmap_figure(results: Snapshot, select: str) -> Figure:
 def two_setting_heatmap_figure(results: Snapshot, select: str) -> Figure:
     """Return the metric that selects over pairs of searched settings, one arm at a time."""
     name, title = "two-settings", "Over two settings"
-    pairs = list(itertools.combinations(searched(results), 2))
+    pairs = [
+        pair
+        for pair in itertools.combinations(searched(results), 2)
+        if any(has_settings(arm, pair) for arm in results.spec.arms)
+    ]
     if not pairs:
         return Figure(name, title, missing=_TOO_FEW_SETTINGS)
     most = max(1, MOST_TWO_SETTING_VIEWS // max(1, len(results.spec.arms)))
-    try:
-        figures = [
-            two_setting_heatmaps.prepare(results, HeatmapRequest(select=select, over=pair))
-            for pair in pairs[:most]
-        ]
-    except SpecError as error:
-        return Figure(name, title, missing=reason(error))
-    arms = [f"{panel.estimator} on {panel.task}" for panel in figures[0].panels]
+    figures, problems = _drawn(two_setting_heatmaps.prepare, results, select, pairs[:most])
+    if not figures:
+        return Figure(name, title, missing=problems[0])
+    panels = [{(p.estimator, p.task): p for p in prepared.panels} for prepared in figures]
+    arms = [
+        labels
+        for labels in ((arm.estimator_label, arm.task_label) for arm in results.spec.arms)
+        if any(labels in known for known in panels)
+    ]
     views = {
-        f"{key} {index}": _two_setting_panel(panel, prepared.settings)
-        for key, prepared in enumerate(figures)
-        for index, panel in enumerate(prepared.panels)
+        f"{key} {index}": _two_setting_panel(known.get(labels), prepared.settings)
+        for key, (prepared, known) in enumerate(zip(figures, panels, strict=True))
+        for index, labels in enumerate(arms)
     }
     prepared = figures[0]
     caption = sentence(
@@ -96,18 +106,39 @@ def two_setting_heatmap_figure(results: Snapshot, select: str) -> Figure:
         choices(
             "two-settings-pair", "Settings", [" × ".join(prepared.settings) for prepared in figures]
         ),
-        choices("two-settings-arm", "Arm", arms),
+        choices("two-settings-arm", "Arm", [" on ".join(labels) for labels in arms]),
     )
     return Figure(name, title, caption, (Plot("two-settings-0", "", 420, views),), controls)
 
 
 _TOO_FEW_SETTINGS = (
-    "needs two searched settings, and this sweep searches fewer; "
+    "needs two searched settings, and no row of this sweep has them; "
     "give another setting a list of values"
 )
 
 
-def _panel(prepared: HeatmapFigure, panel: HeatmapPanel) -> dict[str, Any]:
+def _drawn(
+    prepare: Callable[[Snapshot, HeatmapRequest], Prepared],
+    results: Snapshot,
+    select: str,
+    choices_of_settings: Iterable[str | Sequence[str] | None],
+) -> tuple[list[Prepared], list[str]]:
+    """Return the heatmaps over these settings, and why others cannot be drawn.
+
+    That is so, for example, if no arm with a setting has a run that finished well.
+    """
+    figures, problems = [], []
+    for over in choices_of_settings:
+        try:
+            figures.append(prepare(results, HeatmapRequest(select=select, over=over)))
+        except SpecError as error:
+            problems.append(reason(error))
+    return figures, problems
+
+
+def _panel(prepared: HeatmapFigure, panel: HeatmapPanel | None) -> dict[str, Any]:
+    if panel is None:
+        return empty(f"without {prepared.setting}")
     x = [column.label for column in panel.columns]
     cells = _cells((panel.means, panel.scores, panel.provisional), (prepared.setting, "task"))
     down = {**_along(prepared.tasks), "range": [len(prepared.tasks) - 0.5, -0.5]}
@@ -115,7 +146,11 @@ def _panel(prepared: HeatmapFigure, panel: HeatmapPanel) -> dict[str, Any]:
     return {"data": [cells], "layout": layout}
 
 
-def _two_setting_panel(panel: TwoSettingHeatmapPanel, settings: tuple[str, str]) -> dict[str, Any]:
+def _two_setting_panel(
+    panel: TwoSettingHeatmapPanel | None, settings: tuple[str, str]
+) -> dict[str, Any]:
+    if panel is None:
+        return empty(f"without {' and '.join(settings)}")
     x, y = ([column.label for column in columns] for columns in (panel.x, panel.y))
     cells = _cells((panel.means, panel.scores, panel.provisional), settings)
     layout = {

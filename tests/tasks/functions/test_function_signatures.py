@@ -1,7 +1,7 @@
 """Settings and metrics of a function, and the mistakes in them."""
 
 import dataclasses
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 
@@ -157,3 +157,14 @@ def test_a_lambda_is_no_task():
 def test_a_class_is_no_task():
     with pytest.raises(TaskMistake, match="expected a function, got the class Sample; put the"):
         task(metrics=METRICS)(type("Sample", (), {}))
+
+
+def explained(run, *, hidden: Annotated[int, "units in the hidden layer"] = 3, lr: float = 1.0): ...
+
+
+def test_an_annotation_may_explain_a_setting():
+    with registry.added([task(metrics=METRICS)(explained)]):
+        declared = registry.task_settings("explained")
+    assert declared["task.hidden"].meaning == "units in the hidden layer"
+    assert declared["task.hidden"].type is int
+    assert not declared["training.lr"].meaning
