@@ -39,6 +39,7 @@ def added(paths: Sequence[str | Path]) -> Iterator[Code]:
     if not paths:
         yield Code()
         return
+    paths = list({os.path.realpath(path): path for path in paths}.values())
     folders = list(dict.fromkeys(str(Path(path).absolute().parent) for path in paths))
     before = set(sys.modules)
     folders = [folder for folder in folders if folder not in sys.path]

@@ -13,6 +13,7 @@ from raysweep.engine.pack import CannotRestore
 from raysweep.errors import DamagedFile, RaysweepError, SpecError, StoreError, is_memory_error
 from raysweep.store.watch import DriverGone
 from raysweep.sweep.sources import LIBRARIES, is_library
+from raysweep.tasks.contract import BrokenContract
 from raysweep.text import MAX_ERROR, recorded, tail
 
 MAX_TRACEBACK = 20_000  # characters
@@ -74,6 +75,8 @@ def line_of(
         return recorded(message)
     where = _culprit(traceback.extract_tb(error.__traceback__), own_code)
     name = recorded(type(error).__name__, 200)
+    if of_function and isinstance(error, BrokenContract) and _is_ours(where):
+        return f"{name}: {recorded(message)}"  # which names the function's line
     is_cell = os.path.realpath(where.filename) in own_code and not os.path.exists(where.filename)
     file = "notebook cell" if is_cell else os.path.basename(where.filename)
     location = recorded(f"({file}:{where.lineno})", 300)
@@ -98,6 +101,10 @@ def _culprit(
             if (path in own_code or os.path.exists(path)) and is_wanted(path):
                 return frame
     return frames[-1]
+
+
+def _is_ours(frame: traceback.FrameSummary) -> bool:
+    return os.path.realpath(frame.filename).startswith(_OWN)
 
 
 def _package_of(path: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from raysweep.engine.children import protect_children
 from raysweep.errors import Stopped
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -53,6 +54,7 @@ class StopFlag:
 
     def __enter__(self) -> "StopFlag":
         self._before = self._install()
+        protect_children()
         if threading.current_thread() is threading.main_thread():
             self._pipe = os.pipe()
             for end in self._pipe:

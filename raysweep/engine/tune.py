@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from raysweep.engine.children import protect_children
 from raysweep.engine.cluster import workers
 
 # After `cluster`, which sets what Tune reads from the environment when it is imported.
@@ -85,6 +86,7 @@ class PackTrainable(tune.Trainable):
         """Prepare to train a pack in a new process."""
         job = Job(**config["job"])
         prepare(job)
+        protect_children()
         if config["code"] is not None:
             install(ray.get(config["code"]))
         actor = config["early_stopper"]

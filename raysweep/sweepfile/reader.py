@@ -329,8 +329,10 @@ class _FileReader:
 
     def arms(self, tasks: list[Entry], rows: list[Entry], common: CommonSettings) -> list[BuiltArm]:
         made = pairs(tasks, rows)
-        for mistake in unpaired(tasks, rows):
-            self.problems.add(*mistake)
+        given = self.sections.get("tasks")
+        if given is not None and isinstance(given.value, dict) and len(given.value) == len(tasks):
+            for mistake in unpaired(tasks, rows):  # a task that cannot be read may be the partner
+                self.problems.add(*mistake)
         for entry in (*tasks, *rows):
             if not any(entry is one for pair in made for one in pair):
                 arms.check_alone(entry, common, self.problems)

@@ -1,5 +1,6 @@
 """The run that a user's function trains, as the function sees it."""
 
+import numbers
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -165,14 +166,14 @@ class Loop:
 
     def begin(self, count: Any) -> "Steps":
         """Begin the loop over the steps."""
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        if isinstance(count, bool) or not isinstance(count, numbers.Integral) or count < 1:
             raise BrokenContract(
                 f"run.steps: expected a whole number of steps, at least 1, got {count!r}"
             )
         if self.total is not None:
             raise BrokenContract("run.steps is called a second time; use one loop for all steps")
         saved, self._saved = self._saved, None
-        self._asked = count
+        self._asked = count = int(count)  # which may have been NumPy's
         self.total = count if self.limit is None else min(count, self.limit)
         if saved is not None and saved["asked"] is not None:
             self._resume(saved)

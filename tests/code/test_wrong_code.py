@@ -196,3 +196,9 @@ def test_the_store_keeps_a_copy_of_each_version_and_status_says_so(run, tmp_path
     out = capsys.readouterr().out
     assert "the runs of task digits come from 2 versions of its code" in out
     assert all(copy.parent.name in out for copy in copies)
+
+
+def test_a_file_that_is_named_twice_counts_once(run, tmp_path):
+    code, lines, out = run(GOOD, "own_digits.py", "--code", str(tmp_path / "own_digits.py"))
+    assert code == 0, lines
+    assert "results:" in out

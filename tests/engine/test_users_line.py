@@ -4,13 +4,22 @@ import types
 from pathlib import Path
 
 import pytest
+import torch
 
 from raysweep.engine.errors_of_runs import line_of
+from raysweep.estimators.none import NoEstimator
 from raysweep.sweep.sources import is_library, source_digest
+from raysweep.tasks.base import Replica
+from raysweep.tasks.contract import BrokenContract
+from raysweep.tasks.functions.task import task
 
 LIBRARY = "def call(f):\n    f()\n\ndef fail():\n    raise ValueError('odd')\n"
 USER = "\n\ndef use():\n    library.call(library.fail)\n"
 SITE = "other/lib/python3.9/site-packages"
+
+
+def reports_nothing(run):
+    """A function that does not report the metric that it declares."""
 
 
 @pytest.fixture
@@ -65,3 +74,17 @@ def test_modules_beside_a_task_in_another_site_packages_are_not_its_code(tmp_pat
     before = source_digest("lone_task")
     (site / "lone_helper.py").write_text("x = 1234\n")
     assert source_digest("lone_task") == before
+
+
+def test_a_mistake_that_raysweep_finds_after_the_function_has_no_line_of_raysweep():
+    made = task(metrics={"train_loss": "min"})(reports_nothing)
+    training = made.start(
+        made.settings(), [Replica("id", 0, {})], NoEstimator(), torch.device("cpu")
+    )
+    training.advance(training.length())
+    with pytest.raises(BrokenContract) as caught:
+        training.evaluate()
+    error = caught.value.with_traceback(caught.value.__traceback__.tb_next)  # without this test
+    text = line_of(error, [__file__], of_function=True)
+    assert text.startswith("BrokenContract: reports_nothing (test_users_line.py:")
+    assert text.endswith("report it, or remove it from metrics")

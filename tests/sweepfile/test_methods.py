@@ -138,3 +138,13 @@ def test_the_identity_of_a_run_says_that_it_has_no_estimator():
     identity = arm.configuration({}).identity
     assert identity["estimator"] == {"name": "none", "version": 1}
     assert dataclasses.replace(arm, estimator_label="x").definition == arm.definition
+
+
+def test_a_task_that_cannot_be_read_makes_no_row_a_mistake():
+    with pytest.raises(SpecError) as caught:
+        spec(
+            tasks={"walk": {"task": "alone"}, "poly": {"task": "polynomal"}},
+            estimators={"ST": {"estimator": "straight_through"}},
+            methods={"slow": {}},
+        )
+    assert len(caught.value.problems) == 1

@@ -266,3 +266,13 @@ def test_the_default_dtype_is_set_back(start):
 
 def test_a_function_that_tracks_nothing_has_no_state(start):
     assert start(counting).state_dict() is None
+
+
+def test_the_number_of_steps_may_be_one_of_numpy(start):
+    def of_numpy(run):
+        for _ in run.steps(np.int64(3)):
+            run.report(train_loss=1)
+
+    training = start(of_numpy)
+    assert type(training.length()) is int
+    assert training.length() == 3
