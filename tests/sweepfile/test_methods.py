@@ -143,7 +143,7 @@ def test_the_identity_of_a_run_says_that_it_has_no_estimator():
 def test_a_task_that_cannot_be_read_makes_no_row_a_mistake():
     with pytest.raises(SpecError) as caught:
         spec(
-            tasks={"walk": {"task": "alone"}, "poly": {"task": "polynomal"}},
+            tasks={"walk": {"task": "toy_alone"}, "poly": {"task": "polynomal"}},
             estimators={"ST": {"estimator": "straight_through"}},
             methods={"slow": {}},
         )
