@@ -212,9 +212,10 @@ class ArmSearch:
             self._previously_selected[configuration_id] = list(members)
 
     def _count_orphaned_runs(self) -> None:
-        """Count the runs that ended after their configuration had closed."""
+        """Count the runs that ended after their configuration had closed; plan them again."""
         orphaned, ended = self._orphaned_runs, self.runs.ended
         self.spent.add(self.runs.of(orphaned))
+        self.runs.plan([member for member in orphaned if member.run.run_id in ended])
         self._orphaned_runs = [member for member in orphaned if member.run.run_id not in ended]
 
     def selected(self) -> str | None:
