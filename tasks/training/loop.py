@@ -1,7 +1,7 @@
 """Training loop of tasks that follow gradients; a task adds its mathematics, a `Model`."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -104,18 +104,7 @@ class GradientTraining:
         Raises:
             ValueError: If `steps` is not positive.
         """
-        if steps < 1:
-            raise ValueError(f"steps must be at least 1, got {steps}")
-        # copies: in float64 two metrics may be one tensor, and both sums would be added to it
-        means = {
-            name: value.to(torch.float64, copy=True) for name, value in self._advance_once().items()
-        }
-        if steps == 1:
-            return means
-        for _ in range(steps - 1):
-            for name, value in self._advance_once().items():
-                means[name] += value
-        return {name: total.div_(steps) for name, total in means.items()}
+        return mean_metrics(steps, self._advance_once)
 
     @torch.no_grad()
     def evaluate(self) -> Mapping[str, Float[Tensor, " R"]]:
@@ -205,6 +194,30 @@ class GradientTraining:
             allow_unused=True,
             materialize_grads=True,
         )
+
+
+def mean_metrics(
+    steps: int, advance_once: Callable[[], Mapping[str, Float[Tensor, " R"]]]
+) -> Mapping[str, Float[Tensor, " R"]]:
+    """Train for some steps; return the metrics' means over them, in float64.
+
+    Args:
+        steps: Number of steps.
+        advance_once: Function that trains for one step and returns the metrics of it.
+
+    Raises:
+        ValueError: If `steps` is not positive.
+    """
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}")
+    # copies: in float64 two metrics may be one tensor, and both sums would be added to it
+    means = {name: value.to(torch.float64, copy=True) for name, value in advance_once().items()}
+    if steps == 1:
+        return means
+    for _ in range(steps - 1):
+        for name, value in advance_once().items():
+            means[name] += value
+    return {name: total.div_(steps) for name, total in means.items()}
 
 
 def replica_values(name: str, settings: TrainingSettings, replicas: Sequence[Replica]) -> list[Any]:

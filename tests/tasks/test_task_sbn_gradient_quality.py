@@ -236,7 +236,7 @@ def test_points_are_two_classes_that_overlap():
 
 
 def test_pre_activations_start_whitened():
-    model = training(method("psa"), [0, 1]).model
+    model = training(method("psa"), [0, 1], trained_by="estimator").model
     a = model.layers[0](points().x.expand(2, -1, -1))
     torch.testing.assert_close(a.mean(1), torch.zeros_like(a.mean(1)), atol=1e-12, rtol=0)
     torch.testing.assert_close(a.std(1, unbiased=False), torch.ones_like(a.std(1)))
