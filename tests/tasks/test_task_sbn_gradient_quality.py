@@ -1,5 +1,6 @@
 """Gradients of layered estimators beside the exact ones."""
 
+import io
 import itertools
 
 import pytest
@@ -22,6 +23,7 @@ from raysweep.tasks.sbn.quality import (
     expected_losses,
     measures,
 )
+from raysweep.testing.tasks import check_task
 
 TASK = SbnGradientQuality()
 SMALL = {"units": 3, "layers": 2, "draws": 60, "steps": 6, "report_every": 2}
@@ -158,6 +160,82 @@ def test_all_methods_are_measured_at_the_same_parameters():
         one.advance(6)
         losses.append(one.evaluate()["expected_loss"])
     assert torch.equal(*losses)
+
+
+def test_replicas_of_one_seed_are_at_the_same_parameters_wherever_they_are_in_a_pack():
+    """Trained in one pack, the last replica would have other samples than its twins by then."""
+    seeds, counts = [0] * 4 + [1] * 4 + [2] * 4, [1, 2, 3, 4] * 3
+    more = {"units": 5, "layers": 3, "draws": 4}
+    together = training(method("straight_through"), seeds, counts, **more)
+    alone = training(method("straight_through"), [2], [4], **more)
+    train_loss, only = (one.advance(800)["train_loss"] for one in (together, alone))
+    expected_loss = together.evaluate()["expected_loss"]
+    for values in (train_loss, expected_loss):
+        assert [len(set(part)) for part in values.view(3, 4).tolist()] == [1, 1, 1]
+        assert len(set(values.tolist())) == 3
+    assert train_loss[-1] == only[0]
+    assert expected_loss[-1] == alone.evaluate()["expected_loss"][0]
+
+
+def pack(lrs, seeds, **more):
+    """A pack that follows another gradient than the measured one, with learning rates."""
+    replicas = [
+        Replica(f"run {row}", seed, {"lr": lr, "estimates": row + 1})
+        for row, (lr, seed) in enumerate(zip(lrs, seeds, strict=True))
+    ]
+    return TASK.start(settings(evaluate_every=2, **more), replicas, method("rebar"), CPU)
+
+
+@pytest.mark.parametrize("trained_by", ["reinforce", "exact"])
+def test_a_seed_with_two_update_rules_is_two_networks(trained_by):
+    lrs, seeds = [0.1, 0.03, 0.1, 0.03], [0, 0, 0, 1]
+    together = pack(lrs, seeds, trained_by=trained_by)
+    metrics = {**together.advance(6), **together.evaluate()}
+    assert metrics["train_loss"][0] == metrics["train_loss"][2]
+    assert len(set(metrics["expected_loss"].tolist())) == 3
+    for row in range(4):
+        alone = pack(lrs[row : row + 1], seeds[row : row + 1], trained_by=trained_by)
+        single = {**alone.advance(6), **alone.evaluate()}
+        for name in ("train_loss", "expected_loss", "gradient_norm_layer_1"):
+            assert single[name][0] == metrics[name][row], name
+
+
+@pytest.mark.parametrize("trained_by", ["reinforce", "exact"])
+@pytest.mark.parametrize(
+    "keep",
+    [torch.tensor([False, True, True, True]), torch.tensor([3, 2]), torch.tensor([0, 2])],
+    ids=["mask", "reordered", "one network"],
+)
+def test_kept_replicas_stay_at_their_networks_and_resume_bit_for_bit(trained_by, keep):
+    lrs, seeds = torch.tensor([0.03, 0.03, 0.03, 0.1]), torch.tensor([0, 1, 0, 1])
+    whole, part = (
+        pack(lrs.tolist(), seeds.tolist(), trained_by=trained_by, draws=20) for _ in range(2)
+    )
+    for one in (whole, part):
+        one.advance(3)
+    part.select(keep)
+    resumed = pack(lrs[keep].tolist(), seeds[keep].tolist(), trained_by=trained_by, draws=20)
+    buffer = io.BytesIO()
+    torch.save(part.state_dict(), buffer)
+    resumed.load_state_dict(torch.load(io.BytesIO(buffer.getvalue())))
+    expected, kept, again = ({**one.advance(3), **one.evaluate()} for one in (whole, part, resumed))
+    assert resumed.step == part.step == 6
+    for name in expected:
+        assert torch.equal(again[name], kept[name]), name
+        torch.testing.assert_close(kept[name], expected[name][keep], equal_nan=True)
+    for name in ("train_loss", "expected_loss", "gradient_norm_layer_2"):
+        assert torch.equal(kept[name], expected[name][keep]), name
+
+
+@pytest.mark.parametrize("trained_by", ["reinforce", "exact", "estimator"])
+def test_packs_and_checkpoints_are_sound(trained_by):
+    more = {**SMALL, "draws": 10, "evaluate_every": 2, "trained_by": trained_by}
+    assert check_task("sbn_gradient_quality", "rebar", **more) == []
+
+
+def test_a_number_of_steps_below_one_is_refused():
+    with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
+        training(method("psa")).advance(0)
 
 
 @pytest.mark.parametrize("trained_by", ["reinforce", "exact", "estimator"])
