@@ -128,3 +128,8 @@ def test_the_index_links_every_page():
     linked = LINK.findall((ROOT / "docs" / "index.md").read_text())
     pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
     assert pages <= set(linked)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_holds_no_marks_of_a_merge(page):
+    assert not re.search(r"^(<{7}|>{7}) |^={7}$", page.read_text(), re.MULTILINE)
