@@ -32,7 +32,7 @@ class Subject:
     Exact numbers are computed of every network alone, so they do not depend on the others.
 
     Args:
-        networks: Distinct networks.
+        networks: Distinct networks, whose parameters lead with R = 1.
         together: Network of all replicas.
         rows: Index of every replica's network among all networks, one after the other.
     """

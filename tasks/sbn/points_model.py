@@ -141,7 +141,7 @@ def joined(models: Sequence[PointsModel], rows: Int[Tensor, " R"]) -> Network:
     """Return the network of all replicas.
 
     Args:
-        models: Distinct networks.
+        models: Distinct networks, whose parameters lead with R = 1.
         rows: Index of every replica's network among all networks, one after the other.
     """
 

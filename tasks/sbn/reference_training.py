@@ -18,7 +18,7 @@ class PointsTraining(NamedTuple):
     """Network of one replica, in training.
 
     Args:
-        model: Network.
+        model: Network of the replica, of R = 1.
         training: Training of it.
     """
 
