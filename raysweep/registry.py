@@ -86,7 +86,7 @@ def added(given: Iterable[Task[Any]]) -> Iterator[None]:
             if one.name in known:
                 raise SpecError(
                     f"there is a task {one.name!r} already; give another name to the task of "
-                    f"{source_module(one)}"
+                    f"{one.module}"
                 )
             _added[one.name] = one
             known.add(one.name)
@@ -100,11 +100,6 @@ def replace_added(given: Iterable[Task[Any]]) -> None:
     """Let packs name these tasks, instead of those added before; for the process of a worker."""
     _added.clear()
     _added.update({one.name: one for one in given})
-
-
-def source_module(named: Task[Any]) -> str:
-    """Return the name of the module that defines a task."""
-    return named.module or type(named).__module__
 
 
 def task_names() -> tuple[str, ...]:

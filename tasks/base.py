@@ -219,7 +219,6 @@ class Task(ABC, Generic[AnyEstimator]):
         settings: Frozen dataclass whose fields are declared by `setting`.
         metrics: Meaning of every metric that a training reports, by name.
         family: Family of the estimators that the task accepts; `NO_FAMILY` if it takes none.
-        module: Name of the module with the task's code, where it is not that of its class.
         source: Text of the task's code, where no module holds it: that of a notebook or a script.
         max_replicas: Most runs that one training can hold; None for no limit.
         is_function: Whether training calls a function of the user, whose errors are the run's.
@@ -230,10 +229,14 @@ class Task(ABC, Generic[AnyEstimator]):
     settings: ClassVar[type]
     metrics: ClassVar[Mapping[str, Metric]]
     family: ClassVar[str]
-    module: str = ""
     source: str = ""
     max_replicas: int | None = None
     is_function: bool = False
+
+    @property
+    def module(self) -> str:
+        """Name of the module that defines the task."""
+        return type(self).__module__
 
     @property
     def file(self) -> str:

@@ -22,7 +22,6 @@ from raysweep.code.modules import (
 from raysweep.errors import SpecError
 from raysweep.tasks import Task
 from raysweep.tasks.functions.signature import TaskMistake
-from raysweep.text import counted
 
 
 @contextlib.contextmanager
@@ -157,8 +156,3 @@ def _is_in(name: str, paths: Sequence[str | Path]) -> bool:
         return False
     folders = {Path(path).absolute().parent for path in paths}
     return any(parent in folders for parent in Path(file).parents[:2])
-
-
-def described(code: Code) -> str:
-    """Return the tasks of the user's code in words."""
-    return f"{counted(len(code.tasks), 'task')}: {', '.join(task.name for task in code.tasks)}"

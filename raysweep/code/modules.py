@@ -56,13 +56,8 @@ class Code:
 NO_CODE = Code()
 
 
-def module_of(task: Task[Any]) -> str:
-    """Return the name of the module that defines a task."""
-    return task.module or type(task).__module__
-
-
 def _is_in_module(task: Task[Any]) -> bool:
-    name = module_of(task)
+    name = task.module
     module = sys.modules.get(name)
     if name == "__main__" or module is None:
         return False
@@ -94,7 +89,7 @@ def tasks_in(module: ModuleType) -> Iterator[Task[Any]]:
                 yield value()  # equal to no other, as it is new
         elif (
             isinstance(value, Task)
-            and _is_of(module_of(value), module)
+            and _is_of(value.module, module)
             and (type(value) not in kinds or value.name != type(value).name)
         ):
             yield value

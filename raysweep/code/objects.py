@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from raysweep import registry
-from raysweep.code.modules import Code, module_of, with_neighbours
+from raysweep.code.modules import Code, with_neighbours
 from raysweep.errors import SpecError
 from raysweep.tasks import Task
 
@@ -26,7 +26,7 @@ def added(tasks: Iterable[Any]) -> Iterator[Code]:
                 f"{name}; put "
                 '@raysweep.task(metrics={"train_loss": "min"}) above it'
             )
-    names = dict.fromkeys(module_of(task) for task in given)
+    names = dict.fromkeys(task.module for task in given)
     modules = with_neighbours(name for name in names if name != "__main__")
     with registry.added(given):
         yield Code(tuple(given), modules)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from raysweep.code.modules import Code, module_of
+from raysweep.code.modules import Code
 from raysweep.store import sweep_paths
 from raysweep.store.files import Files
 from raysweep.sweep import sources
@@ -22,10 +22,10 @@ def keep(code: Code, files: Files) -> None:
         if task.source:
             digest, texts = sources.digest_of_text(task.source), {f"{task.name}.py": task.source}
         else:
-            module_digest = sources.source_digest(module_of(task))
+            module_digest = sources.source_digest(task.module)
             if module_digest is None:
                 continue
-            digest, known = module_digest, sources.files(module_of(task))
+            digest, known = module_digest, sources.files(task.module)
             texts = {_name(name, path): path.read_text("utf-8") for path, name in known.items()}
         for name, text in texts.items():
             copy = sweep_paths.code(digest, name)

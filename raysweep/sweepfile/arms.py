@@ -200,7 +200,7 @@ class _ArmBuilder:
             space,
             self.defaults,
             frozenset(key for key, setting in self.declared.items() if setting.per_replica),
-            registry.source_module(task),
+            task.module,
             cls.__module__,
             {
                 key: setting.smoke

@@ -1,6 +1,7 @@
 """A check of a task that is a plain function: metrics, seeds and exact resume, in a few steps."""
 
 import contextlib
+import functools
 import io
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -56,20 +57,24 @@ class FunctionCheck:
                 problems.append(f"{check.__name__}: {problem}")
         return problems
 
-    def reports(self) -> str | None:
-        """Check that all metrics that are declared are reported or returned, and finite."""
+    @functools.cached_property
+    def first(self) -> tuple[int, Numbers]:
+        """Steps and final metrics of a run that is neither saved nor loaded."""
         with self._started() as training:
             final = _finish(training)
-        bad = [name for name, value in final.items() if value - value != 0]
-        return f"{bad[0]} is {final[bad[0]]} after {training.step} steps" if bad else None
+            return training.step, final
+
+    def reports(self) -> str | None:
+        """Check that all metrics that are declared are reported or returned, and finite."""
+        steps, final = self.first
+        bad = [name for name, value in final.items() if not math.isfinite(value)]
+        return f"{bad[0]} is {final[bad[0]]} after {steps} steps" if bad else None
 
     def repeats(self) -> str | None:
         """Check that the seed decides all random numbers."""
         with self._started() as training:
-            first = _finish(training)
-        with self._started() as training:
             second = _finish(training)
-        if (difference := _difference(first, second)) is None:
+        if (difference := _difference(self.first[1], second)) is None:
             return None
         return (
             f"two runs of one seed differ, {difference}; draw random numbers from generators that "
