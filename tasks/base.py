@@ -163,6 +163,19 @@ class TrainingSettings:
             raise ValueError("nesterov needs momentum > 0, got momentum 0")
 
 
+def check_interval(evaluate_every: int | None, report_every: int) -> None:
+    """Check that evaluations during training, if there are any, fall on rows of the curves.
+
+    Raises:
+        ValueError: If their interval is no multiple of that of the rows.
+    """
+    if evaluate_every is not None and (evaluate_every < 1 or evaluate_every % report_every):
+        raise ValueError(
+            f"evaluate_every must be a multiple of report_every, {report_every}, "
+            f"got {evaluate_every}"
+        )
+
+
 def resolve_window(settings: TrainingSettings, default: int) -> int:
     """Return the steps that final training metrics average over, at most all of the run."""
     return min(settings.window or default, settings.steps)

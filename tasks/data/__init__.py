@@ -189,7 +189,7 @@ def _load(
             strict=True,
         )
     )
-    kept = source.train - (0 if source.valid else validation)
+    kept = source.training_examples(validation)
 
     def values(part: str, rows: slice, draw: bool) -> Tensor:
         stored = parts[part]

@@ -82,6 +82,23 @@ class Source:
         """Whether examples are images with one value per pixel."""
         return self.white is not None and (not self.shape or self.shape[0] == 1)
 
+    def check_validation(self, validation_examples: int) -> None:
+        """Check that the data set has so many validation examples.
+
+        Raises:
+            ValueError: If it has not.
+        """
+        largest = self.valid or self.train - 1
+        if not 0 <= validation_examples <= largest:
+            raise ValueError(
+                f"validation_examples must be in 0..{largest} for {self.name}, "
+                f"got {validation_examples}"
+            )
+
+    def training_examples(self, validation_examples: int) -> int:
+        """Return the number of examples that are left for training."""
+        return self.train - (0 if self.valid else validation_examples)
+
 
 def folder() -> Path:
     """Return the folder of the data sets: `$RAYSWEEP_DATA`, or `~/.cache/raysweep`."""

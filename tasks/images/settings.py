@@ -4,7 +4,7 @@ import dataclasses
 from typing import Literal
 
 from raysweep.tasks import data
-from raysweep.tasks.base import Open, TrainingSettings, setting
+from raysweep.tasks.base import Open, TrainingSettings, check_interval, setting
 from raysweep.tasks.data import npz
 
 DATASETS = Open(data.grey_names, {"npz": npz.use})
@@ -58,27 +58,16 @@ class ImageSettings(TrainingSettings):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
-        every = self.evaluate_every
-        if every is not None and (every < 1 or every % self.report_every):
-            raise ValueError(
-                f"evaluate_every must be a multiple of report_every, {self.report_every}, "
-                f"got {every}"
-            )
+        check_interval(self.evaluate_every, self.report_every)
         source = data.get(self.dataset)
         if not source.is_grey:
             raise ValueError(f"dataset must hold images of grey values, got {self.dataset}")
-        largest = source.valid or source.train - 1
-        if not 0 <= self.validation_examples <= largest:
-            raise ValueError(
-                f"validation_examples must be in 0..{largest} for {self.dataset}, "
-                f"got {self.validation_examples}"
-            )
+        source.check_validation(self.validation_examples)
 
     @property
     def training_examples(self) -> int:
         """Number of training images."""
-        source = data.get(self.dataset)
-        return source.train - (0 if source.valid else self.validation_examples)
+        return data.get(self.dataset).training_examples(self.validation_examples)
 
     @property
     def test_examples(self) -> int:

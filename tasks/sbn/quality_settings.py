@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from raysweep.tasks.base import TrainingSettings, setting
+from raysweep.tasks.base import TrainingSettings, check_interval, setting
 
 MAX_UNITS = 10  # 2 ** 20 transitions for each layer and replica
 
@@ -53,9 +53,4 @@ class SbnGradientQualitySettings(TrainingSettings):
         for name in ("layers", "estimates", "draws"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        every = self.evaluate_every
-        if every is not None and (every < 1 or every % self.report_every):
-            raise ValueError(
-                f"evaluate_every must be a multiple of report_every, {self.report_every}, "
-                f"got {every}"
-            )
+        check_interval(self.evaluate_every, self.report_every)

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Literal
 
 from raysweep.tasks import data
-from raysweep.tasks.base import Open, TrainingSettings, setting
+from raysweep.tasks.base import Open, TrainingSettings, check_interval, setting
 
 LABELLED = Open(data.labelled_names, {})
 _DENSE = {"network": ("dense",)}
@@ -95,12 +95,7 @@ class SbnClassifierSettings(TrainingSettings):
         source = data.get(self.dataset)
         if not source.classes:
             raise ValueError(f"dataset must have labels, got {self.dataset}")
-        largest = source.valid or source.train - 1
-        if not 0 <= self.validation_examples <= largest:
-            raise ValueError(
-                f"validation_examples must be in 0..{largest} for {self.dataset}, "
-                f"got {self.validation_examples}"
-            )
+        source.check_validation(self.validation_examples)
         if self.augmentation != "none" and not source.shape:
             raise ValueError(
                 f"augmentation {self.augmentation} needs images, got dataset {self.dataset}; set "
@@ -114,19 +109,13 @@ class SbnClassifierSettings(TrainingSettings):
             self.head_bound > 0 and math.isfinite(self.head_bound)
         ):
             raise ValueError(f"head_bound must be positive, got {self.head_bound}")
-        every = self.evaluate_every
-        if every is not None and (every < 1 or every % self.report_every):
-            raise ValueError(
-                f"evaluate_every must be a multiple of report_every, {self.report_every}, "
-                f"got {every}"
-            )
+        check_interval(self.evaluate_every, self.report_every)
         _check_layers(self, source)
 
     @property
     def training_examples(self) -> int:
         """Number of training examples."""
-        source = data.get(self.dataset)
-        return source.train - (0 if source.valid else self.validation_examples)
+        return data.get(self.dataset).training_examples(self.validation_examples)
 
     @property
     def scores(self) -> int:
