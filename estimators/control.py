@@ -1,14 +1,77 @@
-"""The settings that control variates at relaxed samples share, in every family."""
+"""The settings that control variates share in every family."""
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from raysweep.estimators.estimate import flag
-from raysweep.estimators.learned import Scalar
+from raysweep.estimators.estimate import flag, sample_count
+from raysweep.estimators.learned import Baseline, Scalar
 from raysweep.estimators.method import Method
 
 Sizes = TypeVar("Sizes")
+
+
+class ExpansionSettings(Method[Sizes]):
+    """A method with a first-order expansion as control variate, and a baseline network.
+
+    Attributes:
+        constant: Whether to use the loss at the mean-field point.
+        linear: Whether to use its gradient there.
+        eta: Weight of the parts, its initial value if learned.
+        learn_eta: Whether the weights are learned.
+        hidden: Number of units of the baseline network.
+        constant_weight: Learned weight of the constant part, or None.
+        linear_weight: Learned weight of the linear part, or one for each layer, or None.
+        baseline: Baseline network, or None.
+    """
+
+    unbiased = True
+    needs_gradient = True
+    per_replica = frozenset({"eta"})
+    eta: float | Tensor
+    linear_weight: nn.Module | None
+
+    def __init__(
+        self,
+        *,
+        samples: int = 1,
+        constant: bool = True,
+        linear: bool = True,
+        eta: float | Tensor = 1.0,
+        learn_eta: bool = True,
+        baseline: bool = False,
+        hidden: int = 100,
+    ) -> None:
+        super().__init__(samples=samples)
+        if not (constant or linear):
+            raise ValueError("muprop needs its constant or its linear part, got neither")
+        self.constant, self.linear = flag("constant", constant), flag("linear", linear)
+        self.learn_eta = flag("learn_eta", learn_eta)
+        self._keep_eta(eta, learn_eta)
+        self.needs_gradient = linear
+        self.reads_context = self.needs_context = flag("baseline", baseline)
+        self.hidden = sample_count(hidden, quantity="hidden")
+        self.constant_weight: Scalar | None = None
+        self.linear_weight = None
+        self.baseline: Baseline | None = None
+
+    def _build_parts(
+        self, context: int | None, replicas: int | None, weigh: Callable[[], nn.Module]
+    ) -> None:
+        """Create the learned parts.
+
+        Args:
+            context: Number of features of the context, or None.
+            replicas: R of the learned parts, or None.
+            weigh: Function that creates the weight of the linear part.
+        """
+        if self.learn_eta and self.constant:
+            self.constant_weight = Scalar(self.eta, replicas, "eta")
+        if self.learn_eta and self.linear:
+            self.linear_weight = weigh()
+        if self.reads_context and context is not None:
+            self.baseline = Baseline(context, self.hidden, replicas, self.name)
 
 
 class RelaxedControlSettings(Method[Sizes]):

@@ -4,23 +4,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from raysweep.estimators.base import Estimator
+from raysweep.estimators.base import Estimator, Sizes
 from raysweep.estimators.categorical import compact, draw_one_hot, jacobian_product, probabilities
+from raysweep.estimators.control import ExpansionSettings
 from raysweep.estimators.estimate import (
     Estimate,
     Objective,
     estimate_from_gradient,
     evaluate,
     evaluate_and_differentiate,
-    flag,
     mean_over_samples,
-    sample_count,
 )
-from raysweep.estimators.learned import Baseline, Scalar, per_example
+from raysweep.estimators.learned import Scalar, per_example
 from raysweep.estimators.noise import Noise
 
 
-class MuProp(Estimator):
+class MuProp(ExpansionSettings[Sizes], Estimator):
     """The score function with a first-order expansion around the mean as control variate.
 
     Unbiased for any weights. One evaluation of the objective per sample and one at the mean-field
@@ -48,35 +47,8 @@ class MuProp(Estimator):
     """
 
     name = "muprop"
-    unbiased = True
-    needs_gradient = True
-    per_replica = frozenset({"eta"})
     reference = "Gu, Levine, Sutskever, Mnih (2016), arXiv:1511.05176"
-    eta: float | Tensor
-
-    def __init__(
-        self,
-        *,
-        samples: int = 1,
-        constant: bool = True,
-        linear: bool = True,
-        eta: float | Tensor = 1.0,
-        learn_eta: bool = True,
-        baseline: bool = False,
-        hidden: int = 100,
-    ) -> None:
-        super().__init__(samples=samples)
-        if not (constant or linear):
-            raise ValueError("muprop needs its constant or its linear part, got neither")
-        self.constant, self.linear = flag("constant", constant), flag("linear", linear)
-        self.learn_eta = flag("learn_eta", learn_eta)
-        self._keep_eta(eta, learn_eta)
-        self.needs_gradient = linear
-        self.reads_context = self.needs_context = flag("baseline", baseline)
-        self.hidden = sample_count(hidden, quantity="hidden")
-        self.constant_weight: Scalar | None = None
-        self.linear_weight: Scalar | None = None
-        self.baseline: Baseline | None = None
+    linear_weight: Scalar | None
 
     def evaluations(self, latents: int, categories: int) -> int:
         """Count the evaluations: one per sample, and one at the mean-field point."""
@@ -85,12 +57,7 @@ class MuProp(Estimator):
     def _build(
         self, latents: int, categories: int, context: int | None, replicas: int | None
     ) -> None:
-        if self.learn_eta and self.constant:
-            self.constant_weight = Scalar(self.eta, replicas, "eta")
-        if self.learn_eta and self.linear:
-            self.linear_weight = Scalar(self.eta, replicas, "eta")
-        if self.reads_context and context is not None:
-            self.baseline = Baseline(context, self.hidden, replicas, self.name)
+        self._build_parts(context, replicas, lambda: Scalar(self.eta, replicas, "eta"))
 
     def _estimate(
         self,

@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from raysweep.estimators.estimate import flag, sample_count
+from raysweep.estimators.control import ExpansionSettings
 from raysweep.estimators.layered.base import (
     LayeredEstimate,
     LayeredEstimator,
+    LayeredSizes,
     Request,
     first_states,
     mean_losses,
@@ -16,10 +17,10 @@ from raysweep.estimators.layered.base import (
 )
 from raysweep.estimators.layered.objective import Path
 from raysweep.estimators.layered.sampling import Draw, draw, over_units
-from raysweep.estimators.learned import Baseline, Scalar
+from raysweep.estimators.learned import Scalar
 
 
-class LayeredMuProp(LayeredEstimator):
+class LayeredMuProp(ExpansionSettings[LayeredSizes], LayeredEstimator):
     """The score function with a first-order expansion around the mean-field pass as control.
 
     Unbiased for any weights. The mean-field pass feeds each layer's mean, `mu = tanh(a / 2)`, to
@@ -49,51 +50,20 @@ class LayeredMuProp(LayeredEstimator):
     """
 
     name = "muprop"
-    unbiased = True
     version = 2
-    needs_gradient = True
     takes_baseline = True
-    per_replica = frozenset({"eta"})
     reference = "Gu, Levine, Sutskever, Mnih (2016), arXiv:1511.05176"
-    eta: float | Tensor
-
-    def __init__(
-        self,
-        *,
-        samples: int = 1,
-        constant: bool = True,
-        linear: bool = True,
-        eta: float | Tensor = 1.0,
-        learn_eta: bool = True,
-        baseline: bool = False,
-        hidden: int = 100,
-    ) -> None:
-        super().__init__(samples=samples)
-        if not (constant or linear):
-            raise ValueError("muprop needs its constant or its linear part, got neither")
-        self.constant, self.linear = flag("constant", constant), flag("linear", linear)
-        self.learn_eta = flag("learn_eta", learn_eta)
-        self._keep_eta(eta, learn_eta)
-        self.needs_gradient = linear
-        self.reads_context = self.needs_context = flag("baseline", baseline)
-        self.hidden = sample_count(hidden, quantity="hidden")
-        self.constant_weight: Scalar | None = None
-        self.linear_weights: nn.ModuleList | None = None
-        self.baseline: Baseline | None = None
+    linear_weight: nn.ModuleList | None
 
     def evaluations(self, layers: int) -> int:
         """Count the evaluations: one per sample, and one at the mean-field states."""
         return self.samples + 1
 
     def _build(self, layers: int, context: int | None, replicas: int | None) -> None:
-        if self.learn_eta and self.constant:
-            self.constant_weight = Scalar(self.eta, replicas, "eta")
-        if self.learn_eta and self.linear:
-            self.linear_weights = nn.ModuleList(
-                Scalar(self.eta, replicas, "eta") for _ in range(layers)
-            )
-        if self.reads_context and context is not None:
-            self.baseline = Baseline(context, self.hidden, replicas, self.name)
+        def weigh() -> nn.ModuleList:
+            return nn.ModuleList(Scalar(self.eta, replicas, "eta") for _ in range(layers))
+
+        self._build_parts(context, replicas, weigh)
 
     def _estimate(self, request: Request) -> LayeredEstimate:
         drawn = draw(request.layers, request.x, request.noise, self.samples)
@@ -160,7 +130,7 @@ class LayeredMuProp(LayeredEstimator):
             if slopes is None:
                 gradients.append(per_unit(signal, score) * score)
                 continue
-            weight = None if self.linear_weights is None else self.linear_weights[index]
+            weight = None if self.linear_weight is None else self.linear_weight[index]
             lead = 1 + drawn.batch_axes
             moved = over_units(slopes[index] * (drawn.states[index] - means[index]), lead)
             eta = self._weight(weight, moved, request)
