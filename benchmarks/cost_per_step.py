@@ -13,7 +13,7 @@ import itertools
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -192,28 +192,56 @@ def show(programme: str, labels: list[str], rounds: int, budget_s: float, device
     click.echo(f"{'ST':16s} {1e3 * base_s:5.2f} ms {base_bytes / 1e6:7.1f} MB")
 
 
-@click.command()
-@click.argument("programmes", nargs=-1, type=click.Choice(list(PROGRAMMES)))
-@click.option("--method", "labels", multiple=True, type=click.Choice(list(METHODS)))
-@click.option("--data", "folder", type=click.Path(path_type=Path), help="As for raysweep run.")
-@click.option("--device", default="cpu", show_default=True, help="cpu, or cuda.")
-@click.option("--rounds", default=7, show_default=True, help="Alternating pairs per method.")
-@click.option("--budget", default=0.3, show_default=True, help="Seconds per side of a pair.")
-def main(
-    programmes: tuple[str, ...],
-    labels: tuple[str, ...],
-    folder: Path | None,
-    device: str,
-    rounds: int,
-    budget: float,
-) -> None:
-    """Times the programmes named, or both, with every estimator beside straight-through."""
-    click.echo(machine.description())
-    if folder is not None:
-        os.environ["RAYSWEEP_DATA"] = str(folder)
-    with single_thread():
-        for programme in programmes or PROGRAMMES:
-            show(programme, list(labels or METHODS), rounds, budget, device)
+Show = Callable[[str, list[str], int, float, str], None]
+
+
+def command(
+    argument: str, known: Mapping[str, Any], methods: Mapping[str, Any], show: Show, text: str
+) -> click.Command:
+    """A command that shows the tables of the problems that its argument names, or of all.
+
+    Args:
+        argument: Name of the argument.
+        known: Problems by name.
+        methods: Methods by label.
+        show: Function that prints the table of a problem.
+        text: Help of the command.
+    """
+
+    @click.command(help=text)
+    @click.argument(
+        "names", metavar=f"[{argument.upper()}]...", nargs=-1, type=click.Choice(list(known))
+    )
+    @click.option("--method", "labels", multiple=True, type=click.Choice(list(methods)))
+    @click.option("--data", "folder", type=click.Path(path_type=Path), help="As for raysweep run.")
+    @click.option("--device", default="cpu", show_default=True, help="cpu, or cuda.")
+    @click.option("--rounds", default=7, show_default=True, help="Alternating pairs per method.")
+    @click.option("--budget", default=0.3, show_default=True, help="Seconds per side of a pair.")
+    def main(
+        names: tuple[str, ...],
+        labels: tuple[str, ...],
+        folder: Path | None,
+        device: str,
+        rounds: int,
+        budget: float,
+    ) -> None:
+        click.echo(machine.description())
+        if folder is not None:
+            os.environ["RAYSWEEP_DATA"] = str(folder)
+        with single_thread():
+            for name in names or known:
+                show(name, list(labels or methods), rounds, budget, device)
+
+    return main
+
+
+main = command(
+    "programme",
+    PROGRAMMES,
+    METHODS,
+    show,
+    "Times the programmes named, or both, with every estimator beside straight-through.",
+)
 
 
 if __name__ == "__main__":

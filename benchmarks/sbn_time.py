@@ -9,18 +9,15 @@ forward and backward for a batch of 64, divided by its straight-through. For PSA
 step's time that goes into sums over flips follows.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import click
 import torch
 
-from benchmarks import machine
-from benchmarks.cost_per_step import clock, compare, single_thread, step_seconds
+from benchmarks.cost_per_step import clock, command, compare, step_seconds
 from raysweep import estimators, tasks
 from raysweep.estimators.layered import Convolution, LinearHead
 from raysweep.tasks.base import Replica, Training
@@ -125,28 +122,13 @@ def show(network: str, labels: list[str], rounds: int, budget_s: float, device: 
     click.echo(f"sums over flips: {share_of_flips(network, 4, device):.0%} of PSA's step")
 
 
-@click.command()
-@click.argument("networks", nargs=-1, type=click.Choice(list(NETWORKS)))
-@click.option("--method", "labels", multiple=True, type=click.Choice(list(METHODS)))
-@click.option("--data", "folder", type=click.Path(path_type=Path), help="As for raysweep run.")
-@click.option("--device", default="cpu", show_default=True, help="cpu, or cuda.")
-@click.option("--rounds", default=7, show_default=True, help="Alternating pairs per method.")
-@click.option("--budget", default=0.3, show_default=True, help="Seconds per side of a pair.")
-def main(
-    networks: tuple[str, ...],
-    labels: tuple[str, ...],
-    folder: Path | None,
-    device: str,
-    rounds: int,
-    budget: float,
-) -> None:
-    """Times the networks named, or both, with every method beside straight-through."""
-    click.echo(machine.description())
-    if folder is not None:
-        os.environ["RAYSWEEP_DATA"] = str(folder)
-    with single_thread():
-        for network in networks or NETWORKS:
-            show(network, list(labels or METHODS), rounds, budget, device)
+main = command(
+    "network",
+    NETWORKS,
+    METHODS,
+    show,
+    "Times the networks named, or both, with every method beside straight-through.",
+)
 
 
 if __name__ == "__main__":

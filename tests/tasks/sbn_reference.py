@@ -6,7 +6,9 @@ import torch
 from torch.distributions import Bernoulli
 from torch.nn import functional
 
-from raysweep import tasks
+from raysweep import estimators, tasks
+from raysweep.estimators import Noise
+from raysweep.tasks import data
 
 
 def build(name, seeds=(0, 1), **changes):
@@ -82,3 +84,14 @@ def neg_log_joint(values, layers, target):
     for index, (below, above) in enumerate(pairwise(layers), 1):
         total = total - log_law(below, mapped(above, values, f"generative.{index}."))
     return total
+
+
+def digits():
+    """The digits, in float64."""
+    return data.load("digits", dtype=torch.float64)
+
+
+def trained(model, method="exact", **settings):
+    """The losses of a model's first step by an estimator."""
+    method = estimators.get(method, family="layered", **settings)
+    return model.losses(0, method, Noise(seeds=[0, 1], purpose="train"))

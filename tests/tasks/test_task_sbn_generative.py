@@ -6,12 +6,11 @@ import re
 
 import pytest
 import torch
-from sbn_reference import build, log_q, neg_log_joint, parameters, states
+from sbn_reference import build, digits, log_q, neg_log_joint, parameters, states, trained
 
 from raysweep import estimators, tasks
 from raysweep.estimators import Noise
 from raysweep.estimators.layered.sampling import draw
-from raysweep.tasks import data
 from raysweep.tasks.images.bounds import BOUND_CODES, cross_entropy
 
 NAME = "sbn_generative"
@@ -24,10 +23,6 @@ SHAPES = {
 over_shapes = pytest.mark.parametrize("shape", SHAPES.values(), ids=list(SHAPES))
 
 
-def digits():
-    return data.load("digits", dtype=torch.float64)
-
-
 def expected_loss(values, images, sizes):
     """E_q[log q(b | x) - log p(x, b)] of each image, by its definition."""
     x, total = images - digits().train.mean(0), 0
@@ -35,11 +30,6 @@ def expected_loss(values, images, sizes):
         law = log_q(values, x, layers)
         total = total + law.exp() * (law + neg_log_joint(values, layers, images))
     return total
-
-
-def trained(model, method="exact", **settings):
-    method = estimators.get(method, family="layered", **settings)
-    return model.losses(0, method, Noise(seeds=[0, 1], purpose="train"))
 
 
 @over_shapes

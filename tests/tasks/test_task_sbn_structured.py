@@ -4,12 +4,10 @@ import math
 
 import pytest
 import torch
-from sbn_reference import build, log_q, neg_log_pixels, parameters, states
+from sbn_reference import build, digits, log_q, neg_log_pixels, parameters, states, trained
 
 from raysweep import estimators, tasks
-from raysweep.estimators import Noise
 from raysweep.estimators.layered import Head, LinearHead
-from raysweep.tasks import data
 from raysweep.tasks.images.bounds import cross_entropy
 
 NAME = "sbn_structured"
@@ -19,10 +17,6 @@ SHAPES = {
     "nonlinear": {"latents": (2, 2), "conditional": "nonlinear"},
 }
 over_shapes = pytest.mark.parametrize("shape", SHAPES.values(), ids=list(SHAPES))
-
-
-def digits():
-    return data.load("digits", dtype=torch.float64)
 
 
 def laws_and_losses(values, images, sizes):
@@ -35,11 +29,6 @@ def laws_and_losses(values, images, sizes):
 
 def expected_loss(values, images, sizes):
     return sum(law * loss for law, loss in laws_and_losses(values, images, sizes))
-
-
-def trained(model, method="exact", **settings):
-    method = estimators.get(method, family="layered", **settings)
-    return model.losses(0, method, Noise(seeds=[0, 1], purpose="train"))
 
 
 @over_shapes
