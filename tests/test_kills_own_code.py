@@ -77,9 +77,9 @@ def ended(store):
     )
 
 
-def files(store):
-    """The files in which training shows: they change with every checkpoint and every ended run."""
-    return {path for kind in ("checkpoints", "runs") for path in store.glob(f"nets/{kind}/**/*")}
+def states(store):
+    """The files of saved states: a run that is not at its first step has another name of it."""
+    return set(store.glob("nets/checkpoints/*/state-*.pt"))
 
 
 @pytest.mark.ray
@@ -88,21 +88,18 @@ def test_plain_functions_killed_five_times_end_with_the_numbers_of_an_undisturbe
     tmp_path, command
 ):
     moments = random.Random(0)
-    states = 0
     for kill in range(KILLS):
-        before = files(tmp_path / "cut")
+        before = states(tmp_path / "cut")
         process = command("cut", *(("--inline",) if kill else ()))  # the first under Ray
         began = time.time()
-        while not files(tmp_path / "cut") - before:  # until it trains
-            assert process.poll() is None, "the driver ended before it trained"
+        while not states(tmp_path / "cut") - before:  # until a run could go on from its middle
+            assert process.poll() is None, "the driver ended before it saved a state"
             assert time.time() < began + 180
             time.sleep(0.01)
-        time.sleep(moments.uniform(0, 1.5))
+        time.sleep(moments.uniform(0, 0.5))
         assert process.poll() is None, "the driver ended before it was killed"
         process.send_signal(signal.SIGKILL)
         process.wait()
-        states += len(list((tmp_path / "cut").glob("nets/checkpoints/*/state-*.pt")))
-    assert states, "no kill came after a checkpoint"
     last, whole = command("cut", "--inline"), command("whole", "--inline")
     assert (last.wait(), whole.wait()) == (0, 0)
     rows = ended(tmp_path / "cut")
