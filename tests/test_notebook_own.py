@@ -1,15 +1,9 @@
 """A notebook that defines a task in a cell, trains it in its process and on Ray, and plots."""
 
-import importlib.util
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
-ROOT = Path(__file__).parent.parent
 CELLS = [
     """
 import torch
@@ -57,52 +51,27 @@ on_ray.table()
 on_ray.plot("curves").savefig("curves.png")
 """,
 ]
-# The cells of a file, in `__main__`, whose source Python knows, as in the kernel of a notebook.
-STAND_IN = """
-import json, linecache, sys
-for index, cell in enumerate(json.load(open(sys.argv[1]))):
-    name = f"/tmp/ipykernel_1/{index}.py"
-    linecache.cache[name] = (len(cell), None, cell.splitlines(True), name)
-    exec(compile(cell, name, "exec"), vars(sys.modules["__main__"]))
-"""
 
 
-def in_a_kernel(cells, folder):
-    """Run the cells by a kernel of Jupyter; return the HTML that each cell shows."""
-    import nbformat
-    from nbclient import NotebookClient
-
+def executed(cells, folder):
+    """Run the cells by a kernel of Jupyter; return the outputs of each cell."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     resources = {"metadata": {"path": str(folder)}}
     NotebookClient(notebook, kernel_name="python3", timeout=300, resources=resources).execute()
-    return [
-        "".join(str(output.get("data", {}).get("text/html", "")) for output in cell["outputs"])
-        for cell in notebook.cells
-    ]
+    return [cell["outputs"] for cell in notebook.cells]
 
 
-def in_a_process(cells, folder):
-    """Run the cells in a process of Python."""
-    (folder / "cells.json").write_text(json.dumps(cells))
-    (folder / "stand_in.py").write_text(STAND_IN)
-    command = [sys.executable, "stand_in.py", "cells.json"]
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done
+def html(outputs):
+    """Return the HTML that a cell shows."""
+    return "".join(str(output.get("data", {}).get("text/html", "")) for output in outputs)
 
 
 @pytest.mark.slow
 @pytest.mark.ray
 def test_a_task_of_a_cell_trains_the_same_in_the_process_and_on_ray_and_is_drawn(tmp_path):
-    in_a_process(CELLS, tmp_path)
+    shown = executed(CELLS, tmp_path)
+    assert "<table" in html(shown[2])
+    assert "<table" in html(shown[3])
     assert (tmp_path / "curves.png").is_file()
 
 
@@ -110,15 +79,5 @@ def test_a_task_of_a_cell_trains_the_same_in_the_process_and_on_ray_and_is_drawn
 def test_a_task_of_a_cell_that_was_edited_is_noticed(tmp_path):
     edited = CELLS[1].replace("SCALE * x", "SCALE + x")
     again = CELLS[2].replace("inline=True", "inline=True, quiet=False")
-    warned = in_a_process([*CELLS[:3], edited, again], tmp_path).stderr
-    assert "the code of task fit changed since 4 runs" in warned
-
-
-@pytest.mark.slow
-@pytest.mark.ray
-@pytest.mark.skipif(importlib.util.find_spec("nbclient") is None, reason="needs nbclient")
-def test_a_notebook_shows_the_table_of_the_task_of_a_cell(tmp_path):
-    shown = in_a_kernel(CELLS, tmp_path)
-    assert "<table" in shown[2]
-    assert "<table" in shown[3]
-    assert (tmp_path / "curves.png").is_file()
+    outputs = executed([*CELLS[:3], edited, again], tmp_path)[4]
+    assert "the code of task fit changed since 4 runs" in html(outputs)
