@@ -105,3 +105,16 @@ def edit(monkeypatch):
         )
 
     return change
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """A cluster whose head trains nothing, and that notices dead nodes within seconds."""
+    from ray.cluster_utils import Cluster
+
+    for name, value in (("initial_delay_ms", 1000), ("period_ms", 500), ("failure_threshold", 4)):
+        monkeypatch.setenv(f"RAY_health_check_{name}", str(value))
+    small = {"object_store_memory": 100 * 2**20, "include_dashboard": False}
+    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
+    yield found
+    found.shutdown()

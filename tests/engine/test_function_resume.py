@@ -18,7 +18,7 @@ def net(run, *, steps: int = 50):
     model = torch.nn.Linear({features}, 1)
     run.track(model=model)
     for step in run.steps(steps):
-        if step == 20 and not os.path.exists("go"):
+        if step == 20 and not os.path.exists({go!r}):
             os.kill(os.getpid(), 9)
         time.sleep(0.1 * (step < 20))
         run.report(train_loss=step)
@@ -39,7 +39,8 @@ def run(tmp_path):
 
     def call(*options, features=2):
         (tmp_path / "code").mkdir(exist_ok=True)
-        (tmp_path / "code" / "net.py").write_text(TASK.format(features=features))
+        text = TASK.format(features=features, go=str(tmp_path / "go"))
+        (tmp_path / "code" / "net.py").write_text(text)
         words = ["run", "net.yaml", "--code", "code/net.py", "--store", "store", *options]
         return subprocess.run(
             [sys.executable, "-m", "raysweep.cli.main", *words],
@@ -70,9 +71,10 @@ def test_a_checkpoint_of_former_code_is_told_with_file_and_line_and_the_run_star
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_workers_import_the_code_that_ray_sends_them(run, tmp_path):
+def test_workers_on_another_node_import_the_code_that_ray_sends_them(run, tmp_path, cluster):
+    cluster.add_node(num_cpus=1, object_store_memory=100 * 2**20)
     (tmp_path / "go").touch()
-    assert run().returncode == 0
+    assert run("--address", cluster.address).returncode == 0
     [log] = (tmp_path / "store" / "net" / "logs").glob("*.txt")
     assert "runtime_resources" in log.read_text()
 

@@ -62,19 +62,6 @@ def test_runs_that_the_memory_monitor_kills_fail_and_the_session_ends_well(tmp_p
     assert "Traceback" not in (tmp_path / "output").read_text()
 
 
-@pytest.fixture
-def cluster(monkeypatch):
-    """A cluster whose head trains nothing, and that notices dead nodes within seconds."""
-    from ray.cluster_utils import Cluster
-
-    for name, value in (("initial_delay_ms", 1000), ("period_ms", 500), ("failure_threshold", 4)):
-        monkeypatch.setenv(f"RAY_health_check_{name}", str(value))
-    small = {"object_store_memory": 100 * 2**20, "include_dashboard": False}
-    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
-    yield found
-    found.shutdown()
-
-
 def wait_for_training(folder, driver, after):
     """Waits until a pack trains, on a worker that began after that time."""
     end = time.time() + 90
