@@ -1,6 +1,6 @@
 """Modules of runs: built from a seed, refused if they cannot be stacked, stacked."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.parameter import is_lazy
 
 from raysweep.tasks.functions import generators
-from raysweep.tasks.stacked.mistakes import explain, mistake
+from raysweep.tasks.stacked.mistakes import RAISED, explain, mistake
 
 CPU = torch.device("cpu")
 _PLAIN = (bool, int, float, str, type(None))
@@ -30,7 +30,7 @@ def build(function: Callable[..., nn.Module], seed: int, settings: Mapping[str, 
     try:
         generators.seed_all(seed)
         module = function(**settings)
-    except Exception as error:
+    except RAISED as error:
         raise explain(function, error) from error
     finally:
         generators.restore(before, device)
@@ -44,8 +44,9 @@ def build(function: Callable[..., nn.Module], seed: int, settings: Mapping[str, 
 
 def refusal(module: nn.Module) -> str | None:
     """Return why a module cannot be stacked, and what to do; None if nothing is known."""
+    registered = {id(one) for one in (*module.modules(), *module.parameters(), *module.buffers())}
     for path, part in module.named_modules():
-        reason = _refusal_of_part(part)
+        reason = _refusal_of_part(part) or _hidden_in(part, registered)
         if reason is not None:
             return f"the module {_name(path, part)} {reason}"
     for name, parameter in module.named_parameters():
@@ -54,6 +55,9 @@ def refusal(module: nn.Module) -> str | None:
         if not parameter.is_floating_point():
             kind = str(parameter.dtype).removeprefix("torch.")
             return f"the parameter {name} is of the type {kind}; make it a float, or a buffer"
+    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        if tensor.is_meta:
+            return f"{name} is on the device meta, without numbers; build the module on the CPU"
     if not any(parameter.requires_grad for parameter in module.parameters()):
         return "the module has no parameters to train; give it some"
     return None
@@ -77,6 +81,26 @@ def _refusal_of_part(part: nn.Module) -> str | None:
     for name, value in vars(part).items():
         if isinstance(value, Tensor):
             return f"holds a tensor as {name!r}; use self.register_buffer({name!r}, ...)"
+    return None
+
+
+def _hidden_in(part: nn.Module, registered: Collection[int]) -> str | None:
+    """Return what is wrong with what a part holds in lists and dicts, where torch does not look."""
+    for name, held in vars(part).items():
+        if name.startswith("_") or not isinstance(held, list | tuple | dict):
+            continue
+        kind = "Dict" if isinstance(held, dict) else "List"
+        where = f"in the {type(held).__name__} {name!r}"
+        for one in held.values() if isinstance(held, dict) else held:
+            if id(one) in registered:
+                continue
+            untrained = f"{where}, where it is not trained; use torch.nn."
+            if isinstance(one, nn.Parameter):
+                return f"holds a parameter {untrained}Parameter{kind}"
+            if isinstance(one, nn.Module) and any(p.requires_grad for p in one.parameters()):
+                return f"holds a module {untrained}Module{kind}"
+            if isinstance(one, Tensor):
+                return f"holds a tensor {where}; use self.register_buffer for it"
     return None
 
 

@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from raysweep.tasks.stacked.data import map_tensors
 from raysweep.tasks.stacked.definition import LOSS, Definition
-from raysweep.tasks.stacked.mistakes import explain, explain_stacking, mistake
+from raysweep.tasks.stacked.mistakes import RAISED, explain, explain_stacking, mistake
 from raysweep.tasks.stacked.noise import Drawn, Request, RunNoise
 
 Values = Mapping[str, Any]
@@ -91,7 +91,7 @@ class StackedLoss:
             if len(weights[0]) > 1:
                 return self._stacked(arguments)
             value, metrics = self._one(*map_tensors(lambda tensor: tensor[0], arguments))
-        except Exception as error:
+        except RAISED as error:
             raise explain_stacking(self._definition.functions.loss, error) from error
         return value[None], {name: metric[None] for name, metric in metrics.items()}
 
@@ -134,7 +134,7 @@ class StackedLoss:
             with torch.no_grad():
                 call = _Call(self._module, function)
                 result = functional_call(call, state, (parts,), dict(settings))
-        except Exception as error:
+        except RAISED as error:
             raise explain(function, error) from error
         finally:
             for part, training in modes.items():
@@ -153,7 +153,7 @@ def plain_loss(
     function = definition.functions.loss
     try:
         result = function(module, batch, noise, **settings)
-    except Exception as error:
+    except RAISED as error:
         raise explain(function, error) from error
     return read_loss(definition, result)
 
@@ -167,10 +167,9 @@ def read_loss(definition: Definition, result: Any) -> Result:
     function = definition.functions.loss
     value, metrics = result if isinstance(result, tuple) and len(result) == 2 else (result, {})
     if not isinstance(value, Tensor) or value.dim() or not value.is_floating_point():
+        given = f"got {_described(value)}; {_remedy(value)}"
         raise mistake(
-            function,
-            f"expected the loss to be {_ONE}, or (loss, {{name: metric}}), got {_described(value)};"
-            " return its mean",
+            function, f"expected the loss to be {_ONE}, or (loss, {{name: metric}}), {given}"
         )
     return value, _read_metrics(definition, function, metrics)
 
@@ -199,7 +198,22 @@ def _read_metrics(
     return read
 
 
+def _remedy(value: Any) -> str:
+    """Return what to write in place of something that is no loss."""
+    if value is None:
+        return "end the function with return loss"
+    if isinstance(value, bool | int | float):
+        return "return the tensor itself, without .item() or float()"
+    if not isinstance(value, Tensor):
+        return "return (loss, {name: metric}), the loss first"
+    if value.is_floating_point():
+        return "return its mean"
+    return "return a floating point tensor that depends smoothly on the parameters"
+
+
 def _described(value: Any) -> str:
+    if value is None:
+        return "nothing"
     if isinstance(value, Tensor):
         return f"a tensor {value.dtype} of the shape {list(value.shape)}".replace("torch.", "")
     return type(value).__name__

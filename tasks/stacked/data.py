@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from raysweep.tasks.stacked.mistakes import explain, mistake
+from raysweep.tasks.functions import generators
+from raysweep.tasks.stacked.mistakes import RAISED, explain, mistake
 
+SEED = 0  # of what the user's function draws
 _FORM = '{"train": (x, y), ...}, tensors that lead with the examples'
 
 
@@ -53,6 +55,9 @@ def load(
 ) -> Examples:
     """Return the examples, read once per process, folder, settings, format and device.
 
+    Random numbers that the function draws are the same in every process. The generators are as
+    before afterwards.
+
     Args:
         function: Function of the user, from a folder to parts.
         folder: Folder of the data sets.
@@ -64,12 +69,16 @@ def load(
         FileNotFoundError: If the function raises one; the message is one line.
         TaskMistake: If it raises another error, or returns something else.
     """
+    before = generators.capture(device)
     try:
+        generators.seed_all(SEED)
         parts = function(folder, **dict(settings))
     except FileNotFoundError as error:
         raise FileNotFoundError(str(explain(function, error))) from error
-    except Exception as error:
+    except RAISED as error:
         raise explain(function, error) from error
+    finally:
+        generators.restore(before, device)
     if not isinstance(parts, Mapping):
         raise mistake(function, f"expected {_FORM}, got {type(parts).__name__}")
     if "train" not in parts:
@@ -80,7 +89,10 @@ def load(
     def convert(tensor: Tensor) -> Tensor:
         return tensor.to(device, dtype if tensor.is_floating_point() else None)
 
-    return Examples(map_tensors(convert, dict(parts)), count)
+    try:
+        return Examples(map_tensors(convert, dict(parts)), count)
+    except NotImplementedError as error:  # of tensors without numbers
+        raise explain(function, error) from error
 
 
 def _count(function: Callable[..., Any], train: Any) -> int:

@@ -88,6 +88,8 @@ def define(functions: Functions, metrics: Declared) -> Definition:
     for role, function in functions.items():
         if not inspect.isfunction(inspect.unwrap(function)):
             raise TaskMistake(f"stacked_task: expected {role} to be a function, got {function!r}")
+        if (other := _other_kind(function)) is not None:
+            raise mistake(function, f"expected a plain function, got {other}")
     declared = {role: arguments(one, _FIRST[role]) for role, one in functions.items()}
     merged = _merged(functions, declared)
     roles = {name: {role for role in declared if name in declared[role]} for name in merged}
@@ -111,6 +113,15 @@ def define(functions: Functions, metrics: Declared) -> Definition:
     names = {role: tuple(declared[role]) for role in declared}
     meanings = _metrics(functions, metrics)
     return Definition(functions, settings, names, per_run | trained, meanings)
+
+
+def _other_kind(function: Callable[..., Any]) -> str | None:
+    """Return what a function is other than a plain one, and what to do; None if it is plain."""
+    if inspect.iscoroutinefunction(function):
+        return f"async def; write def {function.__name__}"
+    if inspect.isgeneratorfunction(function):
+        return "a generator, with yield; use return"
+    return None
 
 
 def _merged(

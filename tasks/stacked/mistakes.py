@@ -8,19 +8,24 @@ from typing import Any
 
 import torch
 
+from raysweep import estimators, tasks
+from raysweep.tasks.functions.exits import exit_call
 from raysweep.tasks.functions.signature import TaskMistake, location
+from raysweep.tasks.stacked.noise import REQUESTS
 
 _LIBRARIES = tuple(
     os.path.realpath(sysconfig.get_path(name)) + os.sep
     for name in ("stdlib", "platstdlib", "purelib", "platlib")
 )
-_HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
+_HERE = tuple(
+    os.path.dirname(os.path.realpath(file)) + os.sep
+    for file in (tasks.__file__, estimators.__file__)
+)
+RAISED = (Exception, SystemExit)
+"""Errors of a function of the user."""
 _MEMORY = (MemoryError, torch.OutOfMemoryError)
 
-DRAWS = (
-    "draws random numbers by itself; use noise.dropout(x, p), noise.uniform(*shape) or "
-    "noise.normal(*shape)"
-)
+DRAWS = f"draws random numbers by itself; use {REQUESTS}"
 _REASONS = {
     "data-dependent control flow": (
         "branches on a tensor, which may differ between the runs of a pack; use "
@@ -48,19 +53,23 @@ _REASONS = {
         "computes its gradient in a way that cannot be stacked, as torch.utils.checkpoint does; "
         "call the module directly"
     ),
+    "under vmap transform is not allowed": (
+        "uses .data of a tensor, as .to() of a module does; use .detach() to read it, and leave "
+        "changes of weights to the optimizer"
+    ),
     "data pointer": "reads a tensor's memory, as .numpy() does; compute with torch",
 }
 
 
-def explain_stacking(function: Callable[..., Any], error: Exception) -> Exception:
+def explain_stacking(function: Callable[..., Any], error: BaseException) -> BaseException:
     """Return the mistake that lets a function run alone but not stacked.
 
     If memory ran out, that error is returned as it is, here and in `explain`.
     """
     if isinstance(error, _MEMORY):
         return error
-    if isinstance(error, TaskMistake):
-        return _named(function, error)
+    if isinstance(error, TaskMistake | SystemExit):
+        return explain(function, error)
     text = " ".join(str(error).split())
     reason = next((reason for part, reason in _REASONS.items() if part in text), None)
     if reason is None:
@@ -71,15 +80,18 @@ def explain_stacking(function: Callable[..., Any], error: Exception) -> Exceptio
     return TaskMistake(f"{function.__name__} ({_line(error) or location(function)}): {reason}")
 
 
-def explain(function: Callable[..., Any], error: Exception) -> Exception:
+def explain(function: Callable[..., Any], error: BaseException) -> BaseException:
     """Return the mistake for an error that a function of the user raised."""
     if isinstance(error, _MEMORY):
         return error
     if isinstance(error, TaskMistake):
         return _named(function, error)
-    text = " ".join(str(error).split())
     line = _line(error) or location(function)
-    return TaskMistake(f"{function.__name__} ({line}): {type(error).__name__}: {text}")
+    if isinstance(error, SystemExit):
+        text = f"called {exit_call(error)}; raise an error instead"
+    else:
+        text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return TaskMistake(f"{function.__name__} ({line}): {text}")
 
 
 def mistake(function: Callable[..., Any], text: str) -> TaskMistake:
@@ -98,6 +110,6 @@ def _line(error: BaseException) -> str | None:
     """Return file and line of the innermost frame of the user's code; None if there is none."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = os.path.realpath(frame.filename)
-        if not path.startswith((*_LIBRARIES, _HERE)) and not frame.filename.startswith("<frozen"):
+        if not path.startswith((*_LIBRARIES, *_HERE)) and not frame.filename.startswith("<frozen"):
             return f"{os.path.basename(frame.filename)}:{frame.lineno}"
     return None

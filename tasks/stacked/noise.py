@@ -1,14 +1,17 @@
 """Random numbers of one run, drawn for all runs of a pack outside of `torch.func.vmap`."""
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from raysweep.estimators.noise import Noise
 from raysweep.tasks.functions.signature import TaskMistake
+
+REQUESTS = "noise.dropout(x, p), noise.uniform(*shape) or noise.normal(*shape)"
 
 
 class Request(NamedTuple):
@@ -37,13 +40,16 @@ class RunNoise(ABC):
     The requests of a step must be the same at every step: kinds, shapes and order.
     """
 
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"noise has no {name!r}; use {REQUESTS}")
+
     def uniform(self, *shape: int) -> Tensor:
         """Draw uniform numbers in the open interval (0, 1), in the run's format."""
-        return self._next(Request("uniform", shape))
+        return self._next(Request("uniform", _whole("uniform", shape)))
 
     def normal(self, *shape: int) -> Tensor:
         """Draw standard normal numbers, in the run's format."""
-        return self._next(Request("normal", shape))
+        return self._next(Request("normal", _whole("normal", shape)))
 
     def dropout(self, x: Tensor, p: float | Tensor) -> Tensor:
         """Set entries to 0, with probability `p` each, and divide the others by 1 - p.
@@ -136,6 +142,24 @@ class NoNoise(RunNoise):
 
 NO_NOISE = NoNoise()
 """Noise for the evaluation of a module that takes one."""
+
+
+def _whole(kind: str, shape: tuple[Any, ...]) -> tuple[int, ...]:
+    """Return a shape as Python's numbers.
+
+    Raises:
+        TaskMistake: If it is none.
+    """
+    try:
+        sizes = tuple(operator.index(size) for size in shape)
+    except TypeError:
+        sizes = (-1,)
+    if any(size < 0 for size in sizes):
+        given = ", ".join(str(s) if isinstance(s, int | float) else type(s).__name__ for s in shape)
+        raise TaskMistake(
+            f"noise.{kind}: expected whole numbers, as in noise.{kind}(*x.shape), got {given}"
+        )
+    return sizes
 
 
 def _changed(difference: str, count: int) -> TaskMistake:

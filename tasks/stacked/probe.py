@@ -16,7 +16,7 @@ from raysweep.tasks.stacked import build
 from raysweep.tasks.stacked.call import Pattern, StackedLoss, plain_loss
 from raysweep.tasks.stacked.data import Examples, map_tensors
 from raysweep.tasks.stacked.definition import LOSS, Definition
-from raysweep.tasks.stacked.mistakes import DRAWS, explain_stacking, mistake
+from raysweep.tasks.stacked.mistakes import DRAWS, explain, explain_stacking, mistake
 from raysweep.tasks.stacked.noise import Drawn, Recorder
 from raysweep.tasks.training.batches import BatchSampler
 
@@ -122,9 +122,7 @@ class _Probe:
         if (change := watch.change()) is not None:
             raise mistake(self.loss, change)
         parameters = [one for one in module.parameters() if one.requires_grad]
-        gradients: Sequence[Tensor | None] = [None]
-        if value.requires_grad:
-            gradients = torch.autograd.grad(value, parameters, allow_unused=True)
+        gradients = self._gradients(value, parameters)
         if all(gradient is None for gradient in gradients):
             raise mistake(
                 self.loss,
@@ -141,6 +139,19 @@ class _Probe:
             for parameter, gradient in zip(parameters, gradients, strict=True)
         ]
         return value.detach(), {LOSS, *metrics}, known
+
+    def _gradients(self, value: Tensor, parameters: Sequence[Tensor]) -> Sequence[Tensor | None]:
+        if any(parameter.grad is not None for parameter in parameters):
+            raise mistake(
+                self.loss,
+                "calls backward() by itself; return the loss, whose gradient raysweep takes",
+            )
+        if not value.requires_grad:
+            return [None]
+        try:
+            return torch.autograd.grad(value, parameters, allow_unused=True)
+        except Exception as error:
+            raise explain(self.loss, error) from error
 
     def _repeat(self, noise: Recorder, settings: Mapping[str, Any]) -> dict[str, Tensor]:
         """Return the second run's loss once more, with the same noise."""

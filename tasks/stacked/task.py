@@ -86,6 +86,10 @@ class StackedTask(Task[Method[Any]]):
         root, dtype = folder or data_folder(), DTYPES[settings.dtype]
         return load(self.definition.functions.data, root, tuple(values.items()), dtype, device)
 
+    def __call__(self, **settings: Any) -> nn.Module:
+        """Return a module, as the function builds it with these settings."""
+        return type(self).function(**settings)
+
     def __reduce__(self) -> tuple[Any, ...]:
         functions = self.definition.functions
         return make_task, (functions, dict(self.metrics), self.version)

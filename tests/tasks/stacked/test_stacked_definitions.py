@@ -132,6 +132,14 @@ def unknown_rule(*, optimizer: str = "lion"):
     return mlp()
 
 
+async def waiting(model, batch, noise):
+    return loss(model, batch, noise)
+
+
+def yielding(model, data):
+    yield {}
+
+
 MISTAKES = {
     "an argument before the star": (
         {"build": positional},
@@ -139,6 +147,11 @@ MISTAKES = {
     ),
     "no type": ({"build": untyped}, "the setting 'hidden' has no type; write hidden: TYPE ="),
     "no default": ({"build": without_default}, "the setting 'hidden' has no default; write"),
+    "async def": ({"loss": waiting}, "expected a plain function, got async def; write def waiting"),
+    "a generator": (
+        {"evaluate": yielding},
+        "expected a plain function, got a generator, with yield; use return",
+    ),
     "too few arguments": (
         {"loss": two_arguments},
         "expected the arguments (model, batch, noise, *, setting: type = default), got no noise",
@@ -200,6 +213,11 @@ def test_a_version_is_a_whole_number(version):
 def test_something_else_than_a_function_is_refused(function):
     with pytest.raises(TaskMistake, match="expected build to be a function, got"):
         make(function)
+
+
+def test_a_task_can_be_called_for_its_module():
+    module = make(sized)(hidden=5)
+    assert module[0].out_features == 5
 
 
 def test_a_pickled_task_trains_the_same(task):

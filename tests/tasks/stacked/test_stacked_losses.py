@@ -122,7 +122,20 @@ def with_a_function(model, batch, noise):
     return cross_entropy(Square.apply(model(x)), y)
 
 
+def clamping(model, batch, noise):
+    x, y = batch
+    next(model.parameters()).data.clamp_(-1, 1)
+    return cross_entropy(model(x), y)
+
+
+def moving(model, batch, noise):
+    x, y = batch
+    return cross_entropy(model.to("cpu")(x), y)
+
+
 STACKED = {
+    clamping: (2, "uses .data of a tensor, as .to() of a module does; use .detach() to read it"),
+    moving: (2, "uses .data of a tensor"),
     of_a_gradient: (1, "asks for a gradient inside the loss; use torch.func.grad"),
     with_a_function: (2, "give it setup_context, and generate_vmap_rule = True"),
     branching: (3, "branches on a tensor, which may differ between the runs of a pack; use torch."),

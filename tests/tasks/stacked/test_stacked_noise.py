@@ -1,8 +1,9 @@
 """Random numbers of stacked tasks: by seed and step, the same alone and in a pack."""
 
+import numpy as np
 import pytest
 import torch
-from stacked_models import MODELS, Noisy, make, start
+from stacked_models import MODELS, Noisy, loss, make, refusal, start
 from torch.nn.functional import cross_entropy
 
 from raysweep.estimators.noise import Noise
@@ -148,3 +149,33 @@ def test_a_dropout_out_of_range_is_refused(p):
 
     with pytest.raises(TaskMistake, match=rf"expected p in \[0, 1\), got {p}"):
         start(make(loss=wrong), [0])
+
+
+@pytest.mark.parametrize("shape", [((8, 3),), (torch.zeros(8),), (8, 2.5), (-1,)])
+def test_a_shape_that_is_none_is_refused_at_the_users_line(shape):
+    def drawing(model, batch, noise):
+        return loss(model, batch, noise) * noise.normal(*shape).mean()
+
+    line = drawing.__code__.co_firstlineno + 1
+    assert refusal(loss=drawing).startswith(
+        f"drawing (test_stacked_noise.py:{line}): noise.normal: expected whole numbers, as in "
+        "noise.normal(*x.shape), got "
+    )
+
+
+def test_numbers_of_numpy_are_a_shape():
+    def drawing(model, batch, noise):
+        return loss(model, batch, noise) * noise.uniform(np.int64(8)).mean()
+
+    start(make(loss=drawing), [0, 1]).advance(1)
+
+
+def test_noise_names_what_it_has():
+    def drawing(model, batch, noise):
+        return loss(model, batch, noise) * noise.gauss(8)
+
+    line = drawing.__code__.co_firstlineno + 1
+    assert refusal(loss=drawing) == (
+        f"drawing (test_stacked_noise.py:{line}): AttributeError: noise has no 'gauss'; use "
+        "noise.dropout(x, p), noise.uniform(*shape) or noise.normal(*shape)"
+    )

@@ -61,6 +61,17 @@ class Holding(nn.Module):
         return self.scores(x) * self.scale
 
 
+class Listed(nn.Module):
+    """A module that holds others in a plain list."""
+
+    def __init__(self, held, *, registered=None):
+        super().__init__()
+        self.scores, self.held, self.registered = nn.Linear(12, 3), held, registered
+
+    def forward(self, x):
+        return self.scores(x)
+
+
 PARTS = {
     "dropout": (lambda: nn.Dropout(0.1), "part (Dropout) draws random numbers by itself; set its"),
     "dropout of maps": (lambda: nn.Dropout2d(0.1), "part (Dropout2d) draws random numbers"),
@@ -145,6 +156,32 @@ def holding():
     return Holding()
 
 
+def with_a_list():
+    return Listed([nn.ReLU(), nn.Linear(3, 3)])
+
+
+def with_a_dict():
+    return Listed({"last": nn.Linear(3, 3)})
+
+
+def with_parameters_in_a_tuple():
+    return Listed((nn.Parameter(torch.zeros(3)),))
+
+
+def with_tensors_in_a_list():
+    return Listed([torch.zeros(3)])
+
+
+def on_meta():
+    return nn.Linear(12, 3, device="meta")
+
+
+def with_a_buffer_on_meta():
+    module = Cell()
+    module.register_buffer("table", torch.zeros(3, device="meta"))
+    return module
+
+
 SHARED = nn.Linear(12, 3)
 
 
@@ -176,6 +213,15 @@ MODULES = {
     frozen: "the module has no parameters to train",
     with_integers: "the parameter table is of the type int64; make it a float, or a buffer",
     holding: "the module Holding holds a tensor as 'scale'; use self.register_buffer('scale', ...)",
+    with_a_list: "the module Listed holds a module in the list 'held', where it is not trained; "
+    "use torch.nn.ModuleList",
+    with_a_dict: "holds a module in the dict 'held', where it is not trained; use "
+    "torch.nn.ModuleDict",
+    with_parameters_in_a_tuple: "holds a parameter in the tuple 'held', where it is not trained; "
+    "use torch.nn.ParameterList",
+    with_tensors_in_a_list: "holds a tensor in the list 'held'; use self.register_buffer for it",
+    on_meta: "weight is on the device meta, without numbers; build the module on the CPU",
+    with_a_buffer_on_meta: "table is on the device meta, without numbers",
     shared: "returned a parameter that an earlier run has; build a new module",
     depending_on_the_seed: "expected the modules of all runs to be alike, got",
     with_an_attribute_of_the_seed: "as scale for two seeds; use a setting, or a buffer",
@@ -190,6 +236,23 @@ def test_a_module_that_cannot_be_stacked_is_refused(build):
     text = refusal(build=build)
     assert re.match(rf"{build.__name__} {FILE}: ", text)
     assert MODULES[build] in text
+
+
+def test_a_list_of_parts_that_are_registered_too_is_accepted():
+    def twice_held():
+        part = nn.Linear(3, 3)
+        return Listed([part], registered=part)
+
+    start(make(twice_held), [0, 1]).advance(1)
+
+
+def test_a_frozen_part_in_a_list_is_accepted():
+    teacher = nn.Linear(3, 3).requires_grad_(False)
+
+    def with_a_teacher():
+        return Listed([teacher])
+
+    start(make(with_a_teacher), [0, 1]).advance(1)
 
 
 FORWARDS = {

@@ -1,6 +1,8 @@
 """What losses, evaluations and data must not return: refused before step 1, in one line."""
 
 import re
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from raysweep.tasks.functions.signature import TaskMistake
+from raysweep.tasks.stacked.data import load
 
 FILE = r"\(test_stacked_results.py:\d+\)"
 
@@ -29,6 +32,31 @@ def per_example(model, batch, noise):
 
 def a_number(model, batch, noise):
     return 1.5
+
+
+def nothing(model, batch, noise):
+    loss(model, batch, noise)
+
+
+def by_name(model, batch, noise):
+    return {"train_loss": loss(model, batch, noise)}
+
+
+def counting_errors(model, batch, noise):
+    x, y = batch
+    return (model(x).argmax(1) != y).sum()
+
+
+def with_a_backward_pass(model, batch, noise):
+    value = loss(model, batch, noise)
+    value.backward()
+    return value
+
+
+def with_a_gradient(model, batch, noise):
+    value = loss(model, batch, noise)
+    torch.autograd.grad(value, list(model.parameters()))
+    return value
 
 
 def of_constants(model, batch, noise):
@@ -58,7 +86,15 @@ def wrong_shapes(model, batch, noise):
 RESULTS = {
     per_example: "expected the loss to be a tensor with one number, or (loss, {name: metric}), "
     "got a tensor float32 of the shape [8]; return its mean",
-    a_number: "expected the loss to be a tensor with one number, or (loss, {name: metric}), got fl",
+    a_number: "expected the loss to be a tensor with one number, or (loss, {name: metric}), got "
+    "float; return the tensor itself, without .item() or float()",
+    nothing: "got nothing; end the function with return loss",
+    by_name: "got dict; return (loss, {name: metric}), the loss first",
+    counting_errors: "got a tensor int64 of the shape []; return a floating point tensor that "
+    "depends smoothly on the parameters",
+    with_a_backward_pass: "calls backward() by itself; return the loss, whose gradient raysweep "
+    "takes",
+    with_a_gradient: "RuntimeError: Trying to backward through the graph a second time",
     of_constants: "the loss has no gradient by the module's parameters; compute it from the module",
     of_another_module: "the loss has no gradient by the module's parameters",
     undeclared: "got the metric 'accuracy', which is not declared; add it to the metrics of "
@@ -66,7 +102,8 @@ RESULTS = {
     renamed: "the metric 'train_loss' is the loss itself; give another name",
     of_vectors: "expected the metric 'train_other' to be a tensor with one number, got a tensor "
     "float32 of the shape [8, 12]",
-    three: "expected the loss to be a tensor with one number, or (loss, {name: metric}), got tuple",
+    three: "expected the loss to be a tensor with one number, or (loss, {name: metric}), got "
+    "tuple; return (loss, {name: metric}), the loss first",
     wrong_shapes: "RuntimeError: mat1 and mat2 shapes cannot be multiplied",
 }
 
@@ -175,12 +212,17 @@ def failing(folder):
     raise ValueError(f"no such file in\n{folder.name}")
 
 
+def on_meta(folder):
+    return {"train": torch.zeros(3, 12, device="meta")}
+
+
 DATA = {
     no_parts: 'expected {"train": (x, y), ...}, tensors that lead with the examples, got tuple',
     no_train: "got no part 'train' (parts: training)",
     arrays: "expected tensors in the part 'train', got ndarray; use torch.as_tensor",
     uneven: "to lead with the same number of examples, at least 1, got the shapes [3, 12], [4]",
     failing: "ValueError: no such file in ",
+    on_meta: "NotImplementedError: Cannot copy out of meta tensor",
 }
 
 
@@ -221,6 +263,46 @@ def test_data_is_read_once_for_each_folder_and_setting(tmp_path, monkeypatch):
     assert calls == [(tmp_path, 40)]
     assert start(task, [0], dtype="float32", examples=16).window == 2
     assert calls == [(tmp_path, 40), (tmp_path, 16)]
+
+
+def test_data_that_is_drawn_is_the_same_in_every_process():
+    def drawn(folder):
+        return {"train": (torch.randn(40, 12), torch.randint(3, (40,)))}
+
+    first = load(drawn, Path(), (), torch.float64, torch.device("cpu"))
+    torch.rand(())  # another process is in another state
+    load.cache_clear()
+    state = torch.get_rng_state()
+    second = load(drawn, Path(), (), torch.float64, torch.device("cpu"))
+    assert torch.equal(first.parts["train"][0], second.parts["train"][0])
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def exiting(role, *code):
+    def build():
+        sys.exit(*code)
+
+    def data(folder):
+        sys.exit(*code)
+
+    def loss(model, batch, noise):
+        sys.exit(*code)
+
+    def evaluate(model, data):
+        sys.exit(*code)
+
+    return {"build": build, "data": data, "loss": loss, "evaluate": evaluate}[role]
+
+
+@pytest.mark.parametrize("code", [(), (3,), ("no\ndata",)])
+@pytest.mark.parametrize("role", ["build", "data", "loss", "evaluate"])
+def test_a_function_that_exits_is_refused_at_its_line(role, code):
+    function = exiting(role, *code)
+    line = function.__code__.co_firstlineno + 1
+    given = ", ".join(map(repr, code))
+    assert refusal(**{role: function}) == (
+        f"{role} (test_stacked_results.py:{line}): called sys.exit({given}); raise an error instead"
+    )
 
 
 def test_floating_point_data_has_the_format_of_the_run():
