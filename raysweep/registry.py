@@ -18,7 +18,7 @@ from raysweep.estimators.layered import LayeredEstimator
 from raysweep.estimators.none import NoEstimator
 from raysweep.tasks import data
 from raysweep.tasks.base import NO_FAMILY, Open, Task, TrainingSettings
-from raysweep.tasks.plugins import load
+from raysweep.tasks.plugins import distribution, load
 
 Named = TypeVar("Named")
 TASK_GROUP = "raysweep.tasks"
@@ -84,16 +84,26 @@ def added(given: Iterable[Task[Any]]) -> Iterator[None]:
     try:
         for one in given:
             if one.name in known:
-                raise SpecError(
-                    f"there is a task {one.name!r} already; give another name to the task of "
-                    f"{one.module}"
-                )
+                raise SpecError(_taken(one))
             _added[one.name] = one
             known.add(one.name)
         yield
     finally:
         _added.clear()
         _added.update(before)
+
+
+def _taken(one: Task[Any]) -> str:
+    """Return that the name of a task is taken, and what to do."""
+    rename = f"give another name to the task of {one.module}"
+    installed = plugins(TASK_GROUP).get(one.name)
+    if installed is None:
+        return f"there is a task {one.name!r} already; {rename}"
+    return (
+        f"there is a task {one.name!r} already, of the installed {distribution(installed)}; if it "
+        "is the same, leave it out (raysweep run FILE finds it without --code); if not, "
+        f"{rename}"
+    )
 
 
 def replace_added(given: Iterable[Task[Any]]) -> None:

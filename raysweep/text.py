@@ -40,6 +40,17 @@ def counted(number: int, noun: str = "run", plural: str = "") -> str:
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
+def again_command(condition: str, *, with_code: bool = False) -> str:
+    """Return how to train the runs that meet a condition in SQL again, as a command and in Python.
+
+    Args:
+        condition: Condition on the columns of the runs.
+        with_code: Whether the command needs the file of the user's code.
+    """
+    command = "raysweep run FILE --code PATH --again" if with_code else "raysweep run FILE --again"
+    return f'{command} "{condition}" (in Python, again= of raysweep.run)'
+
+
 def some(names: Collection[str], most: int = 3) -> str:
     """Return the first names of several in one text, and the number of the others."""
     first, others = list(names)[:most], len(names) - most

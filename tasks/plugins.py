@@ -21,12 +21,13 @@ def load(plugin: EntryPoint, finish: Callable[[Any], Any] = lambda loaded: loade
         kind = plugin.group.rpartition(".")[2].removesuffix("s")
         text = " ".join(str(error).split())
         raise ValueError(
-            f"{kind} {plugin.name!r}: the plug-in {plugin.value} of {_distribution(plugin)} cannot "
+            f"{kind} {plugin.name!r}: the plug-in {plugin.value} of {distribution(plugin)} cannot "
             f"be loaded: {type(error).__name__}{': ' if text else ''}{text}; repair or uninstall it"
         ) from error
 
 
-def _distribution(plugin: EntryPoint) -> str:
+def distribution(plugin: EntryPoint) -> str:
+    """Return the name and the version of the package that declares a plug-in."""
     if plugin.dist is None:
         return "an unknown package"
     return f"{plugin.dist.name} {plugin.dist.version}"

@@ -21,6 +21,7 @@ from raysweep.code.modules import (
 )
 from raysweep.errors import SpecError
 from raysweep.tasks import Task
+from raysweep.tasks.functions.exits import exit_call
 from raysweep.tasks.functions.signature import TaskMistake
 
 
@@ -139,6 +140,8 @@ def _check_free(name: str, path: Path) -> None:
 def _error_line(error: BaseException, path: Path) -> str:
     """Return an error in a module as one line, with the module's line that led to it."""
     text = " ".join(str(error).split()) or "no message"
+    if isinstance(error, SystemExit):
+        text = f"it called {exit_call(error)}"
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg} (line {error.lineno})"
     frames = traceback.extract_tb(error.__traceback__)

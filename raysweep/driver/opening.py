@@ -16,7 +16,7 @@ from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.defaults import Change, Counterparts, texts
 from raysweep.sweep.size import Total
 from raysweep.sweep.spec import Spec
-from raysweep.text import counted
+from raysweep.text import again_command, counted
 
 NO_RUNS = Again()
 
@@ -86,8 +86,7 @@ def refuse_former_defaults(spec: Spec, store: SweepStore, retrained: Again = NO_
     if counts:
         conditions = " or ".join(sorted({change.condition for change in counts}))
         raise SpecError(
-            f'{line}, or train them again: raysweep run FILE --again "{conditions}"'
-            for line in texts(counts)
+            f"{line}, or train them again: {again_command(conditions)}" for line in texts(counts)
         )
 
 

@@ -14,6 +14,7 @@ from raysweep.errors import DamagedFile, RaysweepError, SpecError, StoreError, i
 from raysweep.store.watch import DriverGone
 from raysweep.sweep.sources import LIBRARIES, is_library
 from raysweep.tasks.contract import BrokenContract
+from raysweep.tasks.functions.exits import exit_call
 from raysweep.text import MAX_ERROR, recorded, tail
 
 MAX_TRACEBACK = 20_000  # characters
@@ -68,6 +69,8 @@ def line_of(
     """
     try:
         message = str(error)
+        if isinstance(error, SystemExit):
+            message = _of_exit(error, of_function)
     except Exception as broken:  # noqa: BLE001 - the text of a run's error may raise
         message = f"no message, as str() of the error raised {type(broken).__name__}"
     whole = (RaysweepError, DriverGone, CannotRestore)  # errors that say what to do
@@ -82,6 +85,13 @@ def line_of(
     location = recorded(f"({file}:{where.lineno})", 300)
     room = MAX_ERROR - len(name) - len(location) - 3
     return f"{name}: {recorded(message, room) or 'no message'} {location}"
+
+
+def _of_exit(error: SystemExit, of_function: bool) -> str:
+    who, end = "the task", "raise an error instead"
+    if of_function:
+        who, end = "the function", "to end a run early, break out of its loop"
+    return f"{who} called {exit_call(error)}; {end}"
 
 
 def _culprit(

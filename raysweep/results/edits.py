@@ -17,7 +17,7 @@ from raysweep.sweep.defaults import Change, texts
 from raysweep.sweep.runs import NO_ESTIMATOR
 from raysweep.sweep.sources import JOINT
 from raysweep.sweep.spec import Spec
-from raysweep.text import counted
+from raysweep.text import again_command, counted
 
 MADE_BY = ("task_name", "estimator_name", "definition", "code")
 MAX_LABELS = 5  # arms that a line names
@@ -141,8 +141,8 @@ def recoded(spec: Spec, runs: RunFrame) -> list[str]:
             versions[row["code"].partition(JOINT)[0]] += row["count_all"]
     mixed = [_mixed(name, codes) for name, codes in sorted(several.items()) if len(codes) > 1]
     return mixed + [
-        f"the code of {kind} {name} changed since {counted(count)}; raysweep run FILE --again "
-        f"\"{kind}_name = '{name}' and code not like '{pattern}'\" trains them anew"
+        f"the code of {kind} {name} changed since {counted(count)}; to train them anew: "
+        + again_command(f"{kind}_name = '{name}' and code not like '{pattern}'")
         for (kind, name, pattern), count in sorted(counts.items())
     ]
 
@@ -153,9 +153,10 @@ def _mixed(task: str, codes: collections.Counter[str]) -> str:
     latest = codes.most_common(1)[0][0]
     return (
         f"the runs of task {task} come from {len(codes)} versions of its code: {', '.join(shown)}; "
-        f"copies are in {sweep_paths.CODE}/ in the sweep's folder; raysweep run FILE --code PATH "
-        f"--again \"task_name = '{task}' and code not like '{latest}{JOINT}%'\" trains the others "
-        "anew"
+        f"copies are in {sweep_paths.CODE}/ in the sweep's folder; to train the others anew: "
+        + again_command(
+            f"task_name = '{task}' and code not like '{latest}{JOINT}%'", with_code=True
+        )
     )
 
 

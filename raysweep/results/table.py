@@ -177,15 +177,18 @@ class ResultTable:
 
         The average of numbers in other units, or of another size, means little: it is shown where
         all tasks are of one kind and their typical means differ by less than ten times, or if the
-        style asks for it.
+        style asks for it. Neither is shown if the file has no row for every task.
         """
         columns = [Column("task", task) for task in self.tasks]
-        if len(self.tasks) > 1:
+        if len(self.tasks) > 1 and any(map(self._has_every_task, self.estimators)):
             if self.style.average or (self.alike and self._of_one_scale):
                 columns.append(Column("average", self._unused("average")))
             if len(self.estimators) > 1:
                 columns.append(Column("rank", self._unused("rank")))
         return tuple(columns)
+
+    def _has_every_task(self, estimator: str) -> bool:
+        return all(self.cell(estimator, task) is not None for task in self.tasks)
 
     @property
     def _of_one_scale(self) -> bool:

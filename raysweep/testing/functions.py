@@ -50,7 +50,7 @@ class FunctionCheck:
                 return [*problems, str(error)]
             except RestoreError as error:
                 problem = str(error)
-            except Exception as error:  # noqa: BLE001 - the function may raise anything
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - the function may raise anything
                 files = files_of(self.task.name, self.estimator)
                 return [*problems, f"raised {line_of(error, files, of_function=True)}"]
             if problem is not None:

@@ -141,7 +141,7 @@ class _Check:
                 return [*problems, str(error)]  # the others would fail of it, too
             except FileNotFoundError:
                 raise  # data is missing, whatever the task does
-            except Exception as error:  # noqa: BLE001 - the code of a task may raise anything
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - the code of a task may raise anything
                 problem = f"raised {line_of(error, files_of(self.task.name, self.estimator))}"
                 if check == self.reports:
                     return [self.refuses_estimators() or problem]  # the others would raise the same

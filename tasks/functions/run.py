@@ -20,6 +20,7 @@ from raysweep.tasks.functions.states import (
     to_plain,
 )
 from raysweep.tasks.functions.turns import Turns
+from raysweep.tasks.functions.unnamed import unnamed_objects, unnamed_values
 
 
 class Run:
@@ -63,17 +64,21 @@ class Run:
             )
         return estimator
 
-    def track(self, **objects: Any) -> None:
+    def track(self, *unnamed: Any, **objects: Any) -> None:
         """Save the state of objects at checkpoints; restore it here when the run resumes.
 
         Args:
+            unnamed: Objects without a name, which are refused.
             objects: Modules, optimizers, schedulers, or any other objects with `state_dict` and
                 `load_state_dict`, by names of your choice.
 
         Raises:
             TypeError: If an object has no such state.
-            BrokenContract: If a name is tracked twice, or a turn of `steps` has begun.
+            BrokenContract: If an object has no name, a name is tracked twice, or a turn of `steps`
+                has begun.
         """
+        if unnamed:
+            raise BrokenContract(unnamed_objects(unnamed))
         self._bound.track(objects)
 
     def steps(self, count: int) -> "Steps":
@@ -90,15 +95,18 @@ class Run:
         """
         return self._bound.begin(count)
 
-    def report(self, **metrics: Any) -> None:
+    def report(self, *unnamed: Any, **metrics: Any) -> None:
         """Report metrics that the task declares; several values in one step are averaged.
 
         Args:
+            unnamed: Values without a name, which are refused.
             metrics: Numbers, or tensors with one number, by name.
 
         Raises:
-            BrokenContract: If a metric is not declared, or a value is no number.
+            BrokenContract: If a value has no name or is no number, or a metric is not declared.
         """
+        if unnamed:
+            raise BrokenContract(unnamed_values(unnamed, next(iter(self._bound.metrics))))
         for name, value in metrics.items():
             checked = number(name, value, self._bound.metrics, "run.report")
             self._bound.reports.add(name, checked)

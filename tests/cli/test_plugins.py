@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from raysweep import registry
 from raysweep.cli.main import cli
+from raysweep.code.files import added
 from raysweep.errors import SpecError
 from raysweep.sweepfile.reader import read_spec
 
@@ -121,3 +122,16 @@ def test_the_name_of_a_broken_plugin_is_explained_by_its_error(torn):
 
 def test_a_task_is_checked_beside_a_broken_estimator(torn):
     assert output("check", "polynomial", "--set", "latents=2").startswith("polynomial: alone")
+
+
+def test_a_file_with_the_task_of_an_installed_package_is_said_to_be_left_out(torn, tmp_path):
+    (tmp_path / "own_torn.py").write_text(
+        "import raysweep\n@raysweep.task(metrics={'loss': 'min'})\ndef torn(run): ...\n"
+    )
+    with pytest.raises(SpecError) as caught, added([tmp_path / "own_torn.py"]):
+        pass
+    assert str(caught.value) == (
+        "there is a task 'torn' already, of the installed torn-things 2.5; if it is the same, "
+        "leave it out (raysweep run FILE finds it without --code); if not, give another name to the task "
+        "of own_torn"
+    )

@@ -1,5 +1,7 @@
 """`raysweep check` of plain functions."""
 
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -66,6 +68,11 @@ def broken(run, *, steps: int = 100):
 
 
 @task(metrics=LOSS)
+def leaving(run, *, steps: int = 100):
+    sys.exit(3)
+
+
+@task(metrics=LOSS)
 def at_once(run):
     return {"train_loss": 1}
 
@@ -82,7 +89,7 @@ def coded(run, *, steps: int = 100):
 @pytest.fixture(autouse=True)
 def tasks():
     with registry.added(
-        [whole, forgetful, careless, moody, infinite, silent, broken, at_once, coded]
+        [whole, forgetful, careless, moody, infinite, silent, broken, leaving, at_once, coded]
     ):
         yield
 
@@ -107,6 +114,7 @@ PROBLEMS = {
     "moody": "repeats: two runs of one seed differ, in train_loss: ",
     "infinite": "reports: train_loss is inf after 4 steps",
     "silent": "silent (test_check_function.py:",
+    "leaving": "raised SystemExit: the function called sys.exit(3); to end a run early, break out",
     "broken": "raised ZeroDivisionError: by nothing (test_check_function.py:",
 }
 

@@ -62,7 +62,11 @@ WRONG = {
     ),
     "an exit at import": (
         "import sys\nsys.exit(3)\n",
-        "own_digits.py: cannot be imported: SystemExit: 3 (own_digits.py:2)",
+        "own_digits.py: cannot be imported: SystemExit: it called sys.exit(3) (own_digits.py:2)",
+    ),
+    "an exit without a code at import": (
+        "quit()\n",
+        "own_digits.py: cannot be imported: SystemExit: it called sys.exit() (own_digits.py:1)",
     ),
     "no task": (
         "def digits(run):\n    return 1\n",

@@ -13,8 +13,8 @@ from raysweep.formats.status import status_text
 from raysweep.store import again_file, checkpoints
 
 CODE = (
-    "the code of task toy changed since 6 runs; raysweep run FILE --again \"task_name = 'toy' and "
-    "code not like '0123456789ab+%'\" trains them anew"
+    "the code of task toy changed since 6 runs; to train them anew: raysweep run FILE --again "
+    "\"task_name = 'toy' and code not like '0123456789ab+%'\" (in Python, again= of raysweep.run)"
 )
 NEW = "code not like '0123456789ab+%'"
 
@@ -162,8 +162,9 @@ def test_former_defaults_are_trained_anew(inline, toy, declare):
     declare(steps=30)
     with pytest.raises(SpecError) as refused:
         inline(toy())
-    condition = refused.value.problems[0].partition('--again "')[2].rstrip('"')
+    condition = refused.value.problems[0].partition('--again "')[2].partition('"')[0]
     assert condition == "param.training.steps = 20"
+    assert refused.value.problems[0].endswith('" (in Python, again= of raysweep.run)')
     assert set(inline(toy(), again=condition).runs()["steps"].to_pylist()) == {30}
 
 

@@ -1,5 +1,6 @@
 """The line of an error's message: the innermost one of the user's code, wherever libraries are."""
 
+import sys
 import types
 from pathlib import Path
 
@@ -88,3 +89,27 @@ def test_a_mistake_that_raysweep_finds_after_the_function_has_no_line_of_rayswee
     text = line_of(error, [__file__], of_function=True)
     assert text.startswith("BrokenContract: reports_nothing (test_users_line.py:")
     assert text.endswith("report it, or remove it from metrics")
+
+
+EXITS = {
+    (): "SystemExit: the function called sys.exit(); to end a run early, break out of its loop "
+    "(test_users_line.py:",
+    (3,): "SystemExit: the function called sys.exit(3); to end a run early, break",
+    ("no\ndata",): r"SystemExit: the function called sys.exit('no\ndata'); to end a run early, br",
+}
+
+
+@pytest.mark.parametrize("code", EXITS)
+def test_a_function_that_exits_is_said_to(code):
+    with pytest.raises(SystemExit) as caught:
+        sys.exit(*code)
+    text = line_of(caught.value, [__file__], of_function=True)
+    assert text.startswith(EXITS[code])
+    assert "\n" not in text
+
+
+def test_a_task_that_exits_is_said_to():
+    with pytest.raises(SystemExit) as caught:
+        sys.exit()
+    text = line_of(caught.value, [__file__])
+    assert text.startswith("SystemExit: the task called sys.exit(); raise an error instead (test_")

@@ -301,6 +301,18 @@ def test_tasks_of_other_kinds_have_no_average(tmp_path):
     assert kinds(results.table(average=True)) == ["average", "rank"]
 
 
+@pytest.mark.parametrize("style", [Style(), Style(average=True)])
+def test_no_row_on_every_task_is_no_average_and_no_rank(style):
+    cells = (cell("a", "A", [1.0, 2.0]), cell("b", "B", [1.0, 2.0]))
+    assert kinds(table_of(*cells, style=style)) == []
+    assert kinds(table_of(*cells, cell("a", "B", [3.0]), style=style)) == ["average", "rank"]
+
+
+def test_a_row_that_has_yet_to_train_on_a_task_keeps_the_columns():
+    cells = [cell(e, t, [1.0], status="missing" * (t == "B")) for e in "ab" for t in "AB"]
+    assert kinds(table_of(*cells)) == ["average", "rank"]
+
+
 def test_a_mean_rank_is_rounded():
     losses = {"a": (1, 1, 2), "b": (2, 2, 1), "c": (3, 3, 3)}
     cells = [

@@ -75,6 +75,18 @@ def reports(**metrics):
     return report
 
 
+def reports_unnamed(*values):
+    def report(run):
+        for _ in run.steps(2):
+            run.report(*values)
+
+    return report
+
+
+def tracks_unnamed(run):
+    run.track(nn.Linear(1, 1))
+
+
 def returns(value):
     return lambda_free(value)
 
@@ -99,6 +111,26 @@ WRONG = {
     "a vector": (
         reports(train_loss=torch.zeros(3)),
         r"expected one number for 'train_loss', got Tensor of the shape \[3\]",
+    ),
+    "a value without a name": (
+        reports_unnamed(1.0),
+        r"run.report: expected values by name, got 1.0; write run.report\(train_loss=1.0\)",
+    ),
+    "a tensor without a name": (
+        reports_unnamed(torch.zeros(3)),
+        r"expected values by name, got Tensor; write run.report\(train_loss=…\)",
+    ),
+    "two values without names": (
+        reports_unnamed("train_loss", 1.0),
+        r"expected values by name, got 'train_loss', 1.0; write run.report\(train_loss=1.0\)",
+    ),
+    "a dict": (
+        reports_unnamed({"train_loss": 1.0}),
+        r"expected values by name, got dict; write run.report\(\*\*values\)",
+    ),
+    "an object without a name": (
+        tracks_unnamed,
+        r"run.track: expected objects by name, got Linear; write run.track\(linear=…\)",
     ),
     "text": (reports(train_loss="1.0"), "expected one number for 'train_loss', got str"),
     "nothing": (reports(train_loss=None), "expected one number for 'train_loss', got NoneType"),
