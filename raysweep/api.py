@@ -289,6 +289,7 @@ def run(  # noqa: PLR0913 - the options of the command
         KeyboardInterrupt: If the session was stopped.
     """
     with _without_widgets():
+        from raysweep.code.modules import check_no_import
         from raysweep.code.objects import added
         from raysweep.driver.session import drive, load
         from raysweep.errors import SpecError
@@ -296,6 +297,7 @@ def run(  # noqa: PLR0913 - the options of the command
         from raysweep.progress import Progress
         from raysweep.results.edits import changes_since
 
+    check_no_import()
     if raises and not inline:
         raise SpecError("expected inline with raises, as other processes cannot stop in a debugger")
     hidden = not _in_notebook() if quiet is None else quiet

@@ -1,5 +1,6 @@
 """Modules of the user: where they are, and what workers need with them."""
 
+import contextvars
 import dataclasses
 import importlib
 import importlib.machinery
@@ -12,8 +13,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeGuard
 
+from raysweep.errors import SpecError
 from raysweep.sweep import sources
 from raysweep.tasks import Task
+
+_IMPORTED: contextvars.ContextVar[str | None] = contextvars.ContextVar("imported", default=None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,12 +183,28 @@ def load(module: Module) -> ModuleType:
         raise ImportError(f"{file} is no Python module")
     made = importlib.util.module_from_spec(spec)
     sys.modules[module.name] = made
+    before = _IMPORTED.set(file.name)
     try:
         spec.loader.exec_module(made)
     except BaseException:
         forget([module.name])
         raise
+    finally:
+        _IMPORTED.reset(before)
     return made
+
+
+def check_no_import() -> None:
+    """Check that no module of the user is being imported, as a sweep must not train meanwhile.
+
+    Raises:
+        SpecError: If one is.
+    """
+    if (file := _IMPORTED.get()) is not None:
+        raise SpecError(
+            f"{file}: trains a sweep when it is imported; write raysweep.run below "
+            'if __name__ == "__main__":'
+        )
 
 
 def forget(names: Iterable[str]) -> None:

@@ -132,6 +132,6 @@ def test_a_file_with_the_task_of_an_installed_package_is_said_to_be_left_out(tor
         pass
     assert str(caught.value) == (
         "there is a task 'torn' already, of the installed torn-things 2.5; if it is the same, "
-        "leave it out (raysweep run FILE finds it without --code); if not, give another name to the task "
-        "of own_torn"
+        "leave it out (raysweep run FILE finds it without --code); if not, give another name to "
+        "the task of own_torn"
     )

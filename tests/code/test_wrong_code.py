@@ -68,6 +68,11 @@ WRONG = {
         "quit()\n",
         "own_digits.py: cannot be imported: SystemExit: it called sys.exit() (own_digits.py:1)",
     ),
+    "a sweep at import": (
+        GOOD + "raysweep.run('sweep.yaml', tasks=[digits], inline=True)\n",
+        "own_digits.py: trains a sweep when it is imported; write raysweep.run below "
+        'if __name__ == "__main__":',
+    ),
     "no task": (
         "def digits(run):\n    return 1\n",
         "no task in own_digits.py; put @raysweep.task(metrics=",
