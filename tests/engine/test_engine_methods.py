@@ -41,7 +41,7 @@ def test_edited_code_of_the_task_is_said(inline, edit):
     results = inline(FILE)
     edit()
     (line,) = warnings(results.spec, results.store)
-    assert line.startswith("the code of task toy_alone changed since 6 runs; raysweep run FILE")
+    assert line.startswith("the code of task toy_alone changed since 6 runs; to train them")
 
 
 def test_nothing_is_said_of_the_code_of_no_estimator(inline, edit):
