@@ -139,7 +139,7 @@ def main(repetitions: int, first: int, out: Path | None, workers: int) -> None:
             ("bias", search_figures.bias(found)),
             ("savings", search_figures.savings(found, {**raced, **stopped})),
         ):
-            figure.savefig(out / f"search-{name}.png", dpi=200)
+            figure.save(out / f"search-{name}.png", ppi=200)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
 """The figures of `benchmarks.search`."""
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
+import altair as alt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from benchmarks.searches import Found
-from raysweep.figures.style import colour, figure_style, finish
+from raysweep.figures.drawing import records
+from raysweep.figures.size import SCREEN, colour, look
 
 LINES = {
     "random": "#777777",
@@ -18,58 +17,51 @@ LINES = {
     "cmaes": colour(2),
 }
 NAMES = {"random": "random", "qmc": "qmc", "tpe": "TPE", "gp": "GP", "cmaes": "CMA-ES"}
+DASHED = ("random", "qmc")
 Figures = Mapping[str, Sequence[Found]]
 
 
-def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draws in raysweep's style; the layout is settled there too."""
-
-    @functools.wraps(draw)
-    def styled(*given: object) -> Figure:
-        with figure_style():
-            figure = draw(*given)
-            figure.canvas.draw()
-            return figure
-
-    return styled
+def _data(rows: list[dict[str, object]]) -> alt.InlineData:
+    return alt.InlineData(values=rows)
 
 
-@_styled
-def regret(found: Figures) -> Figure:
+def _styled(chart: alt.LayerChart, title: str, width: int, height: int) -> alt.LayerChart:
+    """The chart in raysweep's style."""
+    return chart.properties(title=title, width=width, height=height).configure(**look(SCREEN))
+
+
+def _sampler(legend: alt.Legend | None) -> alt.Color:
+    scale = alt.Scale(domain=[NAMES[name] for name in LINES], range=list(LINES.values()))
+    return alt.Color("sampler:N", scale=scale, legend=legend)
+
+
+def regret(found: Figures) -> alt.LayerChart:
     """Median regret over the configurations tried, with quartiles for two samplers."""
-    figure = Figure(figsize=(5.8, 3.6), layout="constrained")
-    axes = figure.subplots()
-    ends = []
-    for name, line in LINES.items():
+    rows = []
+    for name in LINES:
         paths = np.array([each.path for each in found[name]])
         low, middle, high = np.nanquantile(paths, (0.25, 0.5, 0.75), axis=0)
         tried = np.arange(1, len(middle) + 1)
-        dashed = (0, (4, 1.6)) if name in ("random", "qmc") else "-"
-        axes.plot(tried, middle, color=line, linestyle=dashed, linewidth=1.7)
-        if name in ("random", "gp"):
-            axes.fill_between(tried, low, high, color=line, alpha=0.15, linewidth=0)
-        ends.append((float(middle[-1]), name))
-    axes.set_yscale("log")
-    axes.set_xlabel("configurations tried, 3 seeds each")
-    axes.set_ylabel("true regret of the selected configuration")
+        bands = {"low": low, "high": high} if name in ("random", "gp") else {}
+        rows += records(sampler=NAMES[name], tried=tried, median=middle, **bands)
     ticks = [0.02, 0.05, 0.1, 0.2, 0.5, 1.0]
-    axes.set_yticks(ticks, [f"{each:g}" for each in ticks], minor=False)
-    axes.minorticks_off()
-    finish(axes, f"Median of {len(found['random'])} repetitions (bands: quartiles)", 5.8)
-    _name_ends(axes, ends)
-    return figure
-
-
-def _name_ends(axes: Axes, ends: Sequence[tuple[float, str]]) -> None:
-    """Each line's name to its right, moved apart where two would overlap."""
-    right = axes.get_xlim()[1]
-    last = 0.0
-    for value, name in sorted(ends):
-        place = max(value, last * 1.16)
-        axes.annotate(
-            NAMES[name], (right, place), color=LINES[name], va="center", annotation_clip=False
-        )
-        last = place
+    axis = alt.Axis(values=ticks, format="~g", title="true regret of the selected configuration")
+    scale = alt.Scale(type="log", nice=False)
+    base = alt.Chart(_data(rows)).encode(
+        x=alt.X("tried:Q", title="configurations tried, 3 seeds each"),
+        color=_sampler(alt.Legend(title=None)),
+    )
+    band = base.mark_area(opacity=0.15).encode(
+        y=alt.Y("low:Q", scale=scale, axis=axis), y2="high:Q"
+    )
+    dashes = [[4, 2] if name in DASHED else [1, 0] for name in LINES]
+    dash = alt.Scale(domain=[NAMES[name] for name in LINES], range=dashes)
+    line = base.mark_line(strokeWidth=1.7).encode(
+        y=alt.Y("median:Q", scale=scale, axis=axis),
+        strokeDash=alt.StrokeDash("sampler:N", scale=dash, legend=alt.Legend(title=None)),
+    )
+    title = f"Median of {len(found['random'])} repetitions (bands: quartiles)"
+    return _styled(alt.layer(band, line), title, 360, 210)
 
 
 def biases(found: Sequence[Found]) -> tuple[list[float], list[float]]:
@@ -78,69 +70,71 @@ def biases(found: Sequence[Found]) -> tuple[list[float], list[float]]:
     return [each.searched - each.regret for each in found], fresh
 
 
-@_styled
-def bias(found: Figures) -> Figure:
+def bias(found: Figures) -> alt.LayerChart:
     """How far the shown value is from the truth, for each sampler."""
-    figure = Figure(figsize=(5.8, 3.4), layout="constrained")
-    axes = figure.subplots()
     random = np.random.default_rng(0)
-    kinds = (("seeds of the search", colour(1), "s"), ("fresh seeds", colour(0), "o"))
-    for place, name in enumerate(LINES):
-        for side, values in enumerate(biases(found[name])):
-            label, line, marker = kinds[side]
-            middle = place + (side - 0.5) * 0.38
-            spread = middle + random.uniform(-0.1, 0.1, len(values))
-            axes.plot(spread, values, ".", color=line, alpha=0.3, markersize=4, markeredgewidth=0)
+    kinds = ("seeds of the search", "fresh seeds")
+    dots, means = [], []
+    for name in LINES:
+        for kind, values in zip(kinds, biases(found[name]), strict=True):
+            shift = random.uniform(-0.1, 0.1, len(values)) + (0.19 if kind == kinds[1] else -0.19)
+            dots += records(sampler=NAMES[name], kind=kind, value=values, shift=shift)
             error = 2 * np.std(values, ddof=1) / np.sqrt(len(values))
-            axes.errorbar(
-                middle,
-                np.mean(values),
-                error,
-                color="black",
-                marker=marker,
-                markerfacecolor=line,
-                markersize=6,
-                capsize=3,
-                linewidth=1.2,
-                zorder=3,
-                label=label if place == 0 else None,
+            middle = float(np.mean(values))
+            means += records(
+                sampler=NAMES[name],
+                kind=kind,
+                value=[middle],
+                low=[middle - error],
+                high=[middle + error],
+                shift=0.19 if kind == kinds[1] else -0.19,
             )
-    axes.axhline(0, color="black", linewidth=0.8)
-    axes.set_xticks(range(len(LINES)), [NAMES[name] for name in LINES])
-    axes.set_ylabel("value shown − truth")
-    finish(axes, "What is shown of the selected configuration (mean ± 2 standard errors)", 5.8)
-    axes.grid(visible=False, axis="x")
-    figure.legend(loc="outside lower center", ncols=2, frameon=False)
-    return figure
+    x = alt.X("sampler:N", title=None, sort=list(NAMES.values()), axis=alt.Axis(labelAngle=0))
+    offset = alt.XOffset("shift:Q", scale=alt.Scale(domain=[-0.5, 0.5]))
+    scale = alt.Scale(domain=list(kinds), range=[colour(1), colour(0)])
+    legend = alt.Legend(title=None, symbolType="circle", symbolStrokeWidth=0, symbolSize=60)
+    color = alt.Color("kind:N", scale=scale, legend=legend)
+    y = alt.Y("value:Q", title="value shown − truth")
+    points = alt.Chart(_data(dots)).mark_point(filled=True, size=10, opacity=0.3)
+    centres = alt.Chart(_data(means))
+    chart = alt.layer(
+        alt.Chart(_data([{"value": 0}])).mark_rule(style="ink").encode(y="value:Q"),
+        points.encode(x=x, xOffset=offset, color=color, y=y),
+        centres.mark_rule(style="ink").encode(x=x, xOffset=offset, y=alt.Y("low:Q"), y2="high:Q"),
+        centres.mark_point(filled=True, size=40, stroke="black").encode(
+            x=x, xOffset=offset, color=color, y=y
+        ),
+    )
+    title = "What is shown of the selected configuration (mean ± 2 standard errors)"
+    return _styled(chart, title, 360, 190)
 
 
-@_styled
-def savings(found: Figures, pairs: Mapping[str, str]) -> Figure:
+def savings(found: Figures, pairs: Mapping[str, str]) -> alt.LayerChart:
     """The change of the regret against the share of the steps that early stopping leaves."""
-    figure = Figure(figsize=(7.0, 4.4), layout="constrained")
-    axes = figure.subplots()
-    labels, shares = [], []
-    for place, (label, base) in enumerate(pairs.items()):
+    rows = []
+    for label, base in pairs.items():
         mine, theirs = found[label], found[base]
         change = np.array([a.regret - b.regret for a, b in zip(mine, theirs, strict=True)])
         share = sum(each.steps for each in mine) / sum(each.steps for each in theirs)
         error = 2 * np.std(change, ddof=1) / np.sqrt(len(change))
-        line = LINES[label.partition(",")[0]]
-        axes.errorbar(
-            np.mean(change), place, xerr=error, color=line, marker="o", capsize=3, linewidth=1.4
-        )
         sampler, _, how = label.partition(", ")
-        labels.append(f"{NAMES[sampler]}, {how}")
-        shares.append(f"{share:.0%}")
-    axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_yticks(range(len(labels)), labels)
-    axes.invert_yaxis()
-    axes.set_xlabel("regret with early stopping − without (mean ± 2 standard errors)")
-    finish(axes, "Early stopping: change of the true regret, and steps used", 7.0)
-    axes.grid(visible=False, axis="y")
-    twin = axes.secondary_yaxis("right")
-    twin.set_yticks(range(len(labels)), shares)
-    twin.tick_params(length=0)
-    twin.spines["right"].set_visible(False)
-    twin.set_ylabel("steps, of those without")
-    return figure
+        middle = float(np.mean(change))
+        rows += records(
+            label=f"{NAMES[sampler]}, {how}: {share:.0%} of the steps",
+            sampler=NAMES[sampler],
+            mean=[middle],
+            low=[middle - error],
+            high=[middle + error],
+        )
+    order = [row["label"] for row in rows]
+    title = "regret with early stopping − without (mean ± 2 standard errors)"
+    base_chart = alt.Chart(_data(rows)).encode(
+        y=alt.Y("label:N", title=None, sort=order, axis=alt.Axis(labelLimit=0)),
+        color=_sampler(None),
+    )
+    chart = alt.layer(
+        alt.Chart(_data([{"mean": 0}])).mark_rule(style="ink").encode(x="mean:Q"),
+        base_chart.mark_rule(strokeWidth=1.4).encode(x=alt.X("low:Q", title=title), x2="high:Q"),
+        base_chart.mark_point(filled=True, size=40).encode(x=alt.X("mean:Q", title=title)),
+    )
+    return _styled(chart, "Early stopping: change of the true regret, and steps used", 330, 240)

@@ -15,9 +15,9 @@ from raysweep.results.sweep_results import SweepResults
 from raysweep.store.files import Files, store_uri
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from typing_extensions import Unpack
 
+    from raysweep.figures.layout import Figure
     from raysweep.figures.options import Kind, PlotOptions
     from raysweep.results.labels import Filters, TableOptions
     from raysweep.studies.export import Export
@@ -98,17 +98,19 @@ class Results(SweepResults):
         return self.table()._repr_html_()
 
     def plot(self, kind: "Kind" = "curves", **options: "Unpack[PlotOptions]") -> "Figure":
-        """Return a figure, which its method `savefig` saves.
+        """Return a figure as an Altair chart, which notebooks show and its method `save` saves.
 
         Args:
-            kind: Kind of figure: `curves`, `time`, `lines`, `heatmap`, `parallel`, `search`,
-                `seeds` or `paths`.
+            kind: Kind of figure: `curves`, `time`, `lines`, `heatmap`, `parallel`, `slice`,
+                `search`, `seeds`, `profile` or `paths`.
             options: The options of `raysweep plot`: `select`, `tasks` and `estimators` (labels,
-                also called `columns`, and `rows` or `methods`) and `size` (`screen`, `column` or
-                `page`) for every kind; `metric` for all but search and paths, several names for
-                curves, time and lines; `log` for curves, time, lines and search; `band` (`sem`,
-                `std` or `ci`) for curves, time and lines; `over` (one setting, or two) for lines
-                and a heatmap; `x` and `y` (metrics, pair by pair) for paths.
+                also called `columns`, and `rows` or `methods`), `size` (`screen`, `column` or
+                `page`), `font` (`sans` or `serif`) and `caption` (False for none) for every kind;
+                `metric` for all but search and paths, several names for curves, time and lines;
+                `log` for curves, time, lines, slice and search; `band` (`sem`, `std` or `ci`) for
+                curves, time and lines; `all` (every configuration) for curves and time; `over`
+                (settings: one for lines, one or two for a heatmap, any number for slice); `x` and
+                `y` (metrics, pair by pair) for paths.
 
         Raises:
             SpecError: If an option names something the sweep lacks, or no run to draw has

@@ -1,5 +1,6 @@
 """Shared by all tests: the data folder, the test plug-in, and one Ray for the whole session."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -26,6 +27,17 @@ os.environ["RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"] = "0"
 
 def pytest_addoption(parser):
     parser.addoption("--data", help="folder of the data sets [$RAYSWEEP_DATA or ../shared/data]")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Collect no garbage among the tests and their modules, neither now nor later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups

@@ -74,4 +74,4 @@ def data(root):
     """The data of every figure, by its name."""
     blocks = root.all("script", type="application/json")
     found = {block.attributes["id"]: json.loads(block.own) for block in blocks}
-    return {name.removeprefix("data-"): own for name, own in found.items() if name != "palette"}
+    return {name.removeprefix("data-"): own for name, own in found.items() if name != "look"}

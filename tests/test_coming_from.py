@@ -53,10 +53,13 @@ def test_the_study_with_optuna_runs(tmp_path, capsys):
 
 
 def test_the_function_with_weights_and_biases_runs_without_a_server(tmp_path, monkeypatch):
+    wandb = pytest.importorskip("wandb", reason="wandb, an optional extra, is not installed")
     monkeypatch.setenv("WANDB_MODE", "disabled")
     monkeypatch.chdir(tmp_path)
+    wandb.teardown()  # settings are read once
     path = there("coming-from-wandb.md", "wandb_fit.py", tmp_path, {"range(300)": "range(3)"})
     runpy.run_path(str(path))["train"]()
+    wandb.teardown()
 
 
 @pytest.mark.ray

@@ -65,7 +65,7 @@ def test_nothing_but_raysweep_is_installed(tmp_path):
 def test_estimators_need_torch_alone(tmp_path):
     text = (
         "import sys, raysweep.estimators\n"
-        "heavy = {'ray', 'optuna', 'pyarrow', 'duckdb', 'pandas', 'scipy', 'matplotlib'}\n"
+        "heavy = {'ray', 'optuna', 'pyarrow', 'duckdb', 'pandas', 'scipy', 'altair'}\n"
         "print(sorted(heavy & set(sys.modules)), 'torch' in sys.modules)"
     )
     assert python(tmp_path, "-c", text).stdout.strip() == "[] True"

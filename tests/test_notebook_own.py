@@ -48,7 +48,7 @@ assert on_ray.sql(same).to_pylist() == results.sql(same).to_pylist()
 on_ray.table()
 """,
     """
-on_ray.plot("curves").savefig("curves.png")
+on_ray.plot("curves").save("curves.png")
 """,
 ]
 

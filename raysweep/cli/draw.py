@@ -26,11 +26,15 @@ from raysweep.cli.output import show
     default="curves",
     show_default=True,
     type=click.Choice(
-        ["curves", "time", "lines", "heatmap", "parallel", "search", "seeds", "paths"]
+        [
+            *("curves", "time", "lines", "heatmap", "parallel"),
+            *("slice", "search", "seeds", "profile", "paths"),
+        ]
     ),
     help="Kind of figure: metrics over steps (curves), seconds (time) or a setting (lines); a "
-    "metric over one or two settings (heatmap) or over all (parallel); the best so far of a "
-    "search; the seeds of each cell; or one metric over another (paths).",
+    "metric over one or two settings (heatmap), over all (parallel) or over each (slice); the best "
+    "so far of a search; the seeds of each cell, or their distribution (profile); or one metric "
+    "over another (paths).",
 )
 @click.option(
     "--metric",
@@ -71,26 +75,51 @@ from raysweep.cli.output import show
     help="Metric along the y axis, one for each --x.",
 )
 @click.option(
+    "--all",
+    is_flag=True,
+    help="Curves and time of every configuration, besides the selected one of each cell.",
+)
+@click.option(
     "--size",
     type=click.Choice(["screen", "column", "page"]),
     help="Size of the figure: for a screen, or as wide as a column (3.25 in) or a page (6.75 in) "
     "of a paper [default: screen].",
 )
 @click.option(
+    "--font",
+    type=click.Choice(["sans", "serif"]),
+    help="Letters without or with serifs [default: sans].",
+)
+@click.option(
+    "--no-caption", is_flag=True, help="No caption below the figure, where a paper has its own."
+)
+@click.option(
+    "--dpi",
+    type=click.IntRange(36, 1200),
+    default=200,
+    show_default=True,
+    help="Pixels per inch of a .png.",
+)
+@click.option(
     "--out",
     metavar="FILE",
-    help="File to write, a .png, .pdf or .svg; it is replaced if it exists [default: a .png named "
-    "by the sweep, the metric or kind, and the options].",
+    help="File to write; it is replaced if it exists. A .png, .pdf or .svg is a picture, an .html "
+    "an interactive page, a .json the figure's Vega-Lite description [default: a .png named by "
+    "the sweep, the metric or kind, and the options].",
 )
 def plot(sweep: str, store: str | None, kind: str, out: str | None, **options: Any) -> int:
     """Draw a figure of a sweep's results."""
     from raysweep.api import Results
     from raysweep.figures.kinds import save
 
+    dpi = options.pop("dpi")
     given = {name: value for name, value in options.items() if value}
+    if given.pop("no_caption", False):
+        given["caption"] = False
     results = Results(store_of(store), sweep)
     warn(results)
-    show(str(save(results, kind, given, out)))
+    path = save(results, kind, given, out, dpi=dpi, warn=lambda line: show(line, err=True))
+    show(str(path))
     return 0
 
 

@@ -11,6 +11,7 @@ from raysweep.cli import complete
 from raysweep.cli.options import CODE, given_by
 from raysweep.cli.output import screen, show
 from raysweep.errors import SpecError
+from raysweep.imports import without_collection
 
 
 @click.command()
@@ -18,8 +19,9 @@ from raysweep.errors import SpecError
 @CODE
 def info(name: str | None, *, code: tuple[Path, ...]) -> int:
     """Explain a task, estimator, setting or metric; without a name, list them."""
-    from raysweep.cli.info_text import about, overview
-    from raysweep.code.files import added
+    with without_collection():
+        from raysweep.cli.info_text import about, overview
+        from raysweep.code.files import added
 
     with added(code):
         show(overview(screen()) if name is None else about(name, screen()), nl=False)
@@ -71,9 +73,10 @@ def check(
     task: str, *, estimator: str | None, changes: tuple[str, ...], code: tuple[Path, ...]
 ) -> int:
     """Check that a task works in packs, resumes exactly, and reports what it declares."""
-    from raysweep import registry
-    from raysweep.code.files import added
-    from raysweep.testing.tasks import check_task
+    with without_collection():
+        from raysweep import registry
+        from raysweep.code.files import added
+        from raysweep.testing.tasks import check_task
 
     with added(code), given_by(name="task"):
         settings = _settings(task, changes)

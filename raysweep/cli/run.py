@@ -22,6 +22,7 @@ from raysweep.cli.options import (
 )
 from raysweep.cli.output import screen, show
 from raysweep.errors import DamagedFile
+from raysweep.imports import without_collection
 from raysweep.text import counted
 
 if TYPE_CHECKING:
@@ -82,10 +83,11 @@ def run(  # noqa: PLR0913 - one for each option
     changes: tuple[str, ...],
 ) -> int:
     """Run a sweep, or only what is missing."""
-    from raysweep.api import Results
-    from raysweep.code.files import added
-    from raysweep.driver import session as engine
-    from raysweep.progress import Progress
+    with without_collection():
+        from raysweep.api import Results
+        from raysweep.code.files import added
+        from raysweep.driver import session as engine
+        from raysweep.progress import Progress
 
     if raises and not inline:
         raise click.UsageError("--raise needs --inline: other processes cannot stop in a debugger")
@@ -155,9 +157,10 @@ def plan(
     changes: tuple[str, ...],
 ) -> int:
     """Show which runs a session would train; nothing is started."""
-    from raysweep.cli.plan_text import plan_text
-    from raysweep.code.files import added
-    from raysweep.driver import session as engine
+    with without_collection():
+        from raysweep.cli.plan_text import plan_text
+        from raysweep.code.files import added
+        from raysweep.driver import session as engine
 
     with added(code):
         loaded = engine.load(spec, changes, smoke=smoke, changes_place="--set")

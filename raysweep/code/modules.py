@@ -144,14 +144,15 @@ def with_neighbours(names: Iterable[str]) -> tuple[Module, ...]:
     Args:
         names: Names of modules that are imported.
     """
-    installed = importlib.metadata.packages_distributions()
     modules: dict[str, Module] = {}
     for name in names:
         for path in sources.files(name) or ():
             top = _top_of(path, name)
-            if top is not None and top.name not in installed:
+            if top is not None:
                 modules[top.name] = top
-    return tuple(modules.values())
+    # This reads the list of files of every distribution.
+    installed = importlib.metadata.packages_distributions() if modules else {}
+    return tuple(module for name, module in modules.items() if name not in installed)
 
 
 def _top_of(path: Path, name: str) -> Module | None:

@@ -110,6 +110,7 @@ class StopFlag:
     ) -> None:
         self._closing = True
         if self._reader is not None:
+            self._wake_reader()
             self._reader.join()
         if self._timer is not None:  # the thread may just have started it
             self._timer.cancel()
@@ -121,6 +122,12 @@ class StopFlag:
             signal.signal(number, handler)
         if self and isinstance(error, KeyboardInterrupt | SystemExit):
             raise Stopped(self.exit_code) from error  # Ray may have raised it as another error
+
+    def _wake_reader(self) -> None:
+        """Let the thread see at once that the session has ended."""
+        if self._pipe is not None:
+            with contextlib.suppress(BlockingIOError):  # full of signals, which wake it as well
+                os.write(self._pipe[1], b"\0")
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self.signal is not None:

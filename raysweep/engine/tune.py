@@ -8,28 +8,32 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from raysweep.engine.children import protect_children
-from raysweep.engine.cluster import workers
+from raysweep.imports import without_collection
 
-# After `cluster`, which sets what Tune reads from the environment when it is imported.
-import ray  # isort: skip
-from ray import tune  # isort: skip
-from ray.tune.search import Searcher  # isort: skip
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # isort: skip
+# This is where a worker's process imports torch.
+with without_collection():
+    from raysweep.engine.children import protect_children
+    from raysweep.engine.cluster import workers
 
-from raysweep.code.modules import Code
-from raysweep.code.workers import install
-from raysweep.engine.deaths import Deaths, classify, survived
-from raysweep.engine.hangs import HangWatch
-from raysweep.engine.pack import Job
-from raysweep.engine.scratch import scratch_folder
-from raysweep.engine.watchdog import RayGone
-from raysweep.engine.work import Worker, prepare
-from raysweep.errors import ClusterError, StoreError
-from raysweep.store.process import Process, own_process
-from raysweep.store.watch import DriverGone
-from raysweep.sweep.early_stopping import EarlyStopper
-from raysweep.sweep.packs import Pack
+    # After `cluster`, which sets what Tune reads from the environment when it is imported.
+    import ray  # isort: skip
+    from ray import tune  # isort: skip
+    from ray.tune.search import Searcher  # isort: skip
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # isort: skip
+
+    from raysweep.code.modules import Code
+    from raysweep.code.workers import install
+    from raysweep.engine.deaths import Deaths, classify, survived
+    from raysweep.engine.hangs import HangWatch
+    from raysweep.engine.pack import Job
+    from raysweep.engine.scratch import scratch_folder
+    from raysweep.engine.watchdog import RayGone
+    from raysweep.engine.work import Worker, prepare
+    from raysweep.errors import ClusterError, StoreError
+    from raysweep.store.process import Process, own_process
+    from raysweep.store.watch import DriverGone
+    from raysweep.sweep.early_stopping import EarlyStopper
+    from raysweep.sweep.packs import Pack
 
 if TYPE_CHECKING:  # a worker starts faster without the search and its libraries
     from raysweep.scheduling.scheduler import Schedule

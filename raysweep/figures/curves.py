@@ -2,11 +2,17 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from raysweep.errors import SpecError
+from raysweep.figures.configurations import (
+    ConfigurationRuns,
+    OtherConfigurations,
+    other_configurations,
+)
 from raysweep.figures.scope import (
     Curve,
     MetricRequest,
@@ -24,7 +30,9 @@ from raysweep.results.sweep_results import SweepResults
 from raysweep.results.unfinished import unfinished
 from raysweep.text import counted
 
-MAX_POINTS = 2000  # of a line; no screen or page shows more
+Source: TypeAlias = Cell | TrainingRuns | ConfigurationRuns
+
+MAX_POINTS = 1000  # of a line; no panel shows more
 MAX_INTERVALS = 500  # of a line, as each is resampled
 MIN_CROPPED_POINTS = 20  # axes of panels whose lines all have fewer points are not cropped
 START = 0.1  # fraction of the steps in which curves are steep
@@ -39,10 +47,12 @@ class CurvesRequest(MetricRequest):
         log: Whether the y axes are logarithmic.
         band: Kind of the bands: `sem`, one standard error to each side, `std`, one standard
             deviation, or `ci`, the 95 % interval of the mean.
+        all: Whether every configuration has a line, besides the selected one of each cell.
     """
 
     log: bool = False
     band: str = "sem"
+    all: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +70,8 @@ class Line:
         provisional: Whether some planned seeds of the configuration have not ended yet.
         run_ids: Ids of the seeds' runs.
         is_training: Whether the seeds' runs still train; those of other lines have ended.
+        other: Id of the configuration if the cell shows another one; empty if it is the selected.
+        is_stopped: Whether early stopping ended some of the runs.
     """
 
     estimator: str
@@ -72,6 +84,8 @@ class Line:
     provisional: bool
     run_ids: tuple[str, ...]
     is_training: bool = False
+    other: str = ""
+    is_stopped: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +130,9 @@ class CurvesFigure:
         training: Number of drawn runs that still train.
         reached: Last step of these runs' curves.
         is_windowed: Whether final training metrics are means over a run's last steps.
+        others: Number of configurations drawn besides the selected ones.
+        left_out: Number of further configurations, for which there is no room.
+        row_kind: The sweep file's word for a row: `estimator` or `method`.
     """
 
     sweep: str
@@ -130,6 +147,9 @@ class CurvesFigure:
     training: int = 0
     reached: int = 0
     is_windowed: bool = False
+    others: int = 0
+    left_out: int = 0
+    row_kind: str = "estimator"
 
     @property
     def cropped(self) -> bool:
@@ -139,7 +159,7 @@ class CurvesFigure:
     @property
     def seeds(self) -> list[int]:
         """Numbers of seeds that the means of final lines are over."""
-        lines = [line for panel in self.panels for line in panel.lines]
+        lines = [line for panel in self.panels for line in panel.lines if not line.other]
         return sorted({i.seeds for i in lines if not (i.provisional or i.is_training)})
 
     @property
@@ -148,6 +168,8 @@ class CurvesFigure:
         by_estimator: dict[str, list[tuple[str, Line]]] = {}
         for panel in self.panels:
             for line in panel.lines:
+                if line.other:
+                    continue
                 by_estimator.setdefault(line.estimator, []).append((panel.task, line))
         texts = {
             name: (lines[0][1].index, f"{name}{_note(lines)}")
@@ -185,8 +207,10 @@ def prepare(results: SweepResults, request: CurvesRequest) -> CurvesFigure:
     cells = [cell for cell in every_cell if cell.run_ids]
     training = training_runs(view, every_cell)
     ended = [run_id for cell in cells for run_id in cell.run_ids]
+    others = other_configurations(view, set(ended)) if request.all else OtherConfigurations()
+    ended += [run_id for group in others.groups for run_id in group.run_ids]
     run_ids = [*ended, *(run_id for runs in training for run_id in runs.run_ids)]
-    sources: list[Cell | TrainingRuns] = [*cells, *training]
+    sources: list[Source] = [*cells, *others.groups, *training]
     if not run_ids and not results.store.count("runs"):
         raise without_ended(results.sweep, _waiting(results))
     metrics = request.metrics or _default(view, run_ids)
@@ -215,12 +239,15 @@ def prepare(results: SweepResults, request: CurvesRequest) -> CurvesFigure:
         training=len(set(run_ids) - set(ended)),
         reached=max([int(curves[key].steps[-1]) for key in set(run_ids) - set(ended)], default=0),
         is_windowed=any("training.window" in arm.space for arm in results.spec.arms),
+        others=len(others.groups),
+        left_out=others.left_out,
+        row_kind=results.spec.row_kind,
     )
 
 
 def _panels(
     view: SweepView,
-    sources: Sequence[Cell | TrainingRuns],
+    sources: Sequence[Source],
     metrics: Sequence[str],
     curves: dict[str, Curve],
     band: str,
@@ -256,7 +283,7 @@ def _default(view: SweepView, run_ids: Sequence[str]) -> tuple[str, ...]:
 
 def _lines(
     view: SweepView,
-    sources: Sequence[Cell | TrainingRuns],
+    sources: Sequence[Source],
     metric: str,
     curves: dict[str, Curve],
     band: str,
@@ -282,9 +309,11 @@ def _lines(
                 low,
                 high,
                 seeds,
-                not isinstance(cell, TrainingRuns) and cell.status == "provisional",
+                isinstance(cell, Cell) and cell.status == "provisional",
                 cell.run_ids,
                 is_training,
+                cell.configuration_id if isinstance(cell, ConfigurationRuns) else "",
+                isinstance(cell, ConfigurationRuns) and cell.is_stopped,
             )
         )
     return tuple(sorted(lines, key=lambda line: (line.index, line.is_training)))

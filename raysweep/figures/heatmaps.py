@@ -2,18 +2,22 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from raysweep.errors import SpecError, nearest
 from raysweep.figures.scale import Scale
 from raysweep.figures.scope import MetricRequest, Numbers, SweepView, without_values
-from raysweep.results.bins import Column, column_of, columns, value_at
+from raysweep.results.bins import Column, columns
+from raysweep.results.cells import NONE, best_cells, columns_of
+from raysweep.results.configuration_stats import ConfigurationStats
 from raysweep.results.labels import named
-from raysweep.results.selection import Candidate, choose
-from raysweep.results.stats.summary import mean as mean_of
+from raysweep.results.setting_column import Indices, Mask
 from raysweep.results.sweep_results import SweepResults
 from raysweep.sweep.spec import Arm, Spec
+
+PanelAbout: TypeAlias = tuple[str, str, tuple[Column, ...], tuple[Column, ...]]
 
 NO_SEARCH = "this sweep searches no setting; give a setting a list of values"
 
@@ -46,48 +50,88 @@ class HeatmapRequest(MetricRequest):
         return tuple(names) or (None,)
 
 
-@dataclasses.dataclass(frozen=True)
-class HeatmapPanel:
-    """Heatmap of one estimator.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Cells:
+    """Cells of a panel, rows × columns each.
 
     Args:
-        estimator: Label of the estimator.
-        columns: Values of the setting.
-        means: Mean of the best configuration with each value, tasks × columns; NaN without one.
-        scores: Scores of the means, from 0 (worst of the task) to 1 (best); NaN without one.
-        provisional: Whether no configuration with the value has all its seeds yet, tasks × columns.
+        means: Mean of the best configuration; NaN without one.
+        provisional: Whether no configuration has all its seeds yet.
+        tried: Number of configurations with ended runs.
+        stopped: Number of those that were stopped early.
+        lost: Number of those with a diverged or failed seed that were not stopped early.
+        reached: Best mean where a configuration was stopped early; NaN where it is not known.
     """
 
-    estimator: str
-    columns: tuple[Column, ...]
     means: Numbers
+    provisional: Mask
+    tried: Indices
+    stopped: Indices
+    lost: Indices
+    reached: Numbers
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class HeatmapPanel:
+    """Heatmap of one estimator: with a row for each task, or on one task over two settings.
+
+    Args:
+        task: Label of the task; empty where the rows are tasks.
+        estimator: Label of the estimator.
+        x: Values of the setting along x.
+        y: Values of the setting along y, or the tasks.
+        cells: What the cells show, y × x.
+        scores: Scores of the means, from 0 (worst of the task) to 1 (best); NaN without one.
+        selected: Indices along y and x of the arm's selected configuration; None without one.
+    """
+
+    task: str
+    estimator: str
+    x: tuple[Column, ...]
+    y: tuple[Column, ...]
+    cells: Cells
     scores: Numbers
-    provisional: tuple[tuple[bool, ...], ...]
+    selected: tuple[int, int] | None = None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class HeatmapFigure:
     """Panels of a heatmap.
 
     Args:
         sweep: Name of the sweep.
-        setting: Setting shown, as `section.name`.
+        settings: Setting along x, and the one along y if there are two, `section.name` each.
         metric: Metric that is shown.
         unit: Unit of the metric.
-        select: Metric that selects among the configurations with one value.
-        tasks: Labels of the tasks, the rows of every panel.
-        panels: Panels, one for each estimator that has the setting.
-        lacking: Part of the caption on arms that lack the setting; empty if all have it.
+        select: Metric that selects among the configurations of a cell.
+        tasks: Labels of the tasks.
+        panels: Panels, task by task, then estimator by estimator, of those with the settings.
+        lacking: Part of the caption on arms that lack a setting; empty if all have them.
     """
 
     sweep: str
-    setting: str
+    settings: tuple[str, ...]
     metric: str
     unit: str
     select: str
     tasks: tuple[str, ...]
     panels: tuple[HeatmapPanel, ...]
     lacking: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PlacedArm:
+    """Configurations of an arm in the cells of a panel.
+
+    Args:
+        indices: Indices of the configurations.
+        panel: Index of the panel.
+        cells: Flat index of each configuration's cell; `NONE` outside the panel.
+    """
+
+    indices: Indices
+    panel: int
+    cells: Indices
 
 
 def prepare(results: SweepResults, request: HeatmapRequest) -> HeatmapFigure:
@@ -97,32 +141,71 @@ def prepare(results: SweepResults, request: HeatmapRequest) -> HeatmapFigure:
         SpecError: If the request names something that the sweep lacks, or nothing can be drawn yet.
     """
     setting = searched_setting(results.spec, request.settings[0])
+    view, metric = shown_metric(results, request, [setting])
+    stats = results.configurations(view.select, metric)
+    rows = tuple(Column(task) for task in view.tasks)
+    panels: list[PanelAbout] = []
+    placed: list[PlacedArm] = []
+    for estimator in view.estimators:
+        arms = [a for a in view.arms if a.estimator_label == estimator and setting in a.space]
+        if not arms:
+            continue
+        x = columns(arms, setting)
+        for arm in arms:
+            indices = stats.of(arm)
+            cells = columns_of(arm, stats, indices, setting, x)
+            row = view.tasks.index(arm.task_label)
+            placed.append(PlacedArm(indices, len(panels), offset(cells, row * len(x))))
+        panels.append(("", estimator, x, rows))
+    shown = panels_of(stats, placed, panels, (view, metric))
+    return figure_of(results, (view, metric), (setting,), shown)
+
+
+def figure_of(
+    results: SweepResults,
+    shown: tuple[SweepView, str],
+    settings: tuple[str, ...],
+    panels: tuple[HeatmapPanel, ...],
+) -> HeatmapFigure:
+    """Return a figure of panels.
+
+    Args:
+        results: Results of the sweep.
+        shown: Part of the sweep that is shown, and the metric.
+        settings: One or two settings.
+        panels: Panels of the figure.
+
+    Raises:
+        SpecError: If no cell has a value.
+    """
+    view, metric = shown
+    if all(np.isnan(panel.cells.means).all() for panel in panels):
+        raise without_values(results, metric)
+    return HeatmapFigure(
+        results.sweep,
+        settings,
+        metric,
+        results.spec.metrics[metric]["unit"],
+        view.select,
+        view.tasks,
+        panels,
+        lacking(view, settings),
+    )
+
+
+def shown_metric(
+    results: SweepResults, request: HeatmapRequest, settings: Sequence[str]
+) -> tuple[SweepView, str]:
+    """Return the part of a sweep that a request selects, and its metric.
+
+    Raises:
+        SpecError: If the request names something that the sweep lacks, or nothing can be drawn yet.
+    """
     request.check_single("a heatmap")
     view = SweepView.of(results, request)
     metric = results.metric((*request.metrics, view.select)[0], "metric")
-    by_estimator: dict[str, list[tuple[Arm, list[Candidate]]]] = {}
-    check_shown(view, [setting])
-    for arm, configurations in view.candidates(metric):
-        by_estimator.setdefault(arm.estimator_label, []).append((arm, configurations))
-    panels = [
-        _panel(view, setting, metric, by_estimator[label])
-        for label in view.estimators
-        if any(setting in arm.space for arm, _ in by_estimator.get(label, ()))
-    ]
-    if all(np.isnan(panel.means).all() for panel in panels):
-        raise without_values(results, metric)
-    about = results.spec.metrics[metric]
-    unit = about["unit"]
-    return HeatmapFigure(
-        results.sweep,
-        setting,
-        metric,
-        unit,
-        view.select,
-        view.tasks,
-        _scored(panels, about["direction"]),
-        lacking(view, [setting]),
-    )
+    check_shown(view, settings)
+    return view, metric
 
 
 def searched_setting(spec: Spec, name: str | None) -> str:
@@ -147,7 +230,7 @@ def searched_setting(spec: Spec, name: str | None) -> str:
 
 def lacking(view: SweepView, settings: Sequence[str]) -> str:
     """Return the part of a caption on arms without a setting; empty if all have the settings."""
-    arms = [arm for arm in view.results.spec.arms if view.holds(arm)]
+    arms = view.arms
     every = [(arm.estimator_label, arm.task_label) for arm in arms]
     parts = []
     for setting in settings:
@@ -165,8 +248,8 @@ def check_shown(view: SweepView, settings: Sequence[str]) -> None:
     Raises:
         SpecError: If none has.
     """
-    if not any(view.holds(arm) and has_settings(arm, settings) for arm in view.results.spec.arms):
-        known = {key for arm in view.results.spec.arms if view.holds(arm) for key in arm.searched}
+    if not any(has_settings(arm, settings) for arm in view.arms):
+        known = {key for arm in view.arms for key in arm.searched}
         others = f"; they search {', '.join(sorted(known))}" if known else ""
         raise SpecError(
             f"none of the {view.results.spec.row_kind}s shown has {' and '.join(settings)}{others}",
@@ -179,48 +262,71 @@ def has_settings(arm: Arm, settings: Sequence[str]) -> bool:
     return all(setting in arm.space for setting in settings)
 
 
-def _panel(
-    view: SweepView, setting: str, metric: str, arms: Sequence[tuple[Arm, list[Candidate]]]
-) -> HeatmapPanel:
-    shown = columns([arm for arm, _ in arms], setting)
-    means = np.full((len(view.tasks), len(shown)), np.nan)
-    provisional = np.zeros(means.shape, bool)
-    for arm, configurations in arms:
-        row = view.tasks.index(arm.task_label)
-        for column, group in grouped(arm, configurations, setting, shown).items():
-            chosen = choose(group, view.select, view.mode)
-            values = chosen[0].values(metric) if chosen else []
-            if chosen and values:
-                means[row, column] = mean_of(values)
-                provisional[row, column] = chosen[1] == "provisional"
-    flags = tuple(tuple(map(bool, row)) for row in provisional)
-    return HeatmapPanel(arms[0][0].estimator_label, shown, means, means, flags)
+def offset(cells: Indices, start: int) -> Indices:
+    """Return indices of cells that begin at a position; `NONE` stays."""
+    return np.where(cells == NONE, NONE, cells + start)
 
 
-def grouped(
-    arm: Arm, configurations: Sequence[Candidate], setting: str, shown: Sequence[Column]
-) -> dict[int, list[Candidate]]:
-    """Return the configurations of each column."""
-    groups: dict[int, list[Candidate]] = {}
-    for candidate in configurations:
-        index = column_of(value_at(arm, candidate, setting), shown)
-        if index is not None:
-            groups.setdefault(index, []).append(candidate)
-    return groups
+def panels_of(
+    stats: ConfigurationStats,
+    placed: Sequence[PlacedArm],
+    panels: Sequence[PanelAbout],
+    shown: tuple[SweepView, str],
+) -> tuple[HeatmapPanel, ...]:
+    """Return the panels of a figure, with the best configuration of every cell.
 
-
-def _scored(panels: Sequence[HeatmapPanel], direction: str) -> tuple[HeatmapPanel, ...]:
-    """Return the panels with scores: linear in the mean, on one scale for each task."""
-    means = np.concatenate([panel.means for panel in panels], axis=1)
-    scales = [Scale.of(row, direction) for row in means]
-    scores = np.array(
-        [
-            scale.scores(row) if scale else np.full(len(row), np.nan)
-            for scale, row in zip(scales, means, strict=True)
-        ]
-    )
-    ends = np.cumsum([len(panel.columns) for panel in panels])[:-1]
+    Args:
+        stats: Statistics of all configurations.
+        placed: Configurations of every arm in the cells of its panel.
+        panels: Task, estimator, columns and rows of each panel.
+        shown: Part of the sweep that is shown, and the metric.
+    """
+    view, metric = shown
+    shapes = [(len(y), len(x)) for _, _, x, y in panels]
+    starts = np.cumsum([0, *(rows * columns for rows, columns in shapes)])
+    indices = np.concatenate([arm.indices for arm in placed])
+    flat = np.concatenate([offset(arm.cells, int(starts[arm.panel])) for arm in placed])
+    kept = flat != NONE
+    members = indices[kept], flat[kept], int(starts[-1])
+    best = best_cells(stats, members, view.select, metric)
+    means = np.full(members[2], np.nan)
+    known = best.best != NONE
+    means[known] = [stats.mean(index, metric) for index in best.best[known].tolist()]
+    provisional = ~best.complete & ~np.isnan(means)
+    arrays = (means, provisional, best.tried, best.stopped, best.lost, best.reached)
+    parts = [np.split(array, starts[1:-1]) for array in arrays]
+    cells = [
+        Cells(*(part[number].reshape(shape) for part in parts))
+        for number, shape in enumerate(shapes)
+    ]
+    direction = view.results.spec.metrics[metric]["direction"]
+    scores = _scores(view.tasks, [task for task, *_ in panels], cells, direction)
     return tuple(
-        dataclasses.replace(panel, scores=part)
-        for panel, part in zip(panels, np.split(scores, ends, axis=1), strict=True)
+        HeatmapPanel(*about, of_panel, score)
+        for about, of_panel, score in zip(panels, cells, scores, strict=True)
     )
+
+
+def _scores(
+    tasks: Sequence[str], panels: Sequence[str], cells: Sequence[Cells], direction: str
+) -> list[Numbers]:
+    """Return the scores of each panel's means: linear in the mean, on one scale for each task.
+
+    Args:
+        tasks: Labels of the tasks.
+        panels: Task of each panel; empty where its rows are the tasks.
+        cells: Cells of each panel.
+        direction: Direction of the metric, `min` or `max`.
+    """
+    scores = [np.full(of_panel.means.shape, np.nan) for of_panel in cells]
+    for index, task in enumerate(tasks):
+        rows = [
+            slice(index, index + 1) if not label else slice(None if label == task else 0)
+            for label in panels
+        ]
+        means = [of_panel.means[row] for of_panel, row in zip(cells, rows, strict=True)]
+        scale = Scale.of(np.concatenate([part.ravel() for part in means]), direction)
+        for score, row, part in zip(scores, rows, means, strict=True):
+            if scale is not None:
+                score[row] = scale.scores(part)
+    return scores

@@ -1,14 +1,11 @@
-"""Kinds of figures: from a request to a figure, and from a figure to a file."""
+"""Kinds of figures: from a request to a chart, and from a chart to a file."""
 
 import dataclasses
 import hashlib
-import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-
-from matplotlib.figure import Figure
 
 from raysweep.errors import SpecError, nearest
 from raysweep.figures import (
@@ -17,71 +14,93 @@ from raysweep.figures import (
     lines,
     parallel,
     paths,
+    profiles,
     search_progress,
     seeds,
+    slices,
     time,
-    two_setting_heatmaps,
 )
-from raysweep.figures.matplotlib_backend.curves import draw_curves
-from raysweep.figures.matplotlib_backend.lines import draw_setting_lines
-from raysweep.figures.matplotlib_backend.parallel import draw_parallel
-from raysweep.figures.matplotlib_backend.paths import draw_paths
-from raysweep.figures.matplotlib_backend.search_progress import draw_search
-from raysweep.figures.matplotlib_backend.seeds import draw_seeds
-from raysweep.figures.matplotlib_backend.time import draw_time
-from raysweep.figures.matplotlib_backend.two_setting_heatmaps import draw_any_heatmap
-from raysweep.figures.sizes import Size, named
-from raysweep.figures.style import figure_style
+from raysweep.figures.drawing import Drawing
+from raysweep.figures.heatmap_charts import heatmap_drawing
+from raysweep.figures.layout import Description, Figure, compose, describe
+from raysweep.figures.line_charts import curves_drawing, setting_drawing, time_drawing
+from raysweep.figures.parallel_charts import parallel_drawing
+from raysweep.figures.profile_charts import profile_drawing
+from raysweep.figures.rendering import DPI, PICTURES, SUFFIXES, rendered, undrawn
+from raysweep.figures.seed_charts import seeds_drawing
+from raysweep.figures.size import named
+from raysweep.figures.slice_charts import slice_drawing
+from raysweep.figures.two_setting_heatmaps import prepare_heatmap
 from raysweep.results.output_file import check_folder, written_whole
 from raysweep.results.sweep_results import SweepResults
 
 # Options that distinguish figures, in the order in which the default name of a file has them.
-NAMING = ("metric", "over", "x", "y", "select", "tasks", "estimators", "log", "band", "size")
+NAMING = (
+    "metric",
+    "over",
+    "x",
+    "y",
+    "select",
+    "tasks",
+    "estimators",
+    "log",
+    "band",
+    "all",
+    "size",
+    "font",
+    "caption",
+)
 LABELLED = {"select", "tasks", "estimators"}
+LOOKS = {"size", "font", "caption"}  # options of every kind, which change its look alone
 LONGEST = 120  # letters of a default name, of the 255 bytes that file systems allow
-
-# Files have no dates, so that the same results give the same bytes.
-UNDATED: Mapping[str, Mapping[str, None]] = {
-    ".png": {},
-    ".pdf": {"CreationDate": None},
-    ".svg": {"Date": None},
-}
 
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """One kind of figure: its request, and the functions that prepare and draw it."""
+    """One kind of figure: its request, and the functions that prepare and draw it.
+
+    Args:
+        request: Class of the request, whose fields are the options.
+        prepare: Function that returns what a request selects of a sweep's results.
+        draw: Function that returns the drawing of what was prepared.
+    """
 
     request: type[Any]
     prepare: Callable[[SweepResults, Any], Any]
-    draw: Callable[[Any, Size], Figure]
+    draw: Callable[[Any], Drawing]
 
 
 KINDS: Mapping[str, Kind] = {
-    "curves": Kind(curves.CurvesRequest, curves.prepare, draw_curves),
-    "heatmap": Kind(
-        heatmaps.HeatmapRequest, two_setting_heatmaps.prepare_heatmap, draw_any_heatmap
+    "curves": Kind(curves.CurvesRequest, curves.prepare, curves_drawing),
+    "time": Kind(curves.CurvesRequest, time.prepare, time_drawing),
+    "lines": Kind(lines.LinesRequest, lines.prepare, setting_drawing),
+    "heatmap": Kind(heatmaps.HeatmapRequest, prepare_heatmap, heatmap_drawing),
+    "parallel": Kind(parallel.ParallelRequest, parallel.prepare, parallel_drawing),
+    "slice": Kind(slices.SliceRequest, slices.prepare, slice_drawing),
+    "seeds": Kind(seeds.SeedsRequest, seeds.prepare, seeds_drawing),
+    "profile": Kind(profiles.ProfileRequest, profiles.prepare, profile_drawing),
+    "search": Kind(
+        search_progress.SearchRequest, search_progress.prepare, search_progress.search_drawing
     ),
-    "lines": Kind(lines.LinesRequest, lines.prepare, draw_setting_lines),
-    "paths": Kind(paths.PathsRequest, paths.prepare, draw_paths),
-    "parallel": Kind(parallel.ParallelRequest, parallel.prepare, draw_parallel),
-    "search": Kind(search_progress.SearchRequest, search_progress.prepare, draw_search),
-    "seeds": Kind(seeds.SeedsRequest, seeds.prepare, draw_seeds),
-    "time": Kind(curves.CurvesRequest, time.prepare, draw_time),
+    "paths": Kind(paths.PathsRequest, paths.prepare, paths.paths_drawing),
 }
 
 
 def figure(results: SweepResults, kind: str, options: Mapping[str, Any]) -> Figure:
     """Return a figure of a sweep; the arguments are those of `Results.plot`."""
-    size = named(options.get("size", "screen"))
-    with figure_style(size):
-        drawn, _ = _drawn(results, kind, options, size)
-        drawn.draw_without_rendering()  # the layout reads the style when it is first drawn
-    return drawn
+    size = named(options.get("size") or "screen", options.get("font") or "sans")
+    drawing, _ = _drawn(results, kind, options)
+    return compose(drawing, size, caption=options.get("caption", True))
 
 
 def save(
-    results: SweepResults, kind: str, options: Mapping[str, Any], out: str | Path | None = None
+    results: SweepResults,
+    kind: str,
+    options: Mapping[str, Any],
+    out: str | Path | None = None,
+    *,
+    dpi: int = DPI,
+    warn: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Write a figure of a sweep to a file, completely or not at all, and return its path.
 
@@ -91,45 +110,63 @@ def save(
         options: Options of that kind, as in `Results.plot`.
         out: Path of the file, which is replaced if it exists; if None, a name in the working
             directory made of the sweep, the metric or kind, and the options.
+        dpi: Pixels per inch of a PNG.
+        warn: Function that shows a line on letters that no font of this machine has.
 
     Raises:
         SpecError: If the figure cannot be drawn or the file cannot be written.
     """
     if out is not None:
         _check(Path(out))
-    size = named(options.get("size", "screen"))
-    buffer = io.BytesIO()
-    with figure_style(size):
-        drawn, name = _drawn(results, kind, options, size)
-        path = Path(out if out is not None else f"{results.sweep}-{name}.png")
-        suffix = path.suffix.lower()
-        drawn.savefig(buffer, format=suffix[1:], metadata=dict(UNDATED[suffix]))
+    size = named(options.get("size") or "screen", options.get("font") or "sans")
+    drawing, name = _drawn(results, kind, options)
+    path = Path(out if out is not None else f"{results.sweep}-{name}.png")
+    description = describe(compose(drawing, size, caption=options.get("caption", True)))
+    content = rendered(description, path.suffix.lower(), title=f"{results.sweep}: {kind}", dpi=dpi)
     with written_whole(path, field="out") as aside:
-        aside.write_bytes(buffer.getvalue())
+        aside.write_bytes(content)
+    letters = undrawn(_texts(description)) if path.suffix.lower() in PICTURES else ""
+    if letters:
+        warn(
+            f"no font of this machine has {letters[:20]}: the letters are blank; install a font "
+            "that has them, such as one of Noto's, or write an .svg or .html, which the fonts of "
+            "its reader draw"
+        )
     return path
 
 
-def _drawn(
-    results: SweepResults, kind: str, options: Mapping[str, Any], size: Size
-) -> tuple[Figure, str]:
+def _texts(description: Description) -> Iterator[str]:
+    """Return all texts of a description."""
+    values: list[Any] = [description]
+    while values:
+        value = values.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, Mapping):
+            values.extend(value.values())
+        elif isinstance(value, list | tuple):
+            values.extend(value)
+
+
+def _drawn(results: SweepResults, kind: str, options: Mapping[str, Any]) -> tuple[Drawing, str]:
     """Return the figure, and the part of its file's name that no other figure of the sweep has."""
     if kind not in KINDS:
         raise SpecError(
             f"expected a kind of figure, got {kind!r}{nearest(kind, KINDS)}", field="kind"
         )
     chosen = KINDS[kind]
-    known = {field.name for field in dataclasses.fields(chosen.request)} | {"size"}
+    known = {field.name for field in dataclasses.fields(chosen.request)} | LOOKS
     for option in options:
         if option not in known:
             raise SpecError(
                 f"a figure of kind {kind} has no such option (known: {', '.join(sorted(known))})",
                 field=option,
             )
-    request_options = {option: value for option, value in options.items() if option != "size"}
+    request_options = {option: value for option, value in options.items() if option not in LOOKS}
     prepared = chosen.prepare(results, chosen.request(**request_options))
     metrics = list(prepared.units) if kind == "curves" else []
     single = metrics[0] if len(metrics) == 1 else None
-    return chosen.draw(prepared, size), _name(kind, single, options)
+    return chosen.draw(prepared), _name(kind, single, options)
 
 
 def _name(kind: str, single: str | None, options: Mapping[str, Any]) -> str:
@@ -143,10 +180,12 @@ def _name(kind: str, single: str | None, options: Mapping[str, Any]) -> str:
     parts = [single or kind]
     for option in NAMING:
         value = options.get(option)
+        if option == "caption":
+            value = "no_caption" if value is False else None
         if value in (None, False, (), []) or (option == "metric" and single):
             continue
         values = [str(value)] if isinstance(value, str | bool) else list(map(str, value))
-        joined = "log" if value is True else "+".join(values)
+        joined = option if value is True else "+".join(values)
         parts.append(f"{option}={joined}" if option in LABELLED else joined)
     whole = "-".join(parts)
     name = re.sub(r"[^\w.+=-]", "_", whole)
@@ -157,8 +196,8 @@ def _name(kind: str, single: str | None, options: Mapping[str, Any]) -> str:
 
 def _check(path: Path) -> None:
     """Check that the file can be written, before anything is read."""
-    if path.suffix.lower() not in UNDATED:
+    if path.suffix.lower() not in SUFFIXES:
         raise SpecError(
-            f"expected a name that ends in {', '.join(UNDATED)}, got {str(path)!r}", field="out"
+            f"expected a name that ends in {', '.join(SUFFIXES)}, got {str(path)!r}", field="out"
         )
     check_folder(path, field="out")

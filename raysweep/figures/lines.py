@@ -8,11 +8,12 @@ import numpy as np
 
 from raysweep.errors import SpecError
 from raysweep.figures.curves import CurvesFigure, CurvesRequest, Line, Panel, check_positive
-from raysweep.figures.heatmaps import check_shown, grouped, lacking, searched_setting
+from raysweep.figures.heatmaps import check_shown, lacking, searched_setting
 from raysweep.figures.scope import Numbers, SweepView, without_values
 from raysweep.figures.statistics import check_band, over_seeds
 from raysweep.results.bins import Column, columns, is_number, value_text
-from raysweep.results.selection import Candidate, choose
+from raysweep.results.cells import NONE, best_of, columns_of
+from raysweep.results.configuration_stats import ConfigurationStats
 from raysweep.results.sweep_results import SweepResults
 from raysweep.sweep import space
 from raysweep.sweep.spec import Arm
@@ -84,11 +85,13 @@ def prepare(results: SweepResults, request: LinesRequest) -> LinesFigure:
     for name in metrics:
         results.metric(name, "metric")
     check_shown(view, [setting])
-    arms = list(view.candidates(*metrics))
-    shown = columns([arm for arm, _ in arms], setting)
+    stats = results.configurations(view.select, *metrics)
+    arms = [arm for arm in view.arms if setting in arm.space]
+    shown = columns(arms, setting)
     positions = _positions(shown, setting)
+    best = {arm: _best(view, stats, arm, (setting, shown)) for arm in arms}
     panels = tuple(
-        Panel(metric, task, _lines(view, arms, (setting, metric, task), shown, band))
+        Panel(metric, task, _lines(view, stats, best, (metric, task), band))
         for metric in metrics
         for task in view.tasks
     )
@@ -98,7 +101,7 @@ def prepare(results: SweepResults, request: LinesRequest) -> LinesFigure:
     if request.log:
         check_positive(panels)
     units = {metric: results.spec.metrics[metric]["unit"] for metric in metrics}
-    other = any(key != setting for arm, _ in arms for key in arm.searched)
+    other = any(key != setting for arm in view.arms for key in arm.searched)
     selection = (
         f"at the configuration with the {view.mode}imum mean {view.select} for each value"
         if other
@@ -111,7 +114,7 @@ def prepare(results: SweepResults, request: LinesRequest) -> LinesFigure:
     )
     values = tuple(tuple(positions[line.steps] for line in panel.lines) for panel in panels)
     log = positions.min() > 0 and (
-        positions.max() >= LOG_SPAN * positions.min() or _is_log([arm for arm, _ in arms], setting)
+        positions.max() >= LOG_SPAN * positions.min() or _is_log(arms, setting)
     )
     ticks = _ticks(shown, positions, log=log)
     return LinesFigure(curves, setting, values, bool(log), ticks, lacking(view, [setting]))
@@ -172,48 +175,54 @@ def _positions(shown: Sequence[Column], setting: str) -> Numbers:
     return np.array(positions, np.float64)
 
 
+def _best(
+    view: SweepView, stats: ConfigurationStats, arm: Arm, over: tuple[str, Sequence[Column]]
+) -> dict[int, tuple[int, bool]]:
+    """Return the best configuration at each value, and whether all its seeds are done."""
+    indices = stats.of(arm)
+    columns = columns_of(arm, stats, indices, *over)
+    kept = columns != NONE
+    members = indices[kept], columns[kept], len(over[1])
+    best, complete = best_of(stats, members, view.select, view.mode)
+    pairs = zip(best.tolist(), complete.tolist(), strict=True)
+    return {column: pair for column, pair in enumerate(pairs) if pair[0] != NONE}
+
+
 def _lines(
     view: SweepView,
-    arms: Sequence[tuple[Arm, list[Candidate]]],
-    wanted: tuple[str, str, str],
-    shown: Sequence[Column],
+    stats: ConfigurationStats,
+    best: Mapping[Arm, Mapping[int, tuple[int, bool]]],
+    shown: tuple[str, str],
     band: str,
 ) -> tuple[Line, ...]:
     """Return the lines of one panel.
 
     Args:
         view: Part of the sweep that is shown.
-        arms: Arms with their configurations.
-        wanted: Setting, metric and label of the task.
-        shown: Values of the setting.
+        stats: Statistics of all configurations.
+        best: Best configuration of each arm at each value.
+        shown: Metric and label of the task.
         band: Kind of the bands.
     """
-    setting, metric, task = wanted
+    metric, task = shown
     lines = []
-    for arm, configurations in arms:
-        if arm.task_label != task:
-            continue
-        groups = grouped(arm, configurations, setting, shown)
-        best = {index: choose(group, view.select, view.mode) for index, group in groups.items()}
+    for arm, by_column in best.items():
         points = {
-            index: (chosen[0], chosen[1], chosen[0].values(metric))
-            for index, chosen in sorted(best.items())
-            if chosen is not None and chosen[0].values(metric)
+            column: (stats.values(index, metric), complete)
+            for column, (index, complete) in by_column.items()
         }
-        if points:
+        points = {column: point for column, point in points.items() if point[0]}
+        if points and arm.task_label == task:
             lines.append(_line(view, arm, points, band))
     return tuple(sorted(lines, key=lambda line: line.index))
 
 
 def _line(
-    view: SweepView,
-    arm: Arm,
-    points: Mapping[int, tuple[Candidate, str, Sequence[float]]],
-    band: str,
+    view: SweepView, arm: Arm, points: Mapping[int, tuple[Sequence[float], bool]], band: str
 ) -> Line:
-    seeds = max(len(values) for _, _, values in points.values())
+    seeds = max(len(values) for values, _ in points.values())
     rows = np.full((seeds, len(points)), np.nan)
-    for column, (_, _, values) in enumerate(points.values()):
+    for column, (values, _) in enumerate(points.values()):
         rows[: len(values), column] = values
     mean, low, high, count = over_seeds(rows, band)
     return Line(
@@ -224,7 +233,7 @@ def _line(
         low,
         high,
         count,
-        any(status == "provisional" for _, status, _ in points.values()),
+        not all(complete for _, complete in points.values()),
         (),
     )
 

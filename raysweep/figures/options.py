@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 from typing import Literal, TypedDict
 
-Kind = Literal["curves", "time", "heatmap", "parallel", "lines", "search", "seeds", "paths"]
+Kind = Literal[
+    "curves",
+    "time",
+    "lines",
+    "heatmap",
+    "parallel",
+    "slice",
+    "search",
+    "seeds",
+    "profile",
+    "paths",
+]
 
 
 class PlotOptions(TypedDict, total=False):
@@ -17,6 +28,9 @@ class PlotOptions(TypedDict, total=False):
         rows: Another name of `estimators`, as in tables.
         methods: Another name of `estimators`, as in tables.
         size: Size for a screen, or a column or a page of a paper.
+        font: Letters without or with serifs.
+        caption: Whether to write the caption below the figure.
+        all: Whether curves and time have a line for every configuration.
         metric: Metric to show, or several for curves, time and lines.
         log: Whether y axes are logarithmic, for curves, time, lines and search.
         band: Band around curves: standard error, standard deviation, or 95 % interval.
@@ -32,6 +46,9 @@ class PlotOptions(TypedDict, total=False):
     rows: str | Sequence[str]
     methods: str | Sequence[str]
     size: Literal["screen", "column", "page"]
+    font: Literal["sans", "serif"]
+    caption: bool
+    all: bool
     metric: str | Sequence[str] | None
     log: bool
     band: Literal["sem", "std", "ci"]

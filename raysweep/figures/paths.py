@@ -3,20 +3,41 @@
 import dataclasses
 from collections.abc import Sequence
 
+import altair as alt
 import numpy as np
 
 from raysweep.errors import SpecError
 from raysweep.figures.curves import MAX_POINTS
+from raysweep.figures.drawing import (
+    PALE,
+    ROW,
+    Chart,
+    Drawing,
+    Numbers,
+    PanelChart,
+    Records,
+    Rows,
+    opacity,
+    placeholder,
+    records,
+    sentence,
+    zoom,
+)
+from raysweep.figures.line_charts import lost_curves
 from raysweep.figures.scope import (
     Curve,
-    Numbers,
     Request,
     SweepView,
     curve_metrics,
     read_curves,
     without_curves,
 )
+from raysweep.figures.scope import Numbers as Values
 from raysweep.results.sweep_results import SweepResults
+
+# At the ends of paths, one for each pair of metrics.
+END_MARKS = ("circle", "square", "diamond", "triangle-down", "triangle-up")
+THIN = 0.6  # opacity of a line
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -65,8 +86,8 @@ class Path:
     estimator: str
     index: int
     pair: int
-    x: Numbers
-    y: Numbers
+    x: Values
+    y: Values
     provisional: bool
 
 
@@ -86,7 +107,7 @@ class PathsFigure:
         sweep: Name of the sweep.
         x_label: Metrics of the horizontal axis, with their unit.
         y_label: Metrics of the vertical axis, with their unit.
-        pairs: Number of pairs of metrics.
+        pairs: Pairs of a metric of the horizontal axis and one of the vertical axis.
         panels: Panels, one for each task.
         selection: Caption text on how configurations were selected.
         runs: Number of runs in the figure.
@@ -96,7 +117,7 @@ class PathsFigure:
     sweep: str
     x_label: str
     y_label: str
-    pairs: int
+    pairs: tuple[tuple[str, str], ...]
     panels: tuple[PathsPanel, ...]
     selection: str
     runs: int
@@ -143,7 +164,7 @@ def prepare(results: SweepResults, request: PathsRequest) -> PathsFigure:
         results.sweep,
         _label(results, [x for x, _ in pairs]),
         _label(results, [y for _, y in pairs]),
-        len(pairs),
+        pairs,
         tuple(panels),
         view.selection,
         runs=len(set(run_ids)),
@@ -151,7 +172,7 @@ def prepare(results: SweepResults, request: PathsRequest) -> PathsFigure:
     )
 
 
-def _points(curve: Curve | None, pair: tuple[str, str]) -> tuple[Numbers, Numbers] | None:
+def _points(curve: Curve | None, pair: tuple[str, str]) -> tuple[Values, Values] | None:
     """Return the finite points of a run's path, at most `MAX_POINTS`; None if there is none."""
     if curve is None or not set(pair) <= set(curve.values):
         return None
@@ -168,3 +189,103 @@ def _label(results: SweepResults, names: Sequence[str]) -> str:
     units = {results.spec.metrics[name]["unit"] for name in unique}
     unit = units.pop() if len(units) == 1 else ""
     return ", ".join(unique) + (f" [{unit}]" if unit else "")
+
+
+def paths_drawing(prepared: PathsFigure) -> Drawing:
+    """Return the drawing of paths: a panel for each task, a thin line for each run and pair."""
+    paths = [path for panel in prepared.panels for path in panel.paths]
+    unsure = {path.index for path in paths if path.provisional}
+    rows = Rows({i.index: f"{i.estimator}{' (?)' * (i.index in unsure)}" for i in paths})
+    panels = tuple(_panel(prepared, index, rows) for index in range(len(prepared.panels)))
+    legend = tuple(rows.texts.items())
+    return Drawing(panels, _caption(prepared), _numbers(prepared), rows=legend)
+
+
+def _panel(prepared: PathsFigure, index: int, rows: Rows) -> PanelChart:
+    panel, name = prepared.panels[index], f"paths-{index}"
+    if not panel.paths:
+        return PanelChart(panel.task, placeholder("no curve"), {})
+    lines: Records = []
+    for run, path in enumerate(panel.paths):
+        lines += _records(path, run, prepared.pairs[path.pair], rows.texts[path.index])
+    ends = [record for record in lines if record["is_last"]]
+    marks = [END_MARKS[pair % len(END_MARKS)] for pair in range(len(prepared.pairs))]
+
+    def draw(x_title: bool, y_title: bool) -> Chart:
+        scale = alt.Scale(zero=False, nice=False, padding=4)
+        x = alt.X("x:Q", title=prepared.x_label if x_title else None, scale=scale)
+        y = alt.Y("y:Q", title=prepared.y_label if y_title else None, scale=scale)
+        return _chart(name, rows, (x.axis(tickCount=5), y.axis(tickCount=4)), marks)
+
+    data = {name: lines, f"{name}-ends": ends}
+    return PanelChart(panel.task, draw, data)
+
+
+def _records(path: Path, run: int, pair: tuple[str, str], text: str) -> Records:
+    count = len(path.x)
+    return records(
+        x=path.x,
+        y=path.y,
+        order=np.arange(count),
+        run=run,
+        mark=path.pair,
+        pair=f"{pair[1]} over {pair[0]}",
+        row=text,
+        opacity=PALE * THIN if path.provisional else THIN,
+        is_last=np.arange(count) == count - 1,
+    )
+
+
+def _chart(name: str, rows: Rows, axes: tuple[alt.X, alt.Y], marks: Sequence[str]) -> Chart:
+    tips = [
+        alt.Tooltip(f"{ROW}:N", title=" "),
+        alt.Tooltip("pair:N"),
+        alt.Tooltip("x:Q", format=".6g"),
+        alt.Tooltip("y:Q", format=".6g"),
+    ]
+
+    def over(data: str) -> alt.Chart:
+        chart = alt.Chart(alt.NamedData(data))
+        encodings = {"x": axes[0], "y": axes[1], "color": rows.color, "opacity": opacity()}
+        return chart.encode(**encodings, detail="run:N", tooltip=tips)
+
+    scale = alt.Scale(domain=list(range(len(marks))), range=list(marks))
+    line = over(name).mark_line(clip=True, strokeWidth=0.7)
+    ends = over(f"{name}-ends").mark_point(clip=True, filled=True, size=18)
+    return alt.layer(
+        line.encode(strokeDash=rows.dash, order="order:Q"),
+        ends.encode(shape=alt.Shape("mark:N", scale=scale, legend=None)),
+    ).add_params(zoom(name))
+
+
+def _numbers(prepared: PathsFigure) -> Numbers:
+    """Return the end of every path as a table."""
+    head = ("row", "task", "x", "y", "x at the end", "y at the end", "state")
+    rows = [
+        (
+            path.estimator,
+            panel.task,
+            *prepared.pairs[path.pair],
+            f"{path.x[-1]:.6g}",
+            f"{path.y[-1]:.6g}",
+            "provisional" if path.provisional else "selected",
+        )
+        for panel in prepared.panels
+        for path in panel.paths
+    ]
+    return Numbers.of(head, rows)
+
+
+def _caption(prepared: PathsFigure) -> str:
+    paths = [path for panel in prepared.panels for path in panel.paths]
+    names = [f"{y} over {x}" for x, y in prepared.pairs]
+    marks = [f"{END_MARKS[i % len(END_MARKS)]}: {name}" for i, name in enumerate(names)]
+    return sentence(
+        [
+            f"{prepared.sweep}: a line for each seed{' and pair' if len(marks) > 1 else ''}, "
+            "a mark where it ends" + (f" ({', '.join(marks)})" if len(marks) > 1 else ""),
+            prepared.selection,
+            "pale (?): provisional" if any(path.provisional for path in paths) else "",
+            lost_curves(prepared.lacking, prepared.runs),
+        ]
+    )

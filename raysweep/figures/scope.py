@@ -9,8 +9,9 @@ import pyarrow.dataset as pads
 from numpy.typing import NDArray
 
 from raysweep.errors import SpecError, nearest
+from raysweep.results.configuration_stats import Candidate
 from raysweep.results.labels import chosen
-from raysweep.results.selection import Candidate, Cell, candidates, cells
+from raysweep.results.selection import Cell, candidates, cells
 from raysweep.results.sweep_results import SweepResults
 from raysweep.sweep.spec import Arm
 from raysweep.text import counted
@@ -135,6 +136,11 @@ class SweepView:
         runs = self.results.ended(self.select)
         every_cell = cells(self.results.spec, runs, self.select, self.mode, self.select)
         return [cell for cell in every_cell if self.holds(cell)]
+
+    @property
+    def arms(self) -> list[Arm]:
+        """The arms shown."""
+        return [arm for arm in self.results.spec.arms if self.holds(arm)]
 
     def candidates(
         self, *metrics: str, about: Sequence[str] = ()

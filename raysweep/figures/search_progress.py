@@ -1,24 +1,41 @@
 """Progress of a search: the best mean so far over the configurations that have ended."""
 
 import dataclasses
-import datetime
-import math
 from collections.abc import Sequence
+from typing import Any
 
+import altair as alt
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from raysweep.errors import SpecError
+from raysweep.figures.drawing import (
+    ROW,
+    Chart,
+    Drawing,
+    Numbers,
+    PanelChart,
+    Records,
+    Rows,
+    axis_label,
+    opacity,
+    placeholder,
+    records,
+    scale_type,
+    sentence,
+    zoom,
+)
 from raysweep.figures.scale import Scale
-from raysweep.figures.scope import Numbers, Request, SweepView
-from raysweep.results.selection import Candidate
+from raysweep.figures.scope import Numbers as Values
+from raysweep.figures.scope import Request, SweepView
+from raysweep.results.configuration_stats import Candidate
 from raysweep.results.stats.summary import mean as mean_of
 from raysweep.results.sweep_results import SweepResults
+from raysweep.text import counted
 
 MAX_DOTS = 2000  # for each line; more would hide it
-UNKNOWN = datetime.datetime.max.replace(tzinfo=datetime.timezone.utc)
+MAX_ALL = 20_000  # dots of a figure
+FEW = 10  # configurations of a panel, all of which get a tick where there are no more
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,9 +70,9 @@ class Progress:
     index: int
     ended: int
     numbers: NDArray[np.int64]
-    means: Numbers
+    means: Values
     improved: NDArray[np.int64]
-    best: Numbers
+    best: Values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,9 +152,7 @@ def prepare(results: SweepResults, request: SearchRequest) -> SearchFigure:
 
 
 def _progress(estimator: str, configurations: Sequence[Candidate], view: SweepView) -> Progress:
-    ended = [c for c in configurations if c.complete or _has_unsuccessful_run(c)]
-    ended.sort(key=lambda c: (_start(c), c.configuration_id))
-    values = np.array([_mean(c, view.select) for c in ended], np.float64)
+    values = _means(configurations, view)
     known = np.flatnonzero(np.isfinite(values))
     means = values[known]
     so_far = np.minimum.accumulate(means) if view.mode == "min" else np.maximum.accumulate(means)
@@ -146,7 +161,7 @@ def _progress(estimator: str, configurations: Sequence[Candidate], view: SweepVi
     return Progress(
         estimator,
         view.estimator_index(estimator),
-        len(ended),
+        len(values),
         known[shown] + 1,
         means[shown],
         known[improves] + 1,
@@ -154,26 +169,28 @@ def _progress(estimator: str, configurations: Sequence[Candidate], view: SweepVi
     )
 
 
-def _has_unsuccessful_run(candidate: Candidate) -> bool:
-    return any(map(candidate.has, ("diverged", "failed", "stopped")))
+def _means(configurations: Sequence[Candidate], view: SweepView) -> Values:
+    """Return the means over seeds of the configurations that have ended, by their start.
 
-
-def _start(candidate: Candidate) -> datetime.datetime:
-    """Return the time at which the first run of a configuration started."""
-    stats = candidate.stats
-    if "started_at" not in stats.runs.table.column_names:
-        return UNKNOWN
-    rows = stats.rows_of(candidate.index, stats.searched)
-    times = stats.runs.table["started_at"].take(pa.array(rows))
-    return pc.min(times).as_py() or UNKNOWN
-
-
-def _mean(candidate: Candidate, metric: str) -> float:
-    """Return the mean over seeds; NaN unless all planned seeds succeeded and have the metric."""
-    values = candidate.values(metric)
-    if not candidate.complete or len(values) < candidate.seeds:
-        return math.nan
-    return mean_of(values)
+    Returns:
+        Means; NaN unless all planned seeds succeeded and have the metric.
+    """
+    if not configurations:
+        return np.empty(0)
+    stats = configurations[0].stats
+    indices = np.array([candidate.index for candidate in configurations])
+    indices = indices[stats.complete[indices] | stats.bad[indices]]
+    ids = [stats.runs.ids[index] for index in indices.tolist()]
+    indices = indices[np.lexsort((ids, stats.starts[indices]))]
+    of_all = stats.means(view.select)
+    good = stats.complete[indices] & (of_all.count[indices] == stats.rows[indices])
+    means = np.where(good, of_all.mean[indices], np.nan)
+    # Sums in another order differ in the last bits, so possible bests are summed exactly.
+    losses, error = means if view.mode == "min" else -means, of_all.error[indices]
+    near = losses - error <= np.fmin.accumulate(losses + error)
+    for position in np.flatnonzero(near).tolist():
+        means[position] = mean_of(stats.values(int(indices[position]), view.select))
+    return means
 
 
 def _limits(lines: Sequence[Progress], mode: str) -> tuple[float, float] | None:
@@ -196,3 +213,107 @@ def _check_positive(lines: dict[str, list[Progress]], metric: str) -> None:
                 f"expected positive values of {metric}, got none on {task}; leave log out",
                 field="log",
             )
+
+
+def search_drawing(prepared: SearchFigure) -> Drawing:
+    """Return the drawing of searches: a panel for each task, a step line and dots for each row."""
+    lines = [line for panel in prepared.panels for line in panel.lines]
+    rows = Rows({line.index: line.estimator for line in lines})
+    most = MAX_ALL // max(1, len(lines))
+    panels = tuple(_panel(prepared, index, rows, most) for index in range(len(prepared.panels)))
+    is_thinned = any(len(line.numbers) > most for line in lines)
+    caption = _caption(prepared, is_thinned=is_thinned)
+    return Drawing(panels, caption, _numbers(prepared), rows=tuple(rows.texts.items()))
+
+
+def _panel(prepared: SearchFigure, index: int, rows: Rows, most: int) -> PanelChart:
+    panel, name = prepared.panels[index], f"search-{index}"
+    if not any(len(line.numbers) for line in panel.lines):
+        text = "no value yet" if panel.lines else "no configuration yet"
+        return PanelChart(panel.task, placeholder(text), {})
+    data = {
+        name: [record for line in panel.lines for record in _steps(line)],
+        f"{name}-dots": [record for line in panel.lines for record in _dots(line, most)],
+    }
+    if prepared.log:
+        data = {key: [row for row in values if row["y"] > 0] for key, values in data.items()}
+    title = axis_label(prepared.metric, prepared.unit)
+    y_scale = alt.Scale(type=scale_type(log=prepared.log), zero=False, nice=False, padding=6)
+    if panel.limits and not prepared.log:
+        y_scale = alt.Scale(domain=list(panel.limits), nice=False)
+    last = max(line.ended for line in panel.lines)
+    ticks: dict[str, Any] = {"format": ",d" if last < 1e4 else "~s", "tickCount": 5}
+    if last <= FEW:  # Vega would put ticks at halves, too
+        ticks = {"values": list(range(1, last + 1)), "format": "d"}
+
+    def draw(x_title: bool, y_title: bool) -> Chart:
+        bottom = alt.Axis(title="configurations ended" if x_title else None, **ticks)
+        x = alt.X("x:Q", axis=bottom, scale=alt.Scale(nice=False, zero=False, padding=4))
+        left = alt.Axis(title=title if y_title else None, tickCount=4)
+        y = alt.Y("y:Q", axis=left, scale=y_scale)
+        return _chart(name, rows, x, y)
+
+    return PanelChart(panel.task, draw, data)
+
+
+def _steps(line: Progress) -> Records:
+    """Return the corners of a line, which reaches to the last configuration."""
+    return records(
+        x=[*line.improved, *[line.ended] * bool(len(line.best))],
+        y=[*line.best, *line.best[-1:]],
+        row=line.estimator,
+        opacity=1,
+    )
+
+
+def _dots(line: Progress, most: int) -> Records:
+    count = len(line.numbers)
+    shown = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+    return records(x=line.numbers[shown], y=line.means[shown], row=line.estimator, opacity=0.5)
+
+
+def _chart(name: str, rows: Rows, x: alt.X, y: alt.Y) -> Chart:
+    def over(data: str, x_title: str, y_title: str) -> alt.Chart:
+        tips = [
+            alt.Tooltip(f"{ROW}:N", title=" "),
+            alt.Tooltip("x:Q", title=x_title, format=",d"),
+            alt.Tooltip("y:Q", title=y_title, format=".6g"),
+        ]
+        chart = alt.Chart(alt.NamedData(data))
+        return chart.encode(x=x, y=y, color=rows.color, opacity=opacity(), tooltip=tips)
+
+    dots = over(f"{name}-dots", "configuration", "mean").mark_point(clip=True, filled=True, size=10)
+    steps = over(name, "configuration", "best so far")
+    line = steps.mark_line(clip=True, strokeWidth=1.5, interpolate="step-after")
+    corners = steps.mark_point(clip=True, filled=True, size=40, fillOpacity=0)
+    return alt.layer(dots, line.encode(strokeDash=rows.dash), corners).add_params(zoom(name))
+
+
+def _numbers(prepared: SearchFigure) -> Numbers:
+    head = ("row", "task", "best mean", "at configuration", "configurations ended")
+    rows = [
+        (
+            line.estimator,
+            panel.task,
+            f"{line.best[-1]:.6g}" if len(line.best) else "",
+            f"{line.improved[-1]:,}" if len(line.best) else "",
+            f"{line.ended:,}",
+        )
+        for panel in prepared.panels
+        for line in panel.lines
+    ]
+    return Numbers.of(head, rows)
+
+
+def _caption(prepared: SearchFigure, *, is_thinned: bool) -> str:
+    best = "lowest" if prepared.mode == "min" else "highest"
+    cut = not prepared.log and any(panel.limits for panel in prepared.panels)
+    return sentence(
+        [
+            f"{prepared.sweep}: {best} mean {prepared.metric} so far over "
+            f"{counted(prepared.seeds, 'seed')}, in the order in which configurations began",
+            "dots: those whose seeds all ended well",
+            "y axes end at three times as far from the best as the median is" if cut else "",
+            f"at most {MAX_ALL:,} dots in all" if is_thinned else "",
+        ]
+    )

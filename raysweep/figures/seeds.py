@@ -113,6 +113,15 @@ def prepare(results: SweepResults, request: SeedsRequest) -> SeedsFigure:
         SpecError: If the request names something that the sweep lacks, or nothing can be drawn yet.
     """
     request.check_single("a figure of seeds")
+    return read_seeds(results, request)
+
+
+def read_seeds(results: SweepResults, request: MetricRequest) -> SeedsFigure:
+    """Return the seeds of a sweep's selected configurations, for one metric.
+
+    Raises:
+        SpecError: If the request names something that the sweep lacks, or nothing can be drawn yet.
+    """
     view = SweepView.of(results, request)
     metric = results.metric((*request.metrics, view.select)[0], "metric")
     cells = view.cells()

@@ -2,78 +2,61 @@
 // Show the views that the controls choose. All numbers are in the page; nothing is computed here.
 (() => {
   const PRINTED = 680; // width of a printed page in pixels
-  const palette = JSON.parse(document.getElementById("palette").textContent);
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const touch = matchMedia("(pointer: coarse)"); // a finger on a figure scrolls the page
+  const look = JSON.parse(document.getElementById("look").textContent);
   const PRINT_SCALE = 0.65; // size of letters in print relative to the screen
-  const FONT = { family: "system-ui, -apple-system, 'Liberation Sans', sans-serif", size: 12 };
-  const CONFIG = {
-    displaylogo: false,
-    responsive: true,
-    modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
-  };
-  let printing = false;
+  const OPTIONS = { ast: true, actions: false, renderer: "svg", logLevel: 1 }; // errors alone
 
-  const theme = () => (dark.matches && !printing ? palette.dark : palette.light);
-
-  const faint = (hex) =>
-    `rgba(${[1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16)).join(",")},0.2)`;
-
-  function coloured(trace, look, hidden) {
-    const index = trace.meta && trace.meta.index;
-    if (trace.type === "parcoords") {
-      const font = { ...FONT, color: look.ink };
-      return { ...trace, labelfont: font, tickfont: font, rangefont: font, line: { ...trace.line, colorscale: look.shades } };
-    }
-    if (index === undefined) return trace;
-    const color = look.colours[index % look.colours.length];
-    const result = { ...trace, visible: !hidden.has(index), showlegend: false };
-    result.line = { ...trace.line, color };
-    result.marker = { ...trace.marker, color };
-    result.fillcolor = faint(color);
-    if (trace.error_x) result.error_x = { ...trace.error_x, color };
-    return result;
+  // Data are columns in the page; a column of one value has it in every record.
+  function records(columns) {
+    const { "": [length], ...named } = columns;
+    const entries = Object.entries(named);
+    const at = (values, index) => values[values.length === 1 ? 0 : index];
+    return Array.from({ length }, (_, index) =>
+      Object.fromEntries(entries.map(([name, values]) => [name, at(values, index)])),
+    );
   }
 
-  function laidOut(layout, look, height, log) {
-    const axis = { gridcolor: look.grid, zerolinecolor: look.grid, linecolor: look.grid, automargin: true };
-    return {
-      margin: { l: 60, r: 12, t: 30, b: 48 },
-      modebar: { bgcolor: "rgba(0,0,0,0)", color: look.soft, activecolor: look.ink },
-      hoverlabel: { bgcolor: look.box, bordercolor: look.ink, font: { ...FONT, color: look.ink }, namelength: -1 },
-      ...layout,
-      xaxis: { ...axis, ...layout.xaxis },
-      yaxis: { ...axis, ...layout.yaxis, ...(log ? { type: "log", range: undefined, autorange: true } : {}) },
-      font: { ...FONT, color: look.ink },
-      paper_bgcolor: "rgba(0,0,0,0)",
-      plot_bgcolor: "rgba(0,0,0,0)",
-      hovermode: "closest",
-      dragmode: touch.matches ? false : "zoom",
-      height,
-      ...(printing ? { width: PRINTED, autosize: false } : { autosize: true }),
-    };
+  // Fields along the y axes of a description, and their scales.
+  function vertical(spec) {
+    const here = spec.encoding ? ["y", "y2"].map((name) => spec.encoding[name]).filter((y) => y && y.field) : [];
+    return [...here, ...(spec.layer || []).flatMap(vertical)];
+  }
+
+  // The page's buttons are the legend.
+  function withoutLegends(spec) {
+    for (const channel of Object.values(spec.encoding || {})) {
+      if (channel && channel.field && "legend" in channel) channel.legend = null;
+    }
+    (spec.layer || []).forEach(withoutLegends);
+    return spec;
+  }
+
+  const isPositive = (view) => {
+    const fields = vertical(view.spec).map((y) => y.field);
+    return Object.values(view.data).every((columns) =>
+      fields.every((field) => ["low", "high"].includes(field) || (columns[field] || []).every((value) => value === null || value > 0)),
+    );
+  };
+
+  function described(view, hidden, logarithmic) {
+    const { spec, data } = structuredClone(view);
+    const datasets = {};
+    for (const [name, columns] of Object.entries(data)) {
+      datasets[name] = records(columns).filter((record) => !hidden.has(record.row));
+    }
+    if (logarithmic) {
+      for (const y of vertical(spec)) {
+        if (y.scale) Object.assign(y.scale, { type: "log", domain: undefined, zero: undefined });
+        for (const record of Object.values(datasets).flat()) {
+          if (record[y.field] !== null && record[y.field] <= 0) record[y.field] = null; // the end of a band
+        }
+      }
+    }
+    return { ...spec, datasets };
   }
 
   const chosen = (section) =>
     [...section.querySelectorAll("[data-control]")].map((control) => control.value).join(" ");
-
-  // WebGL drawings do not print, so a picture replaces them on paper.
-  const turns = new WeakMap();
-  async function picture(plot, view) {
-    const turn = (turns.get(plot) || 0) + 1;
-    turns.set(plot, turn);
-    if (plot.previousElementSibling !== null) plot.previousElementSibling.remove(); // picture of another view
-    const data = view.data.map((trace) => coloured(trace, palette.light, new Set()));
-    const layout = laidOut(view.layout, palette.light, Number(plot.dataset.height), false);
-    const size = { format: "png", width: PRINTED, height: layout.height, scale: 2 };
-    const src = await Plotly.toImage({ data, layout }, size);
-    if (turns.get(plot) !== turn) return;
-    const image = document.createElement("img");
-    image.className = "printed";
-    image.alt = plot.getAttribute("aria-label");
-    image.src = src;
-    plot.before(image);
-  }
 
   function figure(section) {
     const views = JSON.parse(document.getElementById(`data-${section.dataset.figure}`).textContent);
@@ -81,44 +64,49 @@
     const plots = [...section.querySelectorAll(".plot")];
     const log = section.querySelector("[data-log]");
     const now = (plot) => views[plot.id][chosen(section)];
-    const positive = (view) =>
-      view.data.every((trace) => !Array.isArray(trace.y) || trace.y.every((value) => value === null || value > 0));
     const offer = () => {
       if (log === null) return;
-      log.disabled = !plots.some((plot) => positive(now(plot)));
+      log.disabled = !plots.some((plot) => isPositive(now(plot)));
       log.title = log.disabled ? "Values that are not positive cannot be shown on a logarithmic axis." : "";
     };
-    const draw = (plot) => {
+    const description = (plot) => described(now(plot), hidden, log !== null && log.checked && isPositive(now(plot)));
+    const draw = async (plot) => {
       offer();
-      const look = theme();
-      const view = structuredClone(now(plot));
-      const data = view.data.map((trace) => coloured(trace, look, hidden));
-      const logarithmic = log !== null && log.checked && positive(view);
-      const layout = laidOut(view.layout, look, Number(plot.dataset.height), logarithmic);
-      layout.uirevision = `${chosen(section)} ${logarithmic}`; // keeps the zoom
-      Plotly.react(plot, data, layout, CONFIG);
-      if (section.dataset.webgl !== undefined && !printing) picture(plot, view);
+      const fitted = {
+        ...withoutLegends(description(plot)),
+        width: "container",
+        height: Number(plot.dataset.height),
+        autosize: { type: "fit-x", contains: "padding" },
+        config: look.page,
+      };
+      const former = plot.drawn;
+      plot.drawn = await vegaEmbed(plot, fitted, OPTIONS);
+      if (former) former.finalize();
     };
-    for (const button of section.querySelectorAll("[data-index]")) {
-      const index = Number(button.dataset.index);
+    for (const button of section.querySelectorAll("[data-row]")) {
+      const row = button.dataset.row;
       button.addEventListener("click", () => {
-        if (!hidden.delete(index)) hidden.add(index);
-        button.setAttribute("aria-pressed", String(!hidden.has(index)));
+        if (!hidden.delete(row)) hidden.add(row);
+        button.setAttribute("aria-pressed", String(!hidden.has(row)));
         plots.forEach(draw);
       });
     }
-    return plots.map((plot) => () => draw(plot));
-  }
-
-  function webgl() {
-    return document.createElement("canvas").getContext("webgl") !== null;
-  }
-
-  function swatches() {
-    const { colours } = theme();
-    for (const swatch of document.querySelectorAll("[data-colour]")) {
-      swatch.style.color = colours[Number(swatch.dataset.colour)];
+    // A file has the colours of a light page, and its own legend.
+    for (const button of section.querySelectorAll("[data-save]")) {
+      button.addEventListener("click", async () => {
+        const plot = document.getElementById(button.dataset.save);
+        const title = plot.getAttribute("aria-label");
+        const alone = { ...description(plot), title, width: 480, height: Number(plot.dataset.height), config: look.file };
+        const drawn = await vegaEmbed(document.createElement("div"), alone, OPTIONS);
+        const link = document.createElement("a");
+        link.download = `${plot.id}.svg`;
+        link.href = URL.createObjectURL(new Blob([await drawn.view.toSVG()], { type: "image/svg+xml" }));
+        link.click();
+        URL.revokeObjectURL(link.href);
+        drawn.finalize();
+      });
     }
+    return plots.map((plot) => () => draw(plot));
   }
 
   // A click on a head sorts the rows by its column, a second one the other way round.
@@ -151,15 +139,7 @@
 
   const drawings = [];
   for (const section of document.querySelectorAll("[data-switch]")) {
-    let redraws = [];
-    if (section.dataset.webgl !== undefined && !webgl()) {
-      const note = document.createElement("p");
-      note.className = "missing";
-      note.textContent = "This figure needs WebGL, which this browser does not offer.";
-      section.querySelector(".plots").replaceChildren(note);
-    } else if (section.dataset.figure !== undefined) {
-      redraws = figure(section);
-    }
+    const redraws = section.dataset.figure === undefined ? [] : figure(section);
     drawings.push(...redraws);
     section.addEventListener("change", () => {
       const key = chosen(section);
@@ -168,22 +148,20 @@
     });
   }
 
-  const all = () => [swatches, ...drawings].forEach((draw) => draw());
   const printed = (now) => {
-    printing = now;
     for (const table of document.querySelectorAll(".scroll table")) {
       table.style.zoom = now ? Math.min(1, PRINTED / (table.scrollWidth * PRINT_SCALE)) : "";
     }
-    all();
+    for (const plot of document.querySelectorAll(".plot")) {
+      if (plot.drawn) plot.drawn.view.width(now ? PRINTED : plot.clientWidth).run();
+    }
   };
   addEventListener("beforeprint", () => printed(true));
   addEventListener("afterprint", () => printed(false));
-  for (const query of [dark, touch]) query.addEventListener("change", all);
-  swatches();
   // Draw one at a time, so that the page remains responsive.
-  const next = (index) => {
+  const next = async (index) => {
     if (index < drawings.length) {
-      drawings[index]();
+      await drawings[index]();
       setTimeout(next, 0, index + 1);
     }
   };

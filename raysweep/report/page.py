@@ -2,21 +2,16 @@
 
 import dataclasses
 
-from raysweep.figures.plotly_backend.curves import curves_figure, time_figure
-from raysweep.figures.plotly_backend.heatmaps import heatmap_figure, two_setting_heatmap_figure
-from raysweep.figures.plotly_backend.parallel import parallel_figure
-from raysweep.figures.plotly_backend.parts import Figure
-from raysweep.figures.plotly_backend.search import search_figure
-from raysweep.figures.plotly_backend.seeds import seeds_figure
 from raysweep.formats.grid import Grid
 from raysweep.formats.tables import front_grid
 from raysweep.formats.top import top_grid
 from raysweep.report.configurations import configurations_section
 from raysweep.report.failures import failures_section
+from raysweep.report.figures import report_figures
 from raysweep.report.origin import Origin, origin_section
-from raysweep.report.parts import Views
+from raysweep.report.parts import Figure, Views
 from raysweep.report.statistics import statistics_section
-from raysweep.report.tables import Tables, result_tables, table_views
+from raysweep.report.tables import result_tables, table_views
 from raysweep.results.snapshot import Snapshot
 from raysweep.results.sweep_results import SweepResults
 from raysweep.store import sweep_paths
@@ -82,25 +77,11 @@ def page(results: SweepResults, select: str | None = None) -> Page:
         tables.left_out,
         front_grid(tables.first) if tables.first.front_metrics else None,
         top_grid(snapshot.top(_size_of_top(snapshot), metric=tables.first.select)),
-        _figures(snapshot, tables),
+        report_figures(snapshot, tables.first.select, list(tables.by_metric), tables.selections),
         statistics_section(tables),
         configurations_section(tables),
         tuple(failures_section(snapshot)),
         (results.store.files.read(sweep_paths.FILE) or b"").decode(errors="replace"),
-    )
-
-
-def _figures(results: Snapshot, tables: Tables) -> tuple[Figure, ...]:
-    select, metrics = tables.first.select, list(tables.by_metric)
-    known = [*metrics, *sorted(set(results.spec.metrics) - set(metrics))]
-    return (
-        curves_figure(results, select, known, tables.selections),
-        seeds_figure(results, select, metrics),
-        time_figure(results, select),
-        search_figure(results, select),
-        heatmap_figure(results, select),
-        two_setting_heatmap_figure(results, select),
-        parallel_figure(results, select),
     )
 
 

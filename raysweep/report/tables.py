@@ -3,9 +3,8 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from raysweep.figures.plotly_backend.parts import Control, choices
 from raysweep.formats.tables import median_grid, result_grid
-from raysweep.report.parts import Views
+from raysweep.report.parts import Control, Views, choices
 from raysweep.results.selection import Selection, selections
 from raysweep.results.snapshot import Snapshot
 from raysweep.results.table import SPREADS, ResultTable, Style

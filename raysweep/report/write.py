@@ -6,27 +6,21 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
-from matplotlib import colormaps
-from matplotlib.colors import to_hex
-from plotly.offline import get_plotlyjs
 
 from raysweep.errors import SpecError
-from raysweep.figures.plotly_backend.parts import Figure
-from raysweep.figures.style import COLOURS, MARKERS
+from raysweep.figures.rendering import embedding_script
+from raysweep.figures.size import DASHES, LIGHT, SCREEN, look, palette
 from raysweep.formats.markup import html_table
 from raysweep.report.page import Page, page
+from raysweep.report.parts import Figure
 from raysweep.results.output_file import check_folder, written_whole
 from raysweep.results.sweep_results import SweepResults
 from raysweep.text import counted
 
-SIGNS = ("", "○", "▲", "■", "◆", "▼", "✚", "✖")  # MARKERS as characters, for legends
-SHADES = 9
-LIGHT = {"ink": "#1b1f24", "soft": "#57606a", "grid": "#dddddd", "box": "#ffffff"}
-DARK = {"ink": "#e6e8eb", "soft": "#a5adb8", "grid": "#333a44", "box": "#1e2329"}
-BLACK, WHITE = "#000000", "#f2f2f2"  # black lines would be invisible on a dark page
+ROWS = [f"row{index}" for index in range(len(palette()))]  # names of colours in the page's style
+FONT = "system-ui, -apple-system, 'Liberation Sans', sans-serif"
 
 
 def save(results: SweepResults, out: str | Path | None = None, select: str | None = None) -> Path:
@@ -62,13 +56,12 @@ def render(content: Page) -> str:
         html_table=lambda grid, sortable: Markup(html_table(grid, sortable=sortable)),
         style=Markup((files / "page.css").read_text(encoding="utf-8")),
         script=_script((files / "page.js").read_text(encoding="utf-8")),
-        plotly=_script(get_plotlyjs()) if drawn else "",
-        # Plotly compiles parallel coordinates in the browser, which also needs no network.
-        evaluates=any(figure.webgl and figure.plots for figure in content.figures),
-        palette=_json(_palette()),
+        embedding=Markup(embedding_script()) if drawn else "",
+        look=_json({"page": _look(), "file": look(SCREEN)}),
         data={figure.name: _json(_drawings(figure)) for figure in content.figures},
-        colours=len(COLOURS),
-        signs=SIGNS[: len(MARKERS)],
+        palettes=[list(zip(ROWS, palette(dark=dark), strict=True)) for dark in (False, True)],
+        strokes=[f"var(--{name})" for name in ROWS],
+        dashes=DASHES,
     )
 
 
@@ -76,22 +69,22 @@ def _drawings(figure: Figure) -> dict[str, Any]:
     return {plot.name: plot.views for plot in figure.plots}
 
 
-def _palette() -> dict[str, Any]:
-    """Return the colours of text, estimators and scores, on a light and on a dark page.
+def _look() -> dict[str, Any]:
+    """Return the configuration of figures in the page: its colours are those of the page's style.
 
-    Shades leave out the end of viridis that is close to the colour of the page.
+    So they change with the page, from light to dark and on paper, without being drawn again.
     """
-    dark = [WHITE if colour == BLACK else colour for colour in COLOURS]
-    return {
-        "light": {**LIGHT, "colours": list(COLOURS), "shades": _shades(0, 0.92)},
-        "dark": {**DARK, "colours": dark, "shades": _shades(0.3, 1)},
-    }
-
-
-def _shades(low: float, high: float) -> list[tuple[float, str]]:
-    viridis = colormaps["viridis"]
-    ends = np.linspace(0, 1, SHADES).tolist()
-    return [(end, to_hex(viridis(low + end * (high - low)))) for end in ends]
+    page_look = look(SCREEN)
+    page_look["range"]["category"] = [f"var(--{name})" for name in ROWS]
+    text = json.dumps(page_look)
+    for name, colour in LIGHT.items():
+        text = text.replace(f'"{colour}"', f'"var(--{name})"')
+    named: dict[str, Any] = json.loads(text)
+    sizes = {"labelFontSize": 11, "titleFontSize": 12}
+    named.update(background=None, font=FONT, legend={"disable": True}, title={"fontSize": 12})
+    named["axis"].update(sizes)
+    named["style"]["note"]["fontSize"] = 12
+    return named
 
 
 def _json(data: Any) -> Markup:

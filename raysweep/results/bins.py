@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from raysweep.results.selection import Candidate
+from raysweep.results.configuration_stats import Candidate
 from raysweep.sweep.runs import canonical_json
 from raysweep.sweep.space import Branches, Choice, Conditional, Fixed, Plain, Range, cases, plain
 from raysweep.sweep.space import values as values_of

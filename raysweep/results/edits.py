@@ -7,10 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.results.frame import Mask, RunFrame
+from raysweep.results.frame import RunFrame
 from raysweep.results.membership import KEYS, LABELS, in_arms, membership, planned_rows
 from raysweep.results.outdated import outdated, without_outdated
 from raysweep.results.reader import read_all
+from raysweep.results.setting_column import Mask
 from raysweep.store import sweep_paths
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.defaults import Change, texts

@@ -12,25 +12,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from raysweep.results.setting_column import Indices, Mask, SettingColumn, encoded, numbers
 from raysweep.store import schema
 from raysweep.sweep.defaults import Change
-from raysweep.sweep.runs import canonical_json
 from raysweep.sweep.space import (
     Branches,
     Conditional,
     Domain,
     Fixed,
-    Plain,
-    Range,
-    Value,
     cases,
-    same,
 )
 from raysweep.sweep.spec import Arm, Spec
 
 Labels = tuple[str, str]  # of a task and an estimator
-Indices = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 Numbers = NDArray[np.float64]
 NEEDED = (
     "run_id",
@@ -193,6 +187,33 @@ class RunFrame:
         columns = table.select(names)
         return schema.decode_settings(columns.slice(index, 1).to_pylist()[0], columns.schema)
 
+    def setting(self, key: str) -> SettingColumn | None:
+        """Return a setting of every configuration, as stored; None if no run has stored it."""
+        if key not in self._settings:
+            name, table = f"param.{key}", self.configurations
+            is_stored = name in table.column_names
+            self._settings[key] = (
+                SettingColumn(_one_chunk(table[name]), is_json=schema.is_json(table.field(name)))
+                if is_stored
+                else None
+            )
+        return self._settings[key]
+
+    @functools.cached_property
+    def _settings(self) -> dict[str, SettingColumn | None]:
+        return {}
+
+    def has_definition(self, indices: Indices, definition: str) -> Mask:
+        """Return the mask of those of these configurations that have a definition."""
+        known, codes = self._definitions
+        return codes[indices] == known.index(definition) if definition in known else indices < 0
+
+    @functools.cached_property
+    def _definitions(self) -> tuple[list[str | None], Indices]:
+        if "definition" not in self.configurations.column_names:
+            return [None], np.zeros(self.count, np.int64)
+        return SettingColumn(_one_chunk(self.configurations["definition"]), is_json=False).distinct
+
     def definition(self, index: int) -> str | None:
         """Return the definition of a configuration; None in rows of an earlier version."""
         if "definition" not in self.configurations.column_names:
@@ -239,7 +260,7 @@ class _Program:
 
     def __init__(self, runs: RunFrame, indices: Indices) -> None:
         self.runs, self.indices = runs, indices
-        self._columns: dict[str, _Column] = {}
+        self._columns: dict[str, SettingColumn] = {}
         self._known: dict[str | None, list[dict[str, Any]]] = {}
 
     @functools.cached_property
@@ -247,7 +268,7 @@ class _Program:
         """Mask of the configurations of each definition."""
         if "definition" not in self.runs.configurations.column_names:
             return {None: np.ones(len(self.indices), bool)}
-        stored, codes = _Column(self._taken("definition"), is_json=False).distinct
+        stored, codes = SettingColumn(self._taken("definition"), is_json=False).distinct
         return {definition: codes == code for code, definition in enumerate(stored)}
 
     def of(self, arm: Arm) -> Indices:
@@ -298,88 +319,20 @@ class _Program:
             mask = np.where(applies, column.inside(case.domain), mask)
         return mask
 
-    def _column(self, key: str) -> "_Column":
+    def _column(self, key: str) -> "SettingColumn":
         if key not in self._columns:
             name = f"param.{key}"
             table = self.runs.configurations
             if name in table.column_names:
                 is_json = schema.is_json(table.schema.field(name))
-                self._columns[key] = _Column(self._taken(name), is_json=is_json)
+                self._columns[key] = SettingColumn(self._taken(name), is_json=is_json)
             else:
-                self._columns[key] = _Column(pa.nulls(len(self.indices)), is_json=False)
+                self._columns[key] = SettingColumn(pa.nulls(len(self.indices)), is_json=False)
         return self._columns[key]
 
     def _taken(self, name: str) -> pa.Array:
-        taken = self.runs.configurations[name].take(pa.array(self.indices))
-        return taken.combine_chunks() if isinstance(taken, pa.ChunkedArray) else taken
+        return _one_chunk(self.runs.configurations[name].take(pa.array(self.indices)))
 
 
-class _Column:
-    """One setting of many configurations.
-
-    Args:
-        values: Values as stored.
-        is_json: Whether the values are JSON text.
-    """
-
-    def __init__(self, values: pa.Array, *, is_json: bool) -> None:
-        self.values, self.is_json = values, is_json
-
-    @functools.cached_property
-    def distinct(self) -> tuple[list[Value], Indices]:
-        """Distinct decoded values, and the index among them of each configuration's value."""
-        values = self.values
-        if not pa.types.is_dictionary(values.type):
-            values = values.dictionary_encode(null_encoding="encode")
-        known = values.dictionary.to_pylist()
-        codes = numbers(values.indices.fill_null(len(known))).astype(np.int64)
-        used = np.flatnonzero(np.bincount(codes, minlength=len(known) + 1))
-        indices = np.zeros(len(known) + 1, np.int64)
-        indices[used] = np.arange(len(used))
-        stored = [None if code == len(known) else known[code] for code in used.tolist()]
-        decoded = [schema.decode_json(value) if self.is_json else value for value in stored]
-        return decoded, indices[codes]
-
-    def inside(self, domain: Plain) -> Mask:
-        """Return the mask of the configurations whose value is in the domain."""
-        if (
-            isinstance(domain, Range)
-            and domain.step is None
-            and pa.types.is_floating(self.values.type)
-        ):
-            numbers = np.array(self.values.to_numpy(zero_copy_only=False), np.float64)
-            inside = (domain.low <= numbers) & (numbers <= domain.high)
-            return inside & (numbers == np.floor(numbers)) if domain.whole else inside
-        stored, indices = self.distinct
-        holds = [domain.contains(value) for value in stored]
-        if isinstance(domain, Fixed):  # ids distinguish `1.0` from `1`
-            fixed = canonical_json(domain.value)
-            holds = [
-                held and canonical_json(value) == fixed
-                for held, value in zip(holds, stored, strict=True)
-            ]
-        return _spread(holds, indices)
-
-    def among(self, wanted: Sequence[Value]) -> Mask:
-        """Return the mask of the configurations whose value is one of the wanted ones."""
-        stored, indices = self.distinct
-        return _spread([any(same(value, one) for one in wanted) for value in stored], indices)
-
-
-def _spread(holds: Sequence[bool], indices: Indices) -> Mask:
-    """Return the mask for every configuration from that for distinct values; a scalar for all."""
-    return np.array(holds[0] if len(set(holds)) == 1 else np.array(holds, bool)[indices])
-
-
-def encoded(column: pa.ChunkedArray | pa.Array) -> pa.DictionaryArray:
-    """Return a column of text as codes into one dictionary."""
-    if not pa.types.is_dictionary(column.type):
-        column = pc.dictionary_encode(column)
-    if not isinstance(column, pa.ChunkedArray):
-        return column
-    return column.unify_dictionaries().combine_chunks()
-
-
-def numbers(column: pa.Array) -> NDArray[Any]:
-    """Return a column without nulls as a NumPy array."""
-    return column.to_numpy(zero_copy_only=False)
+def _one_chunk(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -17,9 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from raysweep.results.frame import Indices, Mask, RunFrame
+from raysweep.results.frame import RunFrame
 from raysweep.results.outdated import outdated
 from raysweep.results.selection import selections
+from raysweep.results.setting_column import Indices, Mask
 from raysweep.sweep.spec import Arm, Spec
 
 KEYS = ("run_id", "configuration_id", "seed")  # columns that identify a run and its arms

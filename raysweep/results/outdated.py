@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raysweep.results.frame import Indices, Mask, RunFrame, encoded, numbers
+from raysweep.results.frame import RunFrame
+from raysweep.results.setting_column import Indices, Mask, encoded, numbers
 from raysweep.sweep.defaults import Change, Counterparts
 from raysweep.sweep.spec import Spec
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from raysweep.results.selection import Candidate
+from raysweep.results.configuration_stats import Candidate
 from raysweep.results.stats.summary import mean, std
 from raysweep.sweep.spec import Spec
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from raysweep.results.bins import ABSENT, Column, column_of, columns
-from raysweep.results.selection import Candidate, Selection, choose
+from raysweep.results.configuration_stats import Candidate
+from raysweep.results.selection import Selection, choose
 from raysweep.results.stats.summary import mean as mean_of
 from raysweep.sweep.space import same
 from raysweep.sweep.spec import Arm

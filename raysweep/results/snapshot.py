@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Sequence
 
+from raysweep.results.configuration_stats import ConfigurationStats
 from raysweep.results.frame import RunFrame
 from raysweep.results.sweep_results import SweepResults
 
@@ -30,3 +31,11 @@ class Snapshot(SweepResults):
         if where is not None:
             return super().ended(*metrics, about=about, where=where)
         return self.runs_read
+
+    def configurations(self, *metrics: str, about: Sequence[str] = ()) -> ConfigurationStats:
+        """Return the statistics of every configuration, computed once."""
+        return self._configurations
+
+    @functools.cached_property
+    def _configurations(self) -> ConfigurationStats:
+        return ConfigurationStats(self.runs_read, self.spec)

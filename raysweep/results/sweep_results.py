@@ -11,13 +11,14 @@ import pyarrow.dataset as pads
 
 from raysweep.errors import SpecError, nearest, one_of
 from raysweep.results.aggregates import Statistics, statistics_of
+from raysweep.results.configuration_stats import ConfigurationStats
 from raysweep.results.frame import RunFrame
 from raysweep.results.labels import Filters, TableOptions, check_filters, chosen
 from raysweep.results.lacking import lacking, without_value
 from raysweep.results.membership import Membership
 from raysweep.results.pareto import fronts
 from raysweep.results.reader import read_ended, read_labels, with_labels
-from raysweep.results.selection import ConfigurationStats, candidates, cells, selections
+from raysweep.results.selection import candidates, cells, selections
 from raysweep.results.sensitivity import Sensitivity, sensitivities
 from raysweep.results.table import ResultTable, Style
 from raysweep.results.top import TopConfigurations, best_of
@@ -303,6 +304,10 @@ class SweepResults:
             SpecError: If no run meets the condition, or it is not valid SQL.
         """
         return read_ended(self.store, self.spec, metrics, about, where)
+
+    def configurations(self, *metrics: str, about: Sequence[str] = ()) -> ConfigurationStats:
+        """Return the statistics of every configuration; for the arguments see `ended`."""
+        return ConfigurationStats(self.ended(*metrics, about=about), self.spec)
 
     def sql(self, query: str) -> pa.Table:
         """Return the result of a query in SQL, which DuckDB runs: of the last statement with rows.

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from raysweep.results.frame import Indices, Mask, Numbers
-from raysweep.results.selection import Candidate, ConfigurationStats
+from raysweep.results.configuration_stats import Candidate, ConfigurationStats
+from raysweep.results.setting_column import Indices, Mask
 from raysweep.results.stats.summary import mean, std
 from raysweep.sweep.spec import Arm
 
@@ -90,7 +90,7 @@ def best_of(
     """
     indices = stats.of(arm)
     states = _states(stats)[indices]
-    means = _means(stats, metric)[indices]
+    means = stats.reached(metric)[indices]
     losses = np.where(np.isnan(means), np.inf, means if mode == "min" else -means)
     ids = np.array([stats.runs.ids[index] for index in indices.tolist()], dtype=str)
     best = stats.best(indices, metric, mode)
@@ -118,14 +118,6 @@ def _states(stats: ConfigurationStats) -> Indices:
 def _known(stats: ConfigurationStats, metric: str) -> Mask:
     """Return the mask of the rows on seeds of the search that have the metric."""
     return stats.searched & ~np.isnan(stats.runs.metric(metric))
-
-
-def _means(stats: ConfigurationStats, metric: str) -> Numbers:
-    known = _known(stats, metric)
-    codes, values = stats.runs.codes[known], stats.runs.metric(metric)[known]
-    count = np.bincount(codes, minlength=stats.runs.count)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.bincount(codes, values, stats.runs.count) / count, np.float64)
 
 
 def _ranked(

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from raysweep.results.configuration_stats import ConfigurationStats
 from raysweep.results.reader import read_ended
-from raysweep.results.selection import ConfigurationStats
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.size import wanted_configurations
 from raysweep.sweep.spec import Arm, Spec

@@ -16,7 +16,8 @@ import pyarrow.dataset as pads
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from raysweep.results.selection import Candidate, candidates
+from raysweep.results.configuration_stats import Candidate
+from raysweep.results.selection import candidates
 from raysweep.results.stats.summary import mean as mean_of
 from raysweep.results.sweep_results import SweepResults
 from raysweep.search.distributions import DIRECTIONS, Direction, distribution, to_optuna

@@ -156,7 +156,10 @@ def test_plot_writes_a_figure_and_says_where(options, name, ran, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--out", "figure.jpg"], "--out: expected a name that ends in .png, .pdf, .svg, got 'fig"),
+        (
+            ["--out", "figure.jpg"],
+            "--out: expected a name that ends in .png, .pdf, .svg",
+        ),
         (["--over", "temperature"], "--over: a figure of kind curves has no such option"),
         (["--kind", "heatmap", "--over", "temperatur"], "did you mean 'estimator.temperature'?"),
     ],
@@ -299,7 +302,7 @@ def test_a_signal_while_ray_starts_ends_with_its_code(tmp_path):
 )
 def test_reading_commands_import_neither_torch_nor_ray(arguments, tmp_path):
     unwanted = {"torch", "ray", "optuna", "sklearn"}
-    unwanted |= set() if arguments[0] == "plot" else {"matplotlib"}
+    unwanted |= set() if arguments[0] == "plot" else {"altair"}
     code = (
         "import sys\nfrom raysweep.cli.main import main\n"
         f"try: main({arguments!r})\nexcept SystemExit: pass\n"

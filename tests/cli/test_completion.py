@@ -18,7 +18,7 @@ shell = ShellComplete(cli, {}, "raysweep", "_RAYSWEEP_COMPLETE")
 arguments = ["table", "--store", sys.argv[1]]
 print([item.value for item in shell.get_completions(arguments, "h")])
 print([item.value for item in shell.get_completions([*arguments, "hand", "--tasks"], "")])
-print(sorted({"torch", "ray", "optuna", "duckdb", "matplotlib"} & set(sys.modules)))
+print(sorted({"torch", "ray", "optuna", "duckdb", "altair"} & set(sys.modules)))
 """
 STATUS = ["status", "logs", "table", "stats", "top", "plot", "report", "sql", "export", "diff"]
 

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -256,6 +257,14 @@ def test_no_signal_lets_packs_train():
     with StopFlag() as flag:
         flag.train()
     assert not flag
+
+
+def test_a_session_ends_without_waiting_for_a_signal(monkeypatch):
+    monkeypatch.setattr(stop, "POLL_S", 600)
+    began = time.monotonic()
+    with StopFlag():
+        time.sleep(0.05)  # until the thread waits
+    assert time.monotonic() < began + 300
 
 
 @pytest.mark.parametrize("is_shown", [True, False], ids=["in a panel", "elsewhere"])

@@ -1,14 +1,16 @@
 """Figures: which numbers are drawn, and that every figure can be drawn and saved."""
 
+import itertools
 import re
 
+import altair
 import numpy as np
 import pytest
+from chart_helpers import caption, data, panels, svg, texts
 from figure_helpers import ESTIMATORS, STEPS, TASKS, loss, only_begun, spec_of, store_of
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from raysweep.errors import SpecError
-from raysweep.figures import curves, kinds, paths, sizes, style
+from raysweep.figures import curves, drawing, kinds, size
 from raysweep.figures.kinds import save
 
 SPEC = spec_of()
@@ -17,10 +19,6 @@ TEMPERATURE = "estimator.temperature"
 
 def curves_of(results, **options):
     return curves.prepare(results, curves.CurvesRequest(**options))
-
-
-def paths_of(results, **options):
-    return paths.prepare(results, paths.PathsRequest(**options))
 
 
 def line_of(what, estimator, task="A"):
@@ -151,7 +149,7 @@ def test_a_logarithmic_axis_needs_a_positive_value(hand):
         ({"select": "los"}, "select: expected a metric of the sweep, got 'los'"),
         ({"tasks": ["a"]}, "tasks: expected a label of the sweep file, got 'a'"),
         ({"estimators": "SR"}, "estimators: expected a label .* got 'SR'; did you mean 'ST'"),
-        ({"over": "lr"}, r"over: .* kind curves .*\(known: band, "),
+        ({"over": "lr"}, r"over: .* kind curves .*\(known: all, band, "),
         ({"kind": "curve"}, "kind: expected a kind of figure, got 'curve'; did you mean 'cur"),
     ],
 )
@@ -160,37 +158,15 @@ def test_what_the_sweep_lacks_is_told(options, message, hand):
         hand.plot(**options)
 
 
-def test_a_path_is_one_run_in_the_plane_of_two_metrics(hand):
-    panel = paths_of(hand, x="train_loss", y="distance").panels[0]
-    assert [path.estimator for path in panel.paths] == ["ST"] * 3 + ["RF"] * 3
-    ends = sorted((path.x[-1], path.y[-1]) for path in panel.paths if path.estimator == "RF")
-    assert ends == [(10.0, -300.0), (11.0, -330.0), (12.0, -360.0)]
-
-
-def test_every_pair_of_metrics_has_a_path(hand):
-    pairs = {"x": ["train_loss", "distance"], "y": ["distance", "train_loss"]}
-    found = paths_of(hand, **pairs).panels[0].paths
-    assert sorted(path.pair for path in found) == [0] * 6 + [1] * 6
-
-
-def test_metrics_of_paths_come_in_pairs(hand):
-    with pytest.raises(SpecError, match=r"x: .* got 1 for x and 0 for y"):
-        hand.plot("paths", x=["train_loss"])
-
-
-FIGURES = {
+FIGURES = {kind: {} for kind in kinds.KINDS} | {
     "curves": {"metric": ("train_loss", "distance")},
     "heatmap": {"over": TEMPERATURE},
     "lines": {"over": TEMPERATURE},
-    "parallel": {},
     "paths": {"x": "train_loss", "y": "distance"},
-    "search": {},
-    "seeds": {},
-    "time": {},
 }
 
 
-@pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
+@pytest.mark.parametrize("suffix", ["png", "pdf", "svg", "html", "json"])
 @pytest.mark.parametrize("kind", FIGURES)
 def test_the_same_results_give_the_same_file(kind, suffix, hand, tmp_path):
     first, second = (
@@ -212,70 +188,126 @@ def test_any_number_of_panels_and_lines_fits(count, kind, tmp_path):
         for each in range(count)
     }
     spec = spec_of(tasks, estimators, seeds=1)
-    figure = store_of(tmp_path, spec, lambda *cell: float(cell[2])).plot(kind, **FIGURES[kind])
-    height = figure.get_window_extent().height
-    boxes = [axes.get_tightbbox() for axes in figure.axes if axes.get_visible()]
-    assert all(box.y0 > -1 and box.y1 < height + 1 for box in boxes)
-    for legend in figure.legends:
-        assert legend.get_window_extent().y1 <= min(box.y0 for box in boxes) + 1
-        assert legend.get_window_extent().width <= figure.get_window_extent().width
+    chart = store_of(tmp_path, spec, lambda *cell: float(cell[2])).plot(kind, **FIGURES[kind])
+    width, height = map(
+        float, re.search(r'width="([\d.]+)" height="([\d.]+)"', svg(chart)).groups()
+    )
+    assert len(panels(chart)) == count
+    assert width <= 72 * max(size.SCREEN_WIDTHS.values()) + 40
+    assert height > 0
 
 
 def test_dollars_and_underscores_in_labels_are_text(tmp_path):
     spec = spec_of({"$x_": TASKS["A"], "$\\frac$": TASKS["B"]}, {"_y": ESTIMATORS["ST"]})
-    figure = store_of(tmp_path, spec, lambda *cell: float(cell[3])).plot()
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["\u200b_y"]
-    FigureCanvasAgg(figure).draw()
+    shown = texts(store_of(tmp_path, spec, lambda *cell: float(cell[3])).plot())
+    assert {"$x_", "$\\frac$", "_y"} <= set(shown)
 
 
-def test_provisional_lines_are_dashed(tmp_path):
-    figure = store_of(tmp_path, SPEC, only_begun).plot()
-    assert [line.is_dashed() for line in figure.axes[0].get_lines()] == [True, False]
+def test_provisional_lines_are_pale(tmp_path):
+    drawn = data(store_of(tmp_path, SPEC, only_begun).plot(), "A")
+    assert {(line["row"], line["opacity"]) for line in drawn} == {
+        ("ST (? n = 2 on A)", drawing.PALE),
+        ("RF", 1.0),
+    }
 
 
 def test_the_y_axis_has_the_name_and_unit_of_its_metric(hand):
-    assert hand.plot(metric="distance").axes[0].get_ylabel() == "distance [m]"
+    assert "distance [m]" in texts(hand.plot(metric="distance"))
 
 
 def test_the_caption_tells_what_is_drawn(hand):
-    caption = hand.plot().legends[0].get_title().get_text().replace("\n", " ")
+    text = caption(hand.plot())
     for part in ("hand: ", "over 3 seeds", "± 1 standard error", "minimum mean train_loss"):
-        assert part in caption
+        assert part in text
 
 
 @pytest.mark.parametrize("kind", ["curves", "time"])
 def test_the_caption_says_that_a_line_need_not_end_at_the_tables_value(kind, tmp_path):
     timed = lambda final, step, last: {"train_loss": final, "seconds": float(step)}  # noqa: E731
-    figure = store_of(tmp_path, spec_of(), curve=timed).plot(kind)
-    caption = figure.legends[0].get_title().get_text().replace("\n", " ")
-    assert "tables have training metrics as means over a run's last steps (window)" in caption
+    text = caption(store_of(tmp_path, spec_of(), curve=timed).plot(kind))
+    assert "tables have training metrics as means over a run's last steps (window)" in text
 
 
-def test_lines_of_one_colour_differ_in_their_marks():
-    looks = {(style.colour(place), style.marker(place)) for place in range(24)}
-    assert len(looks) == 24
+def test_forty_rows_differ_in_colour_or_dashes():
+    dashes = [size.DASHES[index % len(size.DASHES)] for index in range(40)]
+    assert len({(size.colour(index), dash) for index, dash in enumerate(dashes)}) == 40
+
+
+def test_neighbouring_rows_differ_in_black_and_white():
+    domain = drawing.Rows({index: f"row {index}" for index in range(12)}).dash.to_dict()["scale"][
+        "range"
+    ]
+    assert all(first != second for first, second in itertools.pairwise(domain))
+
+
+@pytest.mark.parametrize("estimators", [["ST", "RF"], ["RF"]])
+def test_a_row_has_the_same_colour_whichever_others_are_shown(hand, estimators):
+    drawn = svg(hand.plot(estimators=estimators, tasks="A"))
+    assert f'stroke="{size.COLOURS[1]}"' in drawn
+    assert (f'stroke="{size.COLOURS[0]}"' in drawn) == ("ST" in estimators)
 
 
 @pytest.mark.parametrize(
     ("count", "columns"), [(1, 1), (2, 2), (4, 4), (5, 3), (6, 3), (7, 4), (9, 3), (12, 4)]
 )
 def test_panels_wrap_after_three_or_four(count, columns):
-    assert sizes.SCREEN.columns_for(count) == columns
+    assert size.SCREEN.columns_for(count) == columns
 
 
-def test_the_users_settings_of_matplotlib_change_nothing(hand, tmp_path):
-    import matplotlib
+def test_the_users_theme_of_altair_changes_nothing(hand, tmp_path):
+    plain = save(hand, "curves", {}, tmp_path / "plain.json").read_bytes()
+    with altair.theme.enable("dark"):
+        assert save(hand, "curves", {}, tmp_path / "other.json").read_bytes() == plain
 
-    plain = save(hand, "curves", {}, tmp_path / "plain.png").read_bytes()
-    with matplotlib.rc_context({"font.size": 20, "lines.linewidth": 9}):
-        assert save(hand, "curves", {}, tmp_path / "other.png").read_bytes() == plain
-        assert matplotlib.rcParams["font.size"] == 20
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_caption_can_be_left_out(hand, shown):
+    assert (caption(hand.plot(caption=shown)) != "") is shown
+
+
+def test_letters_may_have_serifs(hand):
+    assert "Liberation Serif" in svg(hand.plot(font="serif"))
+
+
+def test_letters_that_no_font_has_are_told(tmp_path):
+    lines = []
+    results = store_of(tmp_path, spec_of({"ᬀ": TASKS["A"]}), lambda *cell: 1.0)
+    save(results, "curves", {}, tmp_path / "figure.png", warn=lines.append)
+    assert [line.partition(":")[0] for line in lines] == ["no font of this machine has ᬀ"]
+
+
+def test_a_chart_may_be_changed_and_saved(hand, tmp_path):
+    hand.plot().properties(background="pink").save(tmp_path / "figure.svg")
+    assert "pink" in (tmp_path / "figure.svg").read_text()
+
+
+def test_every_configuration_has_a_line_on_request(hand):
+    shown = [
+        {row["configuration"] for row in data(hand.plot(all=wanted))} for wanted in (False, True)
+    ]
+    assert shown[0] == {""}
+    assert len(shown[1]) > 1
+    assert "faint: 2 other configurations" in caption(hand.plot(all=True))
+
+
+def test_lines_outside_the_axes_are_named(tmp_path):
+    def curve(final, step, last):
+        if final < 25:
+            return {"train_loss": 1000.0 * (step == 1) - step / 100}
+        return {"train_loss": 1000.0 if step < 6 else None}
+
+    ended = lambda *cell: 30.0 if cell[1] == "RF" else 1.0  # noqa: E731
+    results = store_of(tmp_path, spec_of(), ended, curve=curve, steps=range(1, 101))
+    assert "outside the axes: RF on A, RF on B" in caption(results.plot())
 
 
 @pytest.mark.parametrize(
     ("out", "message"),
     [
-        ("figure.jpg", "out: expected a name that ends in .png, .pdf, .svg, got 'figure.jpg'"),
+        (
+            "figure.jpg",
+            "out: expected a name that ends in .png, .pdf, .svg, .html, .json, got 'figure.jpg'",
+        ),
         (
             "none/figure.png",
             "out: cannot write 'none/figure.png': the folder 'none' does not exist",
@@ -294,17 +326,12 @@ def test_a_file_that_cannot_be_written_is_told(out, message, hand, tmp_path, mon
 
 
 def test_a_short_logarithmic_axis_has_plain_numbers(tmp_path):
-    figure = store_of(tmp_path, SPEC).plot(log=True)
-    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    assert "20" in labels
-    assert not any("$" in label for label in labels)
+    assert "20" in texts(store_of(tmp_path, SPEC).plot(log=True))
 
 
 def test_lines_of_a_caption_are_about_as_long_as_each_other():
-    assert (
-        sizes.SCREEN.wrapped("one two three four", 14 * sizes.SCREEN.character)
-        == "one two\nthree four"
-    )
+    letters = 14 * size.LETTER * size.SCREEN.font
+    assert size.SCREEN.wrapped("one two three four", letters) == ["one two", "three four"]
 
 
 DIFFERENT = [
@@ -317,6 +344,9 @@ DIFFERENT = [
     ("curves", {"log": True}),
     ("curves", {"band": "std"}),
     ("curves", {"size": "page"}),
+    ("curves", {"font": "serif"}),
+    ("curves", {"caption": False}),
+    ("curves", {"all": True}),
     ("seeds", {}),
     ("seeds", {"metric": "distance"}),
     ("seeds", {"select": "distance"}),

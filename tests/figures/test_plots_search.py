@@ -4,6 +4,7 @@ import datetime
 
 import numpy as np
 import pytest
+from chart_helpers import caption, data, panels, texts
 from figure_helpers import ESTIMATORS, TASKS, spec_of, store_of
 
 from raysweep.errors import SpecError
@@ -87,6 +88,109 @@ def test_the_axis_leaves_out_what_would_flatten_the_rest(tmp_path):
     ended = lambda *cell: 1e6 if cell[2] == 5 else losses(*cell)  # noqa: E731
     (panel,) = search_of(store_of(tmp_path, SPEC, ended, about=backwards)).panels
     assert panel.limits == pytest.approx((0.475, 12.025), abs=1e-12)
+
+
+def test_equal_means_are_no_improvement_whatever_the_order_of_their_sum(tmp_path):
+    parts = ([0.1, 0.2, 0.3], [0.3, 0.2, 0.1], [0.2, 0.3, 0.1])
+    ended = lambda task, estimator, place, seed: parts[place % 3][seed]  # noqa: E731
+    spec = spec_of(
+        {"A": TASKS["A"]}, {"ST": {**ESTIMATORS["ST"], "temperature": TEMPERATURES}}, seeds=3
+    )
+    line = line_of(store_of(tmp_path, spec, ended, about=backwards))
+    assert line.improved.tolist() == [1]
+
+
+def test_configurations_of_the_same_start_or_of_none_count_by_their_identity(tmp_path):
+    known = lambda *cell: {"started_at": BEGAN if cell[2] < 4 else None}  # noqa: E731
+    results = store_of(tmp_path, SPEC, losses, about=known)
+    line = line_of(results)
+    (arm,) = results.spec.arms
+    ids = [arm.configuration(cell).configuration_id for cell in arm.cells()]
+    order = sorted(range(6), key=lambda place: (place >= 4, ids[place]))
+    np.testing.assert_allclose(line.means, [LOSSES[place] for place in order], atol=1e-12)
+
+
+def test_the_first_run_of_a_configuration_is_its_start(tmp_path):
+    def about(task, estimator, place, seed):
+        late = datetime.timedelta(minutes=100 * seed)  # so the last configuration is still first
+        return {"started_at": backwards(task, estimator, place, seed)["started_at"] + late}
+
+    line = line_of(store_of(tmp_path, SPEC, losses, about=about))
+    np.testing.assert_allclose(line.means, LOSSES[::-1], atol=1e-12)
+
+
+def marks(figure, kind):
+    """The records of the layers of a kind of mark of the only panel."""
+    (panel,) = panels(figure).values()
+    names = {i["data"]["name"] for i in panel["layer"] if i["mark"]["type"] == kind}
+    return [record for name in sorted(names) for record in figure.datasets[name]]
+
+
+def test_a_line_of_steps_goes_on_to_the_last_configuration(tmp_path):
+    figure = store_of(tmp_path, SPEC, losses, about=backwards).plot("search")
+    corners = [(record["x"], record["y"]) for record in marks(figure, "line")]
+    assert corners == [(1, 2.0), (2, 1.0), (6, 1.0)]
+    (line,) = (i for i in panels(figure)["A"]["layer"] if i["mark"]["type"] == "line")
+    assert line["mark"]["interpolate"] == "step-after"
+
+
+def test_a_dot_is_drawn_for_every_configuration_that_ended_well(tmp_path):
+    ended = lambda *cell: "diverged" if cell[2] == 4 else losses(*cell)  # noqa: E731
+    figure = store_of(tmp_path, SPEC, ended, about=backwards).plot("search")
+    dots = [(record["x"], record["y"]) for record in figure.datasets["search-0-dots"]]
+    assert dots == [(1, 2.0), (3, 4.0), (4, 3.0), (5, 7.0), (6, 5.0)]
+
+
+def test_the_axis_of_a_panel_has_its_limits(tmp_path):
+    ended = lambda *cell: 1e6 if cell[2] == 5 else losses(*cell)  # noqa: E731
+    figure = store_of(tmp_path, SPEC, ended, about=backwards).plot("search")
+    scale = panels(figure)["A"]["layer"][0]["encoding"]["y"]["scale"]
+    assert scale["domain"] == pytest.approx([0.475, 12.025])
+    assert "y axes end at three times as far from the best as the median is" in caption(figure)
+
+
+def test_a_logarithmic_axis_leaves_limits_and_values_below_zero_out(tmp_path):
+    ended = lambda *cell: losses(*cell) - 3.5  # noqa: E731
+    figure = store_of(tmp_path, SPEC, ended, about=backwards).plot("search", log=True)
+    scale = panels(figure)["A"]["layer"][0]["encoding"]["y"]["scale"]
+    assert scale["type"] == "log"
+    assert "domain" not in scale
+    assert all(record["y"] > 0 for record in data(figure))
+    assert "y axes end" not in caption(figure)
+
+
+def test_the_caption_of_a_search_says_what_is_drawn(tmp_path):
+    text = caption(store_of(tmp_path, SPEC, losses, about=backwards).plot("search"))
+    assert text == (
+        "hand: lowest mean train_loss so far over 2 seeds, in the order in which configurations "
+        "began; dots: those whose seeds all ended well"
+    )
+
+
+def test_a_task_without_configurations_says_so(tmp_path):
+    ended = lambda *cell: None if cell[0] == "B" else losses(*cell)  # noqa: E731
+    spec = spec_of(None, {"ST": {**ESTIMATORS["ST"], "temperature": TEMPERATURES}}, seeds=2)
+    figure = store_of(tmp_path, spec, ended, about=backwards).plot("search")
+    assert "no configuration yet" in texts(figure)
+
+
+def test_few_configurations_have_a_tick_for_each(tmp_path):
+    figure = store_of(tmp_path, SPEC, losses, about=backwards).plot("search")
+    axis = panels(figure)["A"]["layer"][0]["encoding"]["x"]["axis"]
+    assert axis["values"] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_figure_of_many_lines_has_a_bound_on_its_dots_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(search_progress, "MAX_ALL", 3)
+    figure = store_of(tmp_path, SPEC, losses, about=backwards).plot("search")
+    assert [record["x"] for record in figure.datasets["search-0-dots"]] == [1, 3, 6]
+    assert caption(figure).endswith("at most 3 dots in all")
+
+
+def test_the_numbers_of_a_search_are_a_table(tmp_path):
+    prepared = search_of(store_of(tmp_path, SPEC, losses, about=backwards))
+    (row,) = search_progress.search_drawing(prepared).numbers.rows
+    assert row == ("ST", "A", "1", "2", "6")
 
 
 def test_a_search_without_complete_configurations_is_told(tmp_path):

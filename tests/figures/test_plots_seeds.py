@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from chart_helpers import caption, data, panels, texts
 from figure_helpers import ESTIMATORS, STEPS, TASKS, loss, only_begun, spec_of, store_of
 
 from raysweep.errors import SpecError
 from raysweep.figures import curves, seeds, time
+from raysweep.figures.seed_charts import seeds_drawing
 from raysweep.figures.statistics import interval
 from raysweep.results.stats.intervals import mean_interval
 from raysweep.results.table import Column
@@ -22,6 +24,20 @@ def row_of(what, estimator, task="A"):
     (panel,) = (panel for panel in what.panels if panel.task == task)
     (row,) = (row for row in panel.rows if row.estimator == estimator)
     return row
+
+
+def means_of(figure):
+    """The records of means, which the dots' lack."""
+    return [record for record in data(figure) if "mean" in record]
+
+
+def dots_of(figure):
+    return [record for record in data(figure) if "value" in record]
+
+
+def scale_of(figure, task):
+    """The scale of the horizontal axis of a panel."""
+    return panels(figure)[task]["layer"][0]["encoding"]["x"]["scale"]
 
 
 def band_of(results, band):
@@ -67,12 +83,12 @@ def test_four_seeds_have_no_interval_and_the_caption_names_none(tmp_path):
     results = store_of(tmp_path, spec_of(seeds=4))
     row = row_of(seeds_of(results), "RF")
     assert np.isnan([row.low, row.high]).all()
-    assert "interval" not in results.plot("seeds").get_supxlabel()
+    assert "interval" not in caption(results.plot("seeds"))
 
 
 def test_the_caption_names_the_interval(tmp_path):
-    caption = store_of(tmp_path, spec_of(seeds=5)).plot("seeds").get_supxlabel().replace("\n", " ")
-    assert "at the mean with its 95 % studentised bootstrap interval, from five seeds" in caption
+    text = caption(store_of(tmp_path, spec_of(seeds=5)).plot("seeds"))
+    assert "at the mean with its 95 % studentised bootstrap interval, from five seeds" in text
 
 
 def test_an_interval_beyond_the_dots_is_cut_and_said(tmp_path):
@@ -82,10 +98,10 @@ def test_an_interval_beyond_the_dots_is_cut_and_said(tmp_path):
     row = row_of(seeds_of(results), "RF")
     assert row.low < -100
     figure = results.plot("seeds")
-    low, high = figure.axes[0].get_xlim()
+    low, high = scale_of(figure, "A")["domain"]
     assert 0.1 - (0.983 - 0.1) <= low < high < 0.983 + (0.983 - 0.1)
-    caption = figure.get_supxlabel().replace("\n", " ")
-    assert "intervals with an arrow reach beyond the axis" in caption
+    assert [(mean["left"], mean["right"]) for mean in means_of(figure)] == [(low, None)]
+    assert "intervals with an arrow reach beyond the axis" in caption(figure)
 
 
 def test_an_axis_that_has_all_intervals_is_not_cut(tmp_path):
@@ -99,6 +115,79 @@ def test_many_seeds_have_a_box(count, boxed, tmp_path):
     row = row_of(seeds_of(store_of(tmp_path, spec_of(ONE, RF, seeds=count), ended, None)), "RF")
     assert bool(row.box) == boxed
     assert not boxed or row.box == pytest.approx((1.5, 7.5, 15.0, 22.5, 28.5), abs=1e-12)
+
+
+def test_a_dot_is_drawn_for_every_seed_within_the_band_of_its_row(hand):
+    dots = [dot for dot in dots_of(hand.plot("seeds", tasks="A")) if dot["row"] == "ST"]
+    assert [(dot["seed"], dot["value"]) for dot in dots] == [(0, 9.0), (1, 10.0), (2, 11.0)]
+    assert len({dot["spread"] for dot in dots}) == 3
+    assert all(abs(dot["spread"]) <= 0.3 for dot in dots)
+
+
+def test_the_same_seeds_are_spread_alike(hand):
+    assert dots_of(hand.plot("seeds")) == dots_of(hand.plot("seeds"))
+
+
+def test_a_single_dot_is_in_the_middle_of_its_row(tmp_path):
+    figure = store_of(tmp_path, spec_of(ONE, RF, seeds=1)).plot("seeds")
+    assert [dot["spread"] for dot in dots_of(figure)] == [0.0]
+
+
+def test_a_box_has_its_percentiles_and_the_caption_explains_it(tmp_path):
+    ended = lambda task, estimator, place, seed: float(seed)  # noqa: E731
+    figure = store_of(tmp_path, spec_of(ONE, RF, seeds=31), ended, None).plot("seeds")
+    (mean,) = means_of(figure)
+    box = [mean[name] for name in ("least", "first", "middle", "third", "most")]
+    assert box == [1.5, 7.5, 15.0, 22.5, 28.5]
+    assert "boxes: the middle half with the median, whiskers" in caption(figure)
+
+
+def test_few_seeds_have_neither_a_box_nor_its_explanation(hand):
+    figure = hand.plot("seeds")
+    assert not any("middle" in mean for mean in means_of(figure))
+    assert "boxes" not in caption(figure)
+
+
+def test_a_provisional_row_is_noted_with_its_seeds_and_explained(tmp_path):
+    figure = store_of(tmp_path, spec_of(), only_begun).plot("seeds")
+    assert "? n = 2" in texts(figure)
+    assert "hollow (?): provisional, n seeds so far" in caption(figure)
+    states = {mean["row"]: mean["state"] for mean in means_of(figure) if mean["n"] == 2}
+    assert states == {"ST": "provisional"}
+
+
+def test_a_provisional_mean_is_hollow_and_others_are_filled(hand):
+    layers = panels(hand.plot("seeds"))["A"]["layer"]
+    drawn = [layer for layer in layers if layer["mark"].get("shape") == "diamond"]
+    looks = [(layer["mark"]["style"], layer.get("transform")) for layer in drawn]
+    assert looks == [("ink", None), ("paper", [{"filter": "datum.state == 'provisional'"}])]
+
+
+def test_a_row_without_a_value_says_why(tmp_path):
+    ended = lambda *cell: "diverged" if cell[:2] == ("A", "RF") else loss(*cell)  # noqa: E731
+    figure = store_of(tmp_path, spec_of(), ended).plot("seeds", tasks="A")
+    assert "diverged" in texts(figure)
+    assert [dot for dot in dots_of(figure) if dot["row"] == "RF"] == []
+
+
+def test_the_first_panel_of_a_row_alone_names_the_rows(hand):
+    figure = hand.plot("seeds")
+    assert texts(figure).count("ST") == texts(figure).count("RF") == 1
+
+
+def test_a_row_keeps_its_colour_whichever_others_are_shown(hand):
+    for options in ({}, {"estimators": "RF"}):
+        figure = hand.plot("seeds", **options)
+        dots = next(i for i in panels(figure)["A"]["layer"] if "yOffset" in i["encoding"])
+        assert dots["encoding"]["color"]["scale"]["domain"].index("RF") == 1
+
+
+def test_the_numbers_of_seeds_are_a_table(tmp_path):
+    results = store_of(tmp_path, spec_of(ONE, None, seeds=5))
+    table = seeds_drawing(seeds_of(results)).numbers
+    assert table.head == ("row", "task", "mean", "95 % interval", "seeds", "state")
+    assert table.rows[1][:3] == ("RF", "A", "12")
+    assert table.rows[1][4:] == ("5", "selected")
 
 
 def test_fresh_seeds_are_those_shown(tmp_path):
@@ -135,9 +224,9 @@ def test_seeds_have_one_metric(hand):
 
 
 def test_the_number_of_seeds_is_told(hand, tmp_path):
-    assert "a dot for each of 3 seeds" in hand.plot("seeds").get_supxlabel().replace("\n", " ")
+    assert "a dot for each of 3 seeds" in caption(hand.plot("seeds"))
     figure = store_of(tmp_path / "other", spec_of(), only_begun).plot("seeds")
-    assert [text.get_text() for text in figure.axes[0].texts] == ["? n = 2"]
+    assert [i["note"] for i in data(figure, "A") if "note" in i] == ["? n = 2"]
 
 
 @pytest.mark.parametrize(
@@ -182,8 +271,7 @@ def test_a_band_of_one_seed_has_no_height(band, tmp_path):
     ],
 )
 def test_the_caption_names_the_band(band, words, hand):
-    caption = hand.plot(band=band).legends[0].get_title().get_text().replace("\n", " ")
-    assert words in caption
+    assert words in caption(hand.plot(band=band))
 
 
 def test_a_band_of_another_name_is_told(hand):
@@ -217,5 +305,4 @@ def test_curves_that_do_not_tell_their_seconds_are_told(tmp_path):
 
 def test_the_caption_of_time_says_whose_time_it_is(tmp_path):
     figure = store_of(tmp_path, spec_of(), curve=timed(1.0)).plot("time")
-    caption = figure.legends[0].get_title().get_text().replace("\n", " ")
-    assert "over a run's mean share of its pack's time" in caption
+    assert "over a run's mean share of its pack's time" in caption(figure)

@@ -1,14 +1,13 @@
 """Curves of runs that still train are drawn, as such, and no number is made of them."""
 
-import re
-
 import pytest
+from chart_helpers import caption, data
 from stopped_helpers import drive, stopped
 
 import raysweep
 from raysweep.driver import session
 from raysweep.errors import SpecError
-from raysweep.figures import curves, style, time
+from raysweep.figures import curves, drawing, time
 from raysweep.figures.curves import CurvesRequest
 from raysweep.report.page import page
 from raysweep.results.unfinished import unfinished
@@ -54,10 +53,6 @@ def lines(results):
     return {(line.estimator, line.is_training): line for line in prepared.panels[0].lines}
 
 
-def caption(figure):
-    return re.sub(r"\s+", " ", figure.legends[0].get_title().get_text())
-
-
 def test_runs_in_training_are_drawn_before_any_run_has_ended(results):
     (line,) = lines(results).values()
     assert (line.estimator, line.is_training, line.seeds) == ("A", True, 2)
@@ -65,11 +60,13 @@ def test_runs_in_training_are_drawn_before_any_run_has_ended(results):
 
 
 def test_the_figure_marks_them(results):
-    figure = results.plot()
-    assert "dotted: all 2 runs shown are still training, up to step 10" in caption(figure)
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["A (in training)"]
-    (drawn,) = (line for line in figure.axes[0].get_lines() if len(line.get_xdata()) > 1)
-    assert drawn._unscaled_dash_pattern == style.DOTS
+    chart = results.plot()
+    assert "pale lines with a circle at their end: all 2 runs shown are still training" in caption(
+        chart
+    )
+    records = data(chart)
+    assert {(one["row"], one["opacity"]) for one in records} == {("A (in training)", drawing.PALE)}
+    assert [one.get("end", False) for one in records] == [False, True]
 
 
 def test_they_are_drawn_beside_the_runs_that_ended(mixed):
@@ -139,8 +136,11 @@ def test_their_curves_are_found_among_many_files(mixed, monkeypatch):
 
 def test_the_report_draws_them_too(mixed):
     figure = page(mixed).figures[0]
-    assert "2 of the 4 runs shown are still training" in figure.caption
-    traces = [
-        trace for plot in figure.plots for view in plot.views.values() for trace in view["data"]
+    assert "2 of the 4 runs shown are still training" in figure.texts["0"][0]
+    columns = [
+        data
+        for plot in figure.plots
+        for view in plot.views.values()
+        for data in view["data"].values()
     ]
-    assert {trace["line"].get("dash") for trace in traces} >= {"dot", "dash"}
+    assert {state for part in columns for state in part["state"]} == {"provisional", "training"}

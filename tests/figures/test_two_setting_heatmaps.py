@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from chart_helpers import caption, data, panels
 from figure_helpers import ESTIMATORS, TASKS, spec_of, store_of
 
 from raysweep.errors import SpecError
@@ -51,7 +52,7 @@ def test_a_cell_is_the_mean_of_its_configuration(grid):
     for place, cell in enumerate(arm.cells()):
         column = [0.1, 0.2, 0.3].index(cell["training.lr"])
         row = [1.0, 2.0].index(cell["estimator.temperature"])
-        assert panel.means[row, column] == pytest.approx(11 - place, abs=1e-12)
+        assert panel.cells.means[row, column] == pytest.approx(11 - place, abs=1e-12)
 
 
 def test_there_is_a_panel_for_each_estimator_on_each_task(two):
@@ -61,7 +62,7 @@ def test_there_is_a_panel_for_each_estimator_on_each_task(two):
 
 def test_the_selected_configurations_cell_is_told(grid):
     panel = panel_of(heatmap_of(grid, over=OVER), "ST")
-    assert panel.means[panel.selected] == panel.means.min() == 6.0
+    assert panel.cells.means[panel.selected] == panel.cells.means.min() == 6.0
 
 
 def test_shades_share_a_scale_within_a_task(two):
@@ -69,7 +70,7 @@ def test_shades_share_a_scale_within_a_task(two):
     for task, best in (("A", 6.0), ("B", 16.0)):
         for estimator in ("ST", "RM"):
             panel = panel_of(what, estimator, task)
-            np.testing.assert_allclose(panel.scores, 1 - (panel.means - best) / 5, atol=1e-12)
+            np.testing.assert_allclose(panel.scores, 1 - (panel.cells.means - best) / 5, atol=1e-12)
 
 
 def test_an_estimator_without_one_of_the_settings_has_no_panel_and_the_caption_says_so(grid):
@@ -98,13 +99,13 @@ def test_a_third_setting_is_taken_at_its_best(tmp_path):
         where = (cell["estimator.temperature"], cell["training.lr"])
         values[where] = min(values.get(where, np.inf), 11.0 - place)
     expected = [[values[t, lr] for lr in (0.1, 0.2, 0.3)] for t in (1.0, 2.0)]
-    np.testing.assert_allclose(panel_of(what, "ST").means, expected, atol=1e-12)
+    np.testing.assert_allclose(panel_of(what, "ST").cells.means, expected, atol=1e-12)
 
 
 def test_a_cell_whose_seeds_are_missing_is_provisional(tmp_path):
     ended = lambda *cell: None if cell[2:] == (0, 2) else total(*cell)  # noqa: E731
     panel = panel_of(heatmap_of(store_of(tmp_path, spec_of(training=LR), ended), over=OVER), "ST")
-    assert sum(map(sum, panel.provisional)) == 1
+    assert panel.cells.provisional.sum() == 1
 
 
 def test_ranges_are_cut_into_intervals_along_both_axes(tmp_path):
@@ -121,13 +122,13 @@ def test_ranges_are_cut_into_intervals_along_both_axes(tmp_path):
     ]
     results = store_of(tmp_path, spec, total, points=lambda arm: points)
     panel = panel_of(heatmap_of(results, over=OVER), "ST")
-    assert panel.means.shape == (bins.INTERVALS, bins.INTERVALS)
-    assert np.argwhere(np.isfinite(panel.means)).tolist() == [[0, 6], [7, 0]]
+    assert panel.cells.means.shape == (bins.INTERVALS, bins.INTERVALS)
+    assert np.argwhere(np.isfinite(panel.cells.means)).tolist() == [[0, 6], [7, 0]]
     assert panel.selected == (0, 6)
 
 
 def test_one_setting_in_a_list_is_a_heatmap_over_it(grid):
-    assert isinstance(heatmap_of(grid, over=("lr",)), heatmaps.HeatmapFigure)
+    assert heatmap_of(grid, over=("lr",)).settings == ("training.lr",)
 
 
 @pytest.mark.parametrize(
@@ -145,5 +146,28 @@ def test_settings_that_are_not_two_are_refused(over, message, grid):
 
 
 def test_the_selected_cell_is_outlined(grid):
-    axes = grid.plot("heatmap", over=OVER).axes[0]
-    assert {patch.get_xy() for patch in axes.patches} == {(1.03, 1.03)}
+    chart = grid.plot("heatmap", over=OVER, tasks="A")
+    outlines = [layer for layer in panels(chart)["ST"]["layer"] if layer["mark"].get("stroke")]
+    assert [layer["mark"]["stroke"] for layer in outlines] == ["white", "#D00000"]
+    row, column = panel_of(heatmap_of(grid, over=OVER), "ST").selected
+    wanted = f"datum.y === {row} && datum.x === {column}"
+    assert {layer["transform"][0]["filter"] for layer in outlines} == {wanted}
+    assert "; outlined: selected" in caption(chart)
+
+
+def test_panels_are_named_by_task_too_if_there_are_several(grid):
+    assert list(panels(grid.plot("heatmap", over=OVER))) == ["ST · A", "ST · B"]
+    assert list(panels(grid.plot("heatmap", over=OVER, tasks="B"))) == ["ST"]
+
+
+def test_the_first_value_along_y_is_at_the_foot(grid):
+    layer = panels(grid.plot("heatmap", over=OVER, tasks="A"))["ST"]["layer"][0]
+    assert layer["encoding"]["y"]["scale"]["domain"] == [1, 0]
+
+
+def test_cells_that_early_stopping_left_are_grey(tmp_path):
+    ended = lambda *cell: "stopped" if cell[2] == 0 else total(*cell)  # noqa: E731
+    chart = store_of(tmp_path, spec_of(training=LR), ended).plot("heatmap", over=OVER, tasks="A")
+    states = [row["state"] for row in data(chart, "ST")]
+    assert (states.count("stopped early"), states.count("final")) == (1, 5)
+    assert "; grey: stopped early" in caption(chart)

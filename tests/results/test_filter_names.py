@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 import pytest
+from chart_helpers import panels
 
 from raysweep.cli.main import cli as program
 from raysweep.cli.main import main
@@ -48,8 +49,8 @@ def test_a_figure_takes_the_words_of_a_table(hand):
     assert (view.estimators, view.tasks) == (("ST",), ("A",))
     for word in ("estimators", "methods"):
         assert view == SweepView.of(hand, CurvesRequest(**{word: "ST"}, tasks="A"))
-        assert hand.plot(**{word: "ST"}, columns="A").axes
-    assert hand.plot(rows="ST", columns="A").axes
+        assert list(panels(hand.plot(**{word: "ST"}, columns="A"))) == ["A"]
+    assert list(panels(hand.plot(rows="ST", columns="A"))) == ["A"]
 
 
 @pytest.mark.parametrize(

@@ -282,7 +282,7 @@ def test_neither_command_imports_torch_or_ray(arguments, results, tmp_path):
     code = (
         "import sys\nfrom raysweep.cli.main import main\n"
         f"try: main({given!r})\nexcept SystemExit as ended: assert not ended.code, ended.code\n"
-        "heavy = {'torch', 'ray', 'matplotlib'} & set(sys.modules)\n"
+        "heavy = {'torch', 'ray', 'altair'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
     done = subprocess.run(

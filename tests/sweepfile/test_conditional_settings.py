@@ -383,7 +383,7 @@ def test_a_heatmap_has_the_default_where_a_setting_does_not_apply(tmp_path, mome
     spec = {**sweep_of(training), "search": {"sampler": "random", "configurations": 6}}
     results = raysweep.run(spec, store=tmp_path, inline=True)
     figure = heatmaps.prepare(results, heatmaps.HeatmapRequest(over="momentum"))
-    assert [column.label for column in figure.panels[0].columns][:3] == labels
+    assert [column.label for column in figure.panels[0].x][:3] == labels
     assert results.plot("heatmap", over="momentum")
 
 

@@ -1,1 +1,0 @@
-"""Interactive figures of the report: prepared figures as data and layouts of Plotly."""

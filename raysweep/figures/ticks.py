@@ -1,0 +1,46 @@
+"""Labels of ticks that are texts: below cells, axes side by side, and the values of a choice."""
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+LETTER = 0.58  # width of a letter or digit, in font sizes
+FONT = 8.0  # points of a label
+PANEL = "item.mark.group.mark.group"  # of Vega's scene: the panel of an axis' label
+
+
+def lookup(labels: Sequence[Any]) -> str:
+    """Return the expression of a tick's label by its index; a list is a label of several lines."""
+    return f"{json.dumps(labels)}[datum.value]"
+
+
+def ticks_below(labels: Sequence[str], count: float) -> dict[str, Any]:
+    """Return the properties of an axis of labels, rotated where they would touch.
+
+    Args:
+        labels: Label of each tick, whose value is its index.
+        count: Number of ticks for which the panel is wide enough.
+    """
+    longest = max(map(len, labels), default=0)
+    turned = f"{PANEL}.width / {count:.6g} < {longest * LETTER * FONT + 4:.4g}"
+    return {
+        "labelExpr": lookup(labels),
+        "labelAngle": {"expr": f"{turned} ? -45 : 0"},
+        "labelAlign": {"expr": f"{turned} ? 'right' : 'center'"},
+        "labelBaseline": {"expr": f"{turned} ? 'middle' : 'top'"},
+        "labelFlush": False,
+        "labelOverlap": False,
+        "domain": False,
+        "ticks": False,
+        "grid": False,
+    }
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Return the ticks of a logarithmic axis: powers of ten, or 1, 2 and 5 times them if few."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    numbers = [float(f"{factor}e{power}") for power in powers for factor in (1, 2, 5)]
+    inside = [number for number in numbers if low <= number <= high]
+    decades = [number for number in inside if f"{number:e}".startswith("1.000000e")]
+    return decades if len(decades) > 1 else inside
