@@ -31,13 +31,18 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
-    """Collect no garbage among the tests and their modules, neither now nor later."""
+    """Collect no garbage among the tests and their modules until the session ends."""
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
         gc.enable()
+
+
+def pytest_sessionfinish():
+    """Let DuckDB see its objects freed, which otherwise says that they are leaked."""
+    gc.unfreeze()
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups

@@ -1,28 +1,50 @@
 """A sweep from file to rows, by both executors."""
 
+import shutil
+
 import pyarrow as pa
 import pytest
 from engine_helpers import METRICS, by_run, files_of, statuses
 
+import raysweep
 
-def test_every_planned_run_ends_exactly_once(sweep, toy):
-    results = sweep(toy())
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    """Stores of the toy sweep by executor, each trained once."""
+    return {}, tmp_path_factory.mktemp("trained")
+
+
+@pytest.fixture
+def trained(stores, executor, sweep, toy, tmp_path):
+    """The results of the toy sweep by the present executor, in the store of `sweep`."""
+    known, folder = stores
+    name = "inline" if executor["inline"] else "ray"
+    if name not in known:
+        known[name] = sweep(toy()).sweep
+        shutil.copytree(tmp_path / "store", folder / name)
+    else:
+        shutil.copytree(folder / name, tmp_path / "store")
+    return raysweep.open(tmp_path / "store", known[name])
+
+
+def test_every_planned_run_ends_exactly_once(trained):
+    results = trained
     assert statuses(results) == {(seed, lr): "done" for seed in range(3) for lr in (0.1, 0.3)}
     assert results.runs().num_rows == 6
 
 
-def test_a_finished_sweep_runs_nothing_again(sweep, toy):
-    results = sweep(toy())
-    before = files_of(results)
+def test_a_finished_sweep_runs_nothing_again(trained, sweep, toy):
+    before = files_of(trained)
     assert files_of(sweep(toy())) == before
 
 
-def test_both_executors_give_the_same_numbers(sweep, inline, toy):
-    assert by_run(sweep(toy())) == by_run(inline(toy(), store="other"))
+def test_both_executors_give_the_same_numbers(trained, inline, toy):
+    assert by_run(trained) == by_run(inline(toy(), store="other"))
 
 
-def test_an_added_seed_runs_only_that_seed(sweep, toy):
-    before = files_of(sweep(toy(seeds=3)))
+def test_an_added_seed_runs_only_that_seed(trained, sweep, toy):
+    before = files_of(trained)
     results = sweep(toy(seeds=5))
     old = [name for name in files_of(results) if name in before]
     assert all(files_of(results)[name] == before[name] for name in old)

@@ -53,6 +53,9 @@ def spec(task="walk", methods=None, **sections):
     return {"name": "walks", "tasks": {"w": {"task": task}}, **rows, "seeds": 2, **sections}
 
 
+ONE_WORKER = {"resources": {"cpu": 2}}  # of the shared Ray, which starts in half of the time
+
+
 @pytest.fixture
 def run(tmp_path, executor):
     def call(described, **options):
@@ -68,7 +71,7 @@ def statuses(results):
 
 
 def test_a_sweep_of_a_function_has_rows_curves_and_logs(run):
-    results = run(spec(methods={"slow": {"lr": [0.1, 0.2]}, "fast": {"lr": 0.5}}))
+    results = run(spec(methods={"slow": {"lr": [0.1, 0.2]}, "fast": {"lr": 0.5}}, **ONE_WORKER))
     assert statuses(results) == ["done"] * 6
     assert results.runs()["estimator_name"].unique().to_pylist() == ["none"]
     assert results.runs()["replicas"].unique().to_pylist() == [1]
@@ -77,8 +80,8 @@ def test_a_sweep_of_a_function_has_rows_curves_and_logs(run):
 
 
 def test_a_second_session_trains_nothing_and_more_seeds_only_themselves(run):
-    first = run(spec())
-    again = run(spec(seeds=3))
+    first = run(spec(**ONE_WORKER))
+    again = run(spec(**ONE_WORKER) | {"seeds": 3})
     assert again.runs().num_rows == 3
     kept = set(first.runs()["run_id"].to_pylist())
     times = {row["run_id"]: row["ended_at"] for row in first.runs().to_pylist()}
@@ -88,12 +91,12 @@ def test_a_second_session_trains_nothing_and_more_seeds_only_themselves(run):
 
 
 def test_a_loss_that_is_not_finite_is_a_diverged_run(run):
-    results = run(spec(methods={"A": {}, "B": {"nan_at": 5}}))
+    results = run(spec(methods={"A": {}, "B": {"nan_at": 5}}, **ONE_WORKER))
     assert statuses(results) == ["diverged", "diverged", "done", "done"]
 
 
 def test_rows_of_curves_average_over_report_every(run):
-    results = run(spec(training={"report_every": 5}))
+    results = run(spec(training={"report_every": 5}, **ONE_WORKER))
     assert sorted(set(results.curves()["step"].to_pylist())) == [5, 10, 12]
 
 
@@ -111,7 +114,8 @@ def test_early_stopping_ends_poor_configurations(run):
 
 
 def test_a_run_that_fails_is_told_with_the_line_of_the_function(run, tmp_path):
-    described = spec(methods={"A": {"fails": [False, True], "file": str(tmp_path / "mended")}})
+    walks = {"A": {"fails": [False, True], "file": str(tmp_path / "mended")}}
+    described = spec(methods=walks, **ONE_WORKER)
     results = run(described)
     assert statuses(results) == ["done", "done", "failed", "failed"]
     [error] = set(results.runs()["error"].drop_null().to_pylist())
@@ -125,14 +129,18 @@ def test_a_smoke_run_takes_three_steps(run):
     assert results.runs()["steps"].to_pylist() == [3]
 
 
-@pytest.mark.parametrize("estimator", ["reinmax", "rebar"])
-def test_a_function_trains_by_the_estimator_of_its_row(run, estimator):
-    described = spec("codes", seeds=1)
+def test_a_function_trains_by_the_estimator_of_its_row(run):
+    described = spec("codes", **ONE_WORKER) | {"seeds": 1}
     del described["methods"]
-    results = run({**described, "estimators": {"A": {"estimator": estimator}}})
-    assert statuses(results) == ["done"]
-    losses = results.curves()["train_loss"].to_pylist()
-    assert losses[-1] < losses[0]
+    rows = {name: {"estimator": name} for name in ("reinmax", "rebar")}
+    results = run({**described, "estimators": rows})
+    assert statuses(results) == ["done"] * 2
+    for name in rows:
+        losses = results.sql(
+            "select train_loss from curves join runs using (run_id) "
+            f"where estimator_name = '{name}' order by curves.step"
+        )["train_loss"].to_pylist()
+        assert losses[-1] < losses[0]
 
 
 def slow(run, *, folder: str = "", steps: int = 400):
