@@ -103,3 +103,23 @@ def row(arm, run, value, columns):
         "metric.distance": value if done else None,
         **schema.encode_settings(run.configuration.settings, columns),
     }
+
+
+# A search over a choice, a range and a setting with a condition, and three of its configurations.
+SPACE = {
+    "optimizer": ["adam", "sgd"],
+    "lr": {"low": 1e-4, "high": 1e-2, "log": True},
+    "momentum": {"when": {"optimizer": "sgd"}, "low": 0.0, "high": 0.8},
+}
+POINTS = (
+    {"training.optimizer": "adam", "training.lr": 1e-3},
+    {"training.optimizer": "sgd", "training.lr": 1e-4, "training.momentum": 0.6},
+    {"training.optimizer": "sgd", "training.lr": 1e-2, "training.momentum": 0.0},
+)
+
+
+def searching(**more):
+    """A sweep of one row on one task that searches `SPACE`."""
+    search = {"sampler": "random", "configurations": 3}
+    one = {"A": TASKS["A"]}
+    return spec_of(one, {"RF": ESTIMATORS["RF"]}, training=SPACE, search=search, **more)

@@ -2,9 +2,8 @@
 
 import dataclasses
 
-import numpy as np
-
 from raysweep.figures.scope import SweepView
+from raysweep.figures.thinning import evenly
 
 MOST = 500  # configurations of one arm in a figure
 
@@ -61,8 +60,7 @@ def other_configurations(view: SweepView, selected: set[str]) -> OtherConfigurat
             for candidate in configurations
         ]
         others = [group for group in others if not selected.intersection(group.run_ids)]
-        count = min(MOST, len(others))
-        indices = np.unique(np.linspace(0, len(others) - 1, count).round().astype(int))
+        indices = evenly(len(others), MOST)
         groups += [others[index] for index in indices.tolist()]
         left_out += len(others) - len(indices)
     return OtherConfigurations(tuple(groups), left_out)

@@ -7,7 +7,6 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from raysweep.errors import SpecError
 from raysweep.figures.configurations import (
     ConfigurationRuns,
     OtherConfigurations,
@@ -22,8 +21,10 @@ from raysweep.figures.scope import (
     read_curves,
     without_curves,
     without_ended,
+    without_positive,
 )
 from raysweep.figures.statistics import check_band, over_seeds
+from raysweep.figures.thinning import evenly
 from raysweep.figures.training import TrainingRuns, training_runs
 from raysweep.results.selection import Cell
 from raysweep.results.sweep_results import SweepResults
@@ -298,7 +299,7 @@ def _lines(
             steps, values = steps[common], values[:, common]
         if not len(steps):
             continue
-        shown = _thinned(len(steps), MAX_INTERVALS if band == "ci" else MAX_POINTS)
+        shown = evenly(len(steps), MAX_INTERVALS if band == "ci" else MAX_POINTS)
         mean, low, high, seeds = over_seeds(values[:, shown], band)
         lines.append(
             Line(
@@ -332,11 +333,6 @@ def stacked(curves: Sequence[Curve], metric: str) -> tuple[NDArray[np.int64], Nu
     return steps[known], values[:, known]
 
 
-def _thinned(length: int, most: int) -> NDArray[np.int64]:
-    """Return indices of at most so many points, evenly spaced from the first to the last."""
-    return np.unique(np.linspace(0, length - 1, min(length, most)).round().astype(np.int64))
-
-
 def check_positive(panels: Sequence[Panel]) -> None:
     """Check that each panel with lines has a positive value, for a logarithmic axis.
 
@@ -345,11 +341,7 @@ def check_positive(panels: Sequence[Panel]) -> None:
     """
     for panel in panels:
         if panel.lines and not any((line.mean > 0).any() for line in panel.lines):
-            raise SpecError(
-                f"expected positive values of {panel.metric}, got none on {panel.task}; "
-                "leave log out",
-                field="log",
-            )
+            raise without_positive(panel.metric, panel.task)
 
 
 def _note(lines: Sequence[tuple[str, Line]]) -> str:

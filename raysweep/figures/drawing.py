@@ -5,8 +5,8 @@ import dataclasses
 import json
 import math
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeAlias
 
 import altair as alt
 import numpy as np
@@ -22,6 +22,11 @@ DIGITS = 8  # significant digits of a number in a description; what a reader see
 MOST_NUMBERS = 200  # rows of the table under a figure
 PALE = 0.45  # opacity of what is not final
 HIDDEN = 0.08  # opacity of the rows that a reader did not choose in the legend
+
+# Marks of lines, of the bands around them, and of their points, which are invisible but have tips.
+LINE: Mapping[str, Any] = {"clip": True, "strokeWidth": 1.5}
+BAND: Mapping[str, Any] = {"clip": True, "opacity": 0.2, "line": False, "strokeWidth": 0}
+HOVER: Mapping[str, Any] = {"clip": True, "size": 40, "filled": True, "fillOpacity": 0}
 
 ROW = "row"  # column of the rows' texts in the data of every figure with a legend
 OPACITY = "opacity"  # column of the opacities of lines
@@ -93,6 +98,22 @@ class Drawing:
     widest: float = math.inf
 
 
+class Marked(Protocol):
+    """Line of one row, which may be provisional."""
+
+    @property
+    def estimator(self) -> str:
+        """Label of the row."""
+
+    @property
+    def index(self) -> int:
+        """Index of the row in the sweep file."""
+
+    @property
+    def provisional(self) -> bool:
+        """Whether some planned seeds have not ended yet."""
+
+
 class Rows:
     """Colours and dashes of a figure's rows, by their indices in the sweep file.
 
@@ -110,6 +131,18 @@ class Rows:
         self.legend = alt.Legend(values=list(self.texts.values()), title=None)
         if long:
             self.legend.labelExpr = f"({json.dumps(long)})[datum.label] || datum.label"
+
+    @classmethod
+    def of(cls, items: Iterable["Marked"]) -> "Rows":
+        """Return the rows of lines that each have one; those with a provisional line have a `?`."""
+        shown = list(items)
+        unsure = {item.index for item in shown if item.provisional}
+        return cls({i.index: f"{i.estimator}{' (?)' * (i.index in unsure)}" for i in shown})
+
+    @property
+    def entries(self) -> tuple[tuple[int, str], ...]:
+        """Index and text of each row in the legend."""
+        return tuple(self.texts.items())
 
     @property
     def color(self) -> alt.Color:
@@ -141,6 +174,19 @@ def opacity() -> Any:
     """Encoding by opacity: that of the data for the rows chosen in the legend, faint for others."""
     given = alt.Opacity(f"{OPACITY}:Q", scale=None, legend=None)
     return alt.condition(CHOSEN, given, alt.value(HIDDEN))
+
+
+def row_tip() -> alt.Tooltip:
+    """Return the line of a tip that names the row."""
+    return alt.Tooltip(f"{ROW}:N", title=" ")
+
+
+def band_tips() -> list[alt.Tooltip]:
+    """Return the lines of a tip on a band."""
+    return [
+        alt.Tooltip("low:Q", title="band from", format=".6g"),
+        alt.Tooltip("high:Q", title="to", format=".6g"),
+    ]
 
 
 def scale_type(*, log: bool) -> Literal["log", "linear"]:
@@ -184,7 +230,7 @@ def records(**columns: Sequence[Any] | np.ndarray[Any, Any] | str | float | int)
     }
     length = len(next(iter(arrays.values()), [None]))
     whole = {
-        name: arrays.get(name, [values] * length) if name in arrays else [values] * length
+        name: arrays[name] if name in arrays else [values] * length
         for name, values in columns.items()
     }
     return [

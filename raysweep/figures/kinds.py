@@ -88,9 +88,7 @@ KINDS: Mapping[str, Kind] = {
 
 def figure(results: SweepResults, kind: str, options: Mapping[str, Any]) -> Figure:
     """Return a figure of a sweep; the arguments are those of `Results.plot`."""
-    size = named(options.get("size") or "screen", options.get("font") or "sans")
-    drawing, _ = _drawn(results, kind, options)
-    return compose(drawing, size, caption=options.get("caption", True))
+    return _composed(results, kind, options)[0]
 
 
 def save(
@@ -118,10 +116,9 @@ def save(
     """
     if out is not None:
         _check(Path(out))
-    size = named(options.get("size") or "screen", options.get("font") or "sans")
-    drawing, name = _drawn(results, kind, options)
+    chart, name = _composed(results, kind, options)
     path = Path(out if out is not None else f"{results.sweep}-{name}.png")
-    description = describe(compose(drawing, size, caption=options.get("caption", True)))
+    description = describe(chart)
     content = rendered(description, path.suffix.lower(), title=f"{results.sweep}: {kind}", dpi=dpi)
     with written_whole(path, field="out") as aside:
         aside.write_bytes(content)
@@ -146,6 +143,13 @@ def _texts(description: Description) -> Iterator[str]:
             values.extend(value.values())
         elif isinstance(value, list | tuple):
             values.extend(value)
+
+
+def _composed(results: SweepResults, kind: str, options: Mapping[str, Any]) -> tuple[Figure, str]:
+    """Return the chart of a figure, and the part of its file's name that no other one has."""
+    size = named(options.get("size") or "screen", options.get("font") or "sans")
+    drawing, name = _drawn(results, kind, options)
+    return compose(drawing, size, caption=options.get("caption", True)), name
 
 
 def _drawn(results: SweepResults, kind: str, options: Mapping[str, Any]) -> tuple[Drawing, str]:

@@ -82,10 +82,15 @@ def describe(chart: Figure) -> Description:
     """Return the Vega-Lite description of a composed figure."""
     data, chart.datasets = chart.datasets, alt.Undefined
     try:
-        with alt.theme.enable("none"):  # whichever the user has
-            description: Description = chart.to_dict(validate=False)
+        return _with_data(chart, data)
     finally:
         chart.datasets = data
+
+
+def _with_data(chart: Figure, data: Mapping[str, Records]) -> Description:
+    """Return the description of a chart that has no data yet."""
+    with alt.theme.enable("none"):  # whichever the user has
+        description: Description = chart.to_dict(validate=False)
     return {**description, "datasets": {**description.get("datasets", {}), **data}}
 
 
@@ -166,9 +171,7 @@ def _fit(
 
 def _measured(chart: Figure, data: Mapping[str, Records]) -> float:
     """Return the width of a rendered chart, in points."""
-    with alt.theme.enable("none"):  # whichever the user has
-        description = {**chart.to_dict(validate=False), "datasets": data}
-    svg = vl_convert.vegalite_to_svg(description, vl_version=VERSION)
+    svg = vl_convert.vegalite_to_svg(_with_data(chart, data), vl_version=VERSION)
     match = re.search(r'<svg[^>]* width="([\d.]+)"', svg)
     return float(match[1]) if match else 0.0
 

@@ -9,8 +9,10 @@ import numpy as np
 
 from raysweep.figures.curves import CurvesFigure, Line
 from raysweep.figures.drawing import (
+    BAND,
+    HOVER,
+    LINE,
     PALE,
-    ROW,
     Chart,
     Drawing,
     Numbers,
@@ -18,9 +20,11 @@ from raysweep.figures.drawing import (
     Records,
     Rows,
     axis_label,
+    band_tips,
     opacity,
     placeholder,
     records,
+    row_tip,
     scale_type,
     sentence,
     zoom,
@@ -31,7 +35,6 @@ from raysweep.figures.statistics import BANDS
 from raysweep.figures.time import TimeFigure
 from raysweep.text import counted
 
-BAND = 0.2  # opacity of a band
 FAINT = 0.25  # opacity of the configurations that are not selected
 PANEL = 300.0  # points of a panel for which ticks are chosen; narrower ones leave some out
 GAP = 4.0  # points between the labels of two ticks
@@ -121,7 +124,7 @@ def line_drawing(prepared: CurvesFigure, across: Across, caption: str) -> Drawin
         caption,
         _numbers(prepared, across),
         prepared.tasks,
-        tuple(rows.texts.items()),
+        rows.entries,
     )
 
 
@@ -197,27 +200,21 @@ def _chart(
         color=rows.color,
         detail=["state:N", "configuration:N"],
     )
-    band = base.mark_area(opacity=BAND, clip=True, line=False, strokeWidth=0).encode(
-        y=alt.Y("low:Q", title=y_title, scale=y_scale), y2="high:Q"
-    )
+    low = alt.Y("low:Q", title=y_title, scale=y_scale)
+    band = base.mark_area(**BAND).encode(y=low, y2="high:Q")
     tips = [
-        alt.Tooltip(f"{ROW}:N", title=" "),
+        row_tip(),
         alt.Tooltip("x:Q", title=across.title, format=",d" if across.is_whole else ".4g"),
         alt.Tooltip("mean:Q", title="mean", format=".6g"),
-        alt.Tooltip("low:Q", title="band from", format=".6g"),
-        alt.Tooltip("high:Q", title="to", format=".6g"),
+        *band_tips(),
         alt.Tooltip("n:Q", title="seeds"),
         alt.Tooltip("state:N", title="state"),
     ]
     over = base.encode(y=alt.Y("mean:Q", title=y_title, scale=y_scale), opacity=opacity())
-    line = over.mark_line(clip=True, strokeWidth=1.5).encode(strokeDash=rows.dash)
+    line = over.mark_line(**LINE).encode(strokeDash=rows.dash)
     ends = over.mark_point(clip=True, size=24, filled=False).transform_filter("datum.end")
-    points = over.mark_point(
-        clip=True,
-        size=16 if across.marks_points else 40,
-        filled=True,
-        fillOpacity=1 if across.marks_points else 0,
-    ).encode(tooltip=tips)
+    mark = {**HOVER, "size": 16, "fillOpacity": 1} if across.marks_points else HOVER
+    points = over.mark_point(**mark).encode(tooltip=tips)
     return alt.layer(band, line, ends, points).add_params(zoom(name))
 
 
@@ -244,7 +241,7 @@ def _numbers(prepared: CurvesFigure, across: Across) -> Numbers:
                     f"{line.seeds}{'' if not line.is_training else ', in training'}",
                 )
             )
-    return Numbers(head, tuple(rows))
+    return Numbers.of(head, rows)
 
 
 def summary(prepared: CurvesFigure) -> str:

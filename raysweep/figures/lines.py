@@ -1,7 +1,6 @@
 """A metric over one setting: the mean over seeds and a band, for each task and estimator."""
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,6 +10,7 @@ from raysweep.figures.curves import CurvesFigure, CurvesRequest, Line, Panel, ch
 from raysweep.figures.heatmaps import check_shown, lacking, searched_setting
 from raysweep.figures.scope import Numbers, SweepView, without_values
 from raysweep.figures.statistics import check_band, over_seeds
+from raysweep.figures.ticks import is_power_of_ten, one_digit_numbers
 from raysweep.results.bins import Column, columns, is_number, value_text
 from raysweep.results.cells import NONE, best_of, columns_of
 from raysweep.results.configuration_stats import ConfigurationStats
@@ -136,8 +136,8 @@ def _ticks(
     """
     numbers = sorted(set(positions.tolist()))
     low, high = numbers[0], numbers[-1]
-    round_ones = _round_numbers(low, high) if log else []
-    decades = [number for number in round_ones if _is_power(number)]
+    round_ones = one_digit_numbers(low, high) if log else []
+    decades = [number for number in round_ones if is_power_of_ten(number)]
     if any(column.interval is not None for column in shown):
         order = decades if len(decades) > 2 else [*decades, *round_ones]
     else:
@@ -236,15 +236,3 @@ def _line(
         not all(complete for _, complete in points.values()),
         (),
     )
-
-
-def _round_numbers(low: float, high: float) -> list[float]:
-    """Return the numbers with the only digit 1, 2 or 5 from `low` to `high`, both positive."""
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    numbers = [float(f"{factor}e{power}") for power in powers for factor in (1, 2, 5)]
-    return [number for number in numbers if low <= number <= high]
-
-
-def _is_power(number: float) -> bool:
-    """Return whether a number is a power of ten."""
-    return f"{number:e}".startswith("1.000000e")

@@ -10,7 +10,8 @@ from raysweep.figures.axes import Axis, metric_axis, position_on, setting_axis
 from raysweep.figures.heatmaps import NO_SEARCH
 from raysweep.figures.scale import Scale
 from raysweep.figures.scope import MetricRequest, Numbers, SweepView, without_values
-from raysweep.figures.searched import SearchedArm, evenly, short_name
+from raysweep.figures.searched import SearchedArm, short_name
+from raysweep.figures.thinning import evenly
 from raysweep.results.bins import ABSENT, value_text
 from raysweep.results.setting_column import Indices
 from raysweep.results.sweep_results import SweepResults

@@ -217,9 +217,7 @@ def _caption(prepared: ParallelFigure) -> str:
             "outlined: selected" if any(panel.selected is not None for panel in panels) else "",
             f"thin grey: stopped early{some}" if stopped else "",
             f"{ABSENT}: does not apply" if any(map(_is_absent, panels)) else "",
-            "?: provisional, seeds are missing"
-            if any(panel.provisional for panel in panels)
-            else "",
+            PROVISIONAL if any(panel.provisional for panel in panels) else "",
         ]
     )
 

@@ -10,7 +10,6 @@ from raysweep.errors import SpecError
 from raysweep.figures.curves import MAX_POINTS
 from raysweep.figures.drawing import (
     PALE,
-    ROW,
     Chart,
     Drawing,
     Numbers,
@@ -20,6 +19,7 @@ from raysweep.figures.drawing import (
     opacity,
     placeholder,
     records,
+    row_tip,
     sentence,
     zoom,
 )
@@ -33,6 +33,7 @@ from raysweep.figures.scope import (
     without_curves,
 )
 from raysweep.figures.scope import Numbers as Values
+from raysweep.figures.thinning import evenly
 from raysweep.results.sweep_results import SweepResults
 
 # At the ends of paths, one for each pair of metrics.
@@ -180,7 +181,7 @@ def _points(curve: Curve | None, pair: tuple[str, str]) -> tuple[Values, Values]
     known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
     if not len(known):
         return None
-    shown = known[np.linspace(0, len(known) - 1, min(len(known), MAX_POINTS)).round().astype(int)]
+    shown = known[evenly(len(known), MAX_POINTS)]
     return x[shown], y[shown]
 
 
@@ -194,11 +195,9 @@ def _label(results: SweepResults, names: Sequence[str]) -> str:
 def paths_drawing(prepared: PathsFigure) -> Drawing:
     """Return the drawing of paths: a panel for each task, a thin line for each run and pair."""
     paths = [path for panel in prepared.panels for path in panel.paths]
-    unsure = {path.index for path in paths if path.provisional}
-    rows = Rows({i.index: f"{i.estimator}{' (?)' * (i.index in unsure)}" for i in paths})
+    rows = Rows.of(paths)
     panels = tuple(_panel(prepared, index, rows) for index in range(len(prepared.panels)))
-    legend = tuple(rows.texts.items())
-    return Drawing(panels, _caption(prepared), _numbers(prepared), rows=legend)
+    return Drawing(panels, _caption(prepared), _numbers(prepared), rows=rows.entries)
 
 
 def _panel(prepared: PathsFigure, index: int, rows: Rows) -> PanelChart:
@@ -238,7 +237,7 @@ def _records(path: Path, run: int, pair: tuple[str, str], text: str) -> Records:
 
 def _chart(name: str, rows: Rows, axes: tuple[alt.X, alt.Y], marks: Sequence[str]) -> Chart:
     tips = [
-        alt.Tooltip(f"{ROW}:N", title=" "),
+        row_tip(),
         alt.Tooltip("pair:N"),
         alt.Tooltip("x:Q", format=".6g"),
         alt.Tooltip("y:Q", format=".6g"),

@@ -6,8 +6,10 @@ import altair as alt
 import numpy as np
 
 from raysweep.figures.drawing import (
+    BAND,
+    HOVER,
+    LINE,
     PALE,
-    ROW,
     Chart,
     Drawing,
     Numbers,
@@ -15,9 +17,11 @@ from raysweep.figures.drawing import (
     Records,
     Rows,
     axis_label,
+    band_tips,
     opacity,
     placeholder,
     records,
+    row_tip,
     sentence,
     zoom,
 )
@@ -30,11 +34,9 @@ SCORE = ["normalised score", "(0 worst, 1 best)"]  # lines of a title
 def profile_drawing(prepared: ProfileFigure) -> Drawing:
     """Return the drawing of profiles: a panel for each task, a line with a band for each row."""
     profiles = [profile for panel in prepared.panels for profile in panel.profiles]
-    unsure = {profile.index for profile in profiles if profile.provisional}
-    rows = Rows({i.index: f"{i.estimator}{' (?)' * (i.index in unsure)}" for i in profiles})
+    rows = Rows.of(profiles)
     panels = tuple(_panel(prepared, index, rows) for index in range(len(prepared.panels)))
-    legend = tuple(rows.texts.items())
-    return Drawing(panels, _caption(prepared), _numbers(prepared), rows=legend)
+    return Drawing(panels, _caption(prepared), _numbers(prepared), rows=rows.entries)
 
 
 def _panel(prepared: ProfileFigure, index: int, rows: Rows) -> PanelChart:
@@ -69,19 +71,18 @@ def _chart(name: str, rows: Rows, axes: tuple[alt.X, str | None], counts: Share)
     scale = alt.Scale(domain=[-0.02, 1.02], nice=False)
     axis = alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], format=".2~f", title=y_title)
     base = alt.Chart(alt.NamedData(name)).encode(x=x, color=rows.color)
-    area = base.mark_area(opacity=0.2, clip=True, line=False, strokeWidth=0, interpolate=step)
+    area = base.mark_area(**BAND, interpolate=step)
     over = base.encode(y=alt.Y("share:Q", scale=scale, axis=axis), opacity=opacity())
-    line = over.mark_line(clip=True, strokeWidth=1.5, interpolate=step)
+    line = over.mark_line(**LINE, interpolate=step)
     tips = [
-        alt.Tooltip(f"{ROW}:N", title=" "),
+        row_tip(),
         alt.Tooltip("x:Q", title=counts, format=".6g"),
         alt.Tooltip("share:Q", title="fraction", format=".6g"),
-        alt.Tooltip("low:Q", title="band from", format=".6g"),
-        alt.Tooltip("high:Q", title="to", format=".6g"),
+        *band_tips(),
         alt.Tooltip("n:Q", title="runs"),
         alt.Tooltip("state:N"),
     ]
-    points = over.mark_point(clip=True, size=40, filled=True, fillOpacity=0)
+    points = over.mark_point(**HOVER)
     return alt.layer(
         area.encode(y=alt.Y("low:Q", scale=scale, axis=axis), y2="high:Q"),
         line.encode(strokeDash=rows.dash),

@@ -9,6 +9,7 @@ import numpy as np
 from raysweep.figures import seeds
 from raysweep.figures.scope import MetricRequest, Numbers
 from raysweep.figures.seeds import SeedsFigure, SeedsRow
+from raysweep.figures.thinning import evenly
 from raysweep.results.stats.intervals import FEWEST_FOR_MEAN
 from raysweep.results.sweep_results import SweepResults
 
@@ -190,7 +191,7 @@ def _profile(
     """
     ends, counts, most = grid
     x = np.unique(np.concatenate([ends, *tasks.values()]))
-    x = x[np.unique(np.linspace(0, len(x) - 1, min(len(x), most)).round().astype(int))]
+    x = x[evenly(len(x), most)]
     shares = [shares_at(values, x, counts) for values in tasks.values()]
     sizes = [len(values) for values in tasks.values()]
     low, high = np.full((2, len(x)), np.nan)

@@ -5,6 +5,7 @@ import html
 import json
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import vl_convert
 
@@ -55,12 +56,11 @@ def rendered(description: Description, suffix: str, *, title: str, dpi: int = DP
         if suffix == ".pdf":
             return _ordered(vl_convert.svg_to_pdf(svg))
         return re.sub(r'( (?:width|height)="[\d.]+)"', r'\1pt"', svg, count=2).encode()
-    text = json.dumps(description, ensure_ascii=False, allow_nan=False)
     if suffix == ".json":
-        return f"{text}\n".encode()
+        return f"{json.dumps(description, ensure_ascii=False, allow_nan=False)}\n".encode()
     page = _PAGE.format(
         title=html.escape(title),
-        description=text.replace("<", "\\u003c"),
+        description=data_in_page(description),
         script=embedding_script(),
     )
     return page.encode()
@@ -87,9 +87,20 @@ def _numbered(svg: str) -> str:
 
 @functools.cache
 def embedding_script() -> str:
-    """Return the program of Vega and its interpreter for a page, escaped for a script element."""
+    """Return the program of Vega and its interpreter for a page."""
     bundle = vl_convert.javascript_bundle(vl_version=VERSION)  # type: ignore[call-arg] # has a default
-    return re.sub(r"<(?=/script|script|!--)", r"\\x3c", bundle, flags=re.IGNORECASE)
+    return program_in_page(bundle)
+
+
+def data_in_page(data: Any) -> str:
+    """Return data as JSON for a script element, escaped so that it cannot end the element."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
+
+
+def program_in_page(text: str) -> str:
+    """Return a program for a script element, escaped so that it cannot end the element."""
+    return re.sub(r"<(?=/script|script|!--)", r"\\x3c", text, flags=re.IGNORECASE)
 
 
 def undrawn(texts: Iterable[str]) -> str:

@@ -221,6 +221,14 @@ def without_values(results: SweepResults, metric: str) -> SpecError:
     )
 
 
+def without_positive(metric: str, task: str | None = None) -> SpecError:
+    """Return the error for a logarithmic axis of a metric without a positive value."""
+    on = "" if task is None else f" on {task}"
+    return SpecError(
+        f"expected positive values of {metric}, got none{on}; leave log out", field="log"
+    )
+
+
 def without_ended(sweep: str, note: str = "") -> SpecError:
     """Return the error for a sweep of which no run has ended, with a note on those in training."""
     return SpecError(

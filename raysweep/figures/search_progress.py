@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from raysweep.errors import SpecError
 from raysweep.figures.drawing import (
-    ROW,
+    HOVER,
+    LINE,
     Chart,
     Drawing,
     Numbers,
@@ -21,13 +22,15 @@ from raysweep.figures.drawing import (
     opacity,
     placeholder,
     records,
+    row_tip,
     scale_type,
     sentence,
     zoom,
 )
 from raysweep.figures.scale import Scale
 from raysweep.figures.scope import Numbers as Values
-from raysweep.figures.scope import Request, SweepView
+from raysweep.figures.scope import Request, SweepView, without_positive
+from raysweep.figures.thinning import evenly
 from raysweep.results.configuration_stats import Candidate
 from raysweep.results.stats.summary import mean as mean_of
 from raysweep.results.sweep_results import SweepResults
@@ -157,7 +160,7 @@ def _progress(estimator: str, configurations: Sequence[Candidate], view: SweepVi
     means = values[known]
     so_far = np.minimum.accumulate(means) if view.mode == "min" else np.maximum.accumulate(means)
     improves = np.diff(so_far, prepend=np.nan) != 0
-    shown = np.unique(np.linspace(0, len(known) - 1, min(len(known), MAX_DOTS)).round().astype(int))
+    shown = evenly(len(known), MAX_DOTS)
     return Progress(
         estimator,
         view.estimator_index(estimator),
@@ -209,10 +212,7 @@ def _limits(lines: Sequence[Progress], mode: str) -> tuple[float, float] | None:
 def _check_positive(lines: dict[str, list[Progress]], metric: str) -> None:
     for task, of_task in lines.items():
         if of_task and not any((line.means > 0).any() for line in of_task):
-            raise SpecError(
-                f"expected positive values of {metric}, got none on {task}; leave log out",
-                field="log",
-            )
+            raise without_positive(metric, task)
 
 
 def search_drawing(prepared: SearchFigure) -> Drawing:
@@ -223,7 +223,7 @@ def search_drawing(prepared: SearchFigure) -> Drawing:
     panels = tuple(_panel(prepared, index, rows, most) for index in range(len(prepared.panels)))
     is_thinned = any(len(line.numbers) > most for line in lines)
     caption = _caption(prepared, is_thinned=is_thinned)
-    return Drawing(panels, caption, _numbers(prepared), rows=tuple(rows.texts.items()))
+    return Drawing(panels, caption, _numbers(prepared), rows=rows.entries)
 
 
 def _panel(prepared: SearchFigure, index: int, rows: Rows, most: int) -> PanelChart:
@@ -267,15 +267,14 @@ def _steps(line: Progress) -> Records:
 
 
 def _dots(line: Progress, most: int) -> Records:
-    count = len(line.numbers)
-    shown = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+    shown = evenly(len(line.numbers), most)
     return records(x=line.numbers[shown], y=line.means[shown], row=line.estimator, opacity=0.5)
 
 
 def _chart(name: str, rows: Rows, x: alt.X, y: alt.Y) -> Chart:
     def over(data: str, x_title: str, y_title: str) -> alt.Chart:
         tips = [
-            alt.Tooltip(f"{ROW}:N", title=" "),
+            row_tip(),
             alt.Tooltip("x:Q", title=x_title, format=",d"),
             alt.Tooltip("y:Q", title=y_title, format=".6g"),
         ]
@@ -284,8 +283,8 @@ def _chart(name: str, rows: Rows, x: alt.X, y: alt.Y) -> Chart:
 
     dots = over(f"{name}-dots", "configuration", "mean").mark_point(clip=True, filled=True, size=10)
     steps = over(name, "configuration", "best so far")
-    line = steps.mark_line(clip=True, strokeWidth=1.5, interpolate="step-after")
-    corners = steps.mark_point(clip=True, filled=True, size=40, fillOpacity=0)
+    line = steps.mark_line(**LINE, interpolate="step-after")
+    corners = steps.mark_point(**HOVER)
     return alt.layer(dots, line.encode(strokeDash=rows.dash), corners).add_params(zoom(name))
 
 

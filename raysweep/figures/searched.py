@@ -2,8 +2,6 @@
 
 import dataclasses
 
-import numpy as np
-
 from raysweep.figures.scope import Numbers, SweepView
 from raysweep.results.configuration_stats import ConfigurationStats
 from raysweep.results.setting_column import Indices
@@ -62,11 +60,6 @@ class SearchedArm:
             stopped,
             stats.reached(metric)[stopped],
         )
-
-
-def evenly(length: int, most: int) -> Indices:
-    """Return at most so many positions, evenly spaced from the first to the last."""
-    return np.unique(np.linspace(0, length - 1, min(length, most)).round().astype(np.int64))
 
 
 def short_name(key: str, keys: list[str]) -> str:

@@ -17,6 +17,7 @@ from raysweep.figures.drawing import (
     opacity,
     placeholder,
     records,
+    row_tip,
     scale_type,
     sentence,
     zoom,
@@ -39,7 +40,7 @@ def slice_drawing(prepared: SliceFigure) -> Drawing:
         _caption(prepared),
         _numbers(prepared),
         columns=len(prepared.panels) // prepared.tasks,
-        rows=tuple(rows.texts.items()),
+        rows=rows.entries,
         narrowest=NARROWEST,
     )
 
@@ -95,7 +96,7 @@ def _across(panel: SlicePanel) -> alt.X:
 def _chart(name: str, shown: tuple[SlicePanel, str], rows: Rows, y: alt.Y) -> Chart:
     panel, metric = shown
     tips = [
-        alt.Tooltip(f"{ROW}:N", title=" "),
+        row_tip(),
         alt.Tooltip("value:N", title=panel.setting),
         alt.Tooltip("y:Q", title=metric, format=".6g"),
         alt.Tooltip("state:N", title="state"),

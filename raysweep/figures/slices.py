@@ -9,8 +9,15 @@ import numpy as np
 from raysweep.errors import SpecError
 from raysweep.figures.heatmaps import NO_SEARCH, check_shown, searched_setting
 from raysweep.figures.scale import LIMIT
-from raysweep.figures.scope import MetricRequest, Numbers, SweepView, without_values
-from raysweep.figures.searched import SearchedArm, evenly, short_name
+from raysweep.figures.scope import (
+    MetricRequest,
+    Numbers,
+    SweepView,
+    without_positive,
+    without_values,
+)
+from raysweep.figures.searched import SearchedArm, short_name
+from raysweep.figures.thinning import evenly
 from raysweep.results.bins import is_number, value_text
 from raysweep.results.setting_column import Indices
 from raysweep.results.sweep_results import SweepResults
@@ -318,6 +325,4 @@ def _log_limits(means: Numbers) -> tuple[float, float] | None:
 
 def _check_positive(drawn: Sequence[_Drawn], metric: str) -> None:
     if not any((arm.means > 0).any() for arm in drawn):
-        raise SpecError(
-            f"expected positive values of {metric}, got none; leave log out", field="log"
-        )
+        raise without_positive(metric)

@@ -39,8 +39,18 @@ def ticks_below(labels: Sequence[str], count: float) -> dict[str, Any]:
 
 def log_ticks(low: float, high: float) -> list[float]:
     """Return the ticks of a logarithmic axis: powers of ten, or 1, 2 and 5 times them if few."""
+    inside = one_digit_numbers(low, high)
+    decades = [number for number in inside if is_power_of_ten(number)]
+    return decades if len(decades) > 1 else inside
+
+
+def one_digit_numbers(low: float, high: float) -> list[float]:
+    """Return the numbers with the only digit 1, 2 or 5 from `low` to `high`, both positive."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     numbers = [float(f"{factor}e{power}") for power in powers for factor in (1, 2, 5)]
-    inside = [number for number in numbers if low <= number <= high]
-    decades = [number for number in inside if f"{number:e}".startswith("1.000000e")]
-    return decades if len(decades) > 1 else inside
+    return [number for number in numbers if low <= number <= high]
+
+
+def is_power_of_ten(number: float) -> bool:
+    """Return whether a number is a power of ten."""
+    return f"{number:e}".startswith("1.000000e")

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
-import numpy as np
 
 from raysweep.errors import SpecError
 from raysweep.figures.drawing import (
@@ -17,11 +16,13 @@ from raysweep.figures.drawing import (
     Records,
     axis_label,
     placeholder,
+    sentence,
     unvalidated,
 )
 from raysweep.figures.heatmaps import has_settings
 from raysweep.figures.kinds import KINDS
 from raysweep.figures.scope import curve_metrics
+from raysweep.figures.thinning import evenly
 from raysweep.formats.grid import Grid, row
 from raysweep.report.parts import Figure, Plot, choices
 from raysweep.results.selection import Selection
@@ -33,7 +34,6 @@ POINTS = 30_000  # in all lines of a figure together: about 2 MB
 FEWEST = 40  # least points of a line, however many lines there are
 MOST_SETTINGS = 8  # settings with a heatmap
 MOST_VIEWS = 300  # drawings over two settings
-MOST_NUMBERS = 200  # rows of a figure's table
 
 CHOSEN = alt.selection_point(name="rows", fields=[ROW])  # by a click on a mark
 TOO_FEW_SETTINGS = (
@@ -153,7 +153,7 @@ class _Builder:
         if kind in ("curves", "time"):
             drawings, is_thin = _thinned(drawings)
             thin = f"lines are thinned to {POINTS:,} points in all" if is_thin else ""
-            note = "; ".join(text for text in (note, thin) if text)
+            note = sentence([note, thin])
         if not drawings:
             return Figure(name, title, missing=problem)
         control = choices(f"{name}-choice", options[0], list(drawings))
@@ -180,15 +180,12 @@ class _Builder:
 
 
 def _caption(drawing: Drawing, note: str) -> str:
-    return "; ".join(text for text in (drawing.caption, note) if text)
+    return sentence([drawing.caption, note])
 
 
 def _numbers(title: str, drawing: Drawing) -> Grid:
-    rows = drawing.numbers.rows
-    left = len(rows) - MOST_NUMBERS
-    notes = (f"and {left:,} more",) if left > 0 else ()
-    texts = tuple(row(list(cells)) for cells in rows[:MOST_NUMBERS])
-    return Grid(f"{title}: numbers", drawing.numbers.head, texts, notes)
+    rows = tuple(row(list(cells)) for cells in drawing.numbers.rows)
+    return Grid(f"{title}: numbers", drawing.numbers.head, rows)
 
 
 def _plots(name: str, drawings: Mapping[str, Drawing]) -> tuple[Plot, ...]:
@@ -240,10 +237,8 @@ def _thinned(drawings: Mapping[str, Drawing]) -> tuple[dict[str, Drawing], bool]
         nonlocal is_thin
         kept: Records = []
         for line in _lines(records):
-            count = min(most, len(line))
-            is_thin = is_thin or count < len(line)
-            indices = np.unique(np.linspace(0, len(line) - 1, count).round().astype(int))
-            kept += [line[index] for index in indices.tolist()]
+            is_thin = is_thin or most < len(line)
+            kept += [line[index] for index in evenly(len(line), most).tolist()]
         return kept
 
     def panel_of(panel: PanelChart) -> PanelChart:

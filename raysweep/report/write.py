@@ -1,7 +1,6 @@
 """The report as one HTML file, which needs no network."""
 
 import json
-import re
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from raysweep.errors import SpecError
-from raysweep.figures.rendering import embedding_script
+from raysweep.figures.rendering import data_in_page, embedding_script, program_in_page
 from raysweep.figures.size import DASHES, LIGHT, SCREEN, look, palette
 from raysweep.formats.markup import html_table
 from raysweep.report.page import Page, page
@@ -55,10 +54,10 @@ def render(content: Page) -> str:
         counted=counted,
         html_table=lambda grid, sortable: Markup(html_table(grid, sortable=sortable)),
         style=Markup((files / "page.css").read_text(encoding="utf-8")),
-        script=_script((files / "page.js").read_text(encoding="utf-8")),
+        script=Markup(program_in_page((files / "page.js").read_text(encoding="utf-8"))),
         embedding=Markup(embedding_script()) if drawn else "",
-        look=_json({"page": _look(), "file": look(SCREEN)}),
-        data={figure.name: _json(_drawings(figure)) for figure in content.figures},
+        look=Markup(data_in_page({"page": _look(), "file": look(SCREEN)})),
+        data={figure.name: Markup(data_in_page(_drawings(figure))) for figure in content.figures},
         palettes=[list(zip(ROWS, palette(dark=dark), strict=True)) for dark in (False, True)],
         strokes=[f"var(--{name})" for name in ROWS],
         dashes=DASHES,
@@ -85,17 +84,6 @@ def _look() -> dict[str, Any]:
     named["axis"].update(sizes)
     named["style"]["note"]["fontSize"] = 12
     return named
-
-
-def _json(data: Any) -> Markup:
-    """Return data for a script element, escaped so that it cannot end the element."""
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Markup(text.replace("<", "\\u003c"))
-
-
-def _script(text: str) -> Markup:
-    """Return a program for a script element, escaped so that it cannot end the element."""
-    return Markup(re.sub(r"<(?=/script|script|!--)", r"\\x3c", text, flags=re.IGNORECASE))
 
 
 def _check(path: Path) -> None:

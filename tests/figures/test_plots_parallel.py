@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 from chart_helpers import caption, data, panels, texts
-from figure_helpers import ESTIMATORS, TASKS, only_begun, spec_of, store_of
+from figure_helpers import (
+    ESTIMATORS,
+    POINTS,
+    TASKS,
+    only_begun,
+    searching,
+    spec_of,
+    store_of,
+)
 
 from raysweep.errors import SpecError
 from raysweep.figures import axes, parallel
@@ -11,21 +19,6 @@ from raysweep.figures.scale import Scale
 from raysweep.sweep.space import Choice, Range
 
 ONE = {"A": TASKS["A"]}
-SPACE = {
-    "optimizer": ["adam", "sgd"],
-    "lr": {"low": 1e-4, "high": 1e-2, "log": True},
-    "momentum": {"when": {"optimizer": "sgd"}, "low": 0.0, "high": 0.8},
-}
-POINTS = (
-    {"training.optimizer": "adam", "training.lr": 1e-3},
-    {"training.optimizer": "sgd", "training.lr": 1e-4, "training.momentum": 0.6},
-    {"training.optimizer": "sgd", "training.lr": 1e-2, "training.momentum": 0.0},
-)
-
-
-def searching(**more):
-    search = {"sampler": "random", "configurations": 3}
-    return spec_of(ONE, {"RF": ESTIMATORS["RF"]}, training=SPACE, search=search, **more)
 
 
 def parallel_of(results, **options):

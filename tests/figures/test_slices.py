@@ -3,27 +3,21 @@
 import numpy as np
 import pytest
 from chart_helpers import caption, data, panels, texts
-from figure_helpers import ESTIMATORS, TASKS, loss, only_begun, spec_of, store_of
+from figure_helpers import (
+    ESTIMATORS,
+    POINTS,
+    TASKS,
+    loss,
+    only_begun,
+    searching,
+    spec_of,
+    store_of,
+)
 
 from raysweep.errors import SpecError
 from raysweep.figures import slices
 
 ONE = {"A": TASKS["A"]}
-SPACE = {
-    "optimizer": ["adam", "sgd"],
-    "lr": {"low": 1e-4, "high": 1e-2, "log": True},
-    "momentum": {"when": {"optimizer": "sgd"}, "low": 0.0, "high": 0.8},
-}
-POINTS = (
-    {"training.optimizer": "adam", "training.lr": 1e-3},
-    {"training.optimizer": "sgd", "training.lr": 1e-4, "training.momentum": 0.6},
-    {"training.optimizer": "sgd", "training.lr": 1e-2, "training.momentum": 0.0},
-)
-
-
-def searching(**more):
-    search = {"sampler": "random", "configurations": 3}
-    return spec_of(ONE, {"RF": ESTIMATORS["RF"]}, training=SPACE, search=search, **more)
 
 
 def slices_of(results, **options):

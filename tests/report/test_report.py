@@ -184,6 +184,15 @@ def test_the_numbers_of_every_figure_are_a_table(awkward):
         assert len(rows(part.first("details").first("table"))) > 1, name
 
 
+@pytest.mark.parametrize("kind", ["curves", "seeds"])
+def test_the_numbers_of_a_large_figure_end_with_how_many_more_there_are(page_of, kind, monkeypatch):
+    whole = len(rows(section(page_of(), f"figure-{kind}").first("details").first("table"))) - 1
+    monkeypatch.setattr("raysweep.figures.drawing.MOST_NUMBERS", 1)
+    cut = section(page_of(), f"figure-{kind}").first("details")
+    assert rows(cut.first("table"))[-1][0] == f"and {whole - 1} more"
+    assert cut.text.count(" more") == 1
+
+
 @pytest.mark.parametrize("kind", ["seeds", "search", "parallel"])
 def test_a_figure_has_the_caption_of_the_plot(awkward, kind):
     results, path = awkward
