@@ -1,21 +1,18 @@
-"""Learning curves: the mean over seeds and a band, for each task and estimator."""
+"""Learning curves over steps or seconds: the mean over seeds and a band, by task and estimator."""
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from raysweep.figures.configurations import (
-    ConfigurationRuns,
-    OtherConfigurations,
-    other_configurations,
-)
+from raysweep.errors import SpecError
+from raysweep.figures.drawing import Numbers, axis_label, sentence
+from raysweep.figures.line_charts import Axis, Line, LineFigure, Look, Panel
+from raysweep.figures.line_runs import LineRuns, footnotes, other_runs, training_runs
 from raysweep.figures.scope import (
     Curve,
     MetricRequest,
-    Numbers,
     SweepView,
     curve_metrics,
     read_curves,
@@ -23,21 +20,29 @@ from raysweep.figures.scope import (
     without_ended,
     without_positive,
 )
-from raysweep.figures.statistics import check_band, over_seeds
+from raysweep.figures.scope import Numbers as Values
+from raysweep.figures.statistics import BANDS, check_band, over_seeds
 from raysweep.figures.thinning import evenly
-from raysweep.figures.training import TrainingRuns, training_runs
-from raysweep.results.selection import Cell
 from raysweep.results.sweep_results import SweepResults
 from raysweep.results.unfinished import unfinished
 from raysweep.text import counted
-
-Source: TypeAlias = Cell | TrainingRuns | ConfigurationRuns
 
 MAX_POINTS = 1000  # of a line; no panel shows more
 MAX_INTERVALS = 500  # of a line, as each is resampled
 MIN_CROPPED_POINTS = 20  # axes of panels whose lines all have fewer points are not cropped
 START = 0.1  # fraction of the steps in which curves are steep
 CROP = 2.5  # a start that makes the axis longer by this factor is cropped
+
+STEPS = Axis(title="step", tip="step", format=",d", is_whole=True)
+SECONDS = Axis(
+    title="seconds of training",
+    tip="seconds of training",
+    format=".4g",
+    options={"format": "~g", "tickCount": 5},
+)
+PROVISIONAL = "pale (?): provisional, n seeds so far"
+CROPPED = "y axes are cut to what follows the first tenth of the steps"
+SHARE = "over a run's mean share of its pack's time"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,210 +61,220 @@ class CurvesRequest(MetricRequest):
     all: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
-class Line:
-    """Curve of one estimator on one task.
-
-    Args:
-        estimator: Label of the estimator.
-        index: Index of the estimator in the sweep file.
-        steps: Steps of the points, `T`, increasing.
-        mean: Means over the seeds that have a finite value, `T`.
-        low: Low ends of the band, `T`; the mean where there is one seed.
-        high: High ends of the band, `T`; the mean where there is one seed.
-        seeds: Number of seeds that the mean is over.
-        provisional: Whether some planned seeds of the configuration have not ended yet.
-        run_ids: Ids of the seeds' runs.
-        is_training: Whether the seeds' runs still train; those of other lines have ended.
-        other: Id of the configuration if the cell shows another one; empty if it is the selected.
-        is_stopped: Whether early stopping ended some of the runs.
-    """
-
-    estimator: str
-    index: int
-    steps: NDArray[np.int64]
-    mean: Numbers
-    low: Numbers
-    high: Numbers
-    seeds: int
-    provisional: bool
-    run_ids: tuple[str, ...]
-    is_training: bool = False
-    other: str = ""
-    is_stopped: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Panel:
-    """Curves of one metric on one task."""
-
-    metric: str
-    task: str
-    lines: tuple[Line, ...]
-
-    @property
-    def limits(self) -> tuple[float, float] | None:
-        """Limits of the y axis if the start would flatten the rest; None if all of it fits."""
-        if not any(len(line.steps) >= MIN_CROPPED_POINTS for line in self.lines):
-            return None
-        last = max(line.steps[-1] for line in self.lines)
-        first = min(line.steps[0] for line in self.lines)
-        whole, later = _Span(), _Span()
-        for line in self.lines:
-            after = line.steps >= first + START * (last - first)
-            whole.add(line.low, line.high)
-            later.add(line.low[after], line.high[after])
-        if not 0 < CROP * later.size < whole.size:
-            return None
-        return later.low - 0.05 * later.size, later.high + 0.05 * later.size
-
-
-@dataclasses.dataclass(frozen=True)
-class CurvesFigure:
-    """Panels of curves.
-
-    Args:
-        sweep: Name of the sweep.
-        panels: Panels, metric by metric, then task by task.
-        tasks: Number of tasks shown.
-        units: Unit of each metric.
-        selection: Caption text on how configurations were selected.
-        log: Whether the y axes are logarithmic.
-        band: Kind of the bands: `sem`, `std` or `ci`.
-        runs: Number of runs that the lines should be over.
-        lacking: Number of these runs without curves, as their files were lost.
-        training: Number of drawn runs that still train.
-        reached: Last step of these runs' curves.
-        is_windowed: Whether final training metrics are means over a run's last steps.
-        others: Number of configurations drawn besides the selected ones.
-        left_out: Number of further configurations, for which there is no room.
-        row_kind: The sweep file's word for a row: `estimator` or `method`.
-    """
-
-    sweep: str
-    panels: tuple[Panel, ...]
-    tasks: int
-    units: dict[str, str]
-    selection: str
-    log: bool
-    band: str
-    runs: int
-    lacking: int
-    training: int = 0
-    reached: int = 0
-    is_windowed: bool = False
-    others: int = 0
-    left_out: int = 0
-    row_kind: str = "estimator"
-
-    @property
-    def cropped(self) -> bool:
-        """Whether the axis of some panel leaves out the start of its curves."""
-        return not self.log and any(panel.limits for panel in self.panels)
-
-    @property
-    def seeds(self) -> list[int]:
-        """Numbers of seeds that the means of final lines are over."""
-        lines = [line for panel in self.panels for line in panel.lines if not line.other]
-        return sorted({i.seeds for i in lines if not (i.provisional or i.is_training)})
-
-    @property
-    def labels(self) -> dict[str, tuple[int, str]]:
-        """Index and legend text of each estimator, in the order of the sweep file."""
-        by_estimator: dict[str, list[tuple[str, Line]]] = {}
-        for panel in self.panels:
-            for line in panel.lines:
-                if line.other:
-                    continue
-                by_estimator.setdefault(line.estimator, []).append((panel.task, line))
-        texts = {
-            name: (lines[0][1].index, f"{name}{_note(lines)}")
-            for name, lines in by_estimator.items()
-        }
-        return dict(sorted(texts.items(), key=lambda item: item[1][0]))
-
-
-class _Span:
-    """Span from the lowest to the highest of all numbers added."""
-
-    def __init__(self) -> None:
-        self.low, self.high = np.inf, -np.inf
-
-    def add(self, low: Numbers, high: Numbers) -> None:
-        self.low = float(min([self.low, *low]))
-        self.high = float(max([self.high, *high]))
-
-    @property
-    def size(self) -> float:
-        return self.high - self.low if self.high >= self.low else 0.0
-
-
-def prepare(results: SweepResults, request: CurvesRequest) -> CurvesFigure:
+def prepare(
+    results: SweepResults, request: CurvesRequest, *, over_seconds: bool = False
+) -> LineFigure:
     """Return the curves of a sweep.
+
+    Args:
+        results: Results of the sweep.
+        request: Options of the figure.
+        over_seconds: Whether the x axis has seconds of training instead of steps: the mean over
+            seeds of a run's share of its pack's time up to each step.
 
     Raises:
         SpecError: If the request names something that the sweep lacks, or nothing can be drawn yet.
     """
     for name in request.metrics:
         results.metric(name, "metric")
-    band = check_band(request.band)
+    check_band(request.band)
     view = SweepView.of(results, request, needs_ended=False)
-    every_cell = view.cells()
-    cells = [cell for cell in every_cell if cell.run_ids]
-    training = training_runs(view, every_cell)
-    ended = [run_id for cell in cells for run_id in cell.run_ids]
-    others = other_configurations(view, set(ended)) if request.all else OtherConfigurations()
-    ended += [run_id for group in others.groups for run_id in group.run_ids]
-    run_ids = [*ended, *(run_id for runs in training for run_id in runs.run_ids)]
-    sources: list[Source] = [*cells, *others.groups, *training]
+    cells = view.cells()
+    selected = [
+        LineRuns(cell.task, cell.estimator, cell.run_ids, cell.status)
+        for cell in cells
+        if cell.run_ids
+    ]
+    drawn = {run_id for runs in selected for run_id in runs.run_ids}
+    others, left_out = other_runs(view, drawn) if request.all else ([], 0)
+    sources = [*selected, *others, *training_runs(view, cells)]
+    run_ids = [run_id for runs in sources for run_id in runs.run_ids]
     if not run_ids and not results.store.count("runs"):
         raise without_ended(results.sweep, _waiting(results))
     metrics = request.metrics or _default(view, run_ids)
     curves = read_curves(results, run_ids, metrics)
-    panels = _panels(view, sources, metrics, curves, band)
-    empty = [
-        metric
+    panels = [
+        _panel(view, (metric, task), sources, curves, request)
         for metric in metrics
-        if not any(panel.lines for panel in panels if panel.metric == metric)
+        for task in view.tasks
     ]
+    empty = [m for m in metrics if not any(p.lines for p in panels if p.metric == m)]
     if empty:
         raise without_curves(view, empty, run_ids)
-    if request.log:
-        check_positive(panels)
-    units = {metric: results.spec.metrics[metric]["unit"] for metric in metrics}
-    return CurvesFigure(
-        results.sweep,
-        panels,
-        len(view.tasks),
-        units,
-        view.selection,
-        request.log,
-        band,
-        runs=len(set(ended)),
-        lacking=len(set(ended) - curves.keys()),
-        training=len(set(run_ids) - set(ended)),
-        reached=max([int(curves[key].steps[-1]) for key in set(run_ids) - set(ended)], default=0),
-        is_windowed=any("training.window" in arm.space for arm in results.spec.arms),
-        others=len(others.groups),
-        left_out=others.left_out,
-        row_kind=results.spec.row_kind,
+    check_positive(panels)
+    if over_seconds:
+        panels = _over_seconds(results, panels)
+    before = [SHARE if over_seconds else "", view.selection]
+    after = footnotes(view, sources, curves, left_out)
+    return figure_of(view, panels, request.band, (before, after))
+
+
+def prepare_time(results: SweepResults, request: CurvesRequest) -> LineFigure:
+    """Return the curves of a sweep over seconds of training; see `prepare`."""
+    return prepare(results, request, over_seconds=True)
+
+
+def figure_of(
+    view: SweepView,
+    panels: Sequence[Panel],
+    band: str,
+    notes: tuple[Sequence[str], Sequence[str]],
+) -> LineFigure:
+    """Return the figure of lines that are means over seeds.
+
+    Args:
+        view: Part of the sweep that is shown.
+        panels: Panels, metric by metric, then task by task.
+        band: Kind of the bands.
+        notes: Parts of the caption before and after those on the lines.
+    """
+    lines = [line for panel in panels for line in panel.lines]
+    counts = sorted({line.count for line in lines if line.state == "selected"})
+    seeds = f"{counts[0]}–{counts[-1]}" if len(counts) > 1 else "".join(map(str, counts))
+    over = "1 seed" if seeds == "1" else f"{seeds} seeds".strip()
+    parts = [
+        f"{view.results.sweep}: mean over {over}, {BANDS[band]}",
+        *notes[0],
+        PROVISIONAL if any(line.state == "provisional" for line in lines) else "",
+        CROPPED if any(panel.y.limits for panel in panels) else "",
+        _outside(panels),
+        *notes[1],
+    ]
+    return LineFigure(
+        panels=tuple(panels),
+        rows=_labels(panels),
+        caption=sentence(parts),
+        numbers=_numbers(view.results.spec.row_kind, panels),
+        look=Look(count="seeds"),
+        columns=len(view.tasks),
     )
 
 
-def _panels(
+def metric_axis(view: SweepView, metric: str, *, log: bool) -> Axis:
+    """Return the vertical axis of means of a metric."""
+    unit = view.results.spec.metrics[metric]["unit"]
+    return Axis(title=axis_label(metric, unit), tip="mean", log=log, is_nice=True)
+
+
+def check_positive(panels: Sequence[Panel]) -> None:
+    """Check that each panel of lines with a logarithmic y axis has a positive value.
+
+    Raises:
+        SpecError: If one has none.
+    """
+    for panel in panels:
+        lines = (*panel.lines, *panel.dots)
+        if panel.y.log and lines and not any((line.y > 0).any() for line in lines):
+            raise without_positive(panel.metric, panel.title)
+
+
+def _panel(
     view: SweepView,
-    sources: Sequence[Source],
-    metrics: Sequence[str],
+    about: tuple[str, str],
+    sources: Sequence[LineRuns],
     curves: dict[str, Curve],
-    band: str,
-) -> tuple[Panel, ...]:
-    """Return the panels, metric by metric, then task by task."""
-    panels = []
-    for metric in metrics:
-        for task in view.tasks:
-            of_task = [source for source in sources if source.task == task]
-            panels.append(Panel(metric, task, _lines(view, of_task, metric, curves, band)))
-    return tuple(panels)
+    request: CurvesRequest,
+) -> Panel:
+    """Return the curves of a metric on a task over steps."""
+    metric, task = about
+    made = [_line(view, i, curves, (metric, request.band)) for i in sources if i.task == task]
+    lines = sorted(filter(None, made), key=lambda line: (line.index, line.state == "training"))
+    y = metric_axis(view, metric, log=request.log)
+    if not request.log:
+        y = dataclasses.replace(y, limits=_limits(lines))
+    return Panel(title=task, metric=metric, lines=tuple(lines), x=STEPS, y=y)
+
+
+def _line(
+    view: SweepView, runs: LineRuns, curves: dict[str, Curve], about: tuple[str, str]
+) -> Line | None:
+    """Return the curve of runs with a metric and a kind of band; None if none has the metric."""
+    metric, band = about
+    known = [curves[run_id] for run_id in runs.run_ids if run_id in curves]
+    steps, values = stacked(known, metric)
+    if runs.state == "training" and len(steps):  # a mean over fewer runs from a step on would jump
+        common = steps <= min(curve.steps[-1] for curve in known)
+        steps, values = steps[common], values[:, common]
+    if not len(steps):
+        return None
+    shown = evenly(len(steps), MAX_INTERVALS if band == "ci" else MAX_POINTS)
+    mean, low, high, seeds = over_seeds(values[:, shown], band)
+    return Line(
+        estimator=runs.estimator,
+        index=view.estimator_index(runs.estimator),
+        x=steps[shown],
+        y=mean,
+        band=None if runs.configuration_id else (low, high),
+        count=seeds,
+        state=runs.state,
+        run_ids=runs.run_ids,
+        label=runs.configuration_id,
+        end="circle" if runs.state in ("training", "stopped early") else "",
+    )
+
+
+def stacked(curves: Sequence[Curve], metric: str) -> tuple[NDArray[np.int64], Values]:
+    """Return the steps `T` at which some run has a finite value, and the values `R T`."""
+    having = [curve for curve in curves if metric in curve.values]
+    if not having:
+        return np.empty(0, np.int64), np.empty((0, 0))
+    steps = np.unique(np.concatenate([curve.steps for curve in having]))
+    values = np.full((len(having), len(steps)), np.nan)
+    for row, curve in zip(values, having, strict=True):
+        row[np.searchsorted(steps, curve.steps)] = curve.values[metric]
+    known = np.isfinite(values).any(axis=0)
+    return steps[known], values[:, known]
+
+
+def _limits(lines: Sequence[Line]) -> tuple[float, float] | None:
+    """Return the limits of a y axis if the start would flatten the rest; None if all of it fits."""
+    if not any(len(line.x) >= MIN_CROPPED_POINTS for line in lines):
+        return None
+    first, last = min(line.x[0] for line in lines), max(line.x[-1] for line in lines)
+    ends = [(line.x, *(line.band or (line.y, line.y))) for line in lines]
+    x, low, high = (np.concatenate(parts) for parts in zip(*ends, strict=True))
+    after = x >= first + START * (last - first)
+    if not after.any():
+        return None
+    bottom, top = float(low[after].min()), float(high[after].max())
+    if not 0 < CROP * (top - bottom) < high.max() - low.min():
+        return None
+    return bottom - 0.05 * (top - bottom), top + 0.05 * (top - bottom)
+
+
+def _over_seconds(results: SweepResults, panels: Sequence[Panel]) -> list[Panel]:
+    """Return the panels with seconds along x instead of steps; NaN where none are recorded.
+
+    Raises:
+        SpecError: If no run has recorded seconds.
+    """
+    run_ids = [key for panel in panels for line in panel.lines for key in line.run_ids]
+    times = read_curves(results, run_ids, ["seconds"])
+    timed = []
+    for panel in panels:
+        lines = [dataclasses.replace(line, x=_seconds(line, times)) for line in panel.lines]
+        timed.append(dataclasses.replace(panel, lines=tuple(lines), x=SECONDS))
+    if not any(np.isfinite(line.x).any() for panel in timed for line in panel.lines):
+        raise SpecError(
+            f"time needs the seconds of curves, but those of {results.sweep} have none; "
+            f"`raysweep plot {results.sweep}` draws them over steps",
+            field="kind",
+        )
+    return timed
+
+
+def _seconds(line: Line, times: dict[str, Curve]) -> Values:
+    """Return the seconds at the line's steps: the mean over the runs that have recorded them."""
+    rows = np.full((len(line.run_ids), len(line.x)), np.nan)
+    for row, run_id in zip(rows, line.run_ids, strict=True):
+        curve = times.get(run_id)
+        if curve is None:
+            continue
+        indices = np.minimum(np.searchsorted(curve.steps, line.x), len(curve.steps) - 1)
+        recorded = curve.steps[indices] == line.x
+        row[recorded] = curve.values["seconds"][indices][recorded]
+    count = np.isfinite(rows).sum(axis=0)
+    return np.where(count > 0, np.nansum(rows, axis=0) / np.maximum(count, 1), np.nan)
 
 
 def _waiting(results: SweepResults) -> str:
@@ -282,83 +297,62 @@ def _default(view: SweepView, run_ids: Sequence[str]) -> tuple[str, ...]:
     raise without_curves(view, [view.select], run_ids)
 
 
-def _lines(
-    view: SweepView,
-    sources: Sequence[Source],
-    metric: str,
-    curves: dict[str, Curve],
-    band: str,
-) -> tuple[Line, ...]:
-    lines = []
-    for cell in sources:
-        is_training = isinstance(cell, TrainingRuns)
-        known = [curves[run_id] for run_id in cell.run_ids if run_id in curves]
-        steps, values = stacked(known, metric)
-        if is_training and len(steps):  # a mean over fewer runs from some step on would jump
-            common = steps <= min(curve.steps[-1] for curve in known)
-            steps, values = steps[common], values[:, common]
-        if not len(steps):
-            continue
-        shown = evenly(len(steps), MAX_INTERVALS if band == "ci" else MAX_POINTS)
-        mean, low, high, seeds = over_seeds(values[:, shown], band)
-        lines.append(
-            Line(
-                cell.estimator,
-                view.estimator_index(cell.estimator),
-                steps[shown],
-                mean,
-                low,
-                high,
-                seeds,
-                isinstance(cell, Cell) and cell.status == "provisional",
-                cell.run_ids,
-                is_training,
-                cell.configuration_id if isinstance(cell, ConfigurationRuns) else "",
-                isinstance(cell, ConfigurationRuns) and cell.is_stopped,
-            )
-        )
-    return tuple(sorted(lines, key=lambda line: (line.index, line.is_training)))
-
-
-def stacked(curves: Sequence[Curve], metric: str) -> tuple[NDArray[np.int64], Numbers]:
-    """Return the steps `T` at which some run has a finite value, and the values `R T`."""
-    having = [curve for curve in curves if metric in curve.values]
-    if not having:
-        return np.empty(0, np.int64), np.empty((0, 0))
-    steps = np.unique(np.concatenate([curve.steps for curve in having]))
-    values = np.full((len(having), len(steps)), np.nan)
-    for row, curve in zip(values, having, strict=True):
-        row[np.searchsorted(steps, curve.steps)] = curve.values[metric]
-    known = np.isfinite(values).any(axis=0)
-    return steps[known], values[:, known]
-
-
-def check_positive(panels: Sequence[Panel]) -> None:
-    """Check that each panel with lines has a positive value, for a logarithmic axis.
-
-    Raises:
-        SpecError: If one has none.
-    """
-    for panel in panels:
-        if panel.lines and not any((line.mean > 0).any() for line in panel.lines):
-            raise without_positive(panel.metric, panel.task)
+def _labels(panels: Sequence[Panel]) -> dict[int, str]:
+    """Return the legend text of each row: its label, and how many of its seeds have ended."""
+    lines = [(p.title, line) for p in panels for line in p.lines if not line.is_other]
+    names = {line.index: line.estimator for _, line in sorted(lines, key=lambda i: i[1].index)}
+    return {
+        index: f"{name}{_note([pair for pair in lines if pair[1].index == index])}"
+        for index, name in names.items()
+    }
 
 
 def _note(lines: Sequence[tuple[str, Line]]) -> str:
-    """Return the legend's note on an estimator's lines; empty if all are final."""
-    ended = [(task, line) for task, line in lines if not line.is_training]
-    return _provisional_note(ended) if ended else " (in training)"
-
-
-def _provisional_note(lines: Sequence[tuple[str, Line]]) -> str:
-    """Return the legend's note on an estimator's provisional lines; empty if all are final."""
-    begun = {task: line.seeds for task, line in lines if line.provisional}
+    """Return the legend's note on a row's lines, by their tasks; empty if all are final."""
+    ended = [(task, line) for task, line in lines if line.state != "training"]
+    if not ended:
+        return " (in training)"
+    begun = {task: line.count for task, line in ended if line.state == "provisional"}
     if not begun:
         return ""
     counts = sorted(set(begun.values()))
-    if len(counts) == 1 and all(line.provisional for _, line in lines):
+    if len(counts) == 1 and all(line.state == "provisional" for _, line in ended):
         return f" (? n = {counts[0]})"
     if len(begun) <= 2:
         return f" (? {', '.join(f'n = {seeds} on {task}' for task, seeds in begun.items())})"
     low, high = counts[0], counts[-1]
     return f" (? n = {low if low == high else f'{low}–{high}'} on {len(begun)} tasks)"
+
+
+def _outside(panels: Sequence[Panel]) -> str:
+    """Return the part of a caption that names the lines outside the axes; empty without any."""
+    hidden = [
+        f"{line.estimator} on {panel.title}"
+        for panel in panels
+        if panel.y.limits
+        for line in panel.lines
+        if not line.is_other
+        if (line.y > panel.y.limits[1]).all() or (line.y < panel.y.limits[0]).all()
+    ]
+    return f"outside the axes: {', '.join(hidden)}" if hidden else ""
+
+
+def _numbers(row_kind: str, panels: Sequence[Panel]) -> Numbers:
+    """Return the last point of every line as a table."""
+    head = (row_kind, "task", "metric", panels[0].x.tip, "mean", "band", "seeds")
+    rows = []
+    for panel in panels:
+        for line in panel.lines:
+            known = np.flatnonzero(np.isfinite(np.asarray(line.x, np.float64)))
+            if line.band is None or not len(known):
+                continue
+            last = known[-1]
+            low, high = (end[last] for end in line.band)
+            rows.append(
+                (
+                    *(line.estimator, panel.title, panel.metric),
+                    *(f"{line.x[last]:,.6g}", f"{line.y[last]:.6g}", f"{low:.6g} to {high:.6g}"),
+                    f"{line.count}{', in training' if line.state == 'training' else ''}",
+                )
+            )
+    return Numbers.of(head, rows)

@@ -5,8 +5,8 @@ import dataclasses
 import json
 import math
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
 
 import altair as alt
 import numpy as np
@@ -98,22 +98,6 @@ class Drawing:
     widest: float = math.inf
 
 
-class Marked(Protocol):
-    """Line of one row, which may be provisional."""
-
-    @property
-    def estimator(self) -> str:
-        """Label of the row."""
-
-    @property
-    def index(self) -> int:
-        """Index of the row in the sweep file."""
-
-    @property
-    def provisional(self) -> bool:
-        """Whether some planned seeds have not ended yet."""
-
-
 class Rows:
     """Colours and dashes of a figure's rows, by their indices in the sweep file.
 
@@ -131,13 +115,6 @@ class Rows:
         self.legend = alt.Legend(values=list(self.texts.values()), title=None)
         if long:
             self.legend.labelExpr = f"({json.dumps(long)})[datum.label] || datum.label"
-
-    @classmethod
-    def of(cls, items: Iterable["Marked"]) -> "Rows":
-        """Return the rows of lines that each have one; those with a provisional line have a `?`."""
-        shown = list(items)
-        unsure = {item.index for item in shown if item.provisional}
-        return cls({i.index: f"{i.estimator}{' (?)' * (i.index in unsure)}" for i in shown})
 
     @property
     def entries(self) -> tuple[tuple[int, str], ...]:

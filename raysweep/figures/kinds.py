@@ -18,14 +18,12 @@ from raysweep.figures import (
     search_progress,
     seeds,
     slices,
-    time,
 )
 from raysweep.figures.drawing import Drawing
 from raysweep.figures.heatmap_charts import heatmap_drawing
 from raysweep.figures.layout import Description, Figure, compose, describe
-from raysweep.figures.line_charts import curves_drawing, setting_drawing, time_drawing
+from raysweep.figures.line_charts import LineFigure, lines_drawing
 from raysweep.figures.parallel_charts import parallel_drawing
-from raysweep.figures.profile_charts import profile_drawing
 from raysweep.figures.rendering import DPI, PICTURES, SUFFIXES, rendered, undrawn
 from raysweep.figures.seed_charts import seeds_drawing
 from raysweep.figures.size import named
@@ -71,18 +69,16 @@ class Kind:
 
 
 KINDS: Mapping[str, Kind] = {
-    "curves": Kind(curves.CurvesRequest, curves.prepare, curves_drawing),
-    "time": Kind(curves.CurvesRequest, time.prepare, time_drawing),
-    "lines": Kind(lines.LinesRequest, lines.prepare, setting_drawing),
+    "curves": Kind(curves.CurvesRequest, curves.prepare, lines_drawing),
+    "time": Kind(curves.CurvesRequest, curves.prepare_time, lines_drawing),
+    "lines": Kind(lines.LinesRequest, lines.prepare, lines_drawing),
     "heatmap": Kind(heatmaps.HeatmapRequest, prepare_heatmap, heatmap_drawing),
     "parallel": Kind(parallel.ParallelRequest, parallel.prepare, parallel_drawing),
     "slice": Kind(slices.SliceRequest, slices.prepare, slice_drawing),
     "seeds": Kind(seeds.SeedsRequest, seeds.prepare, seeds_drawing),
-    "profile": Kind(profiles.ProfileRequest, profiles.prepare, profile_drawing),
-    "search": Kind(
-        search_progress.SearchRequest, search_progress.prepare, search_progress.search_drawing
-    ),
-    "paths": Kind(paths.PathsRequest, paths.prepare, paths.paths_drawing),
+    "profile": Kind(profiles.ProfileRequest, profiles.prepare, lines_drawing),
+    "search": Kind(search_progress.SearchRequest, search_progress.prepare, lines_drawing),
+    "paths": Kind(paths.PathsRequest, paths.prepare, lines_drawing),
 }
 
 
@@ -168,8 +164,9 @@ def _drawn(results: SweepResults, kind: str, options: Mapping[str, Any]) -> tupl
             )
     request_options = {option: value for option, value in options.items() if option not in LOOKS}
     prepared = chosen.prepare(results, chosen.request(**request_options))
-    metrics = list(prepared.units) if kind == "curves" else []
-    single = metrics[0] if len(metrics) == 1 else None
+    is_curves = kind == "curves" and isinstance(prepared, LineFigure)
+    metrics = {panel.metric for panel in prepared.panels} if is_curves else set()
+    single = metrics.pop() if len(metrics) == 1 else None
     return chosen.draw(prepared), _name(kind, single, options)
 
 

@@ -47,7 +47,9 @@ class Figure(alt.ConcatChart):
     def _repr_mimebundle_(self, *_args: Any, **_options: Any) -> dict[str, Any]:
         """Return the description, for notebooks that draw it, and a picture for all others."""
         description = describe(self)
-        picture = vl_convert.vegalite_to_png(description, vl_version=VERSION, ppi=PICTURE_PPI)
+        picture = vl_convert.vegalite_to_png(
+            still(description), vl_version=VERSION, ppi=PICTURE_PPI
+        )
         return {
             "text/plain": f"{len(description['concat'])} panels",
             f"application/vnd.vegalite.v{VERSION.partition('.')[0]}+json": description,
@@ -91,7 +93,24 @@ def _with_data(chart: Figure, data: Mapping[str, Records]) -> Description:
     """Return the description of a chart that has no data yet."""
     with alt.theme.enable("none"):  # whichever the user has
         description: Description = chart.to_dict(validate=False)
+    # In the middle, as captions are; Vega-Lite passes it on, but Altair knows no such option.
+    description["config"]["legend"]["layout"] = {"bottom": {"anchor": "middle"}}
     return {**description, "datasets": {**description.get("datasets", {}), **data}}
+
+
+def still(description: Description) -> Description:
+    """Return the description of a picture, which needs no points that have tips alone."""
+    panels = [
+        {**panel, "layer": [part for part in panel["layer"] if not _is_invisible(part["mark"])]}
+        if "layer" in panel
+        else panel
+        for panel in description["concat"]
+    ]
+    return {**description, "concat": panels}
+
+
+def _is_invisible(mark: Mapping[str, Any]) -> bool:
+    return mark.get("fillOpacity") == 0 and "stroke" not in mark
 
 
 def panel_height(width: float, size: Size) -> float:
@@ -171,7 +190,7 @@ def _fit(
 
 def _measured(chart: Figure, data: Mapping[str, Records]) -> float:
     """Return the width of a rendered chart, in points."""
-    svg = vl_convert.vegalite_to_svg(_with_data(chart, data), vl_version=VERSION)
+    svg = vl_convert.vegalite_to_svg(still(_with_data(chart, data)), vl_version=VERSION)
     match = re.search(r'<svg[^>]* width="([\d.]+)"', svg)
     return float(match[1]) if match else 0.0
 

@@ -1,4 +1,4 @@
-"""Charts of lines with bands: metrics over steps, over seconds of training, or over a setting."""
+"""Charts of lines with bands, dots or marks at their ends, for all kinds of figures with lines."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -6,312 +6,274 @@ from typing import Any
 
 import altair as alt
 import numpy as np
+from numpy.typing import NDArray
 
-from raysweep.figures.curves import CurvesFigure, Line
-from raysweep.figures.drawing import (
-    BAND,
-    HOVER,
-    LINE,
-    PALE,
-    Chart,
-    Drawing,
-    Numbers,
-    PanelChart,
-    Records,
-    Rows,
-    axis_label,
-    band_tips,
-    opacity,
-    placeholder,
-    records,
-    row_tip,
-    scale_type,
-    sentence,
-    zoom,
-)
-from raysweep.figures.lines import LinesFigure
-from raysweep.figures.size import LETTER, SCREEN
-from raysweep.figures.statistics import BANDS
-from raysweep.figures.time import TimeFigure
-from raysweep.text import counted
+from raysweep.figures import drawing
+from raysweep.figures.drawing import Chart, Drawing, Numbers, PanelChart, Records, Rows
+from raysweep.figures.scope import Numbers as Values
 
 FAINT = 0.25  # opacity of the configurations that are not selected
-PANEL = 300.0  # points of a panel for which ticks are chosen; narrower ones leave some out
-GAP = 4.0  # points between the labels of two ticks
-WINDOWED = "tables have training metrics as means over a run's last steps (window)"
+OPACITIES = {"selected": 1.0, "other": FAINT, "stopped early": FAINT}  # by the state of a line
+PADDING = 5  # points between the ends of an axis and those of the lines
+DOTS = 0.5  # opacity of dots
+
+LARGE = 10_000  # the largest whole number with all its digits beside a tick
+FINE = {"condition": {"test": "datum.label", "value": 1}, "value": 0.35}  # lines without a label
 
 
-@dataclasses.dataclass(frozen=True)
-class Across:
-    """Horizontal axis of charts of lines.
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Line:
+    """Line of one row in a panel.
 
     Args:
-        title: Title of the axis.
-        values: Positions of the points of each panel's lines, `T` each.
-        axis: Options of Vega-Lite's axis.
+        estimator: Label of the row.
+        index: Index of the row in the sweep file.
+        x: Positions along x, `T`; a point whose position is NaN is not drawn.
+        y: Positions along y, `T`; those of a mean over seeds where there is a band.
+        band: Low and high ends of the band, `T` each; None without one.
+        count: Number of seeds or runs that the line is over.
+        state: `selected`, `provisional`, `training`, or of a configuration that is not selected,
+            `other` or `stopped early`.
+        run_ids: Ids of the runs that the line is over.
+        label: Text in tips, which differs between the lines of a row.
+        end: Shape of the mark at the end of the line; empty for none.
+    """
+
+    estimator: str
+    index: int
+    x: NDArray[np.int64] | Values
+    y: Values
+    band: tuple[Values, Values] | None = None
+    count: int = 1
+    state: str = "selected"
+    run_ids: tuple[str, ...] = ()
+    label: str = ""
+    end: str = ""
+
+    @property
+    def is_other(self) -> bool:
+        """Whether the line is of a configuration that is not selected."""
+        return self.state in ("other", "stopped early")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Axis:
+    """One of the two axes of a panel of lines.
+
+    Args:
+        title: Title, in one line or several.
+        tip: Name of the position in tips.
+        format: Format of the position in tips.
+        options: Options of Vega-Lite's axis.
+        is_whole: Whether all positions are whole numbers.
         log: Whether the axis is logarithmic.
-        is_whole: Whether the positions are whole numbers, as steps are.
-        marks_points: Whether all points are marked.
+        limits: Ends of the axis; None for those of the lines.
+        is_nice: Whether the axis ends at round numbers, if it is not logarithmic.
+    """
+
+    title: str | Sequence[str]
+    tip: str
+    format: str = ".6g"
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    is_whole: bool = False
+    log: bool = False
+    limits: tuple[float, float] | None = None
+    is_nice: bool = False
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Panel:
+    """Panel of lines.
+
+    Args:
+        title: Title above the panel: the label of a task.
+        lines: Lines, in the order of the sweep file.
+        x: Horizontal axis of the panel.
+        y: Vertical axis of the panel.
+        metric: Name of the metric along y.
+        dots: Dots of each row, below the lines.
+        step: Side of a value on which the lines change, `before` or `after`; empty for straight
+            ones from point to point.
+        empty: Text of a panel without lines.
     """
 
     title: str
-    values: Sequence[Sequence[Any]]
-    axis: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    log: bool = False
-    is_whole: bool = True
-    marks_points: bool = False
+    lines: tuple[Line, ...]
+    x: Axis
+    y: Axis
+    metric: str = ""
+    dots: tuple[Line, ...] = ()
+    step: str = ""
+    empty: str = "no curve"
 
 
-def curves_drawing(prepared: CurvesFigure) -> Drawing:
-    """Return the drawing of curves over steps."""
-    steps = [[line.steps for line in panel.lines] for panel in prepared.panels]
-    across = Across("step", steps, {"format": "~s", "tickCount": 5, "tickMinStep": 1})
-    caption = sentence([f"{prepared.sweep}: {summary(prepared)}", *footnotes(prepared)])
-    return line_drawing(prepared, across, caption)
-
-
-def time_drawing(prepared: TimeFigure) -> Drawing:
-    """Return the drawing of curves over seconds of training."""
-    axis = {"format": "~g", "tickCount": 5}
-    across = Across("seconds of training", prepared.seconds, axis, is_whole=False)
-    curves = prepared.curves
-    share = "over a run's mean share of its pack's time"
-    caption = [f"{curves.sweep}: {summary(curves)}", share, *footnotes(curves)]
-    return line_drawing(curves, across, sentence(caption))
-
-
-def setting_drawing(prepared: LinesFigure) -> Drawing:
-    """Return the drawing of a metric over one setting."""
-    curves = prepared.curves
-    axis = {"values": _apart(prepared), "format": ".3~g"}
-    name = prepared.setting.partition(".")[2]
-    across = Across(name, prepared.values, axis, prepared.log, is_whole=False, marks_points=True)
-    parts = [f"{curves.sweep}: {summary(curves)}", *footnotes(curves), prepared.lacking]
-    return line_drawing(curves, across, sentence(parts))
-
-
-def _apart(prepared: LinesFigure) -> list[float]:
-    """Return the ticks with room for their labels in a panel, the most important ones first."""
-    known = np.concatenate([np.asarray(x, float) for panel in prepared.values for x in panel])
-    transform = np.log10 if prepared.log else np.asarray
-    low, high = float(transform(known.min())), float(transform(known.max()))
-    shown: list[tuple[float, float, float]] = []  # middle and half width of a label, in points
-    for value, _ in prepared.ticks:
-        if known.min() <= value <= known.max():
-            middle = PANEL * (float(transform(value)) - low) / ((high - low) or 1.0)
-            half = (len(f"{value:.3g}") * LETTER * SCREEN.small + GAP) / 2
-            if all(abs(middle - other) >= half + least for other, least, _ in shown):
-                shown.append((middle, half, value))
-    return sorted(value for _, _, value in shown)
-
-
-def line_drawing(prepared: CurvesFigure, across: Across, caption: str) -> Drawing:
-    """Return the drawing of panels of lines.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Look:
+    """Look of a figure's lines.
 
     Args:
-        prepared: Panels and lines to draw.
-        across: Horizontal axis of the panels.
-        caption: Text that explains the figure.
+        width: Width of a line in points.
+        opacity: Opacity of a line.
+        is_ordered: Whether points are joined in their order, which need not be that of `x`.
+        marks_points: Whether all points are marked; otherwise they have tips alone.
+        fills_ends: Whether the marks at the ends of lines are filled.
+        count: Name of a line's number of seeds or runs in tips; empty to leave it out.
+        dots: Name of the position of a dot along y in tips.
     """
-    texts = dict(prepared.labels.values())
-    rows = Rows(texts)
-    names = {label: text for label, (_, text) in prepared.labels.items()}
-    panels = [
-        _panel(prepared, index, across, (rows, names)) for index in range(len(prepared.panels))
-    ]
-    return Drawing(
-        tuple(panels),
-        caption,
-        _numbers(prepared, across),
-        prepared.tasks,
-        rows.entries,
+
+    width: float = 1.5
+    opacity: float = 1.0
+    is_ordered: bool = False
+    marks_points: bool = False
+    fills_ends: bool = False
+    count: str = ""
+    dots: str = ""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class LineFigure:
+    """Panels of lines.
+
+    Args:
+        panels: Panels in the order in which they are read.
+        rows: Text of each row in the legend, by its index in the sweep file.
+        caption: Text that explains the figure.
+        numbers: The numbers of the figure as a table.
+        look: Look of the lines.
+        columns: Number of panels that belong in a row; as many as fit if None.
+    """
+
+    panels: tuple[Panel, ...]
+    rows: Mapping[int, str]
+    caption: str
+    numbers: Numbers
+    look: Look = Look()
+    columns: int | None = None
+
+
+def rows_of(lines: Sequence[Line]) -> dict[int, str]:
+    """Return the texts of rows in a legend, with a `?` where some line is provisional."""
+    unsure = {line.index for line in lines if line.state == "provisional"}
+    return {i.index: f"{i.estimator}{' (?)' * (i.index in unsure)}" for i in lines}
+
+
+def lines_drawing(figure: LineFigure) -> Drawing:
+    """Return the drawing of panels of lines."""
+    rows = Rows(figure.rows)
+    titles = {str(panel.x.title) for panel in figure.panels}
+    panels = tuple(
+        _panel(panel, f"lines-{index}", (rows, figure.look), names_x=len(titles) > 1)
+        for index, panel in enumerate(figure.panels)
     )
+    return Drawing(panels, figure.caption, figure.numbers, figure.columns, rows.entries)
 
 
-def _panel(
-    prepared: CurvesFigure, index: int, across: Across, rows: tuple[Rows, Mapping[str, str]]
-) -> PanelChart:
-    panel = prepared.panels[index]
-    if not panel.lines:
-        return PanelChart(panel.task, placeholder("no curve"), {})
-    name = f"lines-{index}"
-    data: Records = []
-    for line, x in zip(panel.lines, across.values[index], strict=True):
-        data += _records(line, x, rows[1][line.estimator])
-    if prepared.log:
-        data = [record for record in data if (record["mean"] or 0) > 0]
-    label = axis_label(panel.metric, prepared.units[panel.metric])
-    limits = None if prepared.log else panel.limits
+def _panel(panel: Panel, name: str, about: tuple[Rows, Look], *, names_x: bool) -> PanelChart:
+    if not panel.lines and not panel.dots:
+        return PanelChart(panel.title, drawing.placeholder(panel.empty), {})
+    rows, look = about
+    data = {name: _data(panel, panel.lines, rows, look)}
+    if panel.dots:
+        data[f"{name}-dots"] = _data(panel, panel.dots, rows, Look(opacity=DOTS))
 
     def draw(x_title: bool, y_title: bool) -> Chart:
-        return _chart(
-            name,
-            rows[0],
-            (across, across.title if x_title else None),
-            (label if y_title else None, limits, prepared.log),
+        return _chart(name, panel, about, (x_title or names_x, y_title))
+
+    return PanelChart(panel.title, draw, data)
+
+
+def _data(panel: Panel, lines: Sequence[Line], rows: Rows, look: Look) -> Records:
+    """Return the points of lines; the last point of a line has the mark of its end."""
+    data: Records = []
+    for number, line in enumerate(lines):
+        known = np.isfinite(np.asarray(line.x, np.float64))
+        if panel.y.log:
+            known &= line.y > 0
+        columns: dict[str, Any] = {"x": line.x[known], "y": line.y[known]}
+        if line.band is not None:
+            columns |= {"low": line.band[0][known], "high": line.band[1][known]}
+        if look.is_ordered:
+            columns["order"] = np.arange(known.sum())
+        more = {"n": line.count} if look.count else {}
+        points = drawing.records(
+            **columns,
+            **more,
+            **({"label": line.label} if line.label else {}),
+            row=rows.texts[line.index],
+            line=number,
+            state=line.state,
+            opacity=look.opacity * OPACITIES.get(line.state, drawing.PALE),
         )
-
-    return PanelChart(panel.task, draw, {name: data})
-
-
-def _records(line: Line, x: Any, text: str) -> Records:
-    """Return the points of a line; the last one is marked where its runs still train."""
-    known = np.isfinite(np.asarray(x, np.float64))
-    state = _state(line)
-    opacity = {"selected": 1.0, "other": FAINT, "stopped early": FAINT}.get(state, PALE)
-    rows = records(
-        x=np.asarray(x)[known],
-        mean=line.mean[known],
-        low=line.low[known] if not line.other else np.full(known.sum(), np.nan),
-        high=line.high[known] if not line.other else np.full(known.sum(), np.nan),
-        n=line.seeds,
-        state=state,
-        configuration=line.other,
-        row=text,
-        opacity=opacity,
-    )
-    if rows:
-        rows[-1]["end"] = state in ("training", "stopped early") or len(rows) == 1
-    return rows
+        end = line.end or ("circle" if len(points) == 1 else "")
+        if points and end:
+            points[-1]["end"] = end
+        data += points
+    return data
 
 
-def _state(line: Line) -> str:
-    if line.other:
-        return "stopped early" if line.is_stopped else "other"
-    if line.is_training:
-        return "training"
-    return "provisional" if line.provisional else "selected"
-
-
-def _chart(
-    name: str,
-    rows: Rows,
-    x: tuple[Across, str | None],
-    y: tuple[str | None, tuple[float, float] | None, bool],
-) -> Chart:
-    across, x_title = x
-    y_title, limits, log = y
-    x_scale = alt.Scale(type=scale_type(log=across.log), nice=False, zero=False, padding=4)
-    y_scale = alt.Scale(type=scale_type(log=log), zero=False, nice=limits is None)
-    if limits:
-        y_scale.domain = list(limits)
-    base = alt.Chart(alt.NamedData(name)).encode(
-        x=alt.X("x:Q", title=x_title, scale=x_scale, axis=alt.Axis(**across.axis)),
-        color=rows.color,
-        detail=["state:N", "configuration:N"],
-    )
-    low = alt.Y("low:Q", title=y_title, scale=y_scale)
-    band = base.mark_area(**BAND).encode(y=low, y2="high:Q")
-    tips = [
-        row_tip(),
-        alt.Tooltip("x:Q", title=across.title, format=",d" if across.is_whole else ".4g"),
-        alt.Tooltip("mean:Q", title="mean", format=".6g"),
-        *band_tips(),
-        alt.Tooltip("n:Q", title="seeds"),
-        alt.Tooltip("state:N", title="state"),
+def _chart(name: str, panel: Panel, about: tuple[Rows, Look], titles: tuple[bool, bool]) -> Chart:
+    rows, look = about
+    x = alt.X("x:Q", **_along(panel.x, panel.lines, titled=titles[0]))
+    up = _along(panel.y, panel.lines, titled=titles[1])
+    step: dict[str, Any] = {"interpolate": f"step-{panel.step}"} if panel.step else {}
+    base = alt.Chart(alt.NamedData(name)).encode(x=x, color=rows.color, detail="line:N")
+    over = base.encode(y=alt.Y("y:Q", **up), opacity=drawing.opacity())
+    line = over.mark_line(**{**drawing.LINE, "strokeWidth": look.width}, **step)
+    if look.is_ordered:
+        line = line.encode(order="order:Q")
+    ends = over.mark_point(clip=True, size=24, filled=look.fills_ends)
+    shape = alt.Shape("end:N", scale=None, legend=None)
+    mark = {**drawing.HOVER, "size": 16, "fillOpacity": 1} if look.marks_points else drawing.HOVER
+    has_band = any(line.band is not None for line in panel.lines)
+    layers: list[Chart] = []
+    if has_band:
+        band = base.mark_area(**drawing.BAND, **step)
+        layers.append(band.encode(y=alt.Y("low:Q", **up), y2="high:Q"))
+    if panel.dots:
+        dots = alt.Chart(alt.NamedData(f"{name}-dots")).mark_point(clip=True, filled=True, size=10)
+        dots = dots.encode(x=x, y=alt.Y("y:Q", **up), color=rows.color, opacity=drawing.opacity())
+        tips = _tips(panel, dataclasses.replace(look, count=""), look.dots, has_band=False)
+        layers.append(dots.encode(tooltip=tips))
+    tips = _tips(panel, look, panel.y.tip, has_band=has_band)
+    layers += [
+        line.encode(strokeDash=rows.dash),
+        ends.transform_filter("datum.end").encode(shape=shape),
+        over.mark_point(**mark).encode(tooltip=tips),
     ]
-    over = base.encode(y=alt.Y("mean:Q", title=y_title, scale=y_scale), opacity=opacity())
-    line = over.mark_line(**LINE).encode(strokeDash=rows.dash)
-    ends = over.mark_point(clip=True, size=24, filled=False).transform_filter("datum.end")
-    mark = {**HOVER, "size": 16, "fillOpacity": 1} if across.marks_points else HOVER
-    points = over.mark_point(**mark).encode(tooltip=tips)
-    return alt.layer(band, line, ends, points).add_params(zoom(name))
+    return alt.layer(*layers).add_params(drawing.zoom(name))
 
 
-def _numbers(prepared: CurvesFigure, across: Across) -> Numbers:
-    """Return the last point of every line as a table."""
-    head = (prepared.row_kind, "task", "metric", across.title, "mean", "band", "seeds")
-    rows = []
-    for panel, values in zip(prepared.panels, across.values, strict=True):
-        for line, x in zip(panel.lines, values, strict=True):
-            if line.other:
-                continue
-            known = np.flatnonzero(np.isfinite(np.asarray(x, np.float64)))
-            if not len(known):
-                continue
-            last = known[-1]
-            rows.append(
-                (
-                    line.estimator,
-                    panel.task,
-                    panel.metric,
-                    f"{x[last]:,.6g}",
-                    f"{line.mean[last]:.6g}",
-                    f"{line.low[last]:.6g} to {line.high[last]:.6g}",
-                    f"{line.seeds}{'' if not line.is_training else ', in training'}",
-                )
-            )
-    return Numbers.of(head, rows)
+def _along(axis: Axis, lines: Sequence[Line], *, titled: bool) -> dict[str, Any]:
+    """Return the title, scale and axis of a channel."""
+    scale = alt.Scale(type=drawing.scale_type(log=axis.log), zero=False, nice=False)
+    if axis.limits is not None:
+        scale.domain = list(axis.limits)
+    elif axis.is_nice and not axis.log:
+        scale.nice = True
+    else:
+        scale.padding = PADDING
+    options: dict[str, Any] = {}
+    if axis.is_whole:
+        # By the number alone: a format would give all ticks the prefix of the last, as in 0.2k.
+        last = max((float(line.x[-1]) for line in lines if len(line.x)), default=0.0)
+        text = f"format(datum.value, '{',d' if last <= LARGE else '~s'}')"
+        options = {"tickCount": 5, "tickMinStep": 1, "labelExpr": text}
+    elif axis.log and not axis.options:
+        options = {"tickCount": 3, "gridOpacity": FINE}
+    title = axis.title if titled else None
+    return {"title": title, "scale": scale, "axis": alt.Axis(**{**options, **axis.options})}
 
 
-def summary(prepared: CurvesFigure) -> str:
-    """Return the part of a caption that explains the lines and bands."""
-    counts = prepared.seeds
-    seeds = f"{counts[0]}–{counts[-1]}" if len(counts) > 1 else "".join(map(str, counts))
-    over = counted(counts[0], "seed") if seeds == "1" else f"{seeds} seeds".strip()
-    return f"mean over {over}, {BANDS[prepared.band]}"
-
-
-def footnotes(prepared: CurvesFigure) -> list[str]:
-    """Return the further parts of a caption of curves, some of them empty."""
-    lines = [line for panel in prepared.panels for line in panel.lines]
+def _tips(panel: Panel, look: Look, up: str, *, has_band: bool) -> list[alt.Tooltip]:
+    lines = (*panel.lines, *panel.dots)
+    has_label = any(line.label for line in lines)
+    has_states = any(line.state != "selected" for line in lines) or bool(look.count)
     return [
-        prepared.selection,
-        "pale (?): provisional, n seeds so far" if any(i.provisional for i in lines) else "",
-        _others(prepared),
-        training(prepared.training, prepared.runs + prepared.training, prepared.reached),
-        "y axes are cut to what follows the first tenth of the steps" if prepared.cropped else "",
-        outside(prepared),
-        WINDOWED if prepared.is_windowed else "",
-        lost_curves(prepared.lacking, prepared.runs),
+        drawing.row_tip(),
+        *([alt.Tooltip("label:N", title=" ")] if has_label else []),
+        alt.Tooltip("x:Q", title=panel.x.tip, format=panel.x.format),
+        alt.Tooltip("y:Q", title=up, format=panel.y.format),
+        *(drawing.band_tips() if has_band else []),
+        *([alt.Tooltip("n:Q", title=look.count)] if look.count else []),
+        *([alt.Tooltip("state:N", title="state")] if has_states else []),
     ]
-
-
-def _others(prepared: CurvesFigure) -> str:
-    """Return the part of a caption on configurations that are not selected; empty without any."""
-    if not prepared.others:
-        return ""
-    of = f" of {prepared.others + prepared.left_out:,}" if prepared.left_out else ""
-    lines = [line for panel in prepared.panels for line in panel.lines]
-    ends = (
-        ", with a circle where early stopping ended them"
-        if any(line.is_stopped for line in lines)
-        else ""
-    )
-    return f"faint: {prepared.others:,}{of} other configurations{ends}"
-
-
-def outside(prepared: CurvesFigure) -> str:
-    """Return the part of a caption that names the lines outside the axes; empty without any."""
-    if prepared.log:
-        return ""
-    hidden = [
-        f"{line.estimator} on {panel.task}"
-        for panel in prepared.panels
-        if panel.limits
-        for line in panel.lines
-        if not line.other
-        if (line.mean > panel.limits[1]).all() or (line.mean < panel.limits[0]).all()
-    ]
-    return f"outside the axes: {', '.join(hidden)}" if hidden else ""
-
-
-def lost_curves(lacking: int, runs: int) -> str:
-    """Return the part of a caption that counts the runs without curves; empty if there are none."""
-    return f"{lacking} of {counted(runs)} have no curves" if lacking else ""
-
-
-def training(runs: int, of: int, step: int) -> str:
-    """Return the part of a caption on runs that still train; empty if there are none.
-
-    Args:
-        runs: Number of these runs.
-        of: Number of all runs of the figure.
-        step: Last step of their curves.
-    """
-    if not runs:
-        return ""
-    some = f"{runs} of the {of} runs shown {'is' if runs == 1 else 'are'}"
-    every = "the run shown is" if of == 1 else f"all {of} runs shown are"
-    begun = some if runs < of else every
-    return f"pale lines with a circle at their end: {begun} still training, up to step {step:,}"

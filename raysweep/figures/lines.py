@@ -1,14 +1,18 @@
 """A metric over one setting: the mean over seeds and a band, for each task and estimator."""
 
 import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from raysweep.errors import SpecError
-from raysweep.figures.curves import CurvesFigure, CurvesRequest, Line, Panel, check_positive
+from raysweep.figures import curves
+from raysweep.figures.curves import CurvesRequest
 from raysweep.figures.heatmaps import check_shown, lacking, searched_setting
+from raysweep.figures.line_charts import Axis, Line, LineFigure, Look, Panel
 from raysweep.figures.scope import Numbers, SweepView, without_values
+from raysweep.figures.size import LETTER, SCREEN
 from raysweep.figures.statistics import check_band, over_seeds
 from raysweep.figures.ticks import is_power_of_ten, one_digit_numbers
 from raysweep.results.bins import Column, columns, is_number, value_text
@@ -18,6 +22,8 @@ from raysweep.results.sweep_results import SweepResults
 from raysweep.sweep import space
 from raysweep.sweep.spec import Arm
 
+PANEL = 300.0  # points of a panel for which ticks are chosen; narrower ones leave some out
+GAP = 4.0  # points between the labels of two ticks
 LOG_SPAN = 30.0  # values whose largest is this many times the smallest have a logarithmic axis
 
 
@@ -49,29 +55,7 @@ class LinesRequest(CurvesRequest):
         return names[0] if names else None
 
 
-@dataclasses.dataclass(frozen=True)
-class LinesFigure:
-    """Panels of lines over a setting.
-
-    Args:
-        curves: Panels, whose steps are the indices of the setting's values.
-        setting: Setting along the x axis, as `section.name`.
-        values: Positions along x of the points of each panel's lines.
-        log: Whether the x axes are logarithmic.
-        ticks: Positions along x to label, with their labels, the most important first; empty for
-            round numbers.
-        lacking: Part of the caption on arms that lack the setting; empty if all have it.
-    """
-
-    curves: CurvesFigure
-    setting: str
-    values: tuple[tuple[Numbers, ...], ...]
-    log: bool
-    ticks: tuple[tuple[float, str], ...]
-    lacking: str
-
-
-def prepare(results: SweepResults, request: LinesRequest) -> LinesFigure:
+def prepare(results: SweepResults, request: LinesRequest) -> LineFigure:
     """Return lines of a sweep's metrics over one setting.
 
     Raises:
@@ -79,7 +63,7 @@ def prepare(results: SweepResults, request: LinesRequest) -> LinesFigure:
             no numbers, or nothing can be drawn yet.
     """
     setting = searched_setting(results.spec, request.setting)
-    band = check_band(request.band)
+    check_band(request.band)
     view = SweepView.of(results, request)
     metrics = request.metrics or (view.select,)
     for name in metrics:
@@ -89,35 +73,41 @@ def prepare(results: SweepResults, request: LinesRequest) -> LinesFigure:
     arms = [arm for arm in view.arms if setting in arm.space]
     shown = columns(arms, setting)
     positions = _positions(shown, setting)
+    x = _across(setting, positions, arms, has_intervals=any(c.interval is not None for c in shown))
     best = {arm: _best(view, stats, arm, (setting, shown)) for arm in arms}
-    panels = tuple(
-        Panel(metric, task, _lines(view, stats, best, (metric, task), band))
-        for metric in metrics
-        for task in view.tasks
-    )
+    panels = []
+    for metric in metrics:
+        y = curves.metric_axis(view, metric, log=request.log)
+        for task in view.tasks:
+            made = [
+                _line(view, arm, _points(stats, of_arm, metric), (positions, request.band))
+                for arm, of_arm in best.items()
+                if arm.task_label == task
+            ]
+            lines = sorted(filter(None, made), key=lambda line: line.index)
+            panels.append(Panel(title=task, metric=metric, lines=tuple(lines), x=x, y=y))
     for metric in metrics:
         if not any(panel.lines for panel in panels if panel.metric == metric):
             raise without_values(results, metric)
-    if request.log:
-        check_positive(panels)
-    units = {metric: results.spec.metrics[metric]["unit"] for metric in metrics}
+    curves.check_positive(panels)
     other = any(key != setting for arm in view.arms for key in arm.searched)
-    selection = (
-        f"at the configuration with the {view.mode}imum mean {view.select} for each value"
-        if other
-        else ""
+    selection = f"at the configuration with the {view.mode}imum mean {view.select} for each value"
+    notes = [selection if other else ""], [lacking(view, [setting])]
+    figure = curves.figure_of(view, panels, request.band, notes)
+    return dataclasses.replace(figure, look=Look(count="seeds", marks_points=True))
+
+
+def _across(setting: str, positions: Numbers, arms: Sequence[Arm], *, has_intervals: bool) -> Axis:
+    """Return the horizontal axis, with ticks at the values that have room for their labels."""
+    log = bool(
+        positions.min() > 0
+        and (positions.max() >= LOG_SPAN * positions.min() or _is_log(arms, setting))
     )
-    lines = [line for panel in panels for line in panel.lines]
-    runs = len({run_id for line in lines for run_id in line.run_ids})
-    curves = CurvesFigure(
-        results.sweep, panels, len(view.tasks), units, selection, request.log, band, runs, 0
-    )
-    values = tuple(tuple(positions[line.steps] for line in panel.lines) for panel in panels)
-    log = positions.min() > 0 and (
-        positions.max() >= LOG_SPAN * positions.min() or _is_log(arms, setting)
-    )
-    ticks = _ticks(shown, positions, log=log)
-    return LinesFigure(curves, setting, values, bool(log), ticks, lacking(view, [setting]))
+    ticks = _apart(_ticks(positions, log=log, has_intervals=has_intervals), log=log)
+    name = setting.partition(".")[2]
+    text = f"{json.dumps(_texts(ticks))}[indexof({json.dumps(ticks)}, datum.value)]"
+    options = {"values": ticks, "labelExpr": text}
+    return Axis(title=name, tip=name, format=".4g", options=options, log=log)
 
 
 def _is_log(arms: Sequence[Arm], setting: str) -> bool:
@@ -126,9 +116,7 @@ def _is_log(arms: Sequence[Arm], setting: str) -> bool:
     return any(isinstance(domain, space.Range) and domain.log for domain in domains)
 
 
-def _ticks(
-    shown: Sequence[Column], positions: Numbers, *, log: bool
-) -> tuple[tuple[float, str], ...]:
+def _ticks(positions: Numbers, *, log: bool, has_intervals: bool) -> list[float]:
     """Return the ticks: the values of the setting, or round numbers along an axis of intervals.
 
     The ends come first, then powers of ten, then the others in order. A logarithmic axis has ticks
@@ -138,13 +126,27 @@ def _ticks(
     low, high = numbers[0], numbers[-1]
     round_ones = one_digit_numbers(low, high) if log else []
     decades = [number for number in round_ones if is_power_of_ten(number)]
-    if any(column.interval is not None for column in shown):
+    if has_intervals:
         order = decades if len(decades) > 2 else [*decades, *round_ones]
     else:
         known = [number for number in decades if number in numbers]
         order = [low, high, *known, *numbers, *decades]
-    order = list(dict.fromkeys(order))
-    return tuple(zip(order, _texts(order), strict=True))
+    return list(dict.fromkeys(order))
+
+
+def _apart(ticks: Sequence[float], *, log: bool) -> list[float]:
+    """Return the ticks with room for their labels in a panel; the first ones come first."""
+    if not ticks:
+        return []
+    positions = np.log10(ticks) if log else np.asarray(ticks)
+    span = float(np.ptp(positions)) or 1.0
+    shown: list[tuple[float, float, float]] = []  # middle and half width of a label, in points
+    for value, text, position in zip(ticks, _texts(ticks), positions.tolist(), strict=True):
+        middle = PANEL * position / span
+        half = (len(text) * LETTER * SCREEN.small + GAP) / 2
+        if all(abs(middle - other) >= half + least for other, least, _ in shown):
+            shown.append((middle, half, value))
+    return sorted(value for _, _, value in shown)
 
 
 def _texts(numbers: Sequence[float]) -> list[str]:
@@ -188,51 +190,37 @@ def _best(
     return {column: pair for column, pair in enumerate(pairs) if pair[0] != NONE}
 
 
-def _lines(
-    view: SweepView,
-    stats: ConfigurationStats,
-    best: Mapping[Arm, Mapping[int, tuple[int, bool]]],
-    shown: tuple[str, str],
-    band: str,
-) -> tuple[Line, ...]:
-    """Return the lines of one panel.
-
-    Args:
-        view: Part of the sweep that is shown.
-        stats: Statistics of all configurations.
-        best: Best configuration of each arm at each value.
-        shown: Metric and label of the task.
-        band: Kind of the bands.
-    """
-    metric, task = shown
-    lines = []
-    for arm, by_column in best.items():
-        points = {
-            column: (stats.values(index, metric), complete)
-            for column, (index, complete) in by_column.items()
-        }
-        points = {column: point for column, point in points.items() if point[0]}
-        if points and arm.task_label == task:
-            lines.append(_line(view, arm, points, band))
-    return tuple(sorted(lines, key=lambda line: line.index))
+def _points(
+    stats: ConfigurationStats, of_arm: Mapping[int, tuple[int, bool]], metric: str
+) -> dict[int, tuple[Sequence[float], bool]]:
+    """Return the seeds' values at each value of the setting, and whether all seeds are done."""
+    points = {
+        column: (stats.values(i, metric), complete) for column, (i, complete) in of_arm.items()
+    }
+    return {column: point for column, point in points.items() if point[0]}
 
 
 def _line(
-    view: SweepView, arm: Arm, points: Mapping[int, tuple[Sequence[float], bool]], band: str
-) -> Line:
-    seeds = max(len(values) for values, _ in points.values())
-    rows = np.full((seeds, len(points)), np.nan)
+    view: SweepView,
+    arm: Arm,
+    points: Mapping[int, tuple[Sequence[float], bool]],
+    about: tuple[Numbers, str],
+) -> Line | None:
+    """Return the line through points, at their positions along x and with a kind of band."""
+    if not points:
+        return None
+    positions, band = about
+    rows = np.full((max(len(values) for values, _ in points.values()), len(points)), np.nan)
     for column, (values, _) in enumerate(points.values()):
         rows[: len(values), column] = values
     mean, low, high, count = over_seeds(rows, band)
+    is_complete = all(complete for _, complete in points.values())
     return Line(
-        arm.estimator_label,
-        view.estimator_index(arm.estimator_label),
-        np.array(list(points), np.int64),
-        mean,
-        low,
-        high,
-        count,
-        not all(complete for _, complete in points.values()),
-        (),
+        estimator=arm.estimator_label,
+        index=view.estimator_index(arm.estimator_label),
+        x=positions[list(points)],
+        y=mean,
+        band=(low, high),
+        count=count,
+        state="selected" if is_complete else "provisional",
     )

@@ -7,11 +7,15 @@ from typing import Literal
 import numpy as np
 
 from raysweep.figures import seeds
+from raysweep.figures.drawing import Numbers as Table
+from raysweep.figures.drawing import axis_label, sentence
+from raysweep.figures.line_charts import Axis, Line, LineFigure, Look, Panel, rows_of
 from raysweep.figures.scope import MetricRequest, Numbers
 from raysweep.figures.seeds import SeedsFigure, SeedsRow
 from raysweep.figures.thinning import evenly
 from raysweep.results.stats.intervals import FEWEST_FOR_MEAN
 from raysweep.results.sweep_results import SweepResults
+from raysweep.text import some
 
 Share = Literal["at most", "at least", "above"]
 
@@ -21,6 +25,13 @@ MAX_POINTS, MAX_ALL = 2000, 40_000  # of a line, and of a figure
 MARGIN = 0.03  # of the range of the values, to each side, in which lines begin and end
 ALL_TASKS = "all tasks"
 QUARTERS = (0.25, 0.5, 0.75)
+SCORE = ("normalised score", "(0 worst, 1 best)")  # lines of a title
+FRACTION = Axis(
+    title="fraction of runs",
+    tip="fraction",
+    options={"values": [0, 0.25, 0.5, 0.75, 1], "format": ".2~f"},
+    limits=(-0.02, 1.02),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,74 +40,48 @@ class ProfileRequest(MetricRequest):
 
 
 @dataclasses.dataclass(frozen=True)
-class Profile:
-    """Profile of one estimator on one task, or over all of them.
+class Runs:
+    """Runs of one profile.
 
     Args:
-        estimator: Label of the estimator.
-        index: Index of the estimator in the sweep file.
-        provisional: Whether some planned seeds have not ended yet.
-        runs: Number of runs.
-        x: Numbers at which the profile is known, `P`, increasing; it is constant between them.
-        share: Fraction of runs that are as good as each value, `P`.
-        low: Low ends of the band, `P`; NaN where there are fewer than five seeds.
-        high: High ends of the band, `P`; NaN where there are fewer than five seeds.
-        quarters: Numbers that a quarter, a half and three quarters of the runs reach.
+        cells: Cells of the estimator.
+        tasks: Values or normalised scores of the runs by task, `R` each; tasks have equal weights.
     """
 
-    estimator: str
-    index: int
-    provisional: bool
-    runs: int
-    x: Numbers
-    share: Numbers
-    low: Numbers
-    high: Numbers
-    quarters: tuple[float, ...]
+    cells: Sequence[SeedsRow]
+    tasks: Mapping[str, Numbers]
+
+    @property
+    def count(self) -> int:
+        """Number of runs."""
+        return sum(map(len, self.tasks.values()))
+
+    @property
+    def state(self) -> str:
+        """State of the profile, as in the table."""
+        statuses = {cell.status for cell in self.cells}
+        return "provisional" if "provisional" in statuses else "selected"
 
 
 @dataclasses.dataclass(frozen=True)
-class ProfilePanel:
-    """Profiles of one task, or of the normalised scores of all tasks.
+class Profiles:
+    """Profiles of a panel.
 
     Args:
         title: Label of the task, or `ALL_TASKS`.
         counts: Runs that count at a value: those that end `at most` or `at least` there, or `above`
             a normalised score.
-        profiles: Profile of each estimator, in the order of the sweep file.
+        runs: Runs of each profile, in the order of the sweep file.
+        ends: Values between which the profiles are drawn.
     """
 
     title: str
     counts: Share
-    profiles: tuple[Profile, ...]
+    runs: Sequence[Runs]
+    ends: Numbers
 
 
-@dataclasses.dataclass(frozen=True)
-class ProfileFigure:
-    """Panels of profiles.
-
-    Args:
-        sweep: Name of the sweep.
-        metric: Metric that is shown.
-        unit: Unit of the metric.
-        panels: Panels, one for each task, and one for all of them if several have a scale.
-        selection: Caption text on how configurations were selected.
-        without: Estimators and tasks without a profile, and their status.
-        partial: Estimators that the panel of all tasks lacks, as they have no value on some task.
-        equal: Tasks that the panel of all tasks lacks, as all their values are equal.
-    """
-
-    sweep: str
-    metric: str
-    unit: str
-    panels: tuple[ProfilePanel, ...]
-    selection: str
-    without: tuple[str, ...]
-    partial: tuple[str, ...]
-    equal: tuple[str, ...]
-
-
-def prepare(results: SweepResults, request: ProfileRequest) -> ProfileFigure:
+def prepare(results: SweepResults, request: ProfileRequest) -> LineFigure:
     """Return the profiles of a sweep's selected configurations.
 
     The profile of an estimator on a task is the empirical distribution of its seeds' final values:
@@ -120,32 +105,35 @@ def prepare(results: SweepResults, request: ProfileRequest) -> ProfileFigure:
     direction = results.spec.metrics[finals.metric]["direction"]
     counts: Share = "at most" if direction == "min" else "at least"
     known = {panel.task: [row for row in panel.rows if _is_known(row)] for panel in finals.panels}
-    lines = sum(map(len, known.values())) + len(finals.estimators)
-    most = min(MAX_POINTS, max(50, MAX_ALL // lines))
-    panels = [
-        ProfilePanel(task, counts, _of_task(rows, counts, most)) for task, rows in known.items()
+    groups = [
+        Profiles(task, counts, [Runs([row], {task: row.values}) for row in rows], _ends(rows))
+        for task, rows in known.items()
     ]
     scores = {
-        task: _scores(rows, direction)
-        for task, rows in known.items()
-        if len({value for row in rows for value in row.values}) > 1
+        task: of_task for task, rows in known.items() if (of_task := _scores(rows, direction))
     }
-    partial: tuple[str, ...] = ()
+    cells = {
+        name: [row for rows in known.values() for row in rows if row.estimator == name]
+        for name in finals.estimators
+    }
+    whole = [name for name in finals.estimators if all(name in of for of in scores.values())]
     if len(scores) > 1:
-        whole = [name for name in finals.estimators if all(name in of for of in scores.values())]
-        rows = [row for of_task in known.values() for row in of_task]
-        partial = tuple(dict.fromkeys(row.estimator for row in rows if row.estimator not in whole))
-        profiles = tuple(_over_tasks(rows, scores, name, most) for name in whole)
-        panels.append(ProfilePanel(ALL_TASKS, "above", profiles))
-    return ProfileFigure(
-        finals.sweep,
-        finals.metric,
-        finals.unit,
-        tuple(panels),
-        finals.selection,
-        _without(finals),
-        partial,
-        tuple(task for task, of_task in known.items() if of_task and task not in scores),
+        of_all = [Runs(cells[name], {t: of[name] for t, of in scores.items()}) for name in whole]
+        groups.append(Profiles(ALL_TASKS, "above", of_all, np.array([-MARGIN, 1 + MARGIN])))
+    panels = _panels(finals, groups)
+    lines = [line for panel in panels for line in panel.lines]
+    notes = [f"no profile: {some(without)}" if (without := _without(finals)) else ""]
+    if len(scores) > 1:
+        partial = [name for name, rows in cells.items() if rows and name not in whole]
+        equal = [task for task, rows in known.items() if rows and task not in scores]
+        notes.append(f"not in all tasks: {some(partial)}" if partial else "")
+        notes.append(f"all values are equal on {some(equal)}" if equal else "")
+    return LineFigure(
+        panels=panels,
+        rows=rows_of(lines),
+        caption=sentence([*_caption(finals, groups, panels), *notes]),
+        numbers=_numbers(groups),
+        look=Look(count="runs"),
     )
 
 
@@ -153,60 +141,50 @@ def _is_known(row: SeedsRow) -> bool:
     return row.status in ("selected", "provisional") and bool(np.isfinite(row.values).all())
 
 
-def _without(finals: SeedsFigure) -> tuple[str, ...]:
-    return tuple(
+def _without(finals: SeedsFigure) -> list[str]:
+    return [
         f"{row.estimator} on {panel.task} ({row.status})"
         for panel in finals.panels
         for row in panel.rows
         if not _is_known(row)
-    )
+    ]
 
 
-def _of_task(rows: Sequence[SeedsRow], counts: Share, most: int) -> tuple[Profile, ...]:
-    """Return the profiles of a task, which all begin and end at the same values."""
-    ends = _ends(np.concatenate([np.zeros(0), *(row.values for row in rows)]))
-    return tuple(_profile([row], {"": row.values}, (ends, counts, most)) for row in rows)
+def _panels(finals: SeedsFigure, groups: Sequence[Profiles]) -> tuple[Panel, ...]:
+    """Return the panels; the more profiles there are, the fewer points has one."""
+    most = min(MAX_POINTS, max(50, MAX_ALL // sum(len(group.runs) for group in groups)))
+    panels = []
+    for group in groups:
+        title = SCORE if group.counts == "above" else axis_label(finals.metric, finals.unit)
+        x = Axis(title=title, tip=group.counts, options={"tickCount": 4})
+        lines = tuple(profile(runs, group.ends, group.counts, most) for runs in group.runs)
+        step = "before" if group.counts == "at least" else "after"
+        panel = Panel(title=group.title, lines=lines, x=x, y=FRACTION, step=step, empty="no value")
+        panels.append(panel)
+    return tuple(panels)
 
 
-def _over_tasks(
-    rows: Sequence[SeedsRow], scores: Mapping[str, Mapping[str, Numbers]], name: str, most: int
-) -> Profile:
-    """Return the profile of an estimator over all tasks."""
-    of_task = {task: of[name] for task, of in scores.items()}
-    cells = [row for row in rows if row.estimator == name]
-    return _profile(cells, of_task, (_ends(np.array([0.0, 1.0])), "above", most))
-
-
-def _profile(
-    cells: Sequence[SeedsRow],
-    tasks: Mapping[str, Numbers],
-    grid: tuple[Numbers, Share, int],
-) -> Profile:
-    """Return a profile with equal weights of the tasks, each with its runs' values.
+def profile(runs: Runs, ends: Numbers, counts: Share, most: int) -> Line:
+    """Return a profile with at most so many points, between two values.
 
     Args:
-        cells: Cells of the estimator.
-        tasks: Numbers of the runs by task.
-        grid: Ends of the profile, runs that count, and largest number of points.
+        runs: Runs of the profile.
+        ends: Values between which the profile is drawn.
+        counts: Relation of the runs that count to a value.
+        most: Largest number of points.
     """
-    ends, counts, most = grid
-    x = np.unique(np.concatenate([ends, *tasks.values()]))
+    x = np.unique(np.concatenate([ends, *runs.tasks.values()]))
     x = x[evenly(len(x), most)]
-    shares = [shares_at(values, x, counts) for values in tasks.values()]
-    sizes = [len(values) for values in tasks.values()]
-    low, high = np.full((2, len(x)), np.nan)
-    if min(sizes) >= FEWEST_FOR_MEAN:
-        low, high = band(shares, sizes)
-    return Profile(
-        cells[0].estimator,
-        cells[0].index,
-        any(cell.status == "provisional" for cell in cells),
-        sum(sizes),
-        x,
-        np.mean(shares, axis=0),
-        low,
-        high,
-        _quarters(tasks, counts),
+    shares = [shares_at(values, x, counts) for values in runs.tasks.values()]
+    sizes = [len(values) for values in runs.tasks.values()]
+    return Line(
+        estimator=runs.cells[0].estimator,
+        index=runs.cells[0].index,
+        x=x,
+        y=np.mean(shares, axis=0),
+        band=band(shares, sizes) if min(sizes) >= FEWEST_FOR_MEAN else None,
+        count=runs.count,
+        state=runs.state,
     )
 
 
@@ -250,29 +228,69 @@ def band(shares: Sequence[Numbers], sizes: Sequence[int]) -> tuple[Numbers, Numb
     return low, high
 
 
-def _ends(values: Numbers) -> Numbers:
+def _ends(rows: Sequence[SeedsRow]) -> Numbers:
     """Return the values between which profiles are drawn, a little beyond all values."""
+    values = np.concatenate([np.zeros(0), *(row.values for row in rows)])
     if not len(values):
-        return np.zeros(0)
+        return values
     low, high = float(values.min()), float(values.max())
     margin = MARGIN * ((high - low) or abs(low) or 1.0)
     return np.array([low - margin, high + margin])
 
 
 def _scores(rows: Sequence[SeedsRow], direction: str) -> dict[str, Numbers]:
-    """Return the scores of a task's values by estimator: 0 for the worst value, 1 for the best."""
-    values = np.concatenate([row.values for row in rows])
+    """Return the scores of a task's values by estimator: 0 for the worst value, 1 for the best.
+
+    There are none where all values are equal.
+    """
+    values = np.concatenate([np.zeros(0), *(row.values for row in rows)])
+    if not len(values) or values.min() == values.max():
+        return {}
     worst, best = values.min(), values.max()
     if direction == "min":
         worst, best = best, worst
     return {row.estimator: (row.values - worst) / (best - worst) for row in rows}
 
 
-def _quarters(tasks: Mapping[str, Numbers], counts: Share) -> tuple[float, ...]:
+def _quarters(runs: Runs, counts: Share) -> list[float]:
+    """Return the values that a quarter, a half and three quarters of the runs reach."""
     sign = 1.0 if counts == "at most" else -1.0
-    values = sign * np.concatenate(list(tasks.values()))
-    weights = np.concatenate([np.full(len(of), 1 / len(of)) for of in tasks.values()])
+    values = sign * np.concatenate(list(runs.tasks.values()))
+    weights = np.concatenate([np.full(len(of), 1 / len(of)) for of in runs.tasks.values()])
     order = np.argsort(values, kind="stable")
-    reached = np.cumsum(weights[order]) / len(tasks)
-    indices = np.searchsorted(reached, np.array(QUARTERS) - 1e-9)
-    return tuple((sign * values[order][indices]).tolist())
+    reached = np.cumsum(weights[order]) / len(runs.tasks)
+    quarters: list[float] = values[order][
+        np.searchsorted(reached, np.array(QUARTERS) - 1e-9)
+    ].tolist()
+    return [sign * value for value in quarters]
+
+
+def _numbers(groups: Sequence[Profiles]) -> Table:
+    reach = [f"{100 * quarter:.0f} % of runs reach" for quarter in QUARTERS]
+    rows = [
+        (
+            *(runs.cells[0].estimator, group.title),
+            *(f"{value:.6g}" for value in _quarters(runs, group.counts)),
+            *(str(runs.count), runs.state),
+        )
+        for group in groups
+        for runs in group.runs
+    ]
+    return Table.of(("row", "task", *reach, "runs", "state"), rows)
+
+
+def _caption(finals: SeedsFigure, groups: Sequence[Profiles], panels: Sequence[Panel]) -> list[str]:
+    lines = [line for panel in panels for line in panel.lines]
+    is_normalised = groups[-1].counts == "above"
+    within = " within tasks" if is_normalised else ""
+    bands = f"band: pointwise 95 % percentile bootstrap over seeds{within}, from five seeds"
+    return [
+        f"{finals.sweep}: fraction of runs that end with {finals.metric} {groups[0].counts} x",
+        "all tasks: mean over tasks of the fraction of runs with a score above x, which is 0 at "
+        "the worst and 1 at the best value of the task over all rows shown"
+        if is_normalised
+        else "",
+        bands if any(line.band is not None for line in lines) else "",
+        finals.selection,
+        "pale (?): provisional" if any(line.state == "provisional" for line in lines) else "",
+    ]

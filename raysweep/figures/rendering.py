@@ -9,7 +9,7 @@ from typing import Any
 
 import vl_convert
 
-from raysweep.figures.layout import VERSION, Description
+from raysweep.figures.layout import VERSION, Description, still
 from raysweep.figures.size import FONTS
 
 SUFFIXES = (".png", ".pdf", ".svg", ".html", ".json")
@@ -50,9 +50,9 @@ def rendered(description: Description, suffix: str, *, title: str, dpi: int = DP
         dpi: Pixels per inch of a PNG.
     """
     if suffix == ".png":
-        return vl_convert.vegalite_to_png(description, vl_version=VERSION, ppi=dpi)
+        return vl_convert.vegalite_to_png(still(description), vl_version=VERSION, ppi=dpi)
     if suffix in (".pdf", ".svg"):
-        svg = _numbered(vl_convert.vegalite_to_svg(description, vl_version=VERSION))
+        svg = _numbered(vl_convert.vegalite_to_svg(still(description), vl_version=VERSION))
         if suffix == ".pdf":
             return _ordered(vl_convert.svg_to_pdf(svg))
         return re.sub(r'( (?:width|height)="[\d.]+)"', r'\1pt"', svg, count=2).encode()

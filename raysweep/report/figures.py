@@ -254,7 +254,7 @@ def _thinned(drawings: Mapping[str, Drawing]) -> tuple[dict[str, Drawing], bool]
 
 def _lines(records: Records) -> list[Records]:
     """Return the records of each line."""
-    keys = operator.itemgetter(ROW, "state", "configuration")
+    keys = operator.itemgetter(ROW, "line")
     return [list(line) for _, line in itertools.groupby(records, keys)]
 
 

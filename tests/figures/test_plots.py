@@ -22,34 +22,34 @@ def curves_of(results, **options):
 
 
 def line_of(what, estimator, task="A"):
-    (panel,) = (panel for panel in what.panels if panel.task == task)
+    (panel,) = (panel for panel in what.panels if panel.title == task)
     (line,) = (line for line in panel.lines if line.estimator == estimator)
     return line
 
 
 def test_a_line_is_of_the_configuration_that_the_table_selects(hand):
     line = line_of(curves_of(hand), "ST")
-    assert line.mean[-1] == hand.table().cell("ST", "A").mean == 10.0
-    assert list(line.steps) == list(STEPS)
+    assert line.y[-1] == hand.table().cell("ST", "A").mean == 10.0
+    assert list(line.x) == list(STEPS)
 
 
 def test_another_metric_may_select(hand):
     line = line_of(curves_of(hand, metric="train_loss", select="distance"), "ST")
-    assert line.mean[-1] == 11.0
+    assert line.y[-1] == 11.0
 
 
 def test_the_band_is_the_standard_error_over_seeds(hand):
     line = line_of(curves_of(hand), "RF")
-    np.testing.assert_allclose(line.mean, [31.0, 21.0, 11.0])
-    np.testing.assert_allclose(line.high - line.mean, [1 / np.sqrt(3)] * 3)
-    np.testing.assert_allclose(line.mean - line.low, [1 / np.sqrt(3)] * 3)
-    assert line.seeds == 3
+    np.testing.assert_allclose(line.y, [31.0, 21.0, 11.0])
+    np.testing.assert_allclose(line.band[1] - line.y, [1 / np.sqrt(3)] * 3)
+    np.testing.assert_allclose(line.y - line.band[0], [1 / np.sqrt(3)] * 3)
+    assert line.count == 3
 
 
 def test_one_seed_has_no_band(tmp_path):
     what = curves_of(store_of(tmp_path, spec_of(seeds=1)))
     line = line_of(what, "RF")
-    assert list(line.low) == list(line.high) == list(line.mean)
+    assert list(line.band[0]) == list(line.band[1]) == list(line.y)
 
 
 def test_values_that_are_not_finite_are_skipped(tmp_path):
@@ -59,20 +59,20 @@ def test_values_that_are_not_finite_are_skipped(tmp_path):
         return {"train_loss": float("inf") if (step, final) == (10, 12.0) else final}
 
     line = line_of(curves_of(store_of(tmp_path, SPEC, curve=gaps)), "RF")
-    assert list(line.steps) == [10, 30]
-    assert list(line.mean) == [10.5, 11.0]
+    assert list(line.x) == [10, 30]
+    assert list(line.y) == [10.5, 11.0]
 
 
 def test_a_provisional_line_is_marked_with_its_seeds(tmp_path):
     what = curves_of(store_of(tmp_path, SPEC, only_begun))
-    assert line_of(what, "ST").provisional
-    assert not line_of(what, "ST", "B").provisional
-    assert what.labels == {"ST": (0, "ST (? n = 2 on A)"), "RF": (1, "RF")}
+    assert line_of(what, "ST").state == "provisional"
+    assert line_of(what, "ST", "B").state == "selected"
+    assert what.rows == {0: "ST (? n = 2 on A)", 1: "RF"}
 
 
 def test_a_line_that_is_provisional_everywhere_needs_no_task_in_the_legend(tmp_path):
     what = curves_of(store_of(tmp_path, SPEC, lambda *cell: None if cell[3] else loss(*cell)))
-    assert what.labels["RF"] == (1, "RF (? n = 1)")
+    assert what.rows[1] == "RF (? n = 1)"
 
 
 def test_a_cell_without_an_ended_run_has_no_line(tmp_path):
@@ -83,32 +83,32 @@ def test_a_cell_without_an_ended_run_has_no_line(tmp_path):
 
 def test_labels_restrict_panels_and_lines_and_keep_colours(hand):
     what = curves_of(hand, tasks=["B"], estimators=["RF"])
-    assert [panel.task for panel in what.panels] == ["B"]
-    assert what.labels == {"RF": (1, "RF")}
+    assert [panel.title for panel in what.panels] == ["B"]
+    assert what.rows == {1: "RF"}
 
 
 def test_several_metrics_have_a_row_of_panels_each(hand):
     what = curves_of(hand, metric=["distance", "train_loss"])
-    assert [(panel.metric, panel.task) for panel in what.panels] == [
+    assert [(panel.metric, panel.title) for panel in what.panels] == [
         ("distance", "A"),
         ("distance", "B"),
         ("train_loss", "A"),
         ("train_loss", "B"),
     ]
-    assert what.units == {"distance": "m", "train_loss": ""}
+    assert [panel.y.title for panel in what.panels[1:3]] == ["distance [m]", "train_loss"]
 
 
 def test_a_sweep_that_selects_by_a_metric_without_curves_shows_the_loss(tmp_path):
     spec = spec_of(select={"metric": "distance", "mode": "max"})
     results = store_of(tmp_path, spec, curve=lambda *_: {"train_loss": 1.0})
-    assert set(curves_of(results).units) == {"train_loss"}
+    assert {panel.metric for panel in curves_of(results).panels} == {"train_loss"}
 
 
 def test_a_long_curve_keeps_its_ends_and_few_points_between(tmp_path):
     spec = spec_of({"A": TASKS["A"]}, {"RF": ESTIMATORS["RF"]}, seeds=1)
     line = line_of(curves_of(store_of(tmp_path, spec, steps=range(1, 5001))), "RF")
-    assert len(line.steps) == curves.MAX_POINTS
-    assert (line.steps[0], line.steps[-1]) == (1, 5000)
+    assert len(line.x) == curves.MAX_POINTS
+    assert (line.x[0], line.x[-1]) == (1, 5000)
 
 
 @pytest.mark.parametrize(("steep", "cut"), [(1000.0, True), (1.0, False)])
@@ -116,8 +116,8 @@ def test_the_axis_leaves_out_a_start_that_would_flatten_the_rest(steep, cut, tmp
     spec = spec_of({"A": TASKS["A"]}, {"RF": ESTIMATORS["RF"]}, seeds=1)
     fall = lambda final, step, last: {"train_loss": -step / 100 + steep * (step == 1)}  # noqa: E731
     (panel,) = curves_of(store_of(tmp_path, spec, curve=fall, steps=range(1, 101))).panels
-    assert (panel.limits is not None) == cut
-    assert not cut or panel.limits == pytest.approx((-1.0445, -0.0655), abs=1e-3)
+    assert (panel.y.limits is not None) == cut
+    assert not cut or panel.y.limits == pytest.approx((-1.0445, -0.0655), abs=1e-3)
 
 
 def test_no_ended_run_is_told(tmp_path):
@@ -283,7 +283,7 @@ def test_a_chart_may_be_changed_and_saved(hand, tmp_path):
 
 def test_every_configuration_has_a_line_on_request(hand):
     shown = [
-        {row["configuration"] for row in data(hand.plot(all=wanted))} for wanted in (False, True)
+        {row.get("label", "") for row in data(hand.plot(all=wanted))} for wanted in (False, True)
     ]
     assert shown[0] == {""}
     assert len(shown[1]) > 1

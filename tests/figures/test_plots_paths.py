@@ -1,14 +1,12 @@
 """Paths in the plane of two metrics: lines in the order of steps, and a mark at each end."""
 
-import dataclasses
-
 import pytest
 from chart_helpers import caption, data, panels, texts
 from figure_helpers import ESTIMATORS, STEPS, TASKS, loss, only_begun, spec_of, store_of
 
 from raysweep.errors import SpecError
 from raysweep.figures import paths
-from raysweep.figures.paths import PathsRequest, paths_drawing
+from raysweep.figures.paths import PathsRequest
 
 PAIR = {"x": "train_loss", "y": "distance"}
 PAIRS = {"x": ["train_loss", "distance"], "y": ["distance", "train_loss"]}
@@ -22,7 +20,7 @@ def lines_of(figure, task="A"):
     """The points of each run's line in a panel, in the order in which they are joined."""
     found = {}
     for record in data(figure, task):
-        found.setdefault(record["run"], []).append(record)
+        found.setdefault(record["line"], []).append(record)
     return list(found.values())
 
 
@@ -33,14 +31,15 @@ def layer_of(figure, kind):
 
 def test_a_path_is_one_run_in_the_plane_of_two_metrics(hand):
     panel = prepared_of(hand, **PAIR).panels[0]
-    assert [path.estimator for path in panel.paths] == ["ST"] * 3 + ["RF"] * 3
-    ends = sorted((path.x[-1], path.y[-1]) for path in panel.paths if path.estimator == "RF")
+    assert [path.estimator for path in panel.lines] == ["ST"] * 3 + ["RF"] * 3
+    ends = sorted((path.x[-1], path.y[-1]) for path in panel.lines if path.estimator == "RF")
     assert ends == [(10.0, -300.0), (11.0, -330.0), (12.0, -360.0)]
 
 
 def test_every_pair_of_metrics_has_a_path(hand):
-    found = prepared_of(hand, **PAIRS).panels[0].paths
-    assert sorted(path.pair for path in found) == [0] * 6 + [1] * 6
+    found = prepared_of(hand, **PAIRS).panels[0].lines
+    pairs = ["distance over train_loss", "train_loss over distance"]
+    assert sorted(path.label for path in found) == [pair for pair in pairs for _ in range(6)]
 
 
 def test_metrics_of_paths_come_in_pairs(hand):
@@ -60,15 +59,15 @@ def test_points_are_joined_in_the_order_of_steps(tmp_path):
 
 def test_every_path_has_a_mark_at_its_end(hand):
     figure = hand.plot("paths", **PAIR)
-    ends = figure.datasets["paths-0-ends"]
+    ends = [record for record in data(figure, "A") if "end" in record]
     assert len(ends) == 6
     assert all(record["order"] == len(STEPS) - 1 for record in ends)
 
 
 def test_pairs_differ_in_their_marks_and_the_caption_names_them(hand):
     figure = hand.plot("paths", **PAIRS)
-    scale = layer_of(figure, "point")["encoding"]["shape"]["scale"]
-    assert scale == {"domain": [0, 1], "range": ["circle", "square"]}
+    ends = {record["label"]: record["end"] for record in data(figure) if "end" in record}
+    assert ends == {"distance over train_loss": "circle", "train_loss over distance": "square"}
     assert (
         "a line for each seed and pair, a mark where it ends (circle: distance over train_loss, "
         "square: train_loss over distance)"
@@ -103,13 +102,8 @@ def test_a_task_without_curves_says_so(tmp_path):
     assert "no curve" in texts(figure)
 
 
-def test_the_caption_counts_the_runs_without_curves(hand):
-    prepared = dataclasses.replace(prepared_of(hand, **PAIR), lacking=2)
-    assert paths_drawing(prepared).caption.endswith("; 2 of 12 runs have no curves")
-
-
 def test_the_numbers_of_paths_are_their_ends(hand):
-    table = paths_drawing(prepared_of(hand, **PAIR)).numbers
+    table = prepared_of(hand, **PAIR).numbers
     assert len(table.rows) == 12
     assert table.rows[3] == ("RF", "A", "train_loss", "distance", "10", "-300", "selected")
 
@@ -117,6 +111,6 @@ def test_the_numbers_of_paths_are_their_ends(hand):
 def test_a_long_table_of_numbers_says_how_many_rows_it_leaves_out(tmp_path):
     spec = spec_of({"A": TASKS["A"]}, {"RF": ESTIMATORS["RF"]}, seeds=203)
     results = store_of(tmp_path, spec, steps=(1,))
-    table = paths_drawing(prepared_of(results, **PAIR)).numbers
+    table = prepared_of(results, **PAIR).numbers
     assert len(table.rows) == 201
     assert table.rows[-1] == ("and 3 more", *[""] * 6)

@@ -10,7 +10,6 @@ from scipy.stats import binom
 
 from raysweep.errors import SpecError
 from raysweep.figures import profiles
-from raysweep.figures.profile_charts import profile_drawing
 from raysweep.figures.profiles import ALL_TASKS, ProfileRequest
 
 ONE = {"A": TASKS["A"]}
@@ -23,7 +22,7 @@ def prepared_of(results, **options):
 
 def profile_of(prepared, estimator="RF", title="A"):
     (panel,) = (panel for panel in prepared.panels if panel.title == title)
-    (profile,) = (i for i in panel.profiles if i.estimator == estimator)
+    (profile,) = (i for i in panel.lines if i.estimator == estimator)
     return profile
 
 
@@ -51,36 +50,36 @@ def test_fractions_are_those_of_enumeration(counts):
 def test_a_profile_of_a_metric_to_minimise_rises_by_one_run_at_each_value(tmp_path):
     profile = one(tmp_path, [3.0, 1.0, 2.0, 5.0])
     assert profile.x[1:-1].tolist() == [1.0, 2.0, 3.0, 5.0]
-    assert profile.share.tolist() == [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
+    assert profile.y.tolist() == [0.0, 0.25, 0.5, 0.75, 1.0, 1.0]
 
 
 def test_a_profile_of_a_metric_to_maximise_falls_after_each_value(tmp_path):
     profile = one(tmp_path, [3.0, 1.0, 2.0, 5.0], metric="distance")
     assert profile.x[1:-1].tolist() == [1.0, 2.0, 3.0, 5.0]
-    assert profile.share.tolist() == [1.0, 1.0, 0.75, 0.5, 0.25, 0.0]
+    assert profile.y.tolist() == [1.0, 1.0, 0.75, 0.5, 0.25, 0.0]
 
 
 def test_equal_values_are_one_step(tmp_path):
     profile = one(tmp_path, [2.0, 1.0, 2.0, 2.0])
     assert profile.x[1:-1].tolist() == [1.0, 2.0]
-    assert profile.share.tolist() == [0.0, 0.25, 1.0, 1.0]
+    assert profile.y.tolist() == [0.0, 0.25, 1.0, 1.0]
 
 
 def test_runs_that_are_all_equal_are_one_step(tmp_path):
     profile = one(tmp_path, [2.0] * 5)
     np.testing.assert_allclose(profile.x, [1.94, 2.0, 2.06])
-    assert profile.share.tolist() == [0.0, 1.0, 1.0]
+    assert profile.y.tolist() == [0.0, 1.0, 1.0]
 
 
 def test_one_seed_is_a_step_without_a_band(tmp_path):
     profile = one(tmp_path, [2.0])
-    assert profile.share.tolist() == [0.0, 1.0, 1.0]
-    assert np.isnan([profile.low, profile.high]).all()
+    assert profile.y.tolist() == [0.0, 1.0, 1.0]
+    assert profile.band is None
 
 
 def test_lines_of_a_panel_all_begin_and_end_at_the_same_values(hand):
     panel = prepared_of(hand).panels[0]
-    assert len({(i.x[0], i.x[-1]) for i in panel.profiles}) == 1
+    assert len({(i.x[0], i.x[-1]) for i in panel.lines}) == 1
 
 
 @pytest.mark.parametrize(("metric", "step"), [("train_loss", "after"), ("distance", "before")])
@@ -92,8 +91,8 @@ def test_a_line_has_its_step_at_the_value_where_the_run_counts(metric, step, han
 
 def test_the_band_needs_five_seeds_and_the_caption_says_so(tmp_path):
     four, five = (store_of(tmp_path / str(n), spec_of(ONE, RF, seeds=n)) for n in (4, 5))
-    assert np.isnan(profile_of(prepared_of(four)).low).all()
-    assert np.isfinite(profile_of(prepared_of(five)).low).all()
+    assert profile_of(prepared_of(four)).band is None
+    assert np.isfinite(profile_of(prepared_of(five)).band).all()
     assert "band" not in caption(four.plot("profile"))
     assert ("band: pointwise 95 % percentile bootstrap over seeds, from five seeds") in caption(
         five.plot("profile")
@@ -105,10 +104,11 @@ def test_the_band_needs_five_seeds_and_the_caption_says_so(tmp_path):
 def test_the_band_holds_the_line_and_is_within_zero_to_one(metric, seeds, tmp_path):
     values = np.random.default_rng(seeds).normal(size=seeds).round(1)
     profile = one(tmp_path, values, metric=metric)
-    assert (profile.low >= 0).all()
-    assert (profile.low <= profile.share).all()
-    assert (profile.share <= profile.high).all()
-    assert (profile.high <= 1).all()
+    low, high = profile.band
+    assert (low >= 0).all()
+    assert (low <= profile.y).all()
+    assert (profile.y <= high).all()
+    assert (high <= 1).all()
 
 
 def test_the_band_of_a_task_has_the_percentiles_of_the_binomial_distribution():
@@ -143,10 +143,10 @@ def test_all_tasks_have_the_fraction_of_scores_above_each_value(tmp_path):
     best, worst = (profile_of(prepared, name, ALL_TASKS) for name in ("RF", "ST"))
     # The scores of RF are 1, 3/4 and 1/2 on both tasks, those of ST 1/2, 1/4 and 0.
     np.testing.assert_allclose(best.x, [-0.03, 0.5, 0.75, 1.0, 1.03])
-    np.testing.assert_allclose(best.share, [1, 2 / 3, 1 / 3, 0, 0])
+    np.testing.assert_allclose(best.y, [1, 2 / 3, 1 / 3, 0, 0])
     np.testing.assert_allclose(worst.x, [-0.03, 0.0, 0.25, 0.5, 1.03])
-    np.testing.assert_allclose(worst.share, [1, 2 / 3, 1 / 3, 0, 0])
-    assert best.runs == worst.runs == 6
+    np.testing.assert_allclose(worst.y, [1, 2 / 3, 1 / 3, 0, 0])
+    assert best.count == worst.count == 6
 
 
 def test_scores_of_a_metric_to_maximise_are_best_at_its_largest_value(tmp_path):
@@ -160,8 +160,8 @@ def test_scores_of_a_metric_to_maximise_are_best_at_its_largest_value(tmp_path):
 def test_tasks_have_the_same_weight_whatever_their_number_of_runs():
     cells = [profiles.SeedsRow("RF", 0, "selected", *[np.zeros(0)] * 2, 0, 0, 0, ())]
     tasks = {"A": np.array([0.0, 0.0]), "B": np.array([1.0] * 6)}
-    profile = profiles._profile(cells, tasks, (np.array([0.5, 0.5]), "above", 100))
-    np.testing.assert_allclose(profile.share[profile.x == 0.5], [0.5])
+    profile = profiles.profile(profiles.Runs(cells, tasks), np.array([0.5, 0.5]), "above", 100)
+    np.testing.assert_allclose(profile.y[profile.x == 0.5], [0.5])
 
 
 def test_one_task_has_no_panel_of_all_tasks(hand):
@@ -181,7 +181,7 @@ def test_a_row_without_a_value_on_some_task_is_not_in_all_tasks_and_named(tmp_pa
     ended = lambda *cell: "diverged" if cell[:2] == ("A", "RF") else loss(*cell)  # noqa: E731
     results = store_of(tmp_path, spec_of(), ended)
     prepared = prepared_of(results)
-    assert [profile.estimator for profile in prepared.panels[-1].profiles] == ["ST"]
+    assert [profile.estimator for profile in prepared.panels[-1].lines] == ["ST"]
     text = caption(results.plot("profile"))
     assert "no profile: RF on A (diverged)" in text
     assert "not in all tasks: RF" in text
@@ -191,7 +191,7 @@ def test_a_task_whose_values_are_all_equal_has_no_score_and_is_named(tmp_path):
     tasks = {**TASKS, "C": {"task": "toy", "size": 3}}
     ended = lambda *cell: 1.0 if cell[0] == "C" else loss(*cell)  # noqa: E731
     results = store_of(tmp_path, spec_of(tasks), ended, None)
-    assert profile_of(prepared_of(results), "RF", ALL_TASKS).runs == 6
+    assert profile_of(prepared_of(results), "RF", ALL_TASKS).count == 6
     assert "all values are equal on C" in caption(results.plot("profile"))
 
 
@@ -210,16 +210,16 @@ def test_a_long_profile_keeps_its_ends_and_few_points_between(tmp_path, monkeypa
     monkeypatch.setattr(profiles, "MAX_POINTS", 20)
     profile = one(tmp_path, np.arange(300.0))
     assert len(profile.x) == 20
-    assert (profile.share[0], profile.share[-1]) == (0.0, 1.0)
+    assert (profile.y[0], profile.y[-1]) == (0.0, 1.0)
     expected = [np.mean(np.arange(300.0) <= at) for at in profile.x]
-    np.testing.assert_allclose(profile.share, expected, atol=1e-15)
+    np.testing.assert_allclose(profile.y, expected, atol=1e-15)
 
 
 def test_the_numbers_of_profiles_are_the_values_that_quarters_of_the_runs_reach(tmp_path):
     values = [3.0, 1.0, 2.0, 5.0]
     for metric, quarters in (("train_loss", ("1", "2", "3")), ("distance", ("5", "3", "2"))):
         results = store_of(tmp_path / metric, spec_of(ONE, RF, seeds=4), ended_with(values), None)
-        (row,) = profile_drawing(prepared_of(results, metric=metric)).numbers.rows
+        (row,) = prepared_of(results, metric=metric).numbers.rows
         assert row == ("RF", "A", *quarters, "4", "selected")
 
 

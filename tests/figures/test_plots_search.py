@@ -9,6 +9,7 @@ from figure_helpers import ESTIMATORS, TASKS, spec_of, store_of
 
 from raysweep.errors import SpecError
 from raysweep.figures import search_progress
+from raysweep.figures.scope import SweepView
 
 BEGAN = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
 TEMPERATURES = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
@@ -31,8 +32,9 @@ def search_of(results, **options):
 
 
 def line_of(results, **options):
-    (panel,) = search_of(results, **options).panels
-    return panel.lines[0]
+    view = SweepView.of(results, search_progress.SearchRequest(**options))
+    (line,) = search_progress.progress(view)
+    return line
 
 
 def test_configurations_count_in_the_order_in_which_they_began(tmp_path):
@@ -77,17 +79,16 @@ def test_of_many_configurations_few_dots_are_kept_and_every_improvement(tmp_path
     search = {"sampler": "random", "configurations": count}
     spec = spec_of({"A": TASKS["A"]}, estimators, seeds=1, search=search)
     ended = lambda task, estimator, place, seed: float(place)  # noqa: E731
-    line = line_of(
-        store_of(tmp_path, spec, ended, None, points=lambda arm: points, about=backwards)
-    )
-    assert (line.ended, len(line.numbers)) == (count, search_progress.MAX_DOTS)
-    assert len(line.best) == count
+    results = store_of(tmp_path, spec, ended, None, points=lambda arm: points, about=backwards)
+    (panel,) = search_of(results).panels
+    assert len(panel.dots[0].x) == search_progress.MAX_DOTS
+    assert len(panel.lines[0].x) == count + 1
 
 
 def test_the_axis_leaves_out_what_would_flatten_the_rest(tmp_path):
     ended = lambda *cell: 1e6 if cell[2] == 5 else losses(*cell)  # noqa: E731
     (panel,) = search_of(store_of(tmp_path, SPEC, ended, about=backwards)).panels
-    assert panel.limits == pytest.approx((0.475, 12.025), abs=1e-12)
+    assert panel.y.limits == pytest.approx((0.475, 12.025), abs=1e-12)
 
 
 def test_equal_means_are_no_improvement_whatever_the_order_of_their_sum(tmp_path):
@@ -137,7 +138,7 @@ def test_a_line_of_steps_goes_on_to_the_last_configuration(tmp_path):
 def test_a_dot_is_drawn_for_every_configuration_that_ended_well(tmp_path):
     ended = lambda *cell: "diverged" if cell[2] == 4 else losses(*cell)  # noqa: E731
     figure = store_of(tmp_path, SPEC, ended, about=backwards).plot("search")
-    dots = [(record["x"], record["y"]) for record in figure.datasets["search-0-dots"]]
+    dots = [(record["x"], record["y"]) for record in figure.datasets["lines-0-dots"]]
     assert dots == [(1, 2.0), (3, 4.0), (4, 3.0), (5, 7.0), (6, 5.0)]
 
 
@@ -176,20 +177,19 @@ def test_a_task_without_configurations_says_so(tmp_path):
 
 def test_few_configurations_have_a_tick_for_each(tmp_path):
     figure = store_of(tmp_path, SPEC, losses, about=backwards).plot("search")
-    axis = panels(figure)["A"]["layer"][0]["encoding"]["x"]["axis"]
-    assert axis["values"] == [1, 2, 3, 4, 5, 6]
+    assert texts(figure)[:6] == ["1", "2", "3", "4", "5", "6"]
 
 
 def test_a_figure_of_many_lines_has_a_bound_on_its_dots_and_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(search_progress, "MAX_ALL", 3)
     figure = store_of(tmp_path, SPEC, losses, about=backwards).plot("search")
-    assert [record["x"] for record in figure.datasets["search-0-dots"]] == [1, 3, 6]
+    assert [record["x"] for record in figure.datasets["lines-0-dots"]] == [1, 3, 6]
     assert caption(figure).endswith("at most 3 dots in all")
 
 
 def test_the_numbers_of_a_search_are_a_table(tmp_path):
     prepared = search_of(store_of(tmp_path, SPEC, losses, about=backwards))
-    (row,) = search_progress.search_drawing(prepared).numbers.rows
+    (row,) = prepared.numbers.rows
     assert row == ("ST", "A", "1", "2", "6")
 
 

@@ -6,7 +6,7 @@ from chart_helpers import caption, data, panels, texts
 from figure_helpers import ESTIMATORS, STEPS, TASKS, loss, only_begun, spec_of, store_of
 
 from raysweep.errors import SpecError
-from raysweep.figures import curves, seeds, time
+from raysweep.figures import curves, seeds
 from raysweep.figures.seed_charts import seeds_drawing
 from raysweep.figures.statistics import interval
 from raysweep.results.stats.intervals import mean_interval
@@ -238,28 +238,28 @@ def test_the_number_of_seeds_is_told(hand, tmp_path):
 )
 def test_a_band_is_what_its_name_says(band, half, hand):
     line = band_of(hand, band)
-    np.testing.assert_allclose(line.high - line.mean, [half] * 3, atol=1e-12)
-    np.testing.assert_allclose(line.mean - line.low, [half] * 3, atol=1e-12)
+    np.testing.assert_allclose(line.band[1] - line.y, [half] * 3, atol=1e-12)
+    np.testing.assert_allclose(line.y - line.band[0], [half] * 3, atol=1e-12)
 
 
 def test_a_band_of_intervals_has_that_of_each_step(tmp_path):
     line = band_of(store_of(tmp_path, spec_of(seeds=5)), "ci")
     expected = mean_interval([-2.0, -1.0, 0.0, 1.0, 2.0])
-    np.testing.assert_allclose(line.low - line.mean, [expected.low] * 3, atol=1e-12)
-    np.testing.assert_allclose(line.high - line.mean, [expected.high] * 3, atol=1e-12)
+    np.testing.assert_allclose(line.band[0] - line.y, [expected.low] * 3, atol=1e-12)
+    np.testing.assert_allclose(line.band[1] - line.y, [expected.high] * 3, atol=1e-12)
 
 
 def test_a_line_with_resampled_intervals_has_fewer_points(tmp_path, monkeypatch):
     monkeypatch.setattr(curves, "MAX_INTERVALS", 2)
     results = store_of(tmp_path, spec_of(seeds=5))
-    assert band_of(results, "ci").steps.tolist() == [STEPS[0], STEPS[-1]]
-    assert band_of(results, "sem").steps.tolist() == list(STEPS)
+    assert band_of(results, "ci").x.tolist() == [STEPS[0], STEPS[-1]]
+    assert band_of(results, "sem").x.tolist() == list(STEPS)
 
 
 @pytest.mark.parametrize("band", ["sem", "std", "ci"])
 def test_a_band_of_one_seed_has_no_height(band, tmp_path):
     line = band_of(store_of(tmp_path, spec_of(seeds=1)), band)
-    assert line.low.tolist() == line.high.tolist() == line.mean.tolist()
+    assert line.band[0].tolist() == line.band[1].tolist() == line.y.tolist()
 
 
 @pytest.mark.parametrize(
@@ -281,10 +281,8 @@ def test_a_band_of_another_name_is_told(hand):
 
 def test_time_is_the_mean_over_seeds_of_a_runs_seconds(tmp_path):
     results = store_of(tmp_path, spec_of(), curve=timed(0.5))
-    what = time.prepare(results, curves.CurvesRequest())
-    line, seconds = what.curves.panels[0].lines[0], what.seconds[0][0]
-    assert line.steps.tolist() == list(STEPS)
-    np.testing.assert_allclose(seconds, [50.0, 100.0, 150.0], atol=1e-12)
+    what = curves.prepare_time(results, curves.CurvesRequest())
+    np.testing.assert_allclose(what.panels[0].lines[0].x, [50.0, 100.0, 150.0], atol=1e-12)
 
 
 def test_seconds_are_means_over_the_runs_that_reached_the_step(tmp_path):
@@ -293,8 +291,8 @@ def test_seconds_are_means_over_the_runs_that_reached_the_step(tmp_path):
         return {"train_loss": None if gone else final, "seconds": None if gone else step * final}
 
     results = store_of(tmp_path, spec_of(ONE, RF), curve=curve)
-    what = time.prepare(results, curves.CurvesRequest())
-    np.testing.assert_allclose(what.seconds[0][0], [110.0, 220.0, 315.0], atol=1e-12)
+    what = curves.prepare_time(results, curves.CurvesRequest())
+    np.testing.assert_allclose(what.panels[0].lines[0].x, [110.0, 220.0, 315.0], atol=1e-12)
 
 
 def test_curves_that_do_not_tell_their_seconds_are_told(tmp_path):

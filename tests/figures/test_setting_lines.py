@@ -18,14 +18,13 @@ def lines_of(results, **options):
 
 
 def one_line(prepared, estimator, task="A"):
-    pairs = [
-        (line, list(x))
-        for panel, positions in zip(prepared.curves.panels, prepared.values, strict=True)
-        for line, x in zip(panel.lines, positions, strict=True)
-        if (panel.task, line.estimator) == (task, estimator)
-    ]
-    (pair,) = pairs
-    return pair
+    (line,) = (
+        line
+        for panel in prepared.panels
+        for line in panel.lines
+        if (panel.title, line.estimator) == (task, estimator)
+    )
+    return line, list(line.x)
 
 
 def searched(tmp_path, values, **more):
@@ -36,13 +35,13 @@ def searched(tmp_path, values, **more):
 def test_a_point_is_the_mean_over_seeds_at_a_value(hand):
     line, x = one_line(lines_of(hand, over=OVER), "ST")
     assert x == [1.0, 2.0]
-    assert list(line.mean) == [11.0, 10.0]
-    assert list(line.high - line.mean) == pytest.approx([1 / math.sqrt(3)] * 2)
+    assert list(line.y) == [11.0, 10.0]
+    assert list(line.band[1] - line.y) == pytest.approx([1 / math.sqrt(3)] * 2)
 
 
 def test_estimators_without_the_setting_have_no_line_and_the_caption_says_so(hand):
     prepared = lines_of(hand, over=OVER)
-    assert [line.estimator for line in prepared.curves.panels[0].lines] == ["ST"]
+    assert [line.estimator for line in prepared.panels[0].lines] == ["ST"]
     assert "not shown, without estimator.temperature: RF" in caption(hand.plot("lines", over=OVER))
 
 
@@ -61,18 +60,18 @@ def test_the_best_of_several_configurations_stands_for_a_value(tmp_path):
             where task = 'A' group by configuration_id, "param.estimator.temperature") group by x
             order by x"""
     )
-    assert list(line.mean) == rows["best"].to_pylist()
-    assert "minimum mean train_loss for each value" in prepared.curves.selection
+    assert list(line.y) == rows["best"].to_pylist()
+    assert "minimum mean train_loss for each value" in prepared.caption
 
 
 @pytest.mark.parametrize(("values", "log"), [([1.0, 2.0, 29.0], False), ([1.0, 30.0], True)])
 def test_a_wide_span_of_values_has_a_logarithmic_axis(tmp_path, values, log):
-    assert lines_of(searched(tmp_path, values), over=OVER).log is log
+    assert lines_of(searched(tmp_path, values), over=OVER).panels[0].x.log is log
 
 
 def test_several_metrics_have_panels_of_their_own(hand):
-    panels = lines_of(hand, over=OVER, metric=("train_loss", "distance")).curves.panels
-    assert [(panel.metric, panel.task) for panel in panels] == [
+    panels = lines_of(hand, over=OVER, metric=("train_loss", "distance")).panels
+    assert [(panel.metric, panel.title) for panel in panels] == [
         (metric, task) for metric in ("train_loss", "distance") for task in ("A", "B")
     ]
 

@@ -7,7 +7,7 @@ from stopped_helpers import drive, stopped
 import raysweep
 from raysweep.driver import session
 from raysweep.errors import SpecError
-from raysweep.figures import curves, drawing, time
+from raysweep.figures import curves, drawing
 from raysweep.figures.curves import CurvesRequest
 from raysweep.report.page import page
 from raysweep.results.unfinished import unfinished
@@ -50,13 +50,13 @@ def edited(results, **changes):
 def lines(results):
     """The lines of the first panel, by estimator and whether their runs train."""
     prepared = curves.prepare(results, CurvesRequest())
-    return {(line.estimator, line.is_training): line for line in prepared.panels[0].lines}
+    return {(line.estimator, line.state == "training"): line for line in prepared.panels[0].lines}
 
 
 def test_runs_in_training_are_drawn_before_any_run_has_ended(results):
     (line,) = lines(results).values()
-    assert (line.estimator, line.is_training, line.seeds) == ("A", True, 2)
-    assert line.steps.tolist() == [5, 10]
+    assert (line.estimator, line.state, line.count) == ("A", "training", 2)
+    assert line.x.tolist() == [5, 10]
 
 
 def test_the_figure_marks_them(results):
@@ -66,14 +66,14 @@ def test_the_figure_marks_them(results):
     )
     records = data(chart)
     assert {(one["row"], one["opacity"]) for one in records} == {("A (in training)", drawing.PALE)}
-    assert [one.get("end", False) for one in records] == [False, True]
+    assert [one.get("end") for one in records] == [None, "circle"]
 
 
 def test_they_are_drawn_beside_the_runs_that_ended(mixed):
     drawn = lines(mixed)
     assert drawn["A", False].run_ids != drawn["A", True].run_ids
-    assert (drawn["A", False].seeds, drawn["A", False].provisional) == (1, True)
-    assert (drawn["A", True].seeds, drawn["A", True].steps.tolist()) == (2, [5, 10])
+    assert (drawn["A", False].count, drawn["A", False].state) == (1, "provisional")
+    assert (drawn["A", True].count, drawn["A", True].x.tolist()) == (2, [5, 10])
     assert "2 of the 4 runs shown are still training, up to step 10" in caption(mixed.plot())
 
 
@@ -112,7 +112,7 @@ def test_of_several_configurations_the_best_so_far_is_drawn(tmp_path, monkeypatc
     drawn = lines(results)["A", True]
     rows = unfinished(results.spec, results.store).rows.to_pylist()
     assert {row["param.training.lr"] for row in rows if row["run_id"] in drawn.run_ids} == {0.4}
-    assert drawn.seeds == 2
+    assert drawn.count == 2
 
 
 def test_without_a_checkpoint_there_is_nothing_to_draw_and_the_error_says_why(
@@ -124,8 +124,8 @@ def test_without_a_checkpoint_there_is_nothing_to_draw_and_the_error_says_why(
 
 
 def test_they_are_drawn_over_time_too(results):
-    prepared = time.prepare(results, CurvesRequest())
-    assert (prepared.seconds[0][0] > 0).all()
+    prepared = curves.prepare_time(results, CurvesRequest())
+    assert (prepared.panels[0].lines[0].x > 0).all()
     assert "still training" in caption(results.plot(kind="time"))
 
 

@@ -219,9 +219,9 @@ def test_curves_are_those_of_the_figure(awkward):
     results, path = awkward
     line = prepare(results, CurvesRequest()).panels[0].lines[0]
     (columns,) = data(read(path))["curves"]["curves-0"]["0"]["data"].values()
-    count = len(line.steps)
-    assert columns["x"][:count] == line.steps.tolist()
-    assert columns["mean"][:count] == pytest.approx(line.mean.tolist(), rel=1e-7)
+    count = len(line.x)
+    assert columns["x"][:count] == line.x.tolist()
+    assert columns["y"][:count] == pytest.approx(line.y.tolist(), rel=1e-7)
 
 
 def test_a_figure_without_data_says_why(page_of):
