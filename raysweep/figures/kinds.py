@@ -159,7 +159,8 @@ def _drawn(results: SweepResults, kind: str, options: Mapping[str, Any]) -> tupl
     for option in options:
         if option not in known:
             raise SpecError(
-                f"a figure of kind {kind} has no such option (known: {', '.join(sorted(known))})",
+                f"a figure of kind {kind} has no such option "
+                f"(known: {', '.join(sorted(known - LOOKS))})",
                 field=option,
             )
     request_options = {option: value for option, value in options.items() if option not in LOOKS}

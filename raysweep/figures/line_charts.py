@@ -224,22 +224,26 @@ def _chart(name: str, panel: Panel, about: tuple[Rows, Look], titles: tuple[bool
     ends = over.mark_point(clip=True, size=24, filled=look.fills_ends)
     shape = alt.Shape("end:N", scale=None, legend=None)
     mark = {**drawing.HOVER, "size": 16, "fillOpacity": 1} if look.marks_points else drawing.HOVER
-    has_band = any(line.band is not None for line in panel.lines)
     layers: list[Chart] = []
-    if has_band:
+    if any(line.band is not None for line in panel.lines):
         band = base.mark_area(**drawing.BAND, **step)
         layers.append(band.encode(y=alt.Y("low:Q", **up), y2="high:Q"))
     if panel.dots:
-        dots = alt.Chart(alt.NamedData(f"{name}-dots")).mark_point(clip=True, filled=True, size=10)
+        dots = alt.Chart(alt.NamedData(f"{name}-dots")).mark_point(clip=True, filled=True, size=14)
         dots = dots.encode(x=x, y=alt.Y("y:Q", **up), color=rows.color, opacity=drawing.opacity())
         tips = _tips(panel, dataclasses.replace(look, count=""), look.dots, has_band=False)
         layers.append(dots.encode(tooltip=tips))
-    tips = _tips(panel, look, panel.y.tip, has_band=has_band)
     layers += [
         line.encode(strokeDash=rows.dash),
         ends.transform_filter("datum.end").encode(shape=shape),
-        over.mark_point(**mark).encode(tooltip=tips),
     ]
+    points = over.mark_point(**mark)
+    bands = {line.band is not None for line in panel.lines}
+    for with_band in sorted(bands):  # tips name no band where a line has none
+        tips = _tips(panel, look, panel.y.tip, has_band=with_band)
+        is_shown = "isValid(datum.low)" if with_band else "!isValid(datum.low)"
+        part = points.encode(tooltip=tips)
+        layers.append(part.transform_filter(is_shown) if len(bands) > 1 else part)
     return alt.layer(*layers).add_params(drawing.zoom(name))
 
 
