@@ -46,7 +46,11 @@ from raysweep.cli.output import show
 )
 @SELECT
 @label_options
-@click.option("--log", is_flag=True, help="Logarithmic y axes, for curves, time, lines and search.")
+@click.option(
+    "--log",
+    is_flag=True,
+    help="Logarithmic y axes, for curves, time, lines, slice and search.",
+)
 @click.option(
     "--band",
     type=click.Choice(["sem", "std", "ci"]),
@@ -57,8 +61,8 @@ from raysweep.cli.output import show
     "--over",
     multiple=True,
     metavar="SETTING",
-    help="Setting along the x axis of lines or a heatmap's columns; given twice for a heatmap, the "
-    "second is along its rows.",
+    help="Setting along the x axis of lines, or along a heatmap's columns; given twice for a "
+    "heatmap, the second is along its rows. Repeatable for slice: the settings with a panel.",
 )
 @click.option(
     "--x",

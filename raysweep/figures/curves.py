@@ -132,8 +132,9 @@ def figure_of(
     counts = sorted({line.count for line in lines if line.state == "selected"})
     seeds = f"{counts[0]}–{counts[-1]}" if len(counts) > 1 else "".join(map(str, counts))
     over = "1 seed" if seeds == "1" else f"{seeds} seeds".strip()
+    has_bands = any(line.count > 1 for line in lines if not line.is_other)
     parts = [
-        f"{view.results.sweep}: mean over {over}, {BANDS[band]}",
+        f"{view.results.sweep}: mean over {over}" + (f", {BANDS[band]}" if has_bands else ""),
         *notes[0],
         PROVISIONAL if any(line.state == "provisional" for line in lines) else "",
         CROPPED if any(panel.y.limits for panel in panels) else "",

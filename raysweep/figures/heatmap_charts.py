@@ -18,7 +18,7 @@ from raysweep.figures.drawing import (
     sentence,
 )
 from raysweep.figures.heatmaps import HeatmapFigure, HeatmapPanel
-from raysweep.figures.ticks import LETTER, lookup, ticks_below
+from raysweep.figures.ticks import LETTER, lines_beside, ticks_below
 
 WIDEST = 44.0  # points of a cell on a screen
 NARROWEST = 11.0  # points of a cell, with or without a number
@@ -78,7 +78,7 @@ def _panel(prepared: HeatmapFigure, index: int, letters: Sequence[int]) -> Panel
     def draw(x_title: bool, y_title: bool) -> Chart:
         x: dict[str, Any] = ticks_below([column.label for column in panel.x], len(panel.x))
         x["title"] = _name(prepared.settings[0]) if x_title else None
-        y: dict[str, Any] = {**x, "labelExpr": lookup(labels), "labelPadding": 4}
+        y: dict[str, Any] = {**x, **lines_beside(labels, LINE), "labelPadding": 4}
         for rotation in ("labelAngle", "labelAlign", "labelBaseline"):
             del y[rotation]
         up = _name(prepared.settings[-1])
@@ -184,7 +184,11 @@ def _chart(
     ]
     if panel.selected is not None:
         layers += _outline(base, panel.selected)
-    return alt.layer(*layers)
+    whole = alt.Chart(alt.sequence(0, 1)).mark_rect(style="blank")
+    blank = whole.encode(
+        x=alt.value(0), y=alt.value(0), x2=alt.value("width"), y2=alt.value("height")
+    )
+    return alt.layer(blank, *layers)
 
 
 def _numbers_in(
@@ -214,7 +218,8 @@ def _numbers_in(
     ink = alt.condition(f"datum.score >= {IS_LIGHT}", alt.value("black"), alt.value("white"))
     texts = base.mark_text(text=alt.ExprRef(text), fontSize=alt.ExprRef(size))
     with_score = texts.encode(color=ink, tooltip=tips[0])
-    without = texts.encode(tooltip=tips[1])
+    without = base.mark_text(style="ink", text=alt.ExprRef(text), fontSize=alt.ExprRef(size))
+    without = without.encode(tooltip=tips[1])
     return [
         with_score.transform_filter("isValid(datum.score)"),
         without.transform_filter("!isValid(datum.score) && datum.mark"),

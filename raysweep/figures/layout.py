@@ -224,12 +224,15 @@ def _composed(drawing: Drawing, columns: int) -> Figure:
         chart = Figure(concat=charts, columns=columns, spacing=SPACING, align="each")
         if drawing.rows:
             chart = chart.add_params(CHOSEN)
-        return chart.resolve_scale(color="shared", strokeDash="shared", opacity="shared")
+        return chart.resolve_scale(
+            color="shared", strokeDash="shared", shape="shared", opacity="shared"
+        )
 
 
 def _apply(chart: Figure, drawing: Drawing, wanted: tuple[Size, int], fit: _Fit) -> None:
     """Give a chart the sizes of a layout, its look and its caption."""
     size, columns = wanted
+    highest = 0.0
     for panel, part in zip(_placed(drawing, columns), chart.concat, strict=True):
         if panel is None:
             part.width = part.height = 1
@@ -237,14 +240,15 @@ def _apply(chart: Figure, drawing: Drawing, wanted: tuple[Size, int], fit: _Fit)
         part.width = panel.width * fit.inner
         height = panel.height if panel.height is not None else panel_height(part.width, size)
         part.height = height
+        highest = max(highest, height)
         part.title = size.wrapped(panel.title, part.width + BESIDE / 2)
-    chart.config = look(size, columns=fit.legend, beside=fit.beside)
+    chart.config = look(size, columns=fit.legend, beside=fit.beside, height=highest)
     if drawing.caption:
         chart.title = alt.TitleParams(
-            text=size.wrapped(drawing.caption, fit.caption),
+            text=size.wrapped(drawing.caption, fit.caption, size.small),
             orient="bottom",
             anchor="middle",
             frame="bounds",
             fontSize=size.small,
-            offset=4,
+            offset=8,
         )

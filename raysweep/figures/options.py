@@ -32,9 +32,10 @@ class PlotOptions(TypedDict, total=False):
         caption: Whether to write the caption below the figure.
         all: Whether curves and time have a line for every configuration.
         metric: Metric to show, or several for curves, time and lines.
-        log: Whether y axes are logarithmic, for curves, time, lines and search.
+        log: Whether y axes are logarithmic, for curves, time, lines, slice and search.
         band: Band around curves: standard error, standard deviation, or 95 % interval.
-        over: One or two settings along the axes of a heatmap; one along the x axis of lines.
+        over: One or two settings along the axes of a heatmap; one along the x axis of lines; any
+            number for slice, a panel for each.
         x: Metric, or metrics, along the x axis of paths.
         y: Metric, or metrics, along the y axis of paths.
     """

@@ -16,6 +16,8 @@ SUFFIXES = (".png", ".pdf", ".svg", ".html", ".json")
 PICTURES = (".png", ".pdf")  # of which the letters are drawn here
 DPI = 200  # of a PNG
 COMMON = 0x24F  # the last letter of the scripts that every font has
+# No part of a figure needs more than version 1.4; LaTeX warns of files later than 1.5.
+VERSIONS = (b"%PDF-1.7", b"%PDF-1.5")
 UNASSIGNED = "\U0010fffe"  # no font has it
 
 _PAGE = """<!DOCTYPE html>
@@ -54,7 +56,7 @@ def rendered(description: Description, suffix: str, *, title: str, dpi: int = DP
     if suffix in (".pdf", ".svg"):
         svg = _numbered(vl_convert.vegalite_to_svg(still(description), vl_version=VERSION))
         if suffix == ".pdf":
-            return _ordered(vl_convert.svg_to_pdf(svg))
+            return _ordered(vl_convert.svg_to_pdf(svg)).replace(*VERSIONS, 1)
         return re.sub(r'( (?:width|height)="[\d.]+)"', r'\1pt"', svg, count=2).encode()
     if suffix == ".json":
         return f"{json.dumps(description, ensure_ascii=False, allow_nan=False)}\n".encode()

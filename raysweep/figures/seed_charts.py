@@ -22,26 +22,29 @@ from raysweep.figures.drawing import (
     zoom,
 )
 from raysweep.figures.seeds import BEYOND, SeedsFigure, SeedsRow
+from raysweep.figures.size import BESIDE, LETTER, SCREEN
 from raysweep.figures.statistics import INTERVAL
+from raysweep.figures.ticks import middle_of
 from raysweep.text import counted
 
 Along: TypeAlias = Callable[[str], alt.X]  # the horizontal position by a column
 
 GOLDEN = 0.6180339887498949  # fractions of its multiples are evenly spread, however many there are
-HALF = 0.3  # largest distance of dots from the middle of their row, in rows
+HALF = 0.25  # largest distance of dots from the middle of their row, in rows
+NARROWEST = 60.0  # points of a panel if labels are short
 LETTERS = 22  # in a line of a row's label, of which narrow figures have room for some
 LINES = "split(datum.label, '\\n')"  # lines of a label, as Vega's expression
 LINE, LEAST = 10.0, 26.0  # points of a line of a label, and of the height of a row
-MIDDLE: Any = {  # else the first line of a label is in the middle
-    "condition": {"test": "true", "expr": f"{LINE} * (1 - length({LINES})) / 2"},
-    "value": 0,
-}
+NOTE = 8.0  # further points of the height of a row, for notes above its dots
 
 
 def seeds_drawing(prepared: SeedsFigure) -> Drawing:
     """Return the drawing of the seeds: a panel for each task, a band for each row."""
     panels = [_panel(prepared, index) for index in range(len(prepared.panels))]
-    return Drawing(tuple(panels), _caption(prepared), _numbers(prepared))
+    letters = max(min(len(row), LETTERS) for row in prepared.estimators)
+    beside = max(0.0, letters * LETTER * SCREEN.font - BESIDE)  # more than an axis' numbers take
+    narrowest = NARROWEST + beside / 2
+    return Drawing(tuple(panels), _caption(prepared), _numbers(prepared), narrowest=narrowest)
 
 
 def _panel(prepared: SeedsFigure, index: int) -> PanelChart:
@@ -58,7 +61,8 @@ def _panel(prepared: SeedsFigure, index: int) -> PanelChart:
         ],
     }
     most = max(label.count("\n") + 1 for label in labels.values())
-    height = max(LEAST, LINE * most + 6)
+    has_notes = any(_note(row, same) for p in prepared.panels for row in p.rows)
+    height = max(LEAST + NOTE * has_notes, LINE * most + 6)
     title = axis_label(prepared.metric, prepared.unit)
     rows = Rows({row.index: row.estimator for p in prepared.panels for row in p.rows})
 
@@ -66,7 +70,7 @@ def _panel(prepared: SeedsFigure, index: int) -> PanelChart:
         axis = alt.Axis(
             labelExpr=LINES,
             labelLineHeight=LINE,
-            labelOffset=MIDDLE,
+            labelOffset=middle_of(LINES, LINE),
             labelPadding=5,
             domain=False,
             ticks=False,
@@ -75,8 +79,8 @@ def _panel(prepared: SeedsFigure, index: int) -> PanelChart:
         y = alt.Y("label:N", scale=alt.Scale(domain=list(labels.values())))
         y = y.axis(axis if y_title else None)
         scale = alt.Scale(zero=False, nice=False, padding=8)
-        if panel.limits:
-            scale = alt.Scale(domain=list(panel.limits), nice=False)
+        if limits := panel.limits or _around({record["value"] for record in data[name]}):
+            scale = alt.Scale(domain=list(limits), nice=False)
 
         def along(column: str) -> alt.X:
             bottom = alt.Axis(tickCount=4, title=title if x_title else None)
@@ -85,6 +89,15 @@ def _panel(prepared: SeedsFigure, index: int) -> PanelChart:
         return _chart(name, rows, along, y, height)
 
     return PanelChart(panel.task, draw, data, height * len(labels))
+
+
+def _around(values: set[float]) -> tuple[float, float] | None:
+    """Return the limits around a single value, whose only tick would be rounded; else None."""
+    if len(values) != 1:
+        return None
+    (value,) = values
+    room = 0.1 * abs(value) or 1.0
+    return value - room, value + room
 
 
 def _dots(row: SeedsRow, label: str) -> Records:
@@ -153,7 +166,7 @@ def _chart(name: str, rows: Rows, x: Along, y: alt.Y, height: float) -> Chart:
     whiskers = means.mark_rule(clip=True, strokeWidth=0.7)
     median = means.mark_tick(clip=True, thickness=1, size=2 * HALF * height)
     notes = alt.Chart(alt.NamedData(f"{name}-notes")).mark_text(
-        style="note", align="right", baseline="middle", dy=-HALF * height - 1
+        style="note", align="right", baseline="middle", dy=3 - height / 2
     )
     return alt.layer(
         box.encode(x=x("first"), x2="third"),

@@ -11,6 +11,8 @@ POINTS = 72  # of an inch, and so pixels of a description
 LETTER = 0.52  # width of a letter, in font sizes, rounded up
 SCREEN_WIDTHS = {1: 5.4, 2: 7.6, 3: 10.0, 4: 12.0}  # inches, by columns of panels
 ENTRY = 36  # letters in a line of a legend's entry, which is as wide as a column of a paper
+BETWEEN, FEWEST = 32.0, 4  # points between two ticks of a y axis, and the least number of ticks
+UNBROKEN = "\u00a0%"  # no line of a text begins with a percent sign
 BESIDE = 42  # points that the y axis of a panel takes, before it is measured
 
 # Okabe and Ito's palette, which colour-blind readers can distinguish; R's grey replaces its
@@ -30,7 +32,7 @@ BLACK, WHITE = "#000000", "#f2f2f2"  # black lines would be invisible on a dark 
 DASHES = ((1, 0), (6, 2), (2, 2), (8, 2, 2, 2), (4, 1, 1, 1, 1, 1))
 FONTS: Mapping[str, str] = {
     "sans": "Liberation Sans, Helvetica, Arial, sans-serif",
-    "serif": "Liberation Serif, Times New Roman, Times, serif",
+    "serif": "Liberation Serif, Times New Roman, Nimbus Roman, TeX Gyre Termes, Times, serif",
 }
 LIGHT = {"ink": "#1b1f24", "soft": "#57606a", "grid": "#dddddd", "paper": "#ffffff"}
 DARK = {"ink": "#e6e8eb", "soft": "#a5adb8", "grid": "#333a44", "paper": "#14171b"}
@@ -68,14 +70,21 @@ class Size:
         """Return the width of a figure with so many panels in a row, in points."""
         return POINTS * (self.width or SCREEN_WIDTHS[min(columns, max(SCREEN_WIDTHS))])
 
-    def wrapped(self, text: str, points: float) -> list[str]:
-        """Return the text in lines of similar length that fit this width."""
-        width = max(12, int(points / (LETTER * self.font)))
+    def wrapped(self, text: str, points: float, font: float | None = None) -> list[str]:
+        """Return the text in lines of similar length that fit this width.
+
+        Args:
+            text: Text to wrap.
+            points: Width of the longest line.
+            font: Font size in points; that of most text if None.
+        """
+        text = text.replace(" %", UNBROKEN)
+        width = max(12, int(points / (LETTER * (font or self.font))))
         lines = textwrap.wrap(text, width) or [""]
         shortest = max(map(len, text.split()), default=0)
         while width > shortest and len(textwrap.wrap(text, width - 1)) == len(lines):
             width -= 1
-        return textwrap.wrap(text, width) or [""]
+        return [line.replace(UNBROKEN, " %") for line in textwrap.wrap(text, width)] or [""]
 
 
 SCREEN = Size(None, 9.0, 4)
@@ -100,7 +109,12 @@ def named(name: str, font: str = "sans") -> Size:
 
 
 def look(
-    size: Size, *, dark: bool = False, columns: int | None = None, beside: float = 0.0
+    size: Size,
+    *,
+    dark: bool = False,
+    columns: int | None = None,
+    beside: float = 0.0,
+    height: float = 0.0,
 ) -> dict[str, Any]:
     """Return Vega-Lite's configuration of a figure.
 
@@ -109,6 +123,7 @@ def look(
         dark: Whether the page is dark.
         columns: Number of entries in a row of the legend.
         beside: Points left blank at the right edge.
+        height: Height of the highest panel, in points.
     """
     shade = DARK if dark else LIGHT
     text = {"labelFontSize": size.small, "titleFontSize": size.font, "titleFontWeight": "normal"}
@@ -128,7 +143,10 @@ def look(
             "titlePadding": 5,
         },
         "axisX": {"labelFlush": True, "titleAnchor": "middle"},
-        "axisY": {"labelFlush": 1},  # else titles of panels in a row are not at one height
+        "axisY": {
+            "labelFlush": 1,  # else titles of panels in a row are not at one height
+            "tickCount": max(FEWEST, round(height / BETWEEN)),
+        },
         "header": {**text, **inks},
         "legend": {**text, **inks, **_legend(columns)},
         "title": {
@@ -143,6 +161,7 @@ def look(
             "ink": {"color": shade["ink"]},
             "soft": {"color": shade["soft"]},
             "paper": {"color": shade["paper"]},
+            "blank": {"color": shade["grid"], "fillOpacity": 0.4},
             "note": {"color": shade["soft"], "fontSize": size.small},
             "halo": {"fill": shade["paper"], "stroke": shade["paper"], "strokeWidth": 2.5},
         },

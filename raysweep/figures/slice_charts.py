@@ -22,11 +22,13 @@ from raysweep.figures.drawing import (
     sentence,
     zoom,
 )
+from raysweep.figures.size import COLOURS
 from raysweep.figures.slices import SliceFigure, SlicePanel, SlicePoints
 from raysweep.figures.ticks import log_ticks, ticks_below
 from raysweep.text import counted
 
 NARROWEST = 60.0  # points of a panel
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")  # of rows with the same colour
 STOPPED = "stopped early"
 OPACITIES = {"provisional": PALE, STOPPED: 0.4}
 
@@ -102,16 +104,18 @@ def _chart(name: str, shown: tuple[SlicePanel, str], rows: Rows, y: alt.Y) -> Ch
         alt.Tooltip("state:N", title="state"),
     ]
     # Rows are points here, not lines, in the legend too.
-    symbols = alt.Legend(
-        values=list(rows.texts.values()), title=None, symbolType="circle", symbolSize=50
-    )
+    symbols = rows.legend.copy()
+    symbols.symbolSize, symbols.symbolStrokeWidth = 50, 0
     color = alt.Color(f"{ROW}:N", scale=alt.Scale(domain=rows.domain), legend=symbols)
+    shapes = [SHAPES[index // len(COLOURS) % len(SHAPES)] for index in range(len(rows.domain))]
+    shape_scale = alt.Scale(domain=rows.domain, range=shapes)
+    shape = alt.Shape(f"{ROW}:N", scale=shape_scale, legend=symbols)
     base = alt.Chart(alt.NamedData(name)).encode(
         x=_across(panel), y=y, opacity=opacity(), tooltip=tips
     )
     dot: dict[str, Any] = {"clip": True, "filled": True, "strokeWidth": 0}
     stopped = base.mark_point(style="soft", size=10, **dot)
-    points = base.mark_point(size=18, **dot).encode(color=color)
+    points = base.mark_point(size=18, **dot).encode(color=color, shape=shape)
     ring = base.mark_point(style="ink", clip=True, filled=False, size=70, strokeWidth=1.2)
     return alt.layer(
         stopped.transform_filter(f"datum.state === '{STOPPED}'"),

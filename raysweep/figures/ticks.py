@@ -15,6 +15,32 @@ def lookup(labels: Sequence[Any]) -> str:
     return f"{json.dumps(labels)}[datum.value]"
 
 
+def lines_beside(labels: Sequence[Sequence[str]], height: float) -> dict[str, Any]:
+    """Return the properties of a vertical axis of labels, the middle of each one at its tick.
+
+    Args:
+        labels: Lines of the label of each tick, whose value is its index.
+        height: Points of a line.
+    """
+    lines = lookup(labels)
+    return {
+        "labelExpr": lines,
+        "labelLineHeight": height,
+        "labelOffset": middle_of(lines, height),
+    }
+
+
+def middle_of(lines: str, height: float) -> dict[str, Any]:
+    """Return the offset that puts the middle of a label at its tick, rather than its first line.
+
+    Args:
+        lines: Expression of the lines of the label.
+        height: Points of a line.
+    """
+    shift = f"{height:.6g} * (1 - length({lines})) / 2"
+    return {"condition": {"test": "true", "expr": shift}, "value": 0}
+
+
 def ticks_below(labels: Sequence[str], count: float) -> dict[str, Any]:
     """Return the properties of an axis of labels, rotated where they would touch.
 

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -135,6 +136,7 @@ def dump_plain(data: Any) -> str:
     stream = io.StringIO()
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style = None
+    yaml.width = sys.maxsize  # a key in two lines is not valid YAML
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.dump(data, stream)
     return stream.getvalue()

@@ -29,8 +29,8 @@ def mistakes(spec: Spec, arms: Sequence[Arm]) -> Iterator[tuple[str, str]]:
 
 def _without_value(arms: Sequence[Arm], metric: str) -> Iterator[str]:
     for arm in arms:
-        declared = registry.task(arm.task).metrics[metric]
-        if (refusal := exclusion(arm, declared.needs)) is not None:
+        declared = registry.task(arm.task).metrics.get(metric)
+        if declared and (refusal := exclusion(arm, declared.needs)) is not None:
             yield (
                 f"{metric} has no value for the task {arm.task_label!r} {refusal.reason}, or name "
                 "another metric"
@@ -40,11 +40,11 @@ def _without_value(arms: Sequence[Arm], metric: str) -> Iterator[str]:
 def _too_late(arms: Sequence[Arm], metric: str) -> Iterator[str]:
     """Yield the reason why a metric is not known at rungs, for each task where that is so."""
     for arm in arms:
-        declared = registry.task(arm.task).metrics[metric]
+        declared = registry.task(arm.task).metrics.get(metric)
+        if declared is None or not declared.at_end:
+            continue
         key = f"task.{declared.early}"
         is_measured = declared.early is not None and key in arm.space
-        if not declared.at_end:
-            continue
         if not is_measured:
             advice = ""
         elif exclusion(arm, {declared.early or "": 1}) is not None:

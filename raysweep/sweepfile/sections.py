@@ -185,6 +185,12 @@ class Sections:
         """Read the metric, or the two metrics, that select a configuration."""
         node = self.get("select")
         if node is None or not metrics.shared:
+            if metrics.shared and Select().metric not in metrics.shared:
+                self.problems.add(
+                    self.root.where,
+                    f"the key 'select' is missing, and not every task has {Select().metric}; add "
+                    f"select: {{metric: NAME}} with one of {', '.join(sorted(metrics.shared))}",
+                )
             return Select()
         if not check_keys(node, ("metric", "mode"), "select", self.problems):
             return Select()

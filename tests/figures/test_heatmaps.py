@@ -1,14 +1,16 @@
 """Heatmaps: which configurations their cells show, and how they are shaded."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
-from chart_helpers import caption, data, panels, texts
+from chart_helpers import caption, data, panels, svg, texts
 from figure_helpers import ESTIMATORS, loss, only_begun, spec_of, store_of
 
 from raysweep.errors import SpecError
 from raysweep.figures import heatmaps
+from raysweep.figures.heatmap_charts import LINE
 from raysweep.results import bins
 from raysweep.sweep.space import Choice
 
@@ -242,3 +244,33 @@ def test_any_label_can_be_a_value_or_a_task(tmp_path):
     spec = spec_of({task: {"task": "toy"}}, {"ST": ESTIMATORS["ST"]})
     shown = " ".join(texts(store_of(tmp_path, spec, lambda *_: 1.0).plot("heatmap")))
     assert all(word in shown for word in task.split())
+
+
+def test_the_middle_of_a_label_of_several_lines_is_at_its_row(tmp_path):
+    tasks = {"first": {"task": "toy"}, "a task with a label of several lines": {"task": "toy"}}
+    chart = store_of(tmp_path, spec_of(tasks, {"ST": ESTIMATORS["ST"]}), loss_of_any).plot(
+        "heatmap"
+    )
+    height = panels(chart)["ST"]["height"] / 2
+    place = r'translate\([-\d.]+,([\d.]+)\)"[^>]*><tspan[^>]*>{}<'
+    (first,) = re.findall(place.replace("><tspan[^>]*", "").format("first"), svg(chart))
+    (line,) = re.findall(place.format("a task with a"), svg(chart))
+    assert float(line) - float(first) == pytest.approx(height - LINE * (3 - 1) / 2, abs=0.6)
+
+
+def test_marks_of_cells_without_a_number_are_legible_on_a_dark_page(tmp_path):
+    chart = store_of(tmp_path, SPEC, only_begun).plot("heatmap")
+    for panel in panels(chart).values():
+        marks = [layer["mark"] for layer in panel["layer"] if layer["mark"]["type"] == "text"]
+        assert [mark.get("style") for mark in marks] == [None, "ink"]
+
+
+def test_cells_without_runs_have_a_pale_ground(tmp_path):
+    chart = store_of(tmp_path, SPEC, only_begun).plot("heatmap")
+    ground = panels(chart)["ST"]["layer"][0]
+    assert ground["mark"]["style"] == "blank"
+    assert (ground["encoding"]["x"], ground["encoding"]["x2"]) == ({"value": 0}, {"value": "width"})
+
+
+def loss_of_any(task, estimator, place, seed):
+    return float(place + seed)

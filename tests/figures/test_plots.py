@@ -228,6 +228,11 @@ def test_the_caption_says_that_a_line_need_not_end_at_the_tables_value(kind, tmp
     assert "tables have training metrics as means over a run's last steps (window)" in text
 
 
+def test_the_caption_of_one_seed_names_no_band(tmp_path):
+    text = caption(store_of(tmp_path, spec_of(seeds=1)).plot())
+    assert text.startswith("hand: mean over 1 seed; at")
+
+
 def test_forty_rows_differ_in_colour_or_dashes():
     dashes = [size.DASHES[index % len(size.DASHES)] for index in range(40)]
     assert len({(size.colour(index), dash) for index, dash in enumerate(dashes)}) == 40

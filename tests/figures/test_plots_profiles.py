@@ -99,6 +99,18 @@ def test_the_band_needs_five_seeds_and_the_caption_says_so(tmp_path):
     )
 
 
+def test_tips_name_no_band_where_a_row_has_none(tmp_path):
+    ended = lambda *cell: None if cell[1] == "ST" and cell[3] else loss(*cell)  # noqa: E731
+    layers = panels(store_of(tmp_path, spec_of(seeds=5), ended).plot("profile"))["A"]["layer"]
+    tips = {
+        part["transform"][0]["filter"]: {tip["field"] for tip in part["encoding"]["tooltip"]}
+        for part in layers
+        if "tooltip" in part["encoding"]
+    }
+    assert "low" in tips["isValid(datum.low)"]
+    assert "low" not in tips["!isValid(datum.low)"]
+
+
 @pytest.mark.parametrize("metric", ["train_loss", "distance"])
 @pytest.mark.parametrize("seeds", [5, 6, 20, 101])
 def test_the_band_holds_the_line_and_is_within_zero_to_one(metric, seeds, tmp_path):

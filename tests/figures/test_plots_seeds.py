@@ -7,6 +7,7 @@ from figure_helpers import ESTIMATORS, STEPS, TASKS, loss, only_begun, spec_of, 
 
 from raysweep.errors import SpecError
 from raysweep.figures import curves, seeds
+from raysweep.figures.layout import describe
 from raysweep.figures.seed_charts import seeds_drawing
 from raysweep.figures.statistics import interval
 from raysweep.results.stats.intervals import mean_interval
@@ -304,3 +305,29 @@ def test_curves_that_do_not_tell_their_seconds_are_told(tmp_path):
 def test_the_caption_of_time_says_whose_time_it_is(tmp_path):
     figure = store_of(tmp_path, spec_of(), curve=timed(1.0)).plot("time")
     assert "over a run's mean share of its pack's time" in caption(figure)
+
+
+def test_a_note_does_not_touch_the_dots_of_its_row(tmp_path):
+    figure = store_of(tmp_path, spec_of(), only_begun).plot("seeds")
+    panel = panels(figure)["A"]
+    height = panel["height"] / 2  # of a row
+    (note,) = (layer["mark"] for layer in panel["layer"] if layer["mark"].get("style") == "note")
+    highest = max(abs(dot["spread"]) for dot in dots_of(figure)) * height + 2
+    assert -note["dy"] - 3 > highest
+
+
+def test_panels_are_below_each_other_where_long_labels_leave_too_little_room(tmp_path):
+    label = "a row with a long label of more than a line"
+    results = store_of(tmp_path, spec_of(estimators={label: ESTIMATORS["RF"]}))
+    assert describe(results.plot("seeds", size="column"))["columns"] == 1
+
+
+def test_panels_of_short_labels_are_side_by_side_in_a_column(hand):
+    assert describe(hand.plot("seeds", size="column"))["columns"] == 2
+
+
+def test_the_axis_of_a_single_value_has_ticks_beside_it(tmp_path):
+    results = store_of(tmp_path, spec_of(ONE, RF, seeds=1), lambda *cell: 1.3)
+    shown = texts(results.plot("seeds"))
+    assert {"1.20", "1.30", "1.40"} <= set(shown)
+    assert "1" not in shown

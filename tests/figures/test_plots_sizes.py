@@ -202,3 +202,22 @@ def test_the_screen_is_the_size_unless_another_is_named(small):
 def test_a_size_of_another_name_is_told(small):
     with pytest.raises(SpecError, match="size: expected screen, column or page, got 'columns'"):
         small.plot(size="columns")
+
+
+def test_small_panels_have_four_ticks_or_more(small):
+    configs = [describe(small.plot(size=size))["config"] for size in ("column", "screen")]
+    assert [config["axisY"]["tickCount"] for config in configs] == [4, 7]
+
+
+def test_a_caption_is_wrapped_by_the_size_of_its_letters():
+    size, text = SIZES["column"], "letters " * 60
+    assert len(size.wrapped(text, 230, size.small)) < len(size.wrapped(text, 230))
+
+
+def test_a_pdf_is_of_a_version_that_latex_takes_without_a_warning(small):
+    assert rendered(describe(small.plot()), ".pdf", title="").startswith(b"%PDF-1.5")
+
+
+def test_no_line_of_a_text_begins_with_a_percent_sign():
+    lines = [SIZES["column"].wrapped("band: 95 % of all " * 9, width) for width in range(60, 200)]
+    assert not any(line.startswith("%") for wrapped in lines for line in wrapped)

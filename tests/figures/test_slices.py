@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from chart_helpers import caption, data, panels, texts
+from chart_helpers import caption, data, panels, svg, texts
 from figure_helpers import (
     ESTIMATORS,
     POINTS,
@@ -16,6 +16,8 @@ from figure_helpers import (
 
 from raysweep.errors import SpecError
 from raysweep.figures import slices
+from raysweep.figures.size import COLOURS
+from raysweep.figures.slice_charts import NARROWEST
 
 ONE = {"A": TASKS["A"]}
 
@@ -207,3 +209,25 @@ def test_values_that_are_no_number_are_counted_where_others_are(tmp_path):
     results = store_of(tmp_path, spec, loss, points=lambda arm: points[arm.estimator_label])
     text = caption(results.plot("slice", over="gap"))
     assert text.endswith("; not shown: 1 point whose value is no number")
+
+
+LONG = "a row whose label says with many words what it is, and more than a line of them"
+
+
+def test_long_labels_of_rows_are_wrapped_in_the_legend(tmp_path):
+    estimators = {LONG: {"estimator": "reinforce"}}
+    results = store_of(tmp_path, spec_of(TASKS, estimators, training={"lr": [0.3, 0.1]}))
+    chart = results.plot("slice", size="column")
+    assert 'width="234"' in svg(chart)
+    assert LONG in texts(chart)
+    assert min(panel["width"] for panel in panels(chart).values()) >= NARROWEST
+
+
+def test_rows_with_one_colour_differ_in_their_shapes(tmp_path):
+    estimators = {f"RF {index}": {"estimator": "reinforce"} for index in range(20)}
+    spec = spec_of({"A": TASKS["A"]}, estimators, training={"lr": [0.3, 0.1]})
+    chart = store_of(tmp_path, spec).plot("slice")
+    layers = panels(chart)["lr"]["layer"]
+    (scale,) = (e["shape"]["scale"] for e in (one["encoding"] for one in layers) if "shape" in e)
+    looks = {(COLOURS[i % len(COLOURS)], shape) for i, shape in enumerate(scale["range"])}
+    assert len(looks) == len(scale["domain"]) == 20

@@ -161,7 +161,7 @@ def test_panels_are_named_by_task_too_if_there_are_several(grid):
 
 
 def test_the_first_value_along_y_is_at_the_foot(grid):
-    layer = panels(grid.plot("heatmap", over=OVER, tasks="A"))["ST"]["layer"][0]
+    layer = panels(grid.plot("heatmap", over=OVER, tasks="A"))["ST"]["layer"][1]
     assert layer["encoding"]["y"]["scale"]["domain"] == [1, 0]
 
 

@@ -65,3 +65,19 @@ def test_a_number_may_be_a_label():
 def test_other_values_are_refused_with_their_key(keys, message):
     with pytest.raises(SpecError, match=message):
         spec_of(**keys)
+
+
+@pytest.mark.parametrize("letters", [100, 127, 200])
+def test_a_label_of_several_words_may_be_longer_than_a_line(letters):
+    label = ("word " * 40)[:letters].strip()
+    assert spec_of(tasks={label: {"task": "toy"}}).arms[0].task_label == label
+
+
+def test_a_changed_sweep_may_have_a_label_longer_than_a_line(tmp_path):
+    label = ("word " * 20).strip()
+    path = tmp_path / "sweep.yaml"
+    path.write_text(
+        f"name: long\ntasks: {{{label}: {{task: toy}}}}\n"
+        "estimators: {ST: {estimator: straight_through}}\nseeds: 1\n"
+    )
+    assert read_spec(path, ["seeds=2"]).seeds == (0, 1)

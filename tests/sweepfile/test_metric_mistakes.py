@@ -3,6 +3,7 @@
 import pytest
 
 import raysweep
+from raysweep.code.objects import added
 from raysweep.errors import SpecError
 from raysweep.sweep.spec import Spec
 from raysweep.sweepfile.reader import read_spec
@@ -156,3 +157,32 @@ def test_a_table_of_a_metric_that_a_task_lacks_names_the_metrics_of_that_task(tm
     ):
         assert line in repr(shown).splitlines()
     assert "no value" not in repr(results.table())
+
+
+@raysweep.task(metrics={"height": "max"})
+def climb(run, *, steps: int = 5) -> None:
+    for step in run.steps(steps):
+        run.report(height=step)
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        (
+            {},
+            "the key 'select' is missing, and not every task has train_loss; add "
+            "select: {metric: NAME} with one of height",
+        ),
+        ({"select": {"metric": "high"}}, "expected a metric of every task, got 'high'"),
+        (
+            {"early_stopping": {"pruner": "asha"}},
+            "the key 'select' is missing, and not every task has train_loss",
+        ),
+    ],
+    ids=["no metric", "unknown metric", "no metric for early stopping"],
+)
+def test_a_sweep_that_selects_by_no_metric_of_its_tasks_is_refused(keys, line):
+    about = {"name": "climbs", "tasks": {"t": {"task": "climb"}}, "methods": {"A": {}}, "seeds": 1}
+    with added([climb]), pytest.raises(SpecError) as caught:
+        read_spec({**about, **keys})
+    assert line in " ".join(caught.value.problems)
