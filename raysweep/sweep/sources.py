@@ -162,9 +162,12 @@ def _installed() -> frozenset[str]:
 
 
 def module_path(name: str) -> Path | None:
-    """Find the file of a module without importing it or its packages; None if there is none."""
+    """Find the file of a module without importing it or its packages; None if there is none.
+
+    There is none for `__main__`, which is another file in another program.
+    """
     top, *rest = name.split(".")
-    if not all(part.isidentifier() for part in (top, *rest)):
+    if top == "__main__" or not all(part.isidentifier() for part in (top, *rest)):
         return None
     try:
         spec = importlib.util.find_spec(top)

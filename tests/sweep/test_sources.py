@@ -1,5 +1,6 @@
 """Which edits change the digest of a source."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -94,3 +95,12 @@ def test_nothing_is_imported():
         "assert not {'torch', 'raysweep.tasks', 'raysweep.estimators'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", text], check=True)
+
+
+def test_a_program_has_no_digest_however_it_was_started(tmp_path, monkeypatch):
+    (tmp_path / "begun.py").write_text("RATE = 0.5\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    spec = importlib.util.find_spec("begun")  # as `python -m begun` leaves it
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", spec)
+    assert sources.source_digest("begun") is not None
+    assert sources.source_digest("__main__") is None
