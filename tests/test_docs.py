@@ -105,7 +105,7 @@ def test_a_generated_page_is_up_to_date(page):
 
 def test_the_page_on_python_has_every_public_function_method_and_error():
     methods = {name for name in dir(raysweep.Results) if not name.startswith("_")}
-    ours = {"labels", "ended", "metric", "configurations"}
+    ours = {"labels", "ended", "metric", "configurations", "selections"}
     assert methods - ours == set(reference.RESULTS)
     text = (ROOT / "docs" / "python.md").read_text()
     assert not [name for name in raysweep.__all__ if f"raysweep.{name}" not in text]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from raysweep.errors import SpecError, nearest
 from raysweep.results.configuration_stats import Candidate
 from raysweep.results.labels import chosen
-from raysweep.results.selection import Cell, candidates, cells
+from raysweep.results.selection import Cell, Selection, candidates
 from raysweep.results.sweep_results import SweepResults
 from raysweep.sweep.spec import Arm
 from raysweep.text import counted
@@ -131,11 +131,15 @@ class SweepView:
         """Return an estimator's index in the sweep file, which decides its colour everywhere."""
         return self.results.spec.estimator_labels.index(estimator)
 
+    def selections(self, *metrics: str) -> list[Selection]:
+        """Return the selections of the arms shown, whose cells may report these metrics too."""
+        return [
+            one for one in self.results.selections(self.select, *metrics) if self.holds(one.arm)
+        ]
+
     def cells(self) -> list[Cell]:
         """Return the cells shown, including those without a configuration to show."""
-        runs = self.results.ended(self.select)
-        every_cell = cells(self.results.spec, runs, self.select, self.mode, self.select)
-        return [cell for cell in every_cell if self.holds(cell)]
+        return [one.cell(self.select) for one in self.selections()]
 
     @property
     def arms(self) -> list[Arm]:
@@ -189,17 +193,6 @@ def read_curves(
         values = {name: column[rows] for name, column in columns.items()}
         curves[run_id] = Curve(steps[rows], values)
     return curves
-
-
-def read_finals(
-    results: SweepResults, run_ids: Sequence[str], metric: str
-) -> dict[str, tuple[int, float]]:
-    """Return the seed and the final metric of these runs by run id, without those that lack it."""
-    name = f"metric.{metric}"
-    wanted = pads.field("run_id").isin(pa.array(sorted(set(run_ids)), pa.string()))
-    table = results.store.read(results.store.dataset("runs"), ["run_id", "seed", name], wanted)
-    rows = zip(*(table[column].to_pylist() for column in ("run_id", "seed", name)), strict=True)
-    return {run_id: (seed, value) for run_id, seed, value in rows if value is not None}
 
 
 def curve_metrics(results: SweepResults, run_ids: Sequence[str], names: Sequence[str]) -> list[str]:

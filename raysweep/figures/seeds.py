@@ -10,12 +10,11 @@ from raysweep.figures.scope import (
     MetricRequest,
     Numbers,
     SweepView,
-    read_finals,
     without_fresh,
     without_values,
 )
 from raysweep.figures.statistics import interval
-from raysweep.results.selection import Cell, Status
+from raysweep.results.selection import Selection, Status
 from raysweep.results.stats.summary import mean as mean_of
 from raysweep.results.sweep_results import SweepResults
 
@@ -124,17 +123,15 @@ def read_seeds(results: SweepResults, request: MetricRequest) -> SeedsFigure:
     """
     view = SweepView.of(results, request)
     metric = results.metric((*request.metrics, view.select)[0], "metric")
-    cells = view.cells()
-    run_ids = [run_id for cell in cells for run_id in cell.run_ids]
-    if not run_ids and results.spec.report_seeds:
+    chosen = view.selections(metric)
+    if not any(one.rows for one in chosen) and results.spec.report_seeds:
         raise without_fresh(results.sweep)
-    finals = read_finals(results, run_ids, metric)
     panels = tuple(
         SeedsPanel(
             task,
             tuple(
                 sorted(
-                    (_row(cell, view, finals) for cell in cells if cell.task == task),
+                    (_row(one, view, metric) for one in chosen if one.arm.task_label == task),
                     key=lambda row: row.index,
                 )
             ),
@@ -147,12 +144,12 @@ def read_seeds(results: SweepResults, request: MetricRequest) -> SeedsFigure:
     return SeedsFigure(results.sweep, metric, unit, view.estimators, panels, view.selection)
 
 
-def _row(cell: Cell, view: SweepView, finals: dict[str, tuple[int, float]]) -> SeedsRow:
-    pairs = sorted(finals[run_id] for run_id in cell.run_ids if run_id in finals)
-    seeds = np.array([seed for seed, _ in pairs], np.int64)
-    values = np.array([value for _, value in pairs], np.float64)
+def _row(chosen: Selection, view: SweepView, metric: str) -> SeedsRow:
+    finals = chosen.finals(metric)
+    seeds = np.array(list(finals), np.int64)
+    values = np.array(list(finals.values()), np.float64)
     mean = low = high = math.nan
-    status: Status = cell.status
+    status: Status = chosen.status
     if not len(values) and status in ("selected", "provisional"):
         status = "empty"
     if status in ("selected", "provisional"):
@@ -160,5 +157,6 @@ def _row(cell: Cell, view: SweepView, finals: dict[str, tuple[int, float]]) -> S
         low, high = (float(end) for end in interval(values))
     many = len(values) > MANY
     box = tuple(np.percentile(values, [5, 25, 50, 75, 95]).tolist()) if many else ()
-    index = view.estimator_index(cell.estimator)
-    return SeedsRow(cell.estimator, index, status, seeds, values, mean, low, high, box)
+    estimator = chosen.arm.estimator_label
+    index = view.estimator_index(estimator)
+    return SeedsRow(estimator, index, status, seeds, values, mean, low, high, box)

@@ -64,7 +64,7 @@ def _made_with(origin: Provenance) -> Grid | None:
     if not rows:
         return None
     caption = "Versions, code and devices of the runs"
-    return Grid(caption, ("", "value", "runs"), tuple(rows), numbers=frozenset({2}))
+    return Grid(caption, ("property", "value", "runs"), tuple(rows), numbers=frozenset({2}))
 
 
 def _value(value: Any) -> str:

@@ -4,7 +4,14 @@
   const PRINTED = 680; // width of a printed page in pixels
   const look = JSON.parse(document.getElementById("look").textContent);
   const PRINT_SCALE = 0.65; // size of letters in print relative to the screen
-  const OPTIONS = { ast: true, actions: false, renderer: "svg", logLevel: 1 }; // errors alone
+
+  // A number that is missing, such as the interval of few seeds, is left out of a tip.
+  const formatTooltip = (lines, sanitize) => {
+    const known = Object.entries(lines).filter(([, text]) => text !== "NaN" && text !== null);
+    const cells = known.map(([name, text]) => `<tr><td class="key">${sanitize(name)}</td><td class="value">${sanitize(text)}</td></tr>`);
+    return `<table>${cells.join("")}</table>`;
+  };
+  const OPTIONS = { ast: true, actions: false, renderer: "svg", logLevel: 1, tooltip: { formatTooltip } }; // errors alone
 
   // Data are columns in the page; a column of one value has it in every record.
   function records(columns) {
@@ -74,6 +81,7 @@
       offer();
       const fitted = {
         ...withoutLegends(description(plot)),
+        description: plot.dataset.title, // what a screen reader calls it
         width: "container",
         height: Number(plot.dataset.height),
         autosize: { type: "fit-x", contains: "padding" },
@@ -82,6 +90,8 @@
       const former = plot.drawn;
       plot.drawn = await vegaEmbed(plot, fitted, OPTIONS);
       if (former) former.finalize();
+      // Marks without a tip, such as rings around dots, have no name to be read out.
+      for (const bare of plot.querySelectorAll('[role="graphics-symbol"]:not([aria-label])')) bare.ariaHidden = "true";
     };
     for (const button of section.querySelectorAll("[data-row]")) {
       const row = button.dataset.row;
@@ -95,8 +105,8 @@
     for (const button of section.querySelectorAll("[data-save]")) {
       button.addEventListener("click", async () => {
         const plot = document.getElementById(button.dataset.save);
-        const title = plot.getAttribute("aria-label");
-        const alone = { ...description(plot), title, width: 480, height: Number(plot.dataset.height), config: look.file };
+        const { title } = plot.dataset;
+        const alone = { ...description(plot), title, description: title, width: 480, height: Number(plot.dataset.height), config: look.file };
         const drawn = await vegaEmbed(document.createElement("div"), alone, OPTIONS);
         const link = document.createElement("a");
         link.download = `${plot.id}.svg`;

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from raysweep.formats.tables import median_grid, result_grid
 from raysweep.report.parts import Control, Views, choices
-from raysweep.results.selection import Selection, selections
+from raysweep.results.selection import Selection
 from raysweep.results.snapshot import Snapshot
 from raysweep.results.table import SPREADS, ResultTable, Style
 
@@ -58,7 +58,7 @@ def result_tables(results: Snapshot, select: str | None) -> Tables:
         SpecError: If the sweep has no such metric.
     """
     base = results.table(select=select)
-    chosen = selections(results.spec, results.ended(), base.select, base.select_mode)
+    chosen = results.selections(base.select)
     leading = dict.fromkeys([base.select, *(select.metric for select in base.front_metrics)])
     by_metric = {}
     for metric in [*leading, *sorted(set(results.spec.metrics) - set(leading))]:

@@ -19,6 +19,7 @@ from raysweep.results.sweep_results import SweepResults
 from raysweep.text import counted
 
 ROWS = [f"row{index}" for index in range(len(palette()))]  # names of colours in the page's style
+MOST_NOTES = 8  # below a table, before they are folded
 FONT = "system-ui, -apple-system, 'Liberation Sans', sans-serif"
 
 
@@ -52,6 +53,7 @@ def render(content: Page) -> str:
     return template.render(
         page=content,
         counted=counted,
+        most_notes=MOST_NOTES,
         html_table=lambda grid, sortable: Markup(html_table(grid, sortable=sortable)),
         style=Markup((files / "page.css").read_text(encoding="utf-8")),
         script=Markup(program_in_page((files / "page.js").read_text(encoding="utf-8"))),

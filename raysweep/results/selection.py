@@ -117,10 +117,7 @@ class Selection:
         if self.chosen is None:
             return Cell(*labels, self.status, **self.counts)
         runs, rows = self.chosen.stats.runs, list(self.rows)
-        values = {}
-        if self.status in ("selected", "provisional"):
-            pairs = zip(runs.seeds[rows].tolist(), runs.metric(report)[rows].tolist(), strict=True)
-            values = {seed: value for seed, value in pairs if not math.isnan(value)}
+        values = self.finals(report) if self.status in ("selected", "provisional") else {}
         shown = list(values.values())
         return Cell(
             *labels,
@@ -135,6 +132,14 @@ class Selection:
             run_ids=tuple(runs.run_ids.take(pa.array(rows, pa.int64())).to_pylist()),
             values=values,
         )
+
+    def finals(self, metric: str) -> dict[int, float]:
+        """Return the final values of a metric by seed, of the runs that have one."""
+        if self.chosen is None:
+            return {}
+        runs, rows = self.chosen.stats.runs, list(self.rows)
+        pairs = zip(runs.seeds[rows].tolist(), runs.metric(metric)[rows].tolist(), strict=True)
+        return {seed: value for seed, value in pairs if not math.isnan(value)}
 
 
 def selections(spec: Spec, runs: RunFrame, select: str, mode: str) -> list[Selection]:

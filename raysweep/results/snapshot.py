@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from raysweep.results.configuration_stats import ConfigurationStats
 from raysweep.results.frame import RunFrame
+from raysweep.results.selection import Selection
 from raysweep.results.sweep_results import SweepResults
 
 
@@ -20,6 +21,7 @@ class Snapshot(SweepResults):
 
     def __init__(self, results: SweepResults) -> None:
         self.store, self.sweep, self.spec = results.store, results.sweep, results.spec
+        self._selections: dict[str, list[Selection]] = {}
 
     @functools.cached_property
     def runs_read(self) -> RunFrame:
@@ -39,3 +41,9 @@ class Snapshot(SweepResults):
     @functools.cached_property
     def _configurations(self) -> ConfigurationStats:
         return ConfigurationStats(self.runs_read, self.spec)
+
+    def selections(self, select: str, *metrics: str) -> list[Selection]:
+        """Return the selection of each arm, computed once for each metric that selects."""
+        if select not in self._selections:
+            self._selections[select] = SweepResults.selections(self, select)
+        return self._selections[select]

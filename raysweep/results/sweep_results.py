@@ -18,7 +18,7 @@ from raysweep.results.lacking import lacking, without_value
 from raysweep.results.membership import Membership
 from raysweep.results.pareto import fronts
 from raysweep.results.reader import read_ended, read_labels, with_labels
-from raysweep.results.selection import candidates, cells, selections
+from raysweep.results.selection import Selection, candidates, cells, selections
 from raysweep.results.sensitivity import Sensitivity, sensitivities
 from raysweep.results.table import ResultTable, Style
 from raysweep.results.top import TopConfigurations, best_of
@@ -308,6 +308,16 @@ class SweepResults:
     def configurations(self, *metrics: str, about: Sequence[str] = ()) -> ConfigurationStats:
         """Return the statistics of every configuration; for the arguments see `ended`."""
         return ConfigurationStats(self.ended(*metrics, about=about), self.spec)
+
+    def selections(self, select: str, *metrics: str) -> list[Selection]:
+        """Return the selection of each arm.
+
+        Args:
+            select: The metric whose mean over seeds selects the configuration.
+            metrics: Names of further metrics that its cells may show.
+        """
+        mode = self.spec.metrics[select]["direction"]
+        return selections(self.spec, self.ended(select, *metrics), select, mode)
 
     def sql(self, query: str) -> pa.Table:
         """Return the result of a query in SQL, which DuckDB runs: of the last statement with rows.

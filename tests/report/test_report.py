@@ -165,6 +165,11 @@ def test_vega_draws_every_view(awkward):
                 assert "<svg" in drawn(view)
 
 
+def test_every_head_of_a_table_has_a_text(awkward):
+    heads = [head for table in read(awkward[1]).all("thead") for head in table.all("th")]
+    assert all(head.text for head in heads)
+
+
 def drawn(view):
     """A view as SVG, with its columns as records."""
     datasets = {}
@@ -357,12 +362,6 @@ def test_long_lines_are_thinned_and_the_caption_says_so(page_of, monkeypatch):
     assert "thinned" in section(root, "figure-curves").text
 
 
-def test_metrics_without_room_are_named(page_of, monkeypatch):
-    monkeypatch.setattr("raysweep.report.tables.MAX_CELLS", 4)
-    text = section(page_of(), "results").text
-    assert "No room for 1 more metric: distance" in text
-
-
 def test_gaps_in_curves_are_gaps(page_of):
     def with_gap(final, step, last):
         row = curve(final, step, last)
@@ -389,5 +388,10 @@ def test_a_browser_draws_every_figure_and_complains_of_nothing(awkward, tmp_path
     plots = re.findall(r'<div id="[a-z]+-\d+" class="([^"]*)"', done.stdout)
     assert len(plots) >= 10
     assert done.stdout.count('class="marks"') == len(plots)
+    names = re.findall(r'data-title="([^"]*)" [^>]*aria-label="([^"]*)"', done.stdout)
+    assert len(names) == len(plots)
+    assert all(title == said for title, said in names)  # by a screen reader
+    for symbol in re.findall(r'<[^>]*role="graphics-symbol"[^>]*>', done.stdout):
+        assert "aria-label=" in symbol or 'aria-hidden="true"' in symbol
     said = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     assert said == []

@@ -4,6 +4,7 @@ Results are reproducible: every call starts a new generator with the same seed a
 first, so equal values always give equal intervals.
 """
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 
@@ -78,7 +79,11 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> Interval | No
     References:
         Efron (1979), Annals of Statistics 7(1); Hall (1988), Annals of Statistics 16(3).
     """
-    tail = _tail(level)
+    return _mean_interval(tuple(values), _tail(level))
+
+
+@functools.lru_cache(maxsize=10_000)  # a report asks for the interval of each cell a few times
+def _mean_interval(values: tuple[float, ...], tail: float) -> Interval | None:
     middle, error = summary.mean(values), summary.sem(values)
     if error is None or len(values) < FEWEST_FOR_MEAN:
         return None
