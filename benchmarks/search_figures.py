@@ -6,8 +6,8 @@ import altair as alt
 import numpy as np
 
 from benchmarks.searches import Found
-from raysweep.figures.drawing import records
-from raysweep.figures.size import SCREEN, colour, look
+from raysweep.figures.drawing import Chart, records
+from raysweep.figures.size import DASHES, SCREEN, colour, look
 
 LINES = {
     "random": "#777777",
@@ -17,7 +17,13 @@ LINES = {
     "cmaes": colour(2),
 }
 NAMES = {"random": "random", "qmc": "qmc", "tpe": "TPE", "gp": "GP", "cmaes": "CMA-ES"}
-DASHED = ("random", "qmc")
+PATTERNS = {
+    "random": DASHES[2],
+    "qmc": DASHES[3],
+    "tpe": DASHES[1],
+    "gp": DASHES[0],
+    "cmaes": DASHES[4],
+}
 Figures = Mapping[str, Sequence[Found]]
 
 
@@ -25,7 +31,7 @@ def _data(rows: list[dict[str, object]]) -> alt.InlineData:
     return alt.InlineData(values=rows)
 
 
-def _styled(chart: alt.LayerChart, title: str, width: int, height: int) -> alt.LayerChart:
+def _styled(chart: Chart, title: str, width: int, height: int) -> Chart:
     """The chart in raysweep's style."""
     return chart.properties(title=title, width=width, height=height).configure(**look(SCREEN))
 
@@ -35,7 +41,7 @@ def _sampler(legend: alt.Legend | None) -> alt.Color:
     return alt.Color("sampler:N", scale=scale, legend=legend)
 
 
-def regret(found: Figures) -> alt.LayerChart:
+def regret(found: Figures) -> Chart:
     """Median regret over the configurations tried, with quartiles for two samplers."""
     rows = []
     for name in LINES:
@@ -48,13 +54,17 @@ def regret(found: Figures) -> alt.LayerChart:
     axis = alt.Axis(values=ticks, format="~g", title="true regret of the selected configuration")
     scale = alt.Scale(type="log", nice=False)
     base = alt.Chart(_data(rows)).encode(
-        x=alt.X("tried:Q", title="configurations tried, 3 seeds each"),
+        x=alt.X(
+            "tried:Q",
+            title="configurations tried, 3 seeds each",
+            scale=alt.Scale(zero=False, nice=False, padding=4),
+        ),
         color=_sampler(alt.Legend(title=None)),
     )
     band = base.mark_area(opacity=0.15).encode(
         y=alt.Y("low:Q", scale=scale, axis=axis), y2="high:Q"
     )
-    dashes = [[4, 2] if name in DASHED else [1, 0] for name in LINES]
+    dashes = [list(PATTERNS[name]) for name in LINES]
     dash = alt.Scale(domain=[NAMES[name] for name in LINES], range=dashes)
     line = base.mark_line(strokeWidth=1.7).encode(
         y=alt.Y("median:Q", scale=scale, axis=axis),
@@ -70,7 +80,7 @@ def biases(found: Sequence[Found]) -> tuple[list[float], list[float]]:
     return [each.searched - each.regret for each in found], fresh
 
 
-def bias(found: Figures) -> alt.LayerChart:
+def bias(found: Figures) -> Chart:
     """How far the shown value is from the truth, for each sampler."""
     random = np.random.default_rng(0)
     kinds = ("seeds of the search", "fresh seeds")
@@ -92,24 +102,26 @@ def bias(found: Figures) -> alt.LayerChart:
     x = alt.X("sampler:N", title=None, sort=list(NAMES.values()), axis=alt.Axis(labelAngle=0))
     offset = alt.XOffset("shift:Q", scale=alt.Scale(domain=[-0.5, 0.5]))
     scale = alt.Scale(domain=list(kinds), range=[colour(1), colour(0)])
-    legend = alt.Legend(title=None, symbolType="circle", symbolStrokeWidth=0, symbolSize=60)
+    legend = alt.Legend(title=None, symbolStrokeWidth=0, symbolSize=60)
     color = alt.Color("kind:N", scale=scale, legend=legend)
-    y = alt.Y("value:Q", title="value shown − truth")
+    shapes = alt.Scale(domain=list(kinds), range=["square", "circle"])
+    shape = alt.Shape("kind:N", scale=shapes, legend=legend)
+    y = alt.Y("value:Q", title="value shown − truth", scale=alt.Scale(nice=False, padding=6))
     points = alt.Chart(_data(dots)).mark_point(filled=True, size=10, opacity=0.3)
     centres = alt.Chart(_data(means))
     chart = alt.layer(
         alt.Chart(_data([{"value": 0}])).mark_rule(style="ink").encode(y="value:Q"),
         points.encode(x=x, xOffset=offset, color=color, y=y),
         centres.mark_rule(style="ink").encode(x=x, xOffset=offset, y=alt.Y("low:Q"), y2="high:Q"),
-        centres.mark_point(filled=True, size=40, stroke="black").encode(
-            x=x, xOffset=offset, color=color, y=y
+        centres.mark_point(filled=True, size=40, opacity=1, stroke="black", strokeWidth=0.8).encode(
+            x=x, xOffset=offset, color=color, shape=shape, y=y
         ),
     )
     title = "What is shown of the selected configuration (mean ± 2 standard errors)"
     return _styled(chart, title, 360, 190)
 
 
-def savings(found: Figures, pairs: Mapping[str, str]) -> alt.LayerChart:
+def savings(found: Figures, pairs: Mapping[str, str]) -> Chart:
     """The change of the regret against the share of the steps that early stopping leaves."""
     rows = []
     for label, base in pairs.items():
@@ -128,13 +140,18 @@ def savings(found: Figures, pairs: Mapping[str, str]) -> alt.LayerChart:
         )
     order = [row["label"] for row in rows]
     title = "regret with early stopping − without (mean ± 2 standard errors)"
+    scale = alt.Scale(nice=False, padding=6)
     base_chart = alt.Chart(_data(rows)).encode(
-        y=alt.Y("label:N", title=None, sort=order, axis=alt.Axis(labelLimit=0)),
+        y=alt.Y("label:N", title=None, sort=order, axis=alt.Axis(labelLimit=0, labelFlush=False)),
         color=_sampler(None),
     )
     chart = alt.layer(
         alt.Chart(_data([{"mean": 0}])).mark_rule(style="ink").encode(x="mean:Q"),
-        base_chart.mark_rule(strokeWidth=1.4).encode(x=alt.X("low:Q", title=title), x2="high:Q"),
-        base_chart.mark_point(filled=True, size=40).encode(x=alt.X("mean:Q", title=title)),
+        base_chart.mark_rule(strokeWidth=1.4).encode(
+            x=alt.X("low:Q", title=title, scale=scale, axis=alt.Axis(tickCount=6)), x2="high:Q"
+        ),
+        base_chart.mark_point(filled=True, size=40, opacity=1).encode(
+            x=alt.X("mean:Q", title=title)
+        ),
     )
     return _styled(chart, "Early stopping: change of the true regret, and steps used", 330, 240)
