@@ -143,10 +143,8 @@ def look(
             "titlePadding": 5,
         },
         "axisX": {"labelFlush": True, "titleAnchor": "middle"},
-        "axisY": {
-            "labelFlush": 1,  # else titles of panels in a row are not at one height
-            "tickCount": max(FEWEST, round(height / BETWEEN)),
-        },
+        "axisY": {"tickCount": max(FEWEST, round(height / BETWEEN))},
+        "axisYQuantitative": {"labelFlush": 1},  # else titles in a row are not at one height
         "header": {**text, **inks},
         "legend": {**text, **inks, **_legend(columns)},
         "title": {
