@@ -1,12 +1,13 @@
 """The figures of `benchmarks.search`."""
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import altair as alt
 import numpy as np
 
 from benchmarks.searches import Found
-from raysweep.figures.drawing import Chart, records
+from raysweep.figures.drawing import records
 from raysweep.figures.size import DASHES, SCREEN, colour, look
 
 LINES = {
@@ -25,13 +26,14 @@ PATTERNS = {
     "cmaes": DASHES[4],
 }
 Figures = Mapping[str, Sequence[Found]]
+Drawn: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
 
 
 def _data(rows: list[dict[str, object]]) -> alt.InlineData:
     return alt.InlineData(values=rows)
 
 
-def _styled(chart: Chart, title: str, width: int, height: int) -> Chart:
+def _styled(chart: Drawn, title: str, width: int, height: int) -> Drawn:
     """The chart in raysweep's style."""
     return chart.properties(title=title, width=width, height=height).configure(**look(SCREEN))
 
@@ -41,7 +43,7 @@ def _sampler(legend: alt.Legend | None) -> alt.Color:
     return alt.Color("sampler:N", scale=scale, legend=legend)
 
 
-def regret(found: Figures) -> Chart:
+def regret(found: Figures) -> Drawn:
     """Median regret over the configurations tried, with quartiles for two samplers."""
     rows = []
     for name in LINES:
@@ -80,7 +82,7 @@ def biases(found: Sequence[Found]) -> tuple[list[float], list[float]]:
     return [each.searched - each.regret for each in found], fresh
 
 
-def bias(found: Figures) -> Chart:
+def bias(found: Figures) -> Drawn:
     """How far the shown value is from the truth, for each sampler."""
     random = np.random.default_rng(0)
     kinds = ("seeds of the search", "fresh seeds")
@@ -121,7 +123,7 @@ def bias(found: Figures) -> Chart:
     return _styled(chart, title, 360, 190)
 
 
-def savings(found: Figures, pairs: Mapping[str, str]) -> Chart:
+def savings(found: Figures, pairs: Mapping[str, str]) -> Drawn:
     """The change of the regret against the share of the steps that early stopping leaves."""
     rows = []
     for label, base in pairs.items():

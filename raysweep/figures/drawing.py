@@ -14,8 +14,6 @@ from altair.utils import schemapi
 
 from raysweep.figures.size import DASHES, ENTRY
 
-# Altair says that a layer may become facets, which none here does.
-Chart: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart
 Records: TypeAlias = list[dict[str, Any]]
 
 DIGITS = 8  # significant digits of a number in a description; what a reader sees has six or fewer
@@ -33,6 +31,40 @@ OPACITY = "opacity"  # column of the opacities of lines
 
 
 @dataclasses.dataclass(frozen=True)
+class Layers:
+    """Chart of a panel, without its size and its data.
+
+    Args:
+        charts: Layers from the lowest to the highest.
+        selections: Selections of the panel, by which a reader moves it.
+    """
+
+    charts: Sequence[alt.Chart]
+    selections: Sequence[alt.Parameter] = ()
+
+    def chart(self) -> alt.LayerChart | alt.FacetChart:
+        """Return the layers as a chart of Altair."""
+        return alt.layer(*self.charts).add_params(*self.selections)
+
+    def describe(self, *selections: alt.Parameter) -> dict[str, Any]:
+        """Return the description of the chart, with further selections.
+
+        It is that of `chart`, which copies every part several times.
+        """
+        context = {"top_level": False}
+        layers = [part.to_dict(validate=False, context=dict(context)) for part in self.charts]
+        chosen = [one.param for one in (*self.selections, *selections)]
+        params = [
+            one.to_dict(validate=False)
+            for one in chosen
+            if not isinstance(one, schemapi.UndefinedType)
+        ]
+        if params:
+            layers[0]["params"] = params
+        return {"layer": layers}
+
+
+@dataclasses.dataclass(frozen=True)
 class PanelChart:
     """Panel of a figure.
 
@@ -46,7 +78,7 @@ class PanelChart:
     """
 
     title: str
-    draw: Callable[[bool, bool], Chart]
+    draw: Callable[[bool, bool], Layers]
     data: Mapping[str, Records]
     height: float | None = None
     width: float = 1.0
@@ -147,10 +179,10 @@ def unvalidated() -> Iterator[None]:
         yield
 
 
-def opacity() -> Any:
+def opacity() -> alt.OpacityValue:
     """Encoding by opacity: that of the data for the rows chosen in the legend, faint for others."""
-    given = alt.Opacity(f"{OPACITY}:Q", scale=None, legend=None)
-    return alt.condition(CHOSEN, given, alt.value(HIDDEN))
+    given = {"field": OPACITY, "type": "quantitative", "scale": None, "legend": None}
+    return alt.OpacityValue(HIDDEN, condition={"param": CHOSEN.name, **given})
 
 
 def row_tip() -> alt.Tooltip:
@@ -219,12 +251,12 @@ def records(**columns: Sequence[Any] | np.ndarray[Any, Any] | str | float | int)
     ]
 
 
-def placeholder(text: str) -> Callable[[bool, bool], Chart]:
+def placeholder(text: str) -> Callable[[bool, bool], Layers]:
     """Return the drawing of a panel without data, which says why it is empty."""
 
-    def draw(x_title: bool, y_title: bool) -> Chart:
+    def draw(x_title: bool, y_title: bool) -> Layers:
         base = alt.Chart(alt.InlineData(values=[{}]))
-        return alt.layer(base.mark_text(style="note", text=text))
+        return Layers([base.mark_text(style="note", text=text)])
 
     return draw
 

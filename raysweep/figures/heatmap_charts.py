@@ -9,8 +9,8 @@ import altair as alt
 import numpy as np
 
 from raysweep.figures.drawing import (
-    Chart,
     Drawing,
+    Layers,
     Numbers,
     PanelChart,
     Records,
@@ -75,7 +75,7 @@ def _panel(prepared: HeatmapFigure, index: int, letters: Sequence[int]) -> Panel
     lines = max(map(len, labels)) - 1 if is_single else 0
     height = len(panel.y) * (HEIGHT + LINE * lines)
 
-    def draw(x_title: bool, y_title: bool) -> Chart:
+    def draw(x_title: bool, y_title: bool) -> Layers:
         x: dict[str, Any] = ticks_below([column.label for column in panel.x], len(panel.x))
         x["title"] = _name(prepared.settings[0]) if x_title else None
         y: dict[str, Any] = {**x, **lines_beside(labels, LINE), "labelPadding": 4}
@@ -157,7 +157,7 @@ def _chart(
     shown: tuple[HeatmapPanel, HeatmapFigure],
     axes: tuple[dict[str, Any], dict[str, Any]],
     letters: Sequence[int],
-) -> Chart:
+) -> Layers:
     panel, prepared = shown
     columns, rows = list(range(len(panel.x))), list(range(len(panel.y)))
     if len(prepared.settings) > 1:
@@ -188,7 +188,7 @@ def _chart(
     blank = whole.encode(
         x=alt.value(0), y=alt.value(0), x2=alt.value("width"), y2=alt.value("height")
     )
-    return alt.layer(blank, *layers)
+    return Layers([blank, *layers])
 
 
 def _numbers_in(
@@ -215,7 +215,8 @@ def _numbers_in(
         f"{sizes[0]} >= {SMALLEST} ? min({LARGEST}, {sizes[0]}) : {sizes[1]} >= {SMALLEST} "
         f"? min({LARGEST}, {sizes[1]}) : {LARGEST}"
     )
-    ink = alt.condition(f"datum.score >= {IS_LIGHT}", alt.value("black"), alt.value("white"))
+    dark = {"test": f"datum.score >= {IS_LIGHT}", "value": "black"}
+    ink = alt.ColorValue("white", condition=dark)
     texts = base.mark_text(text=alt.ExprRef(text), fontSize=alt.ExprRef(size))
     with_score = texts.encode(color=ink, tooltip=tips[0])
     without = base.mark_text(style="ink", text=alt.ExprRef(text), fontSize=alt.ExprRef(size))

@@ -10,7 +10,7 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-from raysweep.figures.drawing import CHOSEN, Chart, Drawing, PanelChart, Records, unvalidated
+from raysweep.figures.drawing import CHOSEN, Drawing, PanelChart, Records, unvalidated
 from raysweep.figures.size import BESIDE, ENTRY, Size, longest, look
 
 SPACING = 14.0  # points between two panels
@@ -209,14 +209,15 @@ def _placed(drawing: Drawing, columns: int) -> list[PanelChart | None]:
 def _composed(drawing: Drawing, columns: int) -> Figure:
     """Return the panels as one chart, without sizes."""
     per_block = drawing.columns or len(drawing.panels)
-    charts: list[Chart] = []
+    charts: list[alt.Chart | alt.LayerChart | alt.FacetChart] = []
     index = 0
     for panel in _placed(drawing, columns):
         if panel is None:
             charts.append(alt.Chart(alt.InlineData(values=[])).mark_point())
             continue
         in_block = index % per_block
-        charts.append(panel.draw(in_block + columns >= per_block, in_block % columns == 0))
+        layers = panel.draw(in_block + columns >= per_block, in_block % columns == 0)
+        charts.append(layers.chart())
         index += 1
     with warnings.catch_warnings():
         # Panels share the selection of rows, which is what Altair warns of.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raysweep.figures import drawing
-from raysweep.figures.drawing import Chart, Drawing, Numbers, PanelChart, Records, Rows
+from raysweep.figures.drawing import Drawing, Layers, Numbers, PanelChart, Records, Rows
 from raysweep.figures.scope import Numbers as Values
 
 FAINT = 0.25  # opacity of the configurations that are not selected
@@ -176,7 +176,7 @@ def _panel(panel: Panel, name: str, about: tuple[Rows, Look], *, names_x: bool) 
     if panel.dots:
         data[f"{name}-dots"] = _data(panel, panel.dots, rows, Look(opacity=DOTS))
 
-    def draw(x_title: bool, y_title: bool) -> Chart:
+    def draw(x_title: bool, y_title: bool) -> Layers:
         return _chart(name, panel, about, (x_title or names_x, y_title))
 
     return PanelChart(panel.title, draw, data)
@@ -211,7 +211,7 @@ def _data(panel: Panel, lines: Sequence[Line], rows: Rows, look: Look) -> Record
     return data
 
 
-def _chart(name: str, panel: Panel, about: tuple[Rows, Look], titles: tuple[bool, bool]) -> Chart:
+def _chart(name: str, panel: Panel, about: tuple[Rows, Look], titles: tuple[bool, bool]) -> Layers:
     rows, look = about
     x = alt.X("x:Q", **_along(panel.x, panel.lines, titled=titles[0]))
     up = _along(panel.y, panel.lines, titled=titles[1])
@@ -224,7 +224,7 @@ def _chart(name: str, panel: Panel, about: tuple[Rows, Look], titles: tuple[bool
     ends = over.mark_point(clip=True, size=24, filled=look.fills_ends)
     shape = alt.Shape("end:N", scale=None, legend=None)
     mark = {**drawing.HOVER, "size": 16, "fillOpacity": 1} if look.marks_points else drawing.HOVER
-    layers: list[Chart] = []
+    layers: list[alt.Chart] = []
     if any(line.band is not None for line in panel.lines):
         band = base.mark_area(**drawing.BAND, **step)
         layers.append(band.encode(y=alt.Y("low:Q", **up), y2="high:Q"))
@@ -244,7 +244,7 @@ def _chart(name: str, panel: Panel, about: tuple[Rows, Look], titles: tuple[bool
         is_shown = "isValid(datum.low)" if with_band else "!isValid(datum.low)"
         part = points.encode(tooltip=tips)
         layers.append(part.transform_filter(is_shown) if len(bands) > 1 else part)
-    return alt.layer(*layers).add_params(drawing.zoom(name))
+    return Layers(layers, [drawing.zoom(name)])
 
 
 def _along(axis: Axis, lines: Sequence[Line], *, titled: bool) -> dict[str, Any]:

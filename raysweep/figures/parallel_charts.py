@@ -7,8 +7,8 @@ import numpy as np
 
 from raysweep.figures.drawing import (
     OPACITY,
-    Chart,
     Drawing,
+    Layers,
     Numbers,
     PanelChart,
     Records,
@@ -46,7 +46,7 @@ def _panel(prepared: ParallelFigure, index: int) -> PanelChart:
     lines, ticks = f"lines-{index}", f"ticks-{index}"
     data = {lines: _records(panel), ticks: _ticks(panel)}
 
-    def draw(x_title: bool, y_title: bool) -> Chart:
+    def draw(x_title: bool, y_title: bool) -> Layers:
         return _chart(prepared.metric, panel, (lines, ticks))
 
     return PanelChart(title + (" ?" if panel.provisional else ""), draw, data)
@@ -118,7 +118,7 @@ def _ticks(panel: ParallelPanel) -> Records:
     return rows
 
 
-def _chart(metric: str, panel: ParallelPanel, names: tuple[str, str]) -> Chart:
+def _chart(metric: str, panel: ParallelPanel, names: tuple[str, str]) -> Layers:
     last = len(panel.axes) - 1
     axis = ticks_below([axis.name for axis in panel.axes], last + 2 * BESIDE)
     x_scale = alt.Scale(domain=[-BESIDE, last + BESIDE], nice=False, zero=False)
@@ -157,7 +157,7 @@ def _chart(metric: str, panel: ParallelPanel, names: tuple[str, str]) -> Chart:
     if not len(panel.lines.scores) and not len(panel.stopped.scores):
         note = alt.Chart(alt.sequence(0, 1)).transform_calculate(at=f"{last / 2}", height="0.5")
         layers.append(note.mark_text(style="note", text="no configuration yet").encode(x=x, y=y))
-    return alt.layer(*layers)
+    return Layers(layers)
 
 
 def _axes(x: alt.X, y: alt.Y, color: alt.Color, last: int) -> list[alt.Chart]:

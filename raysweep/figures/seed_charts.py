@@ -10,8 +10,8 @@ import numpy as np
 
 from raysweep.figures.drawing import (
     ROW,
-    Chart,
     Drawing,
+    Layers,
     Numbers,
     PanelChart,
     Records,
@@ -66,7 +66,7 @@ def _panel(prepared: SeedsFigure, index: int) -> PanelChart:
     title = axis_label(prepared.metric, prepared.unit)
     rows = Rows({row.index: row.estimator for p in prepared.panels for row in p.rows})
 
-    def draw(x_title: bool, y_title: bool) -> Chart:
+    def draw(x_title: bool, y_title: bool) -> Layers:
         axis = alt.Axis(
             labelExpr=LINES,
             labelLineHeight=LINE,
@@ -134,7 +134,7 @@ def _mean(row: SeedsRow, label: str, limits: tuple[float, float] | None) -> dict
     return record
 
 
-def _chart(name: str, rows: Rows, x: Along, y: alt.Y, height: float) -> Chart:
+def _chart(name: str, rows: Rows, x: Along, y: alt.Y, height: float) -> Layers:
     """Return the layers of a panel: boxes below dots below means, with notes above each band.
 
     Args:
@@ -159,7 +159,6 @@ def _chart(name: str, rows: Rows, x: Along, y: alt.Y, height: float) -> Chart:
             opacity=alt.Opacity("opacity:Q", scale=None, legend=None),
             tooltip=[tip, value, seed],
         )
-        .add_params(zoom(name, "x"))
     )
     means = alt.Chart(alt.NamedData(f"{name}-means")).encode(y=y, color=color)
     box = means.mark_rule(clip=True, opacity=0.2, strokeWidth=2 * HALF * height)
@@ -168,17 +167,18 @@ def _chart(name: str, rows: Rows, x: Along, y: alt.Y, height: float) -> Chart:
     notes = alt.Chart(alt.NamedData(f"{name}-notes")).mark_text(
         style="note", align="right", baseline="middle", dy=3 - height / 2
     )
-    return alt.layer(
+    layers = [
         box.encode(x=x("first"), x2="third"),
         whiskers.encode(x=x("least"), x2="most"),
         median.encode(x=x("middle")),
         dots,
         *_intervals(f"{name}-means", x, y, tip),
         notes.encode(x=alt.value("width"), y=y, text="note:N"),
-    )
+    ]
+    return Layers(layers, [zoom(name, "x")])
 
 
-def _intervals(name: str, x: Along, y: alt.Y, tip: alt.Tooltip) -> list[Chart]:
+def _intervals(name: str, x: Along, y: alt.Y, tip: alt.Tooltip) -> list[alt.Chart]:
     """Return the layers of means, intervals, and arrows where these reach beyond the axis."""
     tips = [
         tip,

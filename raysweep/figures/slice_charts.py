@@ -7,8 +7,8 @@ import altair as alt
 from raysweep.figures.drawing import (
     PALE,
     ROW,
-    Chart,
     Drawing,
+    Layers,
     Numbers,
     PanelChart,
     Records,
@@ -57,7 +57,7 @@ def _panel(prepared: SliceFigure, index: int, rows: Rows) -> PanelChart:
         return PanelChart(title, placeholder("no configuration"), {})
     label = axis_label(prepared.metric, prepared.unit)
 
-    def draw(x_title: bool, y_title: bool) -> Chart:
+    def draw(x_title: bool, y_title: bool) -> Layers:
         scale = alt.Scale(type=scale_type(log=prepared.log), zero=False, nice=False)
         if panel.limits:
             scale.domain = list(panel.limits)
@@ -95,7 +95,7 @@ def _across(panel: SlicePanel) -> alt.X:
     return alt.X("x:Q", title=None, scale=scale, axis=alt.Axis(**axis))
 
 
-def _chart(name: str, shown: tuple[SlicePanel, str], rows: Rows, y: alt.Y) -> Chart:
+def _chart(name: str, shown: tuple[SlicePanel, str], rows: Rows, y: alt.Y) -> Layers:
     panel, metric = shown
     tips = [
         row_tip(),
@@ -117,11 +117,12 @@ def _chart(name: str, shown: tuple[SlicePanel, str], rows: Rows, y: alt.Y) -> Ch
     stopped = base.mark_point(style="soft", size=10, **dot)
     points = base.mark_point(size=18, **dot).encode(color=color, shape=shape)
     ring = base.mark_point(style="ink", clip=True, filled=False, size=70, strokeWidth=1.2)
-    return alt.layer(
+    layers = [
         stopped.transform_filter(f"datum.state === '{STOPPED}'"),
         points.transform_filter(f"datum.state !== '{STOPPED}'"),
         ring.transform_filter("datum.state === 'selected'"),
-    ).add_params(zoom(name, "y") if panel.choices else zoom(name))
+    ]
+    return Layers(layers, [zoom(name, "y") if panel.choices else zoom(name)])
 
 
 def _caption(prepared: SliceFigure) -> str:

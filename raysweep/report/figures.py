@@ -209,12 +209,8 @@ def _plots(name: str, drawings: Mapping[str, Drawing]) -> tuple[Plot, ...]:
 def _view(panel: PanelChart) -> dict[str, Any]:
     """Return the description of a panel; its data are columns, which take less room."""
     with unvalidated():
-        chart = panel.draw(True, True)
-        if any(ROW in record for records in panel.data.values() for record in records[:1]):
-            chart = chart.add_params(CHOSEN)
-        description = chart.to_dict(validate=False)
-    for key in ("config", "$schema"):
-        description.pop(key, None)
+        has_rows = any(ROW in record for data in panel.data.values() for record in data[:1])
+        description = panel.draw(True, True).describe(*([CHOSEN] if has_rows else []))
     columns = {name: _columns(records) for name, records in panel.data.items()}
     return {"spec": description, "data": columns}
 
