@@ -1,5 +1,7 @@
 """A report as a reader's program sees it: its elements, texts and data."""
 
+import base64
+import gzip
 import json
 from html.parser import HTMLParser
 
@@ -72,6 +74,10 @@ def rows(table):
 
 def data(root):
     """The data of every figure, by its name."""
-    blocks = root.all("script", type="application/json")
-    found = {block.attributes["id"]: json.loads(block.own) for block in blocks}
-    return {name.removeprefix("data-"): own for name, own in found.items() if name != "look"}
+    blocks = root.all("script", type="application/gzip")
+    return {block.attributes["id"].removeprefix("data-"): unpacked(block.own) for block in blocks}
+
+
+def unpacked(text):
+    """The data that a figure of the report holds."""
+    return json.loads(gzip.decompress(base64.b64decode(text)))

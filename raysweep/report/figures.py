@@ -24,7 +24,7 @@ from raysweep.figures.kinds import KINDS
 from raysweep.figures.scope import curve_metrics
 from raysweep.figures.thinning import evenly
 from raysweep.formats.grid import Grid, row
-from raysweep.report.parts import Figure, Plot, choices
+from raysweep.report.parts import Figure, Plot, choices, packed
 from raysweep.results.selection import Selection
 from raysweep.results.snapshot import Snapshot
 
@@ -163,10 +163,12 @@ class _Builder:
             for key, drawing in shown.items()
         }
         legend = dict(row for drawing in drawings.values() for row in drawing.rows)
+        plots, views = _plots(name, shown)
         return Figure(
             name,
             title,
-            _plots(name, shown),
+            plots,
+            packed(views),
             (control,),
             texts,
             tuple(sorted(legend.items())),
@@ -188,22 +190,24 @@ def _numbers(title: str, drawing: Drawing) -> Grid:
     return Grid(f"{title}: numbers", drawing.numbers.head, rows)
 
 
-def _plots(name: str, drawings: Mapping[str, Drawing]) -> tuple[Plot, ...]:
-    """Return a plot for each title of a panel, with its view in every drawing."""
+def _plots(
+    name: str, drawings: Mapping[str, Drawing]
+) -> tuple[tuple[Plot, ...], dict[str, dict[str, Any]]]:
+    """Return a plot for each title of a panel, and its views in every drawing, by its name."""
     by_title: dict[str, dict[str, PanelChart]] = {}
     for key, drawing in drawings.items():
         for panel in drawing.panels:
             by_title.setdefault(panel.title, {})[key] = panel
-    plots = []
+    plots, every_view = [], {}
     for index, (title, panels) in enumerate(by_title.items()):
         heights = [panel.height for panel in panels.values() if panel.height is not None]
         height = round(SCALE * max(heights)) if heights else HEIGHT
-        views = {
+        every_view[f"{name}-{index}"] = {
             key: _view(panels.get(key) or PanelChart(title, placeholder("not for this choice"), {}))
             for key in drawings
         }
-        plots.append(Plot(f"{name}-{index}", title, height, views))
-    return tuple(plots)
+        plots.append(Plot(f"{name}-{index}", title, height))
+    return tuple(plots), every_view
 
 
 def _view(panel: PanelChart) -> dict[str, Any]:

@@ -65,8 +65,14 @@
   const chosen = (section) =>
     [...section.querySelectorAll("[data-control]")].map((control) => control.value).join(" ");
 
-  function figure(section) {
-    const views = JSON.parse(document.getElementById(`data-${section.dataset.figure}`).textContent);
+  // Data of figures are JSON, compressed by gzip, as letters of base 64.
+  async function unpacked(name) {
+    const bytes = Uint8Array.from(atob(document.getElementById(name).textContent), (letter) => letter.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
+  }
+
+  async function figure(section) {
+    const views = await unpacked(`data-${section.dataset.figure}`);
     const hidden = new Set();
     const plots = [...section.querySelectorAll(".plot")];
     const log = section.querySelector("[data-log]");
@@ -147,15 +153,14 @@
   }
   document.querySelectorAll("table[data-sortable]").forEach(sortable);
 
-  const drawings = [];
-  for (const section of document.querySelectorAll("[data-switch]")) {
-    const redraws = section.dataset.figure === undefined ? [] : figure(section);
-    drawings.push(...redraws);
+  async function switched(section) {
+    const redraws = section.dataset.figure === undefined ? [] : await figure(section);
     section.addEventListener("change", () => {
       const key = chosen(section);
       for (const view of section.querySelectorAll("[data-key]")) view.hidden = view.dataset.key !== key;
       redraws.forEach((draw) => draw());
     });
+    return redraws;
   }
 
   const printed = (now) => {
@@ -169,11 +174,11 @@
   addEventListener("beforeprint", () => printed(true));
   addEventListener("afterprint", () => printed(false));
   // Draw one at a time, so that the page remains responsive.
-  const next = async (index) => {
+  const next = async (drawings, index) => {
     if (index < drawings.length) {
       await drawings[index]();
-      setTimeout(next, 0, index + 1);
+      setTimeout(next, 0, drawings, index + 1);
     }
   };
-  next(0);
+  Promise.all([...document.querySelectorAll("[data-switch]")].map(switched)).then((all) => next(all.flat(), 0));
 })();

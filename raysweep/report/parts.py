@@ -1,6 +1,9 @@
 """Parts of a report's sections: tables and drawings, and controls to choose among them."""
 
+import base64
 import dataclasses
+import gzip
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -44,13 +47,11 @@ class Plot:
         name: Name of the drawing, unique in the page.
         title: Title above the drawing; empty for none.
         height: Height in pixels.
-        views: Vega-Lite descriptions by the keys of the controls' options, joined by spaces.
     """
 
     name: str
     title: str
     height: int
-    views: Mapping[str, Mapping[str, Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +62,8 @@ class Figure:
         name: Name of the figure, unique in the page.
         title: Heading of the figure.
         plots: Drawings, side by side where there is room.
+        data: Vega-Lite descriptions of each drawing, packed: by its name, then by the keys of the
+            controls' options, joined by spaces.
         controls: Controls that choose what the drawings show.
         texts: Caption, and the numbers as a table, by the keys of the controls' options.
         legend: Index and text of each row that is drawn in its colour.
@@ -71,11 +74,21 @@ class Figure:
     name: str
     title: str
     plots: tuple[Plot, ...] = ()
+    data: str = ""
     controls: tuple[Control, ...] = ()
     texts: Mapping[str, tuple[str, Grid]] = dataclasses.field(default_factory=dict)
     legend: tuple[tuple[int, str], ...] = ()
     missing: str = ""
     log: bool = False
+
+
+def packed(data: Any) -> str:
+    """Return data as JSON, compressed by gzip and as letters of base 64, which the page unpacks.
+
+    It is a tenth as long, and cannot end the script element that holds it.
+    """
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
 
 
 def choices(name: str, label: str, texts: Sequence[str]) -> Control:

@@ -13,7 +13,6 @@ from raysweep.figures.rendering import data_in_page, embedding_script, program_i
 from raysweep.figures.size import DASHES, LIGHT, SCREEN, look, palette
 from raysweep.formats.markup import html_table
 from raysweep.report.page import Page, page
-from raysweep.report.parts import Figure
 from raysweep.results.output_file import check_folder, written_whole
 from raysweep.results.sweep_results import SweepResults
 from raysweep.text import counted
@@ -59,15 +58,10 @@ def render(content: Page) -> str:
         script=Markup(program_in_page((files / "page.js").read_text(encoding="utf-8"))),
         embedding=Markup(embedding_script()) if drawn else "",
         look=Markup(data_in_page({"page": _look(), "file": look(SCREEN)})),
-        data={figure.name: Markup(data_in_page(_drawings(figure))) for figure in content.figures},
         palettes=[list(zip(ROWS, palette(dark=dark), strict=True)) for dark in (False, True)],
         strokes=[f"var(--{name})" for name in ROWS],
         dashes=DASHES,
     )
-
-
-def _drawings(figure: Figure) -> dict[str, Any]:
-    return {plot.name: plot.views for plot in figure.plots}
 
 
 def _look() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import pytest
 from chart_helpers import caption, data
+from report_page import unpacked
 from stopped_helpers import drive, stopped
 
 import raysweep
@@ -139,8 +140,8 @@ def test_the_report_draws_them_too(mixed):
     assert "2 of the 4 runs shown are still training" in figure.texts["0"][0]
     columns = [
         data
-        for plot in figure.plots
-        for view in plot.views.values()
+        for views in unpacked(figure.data).values()
+        for view in views.values()
         for data in view["data"].values()
     ]
     assert {state for part in columns for state in part["state"]} == {"provisional", "training"}
