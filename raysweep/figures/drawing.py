@@ -173,6 +173,7 @@ CHOSEN = alt.selection_point(name="rows", fields=[ROW], bind="legend")
 def unvalidated() -> Iterator[None]:
     """Build charts without Altair's check of every part, which takes most of the time.
 
+    Encodings are channels, not their short forms in text, which take ten times as long.
     The charts of each kind are checked by tests, and Vega-Lite itself refuses a wrong description.
     """
     with schemapi.debug_mode(False):

@@ -186,7 +186,7 @@ def _chart(
         layers += _outline(base, panel.selected)
     whole = alt.Chart(alt.sequence(0, 1)).mark_rect(style="blank")
     blank = whole.encode(
-        x=alt.value(0), y=alt.value(0), x2=alt.value("width"), y2=alt.value("height")
+        x=alt.XValue(0), y=alt.YValue(0), x2=alt.X2Value("width"), y2=alt.Y2Value("height")
     )
     return Layers([blank, *layers])
 

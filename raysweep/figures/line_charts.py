@@ -216,18 +216,18 @@ def _chart(name: str, panel: Panel, about: tuple[Rows, Look], titles: tuple[bool
     x = alt.X("x:Q", **_along(panel.x, panel.lines, titled=titles[0]))
     up = _along(panel.y, panel.lines, titled=titles[1])
     step: dict[str, Any] = {"interpolate": f"step-{panel.step}"} if panel.step else {}
-    base = alt.Chart(alt.NamedData(name)).encode(x=x, color=rows.color, detail="line:N")
+    base = alt.Chart(alt.NamedData(name)).encode(x=x, color=rows.color, detail=alt.Detail("line:N"))
     over = base.encode(y=alt.Y("y:Q", **up), opacity=drawing.opacity())
     line = over.mark_line(**{**drawing.LINE, "strokeWidth": look.width}, **step)
     if look.is_ordered:
-        line = line.encode(order="order:Q")
+        line = line.encode(order=alt.Order("order:Q"))
     ends = over.mark_point(clip=True, size=24, filled=look.fills_ends)
     shape = alt.Shape("end:N", scale=None, legend=None)
     mark = {**drawing.HOVER, "size": 16, "fillOpacity": 1} if look.marks_points else drawing.HOVER
     layers: list[alt.Chart] = []
     if any(line.band is not None for line in panel.lines):
         band = base.mark_area(**drawing.BAND, **step)
-        layers.append(band.encode(y=alt.Y("low:Q", **up), y2="high:Q"))
+        layers.append(band.encode(y=alt.Y("low:Q", **up), y2=alt.Y2("high:Q")))
     if panel.dots:
         dots = alt.Chart(alt.NamedData(f"{name}-dots")).mark_point(clip=True, filled=True, size=14)
         dots = dots.encode(x=x, y=alt.Y("y:Q", **up), color=rows.color, opacity=drawing.opacity())

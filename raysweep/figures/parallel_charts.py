@@ -135,7 +135,7 @@ def _chart(metric: str, panel: ParallelPanel, names: tuple[str, str]) -> Layers:
         .transform_fold([f"p{index}" for index in range(last + 1)], as_=["axis", "height"])
         .transform_calculate(at="toNumber(slice(datum.axis, 1))")
         .transform_filter("isValid(datum.height)")
-        .encode(x=x, y=y, detail="line:Q", tooltip=_tips(metric, panel))
+        .encode(x=x, y=y, detail=alt.Detail("line:Q"), tooltip=_tips(metric, panel))
     )
     faint = alt.Opacity(f"{OPACITY}:Q", scale=None, legend=None)
     layers: list[Any] = [
@@ -165,13 +165,13 @@ def _axes(x: alt.X, y: alt.Y, color: alt.Color, last: int) -> list[alt.Chart]:
     axes = alt.Chart(alt.sequence(0, last + 1, as_="at")).mark_rule(style="soft")
     strips = alt.Chart(alt.sequence(0, STRIPS, as_="strip")).mark_rule(strokeWidth=4)
     return [
-        axes.transform_calculate(height="0", top="1").encode(x=x, y=y, y2="top:Q"),
+        axes.transform_calculate(height="0", top="1").encode(x=x, y=y, y2=alt.Y2("top:Q")),
         strips.transform_calculate(
             at=f"{last}",
             height=f"datum.strip / {STRIPS}",
             top=f"min(1, (datum.strip + 1.2) / {STRIPS})",
             score=f"(datum.strip + 0.5) / {STRIPS}",
-        ).encode(x=x, y=y, y2="top:Q", color=color),
+        ).encode(x=x, y=y, y2=alt.Y2("top:Q"), color=color),
     ]
 
 
@@ -183,7 +183,7 @@ def _labels(base: alt.Chart, last: int) -> list[alt.Chart]:
     ]
     return [
         base.mark_text(style=style, baseline="middle", **side)
-        .encode(text="text:N")
+        .encode(text=alt.Text("text:N"))
         .transform_filter(which)
         for which, side in sides
         for style in (["note", "halo"], "note")

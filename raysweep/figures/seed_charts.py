@@ -168,12 +168,12 @@ def _chart(name: str, rows: Rows, x: Along, y: alt.Y, height: float) -> Layers:
         style="note", align="right", baseline="middle", dy=3 - height / 2
     )
     layers = [
-        box.encode(x=x("first"), x2="third"),
-        whiskers.encode(x=x("least"), x2="most"),
+        box.encode(x=x("first"), x2=alt.X2("third")),
+        whiskers.encode(x=x("least"), x2=alt.X2("most")),
         median.encode(x=x("middle")),
         dots,
         *_intervals(f"{name}-means", x, y, tip),
-        notes.encode(x=alt.value("width"), y=y, text="note:N"),
+        notes.encode(x=alt.XValue("width"), y=y, text=alt.Text("note:N")),
     ]
     return Layers(layers, [zoom(name, "x")])
 
@@ -194,7 +194,9 @@ def _intervals(name: str, x: Along, y: alt.Y, tip: alt.Tooltip) -> list[alt.Char
     diamond: dict[str, Any] = {"shape": "diamond", "filled": True, "opacity": 1, "clip": True}
     hollow = means.mark_point(style="paper", size=14, **diamond).encode(x=x("mean"))
     return [
-        means.mark_rule(clip=True, strokeWidth=1.4, style="ink").encode(x=x("low"), x2="high"),
+        means.mark_rule(clip=True, strokeWidth=1.4, style="ink").encode(
+            x=x("low"), x2=alt.X2("high")
+        ),
         means.mark_point(shape="triangle-left", xOffset=3, **arrow).encode(x=x("left")),
         means.mark_point(shape="triangle-right", xOffset=-3, **arrow).encode(x=x("right")),
         means.mark_point(style="ink", size=42, **diamond).encode(x=x("mean")),

@@ -26,6 +26,7 @@ from raysweep.sweep.spec import Arm, Spec
 
 Labels = tuple[str, str]  # of a task and an estimator
 Numbers = NDArray[np.float64]
+MOST_METRICS = 3  # in memory as arrays of their own
 NEEDED = (
     "run_id",
     "status",
@@ -130,8 +131,11 @@ class RunFrame:
         if column not in self.table.column_names:
             return np.full(len(self.codes), np.nan)
         if column not in self._metrics:
+            while len(self._metrics) >= MOST_METRICS:
+                del self._metrics[next(iter(self._metrics))]
             values = np.array(self.table[column].to_numpy(), np.float64)
-            self._metrics[column] = np.where(np.isfinite(values), values, np.nan)
+            values[~np.isfinite(values)] = np.nan
+            self._metrics[column] = values
         return self._metrics[column]
 
     @functools.cached_property
