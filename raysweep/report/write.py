@@ -5,6 +5,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
@@ -35,7 +36,9 @@ def save(results: SweepResults, out: str | Path | None = None, select: str | Non
     """
     path = Path(f"{results.sweep}.html" if out is None else out)
     _check(path)
-    text = render(page(results, select))
+    content = page(results, select)
+    pa.default_memory_pool().release_unused()  # of the results, which a page does not need
+    text = render(content)
     with written_whole(path) as aside:
         aside.write_text(text, encoding="utf-8", newline="\n")
     return path

@@ -52,6 +52,7 @@ class RunFrame:
     """
 
     outdated: Mapping[Change, int]  # number of excluded runs by their former default
+    has_row_settings = True  # whether the table has settings, if any
     compared_with: Spec | None = None  # spec for which outdated rows have been removed
     # Arms that a condition leaves to each configuration, by its id; None without such a condition.
     within: Mapping[str, frozenset[Labels]] | None = None
@@ -79,6 +80,8 @@ class RunFrame:
         """Return a frame of these rows alone; the frame itself if they are all of its rows."""
         if rows.all():
             return self
+        if not self.has_row_settings:
+            raise ValueError("the settings of a part of a frame are those of its rows")
         kept = RunFrame(self.table.filter(pa.array(rows)), self.left_out, self.same)
         kept.within = self.within
         return kept
@@ -154,15 +157,21 @@ class RunFrame:
 
     def settings_of(self, rows: Sequence[int] | Indices) -> list[dict[str, Any]]:
         """Return the decoded settings of rows, in the given order, by `section.name`."""
-        names = [name for name in self.table.column_names if name.startswith("param.")]
-        taken = self.table.select(names).take(pa.array(rows, pa.int64()))
-        (same,) = self.same.to_pylist() or [{}]
-        settings = schema.decode_settings(same, self.same.schema)
+        known = self.configurations
+        names = [name for name in known.column_names if name.startswith("param.")]
         if not names:
-            return [dict(settings) for _ in rows]
-        return [
-            {**settings, **schema.decode_settings(row, taken.schema)} for row in taken.to_pylist()
-        ]
+            return [{} for _ in rows]
+        taken = known.select(names).take(pa.array(self.codes[np.asarray(rows, np.int64)]))
+        return [schema.decode_settings(row, taken.schema) for row in taken.to_pylist()]
+
+    def forget_row_settings(self) -> None:
+        """Keep settings once for each configuration, not for each row; `keep` is not possible then.
+
+        With a million rows, they are a third of the frame's memory.
+        """
+        self.has_row_settings = not self.configurations.num_rows
+        names = [name for name in self.table.column_names if name.startswith("param.")]
+        self.table = self.table.drop_columns(names)
 
     @functools.cached_property
     def run_ids(self) -> pa.Array:
@@ -213,7 +222,7 @@ class RunFrame:
         return codes[indices] == known.index(definition) if definition in known else indices < 0
 
     @functools.cached_property
-    def _definitions(self) -> tuple[list[str | None], Indices]:
+    def _definitions(self) -> tuple[list[str | None], NDArray[np.integer[Any]]]:
         if "definition" not in self.configurations.column_names:
             return [None], np.zeros(self.count, np.int64)
         return SettingColumn(_one_chunk(self.configurations["definition"]), is_json=False).distinct

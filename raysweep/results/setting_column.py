@@ -42,7 +42,7 @@ class SettingColumn:
         return pa.types.is_floating(self.values.type)
 
     @functools.cached_property
-    def distinct(self) -> tuple[list[Value], Indices]:
+    def distinct(self) -> tuple[list[Value], NDArray[np.int32]]:
         """Distinct decoded values, and the index among them of each configuration's value."""
         values = self.values
         if not pa.types.is_dictionary(values.type):
@@ -54,7 +54,7 @@ class SettingColumn:
         indices[used] = np.arange(len(used))
         stored = [None if code == len(known) else known[code] for code in used.tolist()]
         decoded = [schema.decode_json(value) if self.is_json else value for value in stored]
-        return decoded, indices[codes]
+        return decoded, indices.astype(np.int32)[codes]
 
     def inside(self, domain: Plain) -> Mask:
         """Return the mask of the configurations whose value is in the domain."""
@@ -82,7 +82,7 @@ class SettingColumn:
         return _spread([any(same(value, one) for one in wanted) for value in stored], indices)
 
 
-def _spread(holds: Sequence[bool], indices: Indices) -> Mask:
+def _spread(holds: Sequence[bool], indices: NDArray[np.int32]) -> Mask:
     """Return the mask for every configuration from that for distinct values; a scalar for all."""
     return np.array(holds[0] if len(set(holds)) == 1 else np.array(holds, bool)[indices])
 

@@ -3,6 +3,8 @@
 import functools
 from collections.abc import Sequence
 
+import pyarrow as pa
+
 from raysweep.results.configuration_stats import ConfigurationStats
 from raysweep.results.frame import RunFrame
 from raysweep.results.selection import Selection
@@ -26,7 +28,10 @@ class Snapshot(SweepResults):
     @functools.cached_property
     def runs_read(self) -> RunFrame:
         """Every ended run, with all metrics and its start time."""
-        return SweepResults.ended(self, *sorted(self.spec.metrics), about=("started_at",))
+        runs = SweepResults.ended(self, *sorted(self.spec.metrics), about=("started_at",))
+        runs.forget_row_settings()
+        pa.default_memory_pool().release_unused()
+        return runs
 
     def ended(self, *metrics: str, about: Sequence[str] = (), where: str | None = None) -> RunFrame:
         """Return every ended run; with a condition, read from the store again."""
