@@ -17,7 +17,7 @@ from raysweep.results.setting_column import Indices
 from raysweep.results.sweep_results import SweepResults
 
 MAX_LINES = 500  # of a panel; the best configurations are kept
-ALL_LINES = 20_000  # of all panels
+ALL_LINES = 10_000  # of all panels
 MIN_LINES = 50  # of a panel, even if all panels together then have more
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
+import pyarrow as pa
 
 from raysweep.errors import SpecError
 from raysweep.figures.drawing import (
@@ -30,7 +31,7 @@ from raysweep.results.snapshot import Snapshot
 
 HEIGHT = 260  # pixels of a panel of lines
 SCALE = 1.35  # pixels of a page for each point of a drawing's own height
-POINTS = 30_000  # in all lines of a figure together: about 2 MB
+POINTS = 20_000  # in all lines of a figure together: about 1 MB
 FEWEST = 40  # least points of a line, however many lines there are
 MOST_SETTINGS = 8  # settings with a heatmap
 MOST_VIEWS = 300  # drawings over two settings
@@ -164,6 +165,7 @@ class _Builder:
         }
         legend = dict(row for drawing in drawings.values() for row in drawing.rows)
         plots, views = _plots(name, shown)
+        pa.default_memory_pool().release_unused()  # of curves
         return Figure(
             name,
             title,

@@ -88,7 +88,7 @@ def packed(data: Any) -> str:
     It is a tenth as long, and cannot end the script element that holds it.
     """
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
+    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
 
 
 def choices(name: str, label: str, texts: Sequence[str]) -> Control:

@@ -1,5 +1,6 @@
 """The report as one HTML file, which needs no network."""
 
+import gc
 import json
 from importlib import resources
 from pathlib import Path
@@ -37,7 +38,8 @@ def save(results: SweepResults, out: str | Path | None = None, select: str | Non
     path = Path(f"{results.sweep}.html" if out is None else out)
     _check(path)
     content = page(results, select)
-    pa.default_memory_pool().release_unused()  # of the results, which a page does not need
+    gc.collect()  # the results, which a page does not need
+    pa.default_memory_pool().release_unused()
     text = render(content)
     with written_whole(path) as aside:
         aside.write_text(text, encoding="utf-8", newline="\n")
