@@ -110,7 +110,7 @@ def _dots(row: SeedsRow, label: str) -> Records:
         spread=spread if count > 1 else np.zeros(count),
         row=row.estimator,
         label=label,
-        size=8 if row.box else 14,
+        size=10 if row.box else 20,
         opacity=0.3 if row.box else 0.55,
     )
 
@@ -127,6 +127,8 @@ def _mean(row: SeedsRow, label: str, limits: tuple[float, float] | None) -> dict
         mean=row.mean,
         low=row.low,
         high=row.high,
+        interval=_interval(row),
+        median=f"{row.box[2]:.6g}" if row.box else "–",
         left=low if row.low < low else math.nan,
         right=high if row.high > high else math.nan,
         **dict(zip(names, row.box, strict=False)),
@@ -183,9 +185,8 @@ def _intervals(name: str, x: Along, y: alt.Y, tip: alt.Tooltip) -> list[alt.Char
     tips = [
         tip,
         alt.Tooltip("mean:Q", format=".6g"),
-        alt.Tooltip("low:Q", title="interval from", format=".6g"),
-        alt.Tooltip("high:Q", title="to", format=".6g"),
-        alt.Tooltip("middle:Q", title="median", format=".6g"),
+        alt.Tooltip("interval:N", title="95 % interval"),
+        alt.Tooltip("median:N", title="median"),
         alt.Tooltip("n:Q", title="seeds"),
         alt.Tooltip("state:N"),
     ]
@@ -223,6 +224,10 @@ def _note(row: SeedsRow, same: int | None) -> str:
     return f"{row.status}, n = {len(row.values)}" if len(row.values) else row.status
 
 
+def _interval(row: SeedsRow) -> str:
+    return f"{row.low:.6g} to {row.high:.6g}" if math.isfinite(row.low) else "–"
+
+
 def _numbers(prepared: SeedsFigure) -> Numbers:
     head = ("row", "task", "mean", "95 % interval", "seeds", "state")
     rows = [
@@ -230,7 +235,7 @@ def _numbers(prepared: SeedsFigure) -> Numbers:
             row.estimator,
             panel.task,
             f"{row.mean:.6g}" if math.isfinite(row.mean) else "",
-            f"{row.low:.6g} to {row.high:.6g}" if math.isfinite(row.low) else "",
+            _interval(row),
             str(len(row.values)),
             row.status,
         )

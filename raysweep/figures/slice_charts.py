@@ -115,7 +115,7 @@ def _chart(name: str, shown: tuple[SlicePanel, str], rows: Rows, y: alt.Y) -> La
     )
     dot: dict[str, Any] = {"clip": True, "filled": True, "strokeWidth": 0}
     stopped = base.mark_point(style="soft", size=10, **dot)
-    points = base.mark_point(size=18, **dot).encode(color=color, shape=shape)
+    points = base.mark_point(size=22, **dot).encode(color=color, shape=shape)
     ring = base.mark_point(style="ink", clip=True, filled=False, size=70, strokeWidth=1.2)
     layers = [
         stopped.transform_filter(f"datum.state === '{STOPPED}'"),

@@ -7,7 +7,7 @@
 
   // A number that is missing, such as the interval of few seeds, is left out of a tip.
   const formatTooltip = (lines, sanitize) => {
-    const known = Object.entries(lines).filter(([, text]) => text !== "NaN" && text !== null);
+    const known = Object.entries(lines).filter(([, text]) => !["NaN", "null"].includes(String(text)));
     const cells = known.map(([name, text]) => `<tr><td class="key">${sanitize(name)}</td><td class="value">${sanitize(text)}</td></tr>`);
     return `<table>${cells.join("")}</table>`;
   };
