@@ -53,7 +53,7 @@
     }
     if (logarithmic) {
       for (const y of vertical(spec)) {
-        if (y.scale) Object.assign(y.scale, { type: "log", domain: undefined, zero: undefined });
+        if (y.scale) Object.assign(y.scale, { type: "log", domain: undefined, zero: undefined, nice: false, padding: 5 });
         for (const record of Object.values(datasets).flat()) {
           if (record[y.field] !== null && record[y.field] <= 0) record[y.field] = null; // the end of a band
         }
