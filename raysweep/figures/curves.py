@@ -85,8 +85,7 @@ def prepare(
         for cell in cells
         if cell.run_ids
     ]
-    drawn = {run_id for runs in selected for run_id in runs.run_ids}
-    others, left_out = other_runs(view, drawn) if request.all else ([], 0)
+    others, left_out = other_runs(view, cells) if request.all else ([], 0)
     sources = [*selected, *others, *training_runs(view, cells)]
     run_ids = [run_id for runs in sources for run_id in runs.run_ids]
     if not run_ids and not results.store.count("runs"):
@@ -138,7 +137,7 @@ def figure_of(
         *notes[0],
         PROVISIONAL if any(line.state == "provisional" for line in lines) else "",
         CROPPED if any(panel.y.limits for panel in panels) else "",
-        _outside(panels),
+        outside(panels),
         *notes[1],
     ]
     return LineFigure(
@@ -325,8 +324,12 @@ def _note(lines: Sequence[tuple[str, Line]]) -> str:
     return f" (? n = {low if low == high else f'{low}–{high}'} on {len(begun)} tasks)"
 
 
-def _outside(panels: Sequence[Panel]) -> str:
-    """Return the part of a caption that names the lines outside the axes; empty without any."""
+def outside(panels: Sequence[Panel]) -> str:
+    """Return the part of a caption that names the lines outside the axes; empty without any.
+
+    Args:
+        panels: Panels of the figure.
+    """
     hidden = [
         f"{line.estimator} on {panel.title}"
         for panel in panels

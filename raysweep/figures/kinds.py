@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +121,9 @@ def save(
     letters = undrawn(_texts(description)) if path.suffix.lower() in PICTURES else ""
     if letters:
         warn(
-            f"no font of this machine has {letters[:20]}: the letters are blank; install a font "
-            "that has them, such as one of Noto's, or write an .svg or .html, which the fonts of "
-            "its reader draw"
+            f"no font of this machine has {letters[:20]}: they are boxes or blank; install "
+            "a font that has them, such as one of Noto's, or write an .svg or .html, which the "
+            "fonts of its reader draw"
         )
     return path
 
@@ -179,7 +179,9 @@ def _name(kind: str, single: str | None, options: Mapping[str, Any]) -> str:
         single: The one metric of its curves, which then replaces the kind.
         options: Options of the figure.
     """
-    parts = [single or kind]
+    parts, given = [single or kind], [kind]
+    if single in KINDS or (kind != "curves" and options.get("metric") and not options.get("over")):
+        parts.append("metric")
     for option in NAMING:
         value = options.get(option)
         if option == "caption":
@@ -187,13 +189,22 @@ def _name(kind: str, single: str | None, options: Mapping[str, Any]) -> str:
         if value in (None, False, (), []) or (option == "metric" and single):
             continue
         values = [str(value)] if isinstance(value, str | bool) else list(map(str, value))
+        given.append(f"{option} {values!r}")
         joined = option if value is True else "+".join(values)
         parts.append(f"{option}={joined}" if option in LABELLED else joined)
     whole = "-".join(parts)
     name = re.sub(r"[^\w.+=-]", "_", whole)
-    if len(name) <= LONGEST and name == whole.replace(" ", "_"):
+    if len(name) <= LONGEST and name == whole.replace(" ", "_") and not _is_ambiguous(parts):
         return name
-    return f"{name[:LONGEST]}-{hashlib.sha256(whole.encode()).hexdigest()[:6]}"
+    return f"{name[:LONGEST]}-{hashlib.sha256(repr((single, given)).encode()).hexdigest()[:6]}"
+
+
+def _is_ambiguous(parts: Sequence[str]) -> bool:
+    """Return whether another figure could have the same parts: some hold what separates parts."""
+    labelled = [part.partition("=") for part in parts]
+    return any("-" in part for part in parts) or any(
+        set("_+=") & set(label) for name, _, label in labelled if name in LABELLED
+    )
 
 
 def _check(path: Path) -> None:

@@ -17,6 +17,7 @@ SPACING = 14.0  # points between two panels
 NARROWEST = 30.0  # points of a panel without its axes
 CLOSE = 3.0  # points that a figure may be too narrow before the rest is left blank
 PICTURE_PPI = 144  # of a picture in a notebook
+EMBEDDING = {"logLevel": 1}  # of a page: errors alone
 ROUNDS = 8  # most layouts that are measured to find an exact width
 SYMBOL = 34.0  # points of a legend's entry besides its text
 VERSION = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])  # of Vega-Lite
@@ -42,7 +43,15 @@ class _Fit:
 
 
 class Figure(alt.ConcatChart):
-    """Chart of a figure, which notebooks show without a network."""
+    """Chart of a figure, which notebooks and its pages show without a network."""
+
+    def save(self, *file: Any, **options: Any) -> None:
+        """Write the chart as Altair does; an HTML page has its programs inside (`inline`)."""
+        path = file[0] if file else options.get("fp")
+        kind = file[1] if len(file) > 1 else options.get("format")
+        is_page = str(kind or path).lower().endswith("html")
+        in_page = {"inline": True, "embed_options": EMBEDDING} if is_page else {}
+        super().save(*file, **{**in_page, **options})
 
     def _repr_mimebundle_(self, *_args: Any, **_options: Any) -> dict[str, Any]:
         """Return the description, for notebooks that draw it, and a picture for all others."""

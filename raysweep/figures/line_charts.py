@@ -18,6 +18,7 @@ PADDING = 5  # points between the ends of an axis and those of the lines
 DOTS = 0.5  # opacity of dots
 
 LARGE = 10_000  # the largest whole number with all its digits beside a tick
+TICKS = 5  # of an axis of whole numbers
 FINE = {"condition": {"test": "datum.label", "value": 1}, "value": 0.35}  # lines without a label
 
 
@@ -259,9 +260,13 @@ def _along(axis: Axis, lines: Sequence[Line], *, titled: bool) -> dict[str, Any]
     options: dict[str, Any] = {}
     if axis.is_whole:
         # By the number alone: a format would give all ticks the prefix of the last, as in 0.2k.
-        last = max((float(line.x[-1]) for line in lines if len(line.x)), default=0.0)
+        ends = [float(end) for line in lines if len(line.x) for end in (line.x[0], line.x[-1])]
+        first, last = min(ends, default=0.0), max(ends, default=0.0)
         text = f"format(datum.value, '{',d' if last <= LARGE else '~s'}')"
-        options = {"tickCount": 5, "tickMinStep": 1, "labelExpr": text}
+        options = {"tickCount": TICKS, "tickMinStep": 1, "labelExpr": text}
+        if ends and last - first < TICKS - 1:
+            # Vega's least step does not keep ticks from 1.5, which would be a second 2.
+            options["values"] = list(range(int(first), int(last) + 1))
     elif axis.log and not axis.options:
         options = {"tickCount": 3, "gridOpacity": FINE}
     title = axis.title if titled else None

@@ -34,17 +34,18 @@ class LineRuns:
     configuration_id: str = ""
 
 
-def other_runs(view: SweepView, selected: set[str]) -> tuple[list[LineRuns], int]:
+def other_runs(view: SweepView, cells: Sequence[Cell]) -> tuple[list[LineRuns], int]:
     """Return the ended runs of all configurations but the selected ones.
 
     Args:
         view: Part of the sweep that the figure shows.
-        selected: Ids of the runs that are drawn already.
+        cells: Cells of the table, whose configurations have lines already if they have runs.
 
     Returns:
         Runs of at most `MOST` configurations of each arm, evenly chosen, and the number of
         configurations left out.
     """
+    shown = {(c.task, c.estimator, c.configuration_id) for c in cells if c.run_ids}
     groups, left_out = [], 0
     for arm, configurations in view.candidates():
         labels = arm.task_label, arm.estimator_label
@@ -56,8 +57,8 @@ def other_runs(view: SweepView, selected: set[str]) -> tuple[list[LineRuns], int
                 candidate.configuration_id,
             )
             for candidate in configurations
+            if (*labels, candidate.configuration_id) not in shown
         ]
-        others = [group for group in others if not selected.intersection(group.run_ids)]
         indices = evenly(len(others), MOST)
         groups += [others[index] for index in indices.tolist()]
         left_out += len(others) - len(indices)

@@ -35,7 +35,8 @@ script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:">
 <script>{script}</script>
 <script>
 vegaEmbed("#figure", JSON.parse(document.getElementById("description").textContent),
-  {{ ast: true, renderer: "svg", actions: {{ source: false, compiled: false, editor: false }} }});
+  {{ ast: true, renderer: "svg", logLevel: 1, // errors alone, not that a panel lacks a mark
+    actions: {{ source: false, compiled: false, editor: false }} }});
 </script>
 </body>
 </html>

@@ -203,6 +203,7 @@ def _caption(view: SweepView, panels: Sequence[Panel], *, is_thinned: bool) -> s
             "which configurations began",
             "dots: those whose seeds all ended well",
             CUT if any(panel.y.limits for panel in panels) else "",
+            curves.outside(panels),
             f"at most {MAX_ALL:,} dots in all" if is_thinned else "",
         ]
     )

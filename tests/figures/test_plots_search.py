@@ -180,6 +180,22 @@ def test_few_configurations_have_a_tick_for_each(tmp_path):
     assert texts(figure)[:6] == ["1", "2", "3", "4", "5", "6"]
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+def test_no_tick_is_between_two_configurations(count, tmp_path):
+    ended = lambda *cell: losses(*cell) if cell[2] < count else None  # noqa: E731
+    figure = store_of(tmp_path, SPEC, ended, about=backwards).plot("search")
+    shown = texts(figure)
+    assert shown[: count + 1] == [*map(str, range(1, count + 1)), "configurations ended"]
+
+
+def test_lines_of_a_search_outside_the_axes_are_named(tmp_path):
+    ended = lambda *cell: 1e6 if cell[1] == "RF" else losses(*cell)  # noqa: E731
+    rows = {"ST": {**ESTIMATORS["ST"], "temperature": TEMPERATURES}, "RF": ESTIMATORS["RF"]}
+    results = store_of(tmp_path, spec_of({"A": TASKS["A"]}, rows, seeds=2), ended, about=backwards)
+    assert "outside the axes: RF on A" in caption(results.plot("search"))
+    assert "outside" not in caption(results.plot("search", log=True))
+
+
 def test_a_figure_of_many_lines_has_a_bound_on_its_dots_and_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(search_progress, "MAX_ALL", 3)
     figure = store_of(tmp_path, SPEC, losses, about=backwards).plot("search")

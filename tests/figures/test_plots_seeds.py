@@ -334,8 +334,8 @@ def test_the_axis_of_a_single_value_has_ticks_beside_it(tmp_path):
 
 
 def test_tips_have_a_dash_where_there_is_no_interval(tmp_path):
-    for seeds, known in ((4, False), (5, True)):
-        figure = store_of(tmp_path / str(seeds), spec_of(ONE, RF, seeds=seeds)).plot("seeds")
+    for count, known in ((4, False), (5, True)):
+        figure = store_of(tmp_path / str(count), spec_of(ONE, RF, seeds=count)).plot("seeds")
         (mean,) = (record for record in data(figure) if "interval" in record)
         assert (mean["interval"] != "–") is known
         assert mean["median"] == "–"
