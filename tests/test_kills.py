@@ -62,13 +62,21 @@ def wait_for_progress(store, process, after_s, least=0):
     """Waits until packs train, those of the VAE for so many noted steps, and then a while."""
     began = time.time()
     while not any(
-        path.stat().st_mtime > began and noted(path.parent) >= least
+        changed(path) > began and noted(path.parent) >= least
         for path in store.glob("killed/checkpoints/*/progress.json")
     ):
         assert process.poll() is None, "the driver ended before its packs trained"
         assert time.time() < began + 180  # Ray starts slowly on a busy machine
         time.sleep(0.02)
     time.sleep(after_s)
+
+
+def changed(path):
+    """The time of a file's last change; 0 if it is gone by now."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # its pack has just ended
+        return 0.0
 
 
 def noted(folder):

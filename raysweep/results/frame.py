@@ -26,6 +26,7 @@ from raysweep.sweep.spec import Arm, Spec
 
 Labels = tuple[str, str]  # of a task and an estimator
 Numbers = NDArray[np.float64]
+NOTHING = pa.table({"": [0]}).select([])  # one row without settings
 MOST_METRICS = 3  # in memory as arrays of their own
 NEEDED = (
     "run_id",
@@ -66,7 +67,7 @@ class RunFrame:
         if table["configuration_id"].null_count:  # rows written by hand, of no known configuration
             table = table.filter(pc.is_valid(table["configuration_id"]))
         self.table, self.left_out, self.outdated = table, left_out, {}
-        self.same = pa.table({"": [0]}).select([]) if same is None else same
+        self.same = NOTHING if same is None else same
         ids = encoded(table["configuration_id"])
         known, codes = ids.dictionary, numbers(ids.indices).astype(np.int64)
         used = np.bincount(codes, minlength=len(known)) > 0
@@ -157,12 +158,20 @@ class RunFrame:
 
     def settings_of(self, rows: Sequence[int] | Indices) -> list[dict[str, Any]]:
         """Return the decoded settings of rows, in the given order, by `section.name`."""
-        known = self.configurations
-        names = [name for name in known.column_names if name.startswith("param.")]
+        indices = np.asarray(rows, np.int64)
+        if self.has_row_settings:  # a configuration's runs of former defaults differ in them
+            table, same = self.table, self.same
+        else:
+            table, indices, same = self.configurations, self.codes[indices], NOTHING
+        names = [name for name in table.column_names if name.startswith("param.")]
+        taken = table.select(names).take(pa.array(indices))
+        (shared,) = same.to_pylist() or [{}]
+        settings = schema.decode_settings(shared, same.schema)
         if not names:
-            return [{} for _ in rows]
-        taken = known.select(names).take(pa.array(self.codes[np.asarray(rows, np.int64)]))
-        return [schema.decode_settings(row, taken.schema) for row in taken.to_pylist()]
+            return [dict(settings) for _ in rows]
+        return [
+            {**settings, **schema.decode_settings(row, taken.schema)} for row in taken.to_pylist()
+        ]
 
     def forget_row_settings(self) -> None:
         """Keep settings once for each configuration, not for each row; `keep` is not possible then.
