@@ -22,7 +22,7 @@ from raysweep.figures import (
 from raysweep.figures.drawing import Drawing
 from raysweep.figures.heatmap_charts import heatmap_drawing
 from raysweep.figures.layout import Description, Figure, compose, describe
-from raysweep.figures.line_charts import LineFigure, lines_drawing
+from raysweep.figures.line_charts import lines_drawing
 from raysweep.figures.parallel_charts import parallel_drawing
 from raysweep.figures.rendering import DPI, PICTURES, SUFFIXES, rendered, undrawn
 from raysweep.figures.seed_charts import seeds_drawing
@@ -165,8 +165,7 @@ def _drawn(results: SweepResults, kind: str, options: Mapping[str, Any]) -> tupl
             )
     request_options = {option: value for option, value in options.items() if option not in LOOKS}
     prepared = chosen.prepare(results, chosen.request(**request_options))
-    is_curves = kind == "curves" and isinstance(prepared, LineFigure)
-    metrics = {panel.metric for panel in prepared.panels} if is_curves else set()
+    metrics = {panel.metric for panel in prepared.panels} if kind == "curves" else set()
     single = metrics.pop() if len(metrics) == 1 else None
     return chosen.draw(prepared), _name(kind, single, options)
 
