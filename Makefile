@@ -9,6 +9,7 @@ BIN := .venv/bin
 # Empty files, as old as the last complete installation of each kind.
 RUNTIME := .venv/.installed
 DEV := .venv/.installed-dev
+SERVICE := .venv/.installed-service
 DOCS := .venv/.installed-docs
 
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
@@ -16,7 +17,7 @@ ADVICE = make $(or $(MAKECMDGOALS),install) PYTHON=/path/to/python3
 CHECK_PYTHON = import sys; sys.exit(sys.version_info < (3, 10) and \
 	"raysweep needs Python >= 3.10, $(PYTHON) is %d.%d; $(ADVICE)" % sys.version_info[:2])
 
-.PHONY: help install quickstart test lint check bench docs clean
+.PHONY: help install quickstart serve test lint check bench docs clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,6 +26,9 @@ install: $(RUNTIME)  ## Install raysweep into .venv
 
 quickstart: $(RUNTIME)  ## Run examples/quickstart.yaml on this machine and print its table
 	$(BIN)/raysweep run examples/quickstart.yaml
+
+serve: $(SERVICE)  ## Start Ray and the service on this machine (ARGS="--port 8081")
+	$(BIN)/raysweep serve --local $(ARGS)
 
 test: $(DEV)  ## Run all tests (ARGS="-k name" for some)
 	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadgroup --no-loadscope-reorder $(ARGS)
@@ -55,6 +59,11 @@ $(RUNTIME): constraints.txt pyproject.toml | $(BIN)/pip
 $(DEV): $(RUNTIME)
 	@echo "installing the development tools into .venv"
 	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
+	@touch $@
+
+$(SERVICE): $(RUNTIME)
+	@echo "installing the packages of the service into .venv"
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[service]'
 	@touch $@
 
 $(DOCS): $(RUNTIME)

@@ -22,6 +22,7 @@ SECTIONS = {
     "Look": "Show results",
     "Export": "Export results",
     "Tidy": "Manage the store",
+    "Serve": "Serve a store",
 }
 COMMANDS = """\
 # Command line
@@ -74,14 +75,19 @@ def command_line() -> str:
     parts = [COMMANDS]
     for title, names in GROUPS.items():
         parts.append(f"## {SECTIONS[title]}\n")
-        parts += [_command(name, cli.commands[name]) for name in names]
+        for name in names:
+            command = cli.commands[name]
+            parts.append(_command(name, command))
+            if isinstance(command, click.Group):
+                parts += [_command(f"{name} {part}", one) for part, one in command.commands.items()]
     return "\n".join(parts)
 
 
 def _command(name: str, command: click.Command) -> str:
     context = click.Context(command, info_name=name)
+    level = "####" if " " in name else "###"
     usage = " ".join(["raysweep", name, *command.collect_usage_pieces(context)])
-    lines = [f"### {name}\n", _wrapped(inspect.cleandoc(command.help or "")), ""]
+    lines = [f"{level} {name}\n", _wrapped(inspect.cleandoc(command.help or "")), ""]
     lines += ["```", usage.replace("[OPTIONS] ", "").replace(" [OPTIONS]", "") + " [OPTIONS]"]
     lines += ["```", ""]
     for parameter in command.params:
@@ -89,7 +95,7 @@ def _command(name: str, command: click.Command) -> str:
         if record is not None and isinstance(parameter, click.Option):
             names = record[0].replace(" / ", "`, `").replace("; ", "`, `")
             lines.append(_wrapped(f"- `{names}`: {_plain(record[1])}", "  "))
-    lines += ["", f"Example: `{EXAMPLES[name]}`", ""]
+    lines += ["", f"Example: `{EXAMPLES[name]}`", ""] if name in EXAMPLES else [""]
     return "\n".join(lines)
 
 

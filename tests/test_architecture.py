@@ -21,7 +21,14 @@ FILES = sorted(
 )
 # Packages of others, and the modules that may import them; others wait until they are asked for.
 ONLY = {
-    "ray": "engine.cluster engine.deaths engine.tune",
+    "ray": "engine.cluster engine.deaths engine.jobs engine.local_cluster engine.tune",
+    "fastapi": "service",
+    "starlette": "service",
+    "pydantic": "service.api",
+    "uvicorn": "service.server",
+    "limits": "service.access.limits",
+    "prometheus_client": "service.metrics",
+    "httpx": "client",
     "optuna": "search studies",
     "torch": "engine store.checkpoints estimators tasks testing doctor.environment",
     "torchvision": "tasks.data",

@@ -7,6 +7,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Look": ("table", "stats", "top", "diff", "plot", "report", "importance", "sql"),
     "Export": ("export",),
     "Tidy": ("ls", "doctor", "compact", "rm"),
+    "Serve": ("serve", "token"),
 }
 EXAMPLES = {
     "init": "raysweep init my_task",
@@ -29,6 +30,8 @@ EXAMPLES = {
     "ls": "raysweep ls --store s3://lab/sweeps",
     "doctor": "raysweep doctor quickstart",
     "compact": "raysweep compact quickstart",
+    "serve": "raysweep serve --local",
+    "token": "raysweep token create ada --role member --days 90",
     "rm": 'raysweep rm quickstart --where "seed > 4"',
 }
 

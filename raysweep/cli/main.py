@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from raysweep.cli import crash, doctor, draw, export, info, read, run
+from raysweep.cli import crash, doctor, draw, export, info, read, run, serve
 from raysweep.cli.help import Commands
 from raysweep.cli.options import spelt
 from raysweep.cli.output import prepare_output, show
@@ -52,6 +52,8 @@ for _command in (
     draw.plot,
     draw.report,
     doctor.doctor,
+    serve.serve,
+    serve.token,
 ):
     cli.add(_command)
 

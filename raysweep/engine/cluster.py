@@ -59,7 +59,7 @@ def connect(address: str | None, cpus: int, modules: Sequence[str] = ()) -> Iter
         with _connected(address, address=address, **sent):
             yield
         return
-    _use_private_token()
+    use_private_token()
     options = {
         **sent,
         "address": "local",  # even if RAY_ADDRESS is set
@@ -146,7 +146,7 @@ def _check_reachable(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S).close()
 
 
-def _use_private_token() -> None:
+def use_private_token() -> None:
     """Give Ray a token file only this user can read; Ray itself would write it world-readable."""
     if any(
         name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE")

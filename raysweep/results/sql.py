@@ -20,6 +20,10 @@ _PLAN = re.compile(rf"[*#]|\b(columns|describe|summarize|show|{PLANNED}|{'|'.joi
 _LABEL = re.compile(rf"\b({'|'.join(LABELS)})\b")
 _MISSING = re.compile(r'Referenced column "(.+?)" not found')
 _BINDER = duckdb.BinderException  # names that no table has
+LOCKED: dict[str, str | bool | int | float | list[str]] = {  # no files, no network
+    "enable_external_access": False,
+    "lock_configuration": True,
+}
 _QUOTES = re.compile("'[^']*'|\"[^\"]*\"")
 _COUNT = re.compile(r"\bcount\(\s*\*\s*\)")
 # Labels are joined by configuration, of which there are far fewer than runs.
@@ -169,7 +173,7 @@ def meeting(
         SpecError: If DuckDB refuses the condition.
         ScanFailed: If a file cannot be read.
     """
-    connection = duckdb.connect()
+    connection = duckdb.connect(config=LOCKED)  # a condition may come from another user
     if labels is None:
         connection.register("_members", runs)
     else:

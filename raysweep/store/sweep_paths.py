@@ -3,6 +3,7 @@
 import re
 
 SPEC = "spec.json"
+SUBMISSION = "submission.json"  # what the service knows of the sweep
 FILE = "sweep.yaml"  # text of the sweep file
 SEARCH = "search.json"
 AGAIN = "again.json"

@@ -58,6 +58,23 @@ def read_spec(
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
             raise SpecError(f"{file}: cannot read the sweep file: {reason}") from error
+    return read_text(text, file, changes, changes_place)
+
+
+def read_text(
+    text: str, file: str, changes: Sequence[str] = (), changes_place: str = "changes"
+) -> Spec:
+    """Read the sweep that the text of a file describes; see `read_spec`.
+
+    Args:
+        text: Text of the sweep file.
+        file: Name of the file, with which messages begin.
+        changes: `KEY=VALUE` texts that override dotted keys of the file.
+        changes_place: Origin of the changes, for messages about a mistake in one of them.
+
+    Raises:
+        SpecError: With one line for each mistake.
+    """
     problems = Problems()
     root = document.read(text, file, problems)
     foreign.refuse(root, file)

@@ -149,7 +149,9 @@ def test_help_cuts_no_line():
 @pytest.mark.parametrize("name", cli.commands)
 def test_help_of_a_command_ends_with_an_example(name):
     assert f"Example: raysweep {name}" in " ".join(output(name, "--help").split())
-    options = {option for parameter in cli.commands[name].params for option in parameter.opts}
+    command = cli.commands[name]
+    parts = [command, *getattr(command, "commands", {}).values()]
+    options = {option for part in parts for parameter in part.params for option in parameter.opts}
     assert {word for word in EXAMPLES[name].split() if word.startswith("--")} <= options
 
 

@@ -1,0 +1,108 @@
+"""Limits on the number of requests, and on the size of their bodies."""
+
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from raysweep.errors import RaysweepError
+
+REFUSED_PER_MINUTE = 30  # requests of a machine with a wrong token
+
+
+class TooManyRequests(RaysweepError):
+    """Refusal of a user or a machine that sends too many requests."""
+
+
+class RequestLimits:
+    """Limits on the number of requests of each user, and of those that are refused.
+
+    Args:
+        per_minute: Largest number of requests of a user in a minute.
+    """
+
+    def __init__(self, per_minute: int) -> None:
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._per_user = RateLimitItemPerMinute(per_minute)
+        self._refused = RateLimitItemPerMinute(REFUSED_PER_MINUTE)
+
+    def count(self, user: str) -> None:
+        """Count a request of a user.
+
+        Raises:
+            TooManyRequests: If there were too many in the last minute.
+        """
+        if not self._limiter.hit(self._per_user, "user", user):
+            raise TooManyRequests(
+                f"expected at most {self._per_user.amount} requests in a minute; wait a minute"
+            )
+
+    def count_refused(self, address: str) -> None:
+        """Count a request that is refused for its token."""
+        self._limiter.hit(self._refused, "refused", address)
+
+    def check_refused(self, address: str) -> None:
+        """Check that a machine has not tried too many wrong tokens.
+
+        Raises:
+            TooManyRequests: If it has.
+        """
+        if not self._limiter.test(self._refused, "refused", address):
+            raise TooManyRequests("too many requests with wrong tokens; wait a minute")
+
+
+def address_of(request: Request) -> str:
+    """Return the address of the machine that sent a request."""
+    return request.client.host if request.client else ""
+
+
+class BodyTooLarge(Exception):
+    """Body of a request that is larger than the limit."""
+
+
+class BodyLimit:
+    """Middleware that refuses bodies of requests that are too large, by their header or content.
+
+    Args:
+        app: Application behind it.
+        most: Largest number of bytes.
+    """
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self.app, self.most = app, most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        header = dict(scope["headers"]).get(b"content-length", b"0")
+        refusal = JSONResponse(
+            {"detail": f"expected a body of at most {self.most} bytes; send a smaller one"}, 413
+        )
+        if not header.isdigit() or int(header) > self.most:
+            await refusal(scope, receive, send)
+            return
+        size, started = 0, False
+
+        async def counted() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self.most:
+                raise BodyTooLarge
+            return message
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, counted, noted)
+        except BodyTooLarge:
+            if started:
+                raise
+            await refusal(scope, receive, send)

@@ -1,0 +1,161 @@
+"""Endpoints that submit, list, show and change sweeps."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
+
+from raysweep.errors import SpecError
+from raysweep.service.api import models
+from raysweep.service.api.access import AnyUser, Member, Service_, record
+from raysweep.service.state import Entry, State
+from raysweep.store import sweep_paths
+from raysweep.sweep.size import planned_runs
+
+router = APIRouter(tags=["sweeps"])
+MISTAKES: dict[int | str, dict[str, object]] = {
+    422: {"model": list[models.Mistake], "description": "Mistakes of the file or the parameters"}
+}
+YAML_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/yaml": {"schema": {"type": "string"}}},
+    }
+}
+
+
+async def file_text(request: Request) -> str:
+    """Return the sweep file that is the body of a request.
+
+    Raises:
+        SpecError: If it is not UTF-8 text.
+    """
+    try:
+        return (await request.body()).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SpecError("expected a sweep file as UTF-8 text") from error
+
+
+FileText = Annotated[str, Depends(file_text)]
+
+
+@router.post("/sweeps", status_code=201, responses=MISTAKES, openapi_extra=YAML_BODY)
+def submit(
+    request: Request, text: FileText, user: Member, parts: Service_, priority: int = 0
+) -> models.Sweep:
+    """Submit a sweep file; one whose sweep exists, and does not run, continues that sweep."""
+    entry = parts.service.sweeps.submit(user, text, priority)
+    record(request, user, "submit", entry.name)
+    return models.sweep(entry)
+
+
+@router.post("/sweeps/check", responses=MISTAKES, openapi_extra=YAML_BODY)
+def check(text: FileText, user: AnyUser, parts: Service_) -> models.Checked:
+    """Check a sweep file; nothing is stored."""
+    spec = parts.service.sweeps.check(text)
+    known = {entry.name for entry in parts.service.catalogue.entries()}
+    return models.Checked(
+        name=spec.name,
+        planned=planned_runs(spec) or None,
+        arms=len(spec.arms),
+        exists=spec.name in known,
+    )
+
+
+@router.get("/sweeps")
+def list_sweeps(
+    user: AnyUser,
+    parts: Service_,
+    state: Annotated[list[State] | None, Query()] = None,
+    owner: str | None = None,
+    search: str | None = None,
+    tag: Annotated[list[str] | None, Query()] = None,
+) -> list[models.Sweep]:
+    """List the sweeps, the last submitted first."""
+    entries = parts.service.catalogue.entries()
+    return [models.sweep(entry) for entry in in_order(selected(entries, state, owner, search, tag))]
+
+
+@router.get("/sweeps/{name}")
+def show(name: str, user: AnyUser, parts: Service_) -> models.SweepDetail:
+    """Show a sweep with its progress."""
+    entry = parts.service.sweeps.entry(name)
+    return models.detail(entry, file_of(parts, entry))
+
+
+@router.post("/sweeps/{name}/cancel")
+def cancel(request: Request, name: str, user: Member, parts: Service_) -> models.Sweep:
+    """Let a sweep stop, or leave the queue; what it has trained is kept."""
+    entry = parts.service.sweeps.cancel(user, name)
+    record(request, user, "cancel", name)
+    return models.sweep(entry)
+
+
+@router.post("/sweeps/{name}/resume", responses=MISTAKES)
+def resume(
+    request: Request, name: str, user: Member, parts: Service_, retry_failed: bool = False
+) -> models.Sweep:
+    """Let a sweep continue from its checkpoints."""
+    entry = parts.service.sweeps.resume(user, name, retry_failed=retry_failed)
+    record(request, user, "resume", name)
+    return models.sweep(entry)
+
+
+@router.post("/sweeps/{name}/extend", responses=MISTAKES)
+def extend(
+    request: Request,
+    name: str,
+    seeds: Annotated[models.Seeds, Body()],
+    user: Member,
+    parts: Service_,
+) -> models.Sweep:
+    """Let a sweep continue with more seeds."""
+    entry = parts.service.sweeps.extend(user, name, seeds.seeds)
+    record(request, user, "extend", name, f"to {seeds.seeds} seeds")
+    return models.sweep(entry)
+
+
+@router.delete("/sweeps/{name}", status_code=204, response_class=Response)
+def delete(request: Request, name: str, user: Member, parts: Service_) -> None:
+    """Delete a sweep with all its results."""
+    parts.service.sweeps.delete(user, name)
+    record(request, user, "delete", name)
+
+
+def selected(
+    entries: list[Entry],
+    states: list[State] | None,
+    owner: str | None,
+    search: str | None,
+    tags: list[str] | None,
+) -> list[Entry]:
+    """Return the sweeps in one of these states, of an owner, with a text and with all tags."""
+    wanted = (search or "").lower()
+    return [
+        entry
+        for entry in entries
+        if (not states or entry.state in states)
+        and (not owner or (entry.submission is not None and entry.submission.owner == owner))
+        and (not wanted or wanted in _text(entry))
+        and set(tags or ()) <= set(entry.status.spec.tags if entry.status else ())
+    ]
+
+
+def in_order(entries: list[Entry]) -> list[Entry]:
+    """Return sweeps with the last submitted first, and then those that nobody submitted."""
+    return sorted(
+        entries,
+        key=lambda entry: (-(entry.submission.submitted_at if entry.submission else 0), entry.name),
+    )
+
+
+def file_of(parts: Service_, entry: Entry) -> str:
+    """Return the text of a sweep's file: as submitted, or as last run."""
+    if entry.submission is not None:
+        return entry.submission.text
+    data = parts.service.store.below(entry.name).read(sweep_paths.FILE)
+    return (data or b"").decode(errors="replace")
+
+
+def _text(entry: Entry) -> str:
+    description = entry.status.spec.description if entry.status else ""
+    return f"{entry.name} {description}".lower()

@@ -1,0 +1,101 @@
+"""The parts of a running service, which its pages and its HTTP interface use."""
+
+import contextlib
+import dataclasses
+import secrets
+import sys
+from collections.abc import Iterator, Sequence
+
+from raysweep.engine.jobs import RayJobs
+from raysweep.errors import LeaseHeld, SpecError
+from raysweep.service.access.audit import AuditLog
+from raysweep.service.access.tokens import FOLDER, Tokens, make_private
+from raysweep.service.catalogue import Catalogue
+from raysweep.service.config import Config
+from raysweep.service.submissions import Submissions
+from raysweep.service.supervisor import Supervisor
+from raysweep.service.sweeps import Sweeps
+from raysweep.store.files import Files
+from raysweep.store.lease import Lease
+
+SECRET = "session-key"
+
+
+@dataclasses.dataclass(frozen=True)
+class Service:
+    """The parts of a running service.
+
+    Args:
+        config: Settings of the service.
+        store: The store with the sweeps.
+        catalogue: The sweeps in memory.
+        jobs: Jobs on the cluster.
+        supervisor: Supervision of the drivers.
+        sweeps: What users do with sweeps.
+        tokens: Tokens of the users.
+        audit: Log of what users did.
+        secret: Key that signs the cookies of sessions.
+    """
+
+    config: Config
+    store: Files
+    catalogue: Catalogue
+    jobs: RayJobs
+    supervisor: Supervisor
+    sweeps: Sweeps
+    tokens: Tokens
+    audit: AuditLog
+    secret: str
+
+
+def assemble(config: Config, jobs: RayJobs) -> Service:
+    """Return the parts of a service; nothing is started.
+
+    Raises:
+        StoreError: If the store cannot be reached.
+    """
+    store = Files(config.store)
+    catalogue, submissions = Catalogue(store), Submissions(store)
+
+    def command(sweep: str) -> Sequence[str]:
+        data = ["--data", config.data] if config.data else []
+        code = [part for path in config.code for part in ("--code", path)]
+        return [sys.executable, "-m", "raysweep.service.drive", store.uri, sweep, *data, *code]
+
+    supervisor = Supervisor(catalogue, submissions, jobs, command, config.limits)
+    sweeps = Sweeps(config, catalogue, submissions, supervisor.wake)
+    tokens, audit = Tokens(store), AuditLog(store)
+    return Service(
+        config, store, catalogue, jobs, supervisor, sweeps, tokens, audit, _secret(store)
+    )
+
+
+@contextlib.contextmanager
+def running(service: Service) -> Iterator[None]:
+    """Supervise the drivers of a store, of which only one service at a time may take care.
+
+    Raises:
+        SpecError: If another service does.
+        StoreError: If the store cannot be used.
+    """
+    try:
+        with Lease(service.store.below(FOLDER)):
+            service.supervisor.start()
+            try:
+                yield
+            finally:
+                service.supervisor.close()
+    except LeaseHeld as error:
+        text = str(error).replace("sweep at", "the store of", 1)
+        raise SpecError(text.replace("being run", "served"), field="store") from error
+
+
+def _secret(store: Files) -> str:
+    """Return the key that signs sessions, so that they survive a restart of the service."""
+    files = store.below(FOLDER)
+    make_private(files)
+    data = files.read(SECRET)
+    if not data:
+        files.create(SECRET, secrets.token_hex(32).encode())
+        data = files.read(SECRET)
+    return (data or b"").decode()
