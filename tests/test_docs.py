@@ -49,7 +49,7 @@ def test_relative_links_lead_to_files(page):
 def test_a_command_line_names_a_command_and_its_options(page, line):
     name, *words = shlex.split(line.replace("[", " ").replace("]", " ").replace("…", ""))
     command = cli.commands[name]
-    if (parts := getattr(command, "commands", None)) and words[0] in parts:
+    if (parts := getattr(command, "commands", {})) and words and words[0] in parts:
         command = parts[words[0]]
     known = {option for each in command.params for option in each.opts}
     assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known
