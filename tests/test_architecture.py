@@ -27,6 +27,7 @@ ONLY = {
     "pydantic": "service.api",
     "uvicorn": "service.server",
     "limits": "service.access.limits",
+    "apprise": "service.notify",
     "prometheus_client": "service.metrics",
     "httpx": "client",
     "optuna": "search studies",

@@ -14,7 +14,7 @@ from raysweep.service.access.limits import BodyLimit, RequestLimits, TooManyRequ
 from raysweep.service.access.sessions import SESSION_S, BadToken, ForeignRequest, LoginCodes
 from raysweep.service.api import errors, events, figures, models, results, sweeps
 from raysweep.service.api.access import AnyUser, Parts, Service_
-from raysweep.service.metrics import CountedRequests, Metrics
+from raysweep.service.metrics import CountedRequests
 from raysweep.service.readings import Readings
 from raysweep.service.service import Service
 
@@ -45,8 +45,7 @@ def create_app(service: Service) -> FastAPI:
         responses=REFUSALS,
     )
     limits = RequestLimits(config.requests_per_minute)
-    metrics = Metrics(service.catalogue)
-    app.state.parts = Parts(service, Readings(service.store), limits, LoginCodes(), metrics)
+    app.state.parts = Parts(service, Readings(service.store), limits, LoginCodes())
     for router in (sweeps.router, results.router, figures.router, events.router):
         app.include_router(router, prefix=PREFIX)
     _add_open_endpoints(app)
@@ -64,7 +63,7 @@ def create_app(service: Service) -> FastAPI:
         app.add_middleware(
             TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]", "::1"]
         )
-    app.add_middleware(CountedRequests, metrics=metrics)
+    app.add_middleware(CountedRequests, metrics=service.metrics)
     app.add_middleware(SecurityHeaders, has_tls=config.has_tls)
     return app
 
@@ -88,7 +87,7 @@ def _add_open_endpoints(app: FastAPI) -> None:
     @app.get("/metrics", tags=["service"], response_class=Response)
     def metrics(user: AnyUser, parts: Service_) -> Response:
         """Return numbers for Prometheus."""
-        return Response(parts.metrics.text(), media_type="text/plain; version=0.0.4")
+        return Response(parts.service.metrics.text(), media_type="text/plain; version=0.0.4")
 
 
 def _add_handlers(app: FastAPI) -> None:

@@ -6,17 +6,19 @@ import secrets
 import sys
 from collections.abc import Iterator, Sequence
 
-from raysweep.engine.jobs import RayJobs
 from raysweep.errors import LeaseHeld, SpecError
 from raysweep.service.access.audit import AuditLog
 from raysweep.service.access.tokens import FOLDER, Tokens, make_private
 from raysweep.service.catalogue import Catalogue
 from raysweep.service.config import Config
+from raysweep.service.metrics import Metrics
+from raysweep.service.notify import Notifier
 from raysweep.service.submissions import Submissions
-from raysweep.service.supervisor import Supervisor
+from raysweep.service.supervisor import Jobs, Supervisor
 from raysweep.service.sweeps import Sweeps
 from raysweep.store.files import Files
 from raysweep.store.lease import Lease
+from raysweep.store.submission import Submission
 
 SECRET = "session-key"
 
@@ -34,24 +36,33 @@ class Service:
         sweeps: What users do with sweeps.
         tokens: Tokens of the users.
         audit: Log of what users did.
+        metrics: Numbers of the service.
+        notifier: Sender of messages about ends of sweeps.
         secret: Key that signs the cookies of sessions.
     """
 
     config: Config
     store: Files
     catalogue: Catalogue
-    jobs: RayJobs
+    jobs: Jobs
     supervisor: Supervisor
     sweeps: Sweeps
     tokens: Tokens
     audit: AuditLog
+    metrics: Metrics
+    notifier: Notifier
     secret: str
 
 
-def assemble(config: Config, jobs: RayJobs) -> Service:
+def assemble(config: Config, jobs: Jobs) -> Service:
     """Return the parts of a service; nothing is started.
 
+    Args:
+        config: Settings of the service.
+        jobs: Jobs on the cluster.
+
     Raises:
+        SpecError: If a URL for messages is of no known kind.
         StoreError: If the store cannot be reached.
     """
     store = Files(config.store)
@@ -64,9 +75,28 @@ def assemble(config: Config, jobs: RayJobs) -> Service:
 
     supervisor = Supervisor(catalogue, submissions, jobs, command, config.limits)
     sweeps = Sweeps(config, catalogue, submissions, supervisor.wake)
-    tokens, audit = Tokens(store), AuditLog(store)
+    metrics = Metrics(catalogue)
+    notifier = Notifier(
+        config.notify, config.url, lambda outcome: metrics.notifications.labels(outcome).inc()
+    )
+
+    def ended(sweep: str, submission: Submission) -> None:
+        metrics.ends.labels(submission.events[-1].action).inc()
+        notifier.ended(sweep, submission)
+
+    supervisor.on_end = ended
     return Service(
-        config, store, catalogue, jobs, supervisor, sweeps, tokens, audit, _secret(store)
+        config,
+        store,
+        catalogue,
+        jobs,
+        supervisor,
+        sweeps,
+        Tokens(store),
+        AuditLog(store),
+        metrics,
+        notifier,
+        _secret(store),
     )
 
 
@@ -85,6 +115,7 @@ def running(service: Service) -> Iterator[None]:
                 yield
             finally:
                 service.supervisor.close()
+                service.notifier.close()
     except LeaseHeld as error:
         text = str(error).replace("sweep at", "the store of", 1)
         raise SpecError(text.replace("being run", "served"), field="store") from error

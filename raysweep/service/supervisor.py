@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from raysweep.engine.jobs import Job
 from raysweep.errors import ClusterError, StoreError
@@ -38,6 +38,12 @@ class Jobs(Protocol):
 
     def stop(self, job_id: str) -> None:
         """Let a driver stop."""
+
+    def logs(self, job_id: str) -> str:
+        """Return what a driver printed."""
+
+    def load(self) -> Mapping[str, Any]:
+        """Return the resources of the cluster."""
 
 
 @dataclasses.dataclass(frozen=True)

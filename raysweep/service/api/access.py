@@ -17,7 +17,6 @@ from raysweep.service.access.sessions import (
     check_origin,
     user_of,
 )
-from raysweep.service.metrics import Metrics
 from raysweep.service.readings import Readings
 from raysweep.service.service import Service
 from raysweep.service.sweeps import Forbidden
@@ -34,14 +33,12 @@ class Parts:
         readings: Results of the sweeps.
         limits: Limits on the number of requests.
         codes: Codes of links that open a session.
-        metrics: Counters of the service.
     """
 
     service: Service
     readings: Readings
     limits: RequestLimits
     codes: LoginCodes
-    metrics: Metrics
 
 
 def parts_of(request: Request) -> Parts:
