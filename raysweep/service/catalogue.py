@@ -5,7 +5,6 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Collection
 
 from raysweep.errors import RaysweepError, SpecError
 from raysweep.results.status import driver_of, sweep_status
@@ -36,7 +35,6 @@ class Catalogue:
         self._entries: dict[str, Entry] = {}
         self._marks: dict[str, tuple[int, ...]] = {}  # of folders without a sweep, too
         self._paces: dict[str, deque[tuple[float, float]]] = {}
-        self._with_jobs: Collection[str] = ()
         self._listed_at = float("-inf")
         self._lock = threading.Lock()
         self.changed = threading.Condition()
@@ -89,19 +87,6 @@ class Catalogue:
         self._notify()
         return entry
 
-    def note_jobs(self, sweeps: Collection[str]) -> None:
-        """Take note of the sweeps that have a job on the cluster."""
-        self._with_jobs = frozenset(sweeps)
-        with self._lock:
-            changed = {
-                name: dataclasses.replace(entry, has_job=name in sweeps)
-                for name, entry in self._entries.items()
-                if entry.has_job != (name in sweeps)
-            }
-            self._entries.update(changed)
-        if changed:
-            self._notify()
-
     def poll(self) -> None:
         """Read the sweeps again that have changed, or may have.
 
@@ -147,7 +132,6 @@ class Catalogue:
 
     def _read(self, name: str) -> Entry | None:
         files = self.store.below(name)
-        has_job = name in self._with_jobs
         try:
             submission = read_submission(files)
             driver, _ = driver_of(files)
@@ -159,7 +143,7 @@ class Catalogue:
             with self._lock:
                 before = self._entries.get(name, Entry(name))
             return dataclasses.replace(before, problem=_line(error))
-        return Entry(name, submission, status, "", has_job, driver)
+        return Entry(name, submission, status, "", driver)
 
     def _rate(self, entry: Entry) -> float | None:
         """Return the runs per second of late of a sweep that runs."""

@@ -25,7 +25,6 @@ class Entry:
         status: State of the sweep in the store; None before its first session, and if it cannot be
             read.
         problem: Reason why the store's files cannot be read; empty if they can.
-        has_job: Whether the cluster has a job of its driver that runs or is about to.
         driver: Driver that holds its folder.
         refreshed_at: Time when the store was read, in seconds of the monotonic clock.
         cost_s: Duration of that reading.
@@ -36,7 +35,6 @@ class Entry:
     submission: Submission | None = None
     status: SweepStatus | None = None
     problem: str = ""
-    has_job: bool = False
     driver: Driver = NO_DRIVER
     refreshed_at: float = float("-inf")
     cost_s: float = 0.0
@@ -45,7 +43,7 @@ class Entry:
     @property
     def state(self) -> State:
         """State of the sweep."""
-        if self.has_job or self.is_driven:
+        if self.is_driven or (self.submission is not None and self.submission.has_job):
             return "running"
         if self.submission is None:
             return self._stored_state()

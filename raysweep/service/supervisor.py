@@ -232,7 +232,6 @@ class Supervisor:
             if (job_id := self._last_job(entry)) in everything
         }
         decisions = decide(entries, last, time.time(), self._limits)
-        self.catalogue.note_jobs(decisions.active)
         for sweep, job in decisions.ended.items():
             self._end(sweep, job)
         for sweep in decisions.stop:
