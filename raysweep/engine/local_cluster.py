@@ -6,13 +6,16 @@
 import contextlib
 import dataclasses
 import json
-import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import joblib
@@ -97,45 +100,80 @@ def start(file: Path) -> LocalCluster:
 
 def use_token(cluster: LocalCluster) -> None:
     """Let this process, and those that it starts, use the token of a cluster."""
-    os.environ["RAY_AUTH_MODE"] = "token"
     if cluster.token is not None:
-        os.environ[TOKEN] = cluster.token
+        os.environ.update({"RAY_AUTH_MODE": "token", TOKEN: cluster.token})
 
 
-def _keep(file: Path) -> None:
-    """Start Ray, describe it in the file, and keep it until a signal comes."""
-    ended = threading.Event()
-    import ray
-
+def _keep(file: Path) -> int:
+    """Run Ray, describe it in the file, and keep it until a signal comes; return an exit code."""
     from raysweep.engine import cluster
     from raysweep.engine.scratch import scratch_folder
 
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: ended.set())
     cluster.use_private_token()
-    with scratch_folder() as folder:
-        context = ray.init(
-            address="local",
-            num_cpus=joblib.cpu_count(),
-            include_dashboard=True,
-            dashboard_host="127.0.0.1",
-            object_store_memory=cluster.OBJECT_STORE_BYTES,
-            _temp_dir=folder,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-        )
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: ended.set())
-        data = {
-            "dashboard": f"http://{context.dashboard_url}",
-            "process": vars(own_process()),
-            "token": os.environ.get(TOKEN),
-        }
-        aside = file.with_name(f".{file.name}")
-        aside.write_text(json.dumps(data))
-        aside.replace(file)
-        ended.wait()
-        ray.shutdown()
-    file.unlink(missing_ok=True)
+    if TOKEN in os.environ:
+        os.environ["RAY_AUTH_MODE"] = "token"
+    with scratch_folder() as folder, _free_ports(3) as (dashboard, agent, client):
+        command = [
+            *("ray", "start", "--head", "--block", "--port=0", "--disable-usage-stats"),
+            *("--include-dashboard=true", "--dashboard-host=127.0.0.1"),
+            *("--min-worker-port=0", "--max-worker-port=0"),  # any free ones
+            f"--dashboard-port={dashboard}",
+            f"--dashboard-agent-listen-port={agent}",
+            f"--ray-client-server-port={client}",
+            f"--num-cpus={joblib.cpu_count()}",
+            f"--object-store-memory={cluster.OBJECT_STORE_BYTES}",
+            f"--temp-dir={folder}",
+        ]
+        ray = subprocess.Popen([sys.executable, "-m", "ray.scripts.scripts", *command[1:]])
+        try:
+            while not ended.is_set() and ray.poll() is None and not _answers(dashboard):
+                ended.wait(LOOK_S)
+            if not ended.is_set() and ray.poll() is None:
+                _describe(file, f"http://127.0.0.1:{dashboard}")
+            while not ended.wait(1.0) and ray.poll() is None:
+                pass
+        finally:
+            file.unlink(missing_ok=True)
+            ray.terminate()
+            ray.wait()
+    return 0 if ended.is_set() else 1
+
+
+def _describe(file: Path, dashboard: str) -> None:
+    data = {
+        "dashboard": dashboard,
+        "process": vars(own_process()),
+        "token": os.environ.get(TOKEN),
+    }
+    aside = file.with_name(f".{file.name}")
+    aside.write_text(json.dumps(data))
+    aside.replace(file)
+
+
+@contextlib.contextmanager
+def _free_ports(count: int) -> Iterator[list[int]]:
+    """Yield free ports; Ray's own choices are the same for every cluster of a machine."""
+    with contextlib.ExitStack() as stack:
+        sockets = [
+            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
+        ]
+        ports = [one.getsockname()[1] for one in sockets]
+    yield ports
+
+
+def _answers(port: int) -> bool:
+    """Return whether a dashboard answers, even if it refuses a request without its token."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/version", timeout=LOOK_S * 10):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
 
 
 if __name__ == "__main__":
-    _keep(Path(sys.argv[1]))
+    sys.exit(_keep(Path(sys.argv[1])))

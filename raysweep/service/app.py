@@ -22,6 +22,7 @@ PREFIX = "/api/v1"
 REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": models.Problem, "description": meaning}
     for status, meaning in {
+        400: "The request cannot be read",
         401: "No token that is known and valid",
         403: "The role does not allow it",
         404: "No such sweep",

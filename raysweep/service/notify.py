@@ -31,6 +31,7 @@ class Notifier:
 
     def __init__(self, urls: Sequence[str], page: str | None, count: Callable[[str], None]) -> None:
         self._urls, self._page, self._count = tuple(urls), page, count
+        logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # it would log addresses
         for index, url in enumerate(urls, 1):
             if not apprise.Apprise.instantiate(with_payload(url, {}), suppress_exceptions=True):
                 raise SpecError(
@@ -38,7 +39,6 @@ class Notifier:
                     "one that Apprise takes, such as mailto://USER:PASSWORD@HOST?to=ADDRESS",
                     field="notify",
                 )
-        logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it would log addresses
         self._pool = ThreadPoolExecutor(1, "raysweep-notify")
 
     def ended(self, sweep: str, submission: Submission) -> None:
