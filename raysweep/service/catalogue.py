@@ -1,12 +1,13 @@
 """The sweeps of a store in memory, read again as they change, so that pages are quick."""
 
+import contextlib
 import dataclasses
 import os
 import threading
 import time
 from collections import deque
 
-from raysweep.errors import RaysweepError, SpecError
+from raysweep.errors import RaysweepError, SpecError, StoreError
 from raysweep.results.status import driver_of, sweep_status
 from raysweep.service.state import Entry
 from raysweep.store import sweep_paths
@@ -54,7 +55,7 @@ class Catalogue:
         check_name(self.store, name)
         with self._lock:
             entry = self._entries.get(name)
-        if entry is None:
+        if entry is None or entry.refreshed_at == float("-inf"):
             entry = self.refresh(name)
         if entry is None:
             raise self.missing(name)
@@ -110,9 +111,25 @@ class Catalogue:
                 del self._entries[name]
         if gone:
             self._notify()
-        for name in sorted(new):
-            if not self.store.is_local or self._mark(name) != self._marks.get(name):
-                self.refresh(name)
+        fresh = [
+            name
+            for name in sorted(new)
+            if not self.store.is_local or self._mark(name) != self._marks.get(name)
+        ]
+        for name in fresh:
+            self._glance(name)
+        for name in fresh:
+            self.refresh(name)
+
+    def _glance(self, name: str) -> None:
+        """Add a sweep with what its submission says, until its files are read, which takes long."""
+        with contextlib.suppress(StoreError):
+            files = self.store.below(name)
+            submission = read_submission(files)
+            if submission is not None:
+                entry = Entry(name, submission, driver=driver_of(files)[0])
+                with self._lock:
+                    self._entries.setdefault(name, entry)
 
     def _is_due(self, entry: Entry) -> bool:
         age_s = time.monotonic() - entry.refreshed_at

@@ -46,7 +46,7 @@ class Entry:
         if self.is_driven or (self.submission is not None and self.submission.has_job):
             return "running"
         if self.submission is None:
-            return self._stored_state()
+            return "stopped" if self.status is None else self._stored_state()
         if self.submission.outcome is not None:
             return self.submission.outcome.state
         return "queued" if self.submission.wanted == "running" else "stopped"
@@ -70,8 +70,12 @@ class Entry:
         """Number of planned runs, None where only a budget ends the search, and of ended ones."""
         ends: Counter[str] = Counter()
         if self.status is None:
-            planned = self.submission.planned if self.submission else 0
-            return {"planned": planned, **{end: 0 for end in ENDS}}
+            planned, last = (
+                (None, {})
+                if self.submission is None
+                else (self.submission.planned, self.submission.ended)
+            )
+            return {"planned": planned, **{end: last.get(end, 0) for end in ENDS}}
         progress = self.status.progress
         for name, count in progress.arms:
             if not name.endswith(" (others)"):

@@ -1,6 +1,7 @@
 """Submission of a sweep to the service: owner, priority, wanted state, history, sweep file."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from raysweep.store import json_file, sweep_paths
@@ -60,6 +61,7 @@ class Submission:
         not_before: Time before which no driver is started, in seconds since 1970.
         outcome: End of the sweep; None while a session is to run.
         retry_failed: Whether the next session also retries quarantined runs.
+        ended: Number of ended runs by status when the last driver ended.
         events: History, the oldest first.
     """
 
@@ -75,6 +77,7 @@ class Submission:
     not_before: float = 0.0
     outcome: Outcome | None = None
     retry_failed: bool = False
+    ended: Mapping[str, int] = dataclasses.field(default_factory=dict)
     events: tuple[Event, ...] = ()
 
     def with_event(self, event: Event, **changes: Any) -> "Submission":

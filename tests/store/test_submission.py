@@ -10,6 +10,7 @@ from raysweep.errors import DamagedFile
 from raysweep.store import submission, sweep_paths
 from raysweep.store.files import Files
 from raysweep.store.submission import MOST_EVENTS, Event, Outcome, Submission
+from raysweep.sweep.outcomes import ENDS
 
 TIMES = st.floats(0, 1e10)
 EVENTS = st.builds(Event, at=TIMES, user=st.text(), action=st.text(), text=st.text())
@@ -27,6 +28,7 @@ SUBMISSIONS = st.builds(
     not_before=TIMES,
     outcome=st.none() | st.builds(Outcome, st.sampled_from(["done", "failed"]), st.text(), TIMES),
     retry_failed=st.booleans(),
+    ended=st.dictionaries(st.sampled_from(ENDS), st.integers(0, 10**6)),
     events=st.lists(EVENTS, max_size=3).map(tuple),
 )
 
