@@ -42,6 +42,16 @@ class SweepNumbers(Collector):
         yield GaugeMetricFamily(
             "raysweep_missing_runs", "Number of runs that running sweeps still miss", value=planned
         )
+        left = {entry.name: entry.left_s for entry in active if entry.left_s is not None}
+        yield _gauge("raysweep_left_seconds", "Seconds to the end of a sweep", "sweep", left)
+        now = time.time()
+        queued = [entry.submission for entry in entries if entry.state == "queued"]
+        waits = [now - one.submitted_at for one in queued if one is not None]
+        yield GaugeMetricFamily(
+            "raysweep_waiting_seconds",
+            "Seconds that the first of the queued sweeps has waited",
+            value=max(waits, default=0.0),
+        )
 
 
 class Metrics:
@@ -102,7 +112,7 @@ class CountedRequests:
         await self.app(scope, receive, noted if scope["type"] == "http" else send)
 
 
-def _gauge(name: str, meaning: str, label: str, values: Mapping[Any, int]) -> GaugeMetricFamily:
+def _gauge(name: str, meaning: str, label: str, values: Mapping[Any, float]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, meaning, labels=[label])
     for key, value in values.items():
         family.add_metric([key], value)
