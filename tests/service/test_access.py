@@ -48,7 +48,7 @@ def test_every_endpoint_but_health_refuses_who_has_no_token(trained):
 
 @pytest.mark.parametrize("kind", ["unknown", "cut", "longer", "expired", "revoked", "empty"])
 def test_every_endpoint_refuses_a_token_that_is_not_valid(users, kind, monkeypatch):
-    monkeypatch.setattr(users.app.state.parts.limits, "check_refused", lambda address: None)
+    monkeypatch.setattr(users.app.state.parts.limits, "count_refused", lambda address: None)
     token = users.service.tokens.create("eve", "admin", 1)
     if kind == "expired":
         later = time.time() + 86_401
@@ -185,6 +185,13 @@ def test_too_many_wrong_tokens_are_refused_for_a_minute(users):
     client = users.client(token="raysweep_1_2")
     statuses = [client.get("me").status_code for _ in range(REFUSED_PER_MINUTE + 1)]
     assert statuses == [401] * REFUSED_PER_MINUTE + [429]
+
+
+def test_wrong_tokens_of_one_user_do_not_lock_out_others_of_the_same_address(users):
+    client = users.client(token="raysweep_1_2")
+    for _ in range(REFUSED_PER_MINUTE + 1):
+        client.get("me")
+    assert users.client("max").get("me").status_code == 200
 
 
 def test_a_user_who_asks_too_often_is_refused_and_others_are_not(tmp_path):

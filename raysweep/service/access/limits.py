@@ -40,16 +40,12 @@ class RequestLimits:
             )
 
     def count_refused(self, address: str) -> None:
-        """Count a request that is refused for its token."""
-        self._limiter.hit(self._refused, "refused", address)
-
-    def check_refused(self, address: str) -> None:
-        """Check that a machine has not tried too many wrong tokens.
+        """Count a request that is refused for its token.
 
         Raises:
-            TooManyRequests: If it has.
+            TooManyRequests: If there were too many from that address in the last minute.
         """
-        if not self._limiter.test(self._refused, "refused", address):
+        if not self._limiter.hit(self._refused, "refused", address):
             raise TooManyRequests("too many requests with wrong tokens; wait a minute")
 
 

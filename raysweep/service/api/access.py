@@ -56,13 +56,12 @@ def current_user(request: Request) -> User:
         TooManyRequests: If the user, or the machine, sent too many requests.
     """
     parts, address = parts_of(request), address_of(request)
-    parts.limits.check_refused(address)
     try:
         user = user_of(request, parts.service.tokens)
         if user is None:
             raise BadToken("expected a token: send the header 'Authorization: Bearer TOKEN'")
     except BadToken:
-        if "authorization" in request.headers:
+        if "authorization" in request.headers:  # others share the address, so only this is refused
             parts.limits.count_refused(address)
         raise
     parts.limits.count(user.token_id)
