@@ -47,7 +47,7 @@ def _drive(arguments: argparse.Namespace) -> int:
     if submission is None:
         raise SpecError(f"expected a submitted sweep, got {arguments.sweep!r}")
     with added(arguments.code) as code:
-        spec = read_text(submission.text, FILE)
+        spec = read_text(submission.text, FILE, local_files=False)
         began = time.monotonic()
         while True:
             try:

@@ -87,7 +87,7 @@ class Sweeps:
         Raises:
             SpecError: With one line for each mistake.
         """
-        spec = read_text(text, FILE)
+        spec = read_text(text, FILE, local_files=False)
         check_size(spec, self.config.max_runs)
         if spec.trackers and not self.config.trackers:
             raise SpecError(

@@ -49,10 +49,15 @@ class Node:
 
 
 class Problems:
-    """Mistakes of a file, collected so that they are reported together."""
+    """Mistakes of a file, collected so that they are reported together.
 
-    def __init__(self) -> None:
+    Args:
+        local_files: Whether the file may name other files of this machine, as of images.
+    """
+
+    def __init__(self, *, local_files: bool = True) -> None:
         self.lines: list[str] = []
+        self.local_files = local_files
         self._of_arms: dict[tuple[str, str], list[str]] = {}  # names, by position and message
 
     def add(self, where: str, message: str) -> None:

@@ -62,7 +62,12 @@ def read_spec(
 
 
 def read_text(
-    text: str, file: str, changes: Sequence[str] = (), changes_place: str = "changes"
+    text: str,
+    file: str,
+    changes: Sequence[str] = (),
+    changes_place: str = "changes",
+    *,
+    local_files: bool = True,
 ) -> Spec:
     """Read the sweep that the text of a file describes; see `read_spec`.
 
@@ -71,11 +76,12 @@ def read_text(
         file: Name of the file, with which messages begin.
         changes: `KEY=VALUE` texts that override dotted keys of the file.
         changes_place: Origin of the changes, for messages about a mistake in one of them.
+        local_files: Whether the file may name other files of this machine, as of images.
 
     Raises:
         SpecError: With one line for each mistake.
     """
-    problems = Problems()
+    problems = Problems(local_files=local_files)
     root = document.read(text, file, problems)
     foreign.refuse(root, file)
     # stable: what is set under training stays last, also after a change of all overrides

@@ -9,6 +9,11 @@ from raysweep.sweep.space import Choice, Fixed, Plain, coerce, same
 from raysweep.sweepfile.document import Node, Problems
 from raysweep.sweepfile.ranges import FORMS, read_range, shown, translated
 
+NO_FILES = (
+    "expected a known name, got a file; ask an admin to copy it into the data folder, and write "
+    "its name there, such as npz:0123456789abcdef"
+)
+
 
 def domain(node: Node, setting: Setting, problems: Problems, *, ranges: bool) -> Plain | None:
     """Read the domain that a node describes; None, with a mistake, if it describes none.
@@ -67,6 +72,9 @@ def check_keys(node: Node, allowed: Collection[str], section: str, problems: Pro
 
 
 def _fixed(node: Node, setting: Setting, problems: Problems) -> Fixed | None:
+    if has_form(node, setting) and not problems.local_files:
+        problems.add(node.where, f"{setting.name}: {NO_FILES}")
+        return None
     try:
         return Fixed(coerce(_plain(node, setting), setting.type))
     except ValueError as error:

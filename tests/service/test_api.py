@@ -79,6 +79,16 @@ def test_a_file_that_names_a_tracker_is_refused_unless_an_admin_allows_it(users)
     assert "expected no tracker" in answer.text
 
 
+@pytest.mark.parametrize("path", ["/etc/passwd", "none.npz", "../x.npz"])
+def test_a_file_that_names_a_file_of_the_host_is_refused_unseen(users, path):
+    text = file_of().replace(
+        "{task: toy, steps: 3}", f"{{task: bernoulli_vae, dataset: {{npz: {path}}}}}"
+    )
+    answer = users.client("max").post("sweeps/check", content=text)
+    assert answer.json()[0]["message"].startswith("dataset: expected a known name, got a file")
+    assert path not in answer.text
+
+
 def test_a_sweep_that_waits_or_runs_cannot_be_submitted_again(users):
     users.submit()
     client = users.client("max")

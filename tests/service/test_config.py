@@ -1,5 +1,8 @@
 """Settings of the service: the file, options, and every mistake in one line."""
 
+import dataclasses
+from pathlib import Path
+
 import pytest
 
 from raysweep.errors import SpecError
@@ -69,3 +72,13 @@ def test_a_missing_file_is_named(tmp_path):
 )
 def test_only_loopback_is_closed_to_other_machines(host, is_open):
     assert Config(host=host).is_open == is_open
+
+
+def test_the_page_shows_every_setting_and_its_default():
+    page = (Path(__file__).parents[2] / "docs" / "serving.md").read_text()
+    block = next(part for part in page.split("```") if part.startswith("yml\n# service.yaml"))
+    lines = dict(line.split(":", 1) for line in block.splitlines()[2:])
+    assert set(lines) == {field.name for field in dataclasses.fields(Config)}
+    for field in dataclasses.fields(Config):
+        if isinstance(field.default, int):
+            assert lines[field.name].split("#")[0].strip() == str(field.default).lower()
