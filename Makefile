@@ -2,15 +2,17 @@
 
 PYTHON ?= python3
 ARGS ?=
+# Extras of pyproject.toml for `make install`, with commas: EXTRAS=service,wandb
+EXTRAS ?=
 # One process of tests more than there are cores, as many tests wait for others; at most 4.
 PROCESSES ?= $(shell echo $$(( $$(nproc) < 3 ? $$(nproc) + 1 : 4 )))
 
 BIN := .venv/bin
-# Empty files, as old as the last complete installation of each kind.
+# Empty files, as old as the last complete installation, without and with extras.
 RUNTIME := .venv/.installed
-DEV := .venv/.installed-dev
-SERVICE := .venv/.installed-service
-DOCS := .venv/.installed-docs
+DEV := $(RUNTIME)-dev
+SERVICE := $(RUNTIME)-service
+DOCS := $(RUNTIME)-docs
 
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 ADVICE = make $(or $(MAKECMDGOALS),install) PYTHON=/path/to/python3
@@ -22,7 +24,7 @@ CHECK_PYTHON = import sys; sys.exit(sys.version_info < (3, 10) and \
 help:  ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-install: $(RUNTIME)  ## Install raysweep into .venv
+install: $(RUNTIME)$(EXTRAS:%=-%)  ## Install raysweep into .venv (EXTRAS=service for some extras)
 
 quickstart: $(RUNTIME)  ## Run examples/quickstart.yaml on this machine and print its table
 	$(BIN)/raysweep run examples/quickstart.yaml
@@ -56,19 +58,9 @@ $(RUNTIME): constraints.txt pyproject.toml | $(BIN)/pip
 	@$(PIP_INSTALL) --no-build-isolation --editable .
 	@touch $@
 
-$(DEV): $(RUNTIME)
-	@echo "installing the development tools into .venv"
-	@$(PIP_INSTALL) --no-build-isolation --editable '.[dev]'
-	@touch $@
-
-$(SERVICE): $(RUNTIME)
-	@echo "installing the packages of the service into .venv"
-	@$(PIP_INSTALL) --no-build-isolation --editable '.[service]'
-	@touch $@
-
-$(DOCS): $(RUNTIME)
-	@echo "installing the tools of the site into .venv"
-	@$(PIP_INSTALL) --no-build-isolation --editable '.[docs]'
+$(RUNTIME)-%: $(RUNTIME)
+	@echo "installing what the extra '$*' needs into .venv"
+	@$(PIP_INSTALL) --no-build-isolation --editable '.[$*]'
 	@touch $@
 
 $(BIN)/pip:

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -74,3 +75,46 @@ def test_estimators_need_torch_alone(tmp_path):
 def test_installation_shows_the_progress_of_pip():
     (line,) = re.findall(r"^PIP_INSTALL := .*", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert not re.search(r"--quiet|-q\b|--progress-bar[= ]off", line)
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """A folder with what make reads."""
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    for name in ("Makefile", "constraints.txt", "pyproject.toml"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    return tmp_path
+
+
+def dry_run(clone, *words):
+    """The commands that make would run."""
+    done = subprocess.run(
+        ["make", "--dry-run", *words], cwd=clone, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "extras"),
+    [
+        (["install"], []),
+        (["install", "EXTRAS=service"], ["service"]),
+        (["install", "EXTRAS=service,wandb"], ["service,wandb"]),
+        (["lint"], ["dev"]),
+        (["docs"], ["docs"]),
+    ],
+    ids=" ".join,
+)
+def test_make_installs_the_extras_that_a_target_needs(clone, words, extras):
+    output = dry_run(clone, *words)
+    assert re.findall(r"--editable '\.\[(.*?)\]'", output) == extras
+    assert output.count("--constraint constraints.txt") == 2 + len(extras)
+
+
+def test_make_installs_nothing_again_once_the_extras_are_there(clone):
+    (clone / ".venv" / "bin").mkdir(parents=True)
+    for name in ("bin/pip", ".installed", ".installed-service"):
+        (clone / ".venv" / name).touch()
+    assert "pip install" not in dry_run(clone, "install", "EXTRAS=service")
+    assert "pip install" in dry_run(clone, "install", "EXTRAS=wandb")

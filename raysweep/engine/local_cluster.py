@@ -117,17 +117,18 @@ def _keep(file: Path) -> int:
         os.environ["RAY_AUTH_MODE"] = "token"
     with scratch_folder() as folder, _free_ports(3) as (dashboard, agent, client):
         command = [
-            *("ray", "start", "--head", "--block", "--port=0", "--disable-usage-stats"),
+            *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
+            *("--port=0", "--disable-usage-stats"),
             *("--include-dashboard=true", "--dashboard-host=127.0.0.1"),
             *("--min-worker-port=0", "--max-worker-port=0"),  # any free ones
-            f"--dashboard-port={dashboard}",
-            f"--dashboard-agent-listen-port={agent}",
-            f"--ray-client-server-port={client}",
-            f"--num-cpus={joblib.cpu_count()}",
-            f"--object-store-memory={cluster.OBJECT_STORE_BYTES}",
-            f"--temp-dir={folder}",
+            *("--dashboard-port", str(dashboard)),
+            *("--dashboard-agent-listen-port", str(agent)),
+            *("--ray-client-server-port", str(client)),
+            *("--num-cpus", str(joblib.cpu_count())),
+            *("--object-store-memory", str(cluster.OBJECT_STORE_BYTES)),
+            *("--temp-dir", folder),
         ]
-        ray = subprocess.Popen([sys.executable, "-m", "ray.scripts.scripts", *command[1:]])
+        ray = subprocess.Popen(command)
         try:
             while not ended.is_set() and ray.poll() is None and not _answers(dashboard):
                 ended.wait(LOOK_S)
