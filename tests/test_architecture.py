@@ -21,7 +21,8 @@ FILES = sorted(
 )
 # Packages of others, and the modules that may import them; others wait until they are asked for.
 ONLY = {
-    "ray": "engine.cluster engine.deaths engine.jobs engine.local_cluster engine.tune",
+    "ray": "engine.cluster engine.deaths engine.jobs engine.local_cluster engine.nodes "
+    "engine.trainable engine.tune",
     "fastapi": "service",
     "starlette": "service",
     "pydantic": "service.api",
@@ -141,12 +142,12 @@ def test_a_module_whose_name_is_a_string_counts_as_imported(tmp_path):
 
 @pytest.mark.slow
 def test_a_worker_imports_neither_optuna_nor_what_decides_which_runs_train_next():
-    code = "import sys; import raysweep.engine.tune; print(*sys.modules)"
+    code = "import sys; import raysweep.engine.trainable; print(*sys.modules)"
     output = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     modules = output.stdout.split()
-    assert "raysweep.engine.tune" in modules
+    assert "raysweep.engine.trainable" in modules
     assert not [each for each in modules if re.match(r"optuna\b|raysweep\.scheduling\b", each)]
 
 

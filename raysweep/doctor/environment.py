@@ -2,15 +2,15 @@
 
 import dataclasses
 import os
-import platform
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from raysweep.doctor.finding import Finding, findings_of
 from raysweep.doctor.leftovers import size_text
+from raysweep.engine import node_facts
+from raysweep.engine.node_facts import MISSING
 from raysweep.errors import ClusterError
 from raysweep.store.files import Files
 from raysweep.text import counted
@@ -18,7 +18,6 @@ from raysweep.text import counted
 PACKAGES = ("raysweep", "torch", "ray", "optuna", "pyarrow")
 LEAST_BYTES = 2**30  # free space of a store
 LEAST_FILES = 10_000  # further files that fit in a store
-MISSING = "missing"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,13 +35,7 @@ class Environment:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that results depend on."""
-    numbers = {"Python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            numbers[name] = version(name)
-        except PackageNotFoundError:
-            numbers[name] = MISSING
-    return numbers
+    return node_facts.versions(PACKAGES)
 
 
 def examine(
@@ -173,12 +166,12 @@ def compared(nodes: Mapping[str, dict[str, str] | str]) -> Iterator[Finding]:
     """Yield findings for nodes with other versions than this process, or that cannot run raysweep.
 
     Args:
-        nodes: Versions on each node by its address, or the reason why they are not known.
+        nodes: Versions on each node by its name, or the reason why they are not known.
     """
     here = versions()
     for node, installed in nodes.items():
         if isinstance(installed, str):
-            yield Finding(f"node {node}", f"cannot run raysweep: {installed}", "install it there")
+            yield Finding(node, f"cannot run raysweep: {installed}", "install it there")
             continue
         differences = [
             f"{name} {installed.get(name, MISSING)} instead of {number}"
@@ -187,4 +180,4 @@ def compared(nodes: Mapping[str, dict[str, str] | str]) -> Iterator[Finding]:
         ]
         if differences:
             problem = f"has {', '.join(differences)}"
-            yield Finding(f"node {node}", problem, "install the same versions on every node")
+            yield Finding(node, problem, "install the same versions on every node")

@@ -31,7 +31,7 @@ from raysweep.store.lease import Lease
 from raysweep.store.local_file import empty_folders_removed
 from raysweep.store.retry import Patience
 from raysweep.store.sweep_store import SweepStore
-from raysweep.sweep.packs import ArmRun, PackSize
+from raysweep.sweep.packs import MAX_PACK_BYTES, ArmRun, PackSize
 from raysweep.sweep.spec import Spec, smoke_spec
 from raysweep.sweepfile.arm_checks import corners
 from raysweep.sweepfile.reader import read_spec
@@ -92,11 +92,13 @@ class Executor:
         workers: Number of packs that train at the same time.
         train: Function that trains until no run is missing, or until the session stops.
         gpus: Number of GPUs that are there, used or not.
+        pack_bytes: Largest estimated memory of a pack.
     """
 
     workers: int
     train: Callable[..., None]
     gpus: int
+    pack_bytes: int = MAX_PACK_BYTES
 
 
 def load(
@@ -111,10 +113,11 @@ def load(
     return smoke_spec(spec) if smoke else spec
 
 
-def pack_size(spec: Spec, workers: int) -> PackSize:
-    """Return how large packs may be with that many workers."""
+def pack_size(spec: Spec, workers: int, pack_bytes: int = MAX_PACK_BYTES) -> PackSize:
+    """Return how large packs may be with that many workers, and that much memory for a pack."""
     together = spec.early_stopping is not None and spec.early_stopping.by_steps
-    return PackSize(spec.resources.pack, workers, _replica_bytes, together, _most_replicas)
+    wanted = spec.resources.pack
+    return PackSize(wanted, workers, _replica_bytes, together, _most_replicas, pack_bytes)
 
 
 def local_workers(spec: Spec) -> int:
@@ -124,12 +127,15 @@ def local_workers(spec: Spec) -> int:
 
 def plan(spec: Spec, store: str | Path | None = None, *, max_runs: int | None = None) -> Schedule:
     """Return the schedule of a session that would start now; nothing is started or written."""
+    from raysweep.engine.memory import limit_of_machine
+
     check_size(spec, max_runs)
     sweep = SweepStore(store_uri(store), spec.name)
     sweep.check_format()
     opening.refuse_former_defaults(spec, sweep)
     schedule = Schedule(spec, sweep, prior=prior_results(spec, sweep))
-    schedule.arrange(pack_size(spec, local_workers(spec)))
+    pack_bytes = limit_of_machine(spec.resources, joblib.cpu_count())
+    schedule.arrange(pack_size(spec, local_workers(spec), pack_bytes))
     return schedule
 
 
@@ -170,13 +176,13 @@ def drive(  # noqa: PLR0913 - the options of the command
         if progress:
             starting = _starting(address, inline, trackers)
             progress.say([*opening.resuming(schedule, retrained), *starting])
-        start = _inline(raises) if inline else _on_ray(spec, sweep, address, lease, code)
+        start = _inline(spec, raises) if inline else _on_ray(spec, sweep, address, lease, code)
         with start as executor:
             if again is not None:
                 retraining.remove(spec, sweep, retrained)
                 schedule = plan()
             _begin(schedule, lease, progress, executor, code)
-            schedule.arrange(pack_size(spec, executor.workers))
+            schedule.arrange(pack_size(spec, executor.workers, executor.pack_bytes))
             schedule.drop_ended_checkpoints()
             flag.train(progress.shows if progress else None)
             job = _job(schedule, lease, data)
@@ -301,12 +307,13 @@ def _missing(schedule: Schedule) -> tuple[bool, int, bool]:
 
 
 @contextlib.contextmanager
-def _inline(raises: bool) -> Iterator[Executor]:
+def _inline(spec: Spec, raises: bool) -> Iterator[Executor]:
     from raysweep.engine.inline import run_inline
     from raysweep.engine.machine import visible_gpus
+    from raysweep.engine.memory import limit_of_machine
 
     train = functools.partial(run_inline, raises=True) if raises else run_inline
-    yield Executor(1, train, visible_gpus())
+    yield Executor(1, train, visible_gpus(), limit_of_machine(spec.resources, spec.resources.cpu))
 
 
 @contextlib.contextmanager
@@ -316,25 +323,29 @@ def _on_ray(
     from raysweep.engine import cluster
     from raysweep.engine.watchdog import RayWatch
 
+    cpus, modules = joblib.cpu_count(), [module.path for module in code.modules]
     # Starting Ray is mostly waiting, during which Tune can be imported.
     imported = threading.Thread(target=importlib.import_module, args=("raysweep.engine.tune",))
     imported.start()
     with (
         RayWatch(lambda: lease.__exit__(ClusterError, None, None)) as ray_watch,
-        cluster.connect(address, joblib.cpu_count(), [module.path for module in code.modules]),
+        cluster.connect(address, cpus, modules) as is_own,
         ray_watch.asking(cluster.probe()),
     ):
-        cluster.check_store(sweep.files)
         imported.join()
-        from raysweep.engine.tune import run_tune
+        from raysweep.engine.memory import limit_of_machine
+        from raysweep.engine.nodes import Nodes
+        from raysweep.engine.tune import Guard, run_tune
 
-        train = functools.partial(
-            run_tune,
-            check=ray_watch.check,
-            store_away=lambda: lease.in_trouble,
-            code=code or None,
-        )
-        yield Executor(cluster.workers(spec.resources), train, cluster.visible_gpus())
+        if is_own:
+            nodes = Nodes(spec.resources, limit=limit_of_machine(spec.resources, cpus))
+        else:
+            nodes = Nodes(spec.resources, (sweep.store.uri, spec.name, lease.token))
+        nodes.begin()
+        guard = Guard(nodes, ray_watch.check, lambda: lease.in_trouble)
+        train = functools.partial(run_tune, guard=guard, code=code or None)
+        gpus = cluster.visible_gpus()
+        yield Executor(nodes.workers_to_come(), train, gpus, nodes.pack_bytes())
 
 
 @contextlib.contextmanager
@@ -367,8 +378,9 @@ def _job(schedule: Schedule, lease: Lease, data: str | Path | None) -> Any:
 
 @functools.cache
 def _bytes_of(task: str, estimator: str, program: str, settings: tuple[Any, ...]) -> int:
-    task_settings, instance = registry.instantiate(task, estimator, dict(settings))
-    return registry.task(task).replica_bytes(task_settings, instance)
+    from raysweep.engine.memory import replica_bytes
+
+    return replica_bytes(task, estimator, dict(settings))
 
 
 def _replica_bytes(arm_run: ArmRun) -> int:

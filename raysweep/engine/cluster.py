@@ -3,14 +3,15 @@
 It is separate from `tune.py` so that the cluster can start while Tune is still being imported.
 """
 
+import collections
 import contextlib
 import logging
-import math
 import os
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,9 +29,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raysweep.engine.scratch import scratch_folder
 from raysweep.errors import ClusterError, Stopped
-from raysweep.store.files import Files
-from raysweep.sweep.options import Resources
 
+NODE_LABEL = "ray.io/node-id"  # of every node, by Ray itself
 REACH_S = 10.0
 ANSWER_S = 60.0
 OBJECT_STORE_BYTES = 200 * 2**20  # packs travel as a few kilobytes
@@ -39,8 +39,11 @@ T = TypeVar("T")
 
 
 @contextlib.contextmanager
-def connect(address: str | None, cpus: int, modules: Sequence[str] = ()) -> Iterator[None]:
+def connect(address: str | None, cpus: int, modules: Sequence[str] = ()) -> Iterator[bool]:
     """Connect to Ray: use an open connection, the cluster at `address`, or a new local one.
+
+    Yields:
+        Whether Ray was started by this process, on this machine alone.
 
     Args:
         address: Address of a cluster to join; None for a local one.
@@ -52,12 +55,12 @@ def connect(address: str | None, cpus: int, modules: Sequence[str] = ()) -> Iter
         ClusterError: If no cluster answers at the address, or Ray does not start.
     """
     if ray.is_initialized():
-        yield
+        yield False
         return
     sent = {"runtime_env": {"py_modules": list(modules)}} if modules else {}
     if address is not None:
         with _connected(address, address=address, **sent):
-            yield
+            yield False
         return
     use_private_token()
     options = {
@@ -72,7 +75,7 @@ def connect(address: str | None, cpus: int, modules: Sequence[str] = ()) -> Iter
         _connected(None, **options, _temp_dir=folder),
         _secrets_not_copied(),
     ):
-        yield
+        yield True
 
 
 @contextlib.contextmanager
@@ -189,65 +192,25 @@ def visible_gpus() -> int:
     return int(ray.cluster_resources().get("GPU", 0))
 
 
-def workers(resources: Resources) -> int:
-    """Return how many packs the cluster can train at the same time.
+def named(nodes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return host name and address of nodes, and more where two have the same, by Ray's ids.
 
-    Raises:
-        ClusterError: If the cluster is too small for one pack and has no autoscaler.
+    Args:
+        nodes: Descriptions of the nodes, as Ray lists them.
     """
-    total = ray.cluster_resources()
-    counts = [math.floor(total.get("CPU", 0) / resources.cpu + 1e-9)]
-    if resources.gpu > 0:
-        counts.append(math.floor(total.get("GPU", 0) / resources.gpu + 1e-9))
-    if min(counts) < 1 and "RAY_AUTOSCALER" not in os.environ:
-        raise ClusterError(
-            f"resources: a worker needs cpu {resources.cpu:g} and gpu {resources.gpu:g}, but the "
-            f"cluster has CPU {total.get('CPU', 0):g} and GPU {total.get('GPU', 0):g}; "
-            "lower resources in the sweep file, or join a larger cluster by its address"
+    names = {}
+    for node in nodes:
+        host, address, label = (
+            node[key] for key in ("NodeManagerHostname", "NodeManagerAddress", "NodeName")
         )
-    return max(1, min(counts))
-
-
-def check_store(files: Files) -> None:
-    """Check that workers on other nodes can reach the store.
-
-    Raises:
-        ClusterError: If the store is a local folder that another node cannot reach.
-    """
-    if not files.is_local:
-        return
-    name = f".seen-{secrets.token_hex(8)}"
-    this_host = socket.gethostname()
-    others = {
-        node["NodeManagerHostname"]: node["NodeID"]
-        for node in ray.nodes()
-        if node["Alive"] and node["NodeManagerHostname"] != this_host
+        names[node["NodeID"]] = f"node {host} ({address})"
+        if label not in (host, address):
+            names[node["NodeID"]] = f"node {label} on {host} ({address})"
+    counts = collections.Counter(names.values())
+    return {
+        node_id: f"{name[:-1]}, id {node_id[:8]})" if counts[name] > 1 else name
+        for node_id, name in names.items()
     }
-    if not others:
-        return
-    files.write(name, b"")
-    try:
-        probes = {
-            host: _path_exists.options(
-                num_cpus=0,
-                scheduling_strategy=NodeAffinitySchedulingStrategy(node_id, soft=False),
-            ).remote(files.path(name))
-            for host, node_id in others.items()
-        }
-        unreachable = sorted(host for host, probe in probes.items() if not ray.get(probe))
-    finally:
-        files.remove(name)
-    if unreachable:
-        raise ClusterError(
-            f"the local folder {files.root} cannot be reached from {', '.join(unreachable)}; use a "
-            "folder on a shared file system, or a bucket URI such as s3://bucket/sweeps",
-            field="store",
-        )
-
-
-@ray.remote
-def _path_exists(path: str) -> bool:
-    return os.path.exists(path)
 
 
 def ask_nodes(question: Callable[[], T]) -> dict[str, T | str]:
@@ -257,18 +220,20 @@ def ask_nodes(question: Callable[[], T]) -> dict[str, T | str]:
         question: Function that every node can import.
 
     Returns:
-        The results, or the texts of errors, by the nodes' addresses.
+        The results, or the texts of errors, by the nodes' names.
     """
     references = {}
-    for node in ray.nodes():
-        if node["Alive"]:
-            strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            task = ray.remote(question).options(num_cpus=0, scheduling_strategy=strategy)
-            references[node["NodeManagerAddress"]] = task.remote()
+    for node_id, name in named(node for node in ray.nodes() if node["Alive"]).items():
+        strategy = NodeAffinitySchedulingStrategy(node_id, soft=False)
+        task = ray.remote(question).options(num_cpus=0, scheduling_strategy=strategy)
+        references[name] = task.remote()
     results: dict[str, T | str] = {}
-    for address, reference in references.items():
+    until = time.monotonic() + ANSWER_S
+    for name, reference in references.items():
         try:
-            results[address] = ray.get(reference, timeout=ANSWER_S)
+            results[name] = ray.get(reference, timeout=max(0.0, until - time.monotonic()))
+        except ray.exceptions.GetTimeoutError:
+            results[name] = f"no answer within {ANSWER_S:.0f} s"
         except ray.exceptions.RayError as error:
-            results[address] = str(error).strip().splitlines()[-1]
+            results[name] = str(error).strip().splitlines()[-1]
     return results

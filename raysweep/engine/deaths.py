@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ray import exceptions
 from ray.tune.execution import tune_controller
+from ray.util import placement_group_table
 
 if TYPE_CHECKING:
     from raysweep.scheduling.failures import Failure
@@ -44,10 +45,15 @@ def classify(error: BaseException | None, pid: int | None = None) -> "tuple[Fail
     return "died", _crash(error)
 
 
+def did_not_start(error: BaseException | None) -> bool:
+    """Return whether a worker died before it could train, of an error of its own."""
+    return isinstance(error, exceptions.RayActorError) and error.actor_init_failed
+
+
 def _crash(error: BaseException | None) -> str:
     if isinstance(error, exceptions.RayTaskError):
         return f"the worker raised {type(error.cause).__name__}: {_line(error.cause)}"
-    if isinstance(error, exceptions.RayActorError) and error.actor_init_failed:
+    if did_not_start(error):
         return f"the worker did not start: {_line(error)}"
     text = "the worker process died: it crashed, was killed, or the machine is out of memory"
     if error is None or isinstance(error, exceptions.RayActorError):
@@ -83,19 +89,20 @@ class Deaths:
 
     Args:
         error: Error that Ray raised; None while Tune handles no death.
+        node: Id of the node on which a worker did not start; None if it is not known.
     """
 
-    def __init__(self, error: BaseException | None = None) -> None:
-        self.error = error
+    def __init__(self, error: BaseException | None = None, node: str | None = None) -> None:
+        self.error, self.node = error, node
 
     @contextlib.contextmanager
-    def handling(self, error: BaseException) -> Iterator[None]:
-        """Keep the error while Tune handles it."""
-        self.error = error
+    def handling(self, error: BaseException, node: str | None = None) -> Iterator[None]:
+        """Keep the error and the node while Tune handles them."""
+        self.error, self.node = error, node
         try:
             yield
         finally:
-            self.error = None
+            self.error = self.node = None
 
 
 @contextlib.contextmanager
@@ -134,7 +141,15 @@ def _manager(base: Any, deaths: Deaths) -> Any:
                 )
 
         def _actor_start_failed(self, tracked_actor: Any, exception: Exception) -> None:
-            with deaths.handling(exception):
+            with deaths.handling(exception, self._node(tracked_actor)):
                 super()._actor_start_failed(tracked_actor, exception)
+
+        def _node(self, tracked_actor: Any) -> str | None:
+            """Return the node whose resources an actor holds."""
+            _, held = self._live_actors_to_ray_actors_resources.get(tracked_actor, (None, None))
+            if held is None or not hasattr(held, "placement_group"):
+                return None
+            table = placement_group_table(held.placement_group)
+            return next(iter(table.get("bundles_to_node_id", {}).values()), None)
 
     return Manager

@@ -58,10 +58,12 @@ class HangWatch:
         if pack is not None and step != pack.step:
             pack.step, pack.since = step, self.clock()
 
-    def pid(self, pack_id: str) -> int | None:
-        """Return the process id of the worker that trains a pack, if it is known."""
+    def process(self, pack_id: str) -> tuple[int | None, str | None]:
+        """Return process id and node of the worker that trains a pack, as far as they are known."""
         pack = self._packs.get(pack_id)
-        return int(pack.process["pid"]) if pack is not None else None
+        if pack is None:
+            return None, None
+        return int(pack.process["pid"]), pack.process.get("node")
 
     def left(self, pack_id: str) -> bool:
         """Forget a pack that no longer trains; return whether its worker was killed here."""

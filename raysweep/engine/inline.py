@@ -5,8 +5,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from raysweep.engine.memory import fitting, limit_of_machine
 from raysweep.engine.pack import Job
 from raysweep.engine.work import Worker, prepared
+from raysweep.scheduling.division import keep_first
 from raysweep.scheduling.scheduler import Schedule
 from raysweep.search.early_stopping import StoredEarlyStopper
 from raysweep.sweep.packs import Pack
@@ -60,6 +62,10 @@ def _train(
                 return
             time.sleep(PAUSE_S)  # a failed pack waits before its next attempt
             continue
+        resources = schedule.spec.resources
+        if resources.pack == "auto":  # the pack may be one of a larger machine
+            most = fitting(pack, limit_of_machine(resources, resources.cpu))
+            pack = keep_first(schedule, pack.pack_id, most)
         worker = worker_of(pack)
         watch({"pack_id": pack.pack_id, "began": True})
         while True:

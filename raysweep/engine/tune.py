@@ -2,121 +2,39 @@
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from raysweep.imports import without_collection
+from raysweep.engine.trainable import PackTrainable, early_stopper_of, request_of
 
-# This is where a worker's process imports torch.
-with without_collection():
-    from raysweep.engine.children import protect_children
-    from raysweep.engine.cluster import workers
+# After `trainable`, which sets what Tune reads from the environment when it is imported.
+import ray  # isort: skip
+from ray import tune  # isort: skip
+from ray.tune.search import Searcher  # isort: skip
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # isort: skip
 
-    # After `cluster`, which sets what Tune reads from the environment when it is imported.
-    import ray  # isort: skip
-    from ray import tune  # isort: skip
-    from ray.tune.search import Searcher  # isort: skip
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # isort: skip
+from raysweep.code.modules import Code
+from raysweep.engine.deaths import Deaths, classify, did_not_start, survived
+from raysweep.engine.hangs import HangWatch
+from raysweep.engine.larger import LargerDevices
+from raysweep.engine.pack import Job
+from raysweep.engine.scratch import scratch_folder
+from raysweep.engine.watchdog import RayGone
+from raysweep.errors import ClusterError
+from raysweep.store.process import Process
 
-    from raysweep.code.modules import Code
-    from raysweep.code.workers import install
-    from raysweep.engine.deaths import Deaths, classify, survived
-    from raysweep.engine.hangs import HangWatch
-    from raysweep.engine.pack import Job
-    from raysweep.engine.scratch import scratch_folder
-    from raysweep.engine.watchdog import RayGone
-    from raysweep.engine.work import Worker, prepare
-    from raysweep.errors import ClusterError, StoreError
-    from raysweep.store.process import Process, own_process
-    from raysweep.store.watch import DriverGone
-    from raysweep.sweep.early_stopping import EarlyStopper
-    from raysweep.sweep.packs import Pack
-
-if TYPE_CHECKING:  # a worker starts faster without the search and its libraries
+if TYPE_CHECKING:
+    from raysweep.engine.nodes import Nodes
+    from raysweep.scheduling.failures import Failure
     from raysweep.scheduling.scheduler import Schedule
 
-SPARE_TRIALS = 4  # waiting trials per worker, by which an autoscaler sees the demand
-NOTHING_SHARED: Mapping[str, Any] = {"early_stopper": None, "code": None}
-WITHOUT_ANSWER = frozenset({"opened", "lost"})  # methods of `EarlyStopper` that return at once
-
-
-class _ActorProxy:
-    """Proxy of an object in a Ray actor, to which it forwards every method.
-
-    Args:
-        actor: Handle of the actor.
-    """
-
-    def __init__(self, actor: Any) -> None:
-        self._actor = actor
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        """Return a function that calls the actor's method of that name."""
-        call = getattr(self._actor, name).remote
-        return call if name in WITHOUT_ANSWER else lambda *arguments: _answer(call(*arguments))
-
-
-def _answer(reference: Any) -> Any:
-    """Wait for the result of an actor's method.
-
-    Raises:
-        DriverGone: If the actor found that the driver is gone.
-        StoreError: If the method raised anything else, or the actor died.
-    """
-    try:
-        return ray.get(reference)
-    except ray.exceptions.RayError as error:
-        cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
-        if isinstance(cause, DriverGone):
-            raise DriverGone(*cause.args) from error
-        raise StoreError(
-            f"early stopping failed: {' '.join(str(cause).split()) or type(cause).__name__}; run "
-            "the same command again to resume"
-        ) from error
-
-
-def _early_stopper(actor: Any) -> EarlyStopper:
-    """Return the proxy of an early stopper in a Ray actor."""
-    return cast("EarlyStopper", _ActorProxy(actor))
-
-
-class PackTrainable(tune.Trainable):
-    """Trial of Tune that trains one pack; its actor is then reused for the next pack."""
-
-    def setup(self, config: dict[str, Any]) -> None:
-        """Prepare to train a pack in a new process."""
-        job = Job(**config["job"])
-        prepare(job)
-        protect_children()
-        if config["code"] is not None:
-            install(ray.get(config["code"]))
-        actor = config["early_stopper"]
-        early_stopper = _early_stopper(actor) if actor is not None else None
-        self._worker = Worker(job, Pack.from_json(config["pack"]), early_stopper)
-        self._announced = False
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Prepare to train the next pack in the same process."""
-        self.setup(new_config)
-        return True
-
-    def step(self) -> dict[str, Any]:
-        """Return the worker's process at the first call; train for a second at the others.
-
-        The driver must know the process before a run can hang.
-        """
-        if self._announced:
-            return self._worker.step()
-        self._announced = True
-        node = ray.get_runtime_context().get_node_id()
-        return {"process": dataclasses.asdict(own_process()) | {"node": node}}
-
-    def cleanup(self) -> None:
-        """Save the pack's state if it was stopped before its end."""
-        self._worker.stop()
+SPARE_TRIALS = 4  # trials per worker, by which an autoscaler sees the demand
+MOST_TRIALS = 10_000  # whatever the number of workers
 
 
 class _Unsaved:
@@ -143,44 +61,43 @@ class PackSearcher(_Unsaved, Searcher):
 
     Args:
         schedule: Schedule of the packs to train.
-        job: Store, devices and settings of the training.
+        shared: Configuration that all trials share, without the pack.
         watch: Function that is called with the progress of packs.
         stop: Stopper that decides whether the session stops.
         hangs: Watch over the workers, to which their steps are reported.
         deaths: Error of the worker whose death Tune is handling.
-        shared: Handles of what workers share: `early_stopper`, the actor of early stopping, and
-            `code`, the user's code in Ray's object store; None where there is no such thing.
+        nodes: Nodes of the cluster, some of which may be left out.
     """
 
     def __init__(
         self,
         schedule: "Schedule",
-        job: Job,
+        shared: Mapping[str, Any],
         watch: Callable[[dict[str, Any]], None],
         stop: "StopWith",
         hangs: HangWatch,
         deaths: Deaths,
-        shared: Mapping[str, Any] = NOTHING_SHARED,
+        nodes: "Nodes",
     ) -> None:
         super().__init__()
-        self.schedule, self.job, self.watch = schedule, job, watch
-        self.shared = dict(shared)
-        self.stop, self.hangs, self.deaths = stop, hangs, deaths
+        self.schedule, self.shared, self.watch = schedule, shared, watch
+        self.stop, self.hangs, self.deaths, self.nodes = stop, hangs, deaths, nodes
+        self.larger = LargerDevices(nodes)
         self.trials: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next pack, `FINISHED` at the end, or None while there is no pack to train."""
         pack = None
         self.stop.stop_all()  # Tune calls no stopper while it waits for a pack
+        if len(self.trials) >= SPARE_TRIALS * self.nodes.workers():
+            return None
         with self._fatal():
             pack = self.schedule.next_pack()
         if pack is not None:
             self.trials[trial_id] = pack.pack_id
-            return {
-                "pack": pack.to_json(),
-                "job": vars(self.job),
-                **self.shared,
-            }
+            left_out = sorted({*self.nodes.left_out, *self.larger.too_small(pack)})
+            return {**self.shared, "pack": pack.to_json(), "left_out": left_out}
+        self.larger.remind(self.schedule.in_flight.values(), self.hangs)
         halted = self.schedule.stopping or self.schedule.fatal is not None
         if self.schedule.finished or (halted and not self.schedule.in_flight):
             return self.FINISHED
@@ -189,6 +106,9 @@ class PackSearcher(_Unsaved, Searcher):
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Report the progress of a pack."""
         if process := _nested(result, "process"):
+            self.nodes.began(process["node"])
+            with self._fatal():
+                self._keep(trial_id, result["fits"])
             self.hangs.began(self.trials[trial_id], process)
             with self._fatal():
                 self.watch({"pack_id": self.trials[trial_id], "began": True})
@@ -196,6 +116,13 @@ class PackSearcher(_Unsaved, Searcher):
             self.hangs.stepped(progress["pack_id"], progress["step"])
             with self._fatal():
                 self.watch(progress)
+
+    def _keep(self, trial_id: str, fits: int) -> None:
+        """Keep as many runs of a pack in its trial as the worker's device holds."""
+        from raysweep.scheduling.division import keep_first
+
+        pack = keep_first(self.schedule, self.trials[trial_id], fits)
+        self.trials[trial_id] = pack.pack_id
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -217,19 +144,51 @@ class PackSearcher(_Unsaved, Searcher):
         if pack_id is None or pack_id not in self.schedule.in_flight:
             return
         result = result or {}
-        pid, hung = self.hangs.pid(pack_id), self.hangs.left(pack_id)
+        pid, node, hung = *self.hangs.process(pack_id), self.hangs.left(pack_id)
         if error and hung:
             text = f"no step for {self.hangs.patience_s:g} s (resources.patience_s); worker killed"
             self.schedule.pack_failed(pack_id, "hung", text)
         elif error:
-            self.schedule.pack_failed(pack_id, *classify(self.deaths.error, pid))
+            self._died(pack_id, pid, node)
         elif "failure" in result:
-            about = _nested(result, "about")
-            self.schedule.pack_failed(pack_id, result["failure"], result["error"], about)
+            self._failed(pack_id, result, node)
         elif result.get("done") and not self.schedule.stopping:
             self.schedule.pack_ended(pack_id)
         else:
             self.schedule.pack_stopped(pack_id)
+
+    def _died(self, pack_id: str, pid: int | None, node: str | None) -> None:
+        """Pass the death of a worker to the schedule."""
+        kind, text = classify(self.deaths.error, pid)
+        if did_not_start(self.deaths.error) and self.nodes.refused(
+            self.deaths.node, "worker", text
+        ):
+            kind = "lost"
+        self._pass_on(pack_id, kind, text, node)
+
+    def _failed(self, pack_id: str, result: Mapping[str, Any], node: str | None) -> None:
+        """Pass a failure that a worker reported to the schedule, unless its node is to blame."""
+        kind, text = result["failure"], result["error"]
+        node = node or _nested(dict(result), "process").get("node")
+        if "blamed" in result and self.nodes.refused(node, result["blamed"], text):
+            self.schedule.pack_failed(pack_id, "lost", text)
+            return
+        if kind in ("setup", "store") and (name := self.nodes.name(node)):
+            text = f"{name}: {text}"
+        self._pass_on(pack_id, kind, text, node, _nested(dict(result), "about"))
+
+    def _pass_on(
+        self,
+        pack_id: str,
+        kind: "Failure",
+        text: str,
+        node: str | None,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Pass a failure to the schedule; a run that needs a larger device has not failed yet."""
+        if kind == "memory" and self.larger.note(self.schedule.in_flight[pack_id], node):
+            kind = "lost"
+        self.schedule.pack_failed(pack_id, kind, text, about)
 
     def save(self, checkpoint_path: str) -> None:
         """Save no state: all of it is in the store."""
@@ -270,13 +229,28 @@ class StopWith(_Unsaved, tune.Stopper):
         return self.schedule.stopping or self.schedule.fatal is not None
 
 
+@dataclasses.dataclass(frozen=True)
+class Guard:
+    """Checks that accompany a training on Ray.
+
+    Args:
+        nodes: Nodes of the cluster, some of which may be left out.
+        check: Function that raises `RayGone` if Ray is gone.
+        store_away: Function that returns whether the store is out of reach: workers then wait
+            for it, and have not hung.
+    """
+
+    nodes: "Nodes"
+    check: Callable[[], None] = _nothing
+    store_away: Callable[[], bool] = lambda: False
+
+
 def run_tune(
     schedule: "Schedule",
     job: Job,
     stopping: Callable[[], bool],
     watch: Callable[[dict[str, Any]], None],
-    check: Callable[[], None] = _nothing,
-    store_away: Callable[[], bool] = lambda: False,
+    guard: Guard,
     code: Code | None = None,
 ) -> None:
     """Train until no run is missing, or until the session stops; needs `connect`.
@@ -286,9 +260,7 @@ def run_tune(
         job: Store, devices and settings of the training.
         stopping: Function that returns whether to stop; called at least every second.
         watch: Function that is called with the progress of packs.
-        check: Function that raises `RayGone` if Ray is gone; called as often.
-        store_away: Function that returns whether the store is out of reach: workers then wait
-            for it, and have not hung.
+        guard: Checks that are made as often.
         code: Code of the user that workers load; None if there is none.
 
     Raises:
@@ -296,20 +268,26 @@ def run_tune(
     """
     # The schedule reports the outcome of a trial to the user, in one line.
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    early_stopper = _early_stopping_actor(schedule, job)
-    sent = ray.put(code.for_workers) if code else None  # once, not with each pack
-    shared = {"early_stopper": early_stopper, "code": sent}
-    resources = schedule.spec.resources
-    trainable = tune.with_resources(PackTrainable, {"cpu": resources.cpu, "gpu": resources.gpu})
-    hangs = HangWatch(resources.patience_s, _kill_worker, store_away)
-    stop = StopWith(schedule, stopping, check, hangs.check)
+    nodes, resources = guard.nodes, schedule.spec.resources
+    shared = {
+        "job": vars(job),
+        "early_stopper": _early_stopping_actor(schedule, job),
+        "code": ray.put(code.for_workers) if code else None,  # once, not with each pack
+        "check": (nodes.expected, nodes.store) if nodes.store else None,
+        "fit": resources.pack == "auto",
+        "limit": nodes.limit,
+        "data_node": _data_node(job),
+    }
+    hangs = HangWatch(resources.patience_s, _kill_worker, guard.store_away)
+    tend = functools.partial(_tend, nodes, schedule)
+    stop = StopWith(schedule, stopping, guard.check, hangs.check, tend)
     with scratch_folder() as scratch, survived() as deaths:
         tuner = tune.Tuner(
-            trainable,
+            tune.with_resources(PackTrainable, request_of),
             tune_config=tune.TuneConfig(
-                search_alg=PackSearcher(schedule, job, watch, stop, hangs, deaths, shared),
+                search_alg=PackSearcher(schedule, shared, watch, stop, hangs, deaths, nodes),
                 num_samples=-1,
-                max_concurrent_trials=SPARE_TRIALS * workers(resources),
+                max_concurrent_trials=MOST_TRIALS,
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
@@ -325,6 +303,24 @@ def run_tune(
             tuner.fit()
         except RayGone as error:
             raise ClusterError(str(error)) from error
+
+
+def _data_node(job: Job) -> str | None:
+    """Return the driver's node if the data folder comes from its environment, else None."""
+    folder = os.environ.get("RAYSWEEP_DATA")
+    is_from_environment = folder and job.data == str(Path(folder).expanduser().absolute())
+    return ray.get_runtime_context().get_node_id() if is_from_environment else None
+
+
+def _tend(nodes: "Nodes", schedule: "Schedule") -> None:
+    """Check the nodes, and let the schedule keep as many workers busy as there are."""
+    try:
+        nodes.check()
+    except ClusterError as error:
+        schedule.fatal = schedule.fatal or error
+    size = schedule.size
+    if size is not None and nodes.workers() > size.workers:
+        schedule.size = dataclasses.replace(size, workers=nodes.workers())
 
 
 def _kill_worker(process: Mapping[str, Any]) -> None:
@@ -352,7 +348,7 @@ def _early_stopping_actor(schedule: "Schedule", job: Job) -> Any:
         .options(num_cpus=0, scheduling_strategy=node)
         .remote(job.store, job.sweep, job.token, dict(job.stopping))
     )
-    early_stopper = _early_stopper(actor)
+    early_stopper = early_stopper_of(actor)
     schedule.attach(early_stopper)
     early_stopper.begin()
     return actor

@@ -79,8 +79,9 @@ class Worker:
         """Train for a slice; return its outcome.
 
         Returns:
-            `done` and `progress`; or, after a failure, `done`, `failure` (its kind), `error` and
-            `about`: the columns of `runs` that are known of the failed attempt, and `traceback`.
+            `done` and `progress`; or, after a failure, `done`, `failure` (its kind), `error`,
+            `about`: the columns of `runs` that are known of the failed attempt, and `traceback`;
+            and `blamed`, if other nodes may be able to train.
         """
         try:
             with self.output.captured():
@@ -100,16 +101,16 @@ class Worker:
 
     def _failure(self, error: BaseException) -> dict[str, Any]:
         """Return a failure as plain data, and release the pack's memory."""
-        kind = kind_of(error)
+        kind, blamed = kind_of(error), {}
         of_function = is_function(self.pack.task)
         if self.loop is None and isinstance(error, FileNotFoundError) and not of_function:
-            kind = "setup"  # every run of the task would miss the file
+            kind, blamed = "setup", {"blamed": "data"}  # all runs of the task would miss the file
         about = self._about(error) if kind in ("run", "memory") else {}
         files = files_of(self.pack.task, self.pack.estimator)
         text = line_of(error, files, of_function=of_function)
         self._keep_output(is_last=True)
         self._release()
-        return {"done": True, "failure": kind, "error": text, "about": about}
+        return {"done": True, "failure": kind, "error": text, "about": about, **blamed}
 
     def _keep_output(self, *, is_last: bool) -> None:
         """Write what was printed to the store, now and then and at the end."""

@@ -101,16 +101,28 @@ class Pack:
             one_alone: Whether the first of the two has one run only.
         """
         middle = len(self.runs) // 2
-        edges = [
-            index
-            for index in range(1, len(self.runs))
-            if self.runs[index - 1].configuration_id != self.runs[index].configuration_id
-        ]
-        middle = min(edges, key=lambda index: abs(index - middle), default=middle)
-        middle = 1 if one_alone else middle
+        middle = min(self._edges(), key=lambda index: abs(index - middle), default=middle)
+        return self._cut(1 if one_alone else middle)
+
+    def divided(self, most: int) -> tuple["Pack", ...]:
+        """Return two new packs, the first with at most so many runs; this pack if it has no more.
+
+        It is divided between configurations where that leaves the first more than half as many.
+        """
+        if len(self.runs) <= most:
+            return (self,)
+        edges = [index for index in self._edges() if most / 2 < index <= most]
+        return self._cut(max(edges, default=most))
+
+    def _edges(self) -> list[int]:
+        """Return the indices at which another configuration starts."""
+        ids = [run.configuration_id for run in self.runs]
+        return [index for index in range(1, len(ids)) if ids[index - 1] != ids[index]]
+
+    def _cut(self, index: int) -> tuple["Pack", ...]:
         return tuple(
             make_pack(self.task, self.estimator, part, self.code)
-            for part in (self.runs[:middle], self.runs[middle:])
+            for part in (self.runs[:index], self.runs[index:])
         )
 
 
@@ -181,6 +193,7 @@ class PackSize:
         together: Whether the seeds of a configuration share a pack where they fit, so that early
             stopping can compare and stop them together.
         most: Function that returns the largest number of runs that a program can train together.
+        pack_bytes: Largest estimated memory of a pack, on the device that has most.
     """
 
     wanted: int | Literal["auto"]
@@ -188,6 +201,7 @@ class PackSize:
     replica_bytes: Callable[[ArmRun], int]
     together: bool = False
     most: Callable[[ArmRun], int] = _no_limit
+    pack_bytes: int = MAX_PACK_BYTES
 
     def limit(self, runs: Sequence[ArmRun]) -> int:
         """Return the largest number of runs in a pack of this program."""
@@ -202,7 +216,7 @@ class PackSize:
         most = self.most(runs[0])
         if self.wanted != "auto":
             return min(self.wanted, most)
-        fitting = MAX_PACK_BYTES // max(1, self.replica_bytes(runs[0]))
+        fitting = self.pack_bytes // max(1, self.replica_bytes(runs[0]))
         return min(MAX_REPLICAS, most, fitting)
 
 

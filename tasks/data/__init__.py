@@ -18,6 +18,7 @@ from raysweep.tasks.data.base import Data as Data
 from raysweep.tasks.data.base import Labels as Labels
 from raysweep.tasks.data.base import Source as Source
 from raysweep.tasks.data.base import folder as folder
+from raysweep.tasks.data.lock import locked
 
 Binarisation = Literal["none", "threshold", "static", "dynamic"]
 
@@ -105,7 +106,18 @@ def fetch(name: str, root: Path | None = None) -> None:
         ValueError: If there is no such data set.
         FileNotFoundError: If its files are missing and cannot be downloaded.
     """
-    get(name).fetch(root or folder())
+    source, root = get(name), root or folder()
+    if source.at_hand(root):
+        source.fetch(root)  # checks the files
+    else:
+        _fetch_once(source, root)
+
+
+def _fetch_once(source: Source, root: Path) -> None:
+    """Fetch missing files, unless another process does, for which this one waits."""
+    if not source.at_hand(root):
+        with locked(root, source.files_of or source.name):
+            source.fetch(root)
 
 
 def load(
@@ -154,6 +166,7 @@ def load_labels(name: str, device: torch.device | str = "cpu", validation: int =
 def _load_labels(source: Source, root: Path, device: torch.device, validation: int) -> Labels:
     if source.labels is None:
         raise ValueError(f"expected a data set with labels, got {source.name}")
+    _fetch_once(source, root)
     parts = [part.long().to(device) for part in source.labels(root)]
     return Labels(*_split(parts, source, validation))
 
@@ -182,6 +195,7 @@ def _load(
             f"binarisation {binarisation} needs grey values, got {source.name}; set it to none"
         )
     white = source.white or 1
+    _fetch_once(source, root)
     parts = dict(
         zip(
             ("train", "valid", "test") if source.valid else ("train", "test"),

@@ -53,7 +53,8 @@ class Source:
         read: Function from the data folder to stored values: `N D`, `V D` if any, `M D`.
         fetch: Function that downloads into the data folder what `read` needs, unless it is there.
         at_hand: Function that says whether the data folder has all that `read` needs; always True
-            for a source that needs no files.
+            for a source that needs no files. Only where it returns False do processes wait for
+            one another, so that one of them downloads.
         valid: Number of the data set's own validation examples.
         shape: Channels, height and width `C H W` of an image, whose values are a row in this
             order; empty if they are not known.
@@ -61,6 +62,7 @@ class Source:
         labels: Function from the data folder to classes, as many as `read` returns rows; None for
             examples without labels.
         can_download: Whether `fetch` can download what is missing.
+        files_of: Name of the data set whose files it reads; empty for files of its own.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Source:
     classes: int = 0
     labels: Callable[[Path], tuple[Int[Tensor, " _"], ...]] | None = None
     can_download: bool = True
+    files_of: str = ""
 
     @property
     def is_grey(self) -> bool:

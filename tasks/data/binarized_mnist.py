@@ -14,7 +14,9 @@ from torch import Tensor
 
 from raysweep.tasks.data import vision
 from raysweep.tasks.data.base import Source, not_at_hand
+from raysweep.tasks.data.lock import locked
 
+NAME = "binarized_mnist"
 FOLDER = "BinarizedMNIST"
 PACKED = "binarized_mnist_packed.npz"
 URL = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/"
@@ -34,7 +36,9 @@ def _read(root: Path) -> tuple[Real[Tensor, "_ 784"], ...]:
     folder = root / FOLDER
     _fetch(root)
     if not (folder / PACKED).is_file():
-        _pack(folder)
+        with locked(root, NAME):
+            if not (folder / PACKED).is_file():  # another process may just have packed it
+                _pack(folder)
     try:
         with np.load(folder / PACKED) as file:
             parts = {part: file[part] for part in DIGESTS}
@@ -86,7 +90,7 @@ def _download(folder: Path) -> None:
                 (Path(scratch) / file).replace(folder / file)
     except (OSError, RuntimeError, URLError) as error:
         wanted = f"{', '.join(files)} (from {URL}) or {PACKED} in {folder}"
-        raise not_at_hand("binarized_mnist", wanted, error) from error
+        raise not_at_hand(NAME, wanted, error) from error
 
 
 def _damaged(path: Path) -> ValueError:
@@ -96,7 +100,7 @@ def _damaged(path: Path) -> ValueError:
 
 
 BINARIZED_MNIST = Source(
-    "binarized_mnist",
+    NAME,
     train=50_000,
     test=10_000,
     features=784,

@@ -230,6 +230,7 @@ CIFAR10_SUBSET = Source(
     read=lambda root: _rows(_subset(root)),
     fetch=_fetch_subset,
     at_hand=lambda root: (root / SUBSET).is_file() or _at_hand(root),
+    files_of="cifar10",
     shape=SHAPE,
     classes=10,
     labels=lambda root: _classes(_subset(root)),

@@ -24,6 +24,10 @@ KEYS = (("x_train", "x_test"), ("train", "test"))
 _paths: dict[str, Path] = {}  # files that this process has seen, by digest
 
 
+class MissingCopy(FileNotFoundError, ValueError):
+    """Copy of a file that this machine's data folder lacks."""
+
+
 def use(path: str) -> str:
     """Return the name of the data set in a file, which this process then can read.
 
@@ -51,13 +55,13 @@ def source(name: str) -> Source:
     """Return the source of a data set by its name, `npz:` and a digest.
 
     Raises:
-        ValueError: If its file is unknown to this process and not in the data folder.
+        MissingCopy: If its file is unknown to this process and not in the data folder.
     """
     digest = name.removeprefix(PREFIX)
     copy = folder() / FOLDER / f"{digest}.npz"
     path = copy if copy.is_file() else _paths.get(digest)
     if path is None:
-        raise ValueError(
+        raise MissingCopy(
             f"dataset {name} needs {copy}, which is not there; name its file as dataset: "
             "{npz: FILE}, or put it there"
         )

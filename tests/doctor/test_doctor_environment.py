@@ -97,7 +97,8 @@ def test_a_package_that_is_missing_is_a_finding(tmp_path, data, monkeypatch):
 
 def test_nodes_with_other_versions_are_findings():
     here = versions()
-    nodes = {"a": here, "b": {**here, "torch": "0"}, "c": "No module named 'raysweep'"}
+    other, error = {**here, "torch": "0"}, "No module named 'raysweep'"
+    nodes = {"node a": here, "node b": other, "node c": error}
     texts = [each.text for each in compared(nodes)]
     assert texts == [
         f"node b: has torch 0 instead of {here['torch']}; install the same versions on every node",

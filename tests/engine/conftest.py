@@ -115,6 +115,7 @@ def cluster(monkeypatch):
     for name, value in (("initial_delay_ms", 1000), ("period_ms", 500), ("failure_threshold", 4)):
         monkeypatch.setenv(f"RAY_health_check_{name}", str(value))
     small = {"object_store_memory": 100 * 2**20, "include_dashboard": False}
-    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
+    head = {"num_cpus": 0, "dashboard_port": None, **small}  # whichever port is free
+    found = Cluster(initialize_head=True, head_node_args=head)
     yield found
     found.shutdown()

@@ -88,7 +88,7 @@ def test_packs_that_left_are_not_followed(clock, ended):
     watch.began("a", PROCESS)
     assert watch.left("a") is False
     pass_time(watch, clock, 20)
-    assert (ended, watch.pid("a")) == ([], None)
+    assert (ended, watch.process("a")) == ([], (None, None))
 
 
 def test_time_in_which_the_store_is_away_does_not_count(clock, ended):

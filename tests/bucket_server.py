@@ -12,13 +12,17 @@ XML = '<?xml version="1.0" encoding="UTF-8"?>'
 
 
 class Bucket(http.server.ThreadingHTTPServer):
-    """Serves objects at `http://127.0.0.1:port/<bucket>/<key>`; a context manager."""
+    """Serves objects at `http://127.0.0.1:port/<bucket>/<key>`; a context manager.
+
+    Args:
+        needs_keys: Whether it refuses requests without a signature.
+    """
 
     daemon_threads = True
 
-    def __init__(self):
+    def __init__(self, *, needs_keys=False):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.objects = {}
+        self.objects, self.needs_keys = {}, needs_keys
 
     @property
     def uri(self):
@@ -38,6 +42,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
     """PUT (copies too), GET, HEAD and DELETE of objects; list and delete several of a bucket."""
 
     protocol_version = "HTTP/1.1"
+
+    def parse_request(self):
+        if not super().parse_request():
+            return False
+        if not self.server.needs_keys or "Authorization" in self.headers:
+            return True
+        error = f"{XML}<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+        self.answer(403, error.encode(), Content_Type="application/xml")
+        return False
 
     def log_message(self, *arguments):
         """Keeps quiet."""
