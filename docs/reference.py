@@ -23,6 +23,7 @@ SECTIONS = {
     "Export": "Export results",
     "Tidy": "Manage the store",
     "Serve": "Serve a store",
+    "Submit": "Use a service",
 }
 COMMANDS = """\
 # Command line
@@ -63,10 +64,23 @@ NO_NOISE = (
     "`raysweep.NO_NOISE` is the noise for the evaluation of a module that takes one: dropout is "
     "off, and there are no random numbers."
 )
+SERVER = ("me", "check", "submit", "run", "open", "ls", "compare")
+REMOTE = (
+    *("runs", "curves", "attempts", "rows", "sql", "table", "statistics", "top", "importance"),
+    *("plot", "report", "warnings", "logs", "status", "events", "wait", "cancel", "resume"),
+    *("extend", "remove"),
+)
+SHOWN = """\
+`statistics`, `table` and `top` return a `RemoteTable`, which shows itself as text, and in a
+notebook as HTML. Its method `render(format)` returns it as `text`, `markdown`, `csv` or `json`, and
+except for statistics as `latex` or `html`; `data` is its content as plain data. `plot` returns a
+`RemoteFigure`, which a notebook shows. Its method `save(file, dpi=200)` writes it as
+`raysweep plot` does; `description` is its Vega-Lite description, and `chart()` returns it as an
+Altair chart."""
 RUN = ("track", "steps", "report", "log")
 ERRORS = (
     *("RaysweepError", "SpecError", "StoreError", "LeaseHeld", "ClusterError"),
-    "TrackerError",
+    *("TrackerError", "ServerError"),
 )
 
 
@@ -111,6 +125,7 @@ def python() -> str:
     parts.append(_class("raysweep.Results", raysweep.Results))
     for name in RESULTS:
         parts.append(_function(f"Results.{name}", getattr(raysweep.Results, name), method=True))
+    parts += _service()
     parts.append("## Tables\n\nThese show themselves: as text, in a notebook as HTML.\n")
     parts += [
         _function(f"{kind.__name__}.render", kind.render, method=True) for kind in (Table, Top)
@@ -118,6 +133,24 @@ def python() -> str:
     parts.append("## Errors\n\nEach has a message of one line that says what to do.\n")
     parts += [_error(getattr(errors, name)) for name in ERRORS]
     return "\n".join(parts) + "\n"
+
+
+def _service() -> list[str]:
+    """Return the parts of the page about services."""
+    parts = [
+        "## A service\n",
+        "The same for [a service](service.md), which trains and reads on other machines.\n",
+        _function("raysweep.connect", raysweep.connect),
+        _class("raysweep.Server", raysweep.Server, called=False),
+    ]
+    for name in SERVER:
+        parts.append(_function(f"Server.{name}", getattr(raysweep.Server, name), method=True))
+    parts.append(_class("raysweep.RemoteResults", raysweep.RemoteResults, called=False))
+    parts.append(_wrapped(SHOWN) + "\n")
+    for name in REMOTE:
+        remote = getattr(raysweep.RemoteResults, name)
+        parts.append(_function(f"RemoteResults.{name}", remote, method=True))
+    return parts
 
 
 def _function(name: str, function: Any, *, method: bool = False) -> str:

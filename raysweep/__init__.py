@@ -2,8 +2,8 @@
 
 `raysweep.run(spec, store=…)` trains the missing runs of a sweep and returns its `Results`;
 `raysweep.open(store, sweep)` opens the results of a stored sweep; `raysweep.ls(store)` lists the
-sweeps of a store. `raysweep.task` makes a task of a function,
-`raysweep.stacked_task` one whose runs are trained together.
+sweeps of a store. `raysweep.connect(url)` does the same at a service. `raysweep.task` makes a task
+of a function, `raysweep.stacked_task` one whose runs are trained together.
 """
 
 import importlib
@@ -17,6 +17,9 @@ from raysweep.errors import (
 )
 from raysweep.errors import (
     RaysweepError as RaysweepError,
+)
+from raysweep.errors import (
+    ServerError as ServerError,
 )
 from raysweep.errors import (
     SpecError as SpecError,
@@ -34,6 +37,9 @@ if TYPE_CHECKING:
     from raysweep.api import ls as ls
     from raysweep.api import open_results as open
     from raysweep.api import run as run
+    from raysweep.client.results import RemoteResults as RemoteResults
+    from raysweep.client.server import Server as Server
+    from raysweep.client.server import connect as connect
     from raysweep.tasks.functions.run import Run as Run
     from raysweep.tasks.functions.task import task as task
     from raysweep.tasks.stacked import NO_NOISE as NO_NOISE
@@ -46,13 +52,17 @@ __all__ = [
     "ClusterError",
     "LeaseHeld",
     "RaysweepError",
+    "RemoteResults",
     "Results",
     "Run",
+    "Server",
+    "ServerError",
     "SpecError",
     "StoreError",
     "TrackerError",
     "__version__",
     "compare",
+    "connect",
     "ls",
     "open",
     "run",
@@ -61,7 +71,10 @@ __all__ = [
 ]
 
 
-OWN_CODE = {
+LATER = {
+    "RemoteResults": "raysweep.client.results",
+    "Server": "raysweep.client.server",
+    "connect": "raysweep.client.server",
     "NO_NOISE": "raysweep.tasks.stacked",
     "Run": "raysweep.tasks.functions.run",
     "stacked_task": "raysweep.tasks.stacked.task",
@@ -79,6 +92,6 @@ def __getattr__(name: str) -> Any:
         from raysweep import api
 
         return getattr(api, "open_results" if name == "open" else name)
-    if name in OWN_CODE:
-        return getattr(importlib.import_module(OWN_CODE[name]), name)
+    if name in LATER:
+        return getattr(importlib.import_module(LATER[name]), name)
     raise AttributeError(f"module 'raysweep' has no attribute {name!r}")

@@ -9,6 +9,7 @@ RaysweepError
 │   └── FormatTooNew a later raysweep wrote the sweep
 ├── ClusterError     Ray cannot provide the resources of the sweep
 ├── TrackerError     a tracker of experiments cannot take results
+├── ServerError      a service cannot be reached, or refuses a request
 └── TooManyFailures  more runs failed than the sweep file allows
 """
 
@@ -80,6 +81,10 @@ class ClusterError(RaysweepError):
 
 class TrackerError(RaysweepError):
     """Failure of a tracker of experiments, or of its server, to take results."""
+
+
+class ServerError(RaysweepError):
+    """Failure to reach a service, or its refusal of a request."""
 
 
 class TooManyFailures(RaysweepError):

@@ -4,12 +4,14 @@ A shell shows no errors, so a name that cannot be looked up has no completions.
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
+from raysweep.cli import remote
 from raysweep.errors import RaysweepError
 
 if TYPE_CHECKING:
@@ -20,14 +22,20 @@ Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 def sweeps(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the sweeps of the store that are not given yet."""
+    names: list[str] = []
+    with contextlib.suppress(RaysweepError, OSError):
+        names = _names(context)
+    given = _given_sweeps(context)
+    return _items((name for name in names if name not in given), incomplete)
+
+
+def _names(context: click.Context) -> list[str]:
+    if url := _server(context):
+        return remote.names(url)
     from raysweep.store.files import Files, store_uri
     from raysweep.store.listing import list_sweeps
 
-    names: list[str] = []
-    with contextlib.suppress(RaysweepError, OSError):
-        names = list_sweeps(Files(store_uri(context.params.get("store"))))
-    given = _given_sweeps(context)
-    return _items((name for name in names if name not in given), incomplete)
+    return list_sweeps(Files(store_uri(context.params.get("store"))))
 
 
 def labels(kind: str) -> Complete:
@@ -84,6 +92,19 @@ def estimators(context: click.Context, _: click.Parameter, incomplete: str) -> l
     return _items(sorted(every), incomplete)
 
 
+def _server(context: click.Context) -> str | None:
+    """Return the address of the service that a command asks; None if it reads a store."""
+    known = {param.name for param in context.command.params}
+    if "server" not in known or context.params.get("store") is not None:
+        return None
+    given: str | None = context.params.get("server")
+    if "store" in known:
+        return given or os.environ.get(remote.VARIABLE)
+    from raysweep.client.credentials import default_server
+
+    return given or default_server()
+
+
 def _given_sweeps(context: click.Context) -> tuple[str, ...]:
     """Return the sweeps before the incomplete word.
 
@@ -99,7 +120,9 @@ def _specs(context: click.Context) -> "list[Spec]":
     from raysweep.store.files import store_uri
     from raysweep.store.sweep_store import SweepStore
 
-    specs = []
+    specs: list[Spec] = []
+    if _server(context):
+        return specs  # it would take several requests
     for name in _given_sweeps(context):
         with contextlib.suppress(RaysweepError, OSError):
             specs.append(SweepStore(store_uri(context.params.get("store")), name).spec())

@@ -4,9 +4,10 @@ from typing import Any
 
 import click
 
-from raysweep.cli import complete
+from raysweep.cli import complete, remote
 from raysweep.cli.options import (
     SELECT,
+    SERVER,
     STORE,
     SWEEP,
     SweepCommand,
@@ -21,6 +22,7 @@ from raysweep.cli.output import show
 @click.command(cls=SweepCommand)
 @SWEEP
 @STORE
+@SERVER
 @click.option(
     "--kind",
     default="curves",
@@ -111,15 +113,19 @@ from raysweep.cli.output import show
     "an interactive page, a .json the figure's Vega-Lite description [default: a .png named by "
     "the sweep, the metric or kind, and the options].",
 )
-def plot(sweep: str, store: str | None, kind: str, out: str | None, **options: Any) -> int:
+def plot(
+    sweep: str, store: str | None, server: str | None, kind: str, out: str | None, **options: Any
+) -> int:
     """Draw a figure of a sweep's results."""
-    from raysweep.api import Results
-    from raysweep.figures.kinds import save
-
     dpi = options.pop("dpi")
     given = {name: value for name, value in options.items() if value}
     if given.pop("no_caption", False):
         given["caption"] = False
+    if service := remote.service(store, server):
+        return remote.plot(service, sweep, kind, out, {**given, "dpi": dpi})
+    from raysweep.api import Results
+    from raysweep.figures.kinds import save
+
     results = Results(store_of(store), sweep)
     warn(results)
     path = save(results, kind, given, out, dpi=dpi, warn=lambda line: show(line, err=True))
@@ -130,14 +136,20 @@ def plot(sweep: str, store: str | None, kind: str, out: str | None, **options: A
 @click.command(cls=SweepCommand)
 @SWEEP
 @STORE
+@SERVER
 @SELECT
 @click.option(
     "--out",
     metavar="FILE",
     help="File to write, an .html; it is replaced if it exists [default: SWEEP.html].",
 )
-def report(sweep: str, store: str | None, select: str | None, out: str | None) -> int:
+def report(
+    sweep: str, store: str | None, server: str | None, select: str | None, out: str | None
+) -> int:
     """Write everything about a sweep into one HTML file that needs no network."""
+    if service := remote.service(store, server):
+        with given_by(path="out"):
+            return remote.report(service, sweep, out, select)
     from raysweep.api import Results
 
     results = Results(store_of(store), sweep)

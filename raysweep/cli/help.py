@@ -8,6 +8,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Export": ("export",),
     "Tidy": ("ls", "doctor", "compact", "rm"),
     "Serve": ("serve", "token"),
+    "Submit": ("login", "submit", "cancel", "resume", "extend"),
 }
 EXAMPLES = {
     "init": "raysweep init my_task",
@@ -32,6 +33,11 @@ EXAMPLES = {
     "compact": "raysweep compact quickstart",
     "serve": "raysweep serve --local",
     "token": "raysweep token create ada --role member --days 90",
+    "login": "raysweep login --server https://sweeps.example.org",
+    "submit": "raysweep submit sweep.yaml --watch",
+    "cancel": "raysweep cancel quickstart",
+    "resume": "raysweep resume quickstart --retry-failed",
+    "extend": "raysweep extend quickstart --seeds 10",
     "rm": 'raysweep rm quickstart --where "seed > 4"',
 }
 

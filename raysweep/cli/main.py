@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from raysweep.cli import crash, doctor, draw, export, info, read, run, serve
+from raysweep.cli import crash, doctor, draw, export, info, read, run, serve, submit
 from raysweep.cli.help import Commands
 from raysweep.cli.options import spelt
 from raysweep.cli.output import prepare_output, show
@@ -54,6 +54,11 @@ for _command in (
     doctor.doctor,
     serve.serve,
     serve.token,
+    submit.login,
+    submit.submit,
+    submit.cancel,
+    submit.resume,
+    submit.extend,
 ):
     cli.add(_command)
 

@@ -7,17 +7,22 @@ from typing import Any
 
 import click
 
-from raysweep.cli import complete
+from raysweep.cli import complete, remote
 from raysweep.cli.output import screen, show
 from raysweep.errors import RaysweepError
 from raysweep.results.labels import ALIASES
 
 MANY_RUNS = 20_000
-MANY_FILES = 2000  # so many take seconds to read
 STORE = click.option(
     "--store",
     metavar="DIR",
     help="Folder or URI of the sweeps [default: $RAYSWEEP_STORE, or sweeps].",
+)
+SERVER = click.option(
+    "--server",
+    metavar="URL",
+    help="Address of a service to ask, instead of a store [default: $RAYSWEEP_SERVER, unless "
+    "--store is given].",
 )
 SELECT = click.option(
     "--select",
@@ -72,26 +77,33 @@ class SweepCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Replace the option by the name of the latest sweep."""
         if "--latest" in args:
-            from raysweep.results.status import latest_sweep
-            from raysweep.store.files import Files
-
             rest = [arg for arg in args if arg != "--latest"]
             try:
-                args = [latest_sweep(Files(store_of(_given_store(rest)))), *rest]
+                args = [_latest(_given(rest, "--store"), _given(rest, "--server")), *rest]
             except RaysweepError:
                 if not ctx.resilient_parsing:  # else a shell asks for completions
                     raise
         return super().parse_args(ctx, args)
 
 
-def _given_store(args: Sequence[str]) -> str | None:
-    """Return the value of `--store` among arguments that have not been parsed."""
+def _given(args: Sequence[str], option: str) -> str | None:
+    """Return the value of an option among arguments that have not been parsed."""
     for index, arg in enumerate(args):
-        if arg.startswith("--store="):
+        if arg.startswith(f"{option}="):
             return arg.partition("=")[2]
-        if arg == "--store" and index + 1 < len(args):
+        if arg == option and index + 1 < len(args):
             return args[index + 1]
     return None
+
+
+def _latest(store: str | None, server: str | None) -> str:
+    """Return the latest sweep of the given store or service."""
+    if service := remote.service(store, server):
+        return remote.latest(service)
+    from raysweep.results.status import latest_sweep
+    from raysweep.store.files import Files
+
+    return latest_sweep(Files(store_of(store)))
 
 
 def label_options(command: Any) -> Any:
@@ -144,13 +156,10 @@ def store_of(given: str | None) -> str:
 
 def hint(store: Any) -> None:
     """Recommend `raysweep compact` for a sweep whose rows are in very many files."""
-    count = len(store.names_of_rows())
-    if count > MANY_FILES:
-        show(
-            f"{store.sweep}: reading {count} files of rows takes seconds; "
-            f"`raysweep compact {store.sweep}` merges them",
-            err=True,
-        )
+    from raysweep.formats.hints import hints
+
+    for line in hints(store):
+        show(line, err=True)
 
 
 def warn(results: Any, *, defaults: bool = True) -> None:

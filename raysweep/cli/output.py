@@ -23,11 +23,20 @@ def screen() -> "Screen":
     """Return the room for tables: as wide as `COLUMNS` or the terminal; elsewhere unlimited."""
     from raysweep.formats.text import Screen
 
+    return Screen(width(), encoding())
+
+
+def width() -> int | None:
+    """Return the number of characters in a line of stdout; None for any number."""
     given = os.environ.get("COLUMNS", "")
-    width = int(given) if given.isdecimal() and int(given) else None
-    if width is None and sys.stdout.isatty():
-        width = shutil.get_terminal_size().columns
-    return Screen(width, getattr(sys.stdout, "encoding", None) or "utf-8")
+    if given.isdecimal() and int(given):
+        return int(given)
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def encoding() -> str:
+    """Return the encoding of stdout."""
+    return getattr(sys.stdout, "encoding", None) or "utf-8"
 
 
 class _Handler(logging.Handler):

@@ -5,9 +5,10 @@ from typing import Any
 
 import click
 
-from raysweep.cli import complete
+from raysweep.cli import complete, remote
 from raysweep.cli.options import (
     SELECT,
+    SERVER,
     STORE,
     SWEEP,
     SweepCommand,
@@ -24,12 +25,15 @@ from raysweep.cli.output import screen, show
 @click.command(cls=SweepCommand)
 @click.argument("sweep", required=False, shell_complete=complete.sweeps)
 @STORE
+@SERVER
 @click.option("--failed", is_flag=True, help="Show every failed run with all its attempts.")
-def status(sweep: str | None, store: str | None, failed: bool) -> int:
+def status(sweep: str | None, store: str | None, server: str | None, failed: bool) -> int:
     """Show the progress of a sweep, or of all sweeps in the store."""
+    if sweep is None and failed:
+        raise click.UsageError("--failed needs a sweep: raysweep status SWEEP --failed")
+    if service := remote.service(store, server):
+        return remote.status(service, sweep, failed=failed)
     if sweep is None:
-        if failed:
-            raise click.UsageError("--failed needs a sweep: raysweep status SWEEP --failed")
         return _list(store)
     if failed:
         from raysweep.formats.failed_runs import failed_text
@@ -48,16 +52,35 @@ def status(sweep: str | None, store: str | None, failed: bool) -> int:
 @SWEEP
 @click.argument("run", required=False)
 @STORE
-def logs(sweep: str, run: str | None, store: str | None) -> int:
+@SERVER
+@click.option("--driver", is_flag=True, help="With --server: show what the last driver printed.")
+@click.option(
+    "--tail", type=click.IntRange(min=1), metavar="N", help="Show only so many lines at the end."
+)
+def logs(
+    sweep: str,
+    run: str | None,
+    store: str | None,
+    server: str | None,
+    driver: bool,
+    tail: int | None,
+) -> int:
     """Show tracebacks of failed runs, and what a run or pack printed (RUN: the id of one)."""
+    if service := remote.service(store, server):
+        options = {"run": run, "driver": driver, "tail": tail}
+        return remote.of_sweep(service, sweep, "logs", options)
+    if driver:
+        raise click.UsageError("--driver needs --server: without a service, a driver prints itself")
     from raysweep.formats.logs import logs_text
 
-    show(logs_text(store_of(store), sweep, run), nl=False)
+    lines = logs_text(store_of(store), sweep, run).splitlines(keepends=True)
+    show("".join(lines[-tail:] if tail else lines), nl=False)
     return 0
 
 
 @click.command()
 @STORE
+@SERVER
 @click.option(
     "--tag",
     "tags",
@@ -65,8 +88,10 @@ def logs(sweep: str, run: str | None, store: str | None) -> int:
     metavar="TAG",
     help="List only sweeps with this tag (repeatable).",
 )
-def ls(store: str | None, tags: tuple[str, ...]) -> int:
+def ls(store: str | None, server: str | None, tags: tuple[str, ...]) -> int:
     """List the sweeps in the store."""
+    if service := remote.service(store, server):
+        return remote.text(service, "list", {"tag": tags})
     return _list(store, tags)
 
 
@@ -92,6 +117,7 @@ WHERE = click.option(
     shell_complete=complete.sweeps,
 )
 @STORE
+@SERVER
 @format_option("text", "markdown", "latex", "html", "csv", "json")
 @SELECT
 @REPORT
@@ -123,8 +149,12 @@ WHERE = click.option(
 )
 @label_options
 @WHERE
-def table(sweeps: tuple[str, ...], store: str | None, format: str, **options: Any) -> int:
+def table(
+    sweeps: tuple[str, ...], store: str | None, server: str | None, format: str, **options: Any
+) -> int:
     """Print the result table of a sweep, or one table of several."""
+    if service := remote.service(store, server):
+        return remote.table(service, sweeps, format, options)
     from raysweep.api import Results, compare
 
     every = [Results(store_of(store), sweep) for sweep in dict.fromkeys(sweeps)]
@@ -143,10 +173,21 @@ def table(sweeps: tuple[str, ...], store: str | None, format: str, **options: An
 @click.argument("first", shell_complete=complete.sweeps)
 @click.argument("second", shell_complete=complete.sweeps)
 @STORE
+@SERVER
 @format_option("text", "markdown", "html", "json")
 @REPORT
-def diff(first: str, second: str, store: str | None, format: str, report: str | None) -> int:
+def diff(
+    first: str,
+    second: str,
+    store: str | None,
+    server: str | None,
+    format: str,
+    report: str | None,
+) -> int:
     """Compare two sweeps: settings, selected configurations, means of a metric."""
+    if service := remote.service(store, server):
+        options = {"other": second, "report": report, "format": format}
+        return remote.of_sweep(service, first, "diff", options)
     from raysweep.api import Results
     from raysweep.formats.diff import FORMATS, diff_grids
     from raysweep.formats.text import as_text
@@ -164,13 +205,17 @@ def diff(first: str, second: str, store: str | None, format: str, report: str | 
 @click.command(cls=SweepCommand)
 @SWEEP
 @STORE
+@SERVER
 @format_option("text", "markdown", "csv", "json")
 @SELECT
 @REPORT
 @label_options
 @WHERE
-def stats(sweep: str, store: str | None, format: str, **options: Any) -> int:
+def stats(sweep: str, store: str | None, server: str | None, format: str, **options: Any) -> int:
     """Print statistics of each arm, over tasks, and around the selected settings."""
+    if service := remote.service(store, server):
+        remote.warn(service, sweep, "speed", "defaults", "code")
+        return remote.of_sweep(service, sweep, "statistics", {**options, "format": format})
     from raysweep.api import Results
     from raysweep.formats.statistics import FORMATS, grids
     from raysweep.formats.text import as_text
@@ -190,6 +235,7 @@ def stats(sweep: str, store: str | None, format: str, **options: Any) -> int:
 @click.command(cls=SweepCommand)
 @SWEEP
 @STORE
+@SERVER
 @click.option(
     "--n",
     default=5,
@@ -206,8 +252,11 @@ def stats(sweep: str, store: str | None, format: str, **options: Any) -> int:
 )
 @label_options
 @WHERE
-def top(sweep: str, store: str | None, format: str, **options: Any) -> int:
+def top(sweep: str, store: str | None, server: str | None, format: str, **options: Any) -> int:
     """Print the best configurations of each arm, those that were stopped early too."""
+    if service := remote.service(store, server):
+        remote.warn(service, sweep, "speed", "defaults", "code")
+        return remote.of_sweep(service, sweep, "top", {**options, "format": format})
     from raysweep.api import Results
     from raysweep.formats.text import as_text
     from raysweep.formats.top import FORMATS, top_grid
@@ -225,12 +274,15 @@ def top(sweep: str, store: str | None, format: str, **options: Any) -> int:
 @SWEEP
 @click.argument("query")
 @STORE
+@SERVER
 @format_option("text", "csv", "json")
-def sql(sweep: str, query: str, store: str | None, format: str) -> int:
+def sql(sweep: str, query: str, store: str | None, server: str | None, format: str) -> int:
     """Query a sweep's runs, curves and attempts with SQL, by DuckDB.
 
     Several statements are all run; shown are the rows of the last one that returns any.
     """
+    if service := remote.service(store, server):
+        return remote.sql(service, sweep, query, format)
     from raysweep.api import Results
     from raysweep.formats.grid import arrow_grid
     from raysweep.formats.text import as_text
@@ -259,6 +311,7 @@ def sql(sweep: str, query: str, store: str | None, format: str) -> int:
 @click.command(cls=SweepCommand)
 @SWEEP
 @STORE
+@SERVER
 @click.option(
     "--metric",
     metavar="M",
@@ -274,9 +327,18 @@ def sql(sweep: str, query: str, store: str | None, format: str) -> int:
 )
 @format_option("text", "json")
 def importance(
-    sweep: str, store: str | None, metric: str | None, evaluator: str, format: str
+    sweep: str,
+    store: str | None,
+    server: str | None,
+    metric: str | None,
+    evaluator: str,
+    format: str,
 ) -> int:
     """Show the importance of each searched setting, arm by arm."""
+    if service := remote.service(store, server):
+        remote.warn(service, sweep)
+        options = {"metric": metric, "evaluator": evaluator, "format": format}
+        return remote.of_sweep(service, sweep, "importance", options)
     from raysweep.api import Results
 
     results = Results(store_of(store), sweep)

@@ -1,16 +1,15 @@
 """Commands that run, plan, merge and delete sweeps."""
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from raysweep.cli import crash
+from raysweep.cli import crash, remote
 from raysweep.cli.options import (
     CODE,
     MAX_RUNS,
+    SERVER,
     SET,
     SMOKE,
     SPEC,
@@ -21,15 +20,15 @@ from raysweep.cli.options import (
     store_of,
 )
 from raysweep.cli.output import screen, show
-from raysweep.errors import DamagedFile
 from raysweep.imports import without_collection
 from raysweep.text import counted
 
 if TYPE_CHECKING:
+    from raysweep.client.server import Server
     from raysweep.driver.session import Session
     from raysweep.sweep.spec import Spec
 
-MAX_ARMS = 10  # that a message names
+RETRAINED = "'raysweep run' trains those that its file plans again"
 
 
 @click.command()
@@ -175,7 +174,7 @@ def plan(
 def compact(sweep: str, store: str | None) -> int:
     """Merge the many small files of rows of a large sweep into a few."""
     from raysweep.api import Results
-    from raysweep.text import counted
+    from raysweep.driver.deletion import held
 
     sweep_store = Results(store_of(store), sweep).store
     with held(sweep_store):
@@ -187,88 +186,64 @@ def compact(sweep: str, store: str | None) -> int:
 @click.command()
 @SWEEP
 @STORE
+@SERVER
 @click.option(
     "--where", metavar="SQL", help="Delete only runs that meet this condition, e.g. 'seed > 4'."
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-def rm(sweep: str, store: str | None, where: str | None, yes: bool) -> int:
+def rm(sweep: str, store: str | None, server: str | None, where: str | None, yes: bool) -> int:
     """Delete a sweep with all its results, or some of its runs."""
-    from raysweep.api import Results
+    if service := remote.service(store, server):
+        return _rm_at(service, sweep, where, yes)
+    from raysweep.doctor.sweep import check_exists
+    from raysweep.driver import deletion
     from raysweep.store.sweep_store import SweepStore
 
     if where is not None:
-        return _rm_runs(Results(store_of(store), sweep), where, yes)
+        return _rm_runs(store_of(store), sweep, where, yes)
     sweep_store = SweepStore(store_of(store), sweep)
-    runs = _count(sweep_store)
-    if not yes and not click.confirm(f"Delete {runs} of {sweep} in {sweep_store.uri}?"):
-        show("nothing deleted", err=True)
+    check_exists(sweep_store.store, sweep)
+    if not _confirmed(deletion.of_sweep(sweep_store).text, yes):
         return 1
-    with held(sweep_store):
+    with deletion.held(sweep_store):
         sweep_store.remove()
     show(f"deleted {sweep_store.uri}")
     return 0
 
 
-@contextlib.contextmanager
-def held(store: Any) -> Iterator[None]:
-    """Hold the lease of a sweep for a command that changes it; each write checks the lease."""
-    from raysweep.store.lease import Lease
-    from raysweep.store.retry import Patience
-
-    with Lease(store.files) as lease:
-        store.files = store.files.with_patience(Patience(lease.check))
-        yield
-
-
-def _count(store: Any) -> str:
-    """Return the number of ended runs as text, or `all runs` if damage makes it unknown."""
-    from raysweep.doctor.sweep import check_exists
-    from raysweep.store import sweep_paths
-    from raysweep.store.compaction import IncompleteMerge
-
-    check_exists(store.store, store.sweep)
-    if not store.files.exists(sweep_paths.SPEC):
-        return "all runs"
-    with contextlib.suppress(DamagedFile, IncompleteMerge):
-        store.spec()
-        return counted(store.count("runs"))
-    return "all runs"
-
-
-def _rm_runs(results: Any, where: str, yes: bool) -> int:
+def _rm_runs(store: str, sweep: str, where: str, yes: bool) -> int:
     """Delete the runs that meet a condition, and the unfinished packs all of whose runs do."""
-    from raysweep.driver.again import remove_for_good
-    from raysweep.errors import SpecError
-    from raysweep.results.reader import read_meeting
-    from raysweep.results.unfinished import unfinished
+    from raysweep.api import Results
+    from raysweep.driver import deletion
 
-    store = results.store
-    run_ids = read_meeting(store, results.spec, where, "where").to_pylist()
-    begun = unfinished(results.spec, store)
-    in_packs = begun.meeting(where, "where")
-    packs = [manifest.pack.pack_id for manifest in begun.packs_of(in_packs)]
-    if not run_ids and not in_packs:
-        labels = {arm.name for arm in results.spec.arms}
-        shown = ", ".join(sorted(labels)[:MAX_ARMS]) + ", …" * (len(labels) > MAX_ARMS)
-        raise SpecError(
-            f"no run meets the condition {where!r}; arms of the file, as estimator · task: {shown}",
-            field="where",
-        )
-    if mixed := len(begun.packs_with(in_packs)) - len(packs):
-        show(
-            f"{counted(mixed, 'unfinished pack')} with runs that meet the condition, and with "
-            f"others, {'is' if mixed == 1 else 'are'} kept",
-            err=True,
-        )
-    if not run_ids and not packs:
+    results = Results(store, sweep)
+    chosen = deletion.of_runs(results, where)
+    if chosen.note:
+        show(chosen.note, err=True)
+    if chosen.is_empty or not _confirmed(chosen.text, yes):
         return 1
-    selection = f"{len(run_ids)} of {counted(store.count('runs'))}"
-    selection += f" and {counted(len(packs), 'unfinished pack')}" if packs else ""
-    selection += f" of {store.sweep} in {store.uri}"
-    if not yes and not click.confirm(f"Delete {selection}?"):
-        show("nothing deleted", err=True)
-        return 1
-    with held(store):
-        remove_for_good(store, run_ids, packs)
-    show(f"deleted {selection}; 'raysweep run' trains those that its file plans again")
+    with deletion.held(results.store):
+        deletion.delete_runs(results.store, chosen)
+    show(f"deleted {chosen.text}; {RETRAINED}")
     return 0
+
+
+def _rm_at(service: "Server", sweep: str, where: str | None, yes: bool) -> int:
+    """Delete a sweep of a service, or some of its runs."""
+    chosen = remote.deletion(service, sweep, where)
+    if chosen["note"]:
+        show(chosen["note"], err=True)
+    is_empty = where is not None and not chosen["runs"] and not chosen["packs"]
+    if is_empty or not _confirmed(chosen["text"], yes):
+        return 1
+    deleted = remote.delete(service, sweep, where)
+    show(f"deleted {deleted['text']}; {RETRAINED}" if deleted else f"deleted {chosen['folder']}")
+    return 0
+
+
+def _confirmed(text: str, yes: bool) -> bool:
+    """Return whether the user confirms a deletion; otherwise say that nothing was deleted."""
+    if yes or click.confirm(f"Delete {text}?"):
+        return True
+    show("nothing deleted", err=True)
+    return False

@@ -1,5 +1,6 @@
 """Tokens of this user for servers, in a file that only this user can read."""
 
+import ipaddress
 import json
 import os
 from pathlib import Path
@@ -58,6 +59,60 @@ def token_for(url: str) -> str | None:
         SpecError: If the file cannot be read.
     """
     return os.environ.get(TOKEN) or _read(path()).get(normal(url))
+
+
+def servers() -> list[str]:
+    """Return the servers that a token was saved for.
+
+    Raises:
+        SpecError: If the file of the tokens cannot be read.
+    """
+    return sorted(_read(path()))
+
+
+def default_server() -> str:
+    """Return `$RAYSWEEP_SERVER`, else the only server that a token was saved for.
+
+    Raises:
+        SpecError: If there is none, or there are several.
+    """
+    if given := os.environ.get(SERVER):
+        return given
+    known = servers()
+    if len(known) == 1:
+        return known[0]
+    there = f"tokens are saved for {', '.join(known)}" if known else "no token is saved"
+    raise SpecError(
+        f"expected the address of a server: {there}; give it, or set {SERVER}", field="server"
+    )
+
+
+def is_readable_by_others(url: str) -> bool:
+    """Return whether a token is sent without encryption to another machine."""
+    return urlsplit(url).scheme == "http" and not is_here(url)
+
+
+def is_here(url: str) -> bool:
+    """Return whether an address is one of this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def check(token: str) -> str:
+    """Return a token without the space around it.
+
+    Raises:
+        SpecError: If it cannot be one; the message does not repeat it.
+    """
+    text = token.strip()
+    if not text or not all("!" <= letter <= "~" for letter in text):
+        raise SpecError(
+            "expected a token in one line, as 'raysweep token create' prints it", field="token"
+        )
+    return text
 
 
 def _read(file: Path) -> dict[str, str]:

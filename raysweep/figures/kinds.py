@@ -24,12 +24,12 @@ from raysweep.figures.heatmap_charts import heatmap_drawing
 from raysweep.figures.layout import Description, Figure, compose, describe
 from raysweep.figures.line_charts import lines_drawing
 from raysweep.figures.parallel_charts import parallel_drawing
-from raysweep.figures.rendering import DPI, PICTURES, SUFFIXES, rendered, undrawn
+from raysweep.figures.rendering import DPI, PICTURES, rendered, undrawn
 from raysweep.figures.seed_charts import seeds_drawing
 from raysweep.figures.size import named
 from raysweep.figures.slice_charts import slice_drawing
 from raysweep.figures.two_setting_heatmaps import prepare_heatmap
-from raysweep.results.output_file import check_folder, written_whole
+from raysweep.results.output_file import FIGURES, check_suffix, written_whole
 from raysweep.results.sweep_results import SweepResults
 
 # Options that distinguish figures, in the order in which the default name of a file has them.
@@ -111,21 +111,64 @@ def save(
         SpecError: If the figure cannot be drawn or the file cannot be written.
     """
     if out is not None:
-        _check(Path(out))
-    chart, name = _composed(results, kind, options)
-    path = Path(out if out is not None else f"{results.sweep}-{name}.png")
-    description = describe(chart)
-    content = rendered(description, path.suffix.lower(), title=f"{results.sweep}: {kind}", dpi=dpi)
+        check_suffix(Path(out), FIGURES, field="out")
+    suffix = ".png" if out is None else Path(out).suffix.lower()
+    drawn = drawn_file(results, kind, options, suffix, dpi=dpi)
+    path = Path(drawn.name if out is None else out)
     with written_whole(path, field="out") as aside:
-        aside.write_bytes(content)
-    letters = undrawn(_texts(description)) if path.suffix.lower() in PICTURES else ""
-    if letters:
-        warn(
+        aside.write_bytes(drawn.content)
+    if drawn.note:
+        warn(drawn.note)
+    return path
+
+
+@dataclasses.dataclass(frozen=True)
+class DrawnFile:
+    """Content of a figure's file.
+
+    Args:
+        name: Name of the file, made of the sweep, the metric or kind, and the options.
+        content: Content of the file.
+        note: Line on letters that no font of this machine has; empty if they all are drawn.
+    """
+
+    name: str
+    content: bytes
+    note: str = ""
+
+    def __len__(self) -> int:
+        """Return the size of the content."""
+        return len(self.content)
+
+
+def drawn_file(
+    results: SweepResults,
+    kind: str,
+    options: Mapping[str, Any],
+    suffix: str,
+    *,
+    dpi: int = DPI,
+) -> DrawnFile:
+    """Return the content of a figure's file; for the arguments and errors see `save`.
+
+    Args:
+        results: Results of the sweep.
+        kind: Kind of the figure.
+        options: Options of that kind.
+        suffix: Suffix of the file, with its dot.
+        dpi: Pixels per inch of a PNG.
+    """
+    chart, name = _composed(results, kind, options)
+    description = describe(chart)
+    content = rendered(description, suffix, title=f"{results.sweep}: {kind}", dpi=dpi)
+    note = ""
+    if suffix in PICTURES and (letters := undrawn(_texts(description))):
+        note = (
             f"no font of this machine has {letters[:20]}: they are boxes or blank; install "
             "a font that has them, such as one of Noto's, or write an .svg or .html, which the "
             "fonts of its reader draw"
         )
-    return path
+    return DrawnFile(f"{results.sweep}-{name}{suffix}", content, note)
 
 
 def _texts(description: Description) -> Iterator[str]:
@@ -204,12 +247,3 @@ def _is_ambiguous(parts: Sequence[str]) -> bool:
     return any("-" in part for part in parts) or any(
         set("_+=") & set(label) for name, _, label in labelled if name in LABELLED
     )
-
-
-def _check(path: Path) -> None:
-    """Check that the file can be written, before anything is read."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise SpecError(
-            f"expected a name that ends in {', '.join(SUFFIXES)}, got {str(path)!r}", field="out"
-        )
-    check_folder(path, field="out")

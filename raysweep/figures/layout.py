@@ -107,6 +107,16 @@ def _with_data(chart: Figure, data: Mapping[str, Records]) -> Description:
     return {**description, "datasets": {**description.get("datasets", {}), **data}}
 
 
+def chart_of(description: Description) -> Figure:
+    """Return the chart of a description that `describe` made."""
+    config = dict(description["config"])
+    config["legend"] = {name: value for name, value in config["legend"].items() if name != "layout"}
+    known = {name: value for name, value in description.items() if name != "datasets"}
+    chart = Figure.from_dict({**known, "config": config}, validate=False)
+    chart.datasets = description["datasets"]
+    return chart
+
+
 def still(description: Description) -> Description:
     """Return the description of a picture, which needs no points that have tips alone."""
     panels = [

@@ -12,7 +12,6 @@ import vl_convert
 from raysweep.figures.layout import VERSION, Description, still
 from raysweep.figures.size import FONTS
 
-SUFFIXES = (".png", ".pdf", ".svg", ".html", ".json")
 PICTURES = (".png", ".pdf")  # of which the letters are drawn here
 DPI = 200  # of a PNG
 COMMON = 0x24F  # the last letter of the scripts that every font has
@@ -48,7 +47,7 @@ def rendered(description: Description, suffix: str, *, title: str, dpi: int = DP
 
     Args:
         description: Vega-Lite description of the figure, one pixel of which is a point.
-        suffix: Suffix of the file's name, one of `SUFFIXES`.
+        suffix: Suffix of the file's name, one of `output_file.FIGURES`.
         title: Title of an HTML page.
         dpi: Pixels per inch of a PNG.
     """

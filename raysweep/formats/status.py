@@ -102,12 +102,23 @@ def list_text(store: str, screen: Screen = UNLIMITED, tags: Sequence[str] = ()) 
     files = Files(store)
     sweeps = list_sweeps(files, tags)
     if not sweeps:
-        if not tags or not (others := list_sweeps(files)):
-            return f"no sweeps in {files.uri}: {content_of(files)}\n"
-        known = sorted({tag for sweep in others for tag in sweep.tags})
-        there = f"tags there: {', '.join(known)}" if known else "no sweep there has a tag"
-        return f"no sweeps with the tag {' and '.join(tags)} in {files.uri}; {there}\n"
+        return no_sweeps(files, tags, list_sweeps(files) if tags else ())
     return as_text([list_grid(sweeps)], screen)
+
+
+def no_sweeps(store: Files, tags: Sequence[str], others: Sequence[ListedSweep]) -> str:
+    """Return why the list of a store's sweeps is empty.
+
+    Args:
+        store: The store with the sweeps.
+        tags: Tags of the sweeps that were to be listed; any if empty.
+        others: The sweeps of the store.
+    """
+    if not tags or not others:
+        return f"no sweeps in {store.uri}: {content_of(store)}\n"
+    known = sorted({tag for sweep in others for tag in sweep.tags})
+    there = f"tags there: {', '.join(known)}" if known else "no sweep there has a tag"
+    return f"no sweeps with the tag {' and '.join(tags)} in {store.uri}; {there}\n"
 
 
 def list_grid(sweeps: Sequence[ListedSweep]) -> Grid:

@@ -1,6 +1,7 @@
 """Tables as text: aligned, or styled for a terminal."""
 
 import dataclasses
+import io
 import textwrap
 from collections.abc import Iterable
 
@@ -99,6 +100,21 @@ def print_table(table: ResultTable, console: Console, screen: Screen = UNLIMITED
     if fronts:
         text = as_text(fronts, Screen(console.width, console.encoding))
         console.print("\n" + text, highlight=False, markup=False, soft_wrap=True)
+
+
+def as_terminal_text(table: ResultTable, width: int | None) -> str:
+    """Return a result table with the escape sequences of a terminal that has colours.
+
+    Args:
+        table: The result table.
+        width: Number of characters in a line of the terminal.
+    """
+    file = io.StringIO()
+    console = Console(
+        file=file, force_terminal=True, color_system="standard", width=width, legacy_windows=False
+    )
+    print_table(table, console)
+    return file.getvalue()
 
 
 def _styled(grid: Grid) -> RichTable:

@@ -4,17 +4,19 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from raysweep.progress.notebook import WIDTH as NOTEBOOK_WIDTH
 from raysweep.progress.notebook import Output
 from raysweep.progress.panel import Panel as Panel
 from raysweep.progress.view import View as View
-from raysweep.scheduling.scheduler import Schedule
 from raysweep.text import one_line
+
+if TYPE_CHECKING:
+    from raysweep.scheduling.scheduler import Schedule
 
 LINE_S = 10.0
 PANEL_S = 1.0
@@ -32,8 +34,27 @@ def pause_s(elapsed_s: float) -> float:
     return LINE_S * next((units for until, units in PAUSES if elapsed_s < until), LATER)
 
 
-class Progress:
-    """Display of a schedule's progress.
+class Shown(Protocol):
+    """State of a progress that can be shown."""
+
+    def line(self) -> str:
+        """Return the progress as one line."""
+
+    def end(self) -> str:
+        """Return the line at the end."""
+
+
+class Rendered(Protocol):
+    """Panel of a progress in a terminal or notebook."""
+
+    notice: str
+
+    def render(self, width: int, height: int) -> RenderableType:
+        """Return the panel for a terminal of so many columns and rows."""
+
+
+class Display:
+    """Display of a progress.
 
     Args:
         console: Console to write to; stderr if None.
@@ -41,7 +62,7 @@ class Progress:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
-        self._panel: Panel | None = None
+        self._panel: Rendered | None = None
 
     def say(self, lines: Iterable[str]) -> None:
         """Show lines that stay on the screen."""
@@ -56,22 +77,21 @@ class Progress:
         return True
 
     @contextlib.contextmanager
-    def watching(self, schedule: Schedule) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-        """Show the schedule's progress; yield a function to call with the progress of a pack."""
-        view = View(schedule)
+    def showing(self, view: Shown, panel: Rendered) -> Iterator[None]:
+        """Show a progress until the end, and then the line of its end."""
         if self.console.is_terminal:
-            with self._live(Panel(view)):
-                yield view.note
+            with self._live(panel):
+                yield
             self._print(view.end())
             return
         if self.console.is_jupyter:
-            output, panel = Output(), Panel(view)
+            output = Output()
 
             def show() -> None:
                 output.show(panel.render(NOTEBOOK_WIDTH, NOTEBOOK_HEIGHT))
 
             with _repeated(show, lambda _: PANEL_S):
-                yield view.note
+                yield
             output.show(view.end())
             return
         lines = [""]  # the last one
@@ -81,13 +101,13 @@ class Progress:
             self._print(lines[0])
 
         with _repeated(show_line, pause_s):
-            yield view.note
+            yield
         end = view.end()
         if end != lines[0]:
             self._print(end)
 
     @contextlib.contextmanager
-    def _live(self, panel: Panel) -> Iterator[None]:
+    def _live(self, panel: Rendered) -> Iterator[None]:
         """Draw a panel until the end, and then remove it."""
         self._panel = panel
         try:
@@ -103,6 +123,17 @@ class Progress:
 
     def _print(self, line: str) -> None:
         self.console.print(one_line(line), highlight=False, markup=False, soft_wrap=True)
+
+
+class Progress(Display):
+    """Display of a schedule's progress."""
+
+    @contextlib.contextmanager
+    def watching(self, schedule: "Schedule") -> Iterator[Callable[[Mapping[str, Any]], None]]:
+        """Show the schedule's progress; yield a function to call with the progress of a pack."""
+        view = View(schedule)
+        with self.showing(view, Panel(view)):
+            yield view.note
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Panel of the progress display in a terminal: the line, a bar, the arms and the packs."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
@@ -9,9 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from raysweep.progress.view import View
-from raysweep.scheduling.arm_search import ArmSearch
 from raysweep.sweep.packs import Pack
 from raysweep.text import counted, one_line
+
+if TYPE_CHECKING:
+    from raysweep.scheduling.arm_search import ArmSearch
 
 MAX_ARMS = 24
 MAX_PACKS = 8
@@ -71,7 +74,7 @@ class Panel:
             return [table, Text(f"and {counted(more, 'more arm')}", style="dim")]
         return [table]
 
-    def _arm(self, search: ArmSearch) -> tuple[str, str, str]:
+    def _arm(self, search: "ArmSearch") -> tuple[str, str, str]:
         results = list(search.closed.values())
         values = [result.values[0] for result in results if result.values]
         best = min if self.schedule.spec.select.mode == "min" else max

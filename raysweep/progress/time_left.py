@@ -2,10 +2,12 @@
 
 import statistics
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from raysweep.scheduling.scheduler import Schedule
 from raysweep.sweep.packs import Pack
+
+if TYPE_CHECKING:
+    from raysweep.scheduling.scheduler import Schedule
 
 Arm = tuple[str, str]  # labels of task and estimator
 MIN_SHARE = 0.02  # of a pack's steps, before its pace counts
@@ -58,7 +60,7 @@ class TimeLeft:
         clock: Monotonic clock, in seconds.
     """
 
-    def __init__(self, schedule: Schedule, clock: Callable[[], float]) -> None:
+    def __init__(self, schedule: "Schedule", clock: Callable[[], float]) -> None:
         self.schedule, self.clock = schedule, clock
         self.began: float | None = None  # at the first pack
         self.before = set(schedule.ended)

@@ -1,15 +1,17 @@
 """State of the progress display, and its line."""
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from raysweep.progress.time_left import TimeLeft
 from raysweep.progress.work import Work
-from raysweep.scheduling.scheduler import Schedule
 from raysweep.store.pauses import Pauses
 from raysweep.sweep.packs import Pack
 from raysweep.text import about, counted, duration
+
+if TYPE_CHECKING:
+    from raysweep.scheduling.scheduler import Schedule
 
 
 class View:
@@ -20,7 +22,7 @@ class View:
         clock: Monotonic clock, in seconds.
     """
 
-    def __init__(self, schedule: Schedule, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, schedule: "Schedule", clock: Callable[[], float] = time.monotonic) -> None:
         self.schedule, self.clock = schedule, clock
         self.pauses: dict[str, Pauses] = {}
         self.time_left = TimeLeft(schedule, clock)
@@ -54,8 +56,7 @@ class View:
         # Without a bound of the number of runs, no share of them is known.
         known = self.schedule.total.runs is not None
         share = 100 * self.work.share(self.packs) if known else 0.0
-        shown = str(int(share)) if share >= 10 else f"{int(10 * share) / 10:g}"
-        return f"{text}, {shown} % of the work" if share else text
+        return with_share(text, share)
 
     def left(self) -> str:
         """Return the time that the session still takes, the fewer digits the longer it is."""
@@ -85,18 +86,7 @@ class View:
         """Return the number of packs in training, with the lowest and highest step of them."""
         packs = self.training()
         reached = [self.packs[pack.pack_id] for pack in packs if pack.pack_id in self.packs]
-        text = counted(len(packs), "pack")
-        if not reached:
-            return f"{text} in training" if packs else ""
-        ends = sorted({progress["step"] for progress in reached})
-        lengths = {progress["steps"] for progress in reached}
-        noun = "step" if len(ends) == 1 else "steps"
-        span = "–".join(f"{step:,}" for step in dict.fromkeys((ends[0], ends[-1])))
-        if len(lengths) == 1:
-            return f"{text} at {noun} {span} of {lengths.pop():,}"
-        shares = sorted(int(100 * one["step"] / max(1, one["steps"])) for one in reached)
-        span = "–".join(f"{share}" for share in dict.fromkeys((shares[0], shares[-1])))
-        return f"{text} at {span} % of their steps"
+        return steps_text(len(packs), reached)
 
     def _silent(self) -> list[str]:
         """Return a note on packs that may hang: the longest without a step, and how many more."""
@@ -112,3 +102,35 @@ class View:
         seconds, pack_id = max(silent)
         more = f" (and of {len(silent) - 1} more)" if len(silent) > 1 else ""
         return [f"no step of pack {pack_id} for {duration(seconds)}{more}"]
+
+
+def with_share(text: str, share: float) -> str:
+    """Return the number of ended runs with the share of the work that is done.
+
+    Args:
+        text: Number of ended runs.
+        share: Per cent of the work; 0 if it is not known.
+    """
+    shown = str(int(share)) if share >= 10 else f"{int(10 * share) / 10:g}"
+    return f"{text}, {shown} % of the work" if share else text
+
+
+def steps_text(packs: int, reached: Sequence[Mapping[str, Any]]) -> str:
+    """Return the number of packs in training, with the lowest and highest step of them.
+
+    Args:
+        packs: Number of packs in training.
+        reached: Of packs with a step, the `step` and the number of `steps`.
+    """
+    text = counted(packs, "pack")
+    if not reached:
+        return f"{text} in training" if packs else ""
+    ends = sorted({progress["step"] for progress in reached})
+    lengths = {progress["steps"] for progress in reached}
+    noun = "step" if len(ends) == 1 else "steps"
+    span = "–".join(f"{step:,}" for step in dict.fromkeys((ends[0], ends[-1])))
+    if len(lengths) == 1:
+        return f"{text} at {noun} {span} of {lengths.pop():,}"
+    shares = sorted(int(100 * one["step"] / max(1, one["steps"])) for one in reached)
+    span = "–".join(f"{share}" for share in dict.fromkeys((shares[0], shares[-1])))
+    return f"{text} at {span} % of their steps"

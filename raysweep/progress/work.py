@@ -3,9 +3,10 @@
 import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from raysweep.scheduling.scheduler import Schedule
+if TYPE_CHECKING:
+    from raysweep.scheduling.scheduler import Schedule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Work:
         schedule: The schedule to count.
     """
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: "Schedule") -> None:
         self.schedule = schedule
         self._known: tuple[tuple[int, ...], Tally] | None = None
 

@@ -10,12 +10,11 @@ import pyarrow as pa
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from raysweep.errors import SpecError
 from raysweep.figures.rendering import data_in_page, embedding_script, program_in_page
 from raysweep.figures.size import DASHES, LIGHT, SCREEN, look, palette
 from raysweep.formats.markup import html_table
 from raysweep.report.page import Page, page
-from raysweep.results.output_file import check_folder, written_whole
+from raysweep.results.output_file import PAGES, check_suffix, written_whole
 from raysweep.results.sweep_results import SweepResults
 from raysweep.text import counted
 
@@ -36,7 +35,7 @@ def save(results: SweepResults, out: str | Path | None = None, select: str | Non
         SpecError: If the sweep has no such metric, or the file cannot be written.
     """
     path = Path(f"{results.sweep}.html" if out is None else out)
-    _check(path)
+    check_suffix(path, PAGES)
     content = page(results, select)
     gc.collect()  # the results, which a page does not need
     pa.default_memory_pool().release_unused()
@@ -85,10 +84,3 @@ def _look() -> dict[str, Any]:
     named["axis"].update(sizes)
     named["style"]["note"]["fontSize"] = 12
     return named
-
-
-def _check(path: Path) -> None:
-    """Check that the file can be written, before results are read."""
-    if path.suffix.lower() != ".html":
-        raise SpecError(f"expected a name that ends in .html, got {str(path)!r}", field="path")
-    check_folder(path)

@@ -2,10 +2,13 @@
 
 import contextlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from raysweep.errors import SpecError
+
+FIGURES = (".png", ".pdf", ".svg", ".html", ".json")  # suffixes of files of figures
+PAGES = (".html",)  # of reports
 
 
 def check_folder(path: Path, field: str = "path") -> None:
@@ -24,6 +27,24 @@ def check_folder(path: Path, field: str = "path") -> None:
             "create it first",
             field=field,
         )
+
+
+def check_suffix(path: Path, suffixes: Sequence[str], field: str = "path") -> None:
+    """Check that a file's name ends in one of some suffixes, and that its folder exists.
+
+    Args:
+        path: The file to be written.
+        suffixes: The suffixes, with their dots.
+        field: Name of the argument that gave the path.
+
+    Raises:
+        SpecError: If it ends in another one, or there is no such folder.
+    """
+    if path.suffix.lower() not in suffixes:
+        raise SpecError(
+            f"expected a name that ends in {', '.join(suffixes)}, got {str(path)!r}", field=field
+        )
+    check_folder(path, field)
 
 
 def check_new(path: Path) -> None:

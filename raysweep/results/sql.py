@@ -1,7 +1,10 @@
 """SQL over the files of a sweep, with DuckDB."""
 
+import contextlib
+import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 
 import duckdb
 import pyarrow as pa
@@ -24,6 +27,16 @@ LOCKED: dict[str, str | bool | int | float | list[str]] = {  # no files, no netw
     "enable_external_access": False,
     "lock_configuration": True,
 }
+_NO_VARIABLES: dict[str, str | bool | int | float | list[str]] = {
+    "python_enable_replacements": False  # else a query can read variables of this program
+}
+_ERRORS: dict[str, type[duckdb.Error]] = {
+    "INTERRUPT": duckdb.InterruptException,
+    "Out of Memory": duckdb.OutOfMemoryException,
+    "": duckdb.Error,
+}
+_ELSEWHERE = "query the sweep where its store is"
+BATCH = 65_536  # rows that are read at a time where their size is limited
 _QUOTES = re.compile("'[^']*'|\"[^\"]*\"")
 _COUNT = re.compile(r"\bcount\(\s*\*\s*\)")
 # Labels are joined by configuration, of which there are far fewer than runs.
@@ -48,6 +61,33 @@ class ScanFailed(OSError):
     """Failure to read a file of a valid query's tables."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """Limits of a query of another user, which can neither read files nor change settings.
+
+    Args:
+        seconds: Longest duration of the query.
+        memory: Most memory of DuckDB, such as `1GB`.
+        threads: Number of threads of DuckDB.
+        result_bytes: Largest size of the result in memory.
+    """
+
+    seconds: float = 30.0
+    memory: str = "1GB"
+    threads: int = 2
+    result_bytes: int = 64 * 2**20
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """Return a new connection that keeps to the limits, except for those of time and result."""
+        connection = duckdb.connect(
+            config={"memory_limit": self.memory, "threads": self.threads, **_NO_VARIABLES}
+        )
+        connection.execute("set temp_directory = ''")
+        for name, value in LOCKED.items():  # in this order: afterwards nothing can be set
+            connection.execute(f"set {name} = {str(value).lower()}")
+        return connection
+
+
 def needs_plan(query: str) -> bool:
     """Return whether a query may use `planned`, `in_plan` or `selected`."""
     text = _COUNT.sub("", query.lower())
@@ -65,7 +105,10 @@ def names_labels(text: str) -> bool:
 
 
 def ask(
-    query: str, tables: Mapping[str, pads.Dataset], labels: Membership | None = None
+    query: str,
+    tables: Mapping[str, pads.Dataset],
+    labels: Membership | None = None,
+    limits: Limits | None = None,
 ) -> pa.Table:
     """Return the result of a SQL query over these tables.
 
@@ -75,30 +118,100 @@ def ask(
         tables: The tables by name.
         labels: Present labels of `runs`, which then has the columns `in_plan` and `selected`,
             beside the table `planned`; None for a query that needs none of these.
+        limits: Limits of the query; None for none.
 
     Raises:
-        SpecError: If DuckDB refuses the query.
+        SpecError: If DuckDB refuses the query, or it exceeds the limits.
         ScanFailed: If a file cannot be read.
     """
-    connection = duckdb.connect()
+    connection = limits.connect() if limits else duckdb.connect()
     for name, dataset in tables.items():
         if name != "runs" or labels is None:
             connection.register(name, dataset)
         else:
             _create_views(connection, dataset, labels)
     try:
-        answer = connection.sql(query)
-        if answer is None:
-            raise duckdb.Error("the statement returns no rows; only SELECT is supported")
-        return answer.to_arrow_table()
+        with _ended_by(connection, limits):
+            answer = connection.sql(query)
+            if answer is None:
+                raise duckdb.Error("the statement returns no rows; only SELECT is supported")
+            return answer.to_arrow_table() if limits is None else _limited(answer, limits)
     except duckdb.Error as error:
         _check_scan(error)
+        _check_limits(error, limits)
         first, *others, last = tables
         names = ", ".join([first, PLANNED, *others])
         hint = _hint(query, error, tables) if isinstance(error, _BINDER) else ""
         raise SpecError(
             f"sql: expected a query over {names} and {last}, got: {_reason(error)}{hint}"
         ) from error
+
+
+@contextlib.contextmanager
+def _ended_by(connection: duckdb.DuckDBPyConnection, limits: Limits | None) -> Iterator[None]:
+    """Interrupt a query that takes longer than its limits allow."""
+    if limits is None:
+        yield
+        return
+    timer = threading.Timer(limits.seconds, connection.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()  # which lets go of the connection
+
+
+def _limited(answer: duckdb.DuckDBPyRelation, limits: Limits) -> pa.Table:
+    """Return the rows of a relation.
+
+    Raises:
+        SpecError: If they are too large.
+        duckdb.Error: If the query fails, or is interrupted.
+    """
+    name = "to_arrow_reader" if hasattr(answer, "to_arrow_reader") else "fetch_record_batch"
+    reader: pa.RecordBatchReader = getattr(answer, name)(BATCH)
+    batches, size = [], 0
+    for batch in _read(reader):
+        size += batch.nbytes
+        if size > limits.result_bytes:
+            raise SpecError(
+                f"sql: expected a result of at most {limits.result_bytes // 2**20} MiB; select "
+                f"fewer rows or columns, or {_ELSEWHERE}"
+            )
+        batches.append(batch)
+    return pa.Table.from_batches(batches, reader.schema)
+
+
+def _read(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of a reader, of whose errors Arrow only keeps the text."""
+    try:
+        yield from reader
+    except OSError as error:
+        text = str(error)
+        raise next(kind for begin, kind in _ERRORS.items() if text.startswith(begin))(
+            text
+        ) from error
+
+
+def _check_limits(error: duckdb.Error, limits: Limits | None) -> None:
+    """Explain an error of a query that exceeds its limits.
+
+    Raises:
+        SpecError: If it does.
+    """
+    if limits is None:
+        return
+    if isinstance(error, duckdb.InterruptException):
+        most = f"in at most {limits.seconds:g} s"
+    elif isinstance(error, duckdb.OutOfMemoryException):
+        most = f"in at most {limits.memory} of memory"
+    else:
+        return
+    raise SpecError(
+        f"sql: expected a query that ends {most}; select less, or {_ELSEWHERE}"
+    ) from error
 
 
 def _hint(query: str, error: duckdb.Error, tables: Mapping[str, pads.Dataset]) -> str:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     import polars
     from typing_extensions import Unpack
 
+    from raysweep.results.sql import Limits
+
 PLANNED = "planned"
 TABLES = ("runs", PLANNED, "curves", "attempts", "decisions")
 WITHOUT_SPEC = {"attempts": schema.ATTEMPTS, "decisions": DECISIONS}  # the same in every sweep
@@ -319,7 +321,7 @@ class SweepResults:
         mode = self.spec.metrics[select]["direction"]
         return selections(self.spec, self.ended(select, *metrics), select, mode)
 
-    def sql(self, query: str) -> pa.Table:
+    def sql(self, query: str, *, limits: "Limits | None" = None) -> pa.Table:
         """Return the result of a query in SQL, which DuckDB runs: of the last statement with rows.
 
         Tables are `planned`, `runs`, `curves`, `attempts` and `decisions`.
@@ -327,8 +329,12 @@ class SweepResults:
         Runs have their present labels and the columns `in_plan` and `selected`, as in `rows`;
         `planned` has the planned ones alone, with a row for each arm that plans a run.
 
+        Args:
+            query: Query in SQL.
+            limits: Limits of a query of another user, as the service has them; None for none.
+
         Raises:
-            SpecError: If DuckDB refuses the query.
+            SpecError: If DuckDB refuses the query, or it exceeds the limits.
             StoreError: If a file of these tables cannot be read.
         """
         from raysweep.results.sql import ask, names_labels, needs_plan
@@ -342,7 +348,7 @@ class SweepResults:
             if name != PLANNED
         }
         with self.store.reading(*tables.values()):
-            return ask(query, tables, labels)
+            return ask(query, tables, labels, limits)
 
     def metric(self, name: str, field: str) -> str:
         """Check that the sweep has this metric, and return its name.

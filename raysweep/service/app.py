@@ -12,7 +12,16 @@ from raysweep.errors import RaysweepError
 from raysweep.service.access.headers import SecurityHeaders
 from raysweep.service.access.limits import BodyLimit, RequestLimits, TooManyRequests
 from raysweep.service.access.sessions import SESSION_S, BadToken, ForeignRequest, LoginCodes
-from raysweep.service.api import errors, events, figures, models, results, sweeps
+from raysweep.service.api import (
+    errors,
+    events,
+    figures,
+    models,
+    queries,
+    results,
+    status,
+    sweeps,
+)
 from raysweep.service.api.access import AnyUser, Parts, Service_
 from raysweep.service.metrics import CountedRequests
 from raysweep.service.readings import Readings
@@ -47,8 +56,8 @@ def create_app(service: Service) -> FastAPI:
     )
     limits = RequestLimits(config.requests_per_minute)
     app.state.parts = Parts(service, Readings(service.store), limits, LoginCodes())
-    for router in (sweeps.router, results.router, figures.router, events.router):
-        app.include_router(router, prefix=PREFIX)
+    for part in (sweeps, status, results, queries, figures, events):
+        app.include_router(part.router, prefix=PREFIX)
     _add_open_endpoints(app)
     _add_handlers(app)
     app.add_middleware(
@@ -101,7 +110,8 @@ def _add_handlers(app: FastAPI) -> None:
 
     def refused(request: Request, error: Exception) -> JSONResponse:
         status, headers = refusals[type(error)]  # type: ignore[index]
-        return JSONResponse({"detail": str(error)}, status_code=status, headers=headers)
+        detail = {"detail": str(error), "kind": "ServerError", "field": None}
+        return JSONResponse(detail, status_code=status, headers=headers)
 
     for kind in refusals:
         app.add_exception_handler(kind, refused)

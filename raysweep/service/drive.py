@@ -15,9 +15,8 @@ from raysweep.driver import session as engine
 from raysweep.errors import LeaseHeld, RaysweepError, SpecError, Stopped
 from raysweep.formats.failed_runs import error_lines
 from raysweep.progress import Progress
-from raysweep.service.submissions import FILE, Submissions
+from raysweep.service.submissions import Submissions, spec_of
 from raysweep.store.files import Files
-from raysweep.sweepfile.reader import read_text
 from raysweep.text import counted, one_line
 
 TRY_AGAIN = 75
@@ -47,7 +46,7 @@ def _drive(arguments: argparse.Namespace) -> int:
     if submission is None:
         raise SpecError(f"expected a submitted sweep, got {arguments.sweep!r}")
     with added(arguments.code) as code:
-        spec = read_text(submission.text, FILE, local_files=False)
+        spec = spec_of(arguments.sweep, submission.text)
         began = time.monotonic()
         while True:
             try:

@@ -1,14 +1,47 @@
 """Changes of submissions: one at a time, each read from the store and written back."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from raysweep.errors import SpecError
 from raysweep.store import submission
 from raysweep.store.files import Files
 from raysweep.store.submission import Submission
+from raysweep.sweep.spec import Spec, smoke_spec
+from raysweep.sweepfile.reader import read_text
 
 FILE = "sweep.yaml"  # name of a submitted file in messages
 Change = Callable[[Submission | None], Submission | None]
+
+
+def read_file(text: str, changes: Sequence[str] = (), *, smoke: bool = False) -> Spec:
+    """Return the spec of a submitted file.
+
+    Args:
+        text: Text of the file.
+        changes: `KEY=VALUE` texts that override dotted keys of the file.
+        smoke: Whether to return a short version for a test, under the name `<name>-smoke`.
+
+    Raises:
+        SpecError: With one line for each mistake.
+    """
+    spec = read_text(text, FILE, changes, local_files=False)
+    return smoke_spec(spec) if smoke else spec
+
+
+def spec_of(sweep: str, text: str) -> Spec:
+    """Return the spec of a sweep's file, or of its short version if the sweep has that name.
+
+    Raises:
+        SpecError: If the file is wrong, e.g. as a later version reads it, or another sweep's.
+    """
+    spec = read_file(text)
+    if spec.name == sweep:
+        return spec
+    short = smoke_spec(spec)
+    if short.name == sweep:
+        return short
+    raise SpecError(f"the file of {sweep} names the sweep {spec.name}; submit the right file again")
 
 
 class Submissions:

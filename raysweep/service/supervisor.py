@@ -114,7 +114,7 @@ def after_end(submission: Submission, job: Job | None, reason: str, now: float) 
     """
     code = None if job is None else job.exit_code
     if code in OUTCOMES:
-        outcome = Outcome(OUTCOMES[code], reason if code else "", now)
+        outcome = Outcome(OUTCOMES[code], reason if code else "", now, code)
         event = Event(now, "", outcome.state, outcome.text)
         return submission.with_event(event, has_job=False, failures=0, outcome=outcome)
     if submission.wanted == "stopped":

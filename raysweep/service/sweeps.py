@@ -1,24 +1,26 @@
 """Actions of users on sweeps: check, submit, cancel, resume, extend and delete."""
 
+import contextlib
 import dataclasses
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
+from raysweep.driver import deletion as deletions
+from raysweep.driver.deletion import Deletion
 from raysweep.driver.size import check_size
 from raysweep.errors import LeaseHeld, RaysweepError, SpecError
+from raysweep.results.sweep_results import SweepResults
 from raysweep.service.access.roles import User
 from raysweep.service.catalogue import Catalogue
 from raysweep.service.config import Config
 from raysweep.service.state import Entry
-from raysweep.service.submissions import FILE, Submissions
+from raysweep.service.submissions import FILE, Submissions, read_file, spec_of
 from raysweep.store import sweep_paths
-from raysweep.store.lease import Lease
 from raysweep.store.submission import Event, Submission
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.size import planned_runs
 from raysweep.sweep.spec import Spec
-from raysweep.sweepfile.reader import read_text
 from raysweep.sweepfile.seed_edit import with_seeds
 
 PRIORITIES = range(-100, 101)
@@ -34,6 +36,10 @@ class Conflict(RaysweepError):
     """Refusal of something that the sweep's present state does not allow."""
 
 
+class SweepRuns(Conflict, LeaseHeld):
+    """Refusal of something that a sweep's driver, which runs or waits to run, does not allow."""
+
+
 class NoSuchSweep(RaysweepError):
     """Absence of a sweep from the store."""
 
@@ -45,10 +51,14 @@ class Mistake:
     Args:
         line: Line of the file; None for a mistake that has none.
         message: Message in one line.
+        field: Name of the parameter with which the message begins; None for none.
+        in_file: Whether the mistake is in the file.
     """
 
     line: int | None
     message: str
+    field: str | None = None
+    in_file: bool = False
 
 
 def mistakes(error: SpecError) -> list[Mistake]:
@@ -57,7 +67,9 @@ def mistakes(error: SpecError) -> list[Mistake]:
     for problem in error.problems:
         match = _LINE.fullmatch(problem)
         line, message = (int(match[1]), match[2]) if match else (None, problem)
-        listed.append(Mistake(line, message.removeprefix(f"{FILE}: ")))
+        of_file = message.removeprefix(f"{FILE}: ")
+        in_file = line is not None or of_file != message
+        listed.append(Mistake(line, of_file, error.field, in_file))
     return listed
 
 
@@ -81,14 +93,25 @@ class Sweeps:
         self.config, self.catalogue, self.submissions = config, catalogue, submissions
         self._wake = wake
 
-    def check(self, text: str) -> Spec:
+    def check(self, text: str, changes: Sequence[str] = (), *, smoke: bool = False) -> Spec:
         """Return the spec of a sweep file that may be submitted.
+
+        Args:
+            text: Text of the file.
+            changes: `KEY=VALUE` texts that override dotted keys of the file.
+            smoke: Whether only a short version is trained, for a test.
 
         Raises:
             SpecError: With one line for each mistake.
         """
-        spec = read_text(text, FILE, local_files=False)
-        check_size(spec, self.config.max_runs)
+        return self._checked(read_file(text, changes, smoke=smoke))
+
+    def _checked(self, spec: Spec) -> Spec:
+        try:
+            check_size(spec, self.config.max_runs)
+        except SpecError as error:
+            limit = "max_runs, which an admin of the service sets"
+            raise SpecError(error.text.replace("this limit", limit)) from error
         if spec.trackers and not self.config.trackers:
             raise SpecError(
                 "expected no tracker, as its folder or server would be written to by the service; "
@@ -107,13 +130,23 @@ class Sweeps:
         except SpecError as error:
             raise NoSuchSweep(str(error)) from error
 
-    def submit(self, user: User, text: str, priority: int = 0) -> Entry:
+    def submit(
+        self,
+        user: User,
+        text: str,
+        priority: int = 0,
+        changes: Sequence[str] = (),
+        *,
+        smoke: bool = False,
+    ) -> Entry:
         """Submit a sweep file; one of an existing sweep continues it with the new file.
 
         Args:
             user: User who submits.
             text: Text of the file.
             priority: Sweeps of higher priority start first.
+            changes: `KEY=VALUE` texts that override dotted keys of the file.
+            smoke: Whether only a short version is trained, for a test.
 
         Raises:
             SpecError: If the file is wrong.
@@ -122,15 +155,16 @@ class Sweeps:
         """
         self._check_role(user)
         self._check_priority(user, priority)
-        spec = self.check(text)
+        spec = self.check(text, changes, smoke=smoke)
         now = time.time()
 
         def submitted(before: Submission | None) -> Submission:
             self._check_free(user, spec.name, before)
             event = Event(now, user.name, "submitted")
-            fresh = Submission(text, user.name, now)
-            return dataclasses.replace(before or fresh, text=text).with_event(
+            fresh = Submission(spec.text, user.name, now)
+            return (before or fresh).with_event(
                 event,
+                text=spec.text,
                 submitted_at=now,
                 planned=planned_runs(spec) or None,
                 priority=priority,
@@ -204,6 +238,9 @@ class Sweeps:
         entry = self.entry(name)
         self._check_owner(user, entry)
         text = with_seeds(self._text(entry), seeds, FILE)
+        spec = spec_of(name, text)
+        if len(spec.report_seeds or spec.seeds) < seeds:
+            raise Conflict(f"{name} is a short version with one seed; extend the sweep itself")
         return self._continue(user, entry, text, f"extended to {seeds} seeds")
 
     def delete(self, user: User, name: str) -> None:
@@ -217,18 +254,59 @@ class Sweeps:
         entry = self.entry(name)
         self._check_owner(user, entry)
         store = SweepStore(self.catalogue.store.uri, name)
-        try:
-            with Lease(store.files, say=lambda text: None):
-                self._check_idle(name, self.submissions.read(name))
-                store.remove()
-        except LeaseHeld as error:
-            raise Conflict(str(error)) from error
+        with self._held(store):
+            store.remove()
         self.catalogue.refresh(name)
+
+    def deletion(self, user: User, name: str, where: str | None = None) -> Deletion:
+        """Return what would be deleted; nothing is.
+
+        Args:
+            user: User who wants to delete.
+            name: Name of the sweep.
+            where: SQL condition over the columns of `runs`; None for the whole sweep.
+
+        Raises:
+            NoSuchSweep: If the store has no such sweep.
+            Forbidden: If the sweep is another user's.
+            SpecError: If no run meets the condition, or it is not valid SQL.
+        """
+        entry = self.entry(name)
+        self._check_owner(user, entry)
+        if where is None:
+            return deletions.of_sweep(SweepStore(self.catalogue.store.uri, name))
+        if entry.status is None:
+            raise NoSuchSweep(f"{name} has no results yet")
+        return deletions.of_runs(SweepResults(self.catalogue.store.uri, name), where)
+
+    def delete_runs(self, user: User, name: str, where: str) -> Deletion:
+        """Delete the runs that meet a condition, and return what was deleted; see `deletion`.
+
+        Raises:
+            Conflict: If the sweep runs.
+        """
+        chosen = self.deletion(user, name, where)
+        store = SweepStore(self.catalogue.store.uri, name)
+        if not chosen.is_empty:
+            with self._held(store):
+                deletions.delete_runs(store, chosen)
+            self.catalogue.refresh(name)
+        return chosen
+
+    @contextlib.contextmanager
+    def _held(self, store: SweepStore) -> Iterator[None]:
+        """Hold the lease of a sweep that has no driver."""
+        try:
+            with deletions.held(store, lambda text: None):
+                self._check_idle(store.sweep, self.submissions.read(store.sweep))
+                yield
+        except LeaseHeld as error:
+            raise SweepRuns(str(error)) from error
 
     def _continue(
         self, user: User, entry: Entry, text: str, action: str, retry_failed: bool = False
     ) -> Entry:
-        spec = self.check(text)
+        spec = self._checked(spec_of(entry.name, text))
         now = time.time()
         word, _, details = action.partition(" ")
 
@@ -289,16 +367,16 @@ class Sweeps:
         self._check_owner(user, entry)
         self._check_idle(name, before)
         if before is not None and before.wanted == "running" and before.outcome is None:
-            raise Conflict(f"{name} waits to run already; cancel it first")
+            raise SweepRuns(f"{name} waits to run already; cancel it first")
         if entry.is_driven:
-            raise Conflict(f"{name} is already being run by {entry.driver.name}; cancel it first")
+            raise SweepRuns(f"{name} is already being run by {entry.driver.name}; cancel it first")
 
     def _check_idle(self, name: str, submission: Submission | None) -> None:
         if submission is not None and submission.has_job:
             state = (
                 "is stopping; wait" if submission.wanted == "stopped" else "runs; cancel it first"
             )
-            raise Conflict(f"{name} {state}")
+            raise SweepRuns(f"{name} {state}")
 
     def _changed(self, name: str) -> Entry:
         entry = self.catalogue.refresh(name)

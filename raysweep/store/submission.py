@@ -37,11 +37,13 @@ class Outcome:
         state: `done` if every run ended, `failed` if runs failed or no session can start.
         text: Reason for a failure, in one line; empty for none.
         at: Time of the end, in seconds since 1970.
+        exit_code: Exit code of the driver; None in files of earlier versions.
     """
 
     state: Literal["done", "failed"]
     text: str
     at: float
+    exit_code: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

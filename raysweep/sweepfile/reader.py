@@ -22,9 +22,9 @@ from raysweep.sweepfile.arms import BuiltArm, CommonSettings, Override
 from raysweep.sweepfile.columns import column_types
 from raysweep.sweepfile.document import Node, Problems
 from raysweep.sweepfile.keys import TEMPLATE, TOP
-from raysweep.sweepfile.mapping import plain_data
 from raysweep.sweepfile.rows import ROWS, Entry, Kind, pairs, unpaired
 from raysweep.sweepfile.sections import Sections
+from raysweep.sweepfile.source import text_of
 from raysweep.sweepfile.task_metrics import TaskMetrics
 from raysweep.sweepfile.values import check_keys, member
 
@@ -46,19 +46,7 @@ def read_spec(
     Raises:
         SpecError: If the file cannot be read, or with one line for each mistake in it.
     """
-    if isinstance(source, Mapping):
-        text, file = document.dump_plain(plain_data(source)), "sweep"
-    else:
-        file = str(source)
-        try:
-            text = Path(source).read_text(encoding="utf-8")
-        except FileNotFoundError as error:
-            hint = "; give a sweep file, not the name of a sweep" if not Path(file).suffix else ""
-            raise SpecError(f"{file}: no such file{hint}") from error
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-            raise SpecError(f"{file}: cannot read the sweep file: {reason}") from error
-    return read_text(text, file, changes, changes_place)
+    return read_text(*text_of(source), changes, changes_place)
 
 
 def read_text(

@@ -104,3 +104,38 @@ def test_completion_imports_nothing_heavy(store):
         [sys.executable, "-c", SCRIPT, str(store)], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines() == ["['hand']", "['A', 'B']", "[]"]
+
+
+@pytest.fixture
+def served(stored, monkeypatch):
+    """A service, named by the environment with a token."""
+    monkeypatch.setenv("RAYSWEEP_TOKEN", stored.token("vera", "viewer"))
+    monkeypatch.setenv("RAYSWEEP_SERVER", stored.url)
+    return stored
+
+
+@pytest.mark.parametrize("command", ["table", "rm", "cancel", "resume", "extend"])
+def test_names_of_sweeps_of_a_service_are_completed(served, command):
+    assert completed(command, "") == ["hand", "other", "search"]
+
+
+def test_a_service_that_is_given_is_asked(served, monkeypatch):
+    monkeypatch.delenv("RAYSWEEP_SERVER")
+    assert completed("status", "--server", served.url, "h") == ["hand"]
+
+
+def test_a_store_that_is_given_is_looked_at_instead_of_the_service(served, tmp_path):
+    assert completed("status", "--store", str(tmp_path), "") == []
+    assert completed("compact", "") == []
+
+
+@pytest.mark.parametrize("token", ["", "raysweep_0_x"])
+def test_a_service_that_refuses_has_no_completions(served, token, monkeypatch):
+    monkeypatch.setenv("RAYSWEEP_TOKEN", token)
+    assert completed("table", "") == []
+
+
+def test_a_service_that_is_gone_has_no_completions(served, monkeypatch):
+    monkeypatch.setenv("RAYSWEEP_SERVER", "http://127.0.0.1:1")
+    assert completed("table", "") == []
+    assert completed("table", "hand", "--rows", "") == []

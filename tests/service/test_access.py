@@ -21,7 +21,10 @@ FOR_MEMBERS = {
     ("post", "/sweeps/{name}/resume"),
     ("post", "/sweeps/{name}/extend"),
     ("delete", "/sweeps/{name}"),
+    ("delete", "/sweeps/{name}/runs"),
 }
+READ_BY_MEMBERS = {("get", "/sweeps/{name}/deletion")}  # what they would delete
+NEEDED = {"/compare": "sweep=walks", "/diff": "other=walks", "/runs": "where=seed<1"}
 
 
 def endpoints(users):
@@ -36,7 +39,10 @@ def call(client, method, path):
     content = {"json": {"seeds": 5}} if path.endswith("extend") else {}
     if path.endswith(("/sweeps", "/check")) and method == "post":
         content = {"content": file_of()}
-    return client.request(method, short, **content)
+    if path.endswith("/sql"):
+        content = {"content": "select count(*) from runs"}
+    needed = NEEDED.get(short[short.rfind("/") :], "")
+    return client.request(method, f"{short}?{needed}", **content)
 
 
 def test_every_endpoint_but_health_refuses_who_has_no_token(trained):
@@ -73,7 +79,7 @@ def test_a_viewer_changes_nothing_and_reads_everything(trained):
     client = trained.client("vera", prefix="")
     for method, path in endpoints(trained):
         answer = call(client, method, path)
-        is_for_members = (method, path.removeprefix(PREFIX)) in FOR_MEMBERS
+        is_for_members = (method, path.removeprefix(PREFIX)) in FOR_MEMBERS | READ_BY_MEMBERS
         assert answer.status_code == (403 if is_for_members else 200), path
 
 
@@ -81,18 +87,19 @@ def test_every_endpoint_that_changes_something_needs_a_member(users):
     changing = {
         (method, path.removeprefix(PREFIX))
         for method, path in endpoints(users)
-        if method != "get" and not path.endswith("/check")
+        if method != "get" and not path.endswith(("/check", "/sql"))
     }
     assert changing == FOR_MEMBERS
 
 
-@pytest.mark.parametrize("action", ["cancel", "resume", "extend", "delete", "submit"])
+@pytest.mark.parametrize("action", ["cancel", "resume", "extend", "delete", "runs", "submit"])
 def test_a_member_changes_no_sweep_of_another(users, action):
     users.submit(user="mia")
     users.client("mia").post("sweeps/walks/cancel")
     paths = {
         "submit": ("post", f"{PREFIX}/sweeps"),
         "delete": ("delete", f"{PREFIX}/sweeps/{{name}}"),
+        "runs": ("delete", f"{PREFIX}/sweeps/{{name}}/runs"),
     }
     method, path = paths.get(action, ("post", f"{PREFIX}/sweeps/{{name}}/{action}"))
     answer = call(users.client("max", prefix=""), method, path)

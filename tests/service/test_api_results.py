@@ -102,10 +102,10 @@ def test_a_sweep_that_has_not_begun_has_no_results(users, path):
         ("table?tasks=wlk", "tasks: expected a label of the sweep file, got 'wlk'"),
         ("table?where=sed<1", "where: expected a condition"),
         ("table?format=xls", "format: Input should be"),
-        ("table?level=2", "level: Input should be"),
+        ("table?level=2", "level: expected a number between 0 and 1, got 2"),
         ("figures/curves?over=lr", "over: a figure of kind curves has no such option"),
         ("figures/pie", "kind: Input should be"),
-        ("top?n=0", "n: Input should be"),
+        ("top?n=0", "n: expected a number of at least 1, got 0"),
         ("logs?run=zz", "expected"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from collections.abc import Sequence
 
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
@@ -19,6 +20,7 @@ from raysweep.errors import (
 )
 from raysweep.service.sweeps import Conflict, Forbidden, NoSuchSweep, mistakes
 
+KINDS = "raysweep.errors"  # module of the errors whose names answers have
 STATUSES: dict[type[RaysweepError], int] = {
     NoSuchSweep: 404,
     Forbidden: 403,
@@ -59,7 +61,9 @@ def _explained(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, SpecError):
         listed = [dataclasses.asdict(mistake) for mistake in mistakes(error)]
         return JSONResponse(listed, status_code=422)
-    return JSONResponse({"detail": str(error)}, status_code=status_of(error))
+    kind = next(one.__name__ for one in type(error).__mro__ if one.__module__ == KINDS)
+    detail = {"detail": str(error), "kind": kind, "field": error.field}
+    return JSONResponse(detail, status_code=status_of(error))
 
 
 def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -67,7 +71,12 @@ def _invalid(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
     listed = [
-        {"line": None, "message": f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}"}
+        {"line": None, "message": f"{_name(one['loc'])}: {one['msg']}", "field": _name(one["loc"])}
         for one in error.errors()
     ]
     return JSONResponse(jsonable_encoder(listed), status_code=422)
+
+
+def _name(location: Sequence[str | int]) -> str:
+    """Return the dotted name of a parameter."""
+    return ".".join(map(str, location[1:]))

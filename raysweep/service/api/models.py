@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from raysweep.driver.deletion import Deletion as Chosen
 from raysweep.results.status import SweepStatus
 from raysweep.service.access.roles import Role
 from raysweep.service.state import Entry, State
@@ -25,12 +26,16 @@ class Mistake(BaseModel):
 
     line: int | None = Field(description="Line of the file; null for a mistake that has none")
     message: str
+    field: str | None = Field(None, description="Parameter that is wrong; null for none")
+    in_file: bool = Field(False, description="Whether the mistake is in the file")
 
 
 class Problem(BaseModel):
     """Reason why a request was refused."""
 
     detail: str
+    kind: str = Field("", description="Name of the error in Python")
+    field: str | None = Field(None, description="Parameter that is wrong; null for none")
 
 
 class Runs(BaseModel):
@@ -65,6 +70,10 @@ class Sweep(BaseModel):
     description: str
     tags: list[str]
     problem: str = Field(description="Reason of a failure, or why the sweep cannot be read")
+    exit_code: int | None = Field(
+        description="0 if all runs ended, 1 if some failed or are missing, 2 if the sweep cannot "
+        "run as it is; null before the end"
+    )
 
 
 class ArmRuns(BaseModel):
@@ -129,6 +138,22 @@ class Seeds(BaseModel):
     seeds: int = Field(ge=1, le=1_000_000, description="Number of seeds, all together")
 
 
+class Name(BaseModel):
+    """Name of a sweep."""
+
+    name: str
+
+
+class Deletion(BaseModel):
+    """Part of a sweep that is deleted, or would be."""
+
+    text: str = Field(description="Such as '3 of 12 runs of small in /store/small'")
+    note: str = Field(description="Line on unfinished packs that are kept; empty for none")
+    runs: int
+    packs: int
+    folder: str = Field(description="Path or URI of the sweep's folder")
+
+
 class Me(BaseModel):
     """User who asks."""
 
@@ -156,6 +181,22 @@ def detail(entry: Entry, file: str) -> SweepDetail:
     )
 
 
+def deletion(chosen: Chosen, folder: str) -> Deletion:
+    """Return the part of a sweep that is deleted, or would be.
+
+    Args:
+        chosen: Part of the sweep, as it was chosen.
+        folder: Path or URI of the sweep's folder.
+    """
+    return Deletion(
+        text=chosen.text,
+        note=chosen.note,
+        runs=len(chosen.runs),
+        packs=len(chosen.packs),
+        folder=folder,
+    )
+
+
 def _sweep(entry: Entry) -> dict[str, Any]:
     submission, status = entry.submission, entry.status
     return {
@@ -169,6 +210,7 @@ def _sweep(entry: Entry) -> dict[str, Any]:
         "description": status.spec.description if status else "",
         "tags": list(status.spec.tags) if status else [],
         "problem": entry.problem or _problem(submission),
+        "exit_code": _exit_code(entry),
     }
 
 
@@ -180,6 +222,14 @@ def _problem(submission: Submission | None) -> str:
         return submission.outcome.text
     deaths = [event.text for event in submission.events if event.action == "died"]
     return deaths[-1] if submission.failures and deaths else ""
+
+
+def _exit_code(entry: Entry) -> int | None:
+    """Return the exit code of the last session, by its outcome or else by its runs."""
+    outcome = entry.submission.outcome if entry.submission else None
+    if outcome is not None and outcome.exit_code is not None:
+        return outcome.exit_code
+    return {"done": 0, "failed": 1}.get(entry.state)
 
 
 def _progress(status: SweepStatus | None) -> dict[str, Any]:

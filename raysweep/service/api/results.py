@@ -1,30 +1,36 @@
 """Endpoints of the results of a sweep: tables, statistics, runs and curves, figures, logs."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from raysweep.api import Results
+from raysweep.api import compare as compared
 from raysweep.formats import FORMATS
 from raysweep.formats import statistics as statistics_formats
 from raysweep.formats import top as top_formats
 from raysweep.formats.csv_file import csv_table
+from raysweep.formats.hints import hints
 from raysweep.formats.logs import logs_text
+from raysweep.formats.markup import as_notebook
 from raysweep.formats.tables import grids
-from raysweep.formats.text import Screen, as_text
+from raysweep.formats.text import as_terminal_text, as_text
 from raysweep.results import edits
-from raysweep.service.api.access import AnyUser, Service_
+from raysweep.service.api.access import AnyUser, Parts, Service_
 from raysweep.service.api.errors import TooLarge
+from raysweep.service.api.parameters import Chosen, Room, Roomy, Shown, Styled
 
 router = APIRouter(tags=["results"])
 TYPES = {
     "text": "text/plain",
+    "terminal": "text/plain",
+    "notebook": "text/html",
     "markdown": "text/markdown",
     "latex": "application/x-latex",
     "html": "text/html",
@@ -37,74 +43,10 @@ ROW_TYPES = {
     "csv": "text/csv",
 }
 Rows = Literal["runs", "planned", "curves", "attempts", "decisions"]
-TableFormat = Literal["text", "markdown", "latex", "html", "csv", "json"]
-Width = Annotated[int | None, Query(ge=20, le=10_000, description="Characters of a line of text")]
-Labels = Annotated[list[str] | None, Query()]
-
-
-class Filters:
-    """Part of a sweep that is shown.
-
-    Args:
-        estimators: Labels of the estimators, or methods, to show.
-        tasks: Labels of the tasks to show.
-        where: SQL condition over the columns of `runs` that runs must meet.
-    """
-
-    def __init__(
-        self, estimators: Labels = None, tasks: Labels = None, where: str | None = None
-    ) -> None:
-        self.given: dict[str, Any] = {
-            "estimators": tuple(estimators or ()),
-            "tasks": tuple(tasks or ()),
-            "where": where,
-        }
-
-
-Shown = Annotated[Filters, Depends()]
-
-
-class Metrics:
-    """Metrics of a table.
-
-    Args:
-        select: Metric whose mean over seeds selects a configuration.
-        report: Metric to show.
-    """
-
-    def __init__(self, select: str | None = None, report: str | None = None) -> None:
-        self.given: dict[str, Any] = {"select": select, "report": report}
-
-
-Chosen = Annotated[Metrics, Depends()]
-
-
-class Style:
-    """Style of a table.
-
-    Args:
-        spread: Spread beside the mean.
-        test: Significance test of differences between rows.
-        level: Significance level, after Holm's correction.
-        average: Whether to show the average over tasks in any case.
-    """
-
-    def __init__(
-        self,
-        spread: Literal["std", "sem", "ci"] = "std",
-        test: Literal["welch", "mann-whitney"] = "welch",
-        level: Annotated[float, Query(gt=0, lt=1)] = 0.05,
-        average: bool = False,
-    ) -> None:
-        self.given: dict[str, Any] = {
-            "spread": spread,
-            "test": test,
-            "level": level,
-            "average": average,
-        }
-
-
-Styled = Annotated[Style, Depends()]
+TableFormat = Literal["text", "terminal", "notebook", "markdown", "latex", "html", "csv", "json"]
+TopFormat = Literal["text", "notebook", "markdown", "latex", "html", "csv", "json"]
+StatisticsFormat = Literal["text", "notebook", "markdown", "csv", "json"]
+IN_PAGES = ("html", "notebook")  # formats that are parts of a page
 
 
 @router.get("/sweeps/{name}/table", response_class=Response)
@@ -115,20 +57,46 @@ def table(  # noqa: PLR0913, PLR0917 - parameters of the query
     metrics: Chosen,
     filters: Shown,
     style: Styled,
+    room: Roomy,
     format: TableFormat = "json",
-    width: Width = None,
 ) -> Response:
-    """Return the result table, as `raysweep table` prints it."""
+    """Return the result table, as `raysweep table` prints it.
+
+    `terminal` is text with colours, `notebook` HTML with a style.
+    """
     options = {**metrics.given, **filters.given, **style.given}
+    return _table(parts, [name], options, format, room)
 
-    def compute(results: Results) -> str:
-        result_table = results.table(**options)
+
+@router.get("/compare", response_class=Response)
+def compare(  # noqa: PLR0913, PLR0917 - parameters of the query
+    sweep: Annotated[list[str], Query(min_length=1, max_length=100)],
+    user: AnyUser,
+    parts: Service_,
+    metrics: Chosen,
+    filters: Shown,
+    style: Styled,
+    room: Roomy,
+    format: TableFormat = "json",
+) -> Response:
+    """Return one result table of several sweeps, as `raysweep table` prints it."""
+    options = {**metrics.given, **filters.given, **style.given}
+    return _table(parts, list(dict.fromkeys(sweep)), options, format, room)
+
+
+def _table(
+    parts: Parts, sweeps: list[str], options: dict[str, Any], format: TableFormat, room: Room
+) -> Response:
+    def compute(several: Sequence[Results]) -> str:
+        table = compared(*several, **options)
         if format == "text":
-            return as_text(grids(result_table), Screen(width))
-        return FORMATS[format](result_table)
+            return as_text(grids(table), room.screen)
+        if format == "terminal":
+            return as_terminal_text(table, room.screen.width)
+        return as_notebook(grids(table)) if format == "notebook" else FORMATS[format](table)
 
-    key = ("table", format, width, repr(options))
-    return _text(format, parts.readings.answer(name, key, compute))
+    key = ("table", format, room.screen, repr(options))
+    return text_answer(format, parts.readings.together(sweeps, key, compute))
 
 
 @router.get("/sweeps/{name}/statistics", response_class=Response)
@@ -138,20 +106,26 @@ def statistics(
     parts: Service_,
     metrics: Chosen,
     filters: Shown,
-    format: Literal["text", "markdown", "csv", "json"] = "json",
-    width: Width = None,
+    room: Roomy,
+    format: StatisticsFormat = "json",
 ) -> Response:
-    """Return the statistics of each arm and over tasks, as `raysweep stats` prints them."""
+    """Return the statistics of each arm and over tasks, as `raysweep stats` prints them.
+
+    `notebook` lacks those around the selected settings, as in `raysweep.Results.statistics`.
+    """
     options = {**metrics.given, **filters.given}
 
     def compute(results: Results) -> str:
-        shown, moves = results.statistics(**options), results.sensitivity(**options)
+        shown = results.statistics(**options)
+        if format == "notebook":
+            return as_notebook(statistics_formats.grids(shown, ()))
+        moves = results.sensitivity(**options)
         if format == "text":
-            return as_text(statistics_formats.grids(shown, moves), Screen(width))
+            return as_text(statistics_formats.grids(shown, moves), room.screen)
         return statistics_formats.FORMATS[format](shown, moves)
 
-    key = ("statistics", format, width, repr(options))
-    return _text(format, parts.readings.answer(name, key, compute))
+    key = ("statistics", format, room.screen, repr(options))
+    return text_answer(format, parts.readings.answer(name, key, compute))
 
 
 @router.get("/sweeps/{name}/top", response_class=Response)
@@ -160,21 +134,23 @@ def top(  # noqa: PLR0913, PLR0917 - parameters of the query
     user: AnyUser,
     parts: Service_,
     filters: Shown,
-    n: Annotated[int, Query(ge=1, le=1000)] = 5,
+    room: Roomy,
+    n: Annotated[int, Query(le=1_000_000)] = 5,
     metric: str | None = None,
-    format: TableFormat = "json",
-    width: Width = None,
+    format: TopFormat = "json",
 ) -> Response:
     """Return the best configurations of each arm, as `raysweep top` prints them."""
 
     def compute(results: Results) -> str:
         best = results.top(n, metric=metric, **filters.given)
         if format == "text":
-            return as_text([top_formats.top_grid(best)], Screen(width))
+            return as_text([top_formats.top_grid(best)], room.screen)
+        if format == "notebook":
+            return as_notebook([top_formats.top_grid(best)])
         return top_formats.FORMATS[format](best)
 
-    key = ("top", n, metric, format, width, repr(filters.given))
-    return _text(format, parts.readings.answer(name, key, compute))
+    key = ("top", n, metric, format, room.screen, repr(filters.given))
+    return text_answer(format, parts.readings.answer(name, key, compute))
 
 
 @router.get("/sweeps/{name}/runs", response_class=Response)
@@ -233,21 +209,39 @@ def logs(
     elif entry.status is None:
         text = f"no run of {name} has started\n"
     else:
-        text = logs_text(parts.service.store.uri, name, run)
+        with parts.readings.turn():
+            text = logs_text(parts.service.store.uri, name, run)
     lines = text.splitlines(keepends=True)
-    return _text("text", "".join(lines[-tail:] if tail else lines))
+    return text_answer("text", "".join(lines[-tail:] if tail else lines))
 
 
 @router.get("/sweeps/{name}/warnings")
-def warnings(name: str, user: AnyUser, parts: Service_) -> list[str]:
+def warnings(
+    name: str,
+    user: AnyUser,
+    parts: Service_,
+    about: Annotated[
+        list[Literal["speed", "defaults", "code"]] | None,
+        Query(description="Changed defaults and code, as by default, or what makes reading slow"),
+    ] = None,
+) -> list[str]:
     """Return what a reader of the results must know, a line each."""
+    wanted = about or ("defaults", "code")
+    if parts.service.sweeps.entry(name).status is None:
+        return []
     results = parts.readings.open(name)
-    return list(edits.warnings(results.spec, results.store, defaults=True))
+    with parts.readings.turn():
+        lines = hints(results.store) if "speed" in wanted else []
+        if "code" in wanted:
+            defaults = "defaults" in wanted
+            lines += edits.warnings(results.spec, results.store, defaults=defaults)
+    return lines
 
 
-def _text(format: str, text: str | bytes) -> Response:
+def text_answer(format: str, text: str | bytes) -> Response:
+    """Return a text in a format as an answer."""
     headers = {}
-    if format == "html":  # a part of a page by itself is never run as one
+    if format in IN_PAGES:  # a part of a page by itself is never run as one
         headers = {
             "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'"
         }

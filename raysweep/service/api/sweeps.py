@@ -1,6 +1,6 @@
 """Endpoints that submit, list, show and change sweeps."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
@@ -38,20 +38,44 @@ async def file_text(request: Request) -> str:
 FileText = Annotated[str, Depends(file_text)]
 
 
+class Changes:
+    """Changes of a sweep file.
+
+    Args:
+        changes: `KEY=VALUE` texts that override dotted keys of the file, given as `set`.
+        smoke: Whether only a short version is trained, for a test, in the sweep `NAME-smoke`.
+    """
+
+    def __init__(
+        self,
+        changes: Annotated[list[str] | None, Query(alias="set")] = None,
+        smoke: bool = False,
+    ) -> None:
+        self.given: dict[str, Any] = {"changes": tuple(changes or ()), "smoke": smoke}
+
+
+Changed = Annotated[Changes, Depends()]
+
+
 @router.post("/sweeps", status_code=201, responses=MISTAKES, openapi_extra=YAML_BODY)
 def submit(
-    request: Request, text: FileText, user: Member, parts: Service_, priority: int = 0
+    request: Request,
+    text: FileText,
+    user: Member,
+    parts: Service_,
+    changed: Changed,
+    priority: int = 0,
 ) -> models.Sweep:
     """Submit a sweep file; one whose sweep exists, and does not run, continues that sweep."""
-    entry = parts.service.sweeps.submit(user, text, priority)
+    entry = parts.service.sweeps.submit(user, text, priority, **changed.given)
     record(request, user, "submit", entry.name)
     return models.sweep(entry)
 
 
 @router.post("/sweeps/check", responses=MISTAKES, openapi_extra=YAML_BODY)
-def check(text: FileText, user: AnyUser, parts: Service_) -> models.Checked:
+def check(text: FileText, user: AnyUser, parts: Service_, changed: Changed) -> models.Checked:
     """Check a sweep file; nothing is stored."""
-    spec = parts.service.sweeps.check(text)
+    spec = parts.service.sweeps.check(text, **changed.given)
     known = {entry.name for entry in parts.service.catalogue.entries()}
     return models.Checked(
         name=spec.name,
@@ -112,6 +136,25 @@ def extend(
     entry = parts.service.sweeps.extend(user, name, seeds.seeds)
     record(request, user, "extend", name, f"to {seeds.seeds} seeds")
     return models.sweep(entry)
+
+
+@router.get("/sweeps/{name}/deletion", responses=MISTAKES)
+def deletion(name: str, user: Member, parts: Service_, where: str | None = None) -> models.Deletion:
+    """Return what would be deleted: the sweep, or its runs that meet a condition in SQL."""
+    with parts.readings.turn():
+        return models.deletion(
+            parts.service.sweeps.deletion(user, name, where), parts.service.store.below(name).uri
+        )
+
+
+@router.delete("/sweeps/{name}/runs", responses=MISTAKES)
+def delete_runs(
+    request: Request, name: str, user: Member, parts: Service_, where: str
+) -> models.Deletion:
+    """Delete the runs of a sweep that meet a condition in SQL."""
+    deleted = parts.service.sweeps.delete_runs(user, name, where)
+    record(request, user, "delete runs", name, deleted.text)
+    return models.deletion(deleted, parts.service.store.below(name).uri)
 
 
 @router.delete("/sweeps/{name}", status_code=204, response_class=Response)
