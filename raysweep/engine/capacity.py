@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from raysweep.sweep.options import Resources
 from raysweep.sweep.packs import MAX_PACK_BYTES
@@ -94,12 +93,3 @@ def pack_bytes(
     if resources.gpu > 0:
         return min(MAX_GPU_PACK_BYTES, share // GPU_PART)
     return min(MAX_PACK_BYTES, 2 ** math.floor(math.log2(max(1, share // CPU_PART))))
-
-
-def groups_of(config: Any) -> list[tuple[dict[str, float], int]]:
-    """Return the kinds of nodes of a cluster's configuration, as `most_workers` takes them.
-
-    Args:
-        config: Ray's message `ClusterConfig`.
-    """
-    return [(dict(group.resources), group.max_count) for group in config.node_group_configs]

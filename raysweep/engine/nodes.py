@@ -11,6 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from raysweep.engine.cluster import named
@@ -20,7 +21,7 @@ import ray  # isort: skip
 from ray.tune.execution import class_cache  # isort: skip
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # isort: skip
 
-from raysweep.engine import capacity, node_facts
+from raysweep.engine import capacity, growth, node_facts
 from raysweep.errors import ClusterError
 from raysweep.sweep.options import Resources
 from raysweep.sweep.packs import MAX_PACK_BYTES
@@ -33,6 +34,7 @@ ANSWER_S = 30.0  # after which it is left out until it answers
 SILENT_S = 60.0  # after which the session ends if no other node can train
 AGAIN_S = 60.0  # after which a node that is left out is asked again
 GROUP_LABEL = "ray.io/node-group"  # of nodes that an autoscaler or KubeRay started
+HEAD_RESOURCE = "node:__internal_head__"  # of the head, by Ray itself
 MOST_NAMED = 3  # nodes in one message
 log = logging.getLogger("raysweep")
 
@@ -315,12 +317,16 @@ class Nodes:
     def workers_to_come(self) -> int:
         """Return how many packs the cluster can train once it has grown, as far as it is known."""
         config = ray._private.state.state.get_cluster_config()
-        if config is None:
-            return self.workers()
-        most = capacity.most_workers(
-            capacity.groups_of(config), dict(config.max_resources), self.resources
-        )
-        return max(self.workers(), most or 0)
+        if config is not None:
+            return max(self.workers(), growth.most_by_message(config, self.resources))
+        here = ray.get_runtime_context().get_node_id()
+        for node in ray.nodes():
+            is_head = node["NodeID"] == here and HEAD_RESOURCE in node["Resources"]
+            if is_head and node["Labels"].get(GROUP_LABEL):
+                more = growth.most_by_file(Path.home(), self.resources)
+                present = capacity.workers_on(node["Resources"], self.resources)
+                return max(self.workers(), present + more)
+        return self.workers()
 
     def pack_bytes(self) -> int:
         """Return the largest estimated memory of a pack on any of the nodes."""

@@ -1,8 +1,10 @@
 """Room for workers on nodes, and the memory of a pack."""
 
+import json
+
 import pytest
 
-from raysweep.engine import capacity
+from raysweep.engine import capacity, growth
 from raysweep.engine.memory import fitting, limit_of_machine, run_bytes
 from raysweep.sweep.options import Resources
 from raysweep.sweep.packs import MAX_PACK_BYTES, PlannedRun, make_pack
@@ -99,3 +101,38 @@ def test_settings_that_are_lists_have_an_estimate():
 
 def test_this_machine_alone_holds_packs_of_the_usual_size():
     assert limit_of_machine(Resources(), 1.0) == MAX_PACK_BYTES
+
+
+@pytest.fixture
+def ray_up(tmp_path):
+    """Writes the file that `ray up` leaves on the head; returns its folder."""
+
+    def write(**config):
+        kinds = {
+            "head": {"resources": {"CPU": 64, "GPU": 64}, "max_workers": 0},
+            "gpus": {"resources": {"CPU": 4, "GPU": 1}, "max_workers": 8},
+            "large": {"resources": {"CPU": 32, "GPU": 4}, "max_workers": 2},
+            "cpus": {"resources": {"CPU": 8}, "max_workers": 8},
+        }
+        content = {"available_node_types": kinds, "head_node_type": "head", **config}
+        (tmp_path / growth.CONFIG).write_text(json.dumps(content))
+        return tmp_path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("most_nodes", "workers"), [(20, 16), (5, 11), (1, 4), (0, 0)], ids=["all", "five", "one", "no"]
+)
+def test_a_cluster_of_ray_up_grows_to_what_its_file_allows(ray_up, most_nodes, workers):
+    assert growth.most_by_file(ray_up(max_workers=most_nodes), Resources(gpu=1)) == workers
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"available_node_types": [1]}', "a: b"])
+def test_a_file_of_another_form_says_nothing(tmp_path, text):
+    (tmp_path / growth.CONFIG).write_text(text)
+    assert growth.most_by_file(tmp_path, Resources()) == 0
+
+
+def test_a_cluster_that_ray_up_did_not_start_has_no_file(tmp_path):
+    assert growth.most_by_file(tmp_path, Resources()) == 0

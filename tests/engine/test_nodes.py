@@ -1,5 +1,6 @@
 """Answers of nodes, and what becomes of those that cannot train."""
 
+import json
 import logging
 import time
 
@@ -162,6 +163,26 @@ def test_a_worker_larger_than_every_node_is_refused(shared_ray):
 
     with pytest.raises(ClusterError, match=r"needs cpu 64 and gpu 0, but no node of the cluster"):
         Nodes(Resources(cpu=64)).begin()
+
+
+@pytest.mark.ray
+def test_on_the_head_of_a_cluster_of_ray_up_the_workers_to_come_are_known(
+    shared_ray, tmp_path, monkeypatch
+):
+    import ray
+
+    from raysweep.engine import growth, nodes
+
+    kinds = {"cpus": {"resources": {"CPU": 8}, "max_workers": 3}}
+    content = {"available_node_types": kinds, "head_node_type": "head", "max_workers": 3}
+    (tmp_path / growth.CONFIG).write_text(json.dumps(content))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    plain = nodes.Nodes(Resources())
+    plain.begin()
+    assert plain.workers_to_come() == 2
+    labelled = [{**node, "Labels": {nodes.GROUP_LABEL: "head"}} for node in ray.nodes()]
+    monkeypatch.setattr(ray, "nodes", lambda: labelled)
+    assert plain.workers_to_come() == 2 + 24
 
 
 @pytest.mark.ray
