@@ -240,7 +240,7 @@ def test_options_are_spelt_by_the_command_line_alone(path):
         assert not OPTION.search(COMMAND.sub("", text)), text
 
 
-@pytest.mark.parametrize("name", ["page.html", "page.js"])
+@pytest.mark.parametrize("name", ["page.html", "parts.html", "page.js"])
 def test_the_report_mentions_no_option(name):
     text = (ROOT / "raysweep" / "report" / name).read_text()
     assert not OPTION.search(COMMAND.sub("", text.replace("<!--", "")))

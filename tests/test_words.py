@@ -139,7 +139,7 @@ def test_no_variable_has_a_name_that_says_nothing(path):
             assert match is None or node.name == "tell", f"line {node.lineno}: {node.name}"
 
 
-@pytest.mark.parametrize("page", ["page.html", "page.js"])
+@pytest.mark.parametrize("page", ["page.html", "parts.html", "page.js"])
 def test_the_report_uses_no_forbidden_word(page):
     text = without_code((ROOT / "raysweep" / "report" / page).read_text())
     assert not FORBIDDEN.search(text)

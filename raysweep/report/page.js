@@ -1,8 +1,8 @@
 "use strict";
 // Show the views that the controls choose. All numbers are in the page; nothing is computed here.
-(() => {
+globalThis.views = (() => {
   const PRINTED = 680; // width of a printed page in pixels
-  const look = JSON.parse(document.getElementById("look").textContent);
+  const looks = () => JSON.parse(document.getElementById("look").textContent);
   const PRINT_SCALE = 0.65; // size of letters in print relative to the screen
 
   // A number that is missing, such as the interval of few seeds, is left out of a tip.
@@ -11,7 +11,7 @@
     const cells = known.map(([name, text]) => `<tr><td class="key">${sanitize(name)}</td><td class="value">${sanitize(text)}</td></tr>`);
     return `<table>${cells.join("")}</table>`;
   };
-  const OPTIONS = { ast: true, actions: false, renderer: "svg", logLevel: 1, tooltip: { formatTooltip } }; // errors alone
+  const OPTIONS = { ast: true, actions: false, renderer: "svg", logLevel: 1, tooltip: { formatTooltip, disableDefaultStyle: true }, defaultStyle: false }; // log errors alone
 
   // Data are columns in the page; a column of one value has it in every record.
   function records(columns) {
@@ -71,71 +71,107 @@
     return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
   }
 
-  async function figure(section) {
-    const views = await unpacked(`data-${section.dataset.figure}`);
-    const hidden = new Set();
-    const plots = [...section.querySelectorAll(".plot")];
-    const log = section.querySelector("[data-log]");
-    const now = (plot) => views[plot.id][chosen(section)];
-    const offer = () => {
-      if (log === null) return;
-      log.disabled = !plots.some((plot) => isPositive(now(plot)));
-      log.title = log.disabled ? "Values that are not positive cannot be shown on a logarithmic axis." : "";
-    };
-    const description = (plot) => described(now(plot), hidden, log !== null && log.checked && isPositive(now(plot)));
-    const draw = async (plot) => {
-      offer();
+  // A figure with its data, the rows that the reader hides, and its drawings.
+  class Figure {
+    constructor(section) {
+      this.section = section;
+      this.hidden = new Set();
+      section.addEventListener("click", (event) => {
+        const row = event.target.closest("[data-row]");
+        const save = event.target.closest("[data-save]");
+        if (row) this.toggle(row.dataset.row);
+        if (save) this.save(document.getElementById(save.dataset.save));
+      });
+    }
+
+    get plots() {
+      return [...this.section.querySelectorAll(".plot")];
+    }
+
+    get log() {
+      return this.section.querySelector("[data-log]");
+    }
+
+    async load() {
+      this.views = await unpacked(`data-${this.section.dataset.figure}`);
+    }
+
+    view(plot) {
+      return this.views[plot.id][chosen(this.section)];
+    }
+
+    isLogarithmic(plot) {
+      return this.log !== null && this.log.checked && isPositive(this.view(plot));
+    }
+
+    describe(plot) {
+      return described(this.view(plot), this.hidden, this.isLogarithmic(plot));
+    }
+
+    toggle(row) {
+      if (!this.hidden.delete(row)) this.hidden.add(row);
+      this.plots.forEach((plot) => this.draw(plot));
+    }
+
+    offer() {
+      for (const button of this.section.querySelectorAll("[data-row]")) {
+        button.setAttribute("aria-pressed", String(!this.hidden.has(button.dataset.row)));
+      }
+      if (this.log === null) return;
+      this.log.disabled = !this.plots.some((plot) => isPositive(this.view(plot)));
+      this.log.title = this.log.disabled ? "Values that are not positive cannot be shown on a logarithmic axis." : "";
+    }
+
+    async draw(plot) {
+      this.offer();
       const fitted = {
-        ...withoutLegends(description(plot)),
+        ...withoutLegends(this.describe(plot)),
         description: plot.dataset.title, // what a screen reader calls it
         width: "container",
         height: Number(plot.dataset.height),
         autosize: { type: "fit-x", contains: "padding" },
-        config: look.page,
+        config: looks().page,
       };
       const former = plot.drawn;
       plot.drawn = await vegaEmbed(plot, fitted, OPTIONS);
       if (former) former.finalize();
       // Marks without a tip, such as rings around dots, have no name to be read out.
       for (const bare of plot.querySelectorAll('[role="graphics-symbol"]:not([aria-label])')) bare.ariaHidden = "true";
-    };
-    for (const button of section.querySelectorAll("[data-row]")) {
-      const row = button.dataset.row;
-      button.addEventListener("click", () => {
-        if (!hidden.delete(row)) hidden.add(row);
-        button.setAttribute("aria-pressed", String(!hidden.has(row)));
-        plots.forEach(draw);
-      });
     }
+
     // A file has the colours of a light page, and its own legend.
-    for (const button of section.querySelectorAll("[data-save]")) {
-      button.addEventListener("click", async () => {
-        const plot = document.getElementById(button.dataset.save);
-        const { title } = plot.dataset;
-        const alone = { ...description(plot), title, description: title, width: 480, height: Number(plot.dataset.height), config: look.file };
-        const drawn = await vegaEmbed(document.createElement("div"), alone, OPTIONS);
-        const link = document.createElement("a");
-        link.download = `${plot.id}.svg`;
-        link.href = URL.createObjectURL(new Blob([await drawn.view.toSVG()], { type: "image/svg+xml" }));
-        link.click();
-        URL.revokeObjectURL(link.href);
-        drawn.finalize();
-      });
+    async save(plot) {
+      const { title } = plot.dataset;
+      const size = { width: 480, height: Number(plot.dataset.height) };
+      const alone = { ...this.describe(plot), title, description: title, ...size, config: looks().file };
+      const drawn = await vegaEmbed(document.createElement("div"), alone, OPTIONS);
+      const link = document.createElement("a");
+      link.download = `${plot.id}.svg`;
+      link.href = URL.createObjectURL(new Blob([await drawn.view.toSVG()], { type: "image/svg+xml" }));
+      link.click();
+      URL.revokeObjectURL(link.href);
+      drawn.finalize();
     }
-    return plots.map((plot) => () => draw(plot));
   }
 
   // A click on a head sorts the rows by its column, a second one the other way round.
+  const number = (text) => (/^[-+]?\d[\d.]*(e[-+]?\d+)?( |$)/.test(text) ? parseFloat(text) : NaN);
+  const compare = (a, b) => {
+    const [x, y] = [number(a), number(b)];
+    if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y) || a.localeCompare(b);
+    return x - y;
+  };
+
+  function sort(head) {
+    const body = head.closest("table").tBodies[0];
+    const direction = head.getAttribute("aria-sort") === "ascending" ? 1 : -1;
+    const text = (row) => row.cells[head.cellIndex].textContent.trim();
+    body.append(...[...body.rows].sort((a, b) => compare(text(a), text(b)) * direction));
+  }
+
   function sortable(table) {
-    const body = table.tBodies[0];
     const heads = [...table.tHead.rows[0].cells];
-    const number = (text) => (/^[-+]?\d[\d.]*(e[-+]?\d+)?( |$)/.test(text) ? parseFloat(text) : NaN);
-    const compare = (a, b) => {
-      const [x, y] = [number(a), number(b)];
-      if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y) || a.localeCompare(b);
-      return x - y;
-    };
-    heads.forEach((head, index) => {
+    for (const head of heads.filter((one) => one.querySelector("button") === null)) {
       const button = document.createElement("button");
       button.type = "button";
       button.className = "sort";
@@ -145,22 +181,27 @@
         const rising = head.getAttribute("aria-sort") !== "ascending";
         for (const other of heads) other.removeAttribute("aria-sort");
         head.setAttribute("aria-sort", rising ? "ascending" : "descending");
-        const text = (row) => row.cells[index].textContent.trim();
-        const rows = [...body.rows].sort((a, b) => compare(text(a), text(b)) * (rising ? 1 : -1));
-        body.append(...rows);
+        sort(head);
       });
-    });
+    }
+    heads.filter((head) => head.hasAttribute("aria-sort")).forEach(sort);
   }
-  document.querySelectorAll("table[data-sortable]").forEach(sortable);
 
-  async function switched(section) {
-    const redraws = section.dataset.figure === undefined ? [] : await figure(section);
-    section.addEventListener("change", () => {
-      const key = chosen(section);
-      for (const view of section.querySelectorAll("[data-key]")) view.hidden = view.dataset.key !== key;
-      redraws.forEach((draw) => draw());
-    });
-    return redraws;
+  function show(section) {
+    const key = chosen(section);
+    for (const view of section.querySelectorAll("[data-key]")) view.hidden = view.dataset.key !== key;
+    return section.figure ? section.figure.plots.map((plot) => () => section.figure.draw(plot)) : [];
+  }
+
+  // Prepare a section, or one whose content has changed; return its drawings.
+  async function prepare(section) {
+    if (!section.isPrepared) {
+      section.isPrepared = true;
+      section.addEventListener("change", () => show(section).forEach((draw) => draw()));
+      if (section.dataset.figure !== undefined) section.figure = new Figure(section);
+    }
+    if (section.figure) await section.figure.load();
+    return show(section);
   }
 
   const printed = (now) => {
@@ -180,5 +221,13 @@
       setTimeout(next, 0, drawings, index + 1);
     }
   };
-  Promise.all([...document.querySelectorAll("[data-switch]")].map(switched)).then((all) => next(all.flat(), 0));
+
+  // Prepare the tables and figures of a part of the page, again after its content has changed.
+  async function enhance(root) {
+    root.querySelectorAll("table[data-sortable]").forEach(sortable);
+    const all = await Promise.all([...root.querySelectorAll("[data-switch]")].map(prepare));
+    await next(all.flat(), 0);
+  }
+  return { enhance };
 })();
+views.enhance(document);

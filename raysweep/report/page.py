@@ -1,6 +1,7 @@
 """The content of a sweep's report, apart from its layout."""
 
 import dataclasses
+import functools
 
 from raysweep.formats.grid import Grid
 from raysweep.formats.tables import front_grid
@@ -11,7 +12,7 @@ from raysweep.report.figures import report_figures
 from raysweep.report.origin import Origin, origin_section
 from raysweep.report.parts import Figure, Views
 from raysweep.report.statistics import statistics_section
-from raysweep.report.tables import result_tables, table_views
+from raysweep.report.tables import Tables, result_tables, table_views
 from raysweep.results.snapshot import Snapshot
 from raysweep.results.sweep_results import SweepResults
 from raysweep.store import sweep_paths
@@ -56,6 +57,89 @@ class Page:
     file: str
 
 
+class Sections:
+    """Sections of a sweep's report, computed when they are asked for, from results read once.
+
+    Args:
+        results: Results of the sweep.
+        select: The metric that selects configurations; the sweep file's if None.
+    """
+
+    def __init__(self, results: SweepResults, select: str | None = None) -> None:
+        self.snapshot = Snapshot(results)
+        self.sweep, self.row_kind = results.sweep, results.spec.row_kind
+        self._select = select
+
+    @functools.cached_property
+    def tables(self) -> Tables:
+        """Result tables of every metric.
+
+        Raises:
+            SpecError: If the sweep has no such metric.
+        """
+        return result_tables(self.snapshot, self._select)
+
+    @property
+    def summary(self) -> str:
+        """Size of the sweep, in one sentence."""
+        return _summary(self.snapshot)
+
+    @functools.cached_property
+    def origin(self) -> Origin:
+        """Provenance of the numbers."""
+        return origin_section(self.snapshot)
+
+    @functools.cached_property
+    def table(self) -> Views:
+        """Result tables of every metric with every statistic."""
+        return table_views(self.tables)
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Metrics that a page has no room for."""
+        return self.tables.left_out
+
+    @property
+    def front(self) -> Grid | None:
+        """Pareto fronts; None if one metric selects."""
+        first = self.tables.first
+        return front_grid(first) if first.front_metrics else None
+
+    @functools.cached_property
+    def top(self) -> Grid:
+        """Best configurations of each arm."""
+        size = _size_of_top(self.snapshot)
+        return top_grid(self.snapshot.top(size, metric=self.tables.first.select))
+
+    @functools.cached_property
+    def figures(self) -> tuple[Figure, ...]:
+        """Figures in the order of a page."""
+        tables = self.tables
+        metrics = list(tables.by_metric)
+        return report_figures(self.snapshot, tables.first.select, metrics, tables.selections)
+
+    @functools.cached_property
+    def statistics(self) -> Views:
+        """Statistics of each arm and over tasks."""
+        return statistics_section(self.tables)
+
+    @functools.cached_property
+    def configurations(self) -> Views:
+        """Tables of the selected configurations."""
+        return configurations_section(self.tables)
+
+    @functools.cached_property
+    def failures(self) -> tuple[Grid, ...]:
+        """Tables of diverged and failed runs; empty if there are none."""
+        return tuple(failures_section(self.snapshot))
+
+    @property
+    def file(self) -> str:
+        """Text of the sweep file."""
+        data = self.snapshot.store.files.read(sweep_paths.FILE)
+        return (data or b"").decode(errors="replace")
+
+
 def page(results: SweepResults, select: str | None = None) -> Page:
     """Return the content of a sweep's report.
 
@@ -66,23 +150,8 @@ def page(results: SweepResults, select: str | None = None) -> Page:
     Raises:
         SpecError: If the sweep has no such metric.
     """
-    snapshot = Snapshot(results)
-    tables = result_tables(snapshot, select)
-    return Page(
-        results.sweep,
-        _summary(snapshot),
-        snapshot.spec.row_kind,
-        origin_section(snapshot),
-        table_views(tables),
-        tables.left_out,
-        front_grid(tables.first) if tables.first.front_metrics else None,
-        top_grid(snapshot.top(_size_of_top(snapshot), metric=tables.first.select)),
-        report_figures(snapshot, tables.first.select, list(tables.by_metric), tables.selections),
-        statistics_section(tables),
-        configurations_section(tables),
-        tuple(failures_section(snapshot)),
-        (results.store.files.read(sweep_paths.FILE) or b"").decode(errors="replace"),
-    )
+    sections = Sections(results, select)
+    return Page(*(getattr(sections, field.name) for field in dataclasses.fields(Page)))
 
 
 def _size_of_top(results: Snapshot) -> int:

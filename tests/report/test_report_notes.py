@@ -11,7 +11,7 @@ def test_many_notes_are_folded_but_the_first(tmp_path, monkeypatch):
     results = store_of(tmp_path, spec_of(), ended)
     whole = read(results.report(tmp_path / "page.html")).first("section", id="results")
     texts = [note.text for note in whole.first("ul", class_="notes").children]
-    monkeypatch.setattr("raysweep.report.write.MOST_NOTES", 1)
+    monkeypatch.setattr("raysweep.report.templates.MOST_NOTES", 1)
     cut = read(results.report(tmp_path / "page.html")).first("section", id="results")
     folded = cut.first("details", class_="more")
     assert cut.first("ul", class_="notes").text.strip() == texts[0]
