@@ -11,7 +11,7 @@ import ruamel.yaml
 import uvicorn
 
 import raysweep
-from raysweep.engine.jobs import Job
+from raysweep.engine.jobs import Job, Load
 from raysweep.errors import ClusterError
 from raysweep.service.app import PREFIX, create_app
 from raysweep.service.config import Config
@@ -79,7 +79,8 @@ class FakeJobs:
         return f"log of {job_id}\n"
 
     def load(self):
-        return {}
+        self._check()
+        return Load(nodes=2, cpus=16.0, cpus_used=3.0)
 
     def end(self, job_id, code=0, text="", *, stopped=False):
         """End a job."""
@@ -89,8 +90,8 @@ class FakeJobs:
 class Users:
     """A service, and clients of it with tokens of each role."""
 
-    def __init__(self, store, **settings):
-        self.jobs = FakeJobs()
+    def __init__(self, store, jobs=None, **settings):
+        self.jobs = jobs or FakeJobs()
         self.service = assemble(Config(store=str(store), **settings), self.jobs)
         self.app = create_app(self.service)
         self.tokens = {

@@ -39,7 +39,7 @@ ONLY = {
     "duckdb": "results.sql",
     "pandas": "results.sweep_results",
     "polars": "results.sweep_results",
-    "jinja2": "report",
+    "jinja2": "report service.pages",
     "click": "cli",
     "rich": "cli formats progress",
     "ruamel": "sweepfile.document",
@@ -240,7 +240,15 @@ def test_options_are_spelt_by_the_command_line_alone(path):
         assert not OPTION.search(COMMAND.sub("", text)), text
 
 
-@pytest.mark.parametrize("name", ["page.html", "parts.html", "page.js"])
-def test_the_report_mentions_no_option(name):
-    text = (ROOT / "raysweep" / "report" / name).read_text()
+TEMPLATES = sorted(
+    path
+    for folder in ("report", "service/pages")
+    for path in (ROOT / "raysweep" / folder).iterdir()
+    if path.suffix in (".html", ".js")
+)
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_templates_and_programs_of_pages_mention_no_option(path):
+    text = path.read_text()
     assert not OPTION.search(COMMAND.sub("", text.replace("<!--", "")))

@@ -139,8 +139,16 @@ def test_no_variable_has_a_name_that_says_nothing(path):
             assert match is None or node.name == "tell", f"line {node.lineno}: {node.name}"
 
 
-@pytest.mark.parametrize("page", ["page.html", "parts.html", "page.js"])
-def test_the_report_uses_no_forbidden_word(page):
-    text = without_code((ROOT / "raysweep" / "report" / page).read_text())
+PAGES = sorted(
+    path
+    for folder in ("report", "service/pages")
+    for path in (ROOT / "raysweep" / folder).iterdir()
+    if path.suffix in (".html", ".js")
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_pages_use_no_forbidden_word(page):
+    text = without_code(page.read_text())
     assert not FORBIDDEN.search(text)
     assert not re.search(rf"(const|let|for) ({'|'.join(sorted(NAMES))})\b", text)

@@ -30,6 +30,38 @@ class Job:
     stopped: bool = False
 
 
+@dataclasses.dataclass(frozen=True)
+class Load:
+    """Load of a cluster.
+
+    Args:
+        nodes: Number of nodes.
+        cpus: Number of CPUs.
+        cpus_used: Number of CPUs that are in use.
+        gpus: Number of GPUs.
+        gpus_used: Number of GPUs that are in use.
+    """
+
+    nodes: int
+    cpus: float
+    cpus_used: float
+    gpus: float = 0.0
+    gpus_used: float = 0.0
+
+
+def load_of(status: Mapping[str, Any]) -> Load:
+    """Return the load of a cluster from its status, as Ray's dashboard has it.
+
+    Raises:
+        KeyError: If the status lacks it, as just after the start of a cluster.
+    """
+    report = (status["clusterStatus"] or {})["loadMetricsReport"]
+    used = {name: pair for name, pair in report["usage"].items() if name in ("CPU", "GPU")}
+    cpus_used, cpus = used.get("CPU", (0.0, 0.0))
+    gpus_used, gpus = used.get("GPU", (0.0, 0.0))
+    return Load(len(report["usageByNode"] or ()), cpus, cpus_used, gpus, gpus_used)
+
+
 class RayJobs:
     """Jobs of a Ray cluster.
 
@@ -101,19 +133,18 @@ class RayJobs:
             raise self._error(error) from error
         return text
 
-    def load(self) -> Mapping[str, Any]:
-        """Return the resources of each node of the cluster, as Ray's dashboard has them.
+    def load(self) -> Load:
+        """Return the load of the cluster.
 
         Raises:
             ClusterError: If the cluster does not answer.
         """
         try:
-            response = self._client()._do_request("GET", "/api/cluster_status?format=0")
+            response = self._client()._do_request("GET", "/api/cluster_status")
             response.raise_for_status()
-            data: Mapping[str, Any] = response.json()["data"]
+            return load_of(response.json()["data"])
         except _unreachable() as error:
             raise self._error(error) from error
-        return data
 
     def _call(self, name: str, *arguments: Any, **options: Any) -> Any:
         try:

@@ -1,6 +1,7 @@
 """Tracebacks of failed runs and output of packs, as `raysweep logs` prints them."""
 
-from collections.abc import Iterable, Mapping
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import pyarrow.compute as pc
@@ -18,6 +19,45 @@ from raysweep.text import counted, one_line, printable, shown_error
 
 NO_TRACEBACK = "no traceback: the process ended, or an earlier version trained the run"
 MAX_ERRORS = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class FailedRuns:
+    """Runs that failed with one error, and have not ended since.
+
+    Args:
+        runs: Number of runs.
+        run_id: Id of one of them.
+        error: Error in one line.
+        traceback: Traceback of the last attempt of these runs.
+    """
+
+    runs: int
+    run_id: str
+    error: str
+    traceback: str
+
+
+def failed_by_error(store: SweepStore) -> list[FailedRuns]:
+    """Return the failed runs of a sweep by their errors, the most frequent error first.
+
+    Raises:
+        StoreError: If the store cannot be read.
+    """
+    rows = store.read(store.dataset("runs"), ["run_id"], pc.field("status") == "failed")
+    return _failed_by_error(set(rows["run_id"].to_pylist()), store.attempts().to_pylist())
+
+
+def _failed_by_error(
+    failed: Collection[str], attempts: Iterable[Mapping[str, Any]]
+) -> list[FailedRuns]:
+    every = []
+    for group in grouped_by_error(row for row in attempts if row["run_id"] in failed):
+        runs = {attempt["run_id"] for attempt in group}
+        last = max(group, key=lambda attempt: attempt["time"])
+        error = shown_error(last["error"])
+        every.append(FailedRuns(len(runs), last["run_id"], error, _traceback(last)))
+    return every
 
 
 def logs_text(store: str, sweep: str, wanted: str | None = None) -> str:
@@ -42,14 +82,12 @@ def _sweep(store: SweepStore) -> str:
     open_runs = set(rows.filter(is_failed)["run_id"].to_pylist())
     ended = set(rows.filter(pc.invert(is_failed))["run_id"].to_pylist())
     attempts = store.attempts().to_pylist()
-    groups = grouped_by_error(row for row in attempts if row["run_id"] in open_runs)
+    groups = _failed_by_error(open_runs, attempts)
     earlier = {row["run_id"] for row in attempts} - open_runs
     text = ""
     for group in groups[:MAX_ERRORS]:
-        runs = {attempt["run_id"] for attempt in group}
-        last = max(group, key=lambda attempt: attempt["time"])
-        text += f"{counted(len(runs))}, such as {last['run_id']}: {shown_error(last['error'])}\n"
-        text += _traceback(last) + "\n"
+        text += f"{counted(group.runs)}, such as {group.run_id}: {group.error}\n"
+        text += _indented(group.traceback) + "\n"
     if (more := len(groups) - MAX_ERRORS) > 0:
         text += f"and {counted(more, 'other error')}\n"
     if not attempts:
@@ -90,7 +128,7 @@ def _one(store: SweepStore, spec: Spec, wanted: str) -> str:
         arm = one_line(f"{run['estimator']} · {run['task']}")
         text += f"run {key} ({arm}, seed {run['seed']}), in pack {run['pack_id']}\n"
     for attempt in sorted(failed, key=lambda attempt: attempt["time"]):
-        text += attempt_line(attempt) + _traceback(attempt)
+        text += attempt_line(attempt) + _indented(_traceback(attempt))
     holders = [attempt["pack_id"] for attempt in failed] + [run["pack_id"] if run else key]
     for pack_id in dict.fromkeys(filter(None, holders)):
         if output := pack_log.read(store.files, pack_id):
@@ -120,5 +158,8 @@ def _found(wanted: str, ids: Iterable[str], sweep: str) -> str:
 
 
 def _traceback(attempt: Mapping[str, Any]) -> str:
-    text = printable(attempt["traceback"] or NO_TRACEBACK).rstrip()
+    return printable(attempt["traceback"] or NO_TRACEBACK).rstrip()
+
+
+def _indented(text: str) -> str:
     return "".join(f"  {line}\n" for line in text.splitlines())

@@ -66,8 +66,8 @@ globalThis.views = (() => {
     [...section.querySelectorAll("[data-control]")].map((control) => control.value).join(" ");
 
   // Data of figures are JSON, compressed by gzip, as letters of base 64.
-  async function unpacked(name) {
-    const bytes = Uint8Array.from(atob(document.getElementById(name).textContent), (letter) => letter.charCodeAt(0));
+  async function unpacked(text) {
+    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
     return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
   }
 
@@ -92,8 +92,13 @@ globalThis.views = (() => {
       return this.section.querySelector("[data-log]");
     }
 
+    // Read the data; drawings of former ones are old.
     async load() {
-      this.views = await unpacked(`data-${this.section.dataset.figure}`);
+      const text = document.getElementById(`data-${this.section.dataset.figure}`).textContent;
+      if (text === this.text) return;
+      this.views = await unpacked(text);
+      this.text = text;
+      for (const plot of this.plots) plot.isOld = true;
     }
 
     view(plot) {
@@ -123,6 +128,7 @@ globalThis.views = (() => {
     }
 
     async draw(plot) {
+      plot.isOld = false;
       this.offer();
       const fitted = {
         ...withoutLegends(this.describe(plot)),
@@ -190,18 +196,23 @@ globalThis.views = (() => {
   function show(section) {
     const key = chosen(section);
     for (const view of section.querySelectorAll("[data-key]")) view.hidden = view.dataset.key !== key;
-    return section.figure ? section.figure.plots.map((plot) => () => section.figure.draw(plot)) : [];
   }
 
   // Prepare a section, or one whose content has changed; return its drawings.
   async function prepare(section) {
     if (!section.isPrepared) {
       section.isPrepared = true;
-      section.addEventListener("change", () => show(section).forEach((draw) => draw()));
+      section.addEventListener("change", () => {
+        show(section);
+        if (section.figure) section.figure.plots.forEach((plot) => section.figure.draw(plot));
+      });
       if (section.dataset.figure !== undefined) section.figure = new Figure(section);
     }
-    if (section.figure) await section.figure.load();
-    return show(section);
+    show(section);
+    if (!section.figure) return [];
+    await section.figure.load();
+    const old = section.figure.plots.filter((plot) => plot.isOld || !plot.drawn);
+    return old.map((plot) => () => section.figure.draw(plot));
   }
 
   const printed = (now) => {

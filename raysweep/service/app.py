@@ -24,6 +24,8 @@ from raysweep.service.api import (
 )
 from raysweep.service.api.access import AnyUser, Parts, Service_
 from raysweep.service.metrics import CountedRequests
+from raysweep.service.pages.errors import too_large
+from raysweep.service.pages.site import add_pages
 from raysweep.service.readings import Readings
 from raysweep.service.service import Service
 
@@ -60,6 +62,7 @@ def create_app(service: Service) -> FastAPI:
         app.include_router(part.router, prefix=PREFIX)
     _add_open_endpoints(app)
     _add_handlers(app)
+    add_pages(app, service)
     app.add_middleware(
         SessionMiddleware,
         secret_key=service.secret,
@@ -68,7 +71,7 @@ def create_app(service: Service) -> FastAPI:
         same_site="lax",
         https_only=config.has_tls,
     )
-    app.add_middleware(BodyLimit, most=config.body_bytes)
+    app.add_middleware(BodyLimit, most=config.body_bytes, refused=too_large)
     if not config.is_open and not config.behind_proxy:
         app.add_middleware(
             TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "[::1]", "::1"]

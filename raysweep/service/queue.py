@@ -1,7 +1,8 @@
 """The order in which submitted sweeps start: by priority, with a fair share for each user."""
 
 import dataclasses
-from collections import Counter
+import heapq
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 
 
@@ -46,22 +47,26 @@ def in_order(waiting: Iterable[Waiting], running: Iterable[str]) -> list[Waiting
         running: Owner of each sweep that runs.
     """
     share = Counter(running)
-    rest = list(waiting)
+    by_priority: dict[int, dict[str, list[Waiting]]] = {}
+    for sweep in waiting:
+        by_priority.setdefault(sweep.priority, {}).setdefault(sweep.owner, []).append(sweep)
     order = []
-    while rest:
-        first = min(
-            rest,
-            key=lambda sweep: (
-                -sweep.priority,
-                share[sweep.owner],
-                sweep.submitted_at,
-                sweep.sweep,
-            ),
-        )
-        rest.remove(first)
-        share[first.owner] += 1
-        order.append(first)
+    for _, by_owner in sorted(by_priority.items(), reverse=True):
+        queues = {owner: deque(sorted(sweeps, key=_age)) for owner, sweeps in by_owner.items()}
+        heads = [(share[owner], *_age(queue[0]), owner) for owner, queue in queues.items()]
+        heapq.heapify(heads)
+        while heads:
+            *_, owner = heapq.heappop(heads)
+            queue = queues[owner]
+            order.append(queue.popleft())
+            share[owner] += 1
+            if queue:
+                heapq.heappush(heads, (share[owner], *_age(queue[0]), owner))
     return order
+
+
+def _age(sweep: Waiting) -> tuple[float, str]:
+    return sweep.submitted_at, sweep.sweep
 
 
 def to_start(waiting: Iterable[Waiting], running: Sequence[str], limits: Limits) -> list[Waiting]:

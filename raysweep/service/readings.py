@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence, Sized
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from raysweep.sweep.spec import NAME
 AT_A_TIME = 2
 PATIENCE_S = 60.0
 MOST_BYTES = 64 * 2**20
+SHARE = 4  # of its duration, for which an answer about a sweep that runs is good enough
 T = TypeVar("T", bound=Sized)  # of text or bytes, its length
 
 
@@ -36,6 +38,7 @@ class Readings:
         self._lock = threading.Lock()
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._bytes = 0
+        self._latest: dict[Hashable, tuple[float, Hashable]] = {}  # end of use, whole key
 
     def open(self, sweep: str) -> Results:
         """Return the results of a sweep.
@@ -67,13 +70,30 @@ class Readings:
             Busy: If others keep the service busy for too long.
             NoSuchSweep: If the store has no results of such a sweep.
         """
-        return self._answer((sweep,), key, lambda several: compute(several[0]), live)
+        return self._answer((sweep,), key, lambda several: compute(several[0]), live)[1]
 
     def together(
         self, sweeps: Sequence[str], key: Hashable, compute: Callable[[Sequence[Results]], T]
     ) -> T:
         """Return an answer about several sweeps; for the arguments and errors see `answer`."""
-        return self._answer(sweeps, key, compute, live=False)
+        return self._answer(sweeps, key, compute, live=False)[1]
+
+    def recent(
+        self, sweep: str, key: Hashable, compute: Callable[[Results], T], *, live: bool = False
+    ) -> tuple[T, bool]:
+        """Return an answer, and whether it is up to date, or only was so a short while ago.
+
+        So a sweep that runs is not read all the time for those who watch it. For the arguments and
+        errors see `answer`.
+        """
+        until, known = self._latest.get((sweep, key), (0.0, None))
+        began = time.monotonic()
+        if began < until and (kept := self._get(known)) is not None:
+            return kept, known == self._whole((sweep,), key, live)
+        known, value = self._answer((sweep,), key, lambda several: compute(several[0]), live)
+        now = time.monotonic()
+        self._latest[sweep, key] = (now + SHARE * (now - began), known)
+        return value, True
 
     def _answer(
         self,
@@ -81,17 +101,22 @@ class Readings:
         key: Hashable,
         compute: Callable[[Sequence[Results]], T],
         live: bool,
-    ) -> T:
+    ) -> tuple[Hashable, T]:
+        """Return an answer with its whole key."""
         results = [self.open(sweep) for sweep in sweeps]
-        whole = (tuple((sweep, self.version(sweep, live=live)) for sweep in sweeps), key)
+        whole = self._whole(sweeps, key, live)
         if (kept := self._get(whole)) is not None:
-            return kept
+            return whole, kept
         with self.turn():
             if (kept := self._get(whole)) is not None:
-                return kept
+                return whole, kept
             value = compute(results)
         self._keep(whole, value)
-        return value
+        return whole, value
+
+    def _whole(self, sweeps: Sequence[str], key: Hashable, live: bool) -> Hashable:
+        """Return the identity of an answer about sweeps as they are now."""
+        return tuple((sweep, self.version(sweep, live=live)) for sweep in sweeps), key
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:

@@ -52,6 +52,17 @@ class Entry:
         return "queued" if self.submission.wanted == "running" else "stopped"
 
     @property
+    def trouble(self) -> str:
+        """Reason of a failure, or why the sweep waits or cannot be read; empty for none."""
+        submission = self.submission
+        if self.problem or submission is None:
+            return self.problem
+        if submission.outcome is not None:
+            return submission.outcome.text
+        deaths = [event.text for event in submission.events if event.action == "died"]
+        return deaths[-1] if submission.failures and deaths else ""
+
+    @property
     def is_driven(self) -> bool:
         """Whether a driver that is alive, as far as it is known, holds the folder."""
         recent = self.driver.heartbeat_ago_s < SILENT_S

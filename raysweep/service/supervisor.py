@@ -6,9 +6,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
-from raysweep.engine.jobs import Job
+from raysweep.engine.jobs import Job, Load
 from raysweep.errors import ClusterError, StoreError
 from raysweep.service.catalogue import Catalogue
 from raysweep.service.queue import Limits, Waiting, to_start
@@ -43,8 +43,8 @@ class Jobs(Protocol):
     def logs(self, job_id: str) -> str:
         """Return what a driver printed."""
 
-    def load(self) -> Mapping[str, Any]:
-        """Return the resources of the cluster."""
+    def load(self) -> Load:
+        """Return the load of the cluster."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """Limits on the number of requests, and on the size of their bodies."""
 
+from collections.abc import Callable
+
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from raysweep.errors import RaysweepError
@@ -64,10 +66,13 @@ class BodyLimit:
     Args:
         app: Application behind it.
         most: Largest number of bytes.
+        refused: Function from a request and the reason to the answer that refuses it.
     """
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self.app, self.most = app, most
+    def __init__(
+        self, app: ASGIApp, most: int, refused: Callable[[Request, str], Response]
+    ) -> None:
+        self.app, self.most, self._refused = app, most, refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -75,8 +80,8 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         header = dict(scope["headers"]).get(b"content-length", b"0")
-        refusal = JSONResponse(
-            {"detail": f"expected a body of at most {self.most} bytes; send a smaller one"}, 413
+        refusal = self._refused(
+            Request(scope), f"expected a body of at most {self.most} bytes; send a smaller one"
         )
         if not header.isdigit() or int(header) > self.most:
             await refusal(scope, receive, send)

@@ -32,6 +32,11 @@ def open_session(session: dict[str, Any], user: User) -> None:
     session.update(token_id=user.token_id, csrf=secrets.token_urlsafe(24))
 
 
+def start_session(session: dict[str, Any]) -> None:
+    """Start a session of nobody, for the form to log in."""
+    session["csrf"] = secrets.token_urlsafe(24)
+
+
 def csrf_token(session: dict[str, Any]) -> str:
     """Return the text that forms of a session must send."""
     return str(session.get("csrf", ""))

@@ -47,12 +47,11 @@ def parts_of(request: Request) -> Parts:
     return parts
 
 
-def current_user(request: Request) -> User:
-    """Return the user of a request.
+def known_user(request: Request) -> User:
+    """Return the user of a request, whatever sent it.
 
     Raises:
         BadToken: If it has no token that is known and valid.
-        ForeignRequest: If it changes something and may have been sent by another site.
         TooManyRequests: If the user, or the machine, sent too many requests.
     """
     parts, address = parts_of(request), address_of(request)
@@ -65,6 +64,18 @@ def current_user(request: Request) -> User:
             parts.limits.count_refused(address)
         raise
     parts.limits.count(user.token_id)
+    return user
+
+
+def current_user(request: Request) -> User:
+    """Return the user of a request.
+
+    Raises:
+        BadToken: If it has no token that is known and valid.
+        ForeignRequest: If it changes something and may have been sent by another site.
+        TooManyRequests: If the user, or the machine, sent too many requests.
+    """
+    user = known_user(request)
     check_origin(request, request.headers.get(HEADER, ""))
     return user
 

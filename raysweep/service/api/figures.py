@@ -23,7 +23,7 @@ TYPES = {
 }
 # A picture or a page by itself must not act for the user who opens it.
 ALONE = (
-    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; "
+    "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
     "style-src 'unsafe-inline'; img-src data: blob:"
 )
 NAME, NOTE = "X-Raysweep-File", "X-Raysweep-Note"  # headers, whose values are percent-encoded

@@ -9,7 +9,6 @@ from raysweep.driver.deletion import Deletion as Chosen
 from raysweep.results.status import SweepStatus
 from raysweep.service.access.roles import Role
 from raysweep.service.state import Entry, State
-from raysweep.store.submission import Submission
 from raysweep.sweep.outcomes import ENDS
 
 
@@ -209,19 +208,9 @@ def _sweep(entry: Entry) -> dict[str, Any]:
         "left_s": entry.left_s,
         "description": status.spec.description if status else "",
         "tags": list(status.spec.tags) if status else [],
-        "problem": entry.problem or _problem(submission),
+        "problem": entry.trouble,
         "exit_code": _exit_code(entry),
     }
-
-
-def _problem(submission: Submission | None) -> str:
-    """Return why a sweep failed, or why it waits after its driver died."""
-    if submission is None:
-        return ""
-    if submission.outcome is not None:
-        return submission.outcome.text
-    deaths = [event.text for event in submission.events if event.action == "died"]
-    return deaths[-1] if submission.failures and deaths else ""
 
 
 def _exit_code(entry: Entry) -> int | None:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
 from raysweep.errors import SpecError
 from raysweep.service.api import models
-from raysweep.service.api.access import AnyUser, Member, Service_, record
+from raysweep.service.api.access import AnyUser, Member, Parts, Service_, record
 from raysweep.service.state import Entry, State
 from raysweep.store import sweep_paths
 from raysweep.sweep.size import planned_runs
@@ -75,14 +75,7 @@ def submit(
 @router.post("/sweeps/check", responses=MISTAKES, openapi_extra=YAML_BODY)
 def check(text: FileText, user: AnyUser, parts: Service_, changed: Changed) -> models.Checked:
     """Check a sweep file; nothing is stored."""
-    spec = parts.service.sweeps.check(text, **changed.given)
-    known = {entry.name for entry in parts.service.catalogue.entries()}
-    return models.Checked(
-        name=spec.name,
-        planned=planned_runs(spec) or None,
-        arms=len(spec.arms),
-        exists=spec.name in known,
-    )
+    return check_text(parts, text, **changed.given)
 
 
 @router.get("/sweeps")
@@ -191,7 +184,28 @@ def in_order(entries: list[Entry]) -> list[Entry]:
     )
 
 
-def file_of(parts: Service_, entry: Entry) -> str:
+def check_text(parts: Parts, text: str, **changes: Any) -> models.Checked:
+    """Return the size of the sweep of a file without a mistake.
+
+    Args:
+        parts: Parts of the service.
+        text: Text of the file.
+        changes: Changes of the file, as `Changes` has them.
+
+    Raises:
+        SpecError: With one line for each mistake.
+    """
+    spec = parts.service.sweeps.check(text, **changes)
+    known = {entry.name for entry in parts.service.catalogue.entries()}
+    return models.Checked(
+        name=spec.name,
+        planned=planned_runs(spec) or None,
+        arms=len(spec.arms),
+        exists=spec.name in known,
+    )
+
+
+def file_of(parts: Parts, entry: Entry) -> str:
     """Return the text of a sweep's file: as submitted, or as last run."""
     if entry.submission is not None:
         return entry.submission.text
