@@ -79,7 +79,8 @@ class SweepCommand(click.Command):
         if "--latest" in args:
             rest = [arg for arg in args if arg != "--latest"]
             try:
-                args = [_latest(_given(rest, "--store"), _given(rest, "--server")), *rest]
+                given = _given(rest, "--store"), _given(rest, "--server")
+                args = [_latest(*given, quick=ctx.resilient_parsing), *rest]
             except RaysweepError:
                 if not ctx.resilient_parsing:  # else a shell asks for completions
                     raise
@@ -96,9 +97,9 @@ def _given(args: Sequence[str], option: str) -> str | None:
     return None
 
 
-def _latest(store: str | None, server: str | None) -> str:
+def _latest(store: str | None, server: str | None, *, quick: bool) -> str:
     """Return the latest sweep of the given store or service."""
-    if service := remote.service(store, server):
+    if service := remote.service(store, server, quick=quick):
         return remote.latest(service)
     from raysweep.results.status import latest_sweep
     from raysweep.store.files import Files

@@ -28,19 +28,22 @@ _STYLE = re.compile(r"(\x1b\[[0-9;]*m)")
 _NAME = re.compile(r"\w[\w.+=-]*\.png")  # of a file, as a service may choose it
 
 
-def service(store: str | None, server: str | None) -> "Server | None":
+def service(store: str | None, server: str | None, *, quick: bool = False) -> "Server | None":
     """Return the service that a command asks; None for one that reads a store.
 
     Args:
         store: The store that was given, or None.
         server: Address of the service that was given, or None.
+        quick: Whether a shell waits for the answer.
     """
     if store is not None and server is not None:
         raise click.UsageError("give --store or --server, not both")
     if store is not None:
         return None
     url = server or os.environ.get(VARIABLE)
-    return connected(url) if url else None
+    if not url:
+        return None
+    return _quick(url) if quick else connected(url)
 
 
 def connected(url: str | None) -> "Server":
@@ -48,6 +51,14 @@ def connected(url: str | None) -> "Server":
     from raysweep.client.server import Server
 
     return Server(url)
+
+
+def _quick(url: str) -> "Server":
+    """Return a service for a shell, which does not wait long for names."""
+    from raysweep.client.connection import Connection
+    from raysweep.client.server import Server
+
+    return Server(connection=Connection(url, timeout_s=COMPLETION_S, pauses_s=()))
 
 
 def opened(url: str | None, sweep: str) -> "RemoteResults":
@@ -217,10 +228,7 @@ def latest(service: "Server") -> str:
 
 def names(url: str) -> list[str]:
     """Return the sweeps of a service for a shell, which does not wait long."""
-    from raysweep.client.connection import Connection
-
-    connection = Connection(url, timeout_s=COMPLETION_S, pauses_s=())
-    return [sweep["name"] for sweep in connection.data("sweeps")]
+    return [sweep["name"] for sweep in _quick(url).connection.data("sweeps")]
 
 
 def _of(service: "Server", sweep: str) -> "RemoteResults":

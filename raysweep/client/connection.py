@@ -1,7 +1,9 @@
 """Connection to a service: requests, repeated where that is safe, and errors of raysweep."""
 
 import logging
+import os
 import re
+import ssl
 import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +16,7 @@ import httpx
 from raysweep.client import credentials
 from raysweep.client.events import events, lines
 from raysweep.client.refusals import refusal
-from raysweep.errors import RaysweepError, ServerError
+from raysweep.errors import RaysweepError, ServerError, SpecError
 
 API = "api/v1"
 TIMEOUT_S = 300.0  # for an answer, which may take a while to compute
@@ -67,7 +69,7 @@ class Connection:
             timeout=httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
             trust_env=not credentials.is_here(self.url),  # no proxy is between
             # Without TLS nothing is to verify, and reading the certificates takes a while.
-            verify=self.url.startswith("https:"),
+            verify=_certificates() if self.url.startswith("https:") else False,
             transport=transport,
         )
         weakref.finalize(self, self._client.close)
@@ -186,6 +188,10 @@ class Connection:
 
     def _unreachable(self, error: httpx.TransportError) -> ServerError:
         reason = _reason(error)
+        if "wrong version number" in reason:
+            return ServerError(
+                f"cannot reach {self.url}: it answers without TLS; give the address with http:"
+            )
         if "certificate" in reason.lower():
             return ServerError(
                 f"cannot reach {self.url}: its certificate is not trusted ({reason}); set "
@@ -200,6 +206,22 @@ class _Interrupted(Exception):
     def __init__(self, reason: RaysweepError) -> None:
         self.reason = reason
         super().__init__(str(reason))
+
+
+def _certificates() -> ssl.SSLContext:
+    """Return the certificates that are trusted: those of `$SSL_CERT_FILE`, or public ones.
+
+    Raises:
+        SpecError: If the file cannot be read.
+    """
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:
+        file = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
+        reason = error.strerror or str(error)
+        raise SpecError(
+            f"cannot read the certificates in {file} (SSL_CERT_FILE): {reason}"
+        ) from error
 
 
 def path_of(*parts: str) -> str:

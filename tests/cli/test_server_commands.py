@@ -215,6 +215,22 @@ def test_a_short_version_continues_as_one(user, live):
     assert "small " not in user("ls")[1]
 
 
+def test_a_short_version_that_run_trained_continues_as_one(user, live):
+    assert user("run", "small.yaml", "--inline", "--smoke", "--store", live.store)[0] == 0
+    assert user("resume", "small-smoke")[0] == 0
+    assert RemoteResults(connection(live), "small-smoke").wait()["runs"]["planned"] == 1
+    assert "small " not in user("ls")[1]
+
+
+def test_a_file_of_another_sweep_is_not_resumed(user, live, tmp_path):
+    assert user("run", "small.yaml", "--inline", "--store", live.store)[0] == 0
+    other = (tmp_path / "small.yaml").read_text().replace("name: small", "name: other")
+    (tmp_path / "store" / "small" / "sweep.yaml").write_text(other)
+    code, _, err = user("resume", "small")
+    assert code == 2
+    assert "the file of small names the sweep other; submit the right file again" in err
+
+
 def test_a_sweep_that_waits_is_listed_and_has_a_status(user, live):
     live.jobs.held = True
     user("submit", "small.yaml")

@@ -123,6 +123,10 @@ def test_an_answer_that_takes_too_long_is_not_asked_for_again(slept):
         (BROKEN, "server disconnected without sending a response; is"),
         (httpx.ReadError(""), "the connection broke; is"),
         (
+            httpx.ConnectError("[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)"),
+            "it answers without TLS; give the address with http:",
+        ),
+        (
             httpx.ConnectError(
                 "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed "
                 "certificate (_ssl.c:1006)"
@@ -239,6 +243,18 @@ def test_what_cannot_be_a_server_is_refused(url):
 def test_what_cannot_be_a_token_is_refused_before_it_is_sent(token):
     with pytest.raises(raysweep.SpecError, match="expected a token in one line"):
         Connection(URL, token)
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_certificates_that_cannot_be_read_are_named(content, tmp_path, monkeypatch):
+    file = tmp_path / "authority.pem"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    with pytest.raises(raysweep.SpecError, match="cannot read the certificates in ") as caught:
+        Connection("https://127.0.0.1", TOKEN)  # also where no proxy is between
+    assert str(file) in str(caught.value)
+    Connection("http://127.0.0.1", TOKEN)
 
 
 def test_an_address_may_have_a_path_and_end_in_a_slash():

@@ -8,7 +8,8 @@ import altair
 import numpy as np
 import pyarrow as pa
 import pytest
-from live_service import SWEEP
+from figure_helpers import spec_of, store_of
+from live_service import SWEEP, serving
 from ruamel.yaml import YAML
 
 import raysweep
@@ -145,6 +146,16 @@ def test_a_figure_gives_the_chart_of_the_store(remote, kind):
     chart = figure.chart()
     assert isinstance(chart, altair.ConcatChart)
     assert describe(chart) == figure.description == describe(remote[1].plot(kind))
+
+
+def test_a_figure_of_curves_follows_a_change_of_them(tmp_path):
+    here = store_of(tmp_path, spec_of())
+    with serving(tmp_path) as live:
+        there = Server(live.url, live.token()).open("hand")
+        before = there.plot("curves").description
+        here.store.files.remove(here.store.files.names("curves")[0])
+        after = there.plot("curves").description
+    assert before != after == describe(here.plot("curves"))
 
 
 def test_a_figure_shows_itself_in_a_notebook_as_of_the_store(remote):
