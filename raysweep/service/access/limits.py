@@ -80,11 +80,8 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         header = dict(scope["headers"]).get(b"content-length", b"0")
-        refusal = self._refused(
-            Request(scope), f"expected a body of at most {self.most} bytes; send a smaller one"
-        )
         if not header.isdigit() or int(header) > self.most:
-            await refusal(scope, receive, send)
+            await self._refuse(scope, receive, send)
             return
         size, started = 0, False
 
@@ -106,4 +103,8 @@ class BodyLimit:
         except BodyTooLarge:
             if started:
                 raise
-            await refusal(scope, receive, send)
+            await self._refuse(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        text = f"expected a body of at most {self.most} bytes; send a smaller one"
+        await self._refused(Request(scope), text)(scope, receive, send)

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from raysweep.errors import StoreError
 from raysweep.service.access.limits import REFUSED_PER_MINUTE
 
 
@@ -128,6 +129,25 @@ def test_an_unknown_page_says_so(shown, visit):
     answer = visit(shown, "vera").get("/nowhere")
     assert answer.status_code == 404
     assert "this service has no such page" in answer.text
+    assert "vera" in answer.text
+
+
+def test_a_store_that_does_not_answer_is_a_page(shown, visit, monkeypatch):
+    def entry(name):
+        raise StoreError("the bucket <b> does not answer")
+
+    monkeypatch.setattr(shown.service.sweeps, "entry", entry)
+    answer = visit(shown, "vera").get("/sweeps/hand")
+    assert answer.status_code == 503
+    assert "the bucket &lt;b&gt; does not answer" in answer.text
+
+
+def test_a_mistake_of_ours_is_a_page_that_names_the_log(shown, visit, monkeypatch):
+    monkeypatch.setattr(shown.service.catalogue, "entries", None)
+    answer = visit(shown, "vera").get("/sweeps/hand")
+    assert answer.status_code == 500
+    assert "the service failed at this; its log says more" in answer.text
+    assert "Traceback" not in answer.text
 
 
 def test_the_http_interface_answers_browsers_as_others(shown, visit):
