@@ -25,9 +25,11 @@ def scratch_folder() -> Iterator[str]:
     """
     base = _base()
     _remove_abandoned(base)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))  # mode 0700
+    folder = Path(tempfile.mkdtemp(prefix=f".{PREFIX}", dir=base))  # mode 0700
     with (folder / LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        # Under its name only now: a driver that starts would take it for abandoned without a lock.
+        folder = folder.rename(folder.with_name(folder.name.removeprefix(".")))
         try:
             yield str(folder / "ray")
         finally:

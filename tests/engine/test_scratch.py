@@ -64,3 +64,19 @@ def test_paths_of_sockets_are_short_enough_wherever_temporary_files_go(tmp_path,
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / ("long" * 10)))
     with scratch_folder() as folder:
         assert len(folder) <= LONGEST
+
+
+def test_a_folder_that_another_driver_just_makes_is_kept(base, monkeypatch):
+    lock = fcntl.flock
+    kept = []
+
+    def starting(*arguments):
+        monkeypatch.setattr(fcntl, "flock", lock)
+        with scratch_folder():  # of another driver, before the lock of the first is taken
+            pass
+        lock(*arguments)
+
+    monkeypatch.setattr(fcntl, "flock", starting)
+    with scratch_folder() as folder:
+        kept.append(Path(folder).parent.exists())
+    assert kept == [True]
