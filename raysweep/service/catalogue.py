@@ -38,7 +38,6 @@ class Catalogue:
         self._paces: dict[str, deque[tuple[float, float]]] = {}
         self._listed_at = float("-inf")
         self._lock = threading.Lock()
-        self.changed = threading.Condition()
 
     def entries(self) -> list[Entry]:
         """Return the sweeps by name, as they were when they were read last."""
@@ -85,7 +84,6 @@ class Catalogue:
                 self._entries.pop(name, None)
             else:
                 self._entries[name] = entry
-        self._notify()
         return entry
 
     def poll(self) -> None:
@@ -109,8 +107,6 @@ class Catalogue:
             gone = self._entries.keys() - names
             for name in gone:
                 del self._entries[name]
-        if gone:
-            self._notify()
         fresh = [
             name
             for name in sorted(new)
@@ -173,10 +169,6 @@ class Catalogue:
             pace.popleft()
         (began, first), (now, last) = pace[0], pace[-1]
         return (last - first) / (now - began) if last > first else None
-
-    def _notify(self) -> None:
-        with self.changed:
-            self.changed.notify_all()
 
 
 def _changed(path: str) -> int:

@@ -5,6 +5,7 @@ import dataclasses
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from raysweep.driver import deletion as deletions
 from raysweep.driver.deletion import Deletion
@@ -156,27 +157,7 @@ class Sweeps:
         self._check_role(user)
         self._check_priority(user, priority)
         spec = self.check(text, changes, smoke=smoke)
-        now = time.time()
-
-        def submitted(before: Submission | None) -> Submission:
-            self._check_free(user, spec.name, before)
-            event = Event(now, user.name, "submitted")
-            fresh = Submission(spec.text, user.name, now)
-            return (before or fresh).with_event(
-                event,
-                text=spec.text,
-                submitted_at=now,
-                planned=planned_runs(spec) or None,
-                priority=priority,
-                wanted="running",
-                outcome=None,
-                failures=0,
-                not_before=0.0,
-                retry_failed=False,
-            )
-
-        self.submissions.change(spec.name, submitted)
-        return self._changed(spec.name)
+        return self._run(user, spec, spec.text, "submitted", priority=priority)
 
     def cancel(self, user: User, name: str) -> Entry:
         """Let a sweep stop, or leave the queue; what it has trained is kept.
@@ -307,11 +288,15 @@ class Sweeps:
         self, user: User, entry: Entry, text: str, action: str, retry_failed: bool = False
     ) -> Entry:
         spec = self._checked(spec_of(entry.name, text))
+        return self._run(user, spec, text, action, retry_failed=retry_failed)
+
+    def _run(self, user: User, spec: Spec, text: str, action: str, **changes: Any) -> Entry:
+        """Let a sweep wait for its next driver, with this text of its file."""
         now = time.time()
         word, _, details = action.partition(" ")
 
-        def continued(before: Submission | None) -> Submission:
-            self._check_free(user, entry.name, before)
+        def queued(before: Submission | None) -> Submission:
+            self._check_free(user, spec.name, before)
             base = before or Submission(text, user.name, now)
             return base.with_event(
                 Event(now, user.name, word, details),
@@ -322,11 +307,11 @@ class Sweeps:
                 outcome=None,
                 failures=0,
                 not_before=0.0,
-                retry_failed=retry_failed,
+                **{"retry_failed": False, **changes},
             )
 
-        self.submissions.change(entry.name, continued)
-        return self._changed(entry.name)
+        self.submissions.change(spec.name, queued)
+        return self._changed(spec.name)
 
     def _text(self, entry: Entry) -> str:
         """Return the text of a sweep's file: as submitted, or as last run."""
