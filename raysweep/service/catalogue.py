@@ -1,13 +1,14 @@
 """The sweeps of a store in memory, read again as they change, so that pages are quick."""
 
-import contextlib
 import dataclasses
 import os
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
+from typing import Any
 
-from raysweep.errors import RaysweepError, SpecError, StoreError
+from raysweep.errors import RaysweepError, SpecError
 from raysweep.results.status import driver_of, sweep_status
 from raysweep.service.state import Entry
 from raysweep.store import sweep_paths
@@ -37,6 +38,7 @@ class Catalogue:
         self._marks: dict[str, tuple[int, ...]] = {}  # of folders without a sweep, too
         self._paces: dict[str, deque[tuple[float, float]]] = {}
         self._listed_at = float("-inf")
+        self._renewal = threading.Lock()
         self._lock = threading.Lock()
 
     def entries(self) -> list[Entry]:
@@ -64,26 +66,29 @@ class Catalogue:
         """Return the error for the name of a sweep that the store lacks."""
         return no_such_sweep(self.store, name, [entry.name for entry in self.entries()])
 
-    def refresh(self, name: str) -> Entry | None:
+    def refresh(self, name: str, *, runs: bool = True) -> Entry | None:
         """Read a sweep again; return it, or None if the store no longer has it.
 
-        Raises:
-            StoreError: If the store cannot be reached.
+        Args:
+            name: Name of the sweep.
+            runs: Whether its runs are read, too, which takes seconds for a large sweep; else they
+                stay as they were read last.
         """
-        began = time.monotonic()
-        mark = self._mark(name)
-        entry = self._read(name)
-        if entry is not None:
-            entry = dataclasses.replace(
-                entry, refreshed_at=time.monotonic(), cost_s=time.monotonic() - began
-            )
-            entry = dataclasses.replace(entry, rate=self._rate(entry))
-        with self._lock:
-            self._marks[name] = mark
-            if entry is None:
-                self._entries.pop(name, None)
-            else:
-                self._entries[name] = entry
+        began, mark = time.monotonic(), self._mark(name)
+        changes = self._read_runs(name) if runs else {}
+        with self._renewal:  # else an older submission might be kept after a newer one
+            entry = self._renewed(name, changes)
+            if entry is not None and runs:
+                now = time.monotonic()
+                entry = dataclasses.replace(entry, refreshed_at=now, cost_s=now - began)
+                entry = dataclasses.replace(entry, rate=self._rate(entry))
+            with self._lock:
+                if runs:
+                    self._marks[name] = mark
+                if entry is None:
+                    self._entries.pop(name, None)
+                else:
+                    self._entries[name] = entry
         return entry
 
     def poll(self) -> None:
@@ -112,20 +117,11 @@ class Catalogue:
             for name in sorted(new)
             if not self.store.is_local or self._mark(name) != self._marks.get(name)
         ]
-        for name in fresh:
-            self._glance(name)
+        for name in fresh:  # a submission says a lot already, and runs take long
+            if self.store.below(name).exists(sweep_paths.SUBMISSION):
+                self.refresh(name, runs=False)
         for name in fresh:
             self.refresh(name)
-
-    def _glance(self, name: str) -> None:
-        """Add a sweep with what its submission says, until its files are read, which takes long."""
-        with contextlib.suppress(StoreError):
-            files = self.store.below(name)
-            submission = read_submission(files)
-            if submission is not None:
-                entry = Entry(name, submission, driver=driver_of(files)[0])
-                with self._lock:
-                    self._entries.setdefault(name, entry)
 
     def _is_due(self, entry: Entry) -> bool:
         age_s = time.monotonic() - entry.refreshed_at
@@ -143,20 +139,26 @@ class Catalogue:
             return ()
         return tuple(_changed(f"{self.store.root}/{name}/{part}") for part in WATCHED)
 
-    def _read(self, name: str) -> Entry | None:
+    def _read_runs(self, name: str) -> dict[str, Any]:
+        """Return the fields of an entry that say how far a sweep is."""
+        try:
+            stored = self.store.below(name).exists(sweep_paths.SPEC)
+            return {"status": sweep_status(self.store.uri, name) if stored else None, "problem": ""}
+        except RaysweepError as error:
+            return {"problem": _line(error)}
+
+    def _renewed(self, name: str, changes: Mapping[str, Any]) -> Entry | None:
+        """Return a sweep's entry with changed fields, its present submission and driver."""
         files = self.store.below(name)
+        with self._lock:
+            entry = dataclasses.replace(self._entries.get(name, Entry(name)), **changes)
         try:
             submission = read_submission(files)
-            driver, _ = driver_of(files)
-            stored = files.exists(sweep_paths.SPEC)
-            if submission is None and not stored:
+            if submission is None and not files.exists(sweep_paths.SPEC):
                 return None
-            status = sweep_status(self.store.uri, name) if stored else None
+            return dataclasses.replace(entry, submission=submission, driver=driver_of(files)[0])
         except RaysweepError as error:
-            with self._lock:
-                before = self._entries.get(name, Entry(name))
-            return dataclasses.replace(before, problem=_line(error))
-        return Entry(name, submission, status, "", driver)
+            return dataclasses.replace(entry, problem=_line(error))
 
     def _rate(self, entry: Entry) -> float | None:
         """Return the runs per second of late of a sweep that runs."""

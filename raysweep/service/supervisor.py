@@ -55,13 +55,11 @@ class Decisions:
         start: Sweeps whose drivers start, in order.
         stop: Sweeps whose drivers stop.
         ended: Sweeps whose driver ended, with its job; None if the cluster no longer has it.
-        active: Sweeps that have a job that runs, or is about to.
     """
 
     start: Sequence[str]
     stop: Sequence[str]
     ended: Mapping[str, Job | None]
-    active: Sequence[str]
 
 
 def decide(
@@ -75,14 +73,13 @@ def decide(
         now: Time in seconds since 1970.
         limits: The most sweeps that run at the same time.
     """
-    waiting, running, stop, active = [], [], [], []
+    waiting, running, stop = [], [], []
     ended: dict[str, Job | None] = {}
     for entry in entries:
         submission, job = entry.submission, jobs.get(entry.name)
         if submission is None:
             continue
         if job is not None and job.active:
-            active.append(entry.name)
             running.append(submission.owner)
             if submission.wanted == "stopped":
                 stop.append(entry.name)
@@ -95,7 +92,7 @@ def decide(
                 Waiting(entry.name, submission.owner, submission.priority, submission.submitted_at)
             )
     start = [sweep.sweep for sweep in to_start(waiting, running, limits)]
-    return Decisions(start, stop, ended, active)
+    return Decisions(start, stop, ended)
 
 
 def is_waiting(submission: Submission) -> bool:
@@ -266,7 +263,7 @@ class Supervisor:
         submission = self.submissions.change(sweep, started)
         if submission is not None and submission.has_job:
             self.jobs.start(self.job_id(sweep, submission.jobs), self._command(sweep))
-            self.catalogue.refresh(sweep)
+            self.catalogue.refresh(sweep, runs=False)
 
     def _end(self, sweep: str, job: Job | None) -> None:
         reason = "" if job is None else _last_line(job.text)
@@ -282,7 +279,7 @@ class Supervisor:
             return dataclasses.replace(after, ended=counts)
 
         submission = self.submissions.change(sweep, ended)
-        self.catalogue.refresh(sweep)
+        self.catalogue.refresh(sweep, runs=False)
         if submission is not None:
             log.info("%s: %s", sweep, submission.events[-1].action)
             self.on_end(sweep, submission)

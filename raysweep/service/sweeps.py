@@ -131,6 +131,13 @@ class Sweeps:
         except SpecError as error:
             raise NoSuchSweep(str(error)) from error
 
+    def file(self, entry: Entry) -> str:
+        """Return a sweep's file, as submitted or as last run; empty if the store lacks it."""
+        if entry.submission is not None:
+            return entry.submission.text
+        data = self.catalogue.store.below(entry.name).read(sweep_paths.FILE)
+        return (data or b"").decode(errors="replace")
+
     def submit(
         self,
         user: User,
@@ -314,13 +321,10 @@ class Sweeps:
         return self._changed(spec.name)
 
     def _text(self, entry: Entry) -> str:
-        """Return the text of a sweep's file: as submitted, or as last run."""
-        if entry.submission is not None:
-            return entry.submission.text
-        data = self.catalogue.store.below(entry.name).read(sweep_paths.FILE)
-        if data is None:
+        text = self.file(entry)
+        if not text:
             raise Conflict(f"{entry.name} has no sweep file in the store; submit the file again")
-        return data.decode(errors="replace")
+        return text
 
     def _check_role(self, user: User) -> None:
         if not user.has("member"):
@@ -346,7 +350,7 @@ class Sweeps:
 
     def _check_free(self, user: User, name: str, before: Submission | None) -> None:
         """Check that a user may continue a sweep that may exist, and that it does not run."""
-        entry = self.catalogue.refresh(name)
+        entry = self.catalogue.refresh(name, runs=False)
         if entry is None:
             return
         self._check_owner(user, entry)
@@ -364,7 +368,7 @@ class Sweeps:
             raise SweepRuns(f"{name} {state}")
 
     def _changed(self, name: str) -> Entry:
-        entry = self.catalogue.refresh(name)
+        entry = self.catalogue.refresh(name, runs=False)
         self._wake()
         if entry is None:
             raise NoSuchSweep(f"{name} was deleted meanwhile")

@@ -8,6 +8,7 @@ import pytest
 from service_helpers import file_of
 
 import raysweep
+from raysweep.results.status import sweep_status
 from raysweep.service.catalogue import Catalogue
 from raysweep.service.sweeps import NoSuchSweep
 from raysweep.store import sweep_paths
@@ -93,6 +94,35 @@ def test_after_a_restart_counts_are_known_before_the_files_are_read(users):
     users.drive()
     users.step()
     catalogue = Catalogue(users.service.store)
-    catalogue._glance("walks")
-    (entry,) = catalogue.entries()
+    entry = catalogue.refresh("walks", runs=False)
     assert (entry.status, entry.state, entry.runs["done"]) == (None, "done", 4)
+
+
+def test_a_large_sweep_is_continued_without_a_reading_of_its_runs(users, monkeypatch):
+    users.submit()
+    users.step()
+    users.drive()
+    users.step()
+
+    def fail(*args):
+        pytest.fail("the runs were read")
+
+    monkeypatch.setattr("raysweep.service.catalogue.sweep_status", fail)
+    sweep = users.client("ada").post("sweeps/walks/resume").json()
+    assert (sweep["state"], sweep["runs"]["done"]) == ("queued", 4)
+
+
+def test_a_reading_that_takes_long_keeps_what_was_submitted_meanwhile(users, monkeypatch):
+    users.submit()
+    users.step()
+    users.drive()
+    users.step()
+    catalogue, reading = users.service.catalogue, sweep_status
+
+    def slow(uri, name):
+        monkeypatch.undo()
+        users.client("ada").post("sweeps/walks/resume")
+        return reading(uri, name)
+
+    monkeypatch.setattr("raysweep.service.catalogue.sweep_status", slow)
+    assert catalogue.refresh("walks").state == "queued"

@@ -11,16 +11,10 @@ from raysweep.figures.options import Kind
 from raysweep.report.page import page
 from raysweep.report.write import render
 from raysweep.service.api.access import AnyUser, Service_
+from raysweep.service.api.answers import MEDIA_TYPES
 from raysweep.service.api.parameters import Labels, Shown
 
 router = APIRouter(tags=["results"])
-TYPES = {
-    "json": "application/json",
-    "svg": "image/svg+xml",
-    "png": "image/png",
-    "pdf": "application/pdf",
-    "html": "text/html",
-}
 # A picture or a page by itself must not act for the user who opens it.
 ALONE = (
     "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
@@ -107,7 +101,7 @@ def figure(  # noqa: PLR0913, PLR0917 - parameters of the query
         live=True,
     )
     headers = {"Content-Security-Policy": ALONE, NAME: quote(drawn.name), NOTE: quote(drawn.note)}
-    return Response(drawn.content, media_type=TYPES[format], headers=headers)
+    return Response(drawn.content, media_type=MEDIA_TYPES[format], headers=headers)
 
 
 @router.get("/sweeps/{name}/report", response_class=Response)

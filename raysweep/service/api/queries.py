@@ -19,8 +19,8 @@ from raysweep.formats.text import as_text
 from raysweep.results.compare import difference
 from raysweep.results.sql import Limits, count_statements
 from raysweep.service.api.access import AnyUser, Service_
+from raysweep.service.api.answers import MEDIA_TYPES, text_answer
 from raysweep.service.api.parameters import Room, Roomy
-from raysweep.service.api.results import ROW_TYPES, text_answer
 
 router = APIRouter(tags=["results"])
 STATEMENTS = "X-Raysweep-Statements"
@@ -75,7 +75,7 @@ def _rendered(rows: pa.Table, format: str, room: Room) -> Response:
         return text_answer("csv", sink.getvalue())
     with pa.ipc.new_stream(sink, rows.schema) as writer:
         writer.write_table(rows)
-    return Response(sink.getvalue(), media_type=ROW_TYPES["arrow"])
+    return Response(sink.getvalue(), media_type=MEDIA_TYPES["arrow"])
 
 
 @router.get("/sweeps/{name}/diff", response_class=Response)

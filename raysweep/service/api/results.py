@@ -18,35 +18,19 @@ from raysweep.formats import top as top_formats
 from raysweep.formats.csv_file import csv_table
 from raysweep.formats.hints import hints
 from raysweep.formats.logs import logs_text
-from raysweep.formats.markup import as_notebook
 from raysweep.formats.tables import grids
-from raysweep.formats.text import as_terminal_text, as_text
+from raysweep.formats.text import as_terminal_text
 from raysweep.results import edits
 from raysweep.service.api.access import AnyUser, Parts, Service_
+from raysweep.service.api.answers import MEDIA_TYPES, formatted, text_answer
 from raysweep.service.api.errors import TooLarge
 from raysweep.service.api.parameters import Chosen, Room, Roomy, Shown, Styled
 
 router = APIRouter(tags=["results"])
-TYPES = {
-    "text": "text/plain",
-    "terminal": "text/plain",
-    "notebook": "text/html",
-    "markdown": "text/markdown",
-    "latex": "application/x-latex",
-    "html": "text/html",
-    "csv": "text/csv",
-    "json": "application/json",
-}
-ROW_TYPES = {
-    "parquet": "application/vnd.apache.parquet",
-    "arrow": "application/vnd.apache.arrow.stream",
-    "csv": "text/csv",
-}
 Rows = Literal["runs", "planned", "curves", "attempts", "decisions"]
 TableFormat = Literal["text", "terminal", "notebook", "markdown", "latex", "html", "csv", "json"]
 TopFormat = Literal["text", "notebook", "markdown", "latex", "html", "csv", "json"]
 StatisticsFormat = Literal["text", "notebook", "markdown", "csv", "json"]
-IN_PAGES = ("html", "notebook")  # formats that are parts of a page
 
 
 @router.get("/sweeps/{name}/table", response_class=Response)
@@ -89,11 +73,9 @@ def _table(
 ) -> Response:
     def compute(several: Sequence[Results]) -> str:
         table = compared(*several, **options)
-        if format == "text":
-            return as_text(grids(table), room.screen)
         if format == "terminal":
             return as_terminal_text(table, room.screen.width)
-        return as_notebook(grids(table)) if format == "notebook" else FORMATS[format](table)
+        return formatted(format, room.screen, grids(table), lambda name: FORMATS[name](table))
 
     key = ("table", format, room.screen, repr(options))
     return text_answer(format, parts.readings.together(sweeps, key, compute))
@@ -117,12 +99,13 @@ def statistics(
 
     def compute(results: Results) -> str:
         shown = results.statistics(**options)
-        if format == "notebook":
-            return as_notebook(statistics_formats.grids(shown, ()))
-        moves = results.sensitivity(**options)
-        if format == "text":
-            return as_text(statistics_formats.grids(shown, moves), room.screen)
-        return statistics_formats.FORMATS[format](shown, moves)
+        moves = () if format == "notebook" else results.sensitivity(**options)
+        return formatted(
+            format,
+            room.screen,
+            statistics_formats.grids(shown, moves),
+            lambda name: statistics_formats.FORMATS[name](shown, moves),
+        )
 
     key = ("statistics", format, room.screen, repr(options))
     return text_answer(format, parts.readings.answer(name, key, compute))
@@ -143,11 +126,8 @@ def top(  # noqa: PLR0913, PLR0917 - parameters of the query
 
     def compute(results: Results) -> str:
         best = results.top(n, metric=metric, **filters.given)
-        if format == "text":
-            return as_text([top_formats.top_grid(best)], room.screen)
-        if format == "notebook":
-            return as_notebook([top_formats.top_grid(best)])
-        return top_formats.FORMATS[format](best)
+        grid = top_formats.top_grid(best)
+        return formatted(format, room.screen, [grid], lambda name: top_formats.FORMATS[name](best))
 
     key = ("top", n, metric, format, room.screen, repr(filters.given))
     return text_answer(format, parts.readings.answer(name, key, compute))
@@ -176,7 +156,7 @@ def runs(
         pq.write_table(rows, sink)
     file = f'attachment; filename="{name}-{table}.{format}"'
     return Response(
-        sink.getvalue(), media_type=ROW_TYPES[format], headers={"Content-Disposition": file}
+        sink.getvalue(), media_type=MEDIA_TYPES[format], headers={"Content-Disposition": file}
     )
 
 
@@ -236,16 +216,6 @@ def warnings(
             defaults = "defaults" in wanted
             lines += edits.warnings(results.spec, results.store, defaults=defaults)
     return lines
-
-
-def text_answer(format: str, text: str | bytes) -> Response:
-    """Return a text in a format as an answer."""
-    headers = {}
-    if format in IN_PAGES:  # a part of a page by itself is never run as one
-        headers = {
-            "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'"
-        }
-    return Response(text, media_type=f"{TYPES[format]}; charset=utf-8", headers=headers)
 
 
 def _limited(some: Iterator[pa.Table], most: int) -> Iterator[pa.Table]:

@@ -11,8 +11,8 @@ from raysweep.formats.text import as_text
 from raysweep.results.status import ListedSweep, latest_sweep
 from raysweep.service.api import models
 from raysweep.service.api.access import AnyUser, Service_
+from raysweep.service.api.answers import text_answer
 from raysweep.service.api.parameters import Roomy
-from raysweep.service.api.results import text_answer
 from raysweep.service.state import Entry
 from raysweep.text import counted
 

@@ -8,7 +8,6 @@ from raysweep.errors import SpecError
 from raysweep.service.api import models
 from raysweep.service.api.access import AnyUser, Member, Parts, Service_, record
 from raysweep.service.state import Entry, State
-from raysweep.store import sweep_paths
 from raysweep.sweep.size import planned_runs
 
 router = APIRouter(tags=["sweeps"])
@@ -96,7 +95,7 @@ def list_sweeps(
 def show(name: str, user: AnyUser, parts: Service_) -> models.SweepDetail:
     """Show a sweep with its progress."""
     entry = parts.service.sweeps.entry(name)
-    return models.detail(entry, file_of(parts, entry))
+    return models.detail(entry, parts.service.sweeps.file(entry))
 
 
 @router.post("/sweeps/{name}/cancel")
@@ -203,14 +202,6 @@ def check_text(parts: Parts, text: str, **changes: Any) -> models.Checked:
         arms=len(spec.arms),
         exists=spec.name in known,
     )
-
-
-def file_of(parts: Parts, entry: Entry) -> str:
-    """Return the text of a sweep's file: as submitted, or as last run."""
-    if entry.submission is not None:
-        return entry.submission.text
-    data = parts.service.store.below(entry.name).read(sweep_paths.FILE)
-    return (data or b"").decode(errors="replace")
 
 
 def _text(entry: Entry) -> str:

@@ -13,7 +13,6 @@ from raysweep.errors import SpecError
 from raysweep.formats.logs import failed_by_error, logs_text
 from raysweep.report.page import Sections
 from raysweep.service.api.access import Parts, Service_
-from raysweep.service.api.sweeps import file_of
 from raysweep.service.pages.rendering import FRAGMENT, html, render
 from raysweep.service.pages.users import PageUser
 from raysweep.service.state import Entry
@@ -134,7 +133,7 @@ def _log(entry: Entry, part: str, text: str, **more: Any) -> Content:
 
 
 def _file(parts: Parts, entry: Entry, run: str) -> Content:
-    return _log(entry, "file", file_of(parts, entry))
+    return _log(entry, "file", parts.service.sweeps.file(entry))
 
 
 SHOW: Mapping[str, Show] = {
