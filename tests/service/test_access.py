@@ -212,10 +212,11 @@ def test_a_user_who_asks_too_often_is_refused_and_others_are_not(tmp_path):
 
 
 @pytest.mark.parametrize("is_chunked", [False, True])
-def test_a_body_that_is_too_large_is_refused(users, is_chunked):
+@pytest.mark.parametrize("path", ["sweeps/check", "sweeps/walks/extend"])
+def test_a_body_that_is_too_large_is_refused(users, path, is_chunked):
     size = users.service.config.body_bytes + 1
     content = iter([b"a" * size]) if is_chunked else b"a" * size
-    answer = users.client("max").post("sweeps/check", content=content)
+    answer = users.client("max").post(path, content=content)
     assert answer.status_code == 413
     assert f"at most {size - 1} bytes" in answer.json()["detail"]
 

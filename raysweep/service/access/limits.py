@@ -95,14 +95,16 @@ class BodyLimit:
 
         async def noted(message: Message) -> None:
             nonlocal started
-            started = True
-            await send(message)
+            if started or size <= self.most:  # else the answer to a body that could not be read
+                started = True
+                await send(message)
 
         try:
             await self.app(scope, counted, noted)
         except BodyTooLarge:
             if started:
                 raise
+        if size > self.most and not started:
             await self._refuse(scope, receive, send)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
