@@ -134,7 +134,7 @@ def _stored_task(name: str) -> Task[Any]:
     if name not in known:
         raise SpecError(
             f"unknown task {name!r}{nearest(name, task_names())}; one of a file of your own needs "
-            "it: raysweep run FILE --code PATH"
+            "it: raysweep run FILE --code PATH; on a server an admin names the file"
         )
     made = _loaded(known[name], lambda task: task() if isinstance(task, type) else task)
     if not isinstance(made, Task):

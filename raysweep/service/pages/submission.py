@@ -13,7 +13,7 @@ from raysweep.service.access.roles import User
 from raysweep.service.api.access import Service_, record
 from raysweep.service.api.errors import status_of
 from raysweep.service.api.models import Checked
-from raysweep.service.api.sweeps import check_text, file_of
+from raysweep.service.api.sweeps import check_text
 from raysweep.service.pages.rendering import html
 from raysweep.service.pages.users import FormUser, PageUser
 from raysweep.service.sweeps import MEMBERS_HIGHEST, PRIORITIES, Forbidden, Mistake, mistakes
@@ -28,6 +28,7 @@ class Draft:
     Args:
         text: Text of the file.
         priority: Sweeps of higher priority start first.
+        smoke: Whether only a short version is trained, for a test.
         mistakes: Mistakes of the file.
         problem: Reason why a right file cannot be submitted; empty for none.
         checked: Result of the check of a right file; None if it was not checked.
@@ -36,6 +37,7 @@ class Draft:
 
     text: str = ""
     priority: int = 0
+    smoke: bool = False
     mistakes: tuple[Mistake, ...] = ()
     problem: str = ""
     checked: Checked | None = None
@@ -56,33 +58,33 @@ def submission_page(
     if source:
         entry = parts.service.sweeps.entry(source)
         priority = entry.submission.priority if entry.submission else 0
-        draft = Draft(file_of(parts, entry), _allowed(user, priority), source=source)
+        draft = Draft(parts.service.sweeps.file(entry), _allowed(user, priority), source=source)
     elif example:
         draft = Draft(example_text())
     return _form(request, user, draft)
 
 
 @router.post("/submit")
-def submit(
+def submit(  # noqa: PLR0913, PLR0917 - parameters of the form
     request: Request,
     user: FormUser,
     parts: Service_,
     text: Annotated[str, Form()] = "",
     priority: Annotated[int, Form()] = 0,
+    smoke: Annotated[bool, Form()] = False,
     action: Annotated[Literal["check", "submit"], Form()] = "submit",
     file: Annotated[UploadFile | None, File()] = None,
 ) -> Response:
     """Check or submit a sweep file; its mistakes are shown with the form."""
     _check_role(user)
-    draft = Draft(text.replace("\r\n", "\n"), priority)
+    draft = Draft(text.replace("\r\n", "\n"), priority, smoke)
     try:
         if file is not None and file.size:
-            draft = Draft(_decoded(file.file.read()), priority)
+            draft = dataclasses.replace(draft, text=_decoded(file.file.read()))
         if action == "check":
-            return _form(
-                request, user, dataclasses.replace(draft, checked=check_text(parts, draft.text))
-            )
-        entry = parts.service.sweeps.submit(user, draft.text, priority)
+            checked = check_text(parts, draft.text, smoke=smoke)
+            return _form(request, user, dataclasses.replace(draft, checked=checked))
+        entry = parts.service.sweeps.submit(user, draft.text, priority, smoke=smoke)
     except SpecError as error:
         return _form(
             request, user, dataclasses.replace(draft, mistakes=tuple(mistakes(error))), 422

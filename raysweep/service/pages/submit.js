@@ -75,7 +75,7 @@
       return;
     }
     try {
-      const response = await fetch("/api/v1/sweeps/check", {
+      const response = await fetch(`/api/v1/sweeps/check?smoke=${form.elements.smoke.checked}`, {
         method: "POST",
         headers: { "Content-Type": "application/yaml", "X-CSRF-Token": form.elements.csrf_token.value },
         body: editor.value,
@@ -96,6 +96,7 @@
     clearTimeout(timer);
     timer = setTimeout(check, PAUSE_MS);
   });
+  form.elements.smoke.addEventListener("change", check);
   editor.addEventListener("scroll", scroll);
   verdict.addEventListener("click", (event) => {
     const entry = event.target.closest("[data-line]");

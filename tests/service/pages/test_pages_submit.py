@@ -26,6 +26,19 @@ def test_a_right_file_is_submitted(site, visit):
     assert site.service.audit.entries()[0].action == "submit"
 
 
+def test_a_short_version_is_submitted_under_its_own_name(site, visit):
+    answer = visit(site, "max").send("/submit", "/submit", text=file_of(), smoke="true")
+    assert str(answer.url) == f"{site.url}/sweeps/walks-smoke"
+    assert site.service.sweeps.submissions.read("walks") is None
+
+
+def test_a_check_of_a_short_version_has_its_size_and_keeps_the_choice(site, visit):
+    answer = visit(site, "max").send("/submit", "/submit", text=file_of(), smoke="true", **CHECK)
+    page = parsed(answer.text)
+    assert "No mistake: 1 run of 1 arm." in page.first("div", id="verdict").text
+    assert "checked" in page.first("input", id="smoke").attributes
+
+
 def test_line_ends_of_browsers_become_those_of_files(site, visit):
     visit(site, "max").send("/submit", "/submit", text=file_of().replace("\n", "\r\n"))
     assert site.service.sweeps.submissions.read("walks").text == file_of()
