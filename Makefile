@@ -4,8 +4,8 @@ PYTHON ?= python3
 ARGS ?=
 # Extras of pyproject.toml for `make install`, with commas: EXTRAS=service,wandb
 EXTRAS ?=
-# One process of tests more than there are cores, as many tests wait for others; at most 4.
-PROCESSES ?= $(shell echo $$(( $$(nproc) < 3 ? $$(nproc) + 1 : 4 )))
+# Processes of tests: more than there are cores on a small machine, as many tests wait for others.
+PROCESSES ?= 4
 
 BIN := .venv/bin
 # Empty files, as old as the last complete installation, without and with extras.

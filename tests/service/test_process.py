@@ -28,7 +28,7 @@ training:
 seeds: 4
 search: grid
 select: {{metric: train_loss, mode: min}}
-resources: {{cpu: 1, pack: 3, checkpoint_s: 0.1}}
+resources: {{cpu: 2, pack: 6, checkpoint_s: 0.1}}
 """
 PATIENCE_S = 60
 
