@@ -271,7 +271,6 @@ def run_tune(
     nodes, resources = guard.nodes, schedule.spec.resources
     shared = {
         "job": vars(job),
-        "early_stopper": _early_stopping_actor(schedule, job),
         "code": ray.put(code.for_workers) if code else None,  # once, not with each pack
         "check": (nodes.expected, nodes.store) if nodes.store else None,
         "fit": resources.pack == "auto",
@@ -281,7 +280,12 @@ def run_tune(
     hangs = HangWatch(resources.patience_s, _kill_worker, guard.store_away)
     tend = functools.partial(_tend, nodes, schedule)
     stop = StopWith(schedule, stopping, guard.check, hangs.check, tend)
-    with scratch_folder() as scratch, survived() as deaths:
+    with (
+        scratch_folder() as scratch,
+        survived() as deaths,
+        _early_stopping_actor(schedule, job) as actor,
+    ):
+        shared["early_stopper"] = actor
         tuner = tune.Tuner(
             tune.with_resources(PackTrainable, request_of),
             tune_config=tune.TuneConfig(
@@ -336,14 +340,19 @@ def _kill(process: Process) -> None:
             os.kill(process.pid, signal.SIGKILL)
 
 
-def _early_stopping_actor(schedule: "Schedule", job: Job) -> Any:
-    """Start the actor of early stopping on the driver's node, if runs are stopped by steps."""
+@contextlib.contextmanager
+def _early_stopping_actor(schedule: "Schedule", job: Job) -> Iterator[Any]:
+    """Yield the actor of early stopping on the driver's node, or None if no run is stopped early.
+
+    The actor ends after the calls so far: Tune keeps its handle for as long as the process lives.
+    """
     if job.stopping is None:
-        return None
+        yield None
+        return
     from raysweep.search.early_stopping import StoredEarlyStopper
 
     node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-    actor = (
+    actor: Any = (
         ray.remote(StoredEarlyStopper)
         .options(num_cpus=0, scheduling_strategy=node)
         .remote(job.store, job.sweep, job.token, dict(job.stopping))
@@ -351,4 +360,5 @@ def _early_stopping_actor(schedule: "Schedule", job: Job) -> Any:
     early_stopper = early_stopper_of(actor)
     schedule.attach(early_stopper)
     early_stopper.begin()
-    return actor
+    yield actor
+    actor.__ray_terminate__.remote()

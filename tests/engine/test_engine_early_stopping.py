@@ -1,5 +1,8 @@
 """Early stopping end to end: packs ask, configurations leave, the store tells why."""
 
+import time
+
+import psutil
 import pytest
 
 import raysweep
@@ -213,3 +216,16 @@ def test_another_metric_judges_by_its_own_values(inline):
     assert 0.9 in kept["y"].to_pylist()
     metrics = results.sql("select distinct metric from decisions order by metric")
     assert metrics["metric"].to_pylist() == ["height", "train_loss"]
+
+
+@pytest.mark.ray
+def test_the_process_that_judges_ends_with_its_sweep(shared_ray, tmp_path):
+    def judges():
+        titles = [process.name() for process in psutil.Process().children(recursive=True)]
+        return [title for title in titles if title.startswith("ray::Stored")]
+
+    raysweep.run(bowl(resources={"pack": 27}), store=tmp_path / "store", quiet=True)
+    until = time.monotonic() + 30
+    while judges() and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not judges()
