@@ -124,9 +124,7 @@ def test_a_service_that_is_given_is_asked(served, monkeypatch):
     assert completed("status", "--server", served.url, "h") == ["hand"]
 
 
-def test_a_store_that_is_given_is_looked_at_instead_of_the_service(
-    served, tmp_path, monkeypatch
-):
+def test_a_store_that_is_given_is_looked_at_instead_of_the_service(served, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert completed("status", "--store", str(tmp_path), "") == []
     assert completed("compact", "") == []
