@@ -10,6 +10,7 @@ import yaml
 
 ROOT = Path(__file__).parent.parent.parent
 CLUSTERS = [ROOT / "cluster.yaml", ROOT / "deploy" / "local.yaml"]
+SUPERVISION = ROOT / "deploy" / "supervisord.conf"
 MANIFESTS = sorted((ROOT / "deploy" / "kuberay").glob("*.yaml"))
 COMMANDS = re.compile(r"_commands$")
 PROVIDER = re.compile(r"^# --- (\w+).*---$")

@@ -6,7 +6,7 @@ import re
 
 import pytest
 import yaml
-from deploy_files import CLUSTERS, ROOT, alternatives, commands, load, variants
+from deploy_files import CLUSTERS, ROOT, SUPERVISION, alternatives, commands, load, variants
 
 pytest.importorskip("ray")
 from ray.autoscaler._private.util import prepare_config, validate_config
@@ -78,14 +78,15 @@ def test_ray_starts_with_token_authentication(config, kind):
 def test_the_dashboard_and_the_service_listen_on_the_loopback_interface(config):
     command = starts(config, "head_start_ray_commands")
     assert "--include-dashboard=true --dashboard-host=127.0.0.1" in command
-    assert "service.sh start --config ~/raysweep/deploy/service.yaml" in command
+    assert "supervisord.conf" in command
+    assert 'serve --config "%(here)s/service.yaml"' in SUPERVISION.read_text()
     assert not re.search(r"(?m)^host:", (ROOT / "deploy" / "service.yaml").read_text())
 
 
 @pytest.mark.parametrize("config", VARIANTS)
 def test_the_service_starts_after_ray_and_ends_before_it(config):
     head = config["head_start_ray_commands"]
-    order = ["service.sh stop", "ray stop", "ray start --head", "service.sh start"]
+    order = ["stop raysweep", "ray stop", "ray start --head", "start raysweep"]
     assert [next(i for i, each in enumerate(head) if part in each) for part in order] == [
         0,
         1,
@@ -285,3 +286,5 @@ def test_both_files_differ_only_where_they_must():
     cloud, local = (load(path) for path in CLUSTERS)
     assert {key: cloud[key] for key in TOP} == {key: local[key] for key in TOP}
     assert cloud["worker_start_ray_commands"] == local["worker_start_ray_commands"]
+    service = [[head["head_start_ray_commands"][i] for i in (0, -1)] for head in (cloud, local)]
+    assert service[0] == service[1]

@@ -10,6 +10,7 @@ from deploy_files import (
     CLUSTERS,
     MANIFESTS,
     ROOT,
+    SUPERVISION,
     commands,
     comment_commands,
     containers,
@@ -21,7 +22,7 @@ from deploy_files import (
 from raysweep.cli.main import cli
 
 NOT_OURS = {".venv", ".git", "site", "sweeps", ".mypy_cache", ".ruff_cache", ".hypothesis"}
-FILES = [*CLUSTERS, *MANIFESTS, ROOT / "deploy" / "slurm.sh", ROOT / "deploy" / "service.sh"]
+FILES = [*CLUSTERS, *MANIFESTS, ROOT / "deploy" / "slurm.sh", SUPERVISION]
 CLIENT = {"submit"}  # commands that a later version may bring
 
 
@@ -74,7 +75,7 @@ TEXTS = [
 
 def test_the_scripts_are_found():
     names = {name for name, _ in scripts()}
-    assert {".ci/run", "deploy/service.sh", "deploy/slurm.sh"} <= names
+    assert {".ci/run", "deploy/slurm.sh"} <= names
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -101,7 +102,7 @@ def test_a_script_may_be_started(name):
 def called():
     """The calls of raysweep in all these files: the file, the command, its options."""
     for path in FILES:
-        text = path.read_text().replace("service.sh start", "raysweep serve")
+        text = path.read_text().replace('"', "")
         for line in re.sub(r"\\\n", " ", text).splitlines():
             for command, rest in re.findall(r"\braysweep (\w+)((?: [^\s`;&|)]+)*)", line):
                 if command in cli.commands or command in CLIENT or "--" in rest:
