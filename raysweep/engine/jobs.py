@@ -167,9 +167,11 @@ class RayJobs:
 
 
 def _unreachable(*others: type[Exception]) -> tuple[type[Exception], ...]:
+    import ray
     import requests
 
-    return (ConnectionError, requests.RequestException, ValueError, KeyError, *others)
+    refused = ray.exceptions.RayError  # as where Ray wants a token, and this machine has none
+    return (ConnectionError, requests.RequestException, refused, ValueError, KeyError, *others)
 
 
 def driver_environment() -> dict[str, str]:

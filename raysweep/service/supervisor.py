@@ -294,8 +294,9 @@ class Supervisor:
                 if str(error) != self.problem:
                     log.warning("%s", error)
                 self.problem = str(error)
-            except Exception:  # a mistake of ours must not end the supervision of all sweeps
+            except Exception as error:  # ours must not end the supervision of all sweeps
                 log.exception("supervision failed; it is tried again")
+                self.problem = f"supervision failed: {error}"
             self._wake.wait(POLL_S)
             if action == self.step:
                 self._wake.clear()

@@ -1,11 +1,15 @@
 """The HTTP interface: what users do with sweeps, and what they read of them."""
 
 import json
+import time
 
 import pytest
+from ray.exceptions import AuthenticationError
 from service_helpers import file_of
 
 import raysweep
+from raysweep.engine.jobs import RayJobs
+from raysweep.errors import ClusterError
 from raysweep.service.state import STATES
 from raysweep.store import submission as submissions
 
@@ -265,6 +269,30 @@ def test_health_needs_no_token_and_says_when_the_cluster_is_away(users):
     answer = client.get("health").json()
     assert answer["status"] == "degraded"
     assert "secret" not in answer["problem"]
+
+
+def test_health_says_when_supervision_fails_for_another_reason(users, monkeypatch):
+    supervisor = users.service.supervisor
+
+    def fail():
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(supervisor, "step", fail)
+    supervisor.start()
+    until = time.monotonic() + 30
+    while not supervisor.problem and time.monotonic() < until:
+        time.sleep(0.01)
+    supervisor.close()
+    assert users.client().get("health").json()["status"] == "degraded"
+
+
+def test_a_cluster_that_wants_a_token_is_named_as_the_cause(monkeypatch):
+    def refuse(address):
+        raise AuthenticationError("no authentication token")
+
+    monkeypatch.setattr("ray.job_submission.JobSubmissionClient", refuse)
+    with pytest.raises(ClusterError, match="no authentication token"):
+        RayJobs("http://127.0.0.1:1").jobs("")
 
 
 def test_metrics_count_sweeps_and_runs(trained):
