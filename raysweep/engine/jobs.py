@@ -4,6 +4,7 @@ import dataclasses
 import os
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from raysweep.errors import ClusterError
@@ -175,6 +176,12 @@ def _unreachable(*others: type[Exception]) -> tuple[type[Exception], ...]:
 
 
 def driver_environment() -> dict[str, str]:
-    """Return the variables of this process's environment that drivers on the cluster need."""
+    """Return the variables of this process's environment that drivers on the cluster need.
+
+    Drivers start in other folders than this process.
+    """
     names = ("RAYSWEEP_STORE", "RAYSWEEP_DATA", "PYTHONPATH")
-    return {name: os.environ[name] for name in names if name in os.environ}
+    given = {name: os.environ[name] for name in names if os.environ.get(name)}
+    if folder := given.get("RAYSWEEP_DATA"):
+        given["RAYSWEEP_DATA"] = str(Path(folder).expanduser().absolute())
+    return given

@@ -14,6 +14,7 @@ from pathlib import Path
 import uvicorn
 
 from raysweep.client import credentials
+from raysweep.code.files import added
 from raysweep.engine import local_cluster
 from raysweep.engine.jobs import RayJobs, driver_environment
 from raysweep.errors import SpecError, Stopped
@@ -21,7 +22,7 @@ from raysweep.service.access.sessions import LoginCodes
 from raysweep.service.access.tokens import Tokens
 from raysweep.service.app import create_app
 from raysweep.service.config import Config
-from raysweep.service.service import Service, assemble, running
+from raysweep.service.service import Service, assemble, held, running
 from raysweep.store.files import Files
 
 Show = Callable[[str], None]
@@ -39,7 +40,8 @@ def serve(config: Config, *, local: bool, show: Show) -> None:
         show: Function that shows a line to the user.
 
     Raises:
-        SpecError: If other machines could reach the service, and nobody needs a token.
+        SpecError: If other machines could reach the service, and nobody needs a token; if another
+            service has the store; or if the tasks of the configuration cannot be imported.
         ClusterError: If Ray does not start.
         StoreError: If the store cannot be used.
     """
@@ -50,7 +52,12 @@ def serve(config: Config, *, local: bool, show: Show) -> None:
             f"with 'raysweep token create NAME --role admin --store {config.store}'"
         )
     signal.signal(signal.SIGTERM, _raise_stopped)
-    with _socket(config) as listening, _cluster(config, local, show) as address:
+    with (
+        added([Path(path).expanduser() for path in config.code]),
+        _socket(config) as listening,
+        held(Files(config.store)),
+        _cluster(config, local, show) as address,
+    ):
         service = assemble(config, RayJobs(address, driver_environment()))
         with running(service):
             try:

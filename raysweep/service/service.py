@@ -5,8 +5,9 @@ import dataclasses
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from raysweep.errors import LeaseHeld, SpecError
+from raysweep.errors import LeaseHeld, SpecError, StoreError
 from raysweep.service.access.audit import AuditLog
 from raysweep.service.access.tokens import FOLDER, Tokens, make_private
 from raysweep.service.catalogue import Catalogue
@@ -21,6 +22,7 @@ from raysweep.store.lease import Lease
 from raysweep.store.submission import Submission
 
 SECRET = "session-key"
+KEY_BYTES = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,8 +71,8 @@ def assemble(config: Config, jobs: Jobs) -> Service:
     catalogue, submissions = Catalogue(store), Submissions(store)
 
     def command(sweep: str) -> Sequence[str]:
-        data = ["--data", config.data] if config.data else []
-        code = [part for path in config.code for part in ("--code", path)]
+        data = ["--data", _absolute(config.data)] if config.data else []
+        code = [part for path in config.code for part in ("--code", _absolute(path))]
         return [sys.executable, "-m", "raysweep.service.drive", store.uri, sweep, *data, *code]
 
     supervisor = Supervisor(catalogue, submissions, jobs, command, config.limits)
@@ -102,23 +104,34 @@ def assemble(config: Config, jobs: Jobs) -> Service:
 
 @contextlib.contextmanager
 def running(service: Service) -> Iterator[None]:
-    """Supervise the drivers of a store, of which only one service at a time may take care.
+    """Supervise the drivers of a store, which must be held."""
+    service.supervisor.start()
+    try:
+        yield
+    finally:
+        service.supervisor.close()
+        service.notifier.close()
+
+
+@contextlib.contextmanager
+def held(store: Files) -> Iterator[None]:
+    """Hold a store, of which only one service at a time may take care.
 
     Raises:
         SpecError: If another service does.
         StoreError: If the store cannot be used.
     """
     try:
-        with Lease(service.store.below(FOLDER)):
-            service.supervisor.start()
-            try:
-                yield
-            finally:
-                service.supervisor.close()
-                service.notifier.close()
+        with Lease(store.below(FOLDER)):
+            yield
     except LeaseHeld as error:
         text = str(error).replace("sweep at", "the store of", 1)
         raise SpecError(text.replace("being run", "served"), field="store") from error
+
+
+def _absolute(path: str) -> str:
+    """Return a path as drivers need it, which start in other folders."""
+    return str(Path(path).expanduser().absolute())
 
 
 def _secret(store: Files) -> str:
@@ -126,7 +139,12 @@ def _secret(store: Files) -> str:
     files = store.below(FOLDER)
     make_private(files)
     data = files.read(SECRET)
-    if not data:
-        files.create(SECRET, secrets.token_hex(32).encode())
-        data = files.read(SECRET)
-    return (data or b"").decode()
+    if data is None:
+        files.create(SECRET, secrets.token_hex(KEY_BYTES).encode())
+        data = files.read(SECRET) or b""
+    if len(data) < KEY_BYTES:
+        raise StoreError(
+            f"expected a key of at least {KEY_BYTES} bytes in {files.path(SECRET)}, got "
+            f"{len(data)}; remove the file, and all log in again"
+        )
+    return data.decode(errors="replace")

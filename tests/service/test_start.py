@@ -1,0 +1,82 @@
+"""The start of a service: whom it leaves alone, and what sweep files may then name."""
+
+import signal
+
+import pytest
+from service_helpers import FakeJobs
+
+from raysweep.engine.local_cluster import LocalCluster
+from raysweep.errors import SpecError
+from raysweep.service import server
+from raysweep.service.access.tokens import FOLDER
+from raysweep.service.config import Config
+from raysweep.service.service import assemble
+from raysweep.store.files import Files
+from raysweep.store.lease import Lease
+from raysweep.store.process import own_process
+
+TASK = """
+import raysweep
+
+@raysweep.task(metrics={"train_loss": "min"})
+def countdown(run, *, start: float = 1.0):
+    for step in run.steps(2):
+        run.report(train_loss=start - step)
+"""
+FILE = """
+name: counted
+tasks: {down: {task: countdown}}
+methods: {one: {start: [1.0, 2.0]}}
+seeds: 2
+select: {metric: train_loss, mode: min}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _signals_of_before():
+    """Let no test change what the process does at SIGTERM."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_second_service_of_a_store_does_not_end_the_ray_of_the_first(tmp_path, monkeypatch):
+    ended = []
+    cluster = LocalCluster("http://127.0.0.1:1", own_process(), None)
+    monkeypatch.setattr(LocalCluster, "stop", ended.append)
+    monkeypatch.setattr(server.local_cluster, "running", lambda file: cluster)
+    with Lease(Files(tmp_path).below(FOLDER)), pytest.raises(SpecError, match="already served"):
+        server.serve(Config(store=str(tmp_path), port=0), local=True, show=print)
+    assert not ended
+
+
+def test_sweep_files_may_name_the_tasks_of_the_configuration(tmp_path, monkeypatch):
+    (tmp_path / "tasks_of_ours.py").write_text(TASK)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(server, "RayJobs", lambda *arguments: FakeJobs())
+    checked = []
+    monkeypatch.setattr(
+        server, "_listen", lambda service, *_: checked.append(service.sweeps.check(FILE).name)
+    )
+    config = Config(store=str(tmp_path / "store"), port=0, code=("tasks_of_ours.py",))
+    server.serve(config, local=False, show=print)
+    assert checked == ["counted"]
+
+
+def test_tasks_that_cannot_be_imported_end_the_start(tmp_path, monkeypatch):
+    (tmp_path / "wrong.py").write_text("import raysweep_of_nobody\n")
+    monkeypatch.setattr(server, "_listen", lambda *_: pytest.fail("it started"))
+    config = Config(store=str(tmp_path / "s"), port=0, code=(str(tmp_path / "wrong.py"),))
+    with pytest.raises(SpecError, match=r"wrong\.py: cannot be imported"):
+        server.serve(config, local=False, show=print)
+
+
+@pytest.mark.parametrize("setting", ["code", "data"])
+@pytest.mark.parametrize("path", ["ours", "~/ours"])
+def test_drivers_get_paths_that_hold_in_any_folder(tmp_path, monkeypatch, setting, path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    given = (path,) if setting == "code" else path
+    jobs = FakeJobs()
+    service = assemble(Config(store=str(tmp_path / "store"), **{setting: given}), jobs)
+    assert service.supervisor._command("walks")[-1] == str(tmp_path / "ours")
