@@ -5,6 +5,7 @@ import dataclasses
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 
 import duckdb
 import pyarrow as pa
@@ -88,6 +89,23 @@ class Limits:
         return connection
 
 
+_of_conditions: ContextVar[Limits | None] = ContextVar("limits of conditions", default=None)
+
+
+@contextlib.contextmanager
+def limited_conditions(limits: Limits) -> Iterator[None]:
+    """Limit the conditions that are looked up inside a `with` block, as those of another user.
+
+    Args:
+        limits: Limits of each condition; that of the result does not count.
+    """
+    before = _of_conditions.set(limits)
+    try:
+        yield
+    finally:
+        _of_conditions.reset(before)
+
+
 def needs_plan(query: str) -> bool:
     """Return whether a query may use `planned`, `in_plan` or `selected`."""
     text = _COUNT.sub("", query.lower())
@@ -138,7 +156,7 @@ def ask(
             return answer.to_arrow_table() if limits is None else _limited(answer, limits)
     except duckdb.Error as error:
         _check_scan(error)
-        _check_limits(error, limits)
+        _check_limits(error, limits, "sql: expected a query")
         first, *others, last = tables
         names = ", ".join([first, PLANNED, *others])
         hint = _hint(query, error, tables) if isinstance(error, _BINDER) else ""
@@ -195,8 +213,16 @@ def _read(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         ) from error
 
 
-def _check_limits(error: duckdb.Error, limits: Limits | None) -> None:
+def _check_limits(
+    error: duckdb.Error, limits: Limits | None, expected: str, field: str | None = None
+) -> None:
     """Explain an error of a query that exceeds its limits.
+
+    Args:
+        error: Error of DuckDB.
+        limits: Limits of the query; None for none.
+        expected: Beginning of the message.
+        field: Name of the argument that holds the query; None for none.
 
     Raises:
         SpecError: If it does.
@@ -210,7 +236,7 @@ def _check_limits(error: duckdb.Error, limits: Limits | None) -> None:
     else:
         return
     raise SpecError(
-        f"sql: expected a query that ends {most}; select less, or {_ELSEWHERE}"
+        f"{expected} that ends {most}; select less, or {_ELSEWHERE}", field=field
     ) from error
 
 
@@ -283,10 +309,11 @@ def meeting(
         The column `run_id`, and with labels `configuration_id`, `task` and `estimator`.
 
     Raises:
-        SpecError: If DuckDB refuses the condition.
+        SpecError: If DuckDB refuses the condition, or it exceeds the limits of conditions.
         ScanFailed: If a file cannot be read.
     """
-    connection = duckdb.connect(config=LOCKED)  # a condition may come from another user
+    limits = _of_conditions.get()
+    connection = limits.connect() if limits else duckdb.connect(config=LOCKED)
     if labels is None:
         connection.register("_members", runs)
     else:
@@ -296,12 +323,14 @@ def meeting(
     more += [f"{_quoted(names[0])} as {_quoted(n)}" for n, names in short.items() if not names[1:]]
     names = ", ".join(["run_id"] if labels is None else MEETING)
     try:
-        return connection.sql(
-            f"with runs as (select {', '.join(['*', *more])} from _members) "
-            f"select distinct {names} from runs where ({where}\n)"
-        ).to_arrow_table()
+        with _ended_by(connection, limits):
+            return connection.sql(
+                f"with runs as (select {', '.join(['*', *more])} from _members) "
+                f"select distinct {names} from runs where ({where}\n)"
+            ).to_arrow_table()
     except duckdb.Error as error:
         _check_scan(error)
+        _check_limits(error, limits, "expected a condition", field)
         raise SpecError(_mistake(error, where, short), field=field) from error
 
 

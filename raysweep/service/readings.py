@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from raysweep.api import Results
 from raysweep.errors import SpecError, StoreError
+from raysweep.results.sql import Limits, limited_conditions
 from raysweep.service.sweeps import NoSuchSweep
 from raysweep.store import submission, sweep_paths
 from raysweep.store.files import Files
@@ -16,6 +17,7 @@ from raysweep.sweep.spec import NAME
 
 AT_A_TIME = 2
 PATIENCE_S = 60.0
+CONDITIONS = Limits()  # of `where`
 MOST_BYTES = 64 * 2**20
 SHARE = 4  # of its duration, for which an answer about a sweep that runs is good enough
 T = TypeVar("T", bound=Sized)  # of text or bytes, its length
@@ -120,7 +122,7 @@ class Readings:
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
-        """Wait until few others compute, for an answer that is not kept.
+        """Wait until few others compute, for an answer that is not kept; conditions are limited.
 
         Raises:
             Busy: If others keep the service busy for too long.
@@ -128,7 +130,8 @@ class Readings:
         if not self._free.acquire(timeout=PATIENCE_S):
             raise Busy("the service is busy with other results; try again in a minute")
         try:
-            yield
+            with limited_conditions(CONDITIONS):
+                yield
         finally:
             self._free.release()
 
@@ -156,10 +159,14 @@ class Readings:
 
     def _keep(self, key: Hashable, value: Sized) -> None:
         with self._lock:
-            if key in self._kept or len(value) > MOST_BYTES:
+            if key in self._kept or _size(key, value) > MOST_BYTES:
                 return
             self._kept[key] = value
-            self._bytes += len(value)
+            self._bytes += _size(key, value)
             while self._bytes > MOST_BYTES:
-                _, dropped = self._kept.popitem(last=False)
-                self._bytes -= len(dropped)
+                self._bytes -= _size(*self._kept.popitem(last=False))
+
+
+def _size(key: Hashable, value: Sized) -> int:
+    """Return the size of an answer and of its key, which holds what a user asked."""
+    return len(value) + len(repr(key))

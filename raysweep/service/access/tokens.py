@@ -152,6 +152,8 @@ class Tokens:
     def _read(self) -> dict[str, Token]:
         def build(data: Any) -> dict[str, Token]:
             tokens = [Token(**record) for record in data["tokens"]]
+            if unknown := {token.role for token in tokens} - set(ROLES):
+                raise ValueError(f"the role {unknown.pop()!r}")
             return {token.token_id: token for token in tokens}
 
         return json_file.read_json(self.files, FILE, build, "tokens") or {}

@@ -63,7 +63,7 @@ def known_user(request: Request) -> User:
         if "authorization" in request.headers:  # others share the address, so only this is refused
             parts.limits.count_refused(address)
         raise
-    parts.limits.count(user.token_id)
+    parts.limits.count(user.name)
     return user
 
 

@@ -14,7 +14,7 @@ from raysweep.service.state import Entry
 router = APIRouter(tags=["sweeps"])
 LOOK_S = 0.5
 PING_S = 15
-TOKEN_S = 30.0  # after which the token is looked up again
+TOKEN_S = 2.0  # after which the token is looked up again, as at other requests
 OPEN = ("queued", "running")
 
 

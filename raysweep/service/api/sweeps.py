@@ -144,7 +144,8 @@ def delete_runs(
     request: Request, name: str, user: Member, parts: Service_, where: str
 ) -> models.Deletion:
     """Delete the runs of a sweep that meet a condition in SQL."""
-    deleted = parts.service.sweeps.delete_runs(user, name, where)
+    with parts.readings.turn():
+        deleted = parts.service.sweeps.delete_runs(user, name, where)
     record(request, user, "delete runs", name, deleted.text)
     return models.deletion(deleted, parts.service.store.below(name).uri)
 

@@ -11,6 +11,7 @@ from fastapi.exceptions import WebSocketRequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from raysweep.errors import RaysweepError
+from raysweep.service.access.headers import HEADERS
 from raysweep.service.access.roles import User
 from raysweep.service.access.sessions import user_of
 from raysweep.service.api.access import parts_of
@@ -112,6 +113,8 @@ def _lines(response: Response) -> list[str]:
 def _failed(request: Request, error: Exception) -> Response:
     """Return the answer for a mistake of ours, which the server's log has."""
     text = "the service failed at this; its log says more"
+    response: Response = PlainTextResponse("Internal Server Error", 500)
     if is_page(request):
-        return error_page(request, 500, [text])
-    return PlainTextResponse("Internal Server Error", 500)
+        response = error_page(request, 500, [text])
+    response.headers.update({**HEADERS, "Cache-Control": "no-store"})  # no middleware adds them
+    return response

@@ -56,7 +56,10 @@ PageAdmin = Annotated[User, Depends(page_admin)]
 
 def local_path(text: str) -> str:
     """Return a path of this service that a link gave, or that of the start for anything else."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # such as of a host in brackets without an end
+        return START
     is_local = text.startswith("/") and not text.startswith(("//", "/\\"))
     is_plain = text.isprintable() and "\\" not in text and not parts.netloc and not parts.scheme
     return text if is_local and is_plain else START

@@ -1,0 +1,122 @@
+"""What users and machines send that is wrong or meant to harm, and what a service makes of it."""
+
+import json
+import time
+from urllib.parse import quote
+
+import httpx
+import pytest
+from service_helpers import Users, file_of
+
+from raysweep.errors import StoreError
+from raysweep.results.sql import Limits
+from raysweep.service import readings
+from raysweep.service.access.tokens import FILE, FOLDER
+from raysweep.service.api import events
+from raysweep.service.app import PREFIX
+from raysweep.service.config import Config
+from raysweep.service.service import SECRET, assemble
+from raysweep.store.files import Files
+
+ENDLESS = "(select sum(a.range * b.range) from range(1000000) a, range(1000000) b) > 0"
+HUGE = "seed in (select len(list(range)) from range(1000000000))"
+
+
+@pytest.fixture
+def hurried(monkeypatch):
+    """Limits of conditions that are soon reached."""
+    monkeypatch.setattr(readings, "CONDITIONS", Limits(seconds=0.2, memory="50MB"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/table", "/statistics", "/top", "/deletion", "/runs", "/compare"],
+)
+@pytest.mark.parametrize(("where", "limit"), [(ENDLESS, "0.2 s"), (HUGE, "50MB of memory")])
+def test_a_condition_that_takes_too_much_is_ended(trained, hurried, path, where, limit):
+    method = "DELETE" if path == "/runs" else "GET"
+    address = "compare?sweep=walks&" if path == "/compare" else f"sweeps/walks{path}?"
+    answer = trained.client("ada").request(method, f"{address}where={quote(where)}")
+    assert answer.status_code == 422
+    message = answer.json()[0]["message"]
+    assert message.startswith("where: expected a condition that")
+    assert limit in message
+
+
+@pytest.mark.parametrize("next", ["http://[", "//[::1", "/\\[", "http://[::1]:x/"])
+def test_an_address_that_none_can_read_is_not_led_back_to(users, next):
+    client = users.client(prefix="")
+    answer = client.get("login", params={"next": next}, headers={"Accept": "text/html"})
+    assert answer.status_code == 200
+    assert 'name="next" value="/"' in answer.text
+
+
+@pytest.mark.parametrize("data", [b"", b"short"])
+def test_sessions_are_not_signed_with_a_key_that_can_be_guessed(tmp_path, data):
+    files = Files(tmp_path).below(FOLDER)
+    files.write(SECRET, data)
+    with pytest.raises(StoreError, match="expected a key of at least"):
+        assemble(Config(store=str(tmp_path)), None)
+
+
+def test_a_role_that_nobody_has_lets_nobody_in(users, monkeypatch):
+    monkeypatch.setattr("raysweep.service.access.tokens.FRESH_S", -1.0)
+    files = users.service.store.below(FOLDER)
+    data = json.loads(files.read(FILE))
+    for token in data["tokens"]:
+        token["role"] = "root"
+    files.write(FILE, json.dumps(data).encode())
+    assert users.client("ada").get("me").status_code == 409
+
+
+def test_all_tokens_of_a_user_have_one_limit(tmp_path):
+    users = Users(tmp_path / "store", requests_per_minute=3)
+    other = users.service.tokens.create("max", "member")
+    statuses = [users.client("max").get("me").status_code for _ in range(3)]
+    assert [*statuses, users.client(token=other).get("me").status_code] == [200, 200, 200, 429]
+    users.close()
+
+
+def test_who_watches_is_told_no_more_after_the_token_is_revoked(users, monkeypatch):
+    monkeypatch.setattr("raysweep.service.access.tokens.FRESH_S", 0.0)
+    monkeypatch.setattr(events, "LOOK_S", 0.05)
+    users.submit()
+    began = time.monotonic()
+    with users.client("vera").stream("GET", "sweeps/walks/events") as stream:
+        lines = stream.iter_lines()
+        next(lines)
+        users.service.tokens.revoke("vera")
+        assert "event: end" not in list(lines)
+    assert time.monotonic() - began < 20
+
+
+def test_a_file_of_mistakes_is_refused_soon_and_shortly(users):
+    lines = "".join(f"k{index:05}: 1\n" for index in range(60_000))
+    began = time.monotonic()
+    answer = users.client("vera").post("sweeps/check", content=lines)
+    assert answer.status_code == 422
+    assert len(answer.json()) <= 1001
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize("query", ["level=nan", "level=inf", "level=-1", "where=", "select="])
+def test_a_strange_value_is_no_failure_of_the_service(trained, query):
+    assert trained.client("vera").get(f"sweeps/walks/table?{query}").status_code in (200, 422)
+
+
+def test_an_error_of_the_service_has_the_headers_of_other_answers(users, monkeypatch):
+    def fail(name):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(users.service.catalogue, "entry", fail)
+    for accept in ("text/html", "application/json"):
+        answer = users.client("vera", prefix="").get("sweeps/walks", headers={"Accept": accept})
+        assert answer.status_code == 500
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_session_cannot_be_opened_by_a_cookie_alone(users):
+    with httpx.Client(base_url=users.url, cookies={"raysweep": "e30="}) as client:
+        assert client.get(f"{PREFIX}/me").status_code == 401
+        assert client.post(f"{PREFIX}/sweeps", content=file_of()).status_code == 401
