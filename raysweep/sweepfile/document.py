@@ -18,6 +18,7 @@ from raysweep.text import some
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = {"str", "int", "float", "bool", "null"}
 _MAX_NODES = 100_000  # aliases can make a small file describe an enormous one
+_MOST = 1000  # mistakes that are looked for
 
 
 @dataclasses.dataclass
@@ -58,13 +59,23 @@ class Problems:
     def __init__(self, *, local_files: bool = True) -> None:
         self.lines: list[str] = []
         self.local_files = local_files
+        self._known: set[str] = set()
         self._of_arms: dict[tuple[str, str], list[str]] = {}  # names, by position and message
 
     def add(self, where: str, message: str) -> None:
-        """Add a mistake, unless it is there already."""
+        """Add a mistake, unless it is there already.
+
+        Raises:
+            SpecError: If there are so many that no more are looked for.
+        """
         line = f"{where}: {message}"
-        if line not in self.lines:
-            self.lines.append(line)
+        if line in self._known:
+            return
+        self._known.add(line)
+        self.lines.append(line)
+        if len(self.lines) >= _MOST:
+            more = f"the file may have more than these {_MOST} mistakes; correct these first"
+            raise SpecError([*sorted(self.lines, key=_line_number), more])
 
     def add_once(self, where: str, message: str, hint: str) -> None:
         """Add a mistake, unless it is there already with any hint, such as that of another arm."""
