@@ -7,6 +7,7 @@ workers read it.
 
 import functools
 import hashlib
+import re
 import tempfile
 import zipfile
 from pathlib import Path
@@ -20,6 +21,7 @@ from raysweep.tasks.data.base import Source, folder
 
 PREFIX = "npz:"
 FOLDER = "npz"
+_DIGEST = re.compile(r"[0-9a-f]{1,16}")
 KEYS = (("x_train", "x_test"), ("train", "test"))
 _paths: dict[str, Path] = {}  # files that this process has seen, by digest
 
@@ -56,8 +58,14 @@ def source(name: str) -> Source:
 
     Raises:
         MissingCopy: If its file is unknown to this process and not in the data folder.
+        ValueError: If it is no such name, as of a path.
     """
     digest = name.removeprefix(PREFIX)
+    if not _DIGEST.fullmatch(digest):
+        raise ValueError(
+            f"dataset must be {PREFIX} and 16 digits of a file's SHA-256, got {name}; name a file "
+            "as dataset: {npz: FILE}"
+        )
     copy = folder() / FOLDER / f"{digest}.npz"
     path = copy if copy.is_file() else _paths.get(digest)
     if path is None:

@@ -90,6 +90,18 @@ def test_who_watches_is_told_no_more_after_the_token_is_revoked(users, monkeypat
     assert time.monotonic() - began < 20
 
 
+@pytest.mark.parametrize("name", ["{path}", "../images", "{path}/../images"])
+def test_no_name_of_images_is_a_path_of_the_host(users, tmp_path, name):
+    path = tmp_path / "images"
+    path.with_suffix(".npz").write_bytes(b"secret")
+    dataset = f"npz:{name.format(path=path)}"
+    task = f"{{task: bernoulli_vae, dataset: '{dataset}'}}"
+    file = file_of().replace("{task: toy, steps: 3}", task)
+    answer = users.client("max").post("sweeps/check", content=file)
+    assert answer.status_code == 422
+    assert "16 digits of a file's SHA-256" in answer.json()[0]["message"]
+
+
 def test_a_file_of_mistakes_is_refused_soon_and_shortly(users):
     lines = "".join(f"k{index:05}: 1\n" for index in range(60_000))
     began = time.monotonic()
