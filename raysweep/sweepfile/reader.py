@@ -311,6 +311,7 @@ class _FileReader:
             )
             return ()
         overrides = []
+        made = pairs(tasks, rows)
         for item in node.value:
             if not isinstance(item.value, dict):
                 self.problems.add(
@@ -328,7 +329,6 @@ class _FileReader:
             named = [chosen[section] for section in ROWS.values() if section in chosen]
             labels = tuple(label for some in named for label in some) if named else None
             override = Override(item.where, chosen.get("tasks"), labels, settings)
-            made = pairs(tasks, rows)
             if made and not any(override.covers(t.label, row.label) for t, row in made):
                 words = " or ".join(dict.fromkeys(row.kind for row in rows))
                 self.problems.add(

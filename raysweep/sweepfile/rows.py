@@ -1,16 +1,20 @@
 """Rows and columns of the result table: the entries of a sweep file, and how they pair."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from raysweep import registry
+from raysweep.errors import SpecError
 from raysweep.sweep.runs import NO_ESTIMATOR
 from raysweep.sweepfile.document import Node
+from raysweep.text import counted
 
 Kind = Literal["task", "estimator", "method"]
 ROWS: Mapping[Kind, str] = {"estimator": "estimators", "method": "methods"}
 """Sections of the rows, by kind."""
+MOST_ARMS = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,13 +41,24 @@ class Entry:
 
 
 def pairs(tasks: Sequence[Entry], rows: Sequence[Entry]) -> list[tuple[Entry, Entry]]:
-    """Return each task with its rows: methods if it takes no estimator, estimators otherwise."""
-    return [
+    """Return each task with its rows: methods if it takes no estimator, estimators otherwise.
+
+    Raises:
+        SpecError: If there are too many.
+    """
+    made = (
         (task, row)
         for task in tasks
         for row in rows
         if (row.only is None or task.label in row.only) and _fit(task, row)
-    ]
+    )
+    first = list(itertools.islice(made, MOST_ARMS + 1))
+    if len(first) > MOST_ARMS:
+        raise SpecError(
+            f"{tasks[0].where}: expected at most {MOST_ARMS:,} pairs of a task and a row, got more "
+            f"with {counted(len(tasks), 'task')} and {counted(len(rows), 'row')}; divide the sweep"
+        )
+    return first
 
 
 def unpaired(tasks: Sequence[Entry], rows: Sequence[Entry]) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from raysweep.sweep.space import Choice, Fixed, Plain, coerce, same
 from raysweep.sweepfile.document import Node, Problems
 from raysweep.sweepfile.ranges import FORMS, read_range, shown, translated
 
+MOST_CHOICES = 1000  # of a setting, as each is compared with the others
 NO_FILES = (
     "expected a known name, got a file; ask an admin to copy it into the data folder, and write "
     "its name there, such as npz:0123456789abcdef"
@@ -137,6 +138,13 @@ def _choice(node: Node, setting: Setting, problems: Problems) -> Plain | None:
             node.where,
             f"{setting.name}: a list is a choice of values; write {{value: {written}}} for the "
             f"list {written} as one value",
+        )
+        return None
+    if len(node.value) > MOST_CHOICES:
+        problems.add(
+            node.where,
+            f"expected at most {MOST_CHOICES:,} choices for {setting.name!r}, got "
+            f"{len(node.value):,}; write a range",
         )
         return None
     values: list[Any] = []

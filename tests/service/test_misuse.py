@@ -17,6 +17,7 @@ from raysweep.service.app import PREFIX
 from raysweep.service.config import Config
 from raysweep.service.service import SECRET, assemble
 from raysweep.store.files import Files
+from raysweep.sweepfile import document, rows, values
 
 ENDLESS = "(select sum(a.range * b.range) from range(1000000) a, range(1000000) b) > 0"
 HUGE = "seed in (select len(list(range)) from range(1000000000))"
@@ -102,13 +103,26 @@ def test_no_name_of_images_is_a_path_of_the_host(users, tmp_path, name):
     assert "16 digits of a file's SHA-256" in answer.json()[0]["message"]
 
 
-def test_a_file_of_mistakes_is_refused_soon_and_shortly(users):
-    lines = "".join(f"k{index:05}: 1\n" for index in range(60_000))
-    began = time.monotonic()
-    answer = users.client("vera").post("sweeps/check", content=lines)
+LISTS = {
+    "pairs": ("  walk: {task: toy, steps: 3}", "  t{}: {{task: toy, steps: 3}}\n", "pairs of"),
+    "choices": ("lr: [0.1, 0.2]", "{}.5, ", "choices for 'lr'"),
+    "keys": ("steps: 3", "k{}: 1, ", "mistakes"),
+}
+
+
+@pytest.mark.parametrize("kind", LISTS)
+def test_a_file_that_lists_too_much_is_refused_without_a_look_at_all(users, monkeypatch, kind):
+    old, new, message = LISTS[kind]
+    monkeypatch.setattr(document, "_MOST", 20)
+    monkeypatch.setattr(rows, "MOST_ARMS", 20)
+    monkeypatch.setattr(values, "MOST_CHOICES", 20)
+    text = "".join(new.format(index) for index in range(30))
+    if kind == "choices":
+        text = f"lr: [{text}]"
+    answer = users.client("vera").post("sweeps/check", content=file_of().replace(old, text))
     assert answer.status_code == 422
-    assert len(answer.json()) <= 1001
-    assert time.monotonic() - began < 30
+    assert message in answer.json()[-1]["message"]
+    assert len(answer.json()) <= 21
 
 
 @pytest.mark.parametrize("query", ["level=nan", "level=inf", "level=-1", "where=", "select="])
