@@ -36,7 +36,7 @@ ONLY = {
     "torchvision": "tasks.data",
     "altair": "figures report.figures api",
     "vl_convert": "figures",
-    "duckdb": "results.sql",
+    "duckdb": "results.sql results.sql_limits",
     "pandas": "results.sweep_results",
     "polars": "results.sweep_results",
     "jinja2": "report service.pages",

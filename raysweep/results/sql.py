@@ -1,11 +1,9 @@
 """SQL over the files of a sweep, with DuckDB."""
 
 import contextlib
-import dataclasses
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextvars import ContextVar
 
 import duckdb
 import pyarrow as pa
@@ -13,6 +11,7 @@ import pyarrow.dataset as pads
 
 from raysweep.errors import SpecError
 from raysweep.results.membership import ADDED, LABELS, Membership
+from raysweep.results.sql_limits import LOCKED, Limits, of_conditions
 
 GROUPS = ("param", "metric")
 MEETING = ("run_id", "configuration_id", *LABELS)  # of runs that meet a condition
@@ -24,13 +23,6 @@ _PLAN = re.compile(rf"[*#]|\b(columns|describe|summarize|show|{PLANNED}|{'|'.joi
 _LABEL = re.compile(rf"\b({'|'.join(LABELS)})\b")
 _MISSING = re.compile(r'Referenced column "(.+?)" not found')
 _BINDER = duckdb.BinderException  # names that no table has
-LOCKED: dict[str, str | bool | int | float | list[str]] = {  # no files, no network
-    "enable_external_access": False,
-    "lock_configuration": True,
-}
-_NO_VARIABLES: dict[str, str | bool | int | float | list[str]] = {
-    "python_enable_replacements": False  # else a query can read variables of this program
-}
 _ERRORS: dict[str, type[duckdb.Error]] = {
     "INTERRUPT": duckdb.InterruptException,
     "Out of Memory": duckdb.OutOfMemoryException,
@@ -60,50 +52,6 @@ _NOT_OUTDATED = " and stored.run_id not in (from _outdated)"
 
 class ScanFailed(OSError):
     """Failure to read a file of a valid query's tables."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """Limits of a query of another user, which can neither read files nor change settings.
-
-    Args:
-        seconds: Longest duration of the query.
-        memory: Most memory of DuckDB, such as `1GB`.
-        threads: Number of threads of DuckDB.
-        result_bytes: Largest size of the result in memory.
-    """
-
-    seconds: float = 30.0
-    memory: str = "1GB"
-    threads: int = 2
-    result_bytes: int = 64 * 2**20
-
-    def connect(self) -> duckdb.DuckDBPyConnection:
-        """Return a new connection that keeps to the limits, except for those of time and result."""
-        connection = duckdb.connect(
-            config={"memory_limit": self.memory, "threads": self.threads, **_NO_VARIABLES}
-        )
-        connection.execute("set temp_directory = ''")
-        for name, value in LOCKED.items():  # in this order: afterwards nothing can be set
-            connection.execute(f"set {name} = {str(value).lower()}")
-        return connection
-
-
-_of_conditions: ContextVar[Limits | None] = ContextVar("limits of conditions", default=None)
-
-
-@contextlib.contextmanager
-def limited_conditions(limits: Limits) -> Iterator[None]:
-    """Limit the conditions that are looked up inside a `with` block, as those of another user.
-
-    Args:
-        limits: Limits of each condition; that of the result does not count.
-    """
-    before = _of_conditions.set(limits)
-    try:
-        yield
-    finally:
-        _of_conditions.reset(before)
 
 
 def needs_plan(query: str) -> bool:
@@ -312,7 +260,7 @@ def meeting(
         SpecError: If DuckDB refuses the condition, or it exceeds the limits of conditions.
         ScanFailed: If a file cannot be read.
     """
-    limits = _of_conditions.get()
+    limits = of_conditions()
     connection = limits.connect() if limits else duckdb.connect(config=LOCKED)
     if labels is None:
         connection.register("_members", runs)

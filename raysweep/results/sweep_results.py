@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import polars
     from typing_extensions import Unpack
 
-    from raysweep.results.sql import Limits
+    from raysweep.results.sql_limits import Limits
 
 PLANNED = "planned"
 TABLES = ("runs", PLANNED, "curves", "attempts", "decisions")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from raysweep.api import Results
 from raysweep.errors import SpecError, StoreError
-from raysweep.results.sql import Limits, limited_conditions
+from raysweep.results.sql_limits import Limits, limited_conditions
 from raysweep.service.sweeps import NoSuchSweep
 from raysweep.store import submission, sweep_paths
 from raysweep.store.files import Files

@@ -18,7 +18,7 @@ from raysweep.text import some
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = {"str", "int", "float", "bool", "null"}
 _MAX_NODES = 100_000  # aliases can make a small file describe an enormous one
-_MOST = 1000  # mistakes that are looked for
+MOST_MISTAKES = 1000  # mistakes that are looked for
 
 
 @dataclasses.dataclass
@@ -73,8 +73,10 @@ class Problems:
             return
         self._known.add(line)
         self.lines.append(line)
-        if len(self.lines) >= _MOST:
-            more = f"the file may have more than these {_MOST} mistakes; correct these first"
+        if len(self.lines) >= MOST_MISTAKES:
+            more = (
+                f"the file may have more than these {MOST_MISTAKES} mistakes; correct these first"
+            )
             raise SpecError([*sorted(self.lines, key=_line_number), more])
 
     def add_once(self, where: str, message: str, hint: str) -> None:

@@ -7,7 +7,8 @@ import pyarrow.dataset as pads
 import pytest
 
 from raysweep.errors import SpecError
-from raysweep.results.sql import Limits, ask
+from raysweep.results.sql import ask
+from raysweep.results.sql_limits import Limits
 
 RUNS = pa.table({"run_id": ["a", "b"], "seed": [0, 1]})
 TABLES = {name: pads.dataset(RUNS) for name in ("runs", "curves")}

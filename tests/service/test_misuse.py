@@ -9,7 +9,7 @@ import pytest
 from service_helpers import Users, file_of
 
 from raysweep.errors import StoreError
-from raysweep.results.sql import Limits
+from raysweep.results.sql_limits import Limits
 from raysweep.service import readings
 from raysweep.service.access.tokens import FILE, FOLDER
 from raysweep.service.api import events
@@ -113,7 +113,7 @@ LISTS = {
 @pytest.mark.parametrize("kind", LISTS)
 def test_a_file_that_lists_too_much_is_refused_without_a_look_at_all(users, monkeypatch, kind):
     old, new, message = LISTS[kind]
-    monkeypatch.setattr(document, "_MOST", 20)
+    monkeypatch.setattr(document, "MOST_MISTAKES", 20)
     monkeypatch.setattr(rows, "MOST_ARMS", 20)
     monkeypatch.setattr(values, "MOST_CHOICES", 20)
     text = "".join(new.format(index) for index in range(30))

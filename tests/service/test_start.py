@@ -3,14 +3,14 @@
 import signal
 
 import pytest
-from service_helpers import FakeJobs
+import uvicorn
+from service_helpers import FakeJobs, Users
 
 from raysweep.engine.local_cluster import LocalCluster
 from raysweep.errors import SpecError
 from raysweep.service import server
 from raysweep.service.access.tokens import FOLDER
 from raysweep.service.config import Config
-from raysweep.service.service import assemble
 from raysweep.store.files import Files
 from raysweep.store.lease import Lease
 from raysweep.store.process import own_process
@@ -55,9 +55,12 @@ def test_sweep_files_may_name_the_tasks_of_the_configuration(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(server, "RayJobs", lambda *arguments: FakeJobs())
     checked = []
-    monkeypatch.setattr(
-        server, "_listen", lambda service, *_: checked.append(service.sweeps.check(FILE).name)
-    )
+
+    def check(self, sockets):
+        sweeps = self.config.app.state.parts.service.sweeps
+        checked.append(sweeps.check(FILE).name)
+
+    monkeypatch.setattr(uvicorn.Server, "run", check)
     config = Config(store=str(tmp_path / "store"), port=0, code=("tasks_of_ours.py",))
     server.serve(config, local=False, show=print)
     assert checked == ["counted"]
@@ -65,7 +68,7 @@ def test_sweep_files_may_name_the_tasks_of_the_configuration(tmp_path, monkeypat
 
 def test_tasks_that_cannot_be_imported_end_the_start(tmp_path, monkeypatch):
     (tmp_path / "wrong.py").write_text("import raysweep_of_nobody\n")
-    monkeypatch.setattr(server, "_listen", lambda *_: pytest.fail("it started"))
+    monkeypatch.setattr(uvicorn.Server, "run", lambda *_: pytest.fail("it started"))
     config = Config(store=str(tmp_path / "s"), port=0, code=(str(tmp_path / "wrong.py"),))
     with pytest.raises(SpecError, match=r"wrong\.py: cannot be imported"):
         server.serve(config, local=False, show=print)
@@ -77,6 +80,9 @@ def test_drivers_get_paths_that_hold_in_any_folder(tmp_path, monkeypatch, settin
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     given = (path,) if setting == "code" else path
-    jobs = FakeJobs()
-    service = assemble(Config(store=str(tmp_path / "store"), **{setting: given}), jobs)
-    assert service.supervisor._command("walks")[-1] == str(tmp_path / "ours")
+    users = Users(tmp_path / "store", **{setting: given})
+    users.submit()
+    users.step()
+    (command,) = users.jobs.commands.values()
+    assert command[-2:] == [f"--{setting}", str(tmp_path / "ours")]
+    users.close()

@@ -17,7 +17,8 @@ from raysweep.formats.grid import arrow_grid
 from raysweep.formats.importance import render as render_importance
 from raysweep.formats.text import as_text
 from raysweep.results.compare import difference
-from raysweep.results.sql import Limits, count_statements
+from raysweep.results.sql import count_statements
+from raysweep.results.sql_limits import Limits
 from raysweep.service.api.access import AnyUser, Service_
 from raysweep.service.api.answers import MEDIA_TYPES, text_answer
 from raysweep.service.api.parameters import Room, Roomy
