@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -46,10 +47,10 @@ def serve(config: Config, *, local: bool, show: Show) -> None:
         StoreError: If the store cannot be used.
     """
     tokens = Tokens(Files(config.store))
-    if config.is_open and not tokens.all():
+    if config.is_open and all(token.has_expired(time.time()) for token in tokens.all()):
         raise SpecError(
-            f"expected tokens before other machines can reach {config.host}, got none; make one "
-            f"with 'raysweep token create NAME --role admin --store {config.store}'"
+            f"expected valid tokens before other machines can reach {config.host}, got none; "
+            f"make one with 'raysweep token create NAME --role admin --store {config.store}'"
         )
     signal.signal(signal.SIGTERM, _raise_stopped)
     with (

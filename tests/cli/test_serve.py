@@ -21,7 +21,7 @@ def run(capsys, *arguments):
 def test_other_machines_are_not_let_in_without_tokens(capsys, tmp_path):
     code, _, err = run(capsys, "serve", "--store", tmp_path, "--host", "0.0.0.0")
     assert code == 2
-    assert "expected tokens before other machines can reach 0.0.0.0, got none" in err
+    assert "expected valid tokens before other machines can reach 0.0.0.0, got none" in err
 
 
 @pytest.mark.parametrize(("host", "port"), [("127.0.0.1", None), ("no.such.host.invalid", 1)])

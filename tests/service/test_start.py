@@ -9,7 +9,7 @@ from service_helpers import FakeJobs, Users
 from raysweep.engine.local_cluster import LocalCluster
 from raysweep.errors import SpecError
 from raysweep.service import server
-from raysweep.service.access.tokens import FOLDER
+from raysweep.service.access.tokens import FOLDER, Tokens
 from raysweep.service.config import Config
 from raysweep.store.files import Files
 from raysweep.store.lease import Lease
@@ -64,6 +64,13 @@ def test_sweep_files_may_name_the_tasks_of_the_configuration(tmp_path, monkeypat
     config = Config(store=str(tmp_path / "store"), port=0, code=("tasks_of_ours.py",))
     server.serve(config, local=False, show=print)
     assert checked == ["counted"]
+
+
+def test_tokens_that_have_expired_do_not_open_a_service_to_other_machines(tmp_path, monkeypatch):
+    monkeypatch.setattr(uvicorn.Server, "run", lambda *_: pytest.fail("it started"))
+    Tokens(Files(tmp_path)).create("ada", "admin", days=1e-9)
+    with pytest.raises(SpecError, match="expected valid tokens before other machines can reach"):
+        server.serve(Config(store=str(tmp_path), host="0.0.0.0", port=0), local=False, show=print)
 
 
 def test_tasks_that_cannot_be_imported_end_the_start(tmp_path, monkeypatch):
