@@ -1,7 +1,9 @@
 """Changes of submissions: one at a time, each read from the store and written back."""
 
+import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 
 from raysweep.errors import SpecError
 from raysweep.store import submission
@@ -53,7 +55,7 @@ class Submissions:
 
     def __init__(self, store: Files) -> None:
         self.store = store
-        self._lock = threading.Lock()
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def read(self, sweep: str) -> Submission | None:
         """Return the submission of a sweep, or None if it was not submitted.
@@ -62,6 +64,12 @@ class Submissions:
             StoreError: If it cannot be read.
         """
         return submission.read(self.store.below(sweep))
+
+    @contextlib.contextmanager
+    def unchanged(self, sweep: str) -> Iterator[None]:
+        """Let no other thread change the submission of a sweep meanwhile."""
+        with self._locks[sweep]:
+            yield
 
     def change(self, sweep: str, change: Change) -> Submission | None:
         """Change the submission of a sweep, while no other thread does, and return the new one.
@@ -73,7 +81,7 @@ class Submissions:
         Raises:
             StoreError: If it cannot be read or written.
         """
-        with self._lock:
+        with self.unchanged(sweep):
             before = self.read(sweep)
             after = change(before)
             if after is None or after == before:

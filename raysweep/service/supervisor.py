@@ -1,15 +1,16 @@
 """Supervision of drivers: starts, stops and restarts them, until each sweep is as users want."""
 
+import contextlib
 import dataclasses
 import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Literal, Protocol
 
 from raysweep.engine.jobs import Job, Load
-from raysweep.errors import ClusterError, StoreError
+from raysweep.errors import ClusterError, DamagedFile, StoreError
 from raysweep.service.catalogue import Catalogue
 from raysweep.service.queue import Limits, Waiting, to_start
 from raysweep.service.state import Entry
@@ -19,6 +20,7 @@ from raysweep.sweep.outcomes import ENDS
 
 POLL_S = 1.0
 DRAIN_S = 0.3
+MOST_SILENT = 10  # questions without an answer, after which a cluster is taken to be gone
 FIRST_PAUSE_S = 5.0  # after a driver died, doubled for each further one
 LONGEST_PAUSE_S = 600.0
 # By exit codes of drivers; after others the driver starts again.
@@ -87,7 +89,7 @@ def decide(
             ended[entry.name] = job
         elif entry.is_driven:
             running.append(submission.owner)
-        elif is_waiting(submission) and now >= submission.not_before:
+        elif is_waiting(submission) and _is_due(submission, now):
             waiting.append(
                 Waiting(entry.name, submission.owner, submission.priority, submission.submitted_at)
             )
@@ -98,6 +100,11 @@ def decide(
 def is_waiting(submission: Submission) -> bool:
     """Return whether a driver is to run, and no job of one was started."""
     return submission.wanted == "running" and submission.outcome is None and not submission.has_job
+
+
+def _is_due(submission: Submission, now: float) -> bool:
+    """Return whether a pause is over; one that looks too long is of a clock that was set back."""
+    return not 0 < submission.not_before - now <= LONGEST_PAUSE_S
 
 
 def after_end(submission: Submission, job: Job | None, reason: str, now: float) -> Submission:
@@ -165,6 +172,7 @@ class Supervisor:
         self._command, self._limits = command, limits
         self._prefix = f"raysweep-{_digest(catalogue.store.uri)}-"
         self._stopping: set[str] = set()  # jobs that were asked to stop
+        self._damaged: set[str] = set()  # sweeps whose submission cannot be read
         self._ended = threading.Event()
         self._wake = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -194,10 +202,18 @@ class Supervisor:
             most_s: Seconds to wait at most.
         """
         self._draining = True
-        until = time.monotonic() + most_s
+        until, silent = time.monotonic() + most_s, 0
         while time.monotonic() < until:
             self.wake()
-            active = [job for job in self._jobs_now() if job.active]
+            try:
+                active = [job for job in self.jobs.jobs(self._prefix).values() if job.active]
+            except ClusterError:  # if it has ended, then so have the drivers
+                silent += 1
+                if silent == MOST_SILENT:
+                    return
+                time.sleep(DRAIN_S)
+                continue
+            silent = 0
             if not active and not any(
                 entry.submission is not None and entry.submission.has_job
                 for entry in self.catalogue.entries()
@@ -231,22 +247,30 @@ class Supervisor:
         }
         decisions = decide(entries, last, time.time(), self._limits)
         for sweep, job in decisions.ended.items():
-            self._end(sweep, job)
+            with self._alone(sweep):
+                self._end(sweep, job)
         for sweep in decisions.stop:
             self._stop(last[sweep].job_id)
         for sweep in () if self._draining else decisions.start:
-            self._start(sweep)
+            with self._alone(sweep):
+                self._start(sweep)
+
+    @contextlib.contextmanager
+    def _alone(self, sweep: str) -> Iterator[None]:
+        """Let a sweep whose files are damaged, as its page says, hold up no other one."""
+        try:
+            yield
+        except DamagedFile as error:
+            if sweep not in self._damaged:
+                log.warning("%s: %s", sweep, error)
+            self._damaged.add(sweep)
+        else:
+            self._damaged.discard(sweep)
 
     def _stop(self, job_id: str) -> None:
         if job_id not in self._stopping:
-            self._stopping.add(job_id)
             self.jobs.stop(job_id)
-
-    def _jobs_now(self) -> list[Job]:
-        try:
-            return list(self.jobs.jobs(self._prefix).values())
-        except ClusterError:
-            return []
+            self._stopping.add(job_id)
 
     def _last_job(self, entry: Entry) -> str:
         return self.job_id(entry.name, entry.submission.jobs if entry.submission else 0)

@@ -285,7 +285,10 @@ class Sweeps:
     def _held(self, store: SweepStore) -> Iterator[None]:
         """Hold the lease of a sweep that has no driver."""
         try:
-            with deletions.held(store, lambda text: None):
+            with (
+                deletions.held(store, lambda text: None),
+                self.submissions.unchanged(store.sweep),
+            ):
                 self._check_idle(store.sweep, self.submissions.read(store.sweep))
                 yield
         except LeaseHeld as error:
@@ -352,6 +355,7 @@ class Sweeps:
         """Check that a user may continue a sweep that may exist, and that it does not run."""
         entry = self.catalogue.refresh(name, runs=False)
         if entry is None:
+            self._check_empty(name)
             return
         self._check_owner(user, entry)
         self._check_idle(name, before)
@@ -359,6 +363,14 @@ class Sweeps:
             raise SweepRuns(f"{name} waits to run already; cancel it first")
         if entry.is_driven:
             raise SweepRuns(f"{name} is already being run by {entry.driver.name}; cancel it first")
+
+    def _check_empty(self, name: str) -> None:
+        """Check that the store has no other folder of that name, which the sweep would share."""
+        folder = self.catalogue.store.below(name)
+        if folder.infos("") or folder.folders():
+            raise Conflict(
+                f"the store has a folder {name} that is no sweep's; give the sweep another name"
+            )
 
     def _check_idle(self, name: str, submission: Submission | None) -> None:
         if submission is not None and submission.has_job:

@@ -62,6 +62,13 @@ def test_a_driver_that_runs_is_stopped_where_nobody_wants_it(wanted):
     assert bool(decisions.stop) == (wanted == "stopped")
 
 
+@pytest.mark.parametrize(
+    ("pause_s", "starts"), [(0.0, True), (1.0, False), (LONGEST_PAUSE_S, False), (86_400.0, True)]
+)
+def test_a_pause_that_no_driver_has_is_of_a_clock_that_was_set_back(pause_s, starts):
+    assert bool(decided(not_before=NOW + pause_s).start) == starts
+
+
 def test_a_job_that_the_cluster_has_lost_has_ended():
     assert decided(has_job=True).ended == {"a": None}
 
