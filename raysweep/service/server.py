@@ -56,10 +56,11 @@ def serve(config: Config, *, local: bool, show: Show) -> None:
     with (
         added([Path(path).expanduser() for path in config.code]),
         _socket(config) as listening,
-        held(Files(config.store)),
+        held(Files(config.store)) as check,
         _cluster(config, local, show) as address,
     ):
         service = assemble(config, RayJobs(address, driver_environment()))
+        service.supervisor.check = check
         with running(service):
             try:
                 _listen(service, listening, show)

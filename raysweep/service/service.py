@@ -4,10 +4,10 @@ import contextlib
 import dataclasses
 import secrets
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from raysweep.errors import LeaseHeld, SpecError, StoreError
+from raysweep.errors import LeaseHeld, LeaseLost, SpecError, StoreError
 from raysweep.service.access.audit import AuditLog
 from raysweep.service.access.tokens import FOLDER, Tokens, make_private
 from raysweep.service.catalogue import Catalogue
@@ -114,16 +114,29 @@ def running(service: Service) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def held(store: Files) -> Iterator[None]:
+def held(store: Files) -> Iterator[Callable[[], None]]:
     """Hold a store, of which only one service at a time may take care.
+
+    Yields:
+        Function that raises a `StoreError` once this service holds it no longer.
 
     Raises:
         SpecError: If another service does.
         StoreError: If the store cannot be used.
     """
     try:
-        with Lease(store.below(FOLDER)):
-            yield
+        with Lease(store.below(FOLDER)) as lease:
+
+            def check() -> None:
+                try:
+                    lease.check()
+                except LeaseLost as error:
+                    raise StoreError(
+                        "another service took the store over, or it was out of reach for too "
+                        "long; this service starts and stops no drivers: restart it"
+                    ) from error
+
+            yield check
     except LeaseHeld as error:
         text = str(error).replace("sweep at", "the store of", 1)
         raise SpecError(text.replace("being run", "served"), field="store") from error

@@ -177,6 +177,7 @@ class Supervisor:
         self._wake = threading.Event()
         self._threads: list[threading.Thread] = []
         self._draining = False
+        self.check: Callable[[], None] = lambda: None  # raises once another service has the store
         self.on_end: Callable[[str, Submission], None] = lambda sweep, submission: None
 
     def start(self) -> None:
@@ -238,6 +239,7 @@ class Supervisor:
             ClusterError: If the cluster does not answer.
             StoreError: If the store cannot be reached.
         """
+        self.check()
         entries = [entry for entry in self.catalogue.entries() if entry.submission is not None]
         everything = self.jobs.jobs(self._prefix)
         last = {

@@ -1,18 +1,21 @@
 """The start of a service: whom it leaves alone, and what sweep files may then name."""
 
+import json
 import signal
+import time
 
 import pytest
 import uvicorn
 from service_helpers import FakeJobs, Users
 
 from raysweep.engine.local_cluster import LocalCluster
-from raysweep.errors import SpecError
+from raysweep.errors import SpecError, StoreError
 from raysweep.service import server
 from raysweep.service.access.tokens import FOLDER, Tokens
 from raysweep.service.config import Config
+from raysweep.service.service import held
 from raysweep.store.files import Files
-from raysweep.store.lease import Lease
+from raysweep.store.lease import NAME, Lease, read
 from raysweep.store.process import own_process
 
 TASK = """
@@ -48,6 +51,31 @@ def test_a_second_service_of_a_store_does_not_end_the_ray_of_the_first(tmp_path,
     with Lease(Files(tmp_path).below(FOLDER)), pytest.raises(SpecError, match="already served"):
         server.serve(Config(store=str(tmp_path), port=0), local=True, show=print)
     assert not ended
+
+
+def test_a_service_that_lost_its_store_starts_no_drivers(users):
+    files = Files(users.service.store.uri).below(FOLDER)
+    with held(users.service.store) as check:
+        users.service.supervisor.check = check
+        users.submit()
+        users.step()
+        holder = read(files)
+        files.write(NAME, json.dumps({**holder.to_json(), "token": "of another"}).encode())
+        lost = time.monotonic() + 30
+        while time.monotonic() < lost and not is_lost(check):
+            time.sleep(0.05)
+        users.submit(name="later")
+        with pytest.raises(StoreError, match="another service took the store over"):
+            users.step()
+    assert not [job for job in users.jobs.commands if job.endswith("-later")]
+
+
+def is_lost(check):
+    try:
+        check()
+    except StoreError:
+        return True
+    return False
 
 
 def test_sweep_files_may_name_the_tasks_of_the_configuration(tmp_path, monkeypatch):
