@@ -22,15 +22,21 @@ class TaskMetrics:
 
     @functools.cached_property
     def meanings(self) -> dict[str, dict[str, str]]:
-        """Direction, unit and meaning of each metric of the tasks."""
+        """Direction, unit and meaning of each metric of the tasks.
+
+        A metric with another unit in another task has none, as one table shows both; other
+        meanings of it are joined.
+        """
+        by_task = [registry.task(task).metrics for task in dict.fromkeys(self.tasks.values())]
+        names = dict.fromkeys(name for metrics in by_task for name in metrics)
+        of_name = {name: [one[name] for one in by_task if name in one] for name in names}
         return {
             name: {
-                "direction": metric.direction,
-                "unit": metric.unit,
-                "meaning": metric.meaning,
+                "direction": metrics[-1].direction,
+                "unit": metrics[0].unit if len({one.unit for one in metrics}) == 1 else "",
+                "meaning": "; or ".join(dict.fromkeys(one.meaning for one in metrics)),
             }
-            for task in self.tasks.values()
-            for name, metric in registry.task(task).metrics.items()
+            for name, metrics in of_name.items()
         }
 
     @property

@@ -130,6 +130,24 @@ def test_what_metrics_need_survives_plain_data():
     assert again.requirements["valid_neg_elbo"] == {"validation_examples": 1}
 
 
+@pytest.mark.parametrize("tasks", [(VAE, QUAD), (QUAD, VAE)])
+def test_a_metric_with_other_units_in_other_tasks_has_none(tasks):
+    assert spec_of(*tasks).metrics["train_loss"]["unit"] == ""
+
+
+def test_a_metric_with_one_unit_has_it_whatever_the_order():
+    spec = spec_of(VAE, QUAD)
+    assert spec.metrics["train_neg_elbo"]["unit"] == "nats"
+
+
+def test_meanings_of_a_metric_in_several_tasks_are_joined():
+    meaning = spec_of(QUAD, VAE).metrics["train_loss"]["meaning"]
+    assert meaning == (
+        "objective at the samples drawn in training; or loss that training minimises: "
+        "train_neg_elbo"
+    )
+
+
 @pytest.mark.parametrize("option", ["select", "report"])
 def test_a_table_of_a_metric_without_value_is_refused(tmp_path, option):
     task = {**VAE, "steps": 2, "hidden": {"value": [8]}, "batch_size": 8, "evaluation_examples": 4}
