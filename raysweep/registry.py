@@ -133,8 +133,8 @@ def _stored_task(name: str) -> Task[Any]:
     known = plugins(TASK_GROUP)
     if name not in known:
         raise SpecError(
-            f"unknown task {name!r}{nearest(name, task_names())}; one of a file of your own needs "
-            "it: raysweep run FILE --code PATH; on a server an admin names the file"
+            f"unknown task {name!r}{nearest(name, task_names())}; for a task of your own, give its "
+            "file: raysweep run FILE --code PATH; on a server, an admin names that file"
         )
     made = _loaded(known[name], lambda task: task() if isinstance(task, type) else task)
     if not isinstance(made, Task):

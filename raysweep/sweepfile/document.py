@@ -122,6 +122,8 @@ def read(text: str, file: str, problems: Problems | None = None) -> Node:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         reason = error.problem or error.context or "it cannot be read"
+        if "'\\t'" in reason:
+            reason = "a tab is not allowed here; use spaces"
         raise SpecError(f"{file}: line {line}: not valid YAML: {reason}") from error
     except (YAMLError, RecursionError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

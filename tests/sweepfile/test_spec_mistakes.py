@@ -73,7 +73,7 @@ MISTAKES = {
     "unknown label": ("samples: 4", "samples: 4, tasks: [digit]", 8, "'digit'.*'digits'"),
     "override of nothing": ("search: grid", "overrides: [{tasks: [nope], lr: 1.0}]", 12, "'nope'"),
     "pair that cannot run": ("reinforce_loo, samples: 4", "exact", 8, "cannot run.*states"),
-    "tab for a space": ("  lr:", "\tlr:", 10, "not valid YAML"),
+    "tab for a space": ("  lr:", "\tlr:", 10, "a tab is not allowed here; use spaces"),
     "unclosed bracket": ("[1.0, 1.5]}", "[1.0, 1.5}", 7, "not valid YAML"),
     "code in a tag": ("seeds: 3", "seeds: !!python/name:os.system 3", 11, "the YAML tag .*remove"),
     "unknown pruner": (
