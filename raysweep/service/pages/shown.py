@@ -52,6 +52,19 @@ class ShownSweep:
         return self.state if self.position is None else f"queued, number {self.position}"
 
     @property
+    def lull(self) -> str:
+        """Why a sweep that runs trains nothing at present; empty if it trains, or is to stop."""
+        status, runs = self.entry.status, self.entry.runs
+        if self.word != "running" or (status is not None and status.packs):
+            return ""
+        if not self.entry.is_driven:
+            return "Its driver starts."
+        ended = sum(runs[end] or 0 for end in ENDS)
+        if runs["planned"] is not None and ended >= runs["planned"]:
+            return ""
+        return "Nothing trains yet: its packs start, or wait for room on the cluster."
+
+    @property
     def description(self) -> str:
         """Text that the sweep file gives about itself."""
         return self.entry.status.spec.description if self.entry.status else ""

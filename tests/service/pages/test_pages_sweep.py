@@ -6,8 +6,11 @@ from pages_stores import AWKWARD
 from report_page import data, read, rows
 
 from raysweep.report.page import Sections
+from raysweep.results.status import Driver
 from raysweep.service.pages import parts
+from raysweep.service.pages.shown import ShownSweep
 from raysweep.service.readings import Readings
+from raysweep.service.state import Entry
 
 COMPUTED = ("results", "figures", "statistics", "configurations", "failures", "provenance")
 
@@ -45,6 +48,25 @@ def test_a_sweep_that_waits_has_no_results_yet(shown, visit):
     assert "queued, number 1" in page.first("p", id="state").text
     assert "No session of this sweep has started yet" in page.text
     assert not [one for one in page.all("section") if one.attributes.get("id") == "results"]
+
+
+def test_a_sweep_whose_driver_starts_says_so(site, visit):
+    site.submit()
+    site.step()
+    page = visit(site, "max").page("/sweeps/walks")
+    assert "running" in page.first("p", id="state").text
+    assert "Its driver starts." in page.first("p", id="facts").text
+
+
+def test_a_sweep_that_has_a_driver_and_trains_nothing_says_that_it_waits():
+    shown = ShownSweep(Entry("walks", driver=Driver("alive", "process 7 on host")))
+    assert shown.lull == "Nothing trains yet: its packs start, or wait for room on the cluster."
+
+
+def test_a_sweep_that_does_not_run_waits_for_nothing(shown, visit):
+    page = visit(shown, "vera").page("/sweeps/waiting")
+    assert "Its driver starts" not in page.text
+    assert "wait for room" not in page.text
 
 
 def test_history_has_the_last_event_first(shown, visit):
