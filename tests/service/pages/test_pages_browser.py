@@ -97,7 +97,8 @@ def tab(chromium):
                 wrong.append(f"request to {request.url}")
 
         def on_console(line):
-            is_checked = line.location["url"].endswith(("/sweeps/check", "/submit"))
+            address = line.location["url"].partition("?")[0]
+            is_checked = address.endswith(("/sweeps/check", "/submit"))
             is_wrong = is_checked and "422" in line.text  # browsers log that a file has mistakes
             if line.type == "error" and not is_wrong:
                 wrong.append(line.text)
