@@ -133,6 +133,7 @@ def list_grid(sweeps: Sequence[ListedSweep]) -> Grid:
         for sweep in sweeps
     ]
     for name, texts in (
+        ("state", [sweep.state for sweep in sweeps]),
         ("tags", [", ".join(sweep.tags) for sweep in sweeps]),
         ("description", [sweep.description for sweep in sweeps]),
     ):

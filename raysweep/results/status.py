@@ -243,6 +243,7 @@ class ListedSweep:
         driver: The driver of the sweep; None where the folder is no sweep's.
         description: Text that the sweep file gives about itself.
         tags: Words that the sweep file gives to be found by.
+        state: State in a service of a sweep that has no driver yet; empty for any other.
     """
 
     name: str
@@ -251,6 +252,7 @@ class ListedSweep:
     driver: Driver | None = None
     description: str = ""
     tags: tuple[str, ...] = ()
+    state: str = ""
 
 
 def list_sweeps(store: Files, tags: Collection[str] = ()) -> list[ListedSweep]:

@@ -10,7 +10,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from raysweep.errors import RaysweepError
 from raysweep.service.access.headers import SecurityHeaders
-from raysweep.service.access.limits import BodyLimit, RequestLimits, TooManyRequests
+from raysweep.service.access.limits import AnswerLimit, BodyLimit, RequestLimits, TooManyRequests
 from raysweep.service.access.sessions import SESSION_S, BadToken, ForeignRequest, LoginCodes
 from raysweep.service.api import (
     errors,
@@ -71,6 +71,7 @@ def create_app(service: Service) -> FastAPI:
         same_site="lax",
         https_only=config.has_tls,
     )
+    app.add_middleware(AnswerLimit, most=config.answer_bytes, refused=too_large)
     app.add_middleware(BodyLimit, most=config.body_bytes, refused=too_large)
     if not config.is_open and not config.behind_proxy:
         app.add_middleware(

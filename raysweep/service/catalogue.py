@@ -167,8 +167,8 @@ class Catalogue:
             return None
         pace = self._paces.setdefault(entry.name, deque())
         pace.append((entry.refreshed_at, entry.work))
-        while pace[-1][0] - pace[0][0] > RATE_S:
-            pace.popleft()
+        while pace[-1][0] - pace[0][0] > RATE_S or (len(pace) > 1 and pace[1][1] == pace[0][1]):
+            pace.popleft()  # also what was before anything trained
         (began, first), (now, last) = pace[0], pace[-1]
         return (last - first) / (now - began) if last > first else None
 

@@ -33,7 +33,7 @@ class Config:
         max_runs: Largest number of runs that a submitted file may plan.
         requests_per_minute: Largest number of requests of a user in a minute.
         body_bytes: Largest size of the body of a request.
-        answer_bytes: Largest size of a table of runs or curves in an answer.
+        answer_bytes: Largest size of an answer, and of a table of runs or curves in it.
         notify: URLs that get a message when a sweep ends: of a webhook, or any that Apprise takes.
         url: Address under which users reach the service, for links in notifications.
     """
@@ -96,15 +96,21 @@ def read_config(path: Path | None, given: Mapping[str, Any]) -> Config:
         SpecError: If the file cannot be read, or with one line for each mistake in it.
     """
     problems = Problems()
-    settings = {} if path is None else _settings(path, problems)
+    lines: dict[str, str] = {}
+    settings = {} if path is None else _settings(path, problems, lines)
     problems.stop()
-    settings |= {name: value for name, value in given.items() if value is not None}
-    config = Config(**settings)
-    _check(config)
+    options = {name: value for name, value in given.items() if value is not None}
+    config = Config(**{**settings, **options})
+    try:
+        _check(config)
+    except SpecError as error:
+        if error.field in options or error.field not in lines:
+            raise
+        raise SpecError(f"{lines[error.field]}: {error.field}: {error.text}") from error
     return config
 
 
-def _settings(path: Path, problems: Problems) -> dict[str, Any]:
+def _settings(path: Path, problems: Problems, lines: dict[str, str]) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -122,6 +128,7 @@ def _settings(path: Path, problems: Problems) -> dict[str, Any]:
             problems.add(where, f"unknown setting {name!r}{nearest(name, _KINDS)}")
         else:
             settings[name] = _value(name, node, problems)
+            lines[name] = where
     return settings
 
 

@@ -234,7 +234,7 @@ def test_a_file_of_another_sweep_is_not_resumed(user, live, tmp_path):
 def test_a_sweep_that_waits_is_listed_and_has_a_status(user, live):
     live.jobs.held = True
     user("submit", "small.yaml")
-    assert user("ls")[1].splitlines()[1].split() == ["small", "running"]
+    assert user("ls")[1].splitlines()[1].split() == ["small", "0", "no", "driver", "running"]
     assert "0 of 4 planned runs ended" in user("status", "small")[1]
     code, _, err = user("table", "small")
     assert code == 2

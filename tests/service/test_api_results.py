@@ -5,6 +5,7 @@ import io
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from service_helpers import Users
 
 import raysweep
 from raysweep.formats import FORMATS
@@ -128,11 +129,10 @@ def test_a_condition_reaches_no_files(trained, where):
     assert "root:" not in answer.text
 
 
-def test_a_table_that_is_too_large_is_refused(trained):
-    config = trained.service.config
-    object.__setattr__(config, "answer_bytes", 10)
-    try:
-        answer = trained.client("vera").get("sweeps/walks/runs")
-    finally:
-        object.__setattr__(config, "answer_bytes", type(config)().answer_bytes)
+@pytest.mark.parametrize("path", ["runs", "curves", "table", "report", "logs", "figures/curves"])
+def test_an_answer_that_is_too_large_is_refused(trained, tmp_path, path):
+    users = Users(trained.service.store.uri, answer_bytes=10)
+    answer = users.client("vera").get(f"sweeps/walks/{path}")
+    users.close()
     assert answer.status_code == 413
+    assert "at most 10 bytes" in answer.json()["detail"]

@@ -3,6 +3,7 @@
 import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from service_helpers import file_of
@@ -126,3 +127,12 @@ def test_a_reading_that_takes_long_keeps_what_was_submitted_meanwhile(users, mon
 
     monkeypatch.setattr("raysweep.service.catalogue.sweep_status", slow)
     assert catalogue.refresh("walks").state == "queued"
+
+
+def test_the_pace_of_a_sweep_leaves_out_the_time_before_anything_trained(store):
+    catalogue = Catalogue(Files(store))
+    seen = [(0, 0.0), (100, 0.0), (200, 0.0), (210, 1.0), (220, 2.0)]
+    entries = [
+        SimpleNamespace(name="a", state="running", refreshed_at=at, work=work) for at, work in seen
+    ]
+    assert [catalogue._rate(entry) for entry in entries] == [None, None, None, 0.1, 0.1]

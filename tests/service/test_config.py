@@ -45,9 +45,9 @@ def test_receivers_are_written_in_several_ways(tmp_path, text):
         ("- a", r"line 1: expected NAME: VALUE lines"),
         ("a: [", r"line \d: not valid YAML"),
         ("certificate: a.pem", r"expected both a certificate and its key"),
-        ("certificate: /no\nkey: /no", r"certificate: no such file: /no"),
-        ("running: 0", r"running: expected at least 1, got 0"),
-        ("body_bytes: 5", r"body_bytes: expected at least 1024 bytes, got 5"),
+        ("key: /no\ncertificate: /no", r"line 2: certificate: no such file: /no"),
+        ("\nrunning: 0", r"service.yaml: line 2: running: expected at least 1, got 0"),
+        ("body_bytes: 5", r"line 1: body_bytes: expected at least 1024 bytes, got 5"),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path, text, message):

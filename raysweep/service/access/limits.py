@@ -110,3 +110,35 @@ class BodyLimit:
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         text = f"expected a body of at most {self.most} bytes; send a smaller one"
         await self._refused(Request(scope), text)(scope, receive, send)
+
+
+class AnswerLimit:
+    """Middleware that refuses to send answers that are too large; those of events have no size.
+
+    Args:
+        app: Application behind it.
+        most: Largest number of bytes.
+        refused: Function from a request and the reason to the answer that refuses it.
+    """
+
+    def __init__(
+        self, app: ASGIApp, most: int, refused: Callable[[Request, str], Response]
+    ) -> None:
+        self.app, self.most, self._refused = app, most, refused
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and its answer if that is small enough."""
+        is_refused = False
+
+        async def limited(message: Message) -> None:
+            nonlocal is_refused
+            if message["type"] == "http.response.start":
+                size = int(dict(message["headers"]).get(b"content-length", b"0"))
+                if size > self.most:
+                    is_refused = True
+                    text = f"expected at most {self.most} bytes, got {size}; ask for a part"
+                    await self._refused(Request(scope), text)(scope, receive, send)
+            if not is_refused:
+                await send(message)
+
+        await self.app(scope, receive, limited)

@@ -142,18 +142,18 @@ def runs(
     table: Rows = "runs",
 ) -> Response:
     """Return a table of the store, by default every ended run, as Parquet or an Arrow stream."""
-    schema, some = parts.readings.open(name).batches(table)
-    rows = pa.concat_tables(
-        [schema.empty_table(), *_limited(some, parts.service.config.answer_bytes)]
-    )
+    results, most = parts.readings.open(name), parts.service.config.answer_bytes
     sink = io.BytesIO()
-    if format == "csv":
-        pacsv.write_csv(csv_table(rows), sink)
-    elif format == "arrow":
-        with pa.ipc.new_stream(sink, schema) as writer:
-            writer.write_table(rows)
-    else:
-        pq.write_table(rows, sink)
+    with parts.readings.turn():
+        schema, some = results.batches(table)
+        rows = pa.concat_tables([schema.empty_table(), *_limited(some, most)])
+        if format == "csv":
+            pacsv.write_csv(csv_table(rows), sink)
+        elif format == "arrow":
+            with pa.ipc.new_stream(sink, schema) as writer:
+                writer.write_table(rows)
+        else:
+            pq.write_table(rows, sink)
     file = f'attachment; filename="{name}-{table}.{format}"'
     return Response(
         sink.getvalue(), media_type=MEDIA_TYPES[format], headers={"Content-Disposition": file}

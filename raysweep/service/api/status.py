@@ -14,6 +14,7 @@ from raysweep.service.api.access import AnyUser, Service_
 from raysweep.service.api.answers import text_answer
 from raysweep.service.api.parameters import Roomy
 from raysweep.service.state import Entry
+from raysweep.sweep.outcomes import ENDS
 from raysweep.text import counted
 
 router = APIRouter(tags=["sweeps"])
@@ -27,7 +28,7 @@ def list_text(
     room: Roomy,
     tag: Annotated[list[str] | None, Query()] = None,
 ) -> Response:
-    """List the sweeps as text; those without a session yet have their state in place of runs."""
+    """List the sweeps as text; those that wait, or whose driver starts, have their states."""
     tags = tag or ()
     sweeps = [_listed(entry) for entry in parts.service.catalogue.entries()]
     listed = [sweep for sweep in sweeps if set(tags) <= set(sweep.tags)]
@@ -37,12 +38,15 @@ def list_text(
 
 
 def _listed(entry: Entry) -> ListedSweep:
+    state = entry.state if entry.state in ("queued", "running") and not entry.is_driven else ""
+    if entry.problem:
+        return ListedSweep(entry.name, problem="unreadable", state=state)
     status = entry.status
+    ended = sum(entry.runs[end] or 0 for end in ENDS)
     if status is None:
-        return ListedSweep(entry.name, problem="unreadable" if entry.problem else entry.state)
-    runs = status.progress.ended + status.progress.others
-    spec = status.spec
-    return ListedSweep(entry.name, runs, "", entry.driver, spec.description, spec.tags)
+        return ListedSweep(entry.name, ended, driver=entry.driver, state=state)
+    spec, runs = status.spec, ended + status.progress.others
+    return ListedSweep(entry.name, runs, "", entry.driver, spec.description, spec.tags, state=state)
 
 
 @router.get("/latest")

@@ -29,6 +29,7 @@ def sweep(request: Request, name: str, user: PageUser, parts: Service_) -> Respo
         events=tuple(reversed(events))[:MOST_EVENTS],
         most_packs=MOST_PACKS,
         most_arms=MOST_ARMS,
+        cluster=request.app.state.cluster.shown(),
         trouble=parts.service.supervisor.problem,
     )
 
