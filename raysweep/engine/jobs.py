@@ -76,6 +76,10 @@ class RayJobs:
         self._environment = dict(environment or {})
         self._connection: Any = None
 
+    def move(self, address: str) -> None:
+        """Turn to another cluster, which has none of the jobs before."""
+        self.address, self._connection = address, None
+
     def start(self, job_id: str, command: Sequence[str]) -> None:
         """Start a job; one that has the same identity already is left as it is.
 

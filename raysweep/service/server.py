@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from raysweep.client import credentials
 from raysweep.code.files import added
 from raysweep.engine import local_cluster
 from raysweep.engine.jobs import RayJobs, driver_environment
-from raysweep.errors import SpecError, Stopped
+from raysweep.errors import ClusterError, SpecError, Stopped
 from raysweep.service.access.sessions import LoginCodes
 from raysweep.service.access.tokens import Tokens
 from raysweep.service.app import create_app
@@ -29,6 +30,7 @@ from raysweep.store.files import Files
 Show = Callable[[str], None]
 STOP_S = 60.0  # for drivers to stop, before the Ray of this machine ends
 GRACE_S = 5  # for answers in progress, when the service ends
+LOOK_S = 1.0  # between looks at the Ray of this machine
 DASHBOARD = "http://127.0.0.1:8265"  # where `ray start` puts it
 
 
@@ -57,10 +59,15 @@ def serve(config: Config, *, local: bool, show: Show) -> None:
         added([Path(path).expanduser() for path in config.code]),
         _socket(config) as listening,
         held(Files(config.store)) as check,
-        _cluster(config, local, show) as address,
+        contextlib.ExitStack() as stack,
     ):
-        service = assemble(config, RayJobs(address, driver_environment()))
+        ray = stack.enter_context(_LocalRay(config.store, show)) if local else None
+        address = ray.address if ray else config.address or _address_of_cluster()
+        jobs = RayJobs(address, driver_environment())
+        service = assemble(config, jobs)
         service.supervisor.check = check
+        if ray is not None:
+            stack.enter_context(ray.restarting(jobs))
         with running(service):
             try:
                 _listen(service, listening, show)
@@ -70,22 +77,68 @@ def serve(config: Config, *, local: bool, show: Show) -> None:
                     service.supervisor.drain(STOP_S)
 
 
-@contextlib.contextmanager
-def _cluster(config: Config, local: bool, show: Show) -> Iterator[str]:
-    """Yield the address of the cluster's dashboard."""
-    if not local:
-        yield config.address or os.environ.get("RAY_API_SERVER_ADDRESS") or DASHBOARD
-        return
-    file = _file_of_cluster(config.store)
-    cluster = local_cluster.running(file)
-    if cluster is None:
-        show("starting Ray on this machine …")
-        cluster = local_cluster.start(file)
-    local_cluster.use_token(cluster)
-    try:
-        yield cluster.dashboard
-    finally:
-        cluster.stop()
+def _address_of_cluster() -> str:
+    return os.environ.get("RAY_API_SERVER_ADDRESS") or DASHBOARD
+
+
+class _LocalRay:
+    """Ray of this machine, which ends with the service, and starts again if it ends before.
+
+    Args:
+        store: Path or URI of the store that it serves.
+        show: Function that shows a line to the user.
+    """
+
+    def __init__(self, store: str, show: Show) -> None:
+        self._file, self._show = _file_of_cluster(store), show
+        self._cluster = local_cluster.running(self._file)
+
+    @property
+    def address(self) -> str:
+        """Address of its dashboard."""
+        return self._cluster.dashboard if self._cluster else ""
+
+    def __enter__(self) -> "_LocalRay":
+        """Start it, unless it runs already, as after the death of a service."""
+        if self._cluster is None:
+            self._show("starting Ray on this machine …")
+            self._cluster = local_cluster.start(self._file)
+        local_cluster.use_token(self._cluster)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """End it."""
+        if self._cluster is not None:
+            self._cluster.stop()
+
+    @contextlib.contextmanager
+    def restarting(self, jobs: RayJobs) -> Iterator[None]:
+        """Start it again whenever it ends, until the end of the block.
+
+        Args:
+            jobs: Jobs of the service, which move to the new one.
+        """
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(LOOK_S):
+                if self._cluster is not None and self._cluster.process.life() != "dead":
+                    continue
+                self._show("Ray has ended; starting it again: sweeps go on from their checkpoints")
+                try:
+                    self._cluster = local_cluster.start(self._file)
+                except ClusterError as error:
+                    self._show(str(error))
+                else:
+                    jobs.move(self.address)
+
+        thread = threading.Thread(target=watch, name="raysweep-ray", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
 
 def _file_of_cluster(store: str) -> Path:

@@ -1,8 +1,10 @@
 """The start of a service: whom it leaves alone, and what sweep files may then name."""
 
 import json
+import queue
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
 import uvicorn
@@ -76,6 +78,22 @@ def is_lost(check):
     except StoreError:
         return True
     return False
+
+
+def test_ray_of_this_machine_starts_again_when_it_ends_and_jobs_move_to_it(tmp_path, monkeypatch):
+    first, second = (
+        LocalCluster(f"http://127.0.0.1:{port}", SimpleNamespace(life=lambda: life), None)
+        for port, life in ((1, "dead"), (2, "alive"))
+    )
+    started = []
+    monkeypatch.setattr(server, "LOOK_S", 0.01)
+    monkeypatch.setattr(server.local_cluster, "running", lambda file: first)
+    monkeypatch.setattr(server.local_cluster, "start", lambda file: started.append(file) or second)
+    moved = queue.Queue()
+    ray = server._LocalRay(str(tmp_path), lambda line: None)
+    with ray.restarting(SimpleNamespace(move=moved.put)):
+        assert moved.get(timeout=30) == "http://127.0.0.1:2"
+    assert len(started) == 1
 
 
 def test_sweep_files_may_name_the_tasks_of_the_configuration(tmp_path, monkeypatch):
