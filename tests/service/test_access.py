@@ -9,7 +9,7 @@ from raysweep.errors import SpecError
 from raysweep.service.access.limits import REFUSED_PER_MINUTE
 from raysweep.service.access.roles import ROLES, User
 from raysweep.service.access.sessions import HEADER, open_session
-from raysweep.service.access.tokens import FILE, FOLDER, Tokens
+from raysweep.service.access.tokens import FOLDER, TOKENS, Tokens
 from raysweep.service.app import PREFIX
 from raysweep.store.files import Files
 from raysweep.store.submission import Submission
@@ -182,10 +182,22 @@ def test_revoking_takes_the_tokens_of_a_user_or_one(tmp_path):
         tokens.revoke("mix")
 
 
-def test_a_damaged_file_of_tokens_lets_nobody_in(users, monkeypatch):
+@pytest.mark.parametrize("content", [b"{}", b"{", b"\xff", b"[1]"])
+def test_a_damaged_token_is_refused_and_no_other_one(users, monkeypatch, content):
     monkeypatch.setattr("raysweep.service.access.tokens.FRESH_S", -1.0)
-    users.service.store.below(FOLDER).write(FILE, b"{}")
-    assert users.client("ada").get("me").status_code == 409
+    token_id = users.tokens["ada"].split("_")[1]
+    users.service.store.below(FOLDER).write(f"{TOKENS}/{token_id}.json", content)
+    assert users.client("ada").get("me").status_code == 401
+    assert users.client("max").get("me").status_code == 200
+
+
+def test_tokens_made_and_revoked_by_two_processes_at_once_are_all_kept(users):
+    other = Tokens(users.service.store)
+    before = other.all()
+    users.service.tokens.revoke("max")
+    other.create("new", "viewer")
+    names = {token.name for token in users.service.tokens.all()}
+    assert names == {token.name for token in before} - {"max"} | {"new"}
 
 
 def test_too_many_wrong_tokens_are_refused_for_a_minute(users):

@@ -11,7 +11,7 @@ from service_helpers import Users, file_of
 from raysweep.errors import StoreError
 from raysweep.results.sql_limits import Limits
 from raysweep.service import readings
-from raysweep.service.access.tokens import FILE, FOLDER
+from raysweep.service.access.tokens import FOLDER, TOKENS
 from raysweep.service.api import events
 from raysweep.service.app import PREFIX
 from raysweep.service.config import Config
@@ -63,11 +63,9 @@ def test_sessions_are_not_signed_with_a_key_that_can_be_guessed(tmp_path, data):
 def test_a_role_that_nobody_has_lets_nobody_in(users, monkeypatch):
     monkeypatch.setattr("raysweep.service.access.tokens.FRESH_S", -1.0)
     files = users.service.store.below(FOLDER)
-    data = json.loads(files.read(FILE))
-    for token in data["tokens"]:
-        token["role"] = "root"
-    files.write(FILE, json.dumps(data).encode())
-    assert users.client("ada").get("me").status_code == 409
+    name = f"{TOKENS}/{users.tokens['ada'].split('_')[1]}.json"
+    files.write(name, json.dumps({**json.loads(files.read(name)), "role": "root"}).encode())
+    assert users.client("ada").get("me").status_code == 401
 
 
 def test_all_tokens_of_a_user_have_one_limit(tmp_path):

@@ -81,10 +81,10 @@ def is_lost(check):
 
 
 def test_ray_of_this_machine_starts_again_when_it_ends_and_jobs_move_to_it(tmp_path, monkeypatch):
-    first, second = (
-        LocalCluster(f"http://127.0.0.1:{port}", SimpleNamespace(life=lambda: life), None)
-        for port, life in ((1, "dead"), (2, "alive"))
-    )
+    def cluster(port, life):
+        return LocalCluster(f"http://127.0.0.1:{port}", SimpleNamespace(life=lambda: life), None)
+
+    first, second = cluster(1, "dead"), cluster(2, "alive")
     started = []
     monkeypatch.setattr(server, "LOOK_S", 0.01)
     monkeypatch.setattr(server.local_cluster, "running", lambda file: first)

@@ -4,25 +4,27 @@ import dataclasses
 import hashlib
 import hmac
 import json
+import logging
 import re
 import secrets
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from raysweep.errors import SpecError, StoreError, nearest
+from raysweep.errors import DamagedFile, SpecError, StoreError, nearest
 from raysweep.service.access.roles import ROLES, Role, User
 from raysweep.store import json_file
 from raysweep.store.files import Files
 
 FOLDER = ".service"  # below the store; no sweep can have this name
-FILE = "tokens.json"
+TOKENS = "tokens"  # folder with a file for each token, so that none undoes a change of another
 PREFIX = "raysweep"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 FRESH_S = 2.0  # for which tokens are kept in memory
 DAY_S = 86_400
 MOST_DAYS = 3650
+
+log = logging.getLogger("raysweep.service")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +61,6 @@ class Tokens:
 
     def __init__(self, store: Files) -> None:
         self.files = store.below(FOLDER)
-        self._lock = threading.Lock()
         self._kept: tuple[float, dict[str, Token]] | None = None
 
     def all(self) -> list[Token]:
@@ -94,10 +95,10 @@ class Tokens:
         now = time.time()
         token_id, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
         expires_at = None if days is None else now + days * DAY_S
-        with self._lock:
-            tokens = self._read()
-            tokens[token_id] = Token(token_id, name, role, _digest(secret), now, expires_at)
-            self._write(tokens)
+        token = Token(token_id, name, role, _digest(secret), now, expires_at)
+        make_private(self.files)
+        self.files.write(_file(token_id), json.dumps(dataclasses.asdict(token), indent=1).encode())
+        self._kept = None
         return f"{PREFIX}_{token_id}_{secret}"
 
     def revoke(self, name: str) -> int:
@@ -107,18 +108,16 @@ class Tokens:
             SpecError: If there is none.
             StoreError: If the change cannot be stored.
         """
-        with self._lock:
-            tokens = self._read()
-            kept = {
-                token_id: token
-                for token_id, token in tokens.items()
-                if name not in (token_id, token.name)
-            }
-            if len(kept) == len(tokens):
-                known = {token.name for token in tokens.values()}
-                raise SpecError(f"no token of {name!r}{nearest(name, known)}")
-            self._write(kept)
-        return len(tokens) - len(kept)
+        tokens = self._read().values()
+        ended = [token for token in tokens if name in (token.token_id, token.name)]
+        if not ended:
+            raise SpecError(
+                f"no token of {name!r}{nearest(name, {token.name for token in tokens})}"
+            )
+        for token in ended:
+            self.files.remove(_file(token.token_id))
+        self._kept = None
+        return len(ended)
 
     def user(self, text: str) -> User | None:
         """Return the user of a token; None if it is unknown, or has expired.
@@ -150,19 +149,22 @@ class Tokens:
         return kept[1]
 
     def _read(self) -> dict[str, Token]:
-        def build(data: Any) -> dict[str, Token]:
-            tokens = [Token(**record) for record in data["tokens"]]
-            if unknown := {token.role for token in tokens} - set(ROLES):
-                raise ValueError(f"the role {unknown.pop()!r}")
-            return {token.token_id: token for token in tokens}
+        def build(data: Any) -> Token:
+            token = Token(**data)
+            if token.role not in ROLES:
+                raise ValueError(f"the role {token.role!r}")
+            return token
 
-        return json_file.read_json(self.files, FILE, build, "tokens") or {}
-
-    def _write(self, tokens: dict[str, Token]) -> None:
-        records = [dataclasses.asdict(token) for token in tokens.values()]
-        make_private(self.files)
-        self.files.write(FILE, json.dumps({"tokens": records}, indent=1).encode())
-        self._kept = None
+        tokens = {}
+        for name in self.files.names(TOKENS, ".json"):
+            try:
+                token = json_file.read_json(self.files, name, build, "a token")
+            except DamagedFile as error:  # refused, as an unknown one is
+                log.warning("%s", error)
+            else:
+                if token is not None:
+                    tokens[token.token_id] = token
+        return tokens
 
 
 def make_private(files: Files) -> None:
@@ -178,6 +180,10 @@ def make_private(files: Files) -> None:
         Path(files.root).chmod(0o700)
     except OSError as error:
         raise StoreError(f"cannot create {files.root}: {error.strerror}") from error
+
+
+def _file(token_id: str) -> str:
+    return f"{TOKENS}/{token_id}.json"
 
 
 def _digest(secret: str) -> str:
