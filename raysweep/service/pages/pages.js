@@ -85,14 +85,30 @@
   }
 
   // Choices are kept by their texts, as a new metric changes their order.
+  const controls = (root) => [...root.querySelectorAll("select[data-control]")];
+  function choose(select, text) {
+    const option = [...select.options].find((one) => one.text === text);
+    if (option) option.selected = true;
+  }
   function keepingChoices(root, change) {
-    const before = [...root.querySelectorAll("select[data-control]")].map((one) => [one.id, one.selectedOptions[0].text]);
+    const before = new Map(controls(root).map((one) => [one.id, one.selectedOptions[0].text]));
     change();
-    for (const [id, text] of before) {
-      const select = document.getElementById(id);
-      const option = select && [...select.options].find((one) => one.text === text);
-      if (option) option.selected = true;
-    }
+    for (const select of controls(root)) choose(select, before.get(select.id));
+  }
+
+  // They are in the address, too, so that it shows others the same.
+  function addressChoices() {
+    main.addEventListener("change", ({ target }) => {
+      if (!target.matches("select[data-control]")) return;
+      const query = new URLSearchParams(location.search);
+      if (target.selectedIndex === 0) query.delete(target.id);
+      else query.set(target.id, target.selectedOptions[0].text);
+      history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
+    });
+  }
+  function restoreChoices(root) {
+    const query = new URLSearchParams(location.search);
+    for (const select of controls(root)) choose(select, query.get(select.id));
   }
 
   // A part of the page that is loaded after it, when it is near the window.
@@ -136,8 +152,10 @@
     }
 
     fill(content) {
-      if (this.loaded === undefined) this.element.replaceChildren(...content.childNodes);
-      else keepingChoices(this.element, () => morphContent(this.element, content));
+      if (this.loaded === undefined) {
+        this.element.replaceChildren(...content.childNodes);
+        restoreChoices(this.element);
+      } else keepingChoices(this.element, () => morphContent(this.element, content));
     }
 
     async enhance() {
@@ -291,6 +309,7 @@
 
   document.documentElement.classList.add("has-scripts");
   localTimes(document);
+  addressChoices();
   loadParts();
   main.addEventListener("toggle", loadParts, true);
   const filters = document.getElementById("filters");

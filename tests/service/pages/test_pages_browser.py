@@ -251,6 +251,21 @@ def test_choices_and_focus_remain_when_results_arrive(site, tab, monkeypatch):
     assert page.locator("#figure-curves details[open]:visible").count() == 1
 
 
+def test_the_address_shows_others_what_was_chosen(shown, tab):
+    page = tab(shown, "vera", "/sweeps/hand")
+    settled(page)
+    page.locator("#table-metric").select_option(label="distance [m]")
+    page.locator("#figure-curves select").first.select_option(index=1)
+    other = tab(shown, "ada", page.url.removeprefix(shown.url))
+    settled(other)
+    for chosen in ("#table-metric", "#figure-curves select"):
+        text = "one => one.selectedOptions[0].text"
+        assert other.locator(chosen).first.evaluate(text) == page.locator(chosen).first.evaluate(
+            text
+        )
+    assert "hand: distance" in other.locator("#results caption:visible").inner_text()
+
+
 def test_axe_finds_nothing_wrong_on_any_page(live, tab):
     page = tab(live, "ada")
     paths = {
