@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from every_file import every
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "architecture.md"
@@ -175,12 +176,12 @@ LIMITED = [
 ]
 
 
-@pytest.mark.parametrize("path", LIMITED, ids=lambda path: path.relative_to(ROOT).as_posix())
+@every(LIMITED)
 def test_files_are_of_readable_length(path):
     assert len(path.read_text().splitlines()) <= 400
 
 
-@pytest.mark.parametrize("path", LIMITED, ids=lambda path: path.relative_to(ROOT).as_posix())
+@every(LIMITED)
 def test_functions_are_of_readable_length(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef):
@@ -202,7 +203,7 @@ def private_names(path):
             yield from (each for each in names if re.match("_[^_]", each))
 
 
-@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+@every(TESTS)
 def test_tests_import_and_patch_public_names(path):
     assert set(private_names(path)) == set()
 
@@ -234,7 +235,7 @@ def text_of(part):
     return part if isinstance(part, ast.Constant) else ast.Constant("{}")
 
 
-@pytest.mark.parametrize("path", SPELLERS, ids=lambda path: path.relative_to(ROOT).as_posix())
+@every(SPELLERS)
 def test_options_are_spelt_by_the_command_line_alone(path):
     for text in messages(path):
         assert not OPTION.search(COMMAND.sub("", text)), text
@@ -248,7 +249,7 @@ TEMPLATES = sorted(
 )
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+@every(TEMPLATES)
 def test_templates_and_programs_of_pages_mention_no_option(path):
     text = path.read_text()
     assert not OPTION.search(COMMAND.sub("", text.replace("<!--", "")))

@@ -5,7 +5,7 @@ import re
 import tokenize
 from pathlib import Path
 
-import pytest
+from every_file import every
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted(
@@ -22,10 +22,6 @@ NO_VERBS = {"The", "A", "An", "Every", "Each", "One", "All", "No", "Of", "Those"
 NAMES = {"place", "places", "found", "each", "what", "own", "theirs", "mine"}
 REFERRING = re.compile(r"(Its|Their|The same|The other)\b")  # an entry is read alone
 ENTRY = re.compile(r"^(\w+)(?: \(.*?\))?: (.*)$")
-
-
-def name(path):
-    return path.relative_to(ROOT).as_posix()
 
 
 def documented(path):
@@ -87,13 +83,13 @@ def modules(path):
     return ast.get_docstring(ast.parse(path.read_text())) or ""
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
+@every(FILES)
 def test_a_summary_of_a_module_is_a_noun_phrase(path):
     first = re.split(r"\W", modules(path))[0]
     assert first not in NOT_FIRST, modules(path).splitlines()[0]
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
+@every(FILES)
 def test_a_summary_of_a_function_is_an_imperative(path):
     for node, text in documented(path):
         first = re.split(r"\W", text)[0]
@@ -103,7 +99,7 @@ def test_a_summary_of_a_function_is_an_imperative(path):
             assert verb is None or first in {"Pass", "Press", "Process"}, f"{node.name}: {text}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
+@every(FILES)
 def test_a_summary_of_a_class_is_a_noun_phrase(path):
     for node, text in documented(path):
         if isinstance(node, ast.ClassDef) or is_property(node):
@@ -111,7 +107,7 @@ def test_a_summary_of_a_class_is_a_noun_phrase(path):
             assert first not in NOT_FIRST - {"Whether"}, f"{node.name}: {text.splitlines()[0]}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
+@every(FILES)
 def test_an_entry_of_arguments_can_be_read_alone(path):
     for node, text in documented(path):
         for argument, meaning in entries(text):
@@ -119,14 +115,14 @@ def test_an_entry_of_arguments_can_be_read_alone(path):
             assert not REFERRING.match(meaning), f"{node.name}, {argument}: {meaning}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
+@every(FILES)
 def test_no_text_uses_a_forbidden_word(path):
     for line, text in texts(path):
         match = FORBIDDEN.search(text)
         assert match is None, f"line {line}: {match and match[0]}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
+@every(FILES)
 def test_no_variable_has_a_name_that_says_nothing(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -147,7 +143,7 @@ PAGES = sorted(
 )
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name)
+@every(PAGES)
 def test_pages_use_no_forbidden_word(page):
     text = without_code(page.read_text())
     assert not FORBIDDEN.search(text)
