@@ -124,7 +124,7 @@ class _LocalRay:
             while not ended.wait(LOOK_S):
                 if self._cluster is not None and self._cluster.process.life() != "dead":
                     continue
-                self._show("Ray has ended; starting it again: sweeps continue from their checkpoints")
+                self._show("Ray has ended; it is started again: sweeps resume from checkpoints")
                 try:
                     self._cluster = local_cluster.start(self._file)
                 except ClusterError as error:
