@@ -4,7 +4,10 @@ import pytest
 import torch
 
 from raysweep import estimators, tasks
+from raysweep.estimators.noise import Noise
 from raysweep.tasks.base import Replica
+from raysweep.tasks.data import nats_bench
+from raysweep.tasks.nas import tabular
 
 SMALL = {
     "polynomial": {"latents": 6, "batch_size": 8, "steps": 200},
@@ -85,7 +88,32 @@ SMALL = {
         "batch_size": 8,
         "steps": 200,
     },
+    "nas_tabular": {"batch_size": 4, "steps": 200},
 }
+
+
+@pytest.fixture(autouse=True)
+def accuracies(request, monkeypatch):
+    """Accuracies of cells that are made up, so that most tests need no file."""
+    if "real_accuracies" in request.fixturenames:
+        return
+    numbers = Noise(purpose="accuracies").uniform(4, tabular.CELLS, dtype=torch.float64)
+    columns = dict(zip(nats_bench.FULL_COLUMNS, 100 * numbers, strict=True))
+
+    def read(data_set, full, root):
+        names = nats_bench.FULL_COLUMNS if full else nats_bench.COLUMNS
+        return {name: columns[name] for name in names}
+
+    monkeypatch.setattr(tabular, "read_by_code", read)
+
+
+@pytest.fixture
+def real_accuracies(data_folder, monkeypatch):
+    """The folder with NATS-Bench's accuracies, which is that of the data sets."""
+    if not (data_folder / nats_bench.TABLE).is_file():
+        pytest.skip(f"no {nats_bench.TABLE} in {data_folder}; set RAYSWEEP_DATA")
+    monkeypatch.setenv("RAYSWEEP_DATA", str(data_folder))
+    return data_folder
 
 
 @pytest.fixture(autouse=True, scope="session")

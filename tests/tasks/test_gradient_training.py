@@ -169,6 +169,7 @@ def test_every_declared_metric_is_reported_and_no_other(train, name):
         "cosine_1000": {"evaluation_samples": 1000},
         "train_accuracy_10": {"evaluate_training": True},
         "cosine_layer_3": {"layers": 3},
+        "final_accuracy_val_200": {"full": True},
     }
     declared = tasks.get(name).metrics
     asked = [settings for metric, settings in wanted.items() if metric in declared]

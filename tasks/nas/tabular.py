@@ -1,0 +1,232 @@
+"""Search of the cell with the best tabulated accuracy, without training a network."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from raysweep.estimators.base import Estimator
+from raysweep.estimators.categorical import Link, softmax_logits
+from raysweep.estimators.exact import Exact
+from raysweep.estimators.noise import Noise
+from raysweep.tasks.base import DTYPES, Metric, Replica, Task, TrainingSettings, setting
+from raysweep.tasks.data import folder, nats_bench
+from raysweep.tasks.nas.space import EDGES, OPERATIONS, code_of
+from raysweep.tasks.training.layers import select
+from raysweep.tasks.training.loop import GradientTraining, Losses, Model, training_bytes
+
+HALF = len(EDGES) // 2
+STATES = len(OPERATIONS) ** HALF  # of half of a cell
+CELLS = STATES**2
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NasTabularSettings(TrainingSettings):
+    """Settings of `NasTabular`.
+
+    The start is that of GDAS: logits of normal numbers times 0.001.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    dataset: Literal["cifar10", "cifar100", "imagenet16"] = setting(
+        "cifar10", "images that the cells were trained on"
+    )
+    searched: Literal["val_12", "test_12", "val_200", "test_200"] = setting(
+        "val_12", "accuracy that is searched: validation or test, after 12 or 200 epochs"
+    )
+    full: bool = setting(
+        False, "read the benchmark itself, which also has val_200, instead of the accuracy table"
+    )
+    lr: float = setting(0.03, "learning rate, > 0", per_replica=True)
+    steps: int = setting(1000, "parameter updates", smoke=20)
+    batch_size: int = setting(16, "cells drawn per update")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.searched == "val_200" and not self.full:
+            raise ValueError("searched val_200 is not in the accuracy table; set full to true")
+
+
+def _accuracy(column: str, meaning: str, **needs: float) -> Mapping[str, Metric]:
+    return {
+        f"final_accuracy_{column}": Metric(
+            "max", "%", f"{meaning} of the most probable cell", needs, at_end=True
+        ),
+        f"final_regret_{column}": Metric(
+            "min",
+            "percentage points",
+            f"{meaning} of the best cell, less that of the most probable one",
+            needs,
+            at_end=True,
+        ),
+    }
+
+
+class NasTabular(Task[Estimator]):
+    """Maximisation of a cell's tabulated accuracy over the logits of its six operations.
+
+    Each edge of a NATS-Bench cell is a categorical variable with five operations; the loss of a
+    cell is its error, from the benchmark's table. Between cells the loss is multilinear in the
+    edges, so its gradient at a cell has the true difference of each operation, and the expectation
+    over all 15,625 cells is a closed form. So every estimator, those of the score function too, is
+    compared on a real space in seconds, with `exact` as the reference: it follows the closed
+    form's gradient, that of its enumeration to rounding, and its `train_loss` is the expectation.
+
+    References:
+        Dong, Liu, Musial, Gabrys (2021), arXiv:2009.00437, for the space and its accuracies.
+        Liu et al. (2023), arXiv:2304.08612, section 6.4, searches it with a supernet instead.
+    """
+
+    name: ClassVar[str] = "nas_tabular"
+    version: ClassVar[int] = 1
+    settings: ClassVar[type] = NasTabularSettings
+    metrics: ClassVar[Mapping[str, Metric]] = {
+        "train_loss": Metric("min", "", "error of the cells drawn in training, as a fraction"),
+        "expected_loss": Metric("min", "", "exact expectation of that error in training"),
+        "final_expected_loss": Metric(
+            "min", "", "exact expectation of the error after the last update", at_end=True
+        ),
+        "final_regret": Metric(
+            "min",
+            "percentage points",
+            "searched accuracy of the best cell, less that of the most probable one",
+            at_end=True,
+        ),
+        **_accuracy("val_12", "validation accuracy after 12 epochs"),
+        **_accuracy("test_12", "test accuracy after 12 epochs"),
+        **_accuracy("val_200", "validation accuracy after 200 epochs", full=1),
+        **_accuracy("test_200", "test accuracy after 200 epochs"),
+    }
+    family: ClassVar[str] = "categorical"
+
+    def check(self, settings: NasTabularSettings, estimator: Estimator) -> str | None:
+        """Return the reason why this pair cannot run, or None."""
+        if estimator.needs_context:
+            return estimator.context_is_missing
+        return estimator.check(len(EDGES), len(OPERATIONS))
+
+    def prepare(self, settings: NasTabularSettings, folder: Path | None) -> None:
+        """Check that the accuracies are there; for the errors see `Task.prepare`."""
+        nats_bench.fetch(folder, full=settings.full)
+
+    def replica_bytes(self, settings: NasTabularSettings, estimator: Estimator) -> int:
+        """Return the bytes of the logits, their optimizer's state and the cells' halves."""
+        cells = settings.batch_size * estimator.evaluations(len(EDGES), len(OPERATIONS))
+        if isinstance(estimator, Exact):
+            cells = 1
+        return training_bytes(len(EDGES) * len(OPERATIONS), 3 * STATES * cells, settings)
+
+    def start(
+        self,
+        settings: NasTabularSettings,
+        replicas: list[Replica],
+        estimator: Estimator,
+        device: torch.device,
+    ) -> GradientTraining:
+        """Build the training of a pack at step 0."""
+        seeds = [replica.seed for replica in replicas]
+        model = NasTabularModel(settings, seeds, device, estimator.link)
+        estimator.build(len(EDGES), len(OPERATIONS), replicas=len(replicas))
+        estimator.to(device, DTYPES[settings.dtype])
+        return GradientTraining(model, estimator, settings, replicas, default_window=100)
+
+
+class NasTabularModel(Model):
+    """Logits theta, `R 6 5`, and the error of cells."""
+
+    theta: Float[Tensor, "R 6 5"]
+
+    def __init__(
+        self,
+        settings: NasTabularSettings,
+        seeds: list[int],
+        device: torch.device,
+        link: Link = "softmax",
+    ) -> None:
+        super().__init__()
+        dtype = DTYPES[settings.dtype]
+        uniform = Noise(seeds=seeds, purpose="init").uniform(
+            len(seeds), len(EDGES), len(OPERATIONS), dtype=dtype, device=device
+        )
+        self.theta = nn.Parameter(torch.special.ndtri(uniform).mul(1e-3))
+        self.link = link
+        self._batch_size = settings.batch_size
+        self._searched = settings.searched
+        self._accuracies = {name: column.to(device) for name, column in by_code(settings).items()}
+        searched = self._accuracies[settings.searched]
+        self._errors = (1 - searched / 100).view(STATES, STATES).to(dtype)
+
+    def losses(self, step: int, estimator: Estimator, noise: Noise) -> Losses:
+        """Return losses of samples and the exact expectation, both before the update."""
+        expected = self.expected_loss()
+        known = expected.detach()
+        if isinstance(estimator, Exact):
+            metrics = {"train_loss": known, "expected_loss": known}
+            return Losses(expected.unsqueeze(1), None, metrics)
+        logits = self.theta.unsqueeze(1).expand(-1, self._batch_size, -1, -1)
+        estimate = estimator.estimate(logits, self.objective, noise)
+        # NaN logits still give samples: adding 0 times the exact value makes a diverged loss NaN.
+        train_loss = torch.add(estimate.value.mean(1), known, alpha=0)
+        metrics = {"train_loss": train_loss, "expected_loss": known}
+        return Losses(estimate.surrogate, estimate.tuning_loss, metrics)
+
+    def objective(self, sample: Float[Tensor, "*batch 6 5"]) -> Float[Tensor, "*batch"]:
+        """Return the error of cells, multilinear in the edges where they are relaxed."""
+        first, second = _states(sample[..., :HALF, :]), _states(sample[..., HALF:, :])
+        return ((first @ self._errors) * second).sum(-1)
+
+    def expected_loss(self) -> Float[Tensor, " R"]:
+        """Return the expectation of the error, that of independent edges being multilinear."""
+        return self.objective(softmax_logits(self.theta, self.link).softmax(-1))
+
+    def evaluate(self) -> Mapping[str, Float[Tensor, " R"]]:
+        """Return the expectation, and the accuracies of the most probable cell."""
+        cells = cell_indices(self.theta.argmax(-1))
+        expected = self.expected_loss()
+        metrics = {"final_expected_loss": expected}
+        for name, column in self._accuracies.items():
+            # NaN logits have a largest one, too: adding 0 times the expectation makes metrics NaN.
+            accuracy = torch.add(column[cells], expected, alpha=0)
+            metrics[f"final_accuracy_{name}"] = accuracy
+            metrics[f"final_regret_{name}"] = column.max() - accuracy
+        metrics["final_regret"] = metrics[f"final_regret_{self._searched}"]
+        return metrics
+
+    def select(self, keep: Tensor) -> None:
+        """Drop replicas."""
+        select(self, keep)
+
+
+def _states(edges: Float[Tensor, "*batch 3 5"]) -> Float[Tensor, "*batch 125"]:
+    """Return the product of weights for every state of half of a cell."""
+    first, second, third = edges.unbind(-2)
+    pairs = (first.unsqueeze(-1) * second.unsqueeze(-2)).flatten(-2)
+    return (pairs.unsqueeze(-1) * third.unsqueeze(-2)).flatten(-2)
+
+
+def by_code(settings: NasTabularSettings) -> Mapping[str, Float[Tensor, " 15625"]]:
+    """Return the accuracies by column, in the order of codes, the last edge changing fastest."""
+    return read_by_code(settings.dataset, settings.full, folder())
+
+
+@functools.lru_cache(maxsize=8)
+def read_by_code(
+    data_set: nats_bench.DataSet, full: bool, root: Path
+) -> Mapping[str, Float[Tensor, " 15625"]]:
+    """Return the accuracies in a data folder; see `by_code`."""
+    cells, columns = nats_bench.load(data_set, root, full=full)
+    order = cell_indices(torch.tensor([code_of(cell) for cell in cells])).argsort()
+    return {name: column[order] for name, column in columns.items()}
+
+
+def cell_indices(codes: Int[Tensor, "*batch 6"]) -> Int[Tensor, "*batch"]:
+    """Return the indices of cells in the order of codes, the last edge changing fastest."""
+    steps = [len(OPERATIONS) ** later for later in reversed(range(len(EDGES)))]
+    return (codes * codes.new_tensor(steps)).sum(-1)
