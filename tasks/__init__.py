@@ -15,6 +15,7 @@ from raysweep.tasks.base import Task as Task
 from raysweep.tasks.base import Training as Training
 from raysweep.tasks.gmm.task import Gmm as Gmm
 from raysweep.tasks.gradient_quality.task import GradientQuality as GradientQuality
+from raysweep.tasks.listops.task import ListOps as ListOps
 from raysweep.tasks.nas.tabular import NasTabular as NasTabular
 from raysweep.tasks.polynomial import Polynomial as Polynomial
 from raysweep.tasks.sbn.classifier.task import SbnClassifier as SbnClassifier
@@ -33,6 +34,7 @@ TASKS: Mapping[str, Task[Any]] = {
         BernoulliVae(),
         StructuredPrediction(),
         Gmm(),
+        ListOps(),
         GradientQuality(),
         SbnClassifier(),
         SbnGradientQuality(),

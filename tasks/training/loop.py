@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from raysweep.estimators.method import Method
 from raysweep.estimators.noise import Noise
 from raysweep.tasks.base import Replica, TrainingSettings, resolve_window
-from raysweep.tasks.training.optim import SGD, Adam, Optimizer, RAdam
+from raysweep.tasks.training.optim import SGD, Adam, Optimizer, RAdam, clip_gradients
+from raysweep.tasks.training.plateau import Plateau
 
 TUNING_RATE = 10.0  # times the model's: Tucker et al. (2017), arXiv:1703.07370, appendix
 
@@ -44,12 +45,16 @@ class Model(nn.Module, ABC):
         rates: Setting that holds the learning rate, by name of those parameters that follow plain
             gradient descent instead of the run's optimizer.
         observer: Observer of every gradient, or None.
+        largest_norm: Norm to which each replica's larger gradients are scaled, or None.
+        schedule: Factors of the learning rates, which the model informs; or None.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.rates: Mapping[str, str] = {}
         self.observer: Observer | None = None
+        self.largest_norm: float | None = None
+        self.schedule: Plateau | None = None
 
     @abstractmethod
     def losses(self, step: int, estimator: Any, noise: Noise) -> Losses:
@@ -114,6 +119,8 @@ class GradientTraining:
     def select(self, keep: Tensor) -> None:
         """Drop replicas; `keep` is a boolean mask or indices over the current ones."""
         self.model.select(keep)
+        if self.model.schedule is not None:
+            self.model.schedule.select(keep)
         self.estimator.select(keep)
         self._noise.select(keep)
         for rate, parameters in self._groups().items():
@@ -124,13 +131,16 @@ class GradientTraining:
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that training depends on; tensors are no copies: save or copy them at once."""
-        return {
+        state = {
             "step": self.step,
             "model": dict(self.model.state_dict()),
             "optimizer": {rate: rule.state_dict() for rate, rule in self._optimizers.items()},
             "estimator": dict(self.estimator.state_dict()),
             "tuner": None if self._tuner is None else self._tuner.state_dict(),
         }
+        if self.model.schedule is not None:
+            state["schedule"] = self.model.schedule.state_dict()
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load the state of a training with the same settings and replicas."""
@@ -141,6 +151,8 @@ class GradientTraining:
         self.estimator.load_state_dict(state["estimator"])
         if self._tuner is not None:
             self._tuner.load_state_dict(state["tuner"])
+        if self.model.schedule is not None:
+            self.model.schedule.load_state_dict(state["schedule"])
 
     def _groups(self) -> dict[str, dict[str, Tensor]]:
         """Return the parameters by the rule that updates them; `""` is the run's optimizer."""
@@ -166,8 +178,12 @@ class GradientTraining:
         )
         if self._tuner is not None and tuning_loss is not None:
             self._tuner.step(self._gradients(tuning_loss, self._tuned))
+        if self.model.largest_norm is not None:
+            gradients = clip_gradients(gradients, self.model.largest_norm)
         start = 0
         for rule, size in zip(self._optimizers.values(), self._sizes, strict=True):
+            if self.model.schedule is not None:
+                rule.scale_rates(self.model.schedule.factors)
             rule.step(gradients[start : start + size])
             start += size
         self.step += 1

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 
@@ -47,6 +48,7 @@ class Optimizer(ABC):
             name: torch.as_tensor(settings[name], dtype=torch.float64, device="cpu")
             for name in self.setting_names
         }
+        self._factors = torch.ones_like(self._settings["lr"])
         self._moments = {
             name: [torch.zeros_like(parameter) for parameter in self._parameters]
             for name in self.moment_names
@@ -74,6 +76,12 @@ class Optimizer(ABC):
         for index, group in enumerate(self._groups):
             self._update(group, [part[index] for part in parts])
 
+    def scale_rates(self, factors: Float[Tensor, " R"]) -> None:
+        """Multiply every replica's learning rate, as set at the start, by a factor."""
+        if not torch.equal(factors, self._factors):
+            self._factors = factors
+            self._regroup()
+
     def select(self, keep: Tensor, parameters: Sequence[Tensor]) -> None:
         """Drop replicas.
 
@@ -83,6 +91,7 @@ class Optimizer(ABC):
         """
         self._parameters = [parameter.detach() for parameter in parameters]
         self._settings = {name: values[keep.cpu()] for name, values in self._settings.items()}
+        self._factors = self._factors[keep.cpu()]
         self._moments = {
             name: [moment[keep].contiguous() for moment in moments]
             for name, moments in self._moments.items()
@@ -102,7 +111,8 @@ class Optimizer(ABC):
 
     def _regroup(self) -> None:
         """Divide the replicas into groups; the views stay valid until replicas are dropped."""
-        rows = list(zip(*(values.tolist() for values in self._settings.values()), strict=True))
+        current = {**self._settings, "lr": self._settings["lr"] * self._factors}
+        rows = list(zip(*(values.tolist() for values in current.values()), strict=True))
         for parameter in self._parameters:
             if len(parameter) != len(rows):
                 raise ValueError(
@@ -201,6 +211,21 @@ class RAdam(Optimizer):
             return
         epsilon = settings["epsilon"] / math.sqrt(1 - settings["beta2"] ** self.steps)
         _fused_adam(group, gradients, self._counts, settings["lr"] * rectification, epsilon)
+
+
+def clip_gradients(gradients: Sequence[Tensor], largest: float) -> tuple[Tensor, ...]:
+    """Return the gradients, scaled for each replica whose norm is too large.
+
+    Equal to `torch.nn.utils.clip_grad_norm_` on each replica alone.
+
+    Args:
+        gradients: Gradient of every parameter, `R ...`.
+        largest: Norm over all parameters of a replica to which larger ones are scaled.
+    """
+    squares = [gradient.flatten(1).square().sum(1) for gradient in gradients]
+    norms = torch.stack(squares).sum(0).sqrt()
+    factors = (largest / (norms + 1e-6)).clamp(max=1)
+    return tuple(gradient * factors.view(-1, *[1] * (gradient.dim() - 1)) for gradient in gradients)
 
 
 def _fused_adam(

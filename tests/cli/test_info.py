@@ -164,6 +164,18 @@ DATA = {"dataset": "digits", "hidden": (8,), "batch_size": 10}
 SMALL = {
     "categorical_vae": {**DATA, "latents": 2},
     "bernoulli_vae": {**DATA, "latents": 4, "validation_examples": 10},
+    "listops": {
+        "training_set": "generated",
+        "test_set": "generated",
+        "training_examples": 40,
+        "validation_examples": 5,
+        "evaluation_examples": 100,
+        "max_tokens": 25,
+        "embedding_units": 3,
+        "hidden_units": 3,
+        "classifier_units": 3,
+        "batch_size": 4,
+    },
     "sbn_generative": {**DATA, "latents": (4, 3), "validation_examples": 10},
     "sbn_structured": {**DATA, "latents": (4, 3), "validation_examples": 10},
 }

@@ -59,6 +59,21 @@ SMALL = {
         "steps": 200,
     },
     "gmm": {"dimensions": 2, "examples": 20, "steps": 200},
+    "listops": {
+        "training_set": "generated",
+        "test_set": "generated",
+        "training_examples": 60,
+        "validation_examples": 10,
+        "evaluation_examples": 150,
+        "max_tokens": 25,
+        "buckets": 2,
+        "embedding_units": 5,
+        "hidden_units": 6,
+        "classifier_units": 7,
+        "batch_size": 4,
+        "report_every": 10,
+        "steps": 200,
+    },
     "sbn_generative": {
         "dataset": "digits",
         "validation_examples": 100,
@@ -173,4 +188,12 @@ def data_folder(data_folder):
     """The folder with MNIST's files."""
     if not (data_folder / "MNIST" / "raw").is_dir():
         pytest.skip(f"no MNIST/raw in {data_folder}; set RAYSWEEP_DATA")
+    return data_folder
+
+
+@pytest.fixture(scope="session")
+def listops_folder(data_folder):
+    """The folder with ListOps's official test set."""
+    if not list((data_folder / "ListOps").glob("test_d20s.tsv*")):
+        pytest.skip(f"no ListOps/test_d20s.tsv in {data_folder}; set RAYSWEEP_DATA")
     return data_folder

@@ -43,11 +43,11 @@ class LearnedBaseline(Estimator):
         return Estimate(inner.surrogate, loss, inner.sample, tuning_loss)
 
 
-# gradient_quality asks the estimator in between, for what is measured
+# gradient_quality asks the estimator in between, for what is measured; listops takes samples only
 FOLLOWING = [
     name
     for name in tasks.names()
-    if name != "gradient_quality" and tasks.get(name).family == "categorical"
+    if name not in ("gradient_quality", "listops") and tasks.get(name).family == "categorical"
 ]
 
 

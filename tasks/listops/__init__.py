@@ -1,0 +1,1 @@
+"""Unsupervised parsing of ListOps: expressions, tree-LSTM, task."""
