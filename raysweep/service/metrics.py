@@ -38,7 +38,7 @@ class SweepNumbers(Collector):
         active = [entry for entry in entries if entry.state == "running"]
         packs = [pack for entry in active if entry.status for pack in entry.status.packs]
         yield GaugeMetricFamily("raysweep_packs", "Number of packs in flight", value=len(packs))
-        planned = sum(max(0, (entry.runs["planned"] or 0) - _ended(entry)) for entry in active)
+        planned = sum(max(0, (entry.runs["planned"] or 0) - entry.ended) for entry in active)
         yield GaugeMetricFamily(
             "raysweep_missing_runs", "Number of runs that running sweeps still miss", value=planned
         )
@@ -122,10 +122,6 @@ def _gauge(name: str, meaning: str, label: str, values: Mapping[Any, float]) -> 
 def _runs(entries: Iterable[Entry]) -> dict[str, int]:
     counts = dict.fromkeys(ENDS, 0)
     for entry in entries:
-        for end in ENDS:
-            counts[end] += entry.runs[end] or 0
+        for end, count in entry.ends.items():
+            counts[end] += count
     return counts
-
-
-def _ended(entry: Entry) -> int:
-    return sum(entry.runs[end] or 0 for end in ENDS)

@@ -73,8 +73,8 @@ class Entry:
         counts = self.runs
         if counts["failed"]:
             return "failed"
-        planned, ended = counts["planned"], sum(counts[end] or 0 for end in ENDS)
-        return "done" if planned is not None and ended >= planned else "stopped"
+        planned = counts["planned"]
+        return "done" if planned is not None and self.ended >= planned else "stopped"
 
     @property
     def runs(self) -> Mapping[str, int | None]:
@@ -92,6 +92,17 @@ class Entry:
             if not name.endswith(" (others)"):
                 ends += count
         return {"planned": progress.total.runs, **{end: ends[end] for end in ENDS}}
+
+    @property
+    def ends(self) -> dict[str, int]:
+        """Number of ended runs by the way they ended."""
+        runs = self.runs
+        return {end: runs[end] or 0 for end in ENDS}
+
+    @property
+    def ended(self) -> int:
+        """Number of ended runs."""
+        return sum(self.ends.values())
 
     @property
     def work(self) -> float:

@@ -16,7 +16,6 @@ from raysweep.service.queue import Limits, Waiting, to_start
 from raysweep.service.state import Entry
 from raysweep.service.submissions import Submissions
 from raysweep.store.submission import Event, Outcome, Submission
-from raysweep.sweep.outcomes import ENDS
 
 POLL_S = 1.0
 DRAIN_S = 0.3
@@ -294,7 +293,7 @@ class Supervisor:
     def _end(self, sweep: str, job: Job | None) -> None:
         reason = "" if job is None else _last_line(job.text)
         entry = self.catalogue.refresh(sweep)
-        counts = {} if entry is None else {end: entry.runs[end] or 0 for end in ENDS}
+        counts = {} if entry is None else entry.ends
 
         def ended(submission: Submission | None) -> Submission | None:
             if submission is None or not submission.has_job:

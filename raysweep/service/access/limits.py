@@ -60,7 +60,17 @@ class BodyTooLarge(Exception):
     """Body of a request that is larger than the limit."""
 
 
-class BodyLimit:
+class _SizeLimit:
+    def __init__(
+        self, app: ASGIApp, most: int, refused: Callable[[Request, str], Response]
+    ) -> None:
+        self.app, self.most, self._refused = app, most, refused
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, text: str) -> None:
+        await self._refused(Request(scope), text)(scope, receive, send)
+
+
+class BodyLimit(_SizeLimit):
     """Middleware that refuses bodies of requests that are too large, by their header or content.
 
     Args:
@@ -69,19 +79,15 @@ class BodyLimit:
         refused: Function from a request and the reason to the answer that refuses it.
     """
 
-    def __init__(
-        self, app: ASGIApp, most: int, refused: Callable[[Request, str], Response]
-    ) -> None:
-        self.app, self.most, self._refused = app, most, refused
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        text = f"expected a body of at most {self.most} bytes; send a smaller one"
         header = dict(scope["headers"]).get(b"content-length", b"0")
         if not header.isdigit() or int(header) > self.most:
-            await self._refuse(scope, receive, send)
+            await self._refuse(scope, receive, send, text)
             return
         size, started = 0, False
 
@@ -105,14 +111,10 @@ class BodyLimit:
             if started:
                 raise
         if size > self.most and not started:
-            await self._refuse(scope, receive, send)
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        text = f"expected a body of at most {self.most} bytes; send a smaller one"
-        await self._refused(Request(scope), text)(scope, receive, send)
+            await self._refuse(scope, receive, send, text)
 
 
-class AnswerLimit:
+class AnswerLimit(_SizeLimit):
     """Middleware that refuses to send answers that are too large; those of events have no size.
 
     Args:
@@ -120,11 +122,6 @@ class AnswerLimit:
         most: Largest number of bytes.
         refused: Function from a request and the reason to the answer that refuses it.
     """
-
-    def __init__(
-        self, app: ASGIApp, most: int, refused: Callable[[Request, str], Response]
-    ) -> None:
-        self.app, self.most, self._refused = app, most, refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and its answer if that is small enough."""
@@ -137,7 +134,7 @@ class AnswerLimit:
                 if size > self.most:
                     is_refused = True
                     text = f"expected at most {self.most} bytes, got {size}; ask for a part"
-                    await self._refused(Request(scope), text)(scope, receive, send)
+                    await self._refuse(scope, receive, send, text)
             if not is_refused:
                 await send(message)
 

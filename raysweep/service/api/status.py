@@ -14,7 +14,6 @@ from raysweep.service.api.access import AnyUser, Service_
 from raysweep.service.api.answers import text_answer
 from raysweep.service.api.parameters import Roomy
 from raysweep.service.state import Entry
-from raysweep.sweep.outcomes import ENDS
 from raysweep.text import counted
 
 router = APIRouter(tags=["sweeps"])
@@ -42,10 +41,9 @@ def _listed(entry: Entry) -> ListedSweep:
     if entry.problem:
         return ListedSweep(entry.name, problem="unreadable", state=state)
     status = entry.status
-    ended = sum(entry.runs[end] or 0 for end in ENDS)
     if status is None:
-        return ListedSweep(entry.name, ended, driver=entry.driver, state=state)
-    spec, runs = status.spec, ended + status.progress.others
+        return ListedSweep(entry.name, entry.ended, driver=entry.driver, state=state)
+    spec, runs = status.spec, entry.ended + status.progress.others
     return ListedSweep(entry.name, runs, "", entry.driver, spec.description, spec.tags, state=state)
 
 

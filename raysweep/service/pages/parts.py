@@ -17,7 +17,6 @@ from raysweep.service.pages.rendering import FRAGMENT, html, render
 from raysweep.service.pages.users import PageUser
 from raysweep.service.state import Entry
 from raysweep.store import pack_log
-from raysweep.sweep.outcomes import ENDS
 
 router = APIRouter(include_in_schema=False)
 TITLES = {
@@ -92,7 +91,7 @@ def _computed(part: str) -> Show:
         )
 
     def content(parts: Parts, entry: Entry, run: str) -> Content:
-        if entry.status is None or (part in OF_RESULTS and not any(ended(entry))):
+        if entry.status is None or (part in OF_RESULTS and not entry.ended):
             return render("computed.html", part="nothing"), True
         key, live = ("part", part), part == "figures"
         if entry.state == "running":
@@ -100,11 +99,6 @@ def _computed(part: str) -> Show:
         return parts.readings.answer(entry.name, key, compute, live=live), True
 
     return content
-
-
-def ended(entry: Entry) -> list[int]:
-    """Return the numbers of a sweep's ended runs, by the way they ended."""
-    return [entry.runs[end] or 0 for end in ENDS]
 
 
 def _logs(parts: Parts, entry: Entry, run: str) -> Content:

@@ -8,7 +8,6 @@ from raysweep.service.queue import Waiting, in_order
 from raysweep.service.state import Entry
 from raysweep.service.supervisor import is_waiting
 from raysweep.store.submission import Submission
-from raysweep.sweep.outcomes import ENDS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,13 +53,12 @@ class ShownSweep:
     @property
     def lull(self) -> str:
         """Why a sweep that runs trains nothing at present; empty if it trains, or is to stop."""
-        status, runs = self.entry.status, self.entry.runs
+        status = self.entry.status
         if self.word != "running" or (status is not None and status.packs):
             return ""
         if not self.entry.is_driven:
             return "Its driver starts."
-        ended = sum(runs[end] or 0 for end in ENDS)
-        if runs["planned"] is not None and ended >= runs["planned"]:
+        if self.planned is not None and self.ended >= self.planned:
             return ""
         return "Nothing trains yet: its packs start, or wait for room on the cluster."
 
@@ -87,12 +85,12 @@ class ShownSweep:
     @property
     def ends(self) -> Mapping[str, int]:
         """Number of ended runs by the way they ended."""
-        return {end: self.entry.runs[end] or 0 for end in ENDS}
+        return self.entry.ends
 
     @property
     def ended(self) -> int:
         """Number of ended runs."""
-        return sum(self.ends.values())
+        return self.entry.ended
 
     @property
     def version(self) -> str:
