@@ -13,7 +13,13 @@ from raysweep.estimators.categorical import Link, softmax_logits
 from raysweep.estimators.noise import Noise
 from raysweep.tasks.base import DTYPES, Metric, Replica, Task, TrainingSettings, setting
 from raysweep.tasks.training.layers import select
-from raysweep.tasks.training.loop import GradientTraining, Losses, Model, training_bytes
+from raysweep.tasks.training.loop import (
+    GradientTraining,
+    Losses,
+    Model,
+    beside_expectation,
+    training_bytes,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -116,14 +122,9 @@ class PolynomialModel(Model):
 
     def losses(self, step: int, estimator: Estimator, noise: Noise) -> Losses:
         """Return losses of samples and the exact expectation, both before the update."""
-        theta = self.theta
-        logits = theta.unsqueeze(1).expand(-1, self._batch_size, -1, -1)
+        logits = self.theta.unsqueeze(1).expand(-1, self._batch_size, -1, -1)
         estimate = estimator.estimate(logits, self.objective, noise)
-        expected = self.expected_loss()
-        # NaN logits still give samples: adding 0 times the exact value makes a diverged loss NaN.
-        train_loss = torch.add(estimate.value.mean(1), expected, alpha=0)
-        metrics = {"train_loss": train_loss, "expected_loss": expected}
-        return Losses(estimate.surrogate, estimate.tuning_loss, metrics)
+        return beside_expectation(estimate, self.expected_loss())
 
     def objective(self, sample: Float[Tensor, "*batch L 2"]) -> Float[Tensor, "*batch"]:
         """Return mean_i |X_i - c_i|^p, of relaxed samples too."""

@@ -18,7 +18,13 @@ from raysweep.tasks.base import DTYPES, Metric, Replica, Task, TrainingSettings,
 from raysweep.tasks.data import folder, nats_bench
 from raysweep.tasks.nas.space import EDGES, OPERATIONS, code_of
 from raysweep.tasks.training.layers import select
-from raysweep.tasks.training.loop import GradientTraining, Losses, Model, training_bytes
+from raysweep.tasks.training.loop import (
+    GradientTraining,
+    Losses,
+    Model,
+    beside_expectation,
+    training_bytes,
+)
 
 HALF = len(EDGES) // 2
 STATES = len(OPERATIONS) ** HALF  # of half of a cell
@@ -172,10 +178,7 @@ class NasTabularModel(Model):
             return Losses(expected.unsqueeze(1), None, metrics)
         logits = self.theta.unsqueeze(1).expand(-1, self._batch_size, -1, -1)
         estimate = estimator.estimate(logits, self.objective, noise)
-        # NaN logits still give samples: adding 0 times the exact value makes a diverged loss NaN.
-        train_loss = torch.add(estimate.value.mean(1), known, alpha=0)
-        metrics = {"train_loss": train_loss, "expected_loss": known}
-        return Losses(estimate.surrogate, estimate.tuning_loss, metrics)
+        return beside_expectation(estimate, known)
 
     def objective(self, sample: Float[Tensor, "*batch 6 5"]) -> Float[Tensor, "*batch"]:
         """Return the error of cells, multilinear in the edges where they are relaxed."""

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from raysweep.estimators.estimate import Estimate
 from raysweep.estimators.method import Method
 from raysweep.estimators.noise import Noise
 from raysweep.tasks.base import Replica, TrainingSettings, resolve_window
@@ -29,6 +30,19 @@ class Losses(NamedTuple):
     surrogate: Float[Tensor, "R B"]
     tuning_loss: Float[Tensor, "R B"] | None
     metrics: Mapping[str, Float[Tensor, " R"]]
+
+
+def beside_expectation(estimate: Estimate, expected: Float[Tensor, " R"]) -> Losses:
+    """Return the losses of an estimate, with the loss at its samples beside the exact expectation.
+
+    Args:
+        estimate: Estimate for `R B` samples.
+        expected: Exact expectation of the loss, detached.
+    """
+    # NaN logits still give samples: adding 0 times the exact value makes a diverged loss NaN.
+    train_loss = torch.add(estimate.value.mean(1), expected, alpha=0)
+    metrics = {"train_loss": train_loss, "expected_loss": expected}
+    return Losses(estimate.surrogate, estimate.tuning_loss, metrics)
 
 
 class Observer(Protocol):
