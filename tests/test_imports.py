@@ -49,7 +49,9 @@ def test_a_process_that_collects_no_garbage_stays_so():
 
 def test_nothing_is_frozen_where_torch_is_imported_already(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", sys)
+    new = [[] for _ in range(1000)]
     before = gc.get_freeze_count()
     with without_collection():
         assert gc.isenabled()
-    assert gc.get_freeze_count() == before
+    # less if something that an earlier test froze ends meanwhile
+    assert gc.get_freeze_count() < before + len(new)
