@@ -184,6 +184,18 @@ class PathwiseEstimator(Estimator):
 
     def __init__(self, *, temperature: float | Tensor = 1.0, samples: int = 1) -> None:
         super().__init__(samples=samples)
+        self.set_temperature(temperature)
+
+    def set_temperature(self, temperature: float | Tensor) -> None:
+        """Change the temperature, for example along a schedule.
+
+        Args:
+            temperature: tau, or a tensor `R` of one for each replica.
+
+        Raises:
+            ValueError: If a temperature is out of range.
+            TypeError: If it is neither a number nor a tensor.
+        """
         self._keep("temperature", temperature, minimum=self.least_temperature)
 
     @abstractmethod

@@ -60,13 +60,19 @@ class ReinMax(HardForwardEstimator):
         baseline: Literal["expected", "uniform"] = "expected",
         samples: int = 1,
     ) -> None:
-        super().__init__(temperature=temperature, samples=samples)
         if baseline not in ("expected", "uniform"):
             raise ValueError(f"baseline must be 'expected' or 'uniform', got {baseline!r}")
-        at_one = temperature == 1
-        if baseline == "uniform" and not (at_one.all() if isinstance(at_one, Tensor) else at_one):
-            raise ValueError(f"the uniform baseline needs temperature 1, got {temperature}")
         self.baseline = baseline
+        super().__init__(temperature=temperature, samples=samples)
+
+    def set_temperature(self, temperature: float | Tensor) -> None:
+        """Change the temperature; the uniform baseline needs 1. For the rest see the base."""
+        super().set_temperature(temperature)
+        at_one = temperature == 1
+        if self.baseline == "uniform" and not (
+            at_one.all() if isinstance(at_one, Tensor) else at_one
+        ):
+            raise ValueError(f"the uniform baseline needs temperature 1, got {temperature}")
 
     def _draw(
         self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int

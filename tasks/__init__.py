@@ -17,6 +17,7 @@ from raysweep.tasks.gmm.task import Gmm as Gmm
 from raysweep.tasks.gradient_quality.task import GradientQuality as GradientQuality
 from raysweep.tasks.listops.task import ListOps as ListOps
 from raysweep.tasks.nas.tabular import NasTabular as NasTabular
+from raysweep.tasks.nas.task import Nas as Nas
 from raysweep.tasks.polynomial import Polynomial as Polynomial
 from raysweep.tasks.sbn.classifier.task import SbnClassifier as SbnClassifier
 from raysweep.tasks.sbn.generative import SbnGenerative as SbnGenerative
@@ -41,6 +42,7 @@ TASKS: Mapping[str, Task[Any]] = {
         SbnGenerative(),
         SbnStructured(),
         NasTabular(),
+        Nas(),
     )
 }
 

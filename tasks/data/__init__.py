@@ -13,7 +13,17 @@ from torch import Tensor
 
 from raysweep.estimators.noise import Noise
 from raysweep.tasks import plugins
-from raysweep.tasks.data import binarized_mnist, cifar10, digits, mnist, npz, omniglot, points
+from raysweep.tasks.data import (
+    binarized_mnist,
+    cifar,
+    cifar10,
+    digits,
+    imagenet16,
+    mnist,
+    npz,
+    omniglot,
+    points,
+)
 from raysweep.tasks.data.base import Data as Data
 from raysweep.tasks.data.base import Labels as Labels
 from raysweep.tasks.data.base import Source as Source
@@ -34,6 +44,8 @@ SOURCES: Mapping[str, Source] = {
         cifar10.CIFAR10,
         cifar10.CIFAR10_SUBSET,
         cifar10.CIFAR10_JPEG,
+        cifar.CIFAR100,
+        imagenet16.IMAGENET16,
         points.POINTS,
     )
 }

@@ -8,26 +8,26 @@ results on it are not results on CIFAR-10.
 
 import hashlib
 import io
-import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.error import URLError
 
 import numpy as np
 import torch
-from jaxtyping import Int, Real
+from jaxtyping import Int
 from torch import Tensor
 
-from raysweep.tasks.data import vision
-from raysweep.tasks.data.base import Source, not_at_hand
+from raysweep.tasks.data.base import Source
+from raysweep.tasks.data.cifar import PARTS, SHAPE, Part, Published, classes, rows
 
-PARTS = ("train", "test")
-SHAPE = (3, 32, 32)
-BATCHES, PACKED = "cifar-10-batches-py", "cifar-10-python.tar.gz"
-FILES = (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta")
+PUBLISHED = Published(
+    "cifar10",
+    "CIFAR10",
+    "cifar-10-batches-py",
+    "cifar-10-python.tar.gz",
+    (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta"),
+)
 SUBSET = Path("CIFAR10") / "cifar10_exact_subset.npz"
 JPEG = {part: Path("CIFAR10") / f"cifar10_jpeg_{part}.npz" for part in PARTS}
 SUBSET_SIZES = {"train": 2000, "test": 1000}
@@ -43,82 +43,6 @@ JPEG_DIGESTS: Mapping[str, str] = {
 }
 
 
-class Part(NamedTuple):
-    """Examples of the training set or of the test set, as stored."""
-
-    images: np.ndarray  # `N 32 32 3`
-    labels: np.ndarray
-
-
-def _rows(parts: Sequence[Part]) -> tuple[Real[Tensor, "_ 3072"], ...]:
-    """Return images as rows of all red, all green and all blue values."""
-    return tuple(
-        torch.from_numpy(np.ascontiguousarray(part.images.transpose(0, 3, 1, 2))).flatten(1)
-        for part in parts
-    )
-
-
-def _classes(parts: Sequence[Part]) -> tuple[Int[Tensor, " _"], ...]:
-    return tuple(torch.from_numpy(part.labels.astype(np.int64)) for part in parts)
-
-
-def _whole(root: Path) -> list[Part]:
-    """Read torchvision's extracted files if they are there, else the packed one, or download it."""
-    _fetch(root)
-    if _extracted(root):
-        return _opened(root)
-    with tempfile.TemporaryDirectory() as scratch:  # the data folder may be read-only
-        (Path(scratch) / PACKED).symlink_to(root / PACKED)
-        return _opened(Path(scratch), download=True)
-
-
-def _opened(root: Path, *, download: bool = False) -> list[Part]:
-    sets = [_class()(root, train=part == "train", download=download) for part in PARTS]
-    return [Part(opened.data, np.asarray(opened.targets)) for opened in sets]
-
-
-def _class() -> Any:
-    """Return torchvision's class, which knows the MD5 sum of each file."""
-    return vision.datasets().CIFAR10
-
-
-def _extracted(root: Path) -> bool:
-    return all((root / BATCHES / file).is_file() for file in FILES)
-
-
-def _at_hand(root: Path) -> bool:
-    return _extracted(root) or (root / PACKED).is_file()
-
-
-def _fetch(root: Path) -> None:
-    """Download missing files, and check them, as torchvision would replace a damaged one."""
-    if not _at_hand(root):
-        _download(root)
-    checksums = [(PACKED, _class().tgz_md5)]
-    if _extracted(root):
-        listed = [*_class().train_list, *_class().test_list]
-        checksums = [(f"{BATCHES}/{file}", checksum) for file, checksum in listed]
-    for file, checksum in checksums:
-        if not vision.datasets().utils.check_integrity(root / file, checksum):
-            raise ValueError(
-                f"{root / file} must have MD5 {checksum}, but does not; delete it to fetch it again"
-            )
-
-
-def _download(root: Path) -> None:
-    """Download each file atomically, as other workers may be downloading it too."""
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=root) as scratch:
-            _class()(scratch, download=True)
-            (root / BATCHES).mkdir(exist_ok=True)
-            for file in (Path(scratch) / BATCHES).iterdir():
-                file.replace(root / BATCHES / file.name)
-    except (OSError, RuntimeError, URLError) as error:
-        wanted = f"{PACKED}, or the files extracted from it in {BATCHES}, in {root}"
-        raise not_at_hand("cifar10", wanted, error) from error
-
-
 def _subset(root: Path) -> list[Part]:
     """Read the packed subset if it is there, else the first images of the whole."""
     path = root / SUBSET
@@ -131,11 +55,11 @@ def _subset(root: Path) -> list[Part]:
         sizes = SUBSET_SIZES.values()
         parts = [
             Part(part.images[:size], part.labels[:size])
-            for part, size in zip(_whole(root), sizes, strict=True)
+            for part, size in zip(PUBLISHED.read(root), sizes, strict=True)
         ]
     for part, digest in zip(parts, SUBSET_DIGESTS.values(), strict=True):
         if _digest(part.images, part.labels) != digest:
-            raise _damaged(path if path.is_file() else root / BATCHES)
+            raise _damaged(path if path.is_file() else root / PUBLISHED.folder)
     return parts
 
 
@@ -144,7 +68,7 @@ def _fetch_subset(root: Path) -> None:
     if (root / SUBSET).is_file():
         _subset(root)
     else:
-        _fetch(root)
+        PUBLISHED.fetch(root)
 
 
 def _jpeg(root: Path) -> list[Part]:
@@ -214,12 +138,12 @@ CIFAR10 = Source(
     test=10_000,
     features=3072,
     white=255,
-    read=lambda root: _rows(_whole(root)),
-    fetch=_fetch,
-    at_hand=_at_hand,
+    read=lambda root: rows(PUBLISHED.read(root)),
+    fetch=PUBLISHED.fetch,
+    at_hand=PUBLISHED.at_hand,
     shape=SHAPE,
     classes=10,
-    labels=lambda root: _classes(_whole(root)),
+    labels=lambda root: classes(PUBLISHED.read(root)),
 )
 CIFAR10_SUBSET = Source(
     "cifar10_subset",
@@ -227,13 +151,13 @@ CIFAR10_SUBSET = Source(
     test=SUBSET_SIZES["test"],
     features=3072,
     white=255,
-    read=lambda root: _rows(_subset(root)),
+    read=lambda root: rows(_subset(root)),
     fetch=_fetch_subset,
-    at_hand=lambda root: (root / SUBSET).is_file() or _at_hand(root),
+    at_hand=lambda root: (root / SUBSET).is_file() or PUBLISHED.at_hand(root),
     files_of="cifar10",
     shape=SHAPE,
     classes=10,
-    labels=lambda root: _classes(_subset(root)),
+    labels=lambda root: classes(_subset(root)),
 )
 CIFAR10_JPEG = Source(
     "cifar10_jpeg",
@@ -241,7 +165,7 @@ CIFAR10_JPEG = Source(
     test=10_000,
     features=3072,
     white=255,
-    read=lambda root: _rows(_jpeg(root)),
+    read=lambda root: rows(_jpeg(root)),
     fetch=_require_jpeg,
     at_hand=_has_jpeg,
     shape=SHAPE,

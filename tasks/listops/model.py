@@ -18,6 +18,7 @@ from raysweep.tasks.listops.greedy import agreement, greedy
 from raysweep.tasks.listops.metrics import DEPTHS, VALIDATED
 from raysweep.tasks.listops.settings import ListOpsSettings
 from raysweep.tasks.listops.tree import MASKED, LeafLSTM, TreeLSTM, normal
+from raysweep.tasks.training.classification import cross_entropy
 from raysweep.tasks.training.evaluation import LastEvaluation
 from raysweep.tasks.training.layers import select
 from raysweep.tasks.training.loop import Losses, Model
@@ -222,13 +223,6 @@ class ListOpsModel(Model):
         """Drop replicas."""
         select(self, keep)
         self._batches.select(keep)
-
-
-def cross_entropy(
-    scores: Float[Tensor, "R B classes"], labels: Int[Tensor, "R B"]
-) -> Float[Tensor, "R B"]:
-    """Return -log of the labels' softmax probabilities."""
-    return -scores.log_softmax(-1).gather(-1, labels.unsqueeze(-1)).squeeze(-1)
 
 
 def _chunks(lengths: Int[Tensor, " N"]) -> list[slice]:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import torch
 
-from raysweep.estimators.base import Estimator, PathwiseEstimator
+from raysweep.estimators.base import Estimator
 from raysweep.tasks import data
 from raysweep.tasks.base import DTYPES, Metric, Replica, Task
 from raysweep.tasks.data import listops
@@ -16,6 +16,7 @@ from raysweep.tasks.listops.metrics import METRICS
 from raysweep.tasks.listops.model import CLASSES, ListOpsModel
 from raysweep.tasks.listops.settings import MAX_TOKENS, ListOpsSettings
 from raysweep.tasks.training.loop import GradientTraining, training_bytes
+from raysweep.tasks.training.sampled import refusal
 
 MERGES = MAX_TOKENS - 1
 """Most merges that a step chooses from."""
@@ -49,16 +50,6 @@ class ListOps(Task[Estimator]):
 
     def check(self, settings: ListOpsSettings, estimator: Estimator) -> str | None:
         """Return the reason why this pair cannot run, or None."""
-        if not isinstance(estimator, PathwiseEstimator):
-            return (
-                "listops needs samples that carry the gradient, as those of reinmax or "
-                f"st_gumbel_softmax, got {estimator.name}"
-            )
-        if estimator.samples > 1 and estimator.evaluations(1, 2) > 1:
-            return (
-                "listops draws one tree per expression and needs samples 1, "
-                f"got samples {estimator.samples}"
-            )
         if settings.training_examples is not None and (
             settings.batch_size > settings.training_examples
         ):
@@ -66,7 +57,7 @@ class ListOps(Task[Estimator]):
                 f"batch_size must be at most {settings.training_examples}, training_examples, "
                 f"got {settings.batch_size}"
             )
-        return estimator.check(1, MERGES)
+        return refusal("listops", "tree per expression", estimator, 1, MERGES)
 
     def prepare(self, settings: ListOpsSettings, folder: Path | None) -> None:
         """Download the sets into a folder, the default one if None, unless they are there."""

@@ -1,13 +1,12 @@
 """Search of the cell with the best tabulated accuracy, without training a network."""
 
 import dataclasses
-import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from raysweep.estimators.base import Estimator
@@ -15,8 +14,9 @@ from raysweep.estimators.categorical import Link, softmax_logits
 from raysweep.estimators.exact import Exact
 from raysweep.estimators.noise import Noise
 from raysweep.tasks.base import DTYPES, Metric, Replica, Task, TrainingSettings, setting
-from raysweep.tasks.data import folder, nats_bench
-from raysweep.tasks.nas.space import EDGES, OPERATIONS, code_of
+from raysweep.tasks.data import nats_bench
+from raysweep.tasks.nas.cells import LOOKED_UP, by_code, initial_logits, look_up
+from raysweep.tasks.nas.space import EDGES, OPERATIONS
 from raysweep.tasks.training.layers import select
 from raysweep.tasks.training.loop import (
     GradientTraining,
@@ -28,7 +28,6 @@ from raysweep.tasks.training.loop import (
 
 HALF = len(EDGES) // 2
 STATES = len(OPERATIONS) ** HALF  # of half of a cell
-CELLS = STATES**2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,21 +57,6 @@ class NasTabularSettings(TrainingSettings):
         super().__post_init__()
         if self.searched == "val_200" and not self.full:
             raise ValueError("searched val_200 is not in the accuracy table; set full to true")
-
-
-def _accuracy(column: str, meaning: str, **needs: float) -> Mapping[str, Metric]:
-    return {
-        f"final_accuracy_{column}": Metric(
-            "max", "%", f"{meaning} of the most probable cell", needs, at_end=True
-        ),
-        f"final_regret_{column}": Metric(
-            "min",
-            "percentage points",
-            f"{meaning} of the best cell, less that of the most probable one",
-            needs,
-            at_end=True,
-        ),
-    }
 
 
 class NasTabular(Task[Estimator]):
@@ -105,10 +89,7 @@ class NasTabular(Task[Estimator]):
             "searched accuracy of the best cell, less that of the most probable one",
             at_end=True,
         ),
-        **_accuracy("val_12", "validation accuracy after 12 epochs"),
-        **_accuracy("test_12", "test accuracy after 12 epochs"),
-        **_accuracy("val_200", "validation accuracy after 200 epochs", full=1),
-        **_accuracy("test_200", "test accuracy after 200 epochs"),
+        **LOOKED_UP,
     }
     family: ClassVar[str] = "categorical"
 
@@ -158,14 +139,11 @@ class NasTabularModel(Model):
     ) -> None:
         super().__init__()
         dtype = DTYPES[settings.dtype]
-        uniform = Noise(seeds=seeds, purpose="init").uniform(
-            len(seeds), len(EDGES), len(OPERATIONS), dtype=dtype, device=device
-        )
-        self.theta = nn.Parameter(torch.special.ndtri(uniform).mul(1e-3))
+        self.theta = nn.Parameter(initial_logits(seeds, dtype, device))
         self.link = link
         self._batch_size = settings.batch_size
         self._searched = settings.searched
-        self._accuracies = {name: column.to(device) for name, column in by_code(settings).items()}
+        self._accuracies = by_code(settings.dataset, settings.full, device)
         searched = self._accuracies[settings.searched]
         self._errors = (1 - searched / 100).view(STATES, STATES).to(dtype)
 
@@ -191,16 +169,10 @@ class NasTabularModel(Model):
 
     def evaluate(self) -> Mapping[str, Float[Tensor, " R"]]:
         """Return the expectation, and the accuracies of the most probable cell."""
-        cells = cell_indices(self.theta.argmax(-1))
         expected = self.expected_loss()
-        metrics = {"final_expected_loss": expected}
-        for name, column in self._accuracies.items():
-            # NaN logits have a largest one, too: adding 0 times the expectation makes metrics NaN.
-            accuracy = torch.add(column[cells], expected, alpha=0)
-            metrics[f"final_accuracy_{name}"] = accuracy
-            metrics[f"final_regret_{name}"] = column.max() - accuracy
-        metrics["final_regret"] = metrics[f"final_regret_{self._searched}"]
-        return metrics
+        looked_up = look_up(self.theta, self._accuracies)
+        regret = looked_up[f"final_regret_{self._searched}"]
+        return {"final_expected_loss": expected, "final_regret": regret, **looked_up}
 
     def select(self, keep: Tensor) -> None:
         """Drop replicas."""
@@ -212,24 +184,3 @@ def _states(edges: Float[Tensor, "*batch 3 5"]) -> Float[Tensor, "*batch 125"]:
     first, second, third = edges.unbind(-2)
     pairs = (first.unsqueeze(-1) * second.unsqueeze(-2)).flatten(-2)
     return (pairs.unsqueeze(-1) * third.unsqueeze(-2)).flatten(-2)
-
-
-def by_code(settings: NasTabularSettings) -> Mapping[str, Float[Tensor, " 15625"]]:
-    """Return the accuracies by column, in the order of codes, the last edge changing fastest."""
-    return read_by_code(settings.dataset, settings.full, folder())
-
-
-@functools.lru_cache(maxsize=8)
-def read_by_code(
-    data_set: nats_bench.DataSet, full: bool, root: Path
-) -> Mapping[str, Float[Tensor, " 15625"]]:
-    """Return the accuracies in a data folder; see `by_code`."""
-    cells, columns = nats_bench.load(data_set, root, full=full)
-    order = cell_indices(torch.tensor([code_of(cell) for cell in cells])).argsort()
-    return {name: column[order] for name, column in columns.items()}
-
-
-def cell_indices(codes: Int[Tensor, "*batch 6"]) -> Int[Tensor, "*batch"]:
-    """Return the indices of cells in the order of codes, the last edge changing fastest."""
-    steps = [len(OPERATIONS) ** later for later in reversed(range(len(EDGES)))]
-    return (codes * codes.new_tensor(steps)).sum(-1)

@@ -7,7 +7,7 @@ from raysweep import estimators, tasks
 from raysweep.estimators.noise import Noise
 from raysweep.tasks.base import Replica
 from raysweep.tasks.data import nats_bench
-from raysweep.tasks.nas import tabular
+from raysweep.tasks.nas import cells
 
 SMALL = {
     "polynomial": {"latents": 6, "batch_size": 8, "steps": 200},
@@ -104,6 +104,17 @@ SMALL = {
         "steps": 200,
     },
     "nas_tabular": {"batch_size": 4, "steps": 200},
+    "nas": {
+        "dataset": "digits",
+        "benchmark": "cifar10",
+        "architecture_examples": 100,
+        "augmentation": "none",
+        "channels": 2,
+        "cells": 1,
+        "evaluation_examples": 20,
+        "batch_size": 4,
+        "steps": 200,
+    },
 }
 
 
@@ -112,14 +123,14 @@ def accuracies(request, monkeypatch):
     """Accuracies of cells that are made up, so that most tests need no file."""
     if "real_accuracies" in request.fixturenames:
         return
-    numbers = Noise(purpose="accuracies").uniform(4, tabular.CELLS, dtype=torch.float64)
+    numbers = Noise(purpose="accuracies").uniform(4, cells.CELLS, dtype=torch.float64)
     columns = dict(zip(nats_bench.FULL_COLUMNS, 100 * numbers, strict=True))
 
     def read(data_set, full, root):
         names = nats_bench.FULL_COLUMNS if full else nats_bench.COLUMNS
         return {name: columns[name] for name in names}
 
-    monkeypatch.setattr(tabular, "read_by_code", read)
+    monkeypatch.setattr(cells, "read_by_code", read)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def real(data_folder):
 @pytest.fixture
 def published(folder, monkeypatch):
     """Twelve images in torchvision's layout, whose checksums count as the published ones."""
-    batches = folder / cifar10.BATCHES
+    batches = folder / cifar10.PUBLISHED.folder
     batches.mkdir()
     rows = IMAGES.transpose(0, 3, 1, 2).reshape(12, -1)
     parts = {f"data_batch_{number + 1}": slice(2 * number, 2 * number + 2) for number in range(5)}
@@ -66,9 +66,9 @@ def test_torchvisions_files_are_read_by_channel_row_and_column(published):
 
 
 def test_the_packed_file_is_read_without_writing_beside_it(published, folder, monkeypatch):
-    packed = folder / cifar10.PACKED
+    packed = folder / cifar10.PUBLISHED.packed
     with tarfile.open(packed, "w:gz") as file:
-        file.add(published, cifar10.BATCHES)
+        file.add(published, cifar10.PUBLISHED.folder)
     digest = hashlib.md5(packed.read_bytes()).hexdigest()
     monkeypatch.setattr(vision.datasets().CIFAR10, "tgz_md5", digest)
     shutil.rmtree(published)
@@ -101,11 +101,11 @@ def test_downloaded_files_stay_in_the_data_folder(published, folder, monkeypatch
     published.rename(kept)
 
     def download(url, root, filename, md5):
-        shutil.copytree(kept, f"{root}/{cifar10.BATCHES}")
+        shutil.copytree(kept, f"{root}/{cifar10.PUBLISHED.folder}")
 
     monkeypatch.setattr("torchvision.datasets.cifar.download_and_extract_archive", download)
     check_twelve(data.load("cifar10"), data.load_labels("cifar10"))
-    assert [path.name for path in folder.iterdir()] == [cifar10.BATCHES]
+    assert [path.name for path in folder.iterdir()] == [cifar10.PUBLISHED.folder]
 
 
 def test_the_subset_is_the_beginning_of_the_published_images(published, folder, monkeypatch):

@@ -12,12 +12,14 @@ SEEDS = [4, 5, 6]
 RATES = [{"lr": 1e-2}, {"lr": 1e-3}, {"lr": 1e-2}]
 FAMILIES = {task: tasks.get(task).family for task in tasks.names()}
 BINARY = {name for name in estimators.names() if estimators.get(name).check(6, 5) is not None}
-PATHWISE = {"listops"}  # tasks that need samples that carry the gradient
+PATHWISE = {"listops", "nas"}  # tasks that need samples that carry the gradient
+FIVE = {"nas_tabular", "nas"}  # tasks whose variables have five categories
 PAIRS = [
     (task, name)
     for task, family in FAMILIES.items()
     for name in estimators.names(family)
-    if task != "nas_tabular" or name not in BINARY  # its variables have five categories
+    if task not in ("nas_tabular", "nas")
+    or name not in BINARY  # their variables have five categories
     if task not in PATHWISE or isinstance(estimators.get(name, family), PathwiseEstimator)
 ]
 LEARNING = [

@@ -14,8 +14,8 @@ OPTIMIZERS = {
 RATES = [{"lr": 1e-2 / (1 + replica // 3)} for replica in range(PACK)]
 
 
-# A task that draws one tree needs an estimator whose samples are not further trees.
-ONE_SAMPLE = {"listops"}
+# Tasks that draw one tree, or one cell, need an estimator whose samples are no further ones.
+ONE_SAMPLE = {"listops", "nas"}
 TASKS = [name for name in tasks.names() if tasks.get(name).family == "categorical"]
 
 
@@ -191,7 +191,8 @@ def test_every_declared_metric_is_reported_and_no_other(train, name):
 def test_bytes_are_those_of_the_state_and_grow_with_evaluations(train, small, name, rule):
     training = train(name, [0], **rule)
     state = training.state_dict()
-    moments = [moment for kind in state["optimizer"][""]["moments"].values() for moment in kind]
+    rules = [rule["moments"].values() for rule in state["optimizer"].values()]
+    moments = [moment for kinds in rules for kind in kinds for moment in kind]
     held = sum(value.nbytes for value in [*state["model"].values(), *moments])
     settings = tasks.get(name).settings(**{**small[name], **rule})
     needs = [

@@ -7,7 +7,7 @@ import torch
 
 from raysweep.estimators.noise import Noise
 from raysweep.tasks.data import vision
-from raysweep.tasks.sbn.classifier.augmentation import (
+from raysweep.tasks.images.augmentation import (
     PADDING,
     augment,
     draw_crop,

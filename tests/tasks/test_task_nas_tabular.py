@@ -11,8 +11,9 @@ from raysweep import estimators, tasks
 from raysweep.estimators.exact import Exact, expectation
 from raysweep.estimators.noise import Noise
 from raysweep.tasks.data import nats_bench
+from raysweep.tasks.nas.cells import by_code
 from raysweep.tasks.nas.space import EDGES, OPERATIONS, cell_text, code_of
-from raysweep.tasks.nas.tabular import NasTabularModel, NasTabularSettings, by_code
+from raysweep.tasks.nas.tabular import NasTabularModel, NasTabularSettings
 
 CODES = list(itertools.product(range(len(OPERATIONS)), repeat=len(EDGES)))
 EXAMPLE = Path(__file__).parents[2] / "examples" / "architectures.yaml"
@@ -67,7 +68,7 @@ def test_a_code_of_no_cell_is_refused(code):
 
 def test_the_objective_of_each_cell_is_its_error():
     model = model_of()
-    error = 1 - by_code(NasTabularSettings())["val_12"] / 100
+    error = 1 - by_code("cifar10", full=False)["val_12"] / 100
     torch.testing.assert_close(model.objective(one_hot(CODES)), error, rtol=0, atol=1e-12)
 
 
@@ -113,7 +114,7 @@ def test_straight_through_is_local_expectation_as_the_loss_is_multilinear():
 
 def test_final_metrics_are_those_of_the_most_probable_cell():
     model = model_of(searched="test_12")
-    columns = by_code(NasTabularSettings())
+    columns = by_code("cifar10", full=False)
     best = int(columns["test_12"].argmax())
     model.theta.data[0] = one_hot(CODES[best])
     model.theta.data[1] = one_hot(CODES[7])
@@ -149,7 +150,7 @@ def test_accuracies_are_those_of_the_table_for_every_code(real_accuracies):
         cells, columns = nats_bench.load(dataset)
         rows = {cell: row for row, cell in enumerate(cells)}
         order = [rows[cell_text(code)] for code in CODES]
-        ours = by_code(NasTabularSettings(dataset=dataset))
+        ours = by_code(dataset, full=False)
         assert {name: ours[name].tolist() for name in ours} == {
             name: column[order].tolist() for name, column in columns.items()
         }

@@ -43,11 +43,10 @@ class LearnedBaseline(Estimator):
         return Estimate(inner.surrogate, loss, inner.sample, tuning_loss)
 
 
-# gradient_quality asks the estimator in between, for what is measured; listops takes samples only
+# gradient_quality asks the estimator in between, for what is measured; two take samples only
+OTHERS = ("gradient_quality", "listops", "nas")
 FOLLOWING = [
-    name
-    for name in tasks.names()
-    if name not in ("gradient_quality", "listops") and tasks.get(name).family == "categorical"
+    name for name in tasks.names() if name not in OTHERS and tasks.get(name).family == "categorical"
 ]
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from raysweep.estimators.noise import Noise
 from raysweep.tasks import data
 from raysweep.tasks.base import DTYPES
-from raysweep.tasks.sbn.classifier.augmentation import augment
+from raysweep.tasks.images.augmentation import augment
 from raysweep.tasks.sbn.classifier.settings import SbnClassifierSettings
 from raysweep.tasks.training.batches import BatchSampler
 
