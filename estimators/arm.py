@@ -6,6 +6,7 @@ from torch import Tensor
 
 from raysweep.estimators.base import Estimator
 from raysweep.estimators.categorical import (
+    MASKED,
     binary_one_hot,
     compact,
     from_log_odds,
@@ -56,10 +57,13 @@ class ARM(Estimator):
         context: Float[Tensor, "*B F"] | None,
     ) -> Estimate:
         uniform = uniforms(noise, logits, self.samples // 2)
-        pair = antithetic_pair(log_odds(compact(logits)), uniform)
+        a = log_odds(compact(logits))
+        pair = antithetic_pair(a, uniform)
         losses = evaluate(objective, pair)
         first, second = losses.detach().chunk(2)
         gradient = ((first - second).unsqueeze(-1) * (uniform - 0.5)).mean(0)
+        gradient = gradient * (a.abs() < -MASKED / 2)  # a variable with one class left is sure
+        gradient = torch.add(gradient, a, alpha=0)  # NaN where a logit is
         return estimate_from_gradient(logits, from_log_odds(gradient), losses, pair[0])
 
 

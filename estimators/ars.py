@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from raysweep.estimators.base import Estimator
-from raysweep.estimators.categorical import argmax_one_hot, compact, exponentials
+from raysweep.estimators.categorical import MASKED, argmax_one_hot, compact, exponentials
 from raysweep.estimators.estimate import (
     Estimate,
     Objective,
@@ -70,6 +70,8 @@ class _Swap(Estimator):
         centred = (by_position - by_position.mean(0)).movedim(0, -1)
         weights = self._weights(theta, noise, swaps)
         gradient = (centred.unsqueeze(-2) * weights.unsqueeze(-1)).mean(0)
+        gradient = gradient * (theta > MASKED)  # of mean zero there, and NaN where a logit is
+        gradient = torch.add(gradient, theta, alpha=0)
         return estimate_from_gradient(logits, gradient, losses, swaps.one_hot[0, 0])
 
     def _swaps(
@@ -229,7 +231,8 @@ class _SwapMerge(Estimator):
         categories = logits.shape[-1]
         log_noise = log_dirichlet(logits, noise, self.samples)
         order, table = _pair_orders(categories, logits.device)
-        one_hot = argmax_one_hot(compact(logits) - log_noise[..., order].movedim(-2, 0))
+        theta = compact(logits)
+        one_hot = argmax_one_hot(theta - log_noise[..., order].movedim(-2, 0))
         losses = evaluate(objective, one_hot.flatten(0, 1))
         by_pair = losses.detach().unflatten(0, one_hot.shape[:2])[table]
         centred = (by_pair - by_pair.mean(0)).movedim((0, 1), (-1, -2))
@@ -237,6 +240,8 @@ class _SwapMerge(Estimator):
         if (mask := self._mask(_category(one_hot)[table])) is not None:
             weights = weights * mask
         gradient = torch.matmul(weights, centred).mean(0) / categories
+        gradient = gradient * (theta > MASKED)  # of mean zero there, and NaN where a logit is
+        gradient = torch.add(gradient, theta, alpha=0)
         return estimate_from_gradient(logits, gradient, losses, one_hot[0, 0])
 
 

@@ -3,10 +3,11 @@
 from abc import abstractmethod
 from typing import ClassVar, NamedTuple
 
+import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from raysweep.estimators.categorical import Link
+from raysweep.estimators.categorical import MASKED, Link, compact
 from raysweep.estimators.estimate import Estimate, Objective, estimate_at
 from raysweep.estimators.method import Method, text_of_sizes
 from raysweep.estimators.noise import Noise
@@ -34,10 +35,13 @@ class Estimator(Method[Sizes]):
     Attributes:
         binary_only: Whether it needs C = 2.
         link: The function from logits to probabilities.
+        validate: Whether to check that every variable has a category that is not masked, for which
+            the device must be waited for.
     """
 
     binary_only: ClassVar[bool] = False
     link: Link = "softmax"
+    validate: bool = True
 
     def evaluations(self, latents: int, categories: int) -> int:
         """Count the objective's evaluations per example and estimate: one per sample."""
@@ -65,17 +69,21 @@ class Estimator(Method[Sizes]):
 
         Args:
             logits: Unnormalised log-probabilities of L independent variables with C categories.
+                Categories at -inf, or at the least number of the format, are masked: they have the
+                probability 0, and a gradient of 0.
             objective: Function from one-hot `K *B L C` to per-example losses `K *B`. It may close
                 over parameters and over the logits.
             noise: The source of every random number.
             context: `*B F`, of any dtype: the input that learned baselines may read.
 
         Raises:
-            ValueError: If this estimator cannot handle such logits or such a context, or the
-                objective returns another shape.
+            ValueError: If this estimator cannot handle such logits or such a context, the
+                objective returns another shape, or a variable has no category that is not masked.
             TypeError: If the logits are not floating point.
         """
         self._validate(logits)
+        if self.validate:
+            check_masks(logits)
         if context is not None:
             if context.ndim != logits.ndim - 1 or context.shape[:-1] != logits.shape[:-2]:
                 raise ValueError(
@@ -208,10 +216,13 @@ class PathwiseEstimator(Estimator):
         """Draw one hard one-hot sample that carries the gradient, to use inside any graph.
 
         Raises:
-            ValueError: If this estimator cannot handle such logits.
+            ValueError: If this estimator cannot handle such logits, or a variable has no category
+                that is not masked.
             TypeError: If the logits are not floating point.
         """
         self._validate(logits)
+        if self.validate:
+            check_masks(logits)
         return self._draw(logits, noise, 1).squeeze(0)
 
 
@@ -226,3 +237,22 @@ class HardForwardEstimator(PathwiseEstimator):
         context: Float[Tensor, "*B F"] | None,
     ) -> Estimate:
         return estimate_at(self._draw(logits, noise, self.samples), objective)
+
+
+def check_masks(logits: Float[Tensor, "*B L C"]) -> None:
+    """Check that every variable has a category that is not masked.
+
+    Inside transformations and compiled functions, whose values are not known, nothing is checked.
+
+    Raises:
+        ValueError: If one has none.
+    """
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return
+    rows = (compact(logits) <= MASKED).all(-1)
+    if rows.any():
+        where = rows.nonzero()[0].tolist()
+        raise ValueError(
+            f"logits{where} has no category that is not masked; leave at least one logit of every "
+            "variable above -1e30"
+        )

@@ -4,13 +4,12 @@ Torch's softmax and its reductions over the last axis cost far more per row than
 CPU, so two categories, the most common case, have formulas of their own.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from raysweep.estimators.noise import Noise
 
@@ -20,17 +19,23 @@ Term = tuple[float | Tensor, Float[Tensor, "... L C"]]
 Link = Literal["softmax", "probit"]
 """The function from logits to probabilities, by its name."""
 
+MASKED = -1e30
+"""Logit from which on a category is masked: its probability is 0 at every usual temperature."""
+
 _KERNEL_CATEGORIES = 16
 """Number of categories from which torch's CPU softmax beats elementary operations."""
 
 
 def compact(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*b L C"]:
-    """Detach the logits, and cut every batch axis that merely repeats them to length 1."""
+    """Detach the logits, and cut every batch axis that merely repeats them to length 1.
+
+    Logits of masked categories become finite, so that no difference of two of them is undefined.
+    """
     logits = logits.detach()
     for axis, stride in enumerate(logits.stride()[:-2]):
         if stride == 0:
             logits = logits.narrow(axis, 0, 1)
-    return logits
+    return logits.clamp(min=MASKED)
 
 
 def probabilities(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B L C"]:
@@ -57,7 +62,10 @@ def softmax_logits(logits: Float[Tensor, "*B L C"], link: Link) -> Float[Tensor,
         logits: Logits of the link; C = 2 with the probit link.
         link: "softmax", or "probit" with P(class 1) = Phi(theta_1 - theta_0).
     """
-    return logits if link == "softmax" else torch.special.log_ndtr(logits - logits.flip(-1))
+    if link == "softmax":
+        return logits
+    # from 1e4 on a class is sure, and the gradient of a masked one would be no number
+    return torch.special.log_ndtr((logits - logits.flip(-1)).clamp(-1e4, 1e4))
 
 
 def uniforms(
@@ -162,28 +170,3 @@ def _binary_weight(terms: Sequence[Term]) -> Float[Tensor, "... L"]:
         for scale, p in terms
     ]
     return sum(weights[1:], start=weights[0])
-
-
-def carry_gradient(
-    logits: Float[Tensor, "*B L C"],
-    one_hot: Float[Tensor, "K *B L C"],
-    backward: Callable[[Float[Tensor, "K *B L C"]], Float[Tensor, "K *B L C"]],
-) -> Float[Tensor, "K *B L C"]:
-    """Return the samples, with a gradient to the logits: `backward` of the samples' gradient.
-
-    The result of `backward` is summed over the samples. Higher derivatives are refused.
-    """
-    return _CarryGradient.apply(logits, one_hot, backward)
-
-
-class _CarryGradient(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, one_hot: Tensor, backward: Any) -> Tensor:
-        ctx.sample_backward = backward
-        return one_hot
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        to_logits = ctx.sample_backward(gradient)
-        return (to_logits.squeeze(0) if len(to_logits) == 1 else to_logits.sum(0)), None, None

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from raysweep.estimators.carrying import with_gradients
+
 Objective = Callable[[Float[Tensor, "K *B L C"]], Float[Tensor, " K *B"]]
 
 
@@ -20,8 +22,9 @@ class Estimate(NamedTuple):
     """One gradient estimate per example.
 
     Args:
-        surrogate: `*B`. Its gradient estimates the gradient of `E[objective(D)]` with respect to
-            the logits and to everything the objective closes over; its value means nothing.
+        surrogate: `*B`. The number `value`, with a gradient that estimates the gradient of
+            `E[objective(D)]` with respect to the logits and to everything the objective closes
+            over. So it can be a loss of another objective. It has no second derivative.
         value: `*B`. Detached loss at a hard sample, the mean over samples if there are several.
         sample: `*B L C`. One hard one-hot sample, detached.
         tuning_loss: `*B` or None. Its gradient reaches the estimator's own parameters only.
@@ -166,5 +169,6 @@ def estimate_from_gradient(
         tuning_loss: Loss of the learned parameters, as in `Estimate`.
     """
     direct = mean_over_samples(losses)
-    surrogate = (logits * gradient.detach()).sum((-2, -1)) + direct
-    return Estimate(surrogate, direct.detach(), one_hot.detach(), tuning_loss)
+    value = direct.detach()
+    surrogate = with_gradients(value, direct, [logits], [gradient.detach().expand_as(logits)])
+    return Estimate(surrogate, value, one_hot.detach(), tuning_loss)

@@ -20,7 +20,6 @@ from raysweep.estimators.estimate import (
     Estimate,
     Objective,
     evaluate,
-    mean_over_samples,
 )
 from raysweep.estimators.noise import Noise
 
@@ -35,11 +34,11 @@ class Exact(Estimator):
     """The exact gradient, by enumeration of all `C**L` states.
 
     Unbiased, without variance. `C**L` evaluations of the objective, at most 2**20, in chunks that
-    the backward pass evaluates again where there are several. The gradient is the sum over states
-    of `q(D) f(D)`, differentiated; `value` and `sample` come from hard samples among the states.
+    the backward pass evaluates again where there are several. `value` is the expectation, the sum
+    over states of `q(D) f(D)`, and the gradient is its derivative.
 
     Args:
-        samples: Hard samples that `value` averages over; the gradient does not depend on them.
+        samples: Hard samples, of which `sample` is one; nothing else depends on them.
 
     Raises:
         ValueError: If `samples` is not at least 1.
@@ -49,6 +48,7 @@ class Exact(Estimator):
     """
 
     name = "exact"
+    version = 2
     unbiased = True
     needs_gradient = False
     reference = "Liu, Dong, Liu, Yu, Gao (2023), arXiv:2304.08612, section 5.2"
@@ -67,12 +67,9 @@ class Exact(Estimator):
         noise: Noise,
         context: Float[Tensor, "*B F"] | None,
     ) -> Estimate:
-        surrogate, losses = _enumerate(_log_softmax(logits), objective)
+        expected = _enumerate(_log_softmax(logits), objective)
         one_hot = draw_one_hot(probabilities(compact(logits)), logits, noise, self.samples)
-        latents, categories = logits.shape[-2:]
-        place_values = torch.tensor(_place_values(latents, categories), device=logits.device)
-        state = (one_hot.argmax(-1) * place_values).sum(-1)
-        return Estimate(surrogate, mean_over_samples(losses.gather(0, state)), one_hot[0])
+        return Estimate(expected, expected.detach(), one_hot[0])
 
 
 def expectation(
@@ -102,7 +99,7 @@ def expectation(
         log_p = _log_softmax(logits)
     else:
         raise ValueError(f"link must be 'softmax' or 'probit', got {link!r}")
-    return _enumerate(log_p, objective)[0]
+    return _enumerate(log_p, objective)
 
 
 def _log_softmax(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B L C"]:
@@ -118,30 +115,27 @@ def _refusal(latents: int, categories: int) -> str | None:
     )
 
 
-def _enumerate(
-    log_p: Float[Tensor, "*B L C"], objective: Objective
-) -> tuple[Float[Tensor, "*B"], Float[Tensor, " S *B"]]:
-    """Return the expectation, and the detached losses of all states in order."""
+def _enumerate(log_p: Float[Tensor, "*B L C"], objective: Objective) -> Float[Tensor, "*B"]:
+    """Return the expectation, summed over all states in order."""
     *batch, latents, categories = log_p.shape
     states = categories**latents
     chunk = max(1, min(states, CHUNK_NUMBERS // max(1, log_p.numel())))
     total = log_p.new_zeros(batch)
-    losses = []
     for start in range(0, states, chunk):
         one_hot = _states(start, min(start + chunk, states), log_p)
 
-        def part(log_p: Tensor, one_hot: Tensor = one_hot) -> tuple[Tensor, Tensor]:
+        def part(log_p: Tensor, one_hot: Tensor = one_hot) -> Tensor:
             state_losses = evaluate(objective, one_hot)
-            weights = (one_hot * log_p).sum((-2, -1)).exp()
-            return (weights * state_losses).sum(0), state_losses.detach()
+            chosen = torch.where(one_hot.bool(), log_p, 0)  # a product with -inf is no number
+            weights = chosen.sum((-2, -1)).exp()
+            return (weights * state_losses).sum(0)
 
         if chunk < states and torch.is_grad_enabled():
-            share, state_losses = checkpoint(part, log_p, use_reentrant=False)
+            share = checkpoint(part, log_p, use_reentrant=False)
         else:
-            share, state_losses = part(log_p)
+            share = part(log_p)
         total = total + share
-        losses.append(state_losses)
-    return total, torch.cat(losses)
+    return total
 
 
 def _states(start: int, stop: int, like: Float[Tensor, "*B L C"]) -> Float[Tensor, "S *B L C"]:

@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from raysweep.estimators.base import HardForwardEstimator
+from raysweep.estimators.carrying import carry_gradient
 from raysweep.estimators.categorical import (
-    carry_gradient,
     compact,
     draw_one_hot,
     jacobian_product,

@@ -7,10 +7,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from raysweep.estimators.base import HardForwardEstimator, PathwiseEstimator
+from raysweep.estimators.carrying import carry_gradient, with_gradients
 from raysweep.estimators.categorical import (
     argmax_one_hot,
     binary_jacobian_product,
-    carry_gradient,
     compact,
     draw_one_hot,
     exponentials,
@@ -115,7 +115,8 @@ class GumbelSoftmax(PathwiseEstimator):
         soft = probabilities(perturbed / self._broadcast("temperature", logits))
         relaxed, at_hard = evaluate(objective, torch.cat((soft, hard))).chunk(2)
         value = mean_over_samples(at_hard.detach())
-        return Estimate(mean_over_samples(relaxed), value, hard[0])
+        surrogate = with_gradients(value, mean_over_samples(relaxed))
+        return Estimate(surrogate, value, hard[0])
 
 
 class GumbelRao(PathwiseEstimator):

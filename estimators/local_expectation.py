@@ -5,11 +5,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from raysweep.estimators.base import Estimator
+from raysweep.estimators.carrying import with_gradients
 from raysweep.estimators.categorical import compact, draw_one_hot, jacobian_product, probabilities
 from raysweep.estimators.estimate import (
     Estimate,
     Objective,
-    estimate_from_gradient,
     evaluate,
     mean_over_samples,
 )
@@ -65,6 +65,6 @@ class LocalExpectation(Estimator):
         table = base[..., None, None] * one_hot + (after * others).sum(0)
         gradient = jacobian_product([(1.0, p)], table.detach()).mean(0)
         direct = (p * table).sum(-1).mean(-1)  # every loss is evaluated anyway, so all are averaged
-        return estimate_from_gradient(logits, gradient, direct, one_hot[0])._replace(
-            value=mean_over_samples(base).detach()
-        )
+        value = mean_over_samples(base).detach()
+        surrogate = with_gradients(value, mean_over_samples(direct), [logits], [gradient])
+        return Estimate(surrogate, value, one_hot[0])

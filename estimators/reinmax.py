@@ -7,10 +7,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from raysweep.estimators.base import HardForwardEstimator
+from raysweep.estimators.carrying import carry_gradient
 from raysweep.estimators.categorical import (
     Term,
     binary_jacobian_product,
-    carry_gradient,
     compact,
     draw_one_hot,
     jacobian_product,

@@ -11,6 +11,9 @@ from raysweep.estimators.estimate import sample_count
 from raysweep.estimators.learned import Network
 from raysweep.estimators.rebar import Correction, RelaxedControl
 
+LARGEST = 1000.0
+"""Largest perturbed logit, and minus the least one, that the network sees."""
+
 
 class RELAX(RelaxedControl):
     """The score function with the relaxed objective and a network as control variate.
@@ -83,11 +86,13 @@ class RELAX(RelaxedControl):
     ) -> Correction | None:
         if self.network is None:
             raise RuntimeError("relax was not built")
-        point = z.detach().requires_grad_()
+        # of masked categories z is huge, and the network must not be: it sees its ends instead
+        within = z.detach().abs() < LARGEST
+        point = z.detach().clamp(-LARGEST, LARGEST).requires_grad_()
         inputs = point.flatten(-2).movedim(0, -2)  # replicas lead, samples after the batch
         if context is not None:
             repeated = context.unsqueeze(-2).expand(*inputs.shape[:-1], -1)
             inputs = torch.cat((inputs, repeated), -1)
         value = self.network(inputs).squeeze(-1).movedim(-1, 0)
         (slope,) = torch.autograd.grad(value.sum(), point, create_graph=True)
-        return Correction(value, slope)
+        return Correction(value, slope * within)

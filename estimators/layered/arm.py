@@ -10,8 +10,6 @@ from raysweep.estimators.layered.base import (
     LayeredEstimate,
     LayeredEstimator,
     Request,
-    first_states,
-    mean_losses,
     per_unit,
 )
 from raysweep.estimators.layered.sampling import Draw, continued, draw, signs, uniforms
@@ -62,8 +60,7 @@ class LayeredARM(LayeredEstimator):
                 difference = losses - request.losses(path)
                 centred = torch.sigmoid(logistic) - 0.5
                 gradients.append(per_unit(difference, centred) * centred)
-        surrogate = drawn.carry(gradients) + mean_losses(losses)
-        return LayeredEstimate(surrogate, mean_losses(losses.detach()), first_states(drawn.states))
+        return drawn.estimate(gradients, losses)
 
     def _noise_after(self, request: Request, drawn: Draw, index: int) -> Sequence[Tensor]:
         """Return the noise of all layers; that after the given layer is the sample's, or fresh."""

@@ -29,9 +29,10 @@ class LayeredEstimate(NamedTuple):
     """One gradient estimate per example.
 
     Args:
-        surrogate: `*B`. Its gradient estimates the gradient of the expected objective with respect
-            to the layers' parameters and to everything the objective closes over; its value means
-            nothing.
+        surrogate: `*B`. The number `value`, with a gradient that estimates the gradient of the
+            expected objective with respect to the layers' parameters and to everything the
+            objective closes over. So it can be a loss of another objective. It has no second
+            derivative.
         value: `*B`. Detached loss at hard samples, the mean over them.
         states: States of every layer in one hard sample, `*B units` each, detached.
         tuning_loss: `*B` or None. Its gradient reaches the estimator's own parameters only.

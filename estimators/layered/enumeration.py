@@ -14,7 +14,6 @@ from raysweep.estimators.layered.base import (
     LayeredEstimator,
     Request,
     first_states,
-    mean_losses,
 )
 from raysweep.estimators.layered.layers import Layer
 from raysweep.estimators.layered.objective import Head, Path, PathObjective
@@ -30,10 +29,11 @@ class LayeredExact(LayeredEstimator):
 
     Unbiased, without variance. For a `Head`, which reads the last layer alone, the layers are a
     Markov chain: `2 ** n` states in each, and a transition matrix between two. For other
-    objectives all joint states are enumerated. `value` and `states` come from hard samples.
+    objectives all joint states are enumerated. `value` is the expectation, whose derivative is the
+    gradient.
 
     Args:
-        samples: Hard samples that `value` averages over; the gradient does not depend on them.
+        samples: Hard samples, of which `states` are one; nothing else depends on them.
 
     Raises:
         ValueError: If `samples` is not at least 1.
@@ -43,25 +43,25 @@ class LayeredExact(LayeredEstimator):
     """
 
     name = "exact"
+    version = 2
     unbiased = True
     needs_gradient = False
     further_evaluations = "states"
     reference = "Shekhovtsov, Yanush, Flach (2020), arXiv:2006.03143, section 2.1"
 
     def evaluations(self, layers: int) -> int:
-        """Count the evaluations: one per hard sample, and one per state."""
-        return self.samples
+        """Count the evaluations: none at paths, and one per state."""
+        return 0
 
     def _check(self, units: Sequence[int], head: bool) -> str | None:
         sizes = [units[0], *map(sum, pairwise(units))] if head else [sum(units)]
         return _refusal(2 ** max(sizes))
 
     def _estimate(self, request: Request) -> LayeredEstimate:
-        surrogate = expected_loss(request)
+        expected = expected_loss(request)
         with torch.no_grad():
             drawn = draw(request.layers, request.x, request.noise, self.samples)
-            value = mean_losses(request.losses(drawn.path))
-        return LayeredEstimate(surrogate, value, first_states(drawn.states))
+        return LayeredEstimate(expected, expected.detach(), first_states(drawn.states))
 
 
 def exact(

@@ -6,6 +6,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
+from raysweep.estimators.carrying import with_gradients
 from raysweep.estimators.layered.base import (
     LayeredEstimate,
     LayeredEstimator,
@@ -63,7 +64,9 @@ class MomentMatching(LayeredEstimator):
             drawn = draw(request.layers, request.x, request.noise, self.samples)
             value = mean_losses(request.losses(drawn.path))
         carried = over_units(mean * (effects / 2), 1 + request.batch_axes)
-        surrogate = mean_losses(carried + losses)
+        followed = mean_losses(carried + losses)
+        value = torch.add(value, followed.detach(), alpha=0)  # NaN where a pre-activation is
+        surrogate = with_gradients(value, followed)
         relaxed = mean_losses(losses.detach())
         return LayeredEstimate(surrogate, value, first_states(drawn.states), relaxed=relaxed)
 

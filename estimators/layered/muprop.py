@@ -9,7 +9,6 @@ from raysweep.estimators.layered.base import (
     LayeredEstimator,
     LayeredSizes,
     Request,
-    first_states,
     mean_losses,
     no_gradient,
     per_unit,
@@ -86,10 +85,8 @@ class LayeredMuProp(ExpansionSettings[LayeredSizes], LayeredEstimator):
                 total = sum(squares[1:], start=squares[0])
                 if total.requires_grad:  # not where a given baseline leaves no weight in use
                     tuning_losses.append(total)
-        surrogate = drawn.carry(gradients) + mean_losses(losses)
         tuning = sum(tuning_losses[1:], start=tuning_losses[0]) if tuning_losses else None
-        value = mean_losses(losses.detach())
-        return LayeredEstimate(surrogate, value, first_states(drawn.states), tuning)
+        return drawn.estimate(gradients, losses, tuning)
 
     def _expand(
         self, request: Request, drawn: Draw

@@ -8,9 +8,7 @@ from raysweep.estimators.layered.base import (
     LayeredEstimate,
     LayeredEstimator,
     Request,
-    first_states,
     head_of,
-    mean_losses,
 )
 from raysweep.estimators.layered.sampling import Draw, draw
 
@@ -67,9 +65,8 @@ class PSA(LayeredEstimator):
             p_other = torch.sigmoid(-state * logits).flatten(lead).movedim(-1, 0)
             direct = losses + (p_other * (others - losses)).mean(0)
         differences = by_unit(losses.detach() - others.detach(), state)
-        surrogate = drawn.carry(_gradients(request, drawn, differences)) + mean_losses(direct)
-        value = mean_losses(losses.detach())
-        return LayeredEstimate(surrogate, value, first_states(drawn.states))
+        gradients = _gradients(request, drawn, differences)
+        return drawn.estimate(gradients, losses, direct=direct)
 
 
 def by_unit(differences: Tensor, state: Tensor) -> Tensor:

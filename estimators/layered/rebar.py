@@ -13,7 +13,6 @@ from raysweep.estimators.layered.base import (
     LayeredEstimator,
     LayeredSizes,
     Request,
-    first_states,
     mean_losses,
     no_gradient,
     per_unit,
@@ -120,9 +119,7 @@ class LayeredREBAR(RelaxedControlSettings[LayeredSizes], LayeredEstimator):
                 weight = per_unit(weights[index] * torch.ones_like(signal), score)
                 gradients.append(per_unit(signal, score) * score - weight * control)
             tuning_loss = self._tuning_loss(gradients, drawn, baseline_loss)
-        surrogate = drawn.carry(gradients) + mean_losses(losses)
-        value = mean_losses(losses.detach())
-        return LayeredEstimate(surrogate, value, first_states(drawn.states), tuning_loss)
+        return drawn.estimate(gradients, losses, tuning_loss)
 
     def _controls(self, request: Request, drawn: Draw) -> tuple[list[Tensor], list[Tensor]]:
         """Return, for each layer, the relaxed loss `K *B`, and its part of the gradient.

@@ -5,6 +5,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
+from raysweep.estimators.carrying import with_gradients
 from raysweep.estimators.layered.base import (
     LayeredEstimate,
     LayeredEstimator,
@@ -45,14 +46,16 @@ class RelaxedNetwork(LayeredEstimator):
             a = a if index else a.expand(self._relaxed_samples, *a.shape)
             states.append(self._relax(a, request))
             logits.append(a)
-        surrogate = mean_losses(request.losses(Path(tuple(states), tuple(logits))))
-        if states[-1].requires_grad and not surrogate.requires_grad:
+        followed = mean_losses(request.losses(Path(tuple(states), tuple(logits))))
+        if states[-1].requires_grad and not followed.requires_grad:
             raise no_gradient(self.name)
         with torch.no_grad():
             drawn = draw(request.layers, request.x, request.noise, self.samples)
             value = mean_losses(request.losses(drawn.path))
         hard = first_states(drawn.states)
-        return LayeredEstimate(surrogate, value, hard, relaxed=surrogate.detach())
+        value = torch.add(value, followed.detach(), alpha=0)  # NaN where a pre-activation is
+        surrogate = with_gradients(value, followed)
+        return LayeredEstimate(surrogate, value, hard, relaxed=followed.detach())
 
 
 class Tanh(RelaxedNetwork):

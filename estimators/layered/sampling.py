@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from raysweep.estimators.carrying import with_gradients
+from raysweep.estimators.layered.base import LayeredEstimate, first_states, mean_losses
 from raysweep.estimators.layered.layers import Layer
 from raysweep.estimators.layered.objective import Path
 from raysweep.estimators.noise import Noise
@@ -41,20 +43,33 @@ class Draw(NamedTuple):
         """Return the log-probability's derivatives to the pre-activations, `K *B units` each."""
         return [x * torch.sigmoid(-x * a.detach()) for a, x in self.pairs()]
 
-    def carry(self, gradients: Sequence[Tensor]) -> Float[Tensor, "*B"]:
-        """Return a number for each example whose gradient to the layers' parameters is known.
+    def estimate(
+        self,
+        gradients: Sequence[Tensor],
+        losses: Float[Tensor, " K *B"],
+        tuning_loss: Float[Tensor, "*B"] | None = None,
+        direct: Float[Tensor, " K *B"] | None = None,
+    ) -> LayeredEstimate:
+        """Return the estimate whose gradient to the layers' parameters is known.
 
         Args:
             gradients: Gradients to the pre-activations, `K *B units` each, averaged over K.
+            losses: Losses of the samples.
+            tuning_loss: Loss of the learned parts, as in `LayeredEstimate`.
+            direct: Losses whose gradient reaches all that the objective closes over; `losses` if
+                not given.
         """
-        total = self.logits[0].new_zeros(self.logits[0].shape[: self.batch_axes])
-        for index, (logits, gradient) in enumerate(zip(self.logits, gradients, strict=True)):
-            weight = gradient.detach()
-            if index == 0:
-                total = total + over_units(logits * weight.mean(0), self.batch_axes)
-            else:
-                total = total + over_units(logits * weight, 1 + self.batch_axes).mean(0)
-        return total
+        tensors, weights = [self.logits[0]], [gradients[0].detach().mean(0)]
+        for logits, gradient in zip(self.logits[1:], gradients[1:], strict=True):
+            tensors.append(logits.movedim(0, self.batch_axes))
+            by_example = gradient.detach().movedim(0, self.batch_axes) / len(gradient)
+            weights.append(by_example.expand_as(tensors[-1]))
+        # NaN pre-activations still give states: adding 0 times their sum makes the value NaN
+        sums = [over_units(tensor.detach(), self.batch_axes) for tensor in tensors]
+        value = torch.add(mean_losses(losses.detach()), sum(sums[1:], start=sums[0]), alpha=0)
+        mean = mean_losses(losses if direct is None else direct)
+        surrogate = with_gradients(value, mean, tensors, weights)
+        return LayeredEstimate(surrogate, value, first_states(self.states), tuning_loss)
 
 
 def draw(

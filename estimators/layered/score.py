@@ -7,8 +7,6 @@ from raysweep.estimators.layered.base import (
     LayeredEstimator,
     LayeredSizes,
     Request,
-    first_states,
-    mean_losses,
     per_unit,
 )
 from raysweep.estimators.layered.sampling import draw
@@ -54,8 +52,7 @@ class LayeredReinforce(LayeredEstimator):
         elif request.baseline is not None:
             signal = signal - request.baseline
         gradients = [per_unit(signal, score) * score for score in drawn.scores()]
-        surrogate = drawn.carry(gradients) + mean_losses(losses)
-        return LayeredEstimate(surrogate, mean_losses(losses.detach()), first_states(drawn.states))
+        return drawn.estimate(gradients, losses)
 
 
 class LayeredNVIL(Centring[LayeredSizes], LayeredEstimator):
@@ -89,6 +86,4 @@ class LayeredNVIL(Centring[LayeredSizes], LayeredEstimator):
         losses = request.losses(drawn.path)
         signal, tuning_loss = self._center(losses.detach(), request.context)
         gradients = [per_unit(signal, score) * score for score in drawn.scores()]
-        surrogate = drawn.carry(gradients) + mean_losses(losses)
-        value = mean_losses(losses.detach())
-        return LayeredEstimate(surrogate, value, first_states(drawn.states), tuning_loss)
+        return drawn.estimate(gradients, losses, tuning_loss)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from raysweep import registry
-from raysweep.estimators import Method
+from raysweep.estimators import Estimator, Method
 from raysweep.sweep.packs import Pack, PlannedRun
 from raysweep.sweep.space import same
 from raysweep.tasks.base import DTYPES, Replica
@@ -38,6 +38,8 @@ def assemble(
         if key.startswith("estimator.") and not all(same(other, value) for other in column):
             columns[key] = torch.tensor(column, dtype=dtype, device=device)
     settings, estimator = registry.instantiate(pack.task, pack.estimator, {**shared, **columns})
+    if isinstance(estimator, Estimator):
+        estimator.validate = False  # tasks mask nothing, and would wait for the device at each step
     per_replica = [
         key
         for key, setting in declared.items()

@@ -106,8 +106,7 @@ class BeliefNetwork(ImageModel):
         )
         other = self.other_surrogate(step, noise)
         surrogate = estimate.surrogate if other is None else estimate.surrogate + other
-        # NaN logits still give samples: adding 0 times the surrogate makes a diverged loss NaN
-        mean = torch.add(estimate.value.mean(1), estimate.surrogate.detach().mean(1), alpha=0)
+        mean = estimate.value.mean(1)
         metrics = {"train_loss": mean, f"train_{self.loss}": mean, **self.evaluated(step)}
         if estimate.relaxed is not None:
             metrics["train_relaxed_loss"] = estimate.relaxed.mean(1)

@@ -104,9 +104,15 @@ def test_the_training_loop_lowers_its_loss():
     assert out.value.mean() < 0.75 * 20 / 3  # it starts near E[x^2] summed over 20
 
 
+def test_the_loop_of_one_estimate_inside_another_lowers_its_loss():
+    code = example("training-loop.md", 1).replace("lr=1e-3", "lr=1e-2")
+    out = run("import torch; torch.manual_seed(0)\n" + code)["out"]
+    assert out.value.mean() < 0.75 * 20 / 3
+
+
 @pytest.mark.parametrize("name", estimators.names("layered"))
 def test_the_loop_of_layers_runs_with_every_estimator(name):
-    code = example("training-loop.md", 1).replace('"psa"', repr(name))
+    code = example("training-loop.md", 2).replace('"psa"', repr(name))
     code = code.replace("range(100)", "range(2)")
     if name == "exact":
         code = code.replace("50", "5")
@@ -114,7 +120,7 @@ def test_the_loop_of_layers_runs_with_every_estimator(name):
 
 
 def test_the_loop_of_layers_lowers_its_loss():
-    out = run("import torch; torch.manual_seed(0)\n" + example("training-loop.md", 1))["out"]
+    out = run("import torch; torch.manual_seed(0)\n" + example("training-loop.md", 2))["out"]
     assert out.value.mean() < 0.75  # it starts above log 3, that of a guess
 
 

@@ -98,10 +98,8 @@ class Classifier(Model):
         with torch.no_grad():
             state = estimate.states[-1].unsqueeze(0)
             is_right = self._predict(self.objective(labels).scores(state)[0]) == labels
-        # NaN pre-activations still give samples: adding 0 times the surrogate, which they reach,
-        # makes the metrics of a diverged replica NaN.
-        broken = estimate.surrogate.detach().mean(1) * 0
-        loss = estimate.value.mean(1) + broken
+        loss = estimate.value.mean(1)
+        broken = loss * 0  # NaN where pre-activations are, which still give states
         metrics = {"train_loss": loss, "train_objective": loss}
         if estimate.relaxed is not None:
             relaxed = estimate.relaxed.mean(1) + broken

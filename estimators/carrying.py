@@ -1,0 +1,103 @@
+"""Values whose gradient is known, as nodes of autograd.
+
+A gradient estimate is a number, not a function: its derivative is not that of the expectation. So
+these nodes refuse to be differentiated twice, instead of leaving a term out.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+REFUSAL = (
+    "the gradient of an estimate was differentiated again, but it is not a function that has a "
+    "derivative: second derivatives of an expectation are not estimated. Set learn_temperature to "
+    "false in estimators that differentiate the objective twice, or take the gradient of an exact "
+    "expectation"
+)
+
+
+def carry_gradient(
+    logits: Float[Tensor, "*B L C"],
+    one_hot: Float[Tensor, "K *B L C"],
+    backward: Callable[[Float[Tensor, "K *B L C"]], Float[Tensor, "K *B L C"]],
+) -> Float[Tensor, "K *B L C"]:
+    """Return the samples, with a gradient to the logits: `backward` of the samples' gradient.
+
+    The result of `backward` is summed over the samples. Higher derivatives are refused.
+    """
+    return _Samples.apply(logits, one_hot, backward)
+
+
+def with_gradients(
+    value: Float[Tensor, "*B"],
+    direct: Float[Tensor, "*B"],
+    tensors: Sequence[Tensor] = (),
+    gradients: Sequence[Tensor] = (),
+) -> Float[Tensor, "*B"]:
+    """Return values whose gradient is that of other losses, and of more tensors a given one.
+
+    Derivatives of the given gradients are refused.
+
+    Args:
+        value: Values to return; their graph is not followed.
+        direct: Losses whose gradient to all in their graph the result has.
+        tensors: Tensors `*B ...` with a gradient of their own for each example.
+        gradients: Gradients of the examples' values to these tensors, of the same shapes.
+    """
+    return _Values.apply(value.detach(), direct, *tensors, *gradients)
+
+
+class _Samples(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, one_hot: Tensor, backward: Any) -> Tensor:
+        ctx.sample_backward = backward
+        ctx.save_for_backward(logits)
+        return one_hot
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        with torch.no_grad():
+            to_logits = ctx.sample_backward(gradient)
+            to_logits = to_logits.squeeze(0) if len(to_logits) == 1 else to_logits.sum(0)
+        return _final(to_logits, gradient, *ctx.saved_tensors), None, None
+
+
+class _Values(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, direct: Tensor, *pairs: Tensor) -> Tensor:
+        ctx.save_for_backward(*pairs)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        count = len(ctx.saved_tensors) // 2
+        tensors, gradients = ctx.saved_tensors[:count], ctx.saved_tensors[count:]
+        with torch.no_grad():
+            products = [_per_example(gradient, known) * known for known in gradients]
+        carried = [_final(*pair, gradient) for pair in zip(products, tensors, strict=True)]
+        return None, gradient, *carried, *(None,) * count
+
+
+def _per_example(gradient: Float[Tensor, "*B"], like: Tensor) -> Tensor:
+    """View a number for each example in a shape that broadcasts over more axes."""
+    return gradient.view(*gradient.shape, *(1,) * (like.dim() - gradient.dim()))
+
+
+def _final(product: Tensor, *sources: Tensor) -> Tensor:
+    """Return a gradient that refuses to be differentiated by what it depends on."""
+    if not torch.is_grad_enabled():
+        return product
+    return _Final.apply(product, *sources)
+
+
+class _Final(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, product: Tensor, *sources: Tensor) -> Tensor:
+        return product.view_as(product)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        raise RuntimeError(REFUSAL)
