@@ -14,6 +14,7 @@ torch.Size([5, 3, 2])
 """
 
 from raysweep.estimators import exact as exact
+from raysweep.estimators import functional as functional
 from raysweep.estimators import layered as layered
 from raysweep.estimators.base import Estimator as Estimator
 from raysweep.estimators.base import PathwiseEstimator as PathwiseEstimator

@@ -81,7 +81,7 @@ class _Swap(Estimator):
         log_noise = log_dirichlet(logits, noise, self.samples)
         pivot = torch.zeros((*log_noise.shape[:-2], 1, 1), dtype=torch.long, device=logits.device)
         if self.pivot == "random":
-            pivot += random_below(categories, logits[..., :1, :1], noise, self.samples)
+            pivot = pivot + random_below(categories, logits[..., :1, :1], noise, self.samples)
         index = torch.arange(categories, device=logits.device)
         new = index.view(-1, *(1,) * log_noise.dim())
         source = torch.where(index == new, pivot, torch.where(index == pivot, new, index))

@@ -7,10 +7,14 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from raysweep.estimators.carrying import is_traced
 from raysweep.estimators.categorical import MASKED, Link, compact
 from raysweep.estimators.estimate import Estimate, Objective, estimate_at
 from raysweep.estimators.method import Method, text_of_sizes
 from raysweep.estimators.noise import Noise
+
+HALF = (torch.float16, torch.bfloat16)
+"""Formats of logits that are computed with in float32."""
 
 
 class Sizes(NamedTuple):
@@ -82,6 +86,8 @@ class Estimator(Method[Sizes]):
             TypeError: If the logits are not floating point.
         """
         self._validate(logits)
+        if logits.dtype in HALF:
+            return self._in_single_precision(logits, objective, noise, context)
         if self.validate:
             check_masks(logits)
         if context is not None:
@@ -98,6 +104,25 @@ class Estimator(Method[Sizes]):
         if self._learns:
             self._match(logits, context)
         return self._estimate(logits, objective, noise, context)
+
+    def _in_single_precision(
+        self,
+        logits: Float[Tensor, "*B L C"],
+        objective: Objective,
+        noise: Noise,
+        context: Shaped[Tensor, "..."] | None,
+    ) -> Estimate:
+        """Return the estimate for logits of half precision, computed with those of float32.
+
+        Samples have the format of the logits, as the objective's network has it; one-hot ones are
+        the same in every format.
+        """
+
+        def in_half(sample: Float[Tensor, "K *B L C"]) -> Float[Tensor, " K *B"]:
+            return objective(sample.to(logits.dtype)).float()
+
+        estimate = self.estimate(logits.float(), in_half, noise, context=context)
+        return estimate._replace(sample=estimate.sample.to(logits.dtype))
 
     def check(self, latents: int, categories: int) -> str | None:
         """Return the reason this estimator cannot handle logits of that size, or None."""
@@ -221,6 +246,8 @@ class PathwiseEstimator(Estimator):
             TypeError: If the logits are not floating point.
         """
         self._validate(logits)
+        if logits.dtype in HALF:
+            return self.sample(logits.float(), noise).to(logits.dtype)
         if self.validate:
             check_masks(logits)
         return self._draw(logits, noise, 1).squeeze(0)
@@ -247,7 +274,7 @@ def check_masks(logits: Float[Tensor, "*B L C"]) -> None:
     Raises:
         ValueError: If one has none.
     """
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+    if is_traced():
         return
     rows = (compact(logits) <= MASKED).all(-1)
     if rows.any():

@@ -19,15 +19,52 @@ REFUSAL = (
 )
 
 
+Linear = Callable[[Float[Tensor, "K *B L C"]], Float[Tensor, "K *B L C"]]
+"""A linear function of gradients."""
+
+
+def is_traced() -> bool:
+    """Return whether operations are compiled, or transformed by `torch.func`.
+
+    Values are then not known, and nodes of autograd must be made of transformable operations.
+    """
+    return bool(torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active())
+
+
+def values_and_slopes(
+    function: Callable[[Tensor], Tensor], point: Tensor, weight: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Return a function's values, and the slope of their sum, where operations are transformed.
+
+    Args:
+        function: Function of one tensor; its values keep their graph.
+        point: Point at which it is evaluated.
+        weight: Weights of the values in the sum, of their shape; 1 if None.
+    """
+    pulled: Any = torch.func.vjp(function, point)
+    values, pull_back = pulled
+    return values, pull_back(torch.ones_like(values) if weight is None else weight)[0]
+
+
 def carry_gradient(
     logits: Float[Tensor, "*B L C"],
     one_hot: Float[Tensor, "K *B L C"],
-    backward: Callable[[Float[Tensor, "K *B L C"]], Float[Tensor, "K *B L C"]],
+    backward: Linear,
+    adjoint: Linear | None = None,
 ) -> Float[Tensor, "K *B L C"]:
     """Return the samples, with a gradient to the logits: `backward` of the samples' gradient.
 
     The result of `backward` is summed over the samples. Higher derivatives are refused.
+
+    Args:
+        logits: Logits of the samples.
+        one_hot: Samples, as constants.
+        backward: Function from the gradient to the samples to that to the logits, a sample each.
+        adjoint: Its adjoint; `backward` itself, which must then be symmetric, if not given.
     """
+    if is_traced():  # adding 0 times the logits, whose derivative is the adjoint's adjoint
+        zeros = _Zeros.apply(logits).expand_as(one_hot)
+        return one_hot + (backward if adjoint is None else adjoint)(zeros)
     return _Samples.apply(logits, one_hot, backward)
 
 
@@ -47,6 +84,12 @@ def with_gradients(
         tensors: Tensors `*B ...` with a gradient of their own for each example.
         gradients: Gradients of the examples' values to these tensors, of the same shapes.
     """
+    if is_traced():
+        total = value.detach() + (direct - direct.detach())
+        for tensor, gradient in zip(tensors, gradients, strict=True):
+            products = _Zeros.apply(tensor) * gradient
+            total = total + products.flatten(total.dim()).sum(-1)
+        return total
     return _Values.apply(value.detach(), direct, *tensors, *gradients)
 
 
@@ -93,10 +136,36 @@ def _final(product: Tensor, *sources: Tensor) -> Tensor:
     return _Final.apply(product, *sources)
 
 
-class _Final(torch.autograd.Function):
+class _Zeros(torch.autograd.Function):
+    """Zeros in the shape of a tensor, to which they carry gradients as the tensor itself would."""
+
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, product: Tensor, *sources: Tensor) -> Tensor:
+    def forward(tensor: Tensor) -> Tensor:
+        return torch.zeros_like(tensor)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _Final.apply(gradient, *ctx.saved_tensors)
+
+
+class _Final(torch.autograd.Function):
+    """A gradient, which refuses to be differentiated by its sources."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(product: Tensor, *sources: Tensor) -> Tensor:
         return product.view_as(product)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        pass
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:

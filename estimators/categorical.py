@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from raysweep.estimators.carrying import is_traced
 from raysweep.estimators.noise import Noise
 
 Term = tuple[float | Tensor, Float[Tensor, "... L C"]]
@@ -98,6 +99,10 @@ def sample_one_hot(
     if p.shape[-1] == 2:
         return binary_one_hot(uniform >= p[..., 0], p.dtype)
     below = uniform.unsqueeze(-1) < p.cumsum(-1)
+    if is_traced():
+        below = torch.cat((below[..., :-1], torch.ones_like(below[..., :1])), -1)
+        before = torch.cat((torch.zeros_like(below[..., :1]), below[..., :-1]), -1)
+        return (below ^ before).to(p.dtype)
     below[..., -1] = True  # rounding may leave the last sum below one
     first = below.clone()
     first[..., 1:].logical_xor_(below[..., :-1])
@@ -108,11 +113,16 @@ def argmax_one_hot(scores: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B L C"]:
     """Return the one-hot of the largest score."""
     if scores.shape[-1] == 2:
         return binary_one_hot(scores[..., 1] > scores[..., 0], scores.dtype)
+    if is_traced():
+        categories = torch.arange(scores.shape[-1], device=scores.device)
+        return (categories == scores.argmax(-1, keepdim=True)).to(scores.dtype)
     return torch.zeros_like(scores).scatter_(-1, scores.argmax(-1, keepdim=True), 1.0)
 
 
 def binary_one_hot(is_second: Bool[Tensor, "*B L"], dtype: torch.dtype) -> Float[Tensor, "*B L 2"]:
     """Return the one-hot of class 1 where true, of class 0 elsewhere."""
+    if is_traced():
+        return torch.stack((~is_second, is_second), -1).to(dtype)
     # converting bytes is several times faster than converting booleans
     return torch.stack((~is_second, is_second), -1).view(torch.uint8).to(dtype)
 
@@ -150,6 +160,9 @@ def binary_jacobian_product(
 ) -> Float[Tensor, "K *B L 2"]:
     """Return `weight (g_0 - g_1)` times (1, -1); for C = 2, J(p) g has weight `p_0 p_1`."""
     first, second = gradient.unbind(-1)
+    if is_traced():  # without operations in place
+        difference = (first - second) * weight
+        return torch.stack((difference, -difference), -1)
     difference = (first - second).mul_(weight)
     product = gradient.new_empty(gradient.shape)
     product[..., 0] = difference

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from raysweep.estimators.carrying import with_gradients
+from raysweep.estimators.carrying import is_traced, values_and_slopes, with_gradients
 
 Objective = Callable[[Float[Tensor, "K *B L C"]], Float[Tensor, " K *B"]]
 
@@ -122,6 +122,9 @@ def evaluate_and_differentiate(
     Raises:
         ValueError: If the losses do not depend on the points in a differentiable way.
     """
+    if is_traced():
+        losses, gradient = values_and_slopes(lambda x: evaluate(objective, x), one_hot.detach())
+        return losses, gradient.detach()
     with torch.enable_grad():
         point = one_hot.detach().requires_grad_()
         losses = evaluate(objective, point)

@@ -217,7 +217,7 @@ class GumbelRao(PathwiseEstimator):
         """Return the numbers of draws to take at a time."""
         numbers = math.prod(noise.replica_shape(like.shape))
         chunk = min(max(CHUNK_NUMBERS // max(numbers, 1), 1), self.samples)
-        full, rest = divmod(self.samples, chunk)
+        full, rest = self.samples // chunk, self.samples % chunk
         return [chunk] * full + [rest] * (rest > 0)
 
 

@@ -8,6 +8,8 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from raysweep.estimators.carrying import is_traced
+
 Kind = Literal["uniform", "exponential"]
 
 
@@ -209,8 +211,10 @@ def _key(seed: int, purpose: str, block: int | None, request: int) -> int:
 def _uniform(shape: tuple[int, ...], generator: torch.Generator, dtype: torch.dtype) -> Tensor:
     numbers = torch.rand(shape, generator=generator, dtype=dtype, device=generator.device)
     # torch gives multiples of eps/2 in [0, 1): only 0 must move, by half a step
-    return numbers.clamp_(min=torch.finfo(dtype).eps / 4)
+    least = torch.finfo(dtype).eps / 4
+    return numbers.clamp(min=least) if is_traced() else numbers.clamp_(min=least)
 
 
 def _exponential(shape: tuple[int, ...], generator: torch.Generator, dtype: torch.dtype) -> Tensor:
-    return _uniform(shape, generator, torch.float64).log_().neg_().to(dtype)
+    numbers = _uniform(shape, generator, torch.float64)
+    return (-numbers.log() if is_traced() else numbers.log_().neg_()).to(dtype)

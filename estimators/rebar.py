@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from raysweep.estimators.base import Estimator, Sizes
+from raysweep.estimators.carrying import is_traced, values_and_slopes
 from raysweep.estimators.categorical import Link, compact
 from raysweep.estimators.control import RelaxedControlSettings
 from raysweep.estimators.estimate import (
@@ -98,10 +99,8 @@ class RelaxedControl(RelaxedControlSettings[Sizes], Estimator):
             temperature = self._value("temperature", self.learned_temperature, logits)
             shift = self._shift(temperature)
             soft = relaxation.soften(z / temperature + shift * relaxation.location())
-            leaf = soft.detach().requires_grad_()
-            losses = evaluate(objective, torch.cat((draw.one_hot, leaf)))
+            losses, at_soft, leaf = self._losses(objective, draw.one_hot, soft)
             relaxed = losses[self.samples :]
-            at_soft = differentiate(relaxed, leaf, self.name, differentiable=self.learn_temperature)
             relaxed = relaxed if self.learn_temperature else relaxed.detach()
             gradient = self._gradient(
                 logits,
@@ -115,6 +114,27 @@ class RelaxedControl(RelaxedControlSettings[Sizes], Estimator):
         return estimate_from_gradient(
             logits, gradient, losses[: self.samples], draw.one_hot[0], tuning_loss
         )
+
+    def _losses(
+        self,
+        objective: Objective,
+        one_hot: Float[Tensor, "K *B L C"],
+        soft: Float[Tensor, "S *B L C"],
+    ) -> tuple[Float[Tensor, " _ *B"], Float[Tensor, "S *B L C"], Float[Tensor, "S *B L C"]]:
+        """Return the losses at hard and soft samples, slopes at the soft ones, and their copy."""
+        if is_traced():
+            leaf = soft.detach()
+            weight = torch.cat((torch.zeros_like(one_hot), torch.ones_like(leaf)))[..., 0, 0]
+            losses, slopes = values_and_slopes(
+                lambda x: evaluate(objective, torch.cat((one_hot, x))), leaf, weight
+            )
+            return losses, slopes.detach(), leaf
+        leaf = soft.detach().requires_grad_()
+        losses = evaluate(objective, torch.cat((one_hot, leaf)))
+        at_soft = differentiate(
+            losses[self.samples :], leaf, self.name, differentiable=self.learn_temperature
+        )
+        return losses, at_soft, leaf
 
     def _gradient(
         self,
@@ -154,7 +174,7 @@ class RelaxedControl(RelaxedControlSettings[Sizes], Estimator):
         self, gradient: Float[Tensor, "*B L C"], copy: DetachedCopy
     ) -> Float[Tensor, "*B"] | None:
         parameters = list(self.parameters())
-        if not parameters:
+        if not parameters or is_traced():  # transformed functions learn by other means
             return None
         return reach_only(parameters, gradient.square().sum((-2, -1)), copy)
 

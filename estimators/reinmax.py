@@ -82,7 +82,12 @@ class ReinMax(HardForwardEstimator):
         p = probabilities(constant)
         one_hot = draw_one_hot(p, logits, noise, samples)
         if self.baseline == "uniform":
-            return carry_gradient(logits, one_hot, lambda g: _uniform_gradient(one_hot, p, g))
+            return carry_gradient(
+                logits,
+                one_hot,
+                lambda g: _uniform_gradient(one_hot, p, g),
+                lambda x: _uniform_adjoint(one_hot, p, x),
+            )
         relaxed = tempered(constant, p, temperature)
 
         backward = _binary_gradient if logits.shape[-1] == 2 else _gradient
@@ -118,8 +123,25 @@ def _uniform_gradient(
     p: Float[Tensor, "*b L C"],
     gradient: Float[Tensor, "K *B L C"],
 ) -> Float[Tensor, "K *B L C"]:
-    at_sample = (one_hot * gradient).sum(-1, keepdim=True)
-    excess = at_sample - gradient.mean(-1, keepdim=True)
-    p_sample = (one_hot * p).sum(-1, keepdim=True).clamp(min=PROBABILITY_FLOOR)
-    weight = 1 / (p.shape[-1] * p_sample)
+    weight, rest = _uniform_parts(one_hot, p)
+    excess = ((one_hot - rest) * gradient).sum(-1, keepdim=True)
     return 0.5 * excess * (one_hot - p) + jacobian_product([(0.5 * weight, p)], gradient)
+
+
+def _uniform_adjoint(
+    one_hot: Float[Tensor, "K *B L C"], p: Float[Tensor, "*b L C"], x: Float[Tensor, "K *B L C"]
+) -> Float[Tensor, "K *B L C"]:
+    """Return the adjoint of `_uniform_gradient`, whose first part is an outer product."""
+    weight, rest = _uniform_parts(one_hot, p)
+    along = ((one_hot - p) * x).sum(-1, keepdim=True)
+    return 0.5 * along * (one_hot - rest) + jacobian_product([(0.5 * weight, p)], x)
+
+
+def _uniform_parts(
+    one_hot: Float[Tensor, "K *B L C"], p: Float[Tensor, "*b L C"]
+) -> tuple[Float[Tensor, "K *B L 1"], Float[Tensor, "*b L C"]]:
+    """Return `1 / (C pi_D)`, and 1 / C; C counts the categories that are not masked."""
+    present = (p > 0).to(p.dtype)
+    count = present.sum(-1, keepdim=True)
+    p_sample = (one_hot * p).sum(-1, keepdim=True).clamp(min=PROBABILITY_FLOOR)
+    return 1 / (count * p_sample), present / count

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import leaky_relu
 
+from raysweep.estimators.carrying import is_traced, values_and_slopes
 from raysweep.estimators.estimate import sample_count
 from raysweep.estimators.learned import Network
 from raysweep.estimators.rebar import Correction, RelaxedControl
@@ -88,11 +89,20 @@ class RELAX(RelaxedControl):
             raise RuntimeError("relax was not built")
         # of masked categories z is huge, and the network must not be: it sees its ends instead
         within = z.detach().abs() < LARGEST
-        point = z.detach().clamp(-LARGEST, LARGEST).requires_grad_()
-        inputs = point.flatten(-2).movedim(0, -2)  # replicas lead, samples after the batch
-        if context is not None:
-            repeated = context.unsqueeze(-2).expand(*inputs.shape[:-1], -1)
-            inputs = torch.cat((inputs, repeated), -1)
-        value = self.network(inputs).squeeze(-1).movedim(-1, 0)
-        (slope,) = torch.autograd.grad(value.sum(), point, create_graph=True)
+        point = z.detach().clamp(-LARGEST, LARGEST)
+        network = self.network
+
+        def values(point: Tensor) -> Tensor:
+            inputs = point.flatten(-2).movedim(0, -2)  # replicas lead, samples after the batch
+            if context is not None:
+                repeated = context.unsqueeze(-2).expand(*inputs.shape[:-1], -1)
+                inputs = torch.cat((inputs, repeated), -1)
+            result: Tensor = network(inputs).squeeze(-1).movedim(-1, 0)
+            return result
+
+        if is_traced():
+            value, slope = values_and_slopes(values, point)
+        else:
+            value = values(point.requires_grad_())
+            (slope,) = torch.autograd.grad(value.sum(), point, create_graph=True)
         return Correction(value, slope * within)

@@ -76,6 +76,11 @@ class Replicated(nn.Module):
         if not isinstance(value, Tensor):
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise TypeError(f"{name} must be a number or a tensor `R`, got {value!r}")
+        elif value.requires_grad:
+            raise ValueError(
+                f"{name} must not require a gradient, as none is computed for it; detach it, or "
+                "use an estimator that learns it, such as rebar"
+            )
         elif value.ndim != 1 or not value.is_floating_point():
             shape = tuple(value.shape)
             raise ValueError(

@@ -1,0 +1,296 @@
+"""Samples that carry their gradient, as functions in the manner of `F.gumbel_softmax`.
+
+>>> import torch
+>>> from raysweep.estimators import functional
+>>> logits = torch.zeros(5, 3, requires_grad=True)
+>>> functional.reinmax(logits, temperature=1.1).shape
+torch.Size([5, 3])
+
+All functions share these arguments:
+
+- `logits`: Unnormalised log-probabilities, of any shape, `C` of them along `dim`.
+- `temperature`: Temperature of the gradient, > 0.
+- `dim`: Dimension of the categories.
+- `mask`: Booleans that broadcast to the logits: True where a category may be drawn. Others have the
+  probability 0 and a gradient of 0, as with logits of -inf.
+- `generator`: Source of random numbers: a `torch.Generator` on the device of the logits, or a
+  `Noise`; torch's global generator if None.
+- `validate`: Whether to check that a category is left everywhere, for which a GPU is waited for.
+
+They return one-hot samples in the shape and format of the logits, and raise a ValueError if a value
+is out of range or nothing is left to be drawn. They work inside `torch.compile`, `torch.func.grad`
+and `vmap` (with `randomness="different"`), and compute with half-precision logits in float32.
+"""
+
+import functools
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from raysweep.estimators import registry
+from raysweep.estimators.base import PathwiseEstimator, check_masks
+from raysweep.estimators.carrying import is_traced
+from raysweep.estimators.categorical import probabilities
+from raysweep.estimators.noise import Noise
+
+Generator = torch.Generator | Noise | None
+
+
+def straight_through(
+    logits: Tensor,
+    temperature: float = 1.0,
+    dim: int = -1,
+    mask: Tensor | None = None,
+    generator: Generator = None,
+    *,
+    validate: bool = True,
+) -> Tensor:
+    """Draw one-hot samples with the straight-through gradient; see the module for the arguments.
+
+    References:
+        Bengio, Leonard, Courville (2013), arXiv:1308.3432; `StraightThrough`.
+    """
+    method = _made("straight_through", temperature=temperature)
+    return _sample(method, _Place(logits, dim, mask, generator, validate))
+
+
+def gumbel_softmax(
+    logits: Tensor,
+    temperature: float | Tensor = 1.0,
+    hard: bool = False,
+    dim: int = -1,
+    mask: Tensor | None = None,
+    generator: Generator = None,
+    *,
+    validate: bool = True,
+) -> Tensor:
+    """Draw Gumbel-softmax samples; see the module for the arguments.
+
+    With the same arguments it is `torch.nn.functional.gumbel_softmax`.
+
+    Args:
+        logits: Logits of any shape.
+        temperature: Temperature of the relaxation. A tensor may require a gradient if not `hard`.
+        hard: Whether samples are one-hot, with the gradient of the relaxed ones.
+        dim: Dimension of the categories.
+        mask: True where a category may be drawn.
+        generator: Source of random numbers.
+        validate: Whether to check that a category is left everywhere.
+
+    References:
+        Jang, Gu, Poole (2017), arXiv:1611.01144; Maddison, Mnih, Teh (2017), arXiv:1611.00712.
+    """
+    place = _Place(logits, dim, mask, generator, validate)
+    if hard:
+        return _sample(_made("st_gumbel_softmax", temperature=temperature), place)
+    if not isinstance(temperature, Tensor):
+        _made("gumbel_softmax", temperature=temperature)  # checks it
+    rows = place.rows()
+    draws = place.noise.exponential(*rows.shape, dtype=rows.dtype, device=rows.device)
+    return place.restored(probabilities((rows - draws.log()) / temperature))
+
+
+def gumbel_rao(
+    logits: Tensor,
+    temperature: float = 1.0,
+    samples: int = 100,
+    dim: int = -1,
+    mask: Tensor | None = None,
+    generator: Generator = None,
+    *,
+    validate: bool = True,
+) -> Tensor:
+    """Draw one-hot samples with the Gumbel-softmax gradient, averaged given the sample.
+
+    Args:
+        logits: Logits of any shape.
+        temperature: Temperature of the relaxation.
+        samples: Conditional draws of the noise that the gradient is averaged over.
+        dim: Dimension of the categories.
+        mask: True where a category may be drawn.
+        generator: Source of random numbers.
+        validate: Whether to check that a category is left everywhere.
+
+    References:
+        Paulus, Maddison, Krause (2021), arXiv:2010.04838; `GumbelRao`.
+    """
+    method = _made("gumbel_rao", temperature=temperature, samples=samples)
+    return _sample(method, _Place(logits, dim, mask, generator, validate))
+
+
+def gapped_st(
+    logits: Tensor,
+    temperature: float = 1.0,
+    gap: float | Literal["expected"] = 1.0,
+    dim: int = -1,
+    mask: Tensor | None = None,
+    generator: Generator = None,
+    *,
+    validate: bool = True,
+) -> Tensor:
+    """Draw one-hot samples with the straight-through gradient at logits moved by a gap.
+
+    Args:
+        logits: Logits of any shape.
+        temperature: Temperature of the gradient.
+        gap: Least lead of the sampled category's logit; "expected" for that of the Gumbel process.
+        dim: Dimension of the categories.
+        mask: True where a category may be drawn.
+        generator: Source of random numbers.
+        validate: Whether to check that a category is left everywhere.
+
+    References:
+        Fan, Chi, Rudnicky, Ramadge (2022), arXiv:2206.07235; `GappedST`.
+    """
+    method = _made("gapped_st", temperature=temperature, gap=gap)
+    return _sample(method, _Place(logits, dim, mask, generator, validate))
+
+
+def reinmax(
+    logits: Tensor,
+    temperature: float = 1.0,
+    dim: int = -1,
+    mask: Tensor | None = None,
+    generator: Generator = None,
+    *,
+    baseline: Literal["expected", "uniform"] = "expected",
+    validate: bool = True,
+) -> Tensor:
+    """Draw one-hot samples with ReinMax's gradient of second order.
+
+    Args:
+        logits: Logits of any shape.
+        temperature: Temperature of the gradient, at least 1.
+        dim: Dimension of the categories.
+        mask: True where a category may be drawn.
+        generator: Source of random numbers.
+        baseline: Baseline of the approximated finite differences.
+        validate: Whether to check that a category is left everywhere.
+
+    References:
+        Liu, Dong, Liu, Yu, Gao (2023), arXiv:2304.08612; `ReinMax`.
+    """
+    method = _made("reinmax", temperature=temperature, baseline=baseline)
+    return _sample(method, _Place(logits, dim, mask, generator, validate))
+
+
+class _Place:
+    """Logits as rows of categories, their noise, and the way back to their shape.
+
+    Args:
+        logits: Logits of any shape.
+        dim: Dimension of the categories.
+        mask: True where a category may be drawn, or None.
+        generator: Source of random numbers.
+        validate: Whether to check that a category is left everywhere.
+    """
+
+    def __init__(
+        self, logits: Tensor, dim: int, mask: Tensor | None, generator: Generator, validate: bool
+    ) -> None:
+        self._logits, self._dim, self._mask, self._validate = logits, dim, mask, validate
+        if not logits.is_floating_point():
+            raise TypeError(f"logits must be floating point, got {logits.dtype}")
+        if logits.dim() == 0 or not -logits.dim() <= dim < logits.dim():
+            raise ValueError(
+                f"dim must be a dimension of the logits, got {dim} for shape {tuple(logits.shape)}"
+            )
+        if mask is not None and mask.dtype != torch.bool:
+            raise TypeError(
+                f"mask must be boolean, True where a category may be drawn, got {mask.dtype}"
+            )
+        self.noise = generator if isinstance(generator, Noise) else _OfTorch(generator)
+
+    def rows(self) -> Tensor:
+        """Return logits `*B L C` in single or double precision."""
+        rows = self._logits
+        if self._mask is not None:
+            rows = rows.masked_fill(~self._mask, -torch.inf)
+        rows = rows.movedim(self._dim, -1)
+        if rows.dtype in (torch.float16, torch.bfloat16):
+            rows = rows.float()
+        if rows.dim() == 1:
+            rows = rows.unsqueeze(0)
+        if self._validate:
+            check_masks(rows)
+        return rows
+
+    def restored(self, sample: Tensor) -> Tensor:
+        """Return a sample of the rows in the shape and format of the logits."""
+        if self._logits.dim() == 1:
+            sample = sample.squeeze(0)
+        return sample.movedim(-1, self._dim).to(self._logits.dtype)
+
+
+class _OfTorch(Noise):
+    """Numbers of one of torch's generators, as a source of estimators.
+
+    Args:
+        generator: Generator of the numbers; the global one if None.
+    """
+
+    def __init__(self, generator: torch.Generator | None) -> None:
+        super().__init__()
+        self._generator = generator
+
+    def _rand(
+        self,
+        shape: tuple[int, ...],
+        dtype: torch.dtype | None,
+        device: torch.device | str | None,
+    ) -> Tensor:
+        if self._generator is None:  # compiled functions take no generator
+            return torch.rand(shape, dtype=dtype, device=device)
+        return torch.rand(shape, generator=self._generator, dtype=dtype, device=device)
+
+    def uniform(
+        self,
+        *shape: int,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """Draw uniform numbers in (0, 1)."""
+        drawn = self._rand(shape, dtype, device)
+        return drawn.clamp(min=torch.finfo(drawn.dtype).tiny)
+
+    def exponential(
+        self,
+        *shape: int,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """Draw standard exponential numbers, > 0."""
+        if is_traced():  # where nothing can be drawn in place
+            drawn = -torch.log1p(-self._rand(shape, dtype, device))
+        else:
+            drawn = torch.empty(shape, dtype=dtype, device=device)
+            drawn.exponential_(generator=self._generator)
+        return drawn.clamp(min=torch.finfo(drawn.dtype).tiny)
+
+
+def _sample(method: PathwiseEstimator, place: _Place) -> Tensor:
+    return place.restored(method.sample(place.rows(), place.noise))
+
+
+def _made(name: str, **settings: Any) -> PathwiseEstimator:
+    """Return an estimator with these settings, which checks them."""
+    temperature = settings["temperature"]
+    if isinstance(temperature, Tensor):
+        raise TypeError(
+            f"temperature of {name} must be a number, got a tensor, to which no gradient is "
+            "computed; use its item(), or gumbel_softmax with hard=False"
+        )
+    make = _new if is_traced() else _kept  # a compiler traces what it makes
+    return make(name, tuple(sorted(settings.items())))
+
+
+def _new(name: str, settings: tuple[tuple[str, Any], ...]) -> PathwiseEstimator:
+    method = registry.get(name, **dict(settings))
+    if not isinstance(method, PathwiseEstimator):
+        raise TypeError(f"expected an estimator with samples, got {name}")
+    method.validate = False  # `_Place` does it
+    return method
+
+
+_kept = functools.lru_cache(maxsize=64)(_new)
