@@ -50,7 +50,8 @@ class Schedule:
     Args:
         settings: Settings of the pack.
         replicas: Replicas in the order of the axis `R`.
-        temperature: Temperature of the estimator at the start, one number or one for each replica.
+        temperature: Temperature of the estimator at the start, one number or one for each replica;
+            rounded to the training's format, so that it is the same in both forms.
     """
 
     def __init__(
@@ -63,8 +64,8 @@ class Schedule:
         self._steps = settings.steps
         rates = zip(values("final_lr"), values("lr"), strict=True)
         self._rates = torch.tensor([end / start for end, start in rates], dtype=torch.float64)
-        start = torch.as_tensor(temperature, dtype=torch.float64, device="cpu")
-        start = start.expand(len(replicas))
+        start = torch.as_tensor(temperature, dtype=DTYPES[settings.dtype], device="cpu")
+        start = start.double().expand(len(replicas))
         ends = zip(values("final_temperature"), start.tolist(), strict=True)
         end = [first if last is None else last for last, first in ends]
         self._start, self._end = start, torch.tensor(end, dtype=torch.float64)
@@ -119,6 +120,9 @@ class SupernetSearch:
         self._unselected = settings.unselected
         self._accuracies = by_code(settings.looked_up, settings.full, device)
         self._schedule = Schedule(settings, replicas, estimator.temperature)
+        # A tensor in any pack: a number is divided by, and so rounded, in another way, and what is
+        # left of a pack after others ended must not depend on their temperatures.
+        self._set_temperature()
         self._noises = [
             Noise(seeds=seeds, purpose=purpose) for purpose in ("weights", "architecture")
         ]
@@ -141,8 +145,7 @@ class SupernetSearch:
     def _advance_once(self) -> Mapping[str, Float[Tensor, " R"]]:
         step, theta = self.step, self.model.theta
         if self._schedule.changes_temperature:
-            temperature = self._schedule.temperature(step).to(theta.device, theta.dtype)
-            self.estimator.set_temperature(temperature)
+            self._set_temperature()
         for noise in self._noises:
             noise.at(step)
         self._weight_rule.scale_rates(self._schedule.rates(step))
@@ -159,6 +162,11 @@ class SupernetSearch:
             "entropy": entropy(theta.detach()),
         }
         return {name: value + nothing for name, value in metrics.items()}
+
+    def _set_temperature(self) -> None:
+        theta = self.model.theta
+        temperature = self._schedule.temperature(self.step).to(theta.device, theta.dtype)
+        self.estimator.set_temperature(temperature)
 
     def _sample(self, noise: Noise) -> Float[Tensor, "R 6 5"]:
         """Draw a cell for each replica, which carries the gradient to the logits."""

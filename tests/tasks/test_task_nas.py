@@ -53,7 +53,7 @@ def test_a_temperature_changes_linearly_to_its_last_one(train, settings):
 def test_a_temperature_stays_where_no_last_one_is_set(train):
     method = estimators.get("st_gumbel_softmax", temperature=10.0)
     train("nas", [0], estimator=method).advance(2)
-    assert method.temperature == 10.0
+    assert method.temperature.tolist() == [10.0]
 
 
 def test_a_run_with_a_schedule_is_restored_bit_for_bit(train):
@@ -70,6 +70,31 @@ def test_a_run_with_a_schedule_is_restored_bit_for_bit(train):
         training.advance(4)
     ours, theirs = through.evaluate(), restored.evaluate()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize("neighbour", [0.1, None])
+@pytest.mark.parametrize("final_temperature", [0.1, None])
+def test_a_run_that_outlived_its_neighbour_is_restored_alone_bit_for_bit(
+    train, final_temperature, neighbour
+):
+    """The engine builds a pack anew of the runs that are left, with a number if it is the same."""
+    settings = {"architecture_lr": 0.05, "steps": 60}
+    own = [{"final_temperature": final_temperature}, {"final_temperature": neighbour}]
+
+    def start(temperature, count):
+        method = estimators.get("st_gumbel_softmax", temperature=temperature)
+        return train("nas", range(count), own[:count], method, **settings)
+
+    through, file = start(torch.tensor([0.53, 5.0]), 2), io.BytesIO()
+    through.advance(5)
+    through.select(torch.tensor([0]))
+    torch.save(through.state_dict(), file)
+    file.seek(0)
+    restored = start(0.53, 1)
+    restored.load_state_dict(torch.load(file, weights_only=True))
+    for _ in range(40):
+        ours, theirs = through.advance(1), restored.advance(1)
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 def test_kept_runs_keep_their_schedules(train):
