@@ -95,6 +95,7 @@ class Replicated(nn.Module):
             self.__dict__.pop(name, None)  # a number stored before: a buffer cannot replace it
             self.register_buffer(name, value.detach().clone(), persistent=False)
         else:
+            self._buffers.pop(name, None)  # a tensor stored before: a number cannot replace it
             setattr(self, name, float(value))
 
     def _keep_eta(self, eta: float | Tensor, learned: bool) -> None:
