@@ -1,6 +1,7 @@
 """Settings of the search of cells with a supernet."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -102,11 +103,11 @@ class NasSettings(TrainingSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_images(self)
         for name in ("architecture_examples", "channels", "cells", "evaluation_examples"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        _check_images(self)
         for name in ("final_lr", "architecture_lr", "final_temperature"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -161,16 +162,36 @@ def _check_images(settings: NasSettings) -> None:
             f"dataset must have images with sides that {SHRINK} divides, got {settings.dataset} "
             f"with {sides}"
         )
-    if settings.architecture_set == "training":
-        source.check_validation(settings.architecture_examples)
-    elif settings.architecture_examples > source.test:
-        raise ValueError(
-            f"architecture_examples must be in 1..{source.test}, the test images of "
-            f"{settings.dataset}, got {settings.architecture_examples}"
-        )
+    _check_architecture_examples(settings, source)
     smallest = min(settings.weight_examples, settings.architecture_examples)
     if settings.batch_size > smallest:
         raise ValueError(
             f"batch_size must be at most {smallest}, the images of one kind of update, got "
             f"{settings.batch_size}"
+        )
+    pixels = math.prod(side // SHRINK for side in source.shape[1:])
+    evaluated = settings.evaluation_examples or settings.architecture_examples
+    for name, images in (("batch_size", settings.batch_size), ("evaluation_examples", evaluated)):
+        if images * pixels == 1:
+            raise ValueError(
+                f"{name} must be at least 2 for images of {SHRINK} x {SHRINK}, of which the last "
+                f"stage has one pixel, as a batch is normalised by its own moments; got {images}"
+            )
+
+
+def _check_architecture_examples(settings: NasSettings, source: data.Source) -> None:
+    """Check that there are so many images for the updates of the architecture.
+
+    Raises:
+        ValueError: If there are not.
+    """
+    largest, images = source.test, "test images"
+    if settings.architecture_set == "training" and source.valid:
+        largest, images = source.valid, "validation images"
+    elif settings.architecture_set == "training":
+        largest, images = source.train - 1, "training images but one"
+    if settings.architecture_examples > largest:
+        raise ValueError(
+            f"architecture_examples must be in 1..{largest}, the {images} of {settings.dataset}, "
+            f"got {settings.architecture_examples}"
         )

@@ -127,6 +127,17 @@ def test_each_kind_of_update_changes_its_own_parameters(train, still, moving):
     assert not moved & ({"theta"} if still == "architecture_lr" else weights)
 
 
+def test_the_gradient_of_what_was_not_sampled_moves_the_logits_alone(train):
+    kinds = {kind: train("nas", [0], unselected=kind) for kind in ("zero", "evaluated")}
+    first = {kind: training.advance(1) for kind, training in kinds.items()}
+    for name in ("train_loss", "architecture_loss"):
+        torch.testing.assert_close(first["zero"][name], first["evaluated"][name])
+    for training in kinds.values():
+        training.advance(3)
+    zero, evaluated = (training.model.theta for training in kinds.values())
+    assert not torch.allclose(zero, evaluated, rtol=0, atol=1e-5)
+
+
 def test_both_kinds_of_updates_have_images_of_their_own(settings):
     loaded = SearchImages(settings(batch_size=100), [0], CPU)
     weights, architecture = loaded.for_weights(0), loaded.for_architecture(0)
@@ -218,7 +229,11 @@ def test_the_uniform_baseline_cannot_leave_temperature_1(settings):
         ({"dataset": "points"}, "dataset must be images with labels, got points"),
         ({"benchmark": None}, "benchmark must be set to cifar10, cifar100 or imagenet16"),
         ({"dataset": "mnist", "batch_size": 200}, "batch_size must be at most 100, the images"),
-        ({"architecture_examples": 2000}, "validation_examples must be in 0.."),
+        (
+            {"architecture_examples": 2000},
+            "architecture_examples must be in 1..1499, the training images but one of digits",
+        ),
+        ({"architecture_examples": 0}, "architecture_examples must be at least 1, got 0"),
         (
             {"architecture_set": "test", "architecture_examples": 2000},
             "architecture_examples must be in 1..297, the test images of digits, got 2000",
@@ -232,6 +247,56 @@ def test_the_uniform_baseline_cannot_leave_temperature_1(settings):
 )
 def test_values_that_a_search_cannot_have_are_refused(settings, changes, message):
     with pytest.raises(ValueError, match=message):
+        settings(**changes)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """A data set of images that are made up, of the sides asked for."""
+
+    def make(height, width, **changes):
+        images = torch.linspace(0, 1, 20 * height * width).view(20, -1)
+        parts = {"read": (images[:10], images[10:]), "labels": (torch.arange(10) % 2,) * 2}
+        described = {"features": height * width, "white": 1, "shape": (1, height, width)}
+        source = data.Source(
+            "tiny",
+            train=10,
+            test=10,
+            classes=2,
+            fetch=lambda root: None,
+            **{name: (lambda root, part=part: part) for name, part in parts.items()},
+            **{**described, **changes},
+        )
+        monkeypatch.setattr(data, "SOURCES", {"tiny": source})
+        return {"dataset": "tiny", "architecture_examples": 5, "evaluation_examples": 5}
+
+    return make
+
+
+@pytest.mark.parametrize("sides", [(6, 8), (8, 9), (2, 2)])
+def test_images_that_cannot_be_halved_twice_are_refused(settings, tiny, sides):
+    with pytest.raises(ValueError, match="sides that 4 divides, got tiny with"):
+        settings(**tiny(*sides))
+
+
+@pytest.mark.parametrize("name", ["batch_size", "evaluation_examples"])
+def test_a_batch_of_one_value_is_refused_as_it_cannot_be_normalised(settings, tiny, name):
+    changes = tiny(4, 4)
+    with pytest.raises(ValueError, match=f"{name} must be at least 2 for images of 4 x 4"):
+        settings(**{**changes, name: 1})
+
+
+def test_small_images_and_batches_of_one_image_are_trained_on(train, tiny):
+    for sides, size in (((4, 4), 2), ((4, 8), 1)):
+        training = train("nas", [0], **{**tiny(*sides), "batch_size": size})
+        metrics = {**training.advance(2), **training.evaluate()}
+        assert all(value.isfinite().all() for value in metrics.values())
+
+
+def test_as_many_images_for_the_architecture_as_a_data_set_has_for_validation(settings, tiny):
+    changes = {**tiny(4, 4, valid=3), "batch_size": 2}
+    assert settings(**{**changes, "architecture_examples": 3}).weight_examples == 10
+    with pytest.raises(ValueError, match=r"in 1\.\.3, the validation images of tiny, got 5"):
         settings(**changes)
 
 
