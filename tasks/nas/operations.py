@@ -5,7 +5,6 @@ factors, as GDAS searches.
 """
 
 from collections.abc import Callable
-from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -28,11 +27,27 @@ def by_replica(
         x: Images of every replica.
         weights: Kernels of every replica.
     """
-    if x.is_cuda:
-        replicas = len(x)
-        kernels = [weight.flatten(0, 1) for weight in weights]
-        grouped = function(x.transpose(0, 1).flatten(1, 2), replicas, *kernels)
-        return cast(Tensor, grouped.unflatten(1, (replicas, -1)).transpose(0, 1))
+    return (together if x.is_cuda else one_by_one)(function, x, *weights)
+
+
+def together(
+    function: Callable[..., Tensor],
+    x: Float[Tensor, "R B C H W"],
+    *weights: Float[Tensor, "R O C k k"],
+) -> Float[Tensor, "R B O h w"]:
+    """Apply a function once, with the replicas as groups of channels; see `by_replica`."""
+    replicas = len(x)
+    kernels = [weight.flatten(0, 1) for weight in weights]
+    grouped = function(x.transpose(0, 1).flatten(1, 2), replicas, *kernels)
+    return grouped.unflatten(1, (replicas, -1)).transpose(0, 1)
+
+
+def one_by_one(
+    function: Callable[..., Tensor],
+    x: Float[Tensor, "R B C H W"],
+    *weights: Float[Tensor, "R O C k k"],
+) -> Float[Tensor, "R B O h w"]:
+    """Apply a function to one replica after another; see `by_replica`."""
     parts = [part.unbind(0) for part in (x, *weights)]
     return torch.stack(
         [function(images, 1, *kernels) for images, *kernels in zip(*parts, strict=True)]

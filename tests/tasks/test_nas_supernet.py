@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from raysweep.tasks.nas import operations
 from raysweep.tasks.nas.space import EDGES, OPERATIONS
 from raysweep.tasks.nas.supernet import Sizes, Supernet, choices
 
@@ -102,6 +103,23 @@ def test_a_replica_is_the_same_alone_and_beside_others_bit_for_bit(network, code
     together = network([1, 2, 3])(images(3), chosen(*codes))
     alone = network([2])(images(), chosen(code))
     assert torch.equal(together[1], alone[0])
+
+
+@pytest.mark.parametrize("unselected", ["zero", "evaluated"])
+def test_replicas_as_groups_of_channels_have_the_same_scores_and_gradients(
+    network, monkeypatch, unselected
+):
+    """A GPU evaluates all replicas at once, a CPU one by one."""
+    net, sample = network(range(4)), one_hot(*CODES).requires_grad_()
+    x = torch.stack([images()[0] * (replica + 1) for replica in range(4)])
+    results = []
+    for function in (operations.one_by_one, operations.together):
+        monkeypatch.setattr(operations, "by_replica", function)
+        scores = net(x, chosen(*CODES), sample, unselected)
+        wanted = [sample, *net.parameters()]
+        results.append([scores, *torch.autograd.grad(scores.square().sum(), wanted)])
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("unselected", ["zero", "evaluated"])
