@@ -16,7 +16,7 @@ References:
 import functools
 import hashlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,6 +39,7 @@ TABLE = Path("NATS-Bench") / "nats_tss_accuracies.parquet"
 TEXT_TABLE = Path("NATS-Bench") / "nats_tss_accuracies.csv.gz"
 FULL = Path("NATS-tss-v1_0-3ffb9-simple")
 FULL_TABLE = Path("NATS-Bench") / "nats_tss_full.parquet"
+CELLS = 15_625  # of the space
 # SHA-256 of the cells in the benchmark's order, and of their accuracies in ten-thousandths.
 DIGESTS: Mapping[str, str] = {
     "arch": "83abc799e45cf34e9d2163654668ab998b9a54d01c39e72ca1f71f2cdf356d84",
@@ -62,7 +63,7 @@ _FULL_NAMES: Mapping[DataSet, Mapping[str, tuple[str, str]]] = {
 
 
 def fetch(root: Path | None = None, *, full: bool = False) -> None:
-    """Check that the accuracies are there; those of the benchmark are copied to a table.
+    """Check that the accuracies are there and undamaged; the benchmark's are copied to a table.
 
     Args:
         root: Data folder; `folder()` if None.
@@ -72,13 +73,7 @@ def fetch(root: Path | None = None, *, full: bool = False) -> None:
         FileNotFoundError: If they are not.
         ValueError: If a file is damaged, or the package that reads the benchmark is missing.
     """
-    root = root or folder()
-    if not full:
-        _table_file(root)
-    elif not (root / FULL_TABLE).is_file():
-        with locked(root, "nats_bench"):
-            if not (root / FULL_TABLE).is_file():
-                _copy(root)
+    _table(root or folder(), full)
 
 
 def load(
@@ -97,18 +92,41 @@ def load(
 def _load(
     data_set: DataSet, root: Path, full: bool
 ) -> tuple[list[str], Mapping[str, Float[Tensor, " 15625"]]]:
-    fetch(root, full=full)
-    path = root / FULL_TABLE if full else _table_file(root)
-    table = _read(path)
+    table = _table(root, full)
     names = FULL_COLUMNS if full else COLUMNS
+    columns = {name: table[f"{data_set}_{name}"].to_numpy() for name in names}
+    accuracies = {name: torch.from_numpy(column.copy()) for name, column in columns.items()}
+    return table["arch"].to_pylist(), accuracies
+
+
+def _table(root: Path, full: bool) -> pa.Table:
+    """Return the table of all data sets, after a check of its content."""
+    path = _full_table_file(root) if full else _table_file(root)
+    # what is copied is copied again, but nothing else can be had again by deleting it
+    remedy = "delete it to copy it again" if full else "put the right one there"
     try:
-        cells = table["arch"].to_pylist()
-        values = {name: table[f"{data_set}_{name}"].to_numpy() for name in names}
-    except KeyError as error:
-        raise ValueError(f"{path} lacks the column {error}; delete it to get it again") from error
-    if not full:
-        _check(path, table)
-    return cells, {name: torch.from_numpy(column.copy()) for name, column in values.items()}
+        table = pacsv.read_csv(path) if path.suffix == ".gz" else pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ValueError(f"{path} is damaged ({error}); {remedy}") from error
+    names = _columns(FULL_COLUMNS if full else COLUMNS)
+    if missing := [name for name in ("arch", *names) if name not in table.column_names]:
+        raise ValueError(f"{path} lacks the column {missing[0]}; {remedy}")
+    if not (_is_complete(table, names) if full else _digests(table) == DIGESTS):
+        raise ValueError(f"{path} must hold the accuracies of NATS-Bench, but does not; {remedy}")
+    return table
+
+
+def _columns(names: Sequence[str]) -> list[str]:
+    return [f"{data_set}_{name}" for data_set in DATA_SETS for name in names]
+
+
+def _full_table_file(root: Path) -> Path:
+    path = root / FULL_TABLE
+    if not path.is_file():
+        with locked(root, "nats_bench"):
+            if not path.is_file():
+                _copy(root)
+    return path
 
 
 def _table_file(root: Path) -> Path:
@@ -122,25 +140,18 @@ def _table_file(root: Path) -> Path:
     )
 
 
-def _read(path: Path) -> pa.Table:
-    try:
-        return pacsv.read_csv(path) if path.suffix == ".gz" else pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it to get it again") from error
+def _is_complete(table: pa.Table, names: Sequence[str]) -> bool:
+    """Return whether there are as many cells as the space has, and a finite number for each."""
+    return len(set(table["arch"].to_pylist())) == len(table) == CELLS and all(
+        np.isfinite(table[name].to_numpy()).all() for name in names
+    )
 
 
-def _check(path: Path, table: pa.Table) -> None:
-    """Check that a table holds the accuracies that this version knows."""
-    columns = [f"{data_set}_{name}" for data_set in DATA_SETS for name in COLUMNS]
-    digests = {
+def _digests(table: pa.Table) -> Mapping[str, str]:
+    return {
         "arch": _digest("\n".join(table["arch"].to_pylist()).encode()),
-        "accuracies": _digest(*(_numbers(table[name].to_numpy()) for name in columns)),
+        "accuracies": _digest(*(_numbers(table[name].to_numpy()) for name in _columns(COLUMNS))),
     }
-    if digests != DIGESTS:
-        raise ValueError(
-            f"{path} must hold the accuracies of NATS-Bench, but does not; delete it to get it "
-            "again"
-        )
 
 
 def _numbers(column: np.ndarray) -> bytes:

@@ -35,6 +35,7 @@ def benchmark(tmp_path, monkeypatch):
         part = len(dataset) + int(hp)
         return {"valid-accuracy": cell + part, "test-accuracy": cell + part + 0.5}
 
+    monkeypatch.setattr(nats_bench, "CELLS", len(CELLS))
     made = SimpleNamespace(meta_archs=CELLS, get_more_info=info)
     package = SimpleNamespace(create=lambda path, space, **options: made)
     monkeypatch.setitem(sys.modules, "nats_bench", package)
@@ -66,14 +67,15 @@ def test_a_table_with_other_accuracies_is_refused(copied):
     column[5] += 0.01
     index = table.schema.get_field_index("cifar10_val_12")
     pq.write_table(table.set_column(index, "cifar10_val_12", pa.array(column)), path)
-    with pytest.raises(ValueError, match="must hold the accuracies of NATS-Bench"):
+    message = "must hold the accuracies of NATS-Bench, but does not; put the right one there"
+    with pytest.raises(ValueError, match=message):
         nats_bench.load("cifar10", copied)
 
 
 def test_a_table_without_a_column_is_refused(copied):
     path = copied / nats_bench.TABLE
     pq.write_table(pq.read_table(path).drop_columns("cifar100_test_12"), path)
-    with pytest.raises(ValueError, match="lacks the column"):
+    with pytest.raises(ValueError, match="lacks the column cifar100_test_12; put"):
         nats_bench.load("cifar100", copied)
 
 
@@ -82,6 +84,23 @@ def test_a_table_that_is_cut_off_is_refused(copied):
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ValueError, match="is damaged"):
         nats_bench.load("cifar10", copied)
+
+
+def test_a_damaged_table_is_refused_before_anything_starts(copied):
+    path = copied / nats_bench.TABLE
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="is damaged"):
+        nats_bench.fetch(copied)
+
+
+@pytest.mark.parametrize("rows", [[0, 1], [0, 1, 1]])
+def test_a_copy_of_the_benchmark_without_all_cells_is_refused(tmp_path, benchmark, rows):
+    nats_bench.fetch(tmp_path, full=True)
+    path = tmp_path / nats_bench.FULL_TABLE
+    pq.write_table(pq.read_table(path).take(rows), path)
+    message = "must hold the accuracies of NATS-Bench, but does not; delete it to copy it again"
+    with pytest.raises(ValueError, match=message):
+        nats_bench.load("cifar10", tmp_path, full=True)
 
 
 def test_the_benchmark_has_its_own_validation_after_200_epochs(tmp_path, benchmark):
