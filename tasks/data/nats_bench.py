@@ -173,9 +173,10 @@ def _copy(root: Path) -> None:
     }
     target = root / FULL_TABLE
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
-        pq.write_table(pa.table({"arch": cells, **columns}), file.name)
-    Path(file.name).replace(target)
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        aside = Path(scratch) / target.name  # with the permissions of any new file
+        pq.write_table(pa.table({"arch": cells, **columns}), aside)
+        aside.replace(target)
 
 
 def _benchmark(path: Path) -> Any:

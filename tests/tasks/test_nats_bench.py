@@ -119,6 +119,14 @@ def test_the_benchmark_is_read_once(tmp_path, benchmark):
     assert sorted(benchmark) == sorted(itertools.product(range(3), names, ("12", "200")))
 
 
+def test_others_can_read_the_copy_of_the_benchmark(tmp_path, benchmark):
+    nats_bench.fetch(tmp_path, full=True)
+    (tmp_path / "new").touch()
+    copy = tmp_path / nats_bench.FULL_TABLE
+    assert copy.stat().st_mode == (tmp_path / "new").stat().st_mode
+    assert list(copy.parent.iterdir()) == [copy]
+
+
 def test_a_benchmark_that_is_missing_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"needs the benchmark as .*NATS-tss-v1_0-3ffb9"):
         nats_bench.fetch(tmp_path, full=True)
