@@ -16,7 +16,9 @@ from raysweep.tasks.training.batches import BatchSampler
 
 
 class Batch(NamedTuple):
-    """Images of every replica, each channel with the mean 0 and the deviation 1 of all images.
+    """Images of every replica, less the mean of each channel and divided by its deviation.
+
+    Mean and deviation are those of all images for the weights, before they are augmented.
 
     Args:
         x: Images, `R B C H W`.

@@ -70,7 +70,10 @@ class NasSettings(TrainingSettings):
         per_replica=True,
     )
     evaluation_examples: int | None = setting(
-        None, "images that the found cell is evaluated on, the first ones; all if not set", smoke=8
+        None,
+        "images for the architecture that the found cell is evaluated on, the first ones, in whole "
+        "batches; all if not set",
+        smoke=8,
     )
     optimizer: Literal["adam", "radam", "sgd"] = setting("sgd", "update rule of the weights")
     lr: float = setting(0.025, "learning rate, > 0, of the weights at the start", per_replica=True)

@@ -32,7 +32,9 @@ class Nas(Task[Estimator]):
     Departures from the published code: batches are normalised without learned factors or running
     moments everywhere, not in cells alone; an incomplete last batch of an epoch is left out;
     temperatures change at every step, not at every epoch; images for the architecture are
-    shuffled once per epoch, not drawn with repetition.
+    shuffled once per epoch, not drawn with repetition, and are the last training images or the
+    first test images, not the published random halves; images are standardised by the mean and
+    deviation of those for the weights; ImageNet-16-120's are shifted by up to 4 pixels, not 2.
 
     References:
         Liu et al. (2023), arXiv:2304.08612, section 6.4; Dong, Yang (2019), arXiv:1910.04465.
