@@ -229,7 +229,13 @@ class PathwiseEstimator(Estimator):
             ValueError: If a temperature is out of range.
             TypeError: If it is neither a number nor a tensor.
         """
+        if (reason := self._misfit(temperature)) is not None:
+            raise ValueError(reason)
         self._keep("temperature", temperature, minimum=self.least_temperature)
+
+    def _misfit(self, temperature: float | Tensor) -> str | None:
+        """Return a subclass's reason to refuse a temperature that is in range, or None."""
+        return None
 
     @abstractmethod
     def _draw(

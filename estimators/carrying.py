@@ -60,7 +60,7 @@ def carry_gradient(
         logits: Logits of the samples.
         one_hot: Samples, as constants.
         backward: Function from the gradient to the samples to that to the logits, a sample each.
-        adjoint: Its adjoint; `backward` itself, which must then be symmetric, if not given.
+        adjoint: Adjoint of `backward`; `backward`, which must then be symmetric, if not given.
     """
     if is_traced():  # adding 0 times the logits, whose derivative is the adjoint's adjoint
         zeros = _Zeros.apply(logits).expand_as(one_hot)

@@ -52,7 +52,7 @@ def straight_through(
         Bengio, Leonard, Courville (2013), arXiv:1308.3432; `StraightThrough`.
     """
     method = _made("straight_through", temperature=temperature)
-    return _sample(method, _Place(logits, dim, mask, generator, validate))
+    return _sample(method, _Request(logits, dim, mask, generator, validate))
 
 
 def gumbel_softmax(
@@ -81,14 +81,14 @@ def gumbel_softmax(
     References:
         Jang, Gu, Poole (2017), arXiv:1611.01144; Maddison, Mnih, Teh (2017), arXiv:1611.00712.
     """
-    place = _Place(logits, dim, mask, generator, validate)
+    request = _Request(logits, dim, mask, generator, validate)
     if hard:
-        return _sample(_made("st_gumbel_softmax", temperature=temperature), place)
+        return _sample(_made("st_gumbel_softmax", temperature=temperature), request)
     if not isinstance(temperature, Tensor):
         _made("gumbel_softmax", temperature=temperature)  # checks it
-    rows = place.rows()
-    draws = place.noise.exponential(*rows.shape, dtype=rows.dtype, device=rows.device)
-    return place.restored(probabilities((rows - draws.log()) / temperature))
+    rows = request.rows()
+    draws = request.noise.exponential(*rows.shape, dtype=rows.dtype, device=rows.device)
+    return request.restored(probabilities((rows - draws.log()) / temperature))
 
 
 def gumbel_rao(
@@ -116,7 +116,7 @@ def gumbel_rao(
         Paulus, Maddison, Krause (2021), arXiv:2010.04838; `GumbelRao`.
     """
     method = _made("gumbel_rao", temperature=temperature, samples=samples)
-    return _sample(method, _Place(logits, dim, mask, generator, validate))
+    return _sample(method, _Request(logits, dim, mask, generator, validate))
 
 
 def gapped_st(
@@ -144,7 +144,7 @@ def gapped_st(
         Fan, Chi, Rudnicky, Ramadge (2022), arXiv:2206.07235; `GappedST`.
     """
     method = _made("gapped_st", temperature=temperature, gap=gap)
-    return _sample(method, _Place(logits, dim, mask, generator, validate))
+    return _sample(method, _Request(logits, dim, mask, generator, validate))
 
 
 def reinmax(
@@ -172,10 +172,10 @@ def reinmax(
         Liu, Dong, Liu, Yu, Gao (2023), arXiv:2304.08612; `ReinMax`.
     """
     method = _made("reinmax", temperature=temperature, baseline=baseline)
-    return _sample(method, _Place(logits, dim, mask, generator, validate))
+    return _sample(method, _Request(logits, dim, mask, generator, validate))
 
 
-class _Place:
+class _Request:
     """Logits as rows of categories, their noise, and the way back to their shape.
 
     Args:
@@ -269,8 +269,8 @@ class _OfTorch(Noise):
         return drawn.clamp(min=torch.finfo(drawn.dtype).tiny)
 
 
-def _sample(method: PathwiseEstimator, place: _Place) -> Tensor:
-    return place.restored(method.sample(place.rows(), place.noise))
+def _sample(method: PathwiseEstimator, request: _Request) -> Tensor:
+    return request.restored(method.sample(request.rows(), request.noise))
 
 
 def _made(name: str, **settings: Any) -> PathwiseEstimator:
@@ -289,7 +289,7 @@ def _new(name: str, settings: tuple[tuple[str, Any], ...]) -> PathwiseEstimator:
     method = registry.get(name, **dict(settings))
     if not isinstance(method, PathwiseEstimator):
         raise TypeError(f"expected an estimator with samples, got {name}")
-    method.validate = False  # `_Place` does it
+    method.validate = False  # `_Request` does it
     return method
 
 

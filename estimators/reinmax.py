@@ -65,17 +65,11 @@ class ReinMax(HardForwardEstimator):
         self.baseline = baseline
         super().__init__(temperature=temperature, samples=samples)
 
-    def set_temperature(self, temperature: float | Tensor) -> None:
-        """Change the temperature; the uniform baseline needs 1. For the rest see the base."""
-        before = getattr(self, "temperature", None)
-        super().set_temperature(temperature)
+    def _misfit(self, temperature: float | Tensor) -> str | None:
         at_one = temperature == 1
-        if self.baseline == "uniform" and not (
-            at_one.all() if isinstance(at_one, Tensor) else at_one
-        ):
-            if before is not None:
-                super().set_temperature(before)
-            raise ValueError(f"the uniform baseline needs temperature 1, got {temperature}")
+        if self.baseline == "expected" or (at_one.all() if isinstance(at_one, Tensor) else at_one):
+            return None
+        return f"the uniform baseline needs temperature 1, got {temperature}"
 
     def _draw(
         self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int

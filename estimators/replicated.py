@@ -32,6 +32,8 @@ class Replicated(nn.Module):
     def select(self, keep: Tensor) -> None:
         """Keep some replicas, and drop the others.
 
+        A setting in which the kept ones are equal becomes one number, which is rounded in other
+        ways than a tensor: so they continue as with an estimator that was made for them alone.
         Parameters keep their identity, so an optimizer that holds them continues with the kept
         replicas; the optimizer's own state is for its owner to select.
 
@@ -41,7 +43,12 @@ class Replicated(nn.Module):
         for name in self.per_replica:
             value = getattr(self, name)
             if isinstance(value, Tensor):
-                setattr(self, name, value[keep])
+                numbers = value[keep].tolist()
+                if len(set(numbers)) == 1:
+                    self._buffers.pop(name)
+                    setattr(self, name, numbers[0])
+                else:
+                    setattr(self, name, value[keep])
         if self.replicas is None:
             return
         for module in self.modules():

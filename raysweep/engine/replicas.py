@@ -18,7 +18,8 @@ def assemble(
     """Return the shared settings, the replicas and the estimator of a pack.
 
     Settings in which the runs differ reach the task replica by replica, and the estimator as
-    tensors `R` of the training's floating point format.
+    tensors `R` of the training's floating point format. Numbers in which they do not are rounded
+    to that format, so that a run continues in the same way after those that differed have ended.
 
     Args:
         pack: Pack with the names of the task and the estimator.
@@ -32,11 +33,15 @@ def assemble(
     }
     shared = dict(runs[0].settings)
     dtype = DTYPES.get(shared.get("training.dtype", "float32"), torch.float32)
-    columns = {}
+    columns: dict[str, Any] = {}
     for key, value in shared.items():
         column = [run.settings[key] for run in runs]
-        if key.startswith("estimator.") and not all(same(other, value) for other in column):
+        if not (key.startswith("estimator.") and declared[key].per_replica):
+            continue
+        if not all(same(other, value) for other in column):
             columns[key] = torch.tensor(column, dtype=dtype, device=device)
+        elif isinstance(value, float):  # as it is in a tensor, which a pack may have had before
+            columns[key] = torch.tensor(value, dtype=dtype).item()
     settings, estimator = registry.instantiate(pack.task, pack.estimator, {**shared, **columns})
     if isinstance(estimator, Estimator):
         estimator.validate = False  # tasks mask nothing, and would wait for the device at each step

@@ -63,6 +63,14 @@ def _require(root: Path) -> None:
         )
 
 
+def _check(root: Path) -> None:
+    """Check that all files are there, and that they are the published ones."""
+    _require(root)
+    for files in FILES.values():
+        for file, md5 in files.items():
+            _content(root / FOLDER / file, md5)
+
+
 def _read(root: Path) -> list[Part]:
     _require(root)
     return [
@@ -73,13 +81,19 @@ def _read(root: Path) -> list[Part]:
 
 def _first_classes(path: Path, md5: str) -> Part:
     """Read the images of the first classes in a file, which counts classes from 1."""
-    content = path.read_bytes()
-    if hashlib.md5(content).hexdigest() != md5:
-        raise ValueError(f"{path} must have MD5 {md5}, but does not; get it again")
+    content = _content(path, md5)
     opened = pickle.loads(content)
     labels = torch.from_numpy(np.asarray(opened["labels"], dtype=np.int64)) - 1
     kept = labels < CLASSES
     return Part(torch.from_numpy(np.asarray(opened["data"], dtype=np.uint8))[kept], labels[kept])
+
+
+def _content(path: Path, md5: str) -> bytes:
+    """Return the content of a file whose checksum is as published."""
+    content = path.read_bytes()
+    if hashlib.md5(content).hexdigest() != md5:
+        raise ValueError(f"{path} must have MD5 {md5}, but does not; get it again")
+    return content
 
 
 def _joined(parts: list[Part]) -> Part:
@@ -93,7 +107,7 @@ IMAGENET16 = Source(
     features=768,
     white=255,
     read=lambda root: tuple(part.images for part in _read(root)),
-    fetch=_require,
+    fetch=_check,
     at_hand=_at_hand,
     shape=(3, 16, 16),
     classes=CLASSES,

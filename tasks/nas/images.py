@@ -50,7 +50,8 @@ class Part:
     ) -> None:
         self.images = rows.unflatten(1, data.get(settings.dataset).shape)
         self.labels = labels
-        self.order = BatchSampler(seeds, len(rows), settings.batch_size, rows.device)
+        size = settings.batch_size
+        self.order = BatchSampler(seeds, len(rows), size, rows.device, f"order of {purpose}")
         self._augmentation = settings.augmentation
         self._draws = Noise(seeds=list(seeds), purpose=f"augment {purpose}")
 

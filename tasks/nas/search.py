@@ -214,6 +214,7 @@ class SupernetSearch:
         self.images.select(keep)
         self.estimator.select(keep)
         self._schedule.select(keep)
+        self._set_temperature()
         for noise in self._noises:
             noise.select(keep)
         self._weight_rule.select(keep, self.model.weights)

@@ -20,13 +20,19 @@ class BatchSampler:
         examples: Number of examples in the data set.
         batch_size: Number of examples per replica and step, `B`.
         device: Device of the indices.
+        purpose: Name that separates orders of the same seed which must not repeat each other.
 
     Raises:
         ValueError: If a batch is larger than the data set.
     """
 
     def __init__(
-        self, seeds: Sequence[int], examples: int, batch_size: int, device: torch.device | str
+        self,
+        seeds: Sequence[int],
+        examples: int,
+        batch_size: int,
+        device: torch.device | str,
+        purpose: str = "order",
     ) -> None:
         if not 1 <= batch_size <= examples:
             raise ValueError(f"batch_size must be in 1..{examples}, the examples, got {batch_size}")
@@ -35,6 +41,7 @@ class BatchSampler:
         self._examples = examples
         self._batch_size = batch_size
         self._device = torch.device(device)
+        self._purpose = purpose
         self._epoch = -1
         self._batches: Int[Tensor, "T R B"] = torch.empty(0, dtype=torch.int64)
 
@@ -54,15 +61,15 @@ class BatchSampler:
     def _shuffle(self, epoch: int) -> Int[Tensor, "T R B"]:
         # Sort random keys instead of calling a shuffle: NumPy guarantees Philox's raw stream in
         # every version, and a stable sort of integers is the same on every device.
-        keys = np.stack([_keys(seed, epoch, self._examples) for seed in self._seeds])
+        keys = np.stack([_keys(self._purpose, seed, epoch, self._examples) for seed in self._seeds])
         order = torch.from_numpy(keys).to(self._device).argsort(dim=1, stable=True)
         used = order[:, : self.steps_per_epoch * self._batch_size]
         batches = used.unflatten(1, (self.steps_per_epoch, self._batch_size))
         return batches.transpose(0, 1).contiguous()
 
 
-def _keys(seed: int, epoch: int, count: int) -> np.ndarray:
-    """Return random 63-bit integers, a function of seed and epoch."""
-    digest = hashlib.sha256(f"order/{seed}/{epoch}".encode()).digest()
+def _keys(purpose: str, seed: int, epoch: int, count: int) -> np.ndarray:
+    """Return random 63-bit integers, a function of purpose, seed and epoch."""
+    digest = hashlib.sha256(f"{purpose}/{seed}/{epoch}".encode()).digest()
     raw = np.random.Philox(key=int.from_bytes(digest[:16], "little")).random_raw(count)
     return (raw >> np.uint64(1)).astype(np.int64)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from raysweep import estimators
 from raysweep.estimators import __main__ as pages
@@ -108,6 +109,24 @@ def test_the_loop_of_one_estimate_inside_another_lowers_its_loss():
     code = example("training-loop.md", 1).replace("lr=1e-3", "lr=1e-2")
     out = run("import torch; torch.manual_seed(0)\n" + code)["out"]
     assert out.value.mean() < 0.75 * 20 / 3
+
+
+def test_the_script_with_a_function_lowers_its_loss():
+    found = run("import torch; torch.manual_seed(0)\n" + example("drop-in.md", 0))
+    assert found["loss"] < 0.75 * 20 / 3
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_changed_script_draws_samples_that_carry_the_gradient(number):
+    diff = (DOCS / "drop-in.md").read_text().split("```diff\n")[number + 1].partition("```")[0]
+    lines = [line[1:] for line in diff.splitlines() if line.startswith(("+", " "))]
+    h, codebook = torch.randn(5, 3, 4, requires_grad=True), torch.randn(6, 4, requires_grad=True)
+    logits = torch.randn(5, 6, requires_grad=True)
+    names = run("\n".join(lines), torch=torch, h=h, codebook=codebook, logits=logits)
+    drawn = names.get("z", names.get("code"))
+    drawn.square().sum(-1).cumsum(-1).sum().backward()
+    for source in (h, codebook) if number == 2 else (logits,):
+        assert source.grad.isfinite().all()
 
 
 @pytest.mark.parametrize("name", estimators.names("layered"))

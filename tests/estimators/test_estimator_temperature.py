@@ -36,3 +36,18 @@ def test_a_temperature_that_was_refused_changes_nothing(value):
     with pytest.raises(ValueError, match="temperature"):
         method.set_temperature(value)
     assert method.temperature == 1
+
+
+@pytest.mark.parametrize("name", PATHWISE)
+def test_replicas_with_one_temperature_left_go_on_as_if_made_for_them_alone(name):
+    """Bit for bit: a number is not rounded as a tensor is, in some estimators."""
+    logits, weights = (torch.linspace(a, b, 24).reshape(1, 4, 6) for a, b in ((-2, 2), (0, 1)))
+    for value in torch.linspace(1, 3, 51):
+        cut = estimators.get(name, temperature=torch.stack((value, torch.tensor(4.0))))
+        cut.select(torch.tensor([0]))
+        gradients = []
+        for method in (cut, estimators.get(name, temperature=value.item())):
+            theta = leaf(logits)
+            sample = method.sample(theta, Noise(seeds=[0]))
+            gradients.append(torch.autograd.grad((sample * weights).sum(), theta)[0])
+        assert torch.equal(*gradients), value

@@ -13,7 +13,6 @@ RATES = [{"lr": 1e-2}, {"lr": 1e-3}, {"lr": 1e-2}]
 FAMILIES = {task: tasks.get(task).family for task in tasks.names()}
 BINARY = {name for name in estimators.names() if estimators.get(name).check(6, 5) is not None}
 PATHWISE = {"listops", "nas"}  # tasks that need samples that carry the gradient
-FIVE = {"nas_tabular", "nas"}  # tasks whose variables have five categories
 PAIRS = [
     (task, name)
     for task, family in FAMILIES.items()

@@ -208,7 +208,7 @@ def test_several_cells_per_update_are_refused(settings):
     ("options", "message"),
     [
         ({}, "final_temperature with reinmax: temperature must be finite and >= 1, got 0.1"),
-        ({"baseline": "uniform"}, "final_temperature with reinmax: temperature must be finite"),
+        ({"baseline": "uniform"}, "final_temperature with reinmax: the uniform"),
     ],
 )
 def test_a_last_temperature_that_the_estimator_cannot_have_is_refused(settings, options, message):

@@ -322,11 +322,11 @@ def test_building_again_for_other_sizes_is_refused():
 
 
 def test_temperatures_move_with_the_module_but_stay_out_of_its_state():
-    method = get("concrete", temperature=torch.tensor([1.0, 2.0]))
+    method = get("concrete", temperature=torch.tensor([1.0, 2.0, 3.0]))
     assert method.state_dict() == {}
     assert method.to(torch.float64).temperature.dtype == torch.float64
-    method.select(torch.tensor([False, True]))
-    assert method.temperature.tolist() == [2.0]
+    method.select(torch.tensor([False, True, True]))
+    assert method.temperature.tolist() == [2.0, 3.0]
 
 
 LAYERS = {
