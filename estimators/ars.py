@@ -133,6 +133,7 @@ class ARSPlus(_Swap):
         pivot: "random" for every example, or the "first" category.
         bounds: "full" for an interval given which category won each swap. "paper" for the
             published one, given only whether the moved coordinate won, which is biased for C >= 3.
+            Public code also clips a sum, and is then biased with two categories, too.
 
     Raises:
         ValueError: If `samples` is not at least 1, or `pivot` or `bounds` is unknown.

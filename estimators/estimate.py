@@ -49,12 +49,14 @@ def estimate_at(one_hot: Float[Tensor, "K *B L C"], objective: Objective) -> Est
 
 
 def evaluate(objective: Objective, one_hot: Float[Tensor, "K *B L C"]) -> Float[Tensor, " K *B"]:
-    """Evaluate the objective at these samples.
+    """Evaluate the objective at these samples; it may return plain numbers.
 
     Raises:
         ValueError: If the objective does not return one loss per sample and example.
     """
     losses = objective(one_hot)
+    if not isinstance(losses, Tensor):  # NumPy's numbers, or a list of them
+        losses = torch.as_tensor(losses, dtype=one_hot.dtype, device=one_hot.device)
     if losses.shape != one_hot.shape[:-2]:
         raise ValueError(
             f"objective must return losses `K *B` {tuple(one_hot.shape[:-2])}, "

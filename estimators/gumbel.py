@@ -29,7 +29,7 @@ from raysweep.estimators.estimate import (
 )
 from raysweep.estimators.noise import Noise
 
-CHUNK_NUMBERS = 2**18
+CHUNK_NUMBERS = 2**22
 """Numbers per replica that conditional Gumbel draws hold at a time."""
 
 
@@ -124,7 +124,9 @@ class GumbelRao(PathwiseEstimator):
 
     Biased exactly as `st_gumbel_softmax`, with less variance the more draws. One evaluation of the
     objective. The perturbation is a constant in the backward pass, as in the authors' code:
-    differentiating through it would be another estimator. Draws are taken in chunks, of which only
+    differentiating through it would be another estimator (so do public implementations; taking
+    the derivative through the conditional noise, as the paper's text may be read, gives a gradient
+    that is far from it). Draws are taken in chunks. Of at least as many draws as categories only
     the means of s and `s s^T` are kept, so memory does not grow with their number.
 
     Args:
@@ -166,10 +168,33 @@ class GumbelRao(PathwiseEstimator):
         if logits.shape[-1] == 2:
             weight = self._mean_weight(logits.detach(), one_hot.squeeze(0), temperature, noise)
             return carry_gradient(logits, one_hot, lambda g: binary_jacobian_product(weight, g))
+        if self.samples < logits.shape[-1]:
+            s = self._relaxed(logits.detach(), one_hot.squeeze(0), temperature, noise)
+            total, scale = s.sum(-2), 1 / (temperature * self.samples)
+
+            def product(g: Float[Tensor, "1 *B L C"]) -> Float[Tensor, "1 *B L C"]:
+                at_draws = torch.matmul(s, g.unsqueeze(-1))
+                return scale * (total * g - torch.matmul(s.mT, at_draws).squeeze(-1))
+
+            return carry_gradient(logits, one_hot, product)
         jacobian = self._mean_jacobian(logits.detach(), one_hot.squeeze(0), temperature, noise)
         return carry_gradient(
             logits, one_hot, lambda g: torch.matmul(jacobian, g.unsqueeze(-1)).squeeze(-1)
         )
+
+    def _relaxed(
+        self,
+        logits: Float[Tensor, "*B L C"],
+        one_hot: Float[Tensor, "*B L C"],
+        temperature: float | Tensor,
+        noise: Noise,
+    ) -> Float[Tensor, "*B L K C"]:
+        """Return the relaxed samples of all draws, which are fewer numbers than a Jacobian."""
+        parts = [
+            _conditional(logits, one_hot, exponentials(noise, logits, count), temperature)
+            for count in self._chunks(noise, logits)
+        ]
+        return torch.cat([part.movedim(0, -2) for part in parts], -2)
 
     def _mean_jacobian(
         self,

@@ -20,6 +20,7 @@ class Method(Replicated, ABC, Generic[Sizes]):
             Where settings change this, the instance says so itself, as for `needs_gradient`.
         needs_gradient: Whether it differentiates the objective with respect to the sample.
         per_replica: Settings that may be a tensor `R`, one number for each replica.
+        python_only: Arguments that are no settings of sweep files, such as modules.
         reads_context: Whether its learned parts read the context, where there is one.
         needs_context: Whether it needs a context.
         reference: Publication of the method.
@@ -29,6 +30,7 @@ class Method(Replicated, ABC, Generic[Sizes]):
     version: ClassVar[int] = 1
     unbiased: bool
     needs_gradient: bool
+    python_only: ClassVar[frozenset[str]] = frozenset()
     reads_context: bool = False
     needs_context: bool = False
     reference: ClassVar[str]

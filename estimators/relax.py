@@ -4,7 +4,7 @@ from functools import partial
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
 from raysweep.estimators.carrying import is_traced, values_and_slopes
@@ -25,6 +25,9 @@ class RELAX(RelaxedControl):
     weight and the temperature are learned, to reduce the squared gradient; a learned temperature
     needs an objective that torch differentiates twice correctly, which cannot be checked.
 
+    With `eta` 0 and `learn_eta` False, the network alone is the control variate: the objective is
+    evaluated once per sample, at hard samples only, and may be any function.
+
     Args:
         temperature: lambda, its initial value if learned; > 0, dimensionless.
         eta: Weight of the relaxed objective, its initial value if learned, then in (0, 2).
@@ -33,6 +36,10 @@ class RELAX(RelaxedControl):
         coupled: Whether the redrawn noise takes the value it had, which saves an
             evaluation.
         hidden: Number of units of the network, leaky rectified with slope 0.3.
+        control: Module in place of the network, in Python alone: a function of z, `S *B L C` (or
+            `S *B L 1`, the log-odds, for two categories), and of the context if there is one, to
+            values `S *B`. It must be differentiable twice, and it leads with the replicas if
+            there are any.
         samples: Independent draws that the estimate averages over.
 
     Raises:
@@ -45,9 +52,10 @@ class RELAX(RelaxedControl):
 
     name = "relax"
     reads_context = True
+    python_only = frozenset({"control"})
     reference = "Grathwohl, Choi, Wu, Roeder, Duvenaud (2018), arXiv:1711.00123"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings, given by name
         self,
         *,
         temperature: float | Tensor = 0.5,
@@ -56,6 +64,7 @@ class RELAX(RelaxedControl):
         learn_eta: bool = True,
         coupled: bool = True,
         hidden: int = 137,
+        control: nn.Module | None = None,
         samples: int = 1,
     ) -> None:
         super().__init__(
@@ -68,11 +77,16 @@ class RELAX(RelaxedControl):
         )
         self.hidden = sample_count(hidden, quantity="hidden")
         self.network: Network | None = None
+        if control is not None and not isinstance(control, nn.Module):
+            raise TypeError(f"control must be a torch.nn.Module, got {type(control).__name__}")
+        self.control = control
 
     def _build(
         self, latents: int, categories: int, context: int | None, replicas: int | None
     ) -> None:
         super()._build(latents, categories, context, replicas)
+        if self.control is not None:
+            return
         inputs = latents * (1 if categories == 2 else categories) + (context or 0)
         self.network = Network(
             (inputs, self.hidden, 1),
@@ -85,20 +99,12 @@ class RELAX(RelaxedControl):
     def _correction(
         self, z: Float[Tensor, "S *B L W"], context: Float[Tensor, "*B F"] | None
     ) -> Correction | None:
-        if self.network is None:
-            raise RuntimeError("relax was not built")
         # of masked categories z is huge, and the network must not be: it sees its ends instead
         within = z.detach().abs() < LARGEST
         point = z.detach().clamp(-LARGEST, LARGEST)
-        network = self.network
 
         def values(point: Tensor) -> Tensor:
-            inputs = point.flatten(-2).movedim(0, -2)  # replicas lead, samples after the batch
-            if context is not None:
-                repeated = context.unsqueeze(-2).expand(*inputs.shape[:-1], -1)
-                inputs = torch.cat((inputs, repeated), -1)
-            result: Tensor = network(inputs).squeeze(-1).movedim(-1, 0)
-            return result
+            return self._values(point, context)
 
         if is_traced():
             value, slope = values_and_slopes(values, point)
@@ -106,3 +112,28 @@ class RELAX(RelaxedControl):
             value = values(point.requires_grad_())
             (slope,) = torch.autograd.grad(value.sum(), point, create_graph=True)
         return Correction(value, slope * within)
+
+    def _values(
+        self, z: Float[Tensor, "S *B L W"], context: Float[Tensor, "*B F"] | None
+    ) -> Float[Tensor, " S *B"]:
+        """Return the learned control variate at z.
+
+        Raises:
+            ValueError: If the user's module returns another shape.
+        """
+        if self.control is not None:
+            value: Tensor = self.control(z) if context is None else self.control(z, context)
+            if value.shape != z.shape[:-2]:
+                raise ValueError(
+                    f"control must return values `S *B` {tuple(z.shape[:-2])}, got "
+                    f"{tuple(value.shape)}"
+                )
+            return value
+        if self.network is None:
+            raise RuntimeError("relax was not built")
+        inputs = z.flatten(-2).movedim(0, -2)  # replicas lead, samples after the batch
+        if context is not None:
+            repeated = context.unsqueeze(-2).expand(*inputs.shape[:-1], -1)
+            inputs = torch.cat((inputs, repeated), -1)
+        result: Tensor = self.network(inputs)
+        return result.squeeze(-1).movedim(-1, 0)

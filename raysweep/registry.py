@@ -301,6 +301,8 @@ def estimator_settings(family: str, name: str) -> Mapping[str, Setting]:
     cls = estimator_class(family, name)
     settings = {}
     for parameter in inspect.signature(cls).parameters.values():
+        if parameter.name in cls.python_only:
+            continue
         key = f"estimator.{parameter.name}"
         declared = _without_tensor(parameter.annotation)
         per_replica = parameter.name in cls.per_replica
