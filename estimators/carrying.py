@@ -102,10 +102,15 @@ class _Samples(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        if not torch.is_grad_enabled():
+            return _over_samples(ctx.sample_backward(gradient)), None, None
         with torch.no_grad():
-            to_logits = ctx.sample_backward(gradient)
-            to_logits = to_logits.squeeze(0) if len(to_logits) == 1 else to_logits.sum(0)
+            to_logits = _over_samples(ctx.sample_backward(gradient))
         return _final(to_logits, gradient, *ctx.saved_tensors), None, None
+
+
+def _over_samples(gradients: Float[Tensor, "K *B L C"]) -> Float[Tensor, "*B L C"]:
+    return gradients.squeeze(0) if len(gradients) == 1 else gradients.sum(0)
 
 
 class _Values(torch.autograd.Function):

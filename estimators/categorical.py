@@ -26,6 +26,9 @@ MASKED = -1e30
 _KERNEL_CATEGORIES = 16
 """Number of categories from which torch's CPU softmax beats elementary operations."""
 
+_KERNEL_ROWS = 64
+"""Number of rows up to which it does, whatever the number of categories."""
+
 
 def compact(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*b L C"]:
     """Detach the logits, and cut every batch axis that merely repeats them to length 1.
@@ -43,7 +46,10 @@ def probabilities(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B L C"]:
     """Return the softmax over the categories."""
     if logits.shape[-1] == 2:
         return (logits - logits.flip(-1)).sigmoid()
-    if logits.shape[-1] >= _KERNEL_CATEGORIES or logits.device.type != "cpu":
+    categories = logits.shape[-1]
+    if categories >= _KERNEL_CATEGORIES or logits.device.type != "cpu":
+        return logits.softmax(-1)
+    if logits.numel() <= _KERNEL_ROWS * categories:
         return logits.softmax(-1)
     weights = (logits - logits.detach().amax(-1, keepdim=True)).exp()
     return weights / weights.sum(-1, keepdim=True)
@@ -150,9 +156,15 @@ def jacobian_product(
     """Sum `scale * J(p) g` with the softmax Jacobian `J(p) g = p * (g - <p, g>)`."""
     if gradient.shape[-1] == 2:
         return binary_jacobian_product(_binary_weight(terms), gradient)
-    return sum(  # type: ignore[return-value]
-        scale * _centred(p * gradient, p) for scale, p in terms
-    )
+    total: Tensor | None = None
+    for scale, p in terms:
+        product = _centred(p * gradient, p)
+        if not (isinstance(scale, float) and scale == 1):
+            product = scale * product
+        total = product if total is None else total + product
+    if total is None:
+        raise ValueError("terms must hold at least one term, got none")
+    return total
 
 
 def binary_jacobian_product(

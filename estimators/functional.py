@@ -200,14 +200,15 @@ class _Request:
             raise TypeError(
                 f"mask must be boolean, True where a category may be drawn, got {mask.dtype}"
             )
-        self.noise = generator if isinstance(generator, Noise) else _OfTorch(generator)
+        self.noise = generator if isinstance(generator, Noise) else _noise(generator)
 
     def rows(self) -> Tensor:
         """Return logits `*B L C` in single or double precision."""
         rows = self._logits
         if self._mask is not None:
             rows = rows.masked_fill(~self._mask, -torch.inf)
-        rows = rows.movedim(self._dim, -1)
+        if self._dim != -1:
+            rows = rows.movedim(self._dim, -1)
         if rows.dtype in (torch.float16, torch.bfloat16):
             rows = rows.float()
         if rows.dim() == 1:
@@ -220,7 +221,9 @@ class _Request:
         """Return a sample of the rows in the shape and format of the logits."""
         if self._logits.dim() == 1:
             sample = sample.squeeze(0)
-        return sample.movedim(-1, self._dim).to(self._logits.dtype)
+        if self._dim != -1:
+            sample = sample.movedim(-1, self._dim)
+        return sample.to(self._logits.dtype)
 
 
 class _OfTorch(Noise):
@@ -267,6 +270,13 @@ class _OfTorch(Noise):
             drawn = torch.empty(shape, dtype=dtype, device=device)
             drawn.exponential_(generator=self._generator)
         return drawn.clamp(min=torch.finfo(drawn.dtype).tiny)
+
+
+_GLOBAL = _OfTorch(None)
+
+
+def _noise(generator: torch.Generator | None) -> _OfTorch:
+    return _GLOBAL if generator is None else _OfTorch(generator)
 
 
 def _sample(method: PathwiseEstimator, request: _Request) -> Tensor:
