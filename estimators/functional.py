@@ -52,7 +52,7 @@ def straight_through(
         Bengio, Leonard, Courville (2013), arXiv:1308.3432; `StraightThrough`.
     """
     method = _made("straight_through", temperature=temperature)
-    return _sample(method, _Request(logits, dim, mask, generator, validate))
+    return _sample(method, _Request(logits, dim, mask, generator, validate=validate))
 
 
 def gumbel_softmax(
@@ -81,7 +81,7 @@ def gumbel_softmax(
     References:
         Jang, Gu, Poole (2017), arXiv:1611.01144; Maddison, Mnih, Teh (2017), arXiv:1611.00712.
     """
-    request = _Request(logits, dim, mask, generator, validate)
+    request = _Request(logits, dim, mask, generator, validate=validate, like_torch=True)
     if hard:
         return _sample(_made("st_gumbel_softmax", temperature=temperature), request)
     if not isinstance(temperature, Tensor):
@@ -116,7 +116,7 @@ def gumbel_rao(
         Paulus, Maddison, Krause (2021), arXiv:2010.04838; `GumbelRao`.
     """
     method = _made("gumbel_rao", temperature=temperature, samples=samples)
-    return _sample(method, _Request(logits, dim, mask, generator, validate))
+    return _sample(method, _Request(logits, dim, mask, generator, validate=validate))
 
 
 def gapped_st(
@@ -144,7 +144,7 @@ def gapped_st(
         Fan, Chi, Rudnicky, Ramadge (2022), arXiv:2206.07235; `GappedST`.
     """
     method = _made("gapped_st", temperature=temperature, gap=gap)
-    return _sample(method, _Request(logits, dim, mask, generator, validate))
+    return _sample(method, _Request(logits, dim, mask, generator, validate=validate))
 
 
 def reinmax(
@@ -172,7 +172,7 @@ def reinmax(
         Liu, Dong, Liu, Yu, Gao (2023), arXiv:2304.08612; `ReinMax`.
     """
     method = _made("reinmax", temperature=temperature, baseline=baseline)
-    return _sample(method, _Request(logits, dim, mask, generator, validate))
+    return _sample(method, _Request(logits, dim, mask, generator, validate=validate))
 
 
 class _Request:
@@ -184,10 +184,18 @@ class _Request:
         mask: True where a category may be drawn, or None.
         generator: Source of random numbers.
         validate: Whether to check that a category is left everywhere.
+        like_torch: Whether a generator of torch draws as `gumbel_softmax` of torch does.
     """
 
     def __init__(
-        self, logits: Tensor, dim: int, mask: Tensor | None, generator: Generator, validate: bool
+        self,
+        logits: Tensor,
+        dim: int,
+        mask: Tensor | None,
+        generator: Generator,
+        *,
+        validate: bool,
+        like_torch: bool = False,
     ) -> None:
         self._logits, self._dim, self._mask, self._validate = logits, dim, mask, validate
         if not logits.is_floating_point():
@@ -200,7 +208,7 @@ class _Request:
             raise TypeError(
                 f"mask must be boolean, True where a category may be drawn, got {mask.dtype}"
             )
-        self.noise = generator if isinstance(generator, Noise) else _noise(generator)
+        self.noise = _noise(generator, like_torch=like_torch)
 
     def rows(self) -> Tensor:
         """Return logits `*B L C` in single or double precision."""
@@ -235,7 +243,7 @@ class _OfTorch(Noise):
 
     def __init__(self, generator: torch.Generator | None) -> None:
         super().__init__()
-        self._generator = generator
+        self.generator = generator
 
     def _rand(
         self,
@@ -243,9 +251,9 @@ class _OfTorch(Noise):
         dtype: torch.dtype | None,
         device: torch.device | str | None,
     ) -> Tensor:
-        if self._generator is None:  # compiled functions take no generator
+        if self.generator is None:  # compiled functions take no generator
             return torch.rand(shape, dtype=dtype, device=device)
-        return torch.rand(shape, generator=self._generator, dtype=dtype, device=device)
+        return torch.rand(shape, generator=self.generator, dtype=dtype, device=device)
 
     def uniform(
         self,
@@ -263,20 +271,36 @@ class _OfTorch(Noise):
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Tensor:
+        """Draw standard exponential numbers, > 0, in float64 so that float32 keeps both tails."""
+        return -self.uniform(*shape, dtype=torch.float64, device=device).log().to(dtype)
+
+
+class _LikeTorch(_OfTorch):
+    """Exponential numbers as `torch.nn.functional.gumbel_softmax` draws them, which is slower."""
+
+    def exponential(
+        self,
+        *shape: int,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
         """Draw standard exponential numbers, > 0."""
         if is_traced():  # where nothing can be drawn in place
-            drawn = -torch.log1p(-self._rand(shape, dtype, device))
-        else:
-            drawn = torch.empty(shape, dtype=dtype, device=device)
-            drawn.exponential_(generator=self._generator)
+            return super().exponential(*shape, dtype=dtype, device=device)
+        drawn = torch.empty(shape, dtype=dtype, device=device)
+        drawn.exponential_(generator=self.generator)
         return drawn.clamp(min=torch.finfo(drawn.dtype).tiny)
 
 
-_GLOBAL = _OfTorch(None)
+def _noise(generator: Generator, *, like_torch: bool) -> Noise:
+    if isinstance(generator, Noise):
+        return generator
+    if generator is None:
+        return _GLOBAL_LIKE_TORCH if like_torch else _GLOBAL
+    return _LikeTorch(generator) if like_torch else _OfTorch(generator)
 
 
-def _noise(generator: torch.Generator | None) -> _OfTorch:
-    return _GLOBAL if generator is None else _OfTorch(generator)
+_GLOBAL, _GLOBAL_LIKE_TORCH = _OfTorch(None), _LikeTorch(None)
 
 
 def _sample(method: PathwiseEstimator, request: _Request) -> Tensor:

@@ -29,6 +29,9 @@ from raysweep.estimators.estimate import (
 )
 from raysweep.estimators.noise import Noise
 
+FEW_NUMBERS = 64
+"""Numbers per variable up to which the draws are kept, not their mean Jacobian."""
+
 CHUNK_NUMBERS = 2**22
 """Numbers per replica that conditional Gumbel draws hold at a time."""
 
@@ -168,7 +171,7 @@ class GumbelRao(PathwiseEstimator):
         if logits.shape[-1] == 2:
             weight = self._mean_weight(logits.detach(), one_hot.squeeze(0), temperature, noise)
             return carry_gradient(logits, one_hot, lambda g: binary_jacobian_product(weight, g))
-        if self.samples < logits.shape[-1]:
+        if self.samples < logits.shape[-1] or self.samples * logits.shape[-1] <= FEW_NUMBERS:
             s = self._relaxed(logits.detach(), one_hot.squeeze(0), temperature, noise)
             total, scale = s.sum(-2), 1 / (temperature * self.samples)
 
