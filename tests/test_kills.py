@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from ruamel.yaml import YAML
 
 import raysweep
 
@@ -23,6 +24,19 @@ training: {{steps: {steps}, lr: [0.003, 0.001]}}
 seeds: 3
 resources: {{checkpoint_s: {checkpoint_s}}}
 """
+PARSING = """
+name: killed
+tasks:
+  parsing:
+    {{task: listops, training_set: generated, test_set: generated, training_examples: 60,
+      validation_examples: 20, evaluation_examples: 150, max_tokens: 25, batch_size: 4,
+      embedding_units: 5, hidden_units: 6, classifier_units: 7, lr_patience: 0, report_every: 10}}
+estimators:
+  ReinMax: {{estimator: reinmax, temperature: 1.1}}
+training: {{steps: {steps}, lr: 0.01}}
+seeds: 2
+resources: {{checkpoint_s: {checkpoint_s}}}
+"""
 RAN = ["metric.train_loss", "metric.expected_loss", "metric.test_neg_elbo", "steps"]
 
 
@@ -30,9 +44,9 @@ RAN = ["metric.train_loss", "metric.expected_loss", "metric.test_neg_elbo", "ste
 def start(tmp_path):
     """Starts the command line in a process group of its own, as a shell does."""
 
-    def begin(store, *options, steps, checkpoint_s=2):
+    def begin(store, *options, steps, checkpoint_s=2, sweep=SWEEP):
         spec = tmp_path / "killed.yaml"
-        spec.write_text(SWEEP.format(steps=steps, checkpoint_s=checkpoint_s))
+        spec.write_text(sweep.format(steps=steps, checkpoint_s=checkpoint_s))
         command = [
             sys.executable,
             "-m",
@@ -111,6 +125,55 @@ def test_a_driver_killed_twice_ends_with_the_numbers_of_one_never_killed(tmp_pat
     # Each kill repeats at most what was trained since the last checkpoint of each pack in flight,
     # and nothing at all if it comes right after one.
     assert 0 <= repeated <= repeatable(found, kills=2, checkpoint_s=2)
+
+
+@pytest.mark.slow
+def test_a_sweep_of_listops_killed_in_training_ends_with_the_same_metrics_and_curves(
+    tmp_path, start
+):
+    steps, seeds = 400, 2
+
+    def begin(store):
+        return start(store, "--inline", steps=steps, checkpoint_s=0, sweep=PARSING)
+
+    cut = begin("cut")
+    saved = wait_for_state(tmp_path / "cut", cut, least=30)
+    cut.send_signal(signal.SIGKILL)
+    cut.wait()
+    assert begin("cut").wait() == 0
+    spec = YAML(typ="safe").load(tmp_path / "killed.yaml")
+    raysweep.run(spec, store=tmp_path / "whole", inline=True)
+    rows = [measured(tmp_path / store) for store in ("cut", "whole")]
+    assert rows[0] == rows[1]
+    assert len(rows[0]) == seeds * (1 + steps // 10)
+    repeated = "select sum(steps_executed - steps) as n from runs"
+    found = raysweep.open(tmp_path / "cut", "killed").sql(repeated)["n"].to_pylist()
+    assert found[0] < seeds * saved, "the pack began at its first step again"
+
+
+def wait_for_state(store, process, least):
+    """Waits until the state of a pack after so many steps is saved; returns its step."""
+    began = time.time()
+    while True:
+        states = store.glob("killed/checkpoints/*/state-*.pt")
+        steps = [int(path.name.split("-")[1]) for path in states]
+        if max(steps, default=0) >= least:
+            return max(steps)
+        assert process.poll() is None, "the driver ended before it saved a state"
+        assert time.time() < began + 180
+        time.sleep(0.01)
+
+
+def measured(store):
+    """All metrics, at the end of each run and in the rows of its curve, without times."""
+    results = raysweep.open(store, "killed")
+    tables = [results.runs(), results.curves()]
+    tables[0] = tables[0].select(
+        ["run_id", *(name for name in tables[0].column_names if name.startswith("metric."))]
+    )
+    tables[1] = tables[1].drop_columns(["seconds"])
+    rows = [row for table in tables for row in table.to_pylist()]
+    return sorted(rows, key=lambda row: (row["run_id"], row.get("step", 0)))
 
 
 def repeatable(found, *, kills, checkpoint_s):
