@@ -47,6 +47,12 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "test_accuracy": Metric(
             "max", "", "share of right values of test expressions", at_end=True
         ),
+        "test_majority": Metric(
+            "max",
+            "",
+            "share of the most frequent value of test expressions, which no constant answer exceeds",
+            at_end=True,
+        ),
         "test_f1": Metric("max", "", _F1.format(of="test"), at_end=True),
         "test_constituents": Metric(
             "max",

@@ -194,6 +194,7 @@ class ListOpsModel(Model):
         loss = losses.mean(1)
         metrics = {
             "accuracy": right.mean(1),
+            "majority": torch.full_like(loss, _majority(expressions.labels)),
             "f1": binary.sum(1) / (trees.binary >= 0).sum().clamp(min=1),
             "constituents": constituents.sum(1) / (trees.constituents >= 0).sum().clamp(min=1),
         }
@@ -223,6 +224,11 @@ class ListOpsModel(Model):
         """Drop replicas."""
         select(self, keep)
         self._batches.select(keep)
+
+
+def _majority(labels: Int[Tensor, " N"]) -> float:
+    """Return the share of the most frequent value."""
+    return float(labels.bincount().max()) / len(labels)
 
 
 def _chunks(lengths: Int[Tensor, " N"]) -> list[slice]:
