@@ -230,3 +230,10 @@ def test_a_curve_has_the_validation_of_the_interval(train):
 def test_a_test_set_without_deep_expressions_is_refused(train):
     with pytest.raises(ValueError, match="test_accuracy_depth_3 needs test expressions of 3 or"):
         train("listops", [0], max_tokens=12)
+
+
+def test_the_majority_is_the_share_of_the_most_frequent_test_value(train, settings):
+    labels = examples.load(settings(), CPU).test.expressions.labels.tolist()
+    most = max(labels.count(value) for value in range(10))
+    found = train("listops", [0, 1]).evaluate()["test_majority"]
+    assert found.tolist() == pytest.approx([most / len(labels)] * 2)
