@@ -50,7 +50,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "test_majority": Metric(
             "max",
             "",
-            "share of the most frequent value of test expressions, which no constant answer exceeds",
+            "share of the most frequent value of test expressions: the best constant answer's "
+            "accuracy",
             at_end=True,
         ),
         "test_f1": Metric("max", "", _F1.format(of="test"), at_end=True),
