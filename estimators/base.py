@@ -1,7 +1,7 @@
 """The base classes of gradient estimators: declared properties, checked inputs, one result."""
 
 from abc import abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float, Shaped
@@ -83,8 +83,9 @@ class Estimator(Method[Sizes]):
         Raises:
             ValueError: If this estimator cannot handle such logits or such a context, the
                 objective returns another shape, or a variable has no category that is not masked.
-            TypeError: If the logits are not floating point.
+            TypeError: If the logits are not floating point, or the noise is none.
         """
+        check_noise(noise)
         self._validate(logits)
         if logits.dtype in HALF:
             return self._in_single_precision(logits, objective, noise, context)
@@ -249,8 +250,9 @@ class PathwiseEstimator(Estimator):
         Raises:
             ValueError: If this estimator cannot handle such logits, or a variable has no category
                 that is not masked.
-            TypeError: If the logits are not floating point.
+            TypeError: If the logits are not floating point, or the noise is none.
         """
+        check_noise(noise)
         self._validate(logits)
         if logits.dtype in HALF:
             return self.sample(logits.float(), noise).to(logits.dtype)
@@ -273,19 +275,37 @@ class HardForwardEstimator(PathwiseEstimator):
 
 
 def check_masks(logits: Float[Tensor, "*B L C"]) -> None:
-    """Check that every variable has a category that is not masked.
+    """Check that every variable has a category that is not masked, and no undefined logit.
 
     Inside transformations and compiled functions, whose values are not known, nothing is checked.
 
     Raises:
         ValueError: If one has none.
     """
-    if is_traced():
+    if is_traced() or logits.numel() == 0:
         return
-    rows = (compact(logits) <= MASKED).all(-1)
-    if rows.any():
-        where = rows.nonzero()[0].tolist()
-        raise ValueError(
-            f"logits{where} has no category that is not masked; leave at least one logit of every "
-            "variable above -1e30"
+    largest = compact(logits).amax(-1)
+    is_right = (largest > MASKED) & (largest < torch.inf)  # no number is neither
+    if is_right.all():
+        return
+    where = (~is_right).nonzero()[0].tolist()
+    value = largest[tuple(where)].item()
+    if not value <= MASKED:
+        raise ValueError(f"logits{where} must be numbers, or -inf to mask a category, got {value}")
+    raise ValueError(
+        f"logits{where} has no category that is not masked; leave at least one logit of every "
+        "variable above -1e30 (a mask is True where a category may be drawn)"
+    )
+
+
+def check_noise(noise: Any) -> None:
+    """Check that a source of random numbers is one.
+
+    Raises:
+        TypeError: If it is not.
+    """
+    if not isinstance(noise, Noise):
+        raise TypeError(
+            f"noise must be a raysweep.estimators.Noise, got {type(noise).__name__}; for example "
+            "Noise(seed=0), made once, before the loop"
         )

@@ -12,10 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 REFUSAL = (
-    "the gradient of an estimate was differentiated again, but it is not a function that has a "
-    "derivative: second derivatives of an expectation are not estimated. Set learn_temperature to "
-    "false in estimators that differentiate the objective twice, or take the gradient of an exact "
-    "expectation"
+    "the gradient of an estimate was differentiated again, but an estimate is a random number, "
+    "whose second derivative estimates nothing; around another estimate, give rebar and relax "
+    "learn_temperature=False, and for second derivatives use estimators.exact.expectation"
 )
 
 

@@ -56,7 +56,9 @@ def evaluate(objective: Objective, one_hot: Float[Tensor, "K *B L C"]) -> Float[
     """
     losses = objective(one_hot)
     if not isinstance(losses, Tensor):  # NumPy's numbers, or a list of them
-        losses = torch.as_tensor(losses, dtype=one_hot.dtype, device=one_hot.device)
+        losses = torch.tensor(losses, dtype=one_hot.dtype, device=one_hot.device)
+    if not losses.is_floating_point():
+        losses = losses.to(one_hot.dtype)
     if losses.shape != one_hot.shape[:-2]:
         raise ValueError(
             f"objective must return losses `K *B` {tuple(one_hot.shape[:-2])}, "

@@ -16,6 +16,7 @@ All functions share these arguments:
 - `generator`: Source of random numbers: a `torch.Generator` on the device of the logits, or a
   `Noise`; torch's global generator if None.
 - `validate`: Whether to check that a category is left everywhere, for which a GPU is waited for.
+  Compiled and transformed functions cannot check it.
 
 They return one-hot samples in the shape and format of the logits, and raise a ValueError if a value
 is out of range or nothing is left to be drawn. They work inside `torch.compile`, `torch.func.grad`
@@ -23,6 +24,7 @@ and `vmap` (with `randomness="different"`), and compute with half-precision logi
 """
 
 import functools
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -88,7 +90,7 @@ def gumbel_softmax(
         _made("gumbel_softmax", temperature=temperature)  # checks it
     rows = request.rows()
     draws = request.noise.exponential(*rows.shape, dtype=rows.dtype, device=rows.device)
-    return request.restored(probabilities((rows - draws.log()) / temperature))
+    return request.restored(probabilities((rows - draws.log()) / request.as_rows(temperature)))
 
 
 def gumbel_rao(
@@ -198,16 +200,21 @@ class _Request:
         like_torch: bool = False,
     ) -> None:
         self._logits, self._dim, self._mask, self._validate = logits, dim, mask, validate
-        if not logits.is_floating_point():
-            raise TypeError(f"logits must be floating point, got {logits.dtype}")
+        if not isinstance(logits, Tensor) or not logits.is_floating_point():
+            raise TypeError(f"logits must be a floating point tensor, got {_described(logits)}")
+        if isinstance(dim, bool) or not isinstance(dim, int):
+            raise TypeError(f"dim must be an integer, got {dim!r}")
         if logits.dim() == 0 or not -logits.dim() <= dim < logits.dim():
             raise ValueError(
                 f"dim must be a dimension of the logits, got {dim} for shape {tuple(logits.shape)}"
             )
-        if mask is not None and mask.dtype != torch.bool:
-            raise TypeError(
-                f"mask must be boolean, True where a category may be drawn, got {mask.dtype}"
-            )
+        if mask is not None:
+            if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+                raise TypeError(
+                    "mask must be a boolean tensor, True where a category may be drawn, got "
+                    f"{_described(mask)}"
+                )
+            _check_shape("mask", mask, logits)
         self.noise = _noise(generator, like_torch=like_torch)
 
     def rows(self) -> Tensor:
@@ -232,6 +239,33 @@ class _Request:
         if self._dim != -1:
             sample = sample.movedim(-1, self._dim)
         return sample.to(self._logits.dtype)
+
+    def as_rows(self, temperature: float | Tensor) -> float | Tensor:
+        """Return a temperature that fits the logits in a shape that fits the rows.
+
+        Raises:
+            ValueError: If it does not fit, or is not positive.
+        """
+        if not isinstance(temperature, Tensor):
+            return temperature
+        _check_shape("temperature", temperature, self._logits)
+        if self._validate and not is_traced() and not (temperature > 0).all():
+            raise ValueError(f"temperature must be positive, got {temperature.min().item()}")
+        rows = temperature.expand(self._logits.shape).movedim(self._dim, -1)
+        return rows.unsqueeze(0) if rows.dim() == 1 else rows
+
+
+def _described(given: object) -> str:
+    return str(given.dtype) if isinstance(given, Tensor) else type(given).__name__
+
+
+def _check_shape(name: str, given: Tensor, logits: Tensor) -> None:
+    """Check that a tensor broadcasts to the logits, and does not enlarge them."""
+    pairs = zip(reversed(given.shape), reversed(logits.shape), strict=False)
+    if given.dim() > logits.dim() or any(size not in (1, whole) for size, whole in pairs):
+        raise ValueError(
+            f"{name} must broadcast to the logits {tuple(logits.shape)}, got {tuple(given.shape)}"
+        )
 
 
 class _OfTorch(Noise):
@@ -295,6 +329,11 @@ class _LikeTorch(_OfTorch):
 def _noise(generator: Generator, *, like_torch: bool) -> Noise:
     if isinstance(generator, Noise):
         return generator
+    if generator is not None and not isinstance(generator, torch.Generator):
+        raise TypeError(
+            "generator must be a torch.Generator or a Noise of raysweep.estimators, got "
+            f"{type(generator).__name__}"
+        )
     if generator is None:
         return _GLOBAL_LIKE_TORCH if like_torch else _GLOBAL
     return _LikeTorch(generator) if like_torch else _OfTorch(generator)
@@ -312,19 +351,23 @@ def _made(name: str, **settings: Any) -> PathwiseEstimator:
     temperature = settings["temperature"]
     if isinstance(temperature, Tensor):
         raise TypeError(
-            f"temperature of {name} must be a number, got a tensor, to which no gradient is "
-            "computed; use its item(), or gumbel_softmax with hard=False"
+            "temperature must be a number, got a tensor, to which no gradient is computed; use its "
+            "item(), or gumbel_softmax with hard=False"
         )
-    make = _new if is_traced() else _kept  # a compiler traces what it makes
-    return make(name, tuple(sorted(settings.items())))
+    if is_traced():  # a compiler traces what it makes
+        return _new(name, settings)
+    # types are a part of the key, as True equals 1.0
+    return _kept(name, tuple((key, type(value), value) for key, value in settings.items()))
 
 
-def _new(name: str, settings: tuple[tuple[str, Any], ...]) -> PathwiseEstimator:
-    method = registry.get(name, **dict(settings))
+@functools.lru_cache(maxsize=64)
+def _kept(name: str, settings: tuple[tuple[str, type, Any], ...]) -> PathwiseEstimator:
+    return _new(name, {key: value for key, _, value in settings})
+
+
+def _new(name: str, settings: Mapping[str, Any]) -> PathwiseEstimator:
+    method = registry.get(name, **settings)
     if not isinstance(method, PathwiseEstimator):
         raise TypeError(f"expected an estimator with samples, got {name}")
     method.validate = False  # `_Request` does it
     return method
-
-
-_kept = functools.lru_cache(maxsize=64)(_new)

@@ -52,6 +52,7 @@ class ReinMax(HardForwardEstimator):
     name = "reinmax"
     reference = "Liu, Dong, Liu, Yu, Gao (2023), arXiv:2304.08612"
     least_temperature = 1.0
+    baseline: Literal["expected", "uniform"] = "expected"
 
     def __init__(
         self,
@@ -60,10 +61,11 @@ class ReinMax(HardForwardEstimator):
         baseline: Literal["expected", "uniform"] = "expected",
         samples: int = 1,
     ) -> None:
+        super().__init__(temperature=temperature, samples=samples)
         if baseline not in ("expected", "uniform"):
             raise ValueError(f"baseline must be 'expected' or 'uniform', got {baseline!r}")
         self.baseline = baseline
-        super().__init__(temperature=temperature, samples=samples)
+        self.set_temperature(temperature)  # which the baseline may refuse
 
     def _misfit(self, temperature: float | Tensor) -> str | None:
         at_one = temperature == 1

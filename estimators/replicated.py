@@ -96,7 +96,8 @@ class Replicated(nn.Module):
         low, high = between
         for number in value.tolist() if isinstance(value, Tensor) else [value]:
             is_valid = low < number < high if minimum is None else number >= minimum
-            if not (math.isfinite(number) and is_valid):
+            # without isfinite, which no compiler follows for numbers that change
+            if not (-math.inf < number < math.inf and is_valid):
                 raise ValueError(f"{name} must be finite{_bound(minimum, low, high)}, got {number}")
         if isinstance(value, Tensor):
             self.__dict__.pop(name, None)  # a number stored before: a buffer cannot replace it

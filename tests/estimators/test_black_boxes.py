@@ -51,6 +51,39 @@ def test_an_objective_may_return_plain_numbers(name, settings, objective):
     assert out.value.dtype == torch.float64
 
 
+@cases(lambda method: not method.needs_gradient)
+def test_an_objective_may_return_integers(name, settings):
+    logits = logits_of(categories_of(name, settings))
+
+    def reward(sample):
+        return sample.detach()[..., 0].sum(-1).long()
+
+    found, out = gradient(estimators.get(name, **settings), logits, reward, 50)
+    expected, _ = gradient(
+        estimators.get(name, **settings), logits, lambda sample: reward(sample).double(), 50
+    )
+    assert torch.equal(found, expected)
+    assert out.value.dtype == torch.float64
+
+
+def test_an_array_that_is_used_again_changes_no_earlier_value():
+    buffer = np.zeros((1, 50), dtype=np.float64)
+
+    def reused(sample):
+        buffer[:] = in_numpy(sample)
+        return buffer
+
+    _, out = gradient(estimators.get("reinforce"), logits_of(3), reused, 50)
+    before = out.value.clone()
+    buffer[:] = 7
+    assert torch.equal(out.value, before)
+
+
+def test_a_noise_that_is_none_is_refused_with_the_remedy():
+    with pytest.raises(TypeError, match=r"noise must be a raysweep.estimators.Noise, got int; for"):
+        estimators.get("reinforce").estimate(logits_of(3), loss, 3)
+
+
 def test_plain_numbers_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"objective must return losses `K \*B` \(1, 50\), got"):
         gradient(estimators.get("reinforce"), logits_of(3), lambda sample: [1.0, 2.0], 50)

@@ -133,7 +133,7 @@ def test_a_learned_temperature_is_refused_around_another_estimate(name):
 
         tuning_loss = outer.estimate(problem.logits, objective, Noise()).tuning_loss.sum()
         if learns:
-            with pytest.raises(RuntimeError, match="Set learn_temperature to false"):
+            with pytest.raises(RuntimeError, match="give rebar and relax learn_temperature=False"):
                 torch.autograd.grad(tuning_loss, parameters)
         else:
             gradients = torch.autograd.grad(tuning_loss, parameters)

@@ -144,10 +144,24 @@ def test_half_precision_is_computed_in_float32(name, dtype):
     [
         ({"temperature": 0.0}, ValueError, "temperature must be finite"),
         ({"dim": 2}, ValueError, "dim must be a dimension of the logits, got 2"),
-        ({"mask": torch.ones(3)}, TypeError, "mask must be boolean, True where"),
+        ({"dim": True}, TypeError, "dim must be an integer, got True"),
+        ({"mask": torch.ones(3)}, TypeError, "mask must be a boolean tensor, True where"),
+        ({"mask": [True] * 3}, TypeError, "mask must be a boolean tensor, .*, got list"),
+        (
+            {"mask": torch.ones(4, 5, 3).bool(), "dim": 1},
+            ValueError,
+            r"mask must broadcast to the logits \(5, 3\), got \(4, 5, 3\)",
+        ),
+        (
+            {"generator": 0},
+            TypeError,
+            r"generator must be a torch\.Generator or a Noise .* got int",
+        ),
+        ({"temperature": True}, TypeError, "temperature must be a number or a tensor"),
     ],
 )
 def test_wrong_arguments_are_refused_in_one_line(name, options, error, message):
+    EVERY[name](normal(5, 3), temperature=1.0)  # which is kept, and equals True
     with pytest.raises(error, match=message) as refused:
         EVERY[name](normal(5, 3), **options)
     assert "\n" not in str(refused.value)
@@ -170,6 +184,50 @@ def test_the_temperature_of_relaxed_samples_learns():
     (found,) = torch.autograd.grad(value(temperature), temperature)
     slope = (value(0.7 + 1e-6) - value(0.7 - 1e-6)) / 2e-6
     assert found.item() == pytest.approx(slope.item(), rel=1e-5)
+
+
+def test_a_temperature_of_each_position_lies_as_the_logits_do():
+    logits, temperatures = normal(2, 3, 4), torch.tensor([0.1, 1.0, 9.0, 99.0]).view(1, 1, 4)
+    torch.manual_seed(1)
+    found = functional.gumbel_softmax(logits, temperatures, dim=1)
+    torch.manual_seed(1)
+    expected = gumbel_softmax(logits.movedim(1, -1), temperatures.movedim(1, -1)).movedim(-1, 1)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "message"),
+    [
+        (torch.tensor(0.0), "temperature must be positive, got 0"),
+        (torch.ones(2, 1, 1), "temperature must broadcast to the logits"),
+    ],
+)
+def test_a_temperature_that_does_not_fit_is_refused(temperature, message):
+    with pytest.raises(ValueError, match=message):
+        functional.gumbel_softmax(normal(5, 3), temperature)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_logits_that_are_no_numbers_are_refused_where_they_are(value):
+    logits = normal(5, 3)
+    logits[3, 1] = value
+    with pytest.raises(ValueError, match=r"logits\[3\] must be numbers, or -inf to mask"):
+        functional.reinmax(logits)
+
+
+@each_one
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated")  # by the compiler itself
+def test_a_compiled_function_follows_a_temperature_that_changes(name):
+    torch.compiler.reset()  # which counts what other tests compiled
+    compiled = torch.compile(
+        lambda x, t: EVERY[name](x, temperature=t), fullgraph=True, backend="aot_eager"
+    )
+    theta, sizes = leaf(torch.zeros(50, 2)), []
+    for temperature in (1.5, 2.0, 3.0, 60.0):
+        (found,) = torch.autograd.grad(loss(compiled(theta, temperature)), theta)
+        sizes.append(found.abs().mean().item())
+    assert sizes == sorted(sizes, reverse=True) or name == "reinmax"  # whose is 2 J(m) - J(p) / 2
+    assert all(math.isfinite(size) for size in sizes)
 
 
 @each_one
@@ -201,6 +259,7 @@ def test_vmap_draws_for_every_row(name, categories):
 @pytest.mark.parametrize("categories", [2, 3])
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated")  # by the compiler itself
 def test_one_graph_is_compiled(name, categories):
+    torch.compiler.reset()
     theta = leaf(normal(500, categories))
     compiled = torch.compile(EVERY[name], fullgraph=True, backend="aot_eager")
     sample = compiled(theta)
