@@ -349,3 +349,12 @@ def test_the_exact_images_of_cifar_10_are_searched_end_to_end(real_accuracies, t
     results = raysweep.run(content, store=tmp_path, inline=True, quiet=True)
     [run] = results.runs().to_pylist()
     assert run["status"] == "done"
+    metrics = {key: value for key, value in run.items() if key.startswith("metric.")}
+    found = int(metrics["metric.final_cell"])
+    code = tuple(map(int, f"{found:06d}"))
+    for name, column in by_code("cifar10", full=False).items():
+        index = sum(operation * 5 ** (5 - edge) for edge, operation in enumerate(code))
+        assert metrics[f"metric.final_accuracy_{name}"] == column[index].item()
+    curves = results.curves().to_pylist()
+    assert [row["step"] for row in curves] == [10, 20]
+    assert all(0 < row["architecture_loss"] < 3 for row in curves)
