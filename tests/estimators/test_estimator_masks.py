@@ -4,25 +4,25 @@ import math
 
 import pytest
 import torch
-from estimator_cases import cases, categories_of, is_pathwise
+from estimator_cases import cases, categories_of, is_pathwise, sized_cases
 
 from raysweep import estimators
 from raysweep.estimators import Noise
 from raysweep.testing.estimators import leaf, randomise, standard_errors
 
 ROWS = 5000
-# Which categories of two variables are masked, for three categories and for two.
+INF, LEAST = -math.inf, torch.finfo(torch.float32).min
+# Which categories of two variables are masked: one, different ones, and all but one.
 MASKS = {
-    3: {
-        "one": [[False, True, False], [False, False, False]],
-        "different": [[True, False, False], [False, False, True]],
-        "all but one": [[True, True, False], [False, True, True]],
-    },
-    2: {"one": [[True, False], [False, False]], "all but one": [[False, True], [True, False]]},
+    3: torch.tensor(
+        [
+            [[False, True, False], [False, False, False]],
+            [[True, False, False], [False, False, True]],
+            [[True, True, False], [False, True, True]],
+        ]
+    ),
+    2: torch.tensor([[[True, False], [False, False]], [[False, True], [True, False]]]),
 }
-PLACES = [(size, name) for size, masks in MASKS.items() for name in masks]
-masked_cases = pytest.mark.parametrize(("size", "mask"), PLACES, ids=str)
-values = pytest.mark.parametrize("value", [-math.inf, torch.finfo(torch.float32).min], ids=str)
 
 
 def loss(sample):
@@ -31,64 +31,61 @@ def loss(sample):
     return torch.tanh(2 * score) + 0.4 * score**2
 
 
-def masked_logits(mask, value, dtype=torch.float64):
-    drawn = torch.randn(len(mask), len(mask[0]), generator=torch.Generator().manual_seed(0))
-    return drawn.to(dtype).masked_fill(torch.tensor(mask), value)
+def masked_logits(masks, value, dtype=torch.float64):
+    """Logits of every mask, one after another."""
+    drawn = torch.randn(masks.shape[1:], generator=torch.Generator().manual_seed(0))
+    return drawn.to(dtype).expand(masks.shape).masked_fill(masks, value)
 
 
-def made(name, settings, size):
+def made(name, settings, categories):
     method = estimators.get(name, **settings)
-    if method.check(2, size) is not None:
-        pytest.skip(f"{name} does not take {size} categories")
-    method.build(2, size)
+    method.build(2, categories)
     randomise(method)
     return method
 
 
-@cases()
-@masked_cases
-@values
+@sized_cases()
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_nothing_of_a_masked_category_is_undefined(name, settings, size, mask, value, dtype):
-    method, mask = made(name, settings, size), torch.tensor(MASKS[size][mask])
-    theta = leaf(masked_logits(mask.tolist(), value, dtype).expand(200, -1, -1))
+def test_nothing_of_a_masked_category_is_undefined(name, settings, categories, dtype):
+    method, masks = made(name, settings, categories), MASKS[categories]
+    logits = [masked_logits(masks, value, dtype) for value in (INF, LEAST)]
+    theta = leaf(torch.cat(logits * 50))
+    masked = masks.repeat(100, 1, 1)
     out = method.estimate(theta, loss, Noise(seed=1))
     assert torch.equal(out.surrogate.detach(), out.value)
     assert out.value.isfinite().all()
-    assert not (out.sample * mask).any()
+    assert not (out.sample * masked).any()
     (gradient,) = torch.autograd.grad(out.surrogate.sum(), theta, retain_graph=True)
     assert gradient.isfinite().all()
-    assert not (gradient * mask).any()
+    assert not (gradient * masked).any()
     if out.tuning_loss is not None:
         assert out.tuning_loss.isfinite().all()
         for tuned in torch.autograd.grad(out.tuning_loss.sum(), list(method.parameters())):
             assert tuned.isfinite().all()
 
 
-@cases(lambda method: method.unbiased)
-@masked_cases
-def test_the_mean_gradient_is_that_of_the_categories_that_are_left(name, settings, size, mask):
-    method, mask = made(name, settings, size), MASKS[size][mask]
-    logits = masked_logits(mask, -math.inf)
-    theta = leaf(logits.expand(ROWS, -1, -1))
+@sized_cases(lambda method: method.unbiased)
+def test_the_mean_gradient_is_that_of_the_categories_that_are_left(name, settings, categories):
+    method = made(name, settings, categories)
+    logits = masked_logits(MASKS[categories], INF)
+    theta = leaf(logits.expand(ROWS, *logits.shape))
     out = method.estimate(theta, loss, Noise(seed=2))
     (sample,) = torch.autograd.grad(out.surrogate.sum(), theta)
     whole = leaf(logits)
     expected = estimators.exact.expectation(whole, loss, method.link)
-    (exact,) = torch.autograd.grad(expected, whole)
+    (exact,) = torch.autograd.grad(expected.sum(), whole)
     assert standard_errors(sample, exact).max() < 5.5
 
 
-@cases(is_pathwise)
-@masked_cases
-def test_samples_carry_gradients_past_masked_categories(name, settings, size, mask):
-    method, mask = made(name, settings, size), torch.tensor(MASKS[size][mask])
-    theta = leaf(masked_logits(mask.tolist(), -math.inf).expand(200, -1, -1))
+@sized_cases(is_pathwise)
+def test_samples_carry_gradients_past_masked_categories(name, settings, categories):
+    method, masks = made(name, settings, categories), MASKS[categories].repeat(100, 1, 1)
+    theta = leaf(masked_logits(masks, INF))
     sample = method.sample(theta, Noise(seed=1))
     (gradient,) = torch.autograd.grad(loss(sample).sum(), theta)
     assert gradient.isfinite().all()
-    assert not (gradient * mask).any()
-    assert not (sample.detach() * mask).any()
+    assert not (gradient * masks).any()
+    assert not (sample.detach() * masks).any()
 
 
 @cases()
