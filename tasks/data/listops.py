@@ -97,7 +97,7 @@ def read(name: str, root: Path) -> tuple[Row, ...]:
         raise FileNotFoundError(
             f"the {name} set of listops needs {root / FOLDER / file.name}, .gz or .xz too, which "
             "is not there; put it there, name another data folder by `data` or RAYSWEEP_DATA, or "
-            "choose another set, such as generated"
+            "choose another set: generated, or training for validation_set"
         )
     try:
         content = _READERS[path.name.removeprefix(file.name)](path.read_bytes())

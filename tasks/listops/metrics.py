@@ -13,53 +13,60 @@ DEPTHS: Mapping[str, tuple[int, int]] = MappingProxyType(
 VALIDATED = ("valid_loss", "valid_accuracy", "valid_f1")
 """Metrics that are measured in training, too."""
 
+_TRAINING = "training expressions, official, regenerated or generated: training_set"
+_VALIDATION = "validation expressions, of the training_set or official ones: validation_set"
+_TEST = "test expressions, official or generated: test_set"
+
 _F1 = (
     "unlabelled F1 of the greedy trees against the published binary ones, over the spans of all "
-    "{of} expressions but those of whole expressions"
+    "expressions but those of whole ones; of {of}"
 )
 
 
-def _by_depth(group: str) -> Metric:
+def nested_operators(group: str) -> str:
+    """Return the numbers of nested operators of a group of `DEPTHS` as text."""
     least, most = DEPTHS[group]
-    depth = f"{least} or {most}" if least < most else f"{least}"
     if most >= 100:
-        depth = f"{least} or more"
+        return f"{least} or more nested operators"
+    numbers = f"{least} or {most}" if least < most else f"{least}"
+    return f"{numbers} nested operators"
+
+
+def _by_depth(group: str) -> Metric:
     return Metric(
-        "max", "", f"accuracy of test expressions with {depth} nested operators", at_end=True
+        "max",
+        "",
+        f"accuracy at {nested_operators(group)}; of {_TEST}",
+        at_end=True,
     )
 
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
-        "train_loss": Metric("min", "nats", "-log p(value | tree) at sampled trees, with dropout"),
-        "train_accuracy": Metric("max", "", "share of right values at sampled trees, with dropout"),
-        "valid_loss": Metric(
-            "min", "nats", "-log p(value | greedy tree) of validation expressions"
+        "train_loss": Metric(
+            "min", "nats", f"-log p(value | tree) at sampled trees, with dropout; of {_TRAINING}"
         ),
-        "valid_accuracy": Metric("max", "", "share of right values of validation expressions"),
-        "valid_f1": Metric("max", "", _F1.format(of="validation")),
-        "test_loss": Metric(
-            "min",
-            "nats",
-            "-log p(value | greedy tree) of test expressions, official or generated: test_set",
-            at_end=True,
+        "train_accuracy": Metric(
+            "max", "", f"share of right values at sampled trees, with dropout; of {_TRAINING}"
         ),
-        "test_accuracy": Metric(
-            "max", "", "share of right values of test expressions", at_end=True
-        ),
+        "valid_loss": Metric("min", "nats", f"-log p(value | greedy tree); of {_VALIDATION}"),
+        "valid_accuracy": Metric("max", "", f"share of right values; of {_VALIDATION}"),
+        "valid_f1": Metric("max", "", _F1.format(of=_VALIDATION)),
+        "test_loss": Metric("min", "nats", f"-log p(value | greedy tree); of {_TEST}", at_end=True),
+        "test_accuracy": Metric("max", "", f"share of right values; of {_TEST}", at_end=True),
         "test_majority": Metric(
             "max",
             "",
-            "share of the most frequent value of test expressions: the best constant answer's "
-            "accuracy",
+            "share of the most frequent value, which is the accuracy of the best constant answer; "
+            f"of {_TEST}",
             at_end=True,
         ),
-        "test_f1": Metric("max", "", _F1.format(of="test"), at_end=True),
+        "test_f1": Metric("max", "", _F1.format(of=_TEST), at_end=True),
         "test_constituents": Metric(
             "max",
             "",
             "share of the true constituents, from bracket to bracket, that are parts of greedy "
-            "trees; whole test expressions do not count",
+            f"trees; whole expressions do not count; of {_TEST}",
             at_end=True,
         ),
         **{f"test_accuracy_depth_{group}": _by_depth(group) for group in DEPTHS},

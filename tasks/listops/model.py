@@ -15,7 +15,7 @@ from raysweep.tasks.listops.batches import BucketSampler
 from raysweep.tasks.listops.examples import Evaluated, load
 from raysweep.tasks.listops.expressions import DIGITS, TOKENS
 from raysweep.tasks.listops.greedy import agreement, greedy
-from raysweep.tasks.listops.metrics import DEPTHS, VALIDATED
+from raysweep.tasks.listops.metrics import DEPTHS, VALIDATED, nested_operators
 from raysweep.tasks.listops.settings import ListOpsSettings
 from raysweep.tasks.listops.tree import MASKED, LeafLSTM, TreeLSTM, normal
 from raysweep.tasks.training.classification import cross_entropy
@@ -251,6 +251,7 @@ def _check_depths(test: Evaluated) -> None:
     for group, (least, most) in DEPTHS.items():
         if not ((test.trees.depths >= least) & (test.trees.depths <= most)).any():
             raise ValueError(
-                f"test_accuracy_depth_{group} needs test expressions of {least} or more nested "
-                f"operators, got none in {len(test.expressions)}; evaluate more expressions"
+                f"test_accuracy_depth_{group} needs test expressions with "
+                f"{nested_operators(group)}, got none in {len(test.expressions)}; evaluate more "
+                "expressions"
             )

@@ -6,7 +6,9 @@ from typing import Literal
 from raysweep.tasks.base import TrainingSettings, check_interval, setting
 from raysweep.tasks.listops.expressions import TOKEN_LIMIT
 
-MAX_TOKENS = TOKEN_LIMIT - 1
+LEAST_TOKENS, MAX_TOKENS = 17, TOKEN_LIMIT - 1
+"""Bounds of `max_tokens`: an expression of four nested operators, the deepest group that is
+reported, has 17 tokens or more. With fewer there may not be enough distinct ones to generate."""
 GENERATED_TRAINING, GENERATED_TEST = 90_000, 10_000
 """Sizes of the generated sets, those of the published ones."""
 
@@ -36,14 +38,15 @@ class ListOpsSettings(TrainingSettings):
         "ones; they are left out of training",
     )
     validation_examples: int = setting(
-        1000, "number of validation expressions, the first ones of a file", smoke=200
+        1000, "number of validation expressions; of a file the first ones, at most all", smoke=200
     )
     training_examples: int | None = setting(
         None, "number of training expressions, the first ones; all, or 90,000 generated, if not set"
     )
     evaluation_examples: int | None = setting(
         None,
-        "number of test expressions, the first ones; all, or 10,000 generated, if not set",
+        "number of test expressions, the first ones, at most all; all, or 10,000 generated, if not "
+        "set",
         smoke=200,
     )
     max_tokens: int = setting(
@@ -94,8 +97,10 @@ class ListOpsSettings(TrainingSettings):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
-        if not 1 <= self.max_tokens <= MAX_TOKENS:
-            raise ValueError(f"max_tokens must be in 1..{MAX_TOKENS}, got {self.max_tokens}")
+        if not LEAST_TOKENS <= self.max_tokens <= MAX_TOKENS:
+            raise ValueError(
+                f"max_tokens must be in {LEAST_TOKENS}..{MAX_TOKENS}, got {self.max_tokens}"
+            )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
         if self.gradient_clip is not None and not self.gradient_clip > 0:

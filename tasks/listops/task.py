@@ -13,7 +13,7 @@ from raysweep.tasks.data import listops
 from raysweep.tasks.listops.examples import files
 from raysweep.tasks.listops.expressions import TOKENS
 from raysweep.tasks.listops.metrics import METRICS
-from raysweep.tasks.listops.model import CLASSES, ListOpsModel
+from raysweep.tasks.listops.model import CLASSES, EVALUATION_TOKENS, ListOpsModel
 from raysweep.tasks.listops.settings import MAX_TOKENS, ListOpsSettings
 from raysweep.tasks.training.loop import GradientTraining, training_bytes
 from raysweep.tasks.training.sampled import refusal
@@ -65,7 +65,10 @@ class ListOps(Task[Estimator]):
             listops.fetch(name, folder or data.folder())
 
     def replica_bytes(self, settings: ListOpsSettings, estimator: Estimator) -> int:
-        """Return the bytes of weights, optimizer state, and the longest batch's compositions."""
+        """Return the bytes of weights, optimizer state, and compositions.
+
+        These are the longest batch's or, where batches are small, those of an evaluation.
+        """
         inputs, units, hidden = (
             settings.embedding_units,
             settings.hidden_units,
@@ -79,7 +82,8 @@ class ListOps(Task[Estimator]):
             + hidden * (units + 1)
             + CLASSES * (hidden + 1)
         )
-        compositions = settings.batch_size * settings.max_tokens * (settings.max_tokens - 1) // 2
+        trained = settings.batch_size * settings.max_tokens * (settings.max_tokens - 1) // 2
+        compositions = max(trained, EVALUATION_TOKENS)
         return training_bytes(weights, compositions * 8 * units, settings)
 
     def start(

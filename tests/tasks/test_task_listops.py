@@ -39,6 +39,13 @@ def texts(expressions):
     }
 
 
+@pytest.mark.parametrize("part", ["train", "valid", "test"])
+def test_the_meaning_of_a_metric_names_the_setting_that_says_which_expressions_they_are(part):
+    setting = {"train": "training_set", "valid": "validation_set", "test": "test_set"}[part]
+    meanings = [about.meaning for name, about in TASK.metrics.items() if name.startswith(part)]
+    assert all(meaning.endswith(f": {setting}") for meaning in meanings)
+
+
 @pytest.mark.parametrize("name", estimators.names())
 def test_estimators_without_samples_that_carry_the_gradient_are_refused(settings, name):
     reason = TASK.check(settings(), estimators.get(name))
@@ -69,7 +76,8 @@ def test_a_batch_larger_than_the_training_set_is_refused(settings):
         ({"gradient_clip": 0.0}, "gradient_clip must be positive, got 0"),
         ({"lr_factor": 1.5}, r"lr_factor must be in \(0, 1\], got 1.5"),
         ({"lr_patience": -1}, "lr_patience must be >= 0, got -1"),
-        ({"max_tokens": 100}, r"max_tokens must be in 1\.\.99, got 100"),
+        ({"max_tokens": 100}, r"max_tokens must be in 17\.\.99, got 100"),
+        ({"max_tokens": 7}, r"max_tokens must be in 17\.\.99, got 7"),  # too few are distinct
         ({"validate_every": 15}, "evaluate_every must be a multiple of report_every, 10, got 15"),
         ({"hidden_units": 0}, "hidden_units must be at least 1, got 0"),
     ],
@@ -228,8 +236,15 @@ def test_a_curve_has_the_validation_of_the_interval(train):
 
 
 def test_a_test_set_without_deep_expressions_is_refused(train):
-    with pytest.raises(ValueError, match="test_accuracy_depth_3 needs test expressions of 3 or"):
-        train("listops", [0], max_tokens=12)
+    message = "test_accuracy_depth_4_up needs test expressions with 4 or more nested operators, got"
+    with pytest.raises(ValueError, match=message):
+        train("listops", [0], evaluation_examples=10)
+
+
+def test_a_missing_depth_is_named_with_its_own_number_of_operators(train):
+    message = "test_accuracy_depth_1 needs test expressions with 0 or 1 nested operators, got"
+    with pytest.raises(ValueError, match=message):
+        train("listops", [0], evaluation_examples=1, data_seed=3)
 
 
 def test_the_majority_is_the_share_of_the_most_frequent_test_value(train, settings):
@@ -237,3 +252,10 @@ def test_the_majority_is_the_share_of_the_most_frequent_test_value(train, settin
     most = max(labels.count(value) for value in range(10))
     found = train("listops", [0, 1]).evaluate()["test_majority"]
     assert found.tolist() == pytest.approx([most / len(labels)] * 2)
+
+
+def test_memory_covers_an_evaluation_where_batches_are_small(settings):
+    chosen = settings(hidden_units=64, max_tokens=30, batch_size=2)
+    # In an evaluation, 8,192 tokens have their states, a pair's children, gates and composition.
+    numbers = 8192 * 64 * (2 + 2 + 5 + 2)
+    assert TASK.replica_bytes(chosen, estimators.get("reinmax")) > 4 * numbers
