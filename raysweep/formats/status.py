@@ -1,6 +1,6 @@
 """The state of a sweep, and the list of a store's sweeps, as text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from raysweep.formats.failed_runs import next_attempt
 from raysweep.formats.grid import Grid, plain
@@ -25,7 +25,7 @@ MAX_PACKS = 5
 
 
 def status_text(store: str, sweep: str, screen: Screen = UNLIMITED) -> str:
-    """Return the state of a sweep: progress, driver, packs in training, warnings, failures.
+    """Return the state of a sweep: progress, driver, packs, data sets, warnings, failures.
 
     Args:
         store: Path or URI of the store.
@@ -41,6 +41,7 @@ def status_text(store: str, sweep: str, screen: Screen = UNLIMITED) -> str:
     rows = [[arm, *(count[end] for end in ENDS)] for arm, count in status.progress.arms]
     fronts = [] if status.pareto is None else [front_grid(status.pareto)]
     text += as_text([plain(["arm", *ENDS], rows), *fronts], screen)
+    text += "".join(f"{_data(task, sets)}\n" for task, sets in status.data.items())
     text += "".join(f"{warning}\n" for warning in status.warnings)
     return text + _failed(status)
 
@@ -73,6 +74,12 @@ def _pack(pack: PackInFlight) -> str:
     of = f" of {pack.steps:,}" if pack.steps else ""
     loss = "" if pack.value is None else f", {one_line(pack.metric or '')} {pack.value:.5g}"
     return f"{pack.pack_id} ({counted(pack.runs)}, step {pack.step:,}{of}{loss})"
+
+
+def _data(task: str, sets: Mapping[str, Sequence[str]]) -> str:
+    """Return the data sets of a task by the settings that name them."""
+    named = ", ".join(f"{name} {one_line(' | '.join(values))}" for name, values in sets.items())
+    return f"data of {one_line(task)}: {named}"
 
 
 def _failed(status: SweepStatus) -> str:

@@ -26,6 +26,7 @@ from raysweep.store.listing import content_of, list_folders
 from raysweep.store.listing import list_sweeps as list_sweep_names
 from raysweep.store.pauses import is_long
 from raysweep.store.sweep_store import SweepStore
+from raysweep.sweep import space
 from raysweep.sweep.outcomes import grouped_by_error
 from raysweep.sweep.spec import Spec
 
@@ -87,6 +88,7 @@ class SweepStatus:
         failed: A failed run of each of the most frequent errors: its row of `runs` with labels,
             attempts, error and `in_plan`, and `runs`, the number of runs with that error.
         failed_count: Number of failed runs.
+        data: Values of the settings that name data sets, by label of the task and by setting.
     """
 
     sweep: str
@@ -101,6 +103,7 @@ class SweepStatus:
     warnings: Sequence[str]
     failed: Sequence[Mapping[str, Any]]
     failed_count: int
+    data: Mapping[str, Mapping[str, Sequence[str]]]
 
 
 def sweep_status(store: str, sweep: str) -> SweepStatus:
@@ -135,7 +138,34 @@ def sweep_status(store: str, sweep: str) -> SweepStatus:
         (*origin.warnings, *warnings(spec, sweep_store), *blocked.values()),
         _failed(sweep_store, labels) if failed_count else (),
         failed_count,
+        data_sets(spec),
     )
+
+
+def data_sets(spec: Spec) -> dict[str, dict[str, list[str]]]:
+    """Return the values of the settings that name data sets, by label of the task and by setting.
+
+    Data may be generated, or a substitute for others, which the numbers alone do not show. The
+    settings are those of tasks whose names are `dataset`, or end with `_set`.
+
+    Args:
+        spec: The sweep file as last run.
+    """
+    named: dict[str, dict[str, list[str]]] = {}
+    for arm in spec.arms:
+        for key, domain in arm.space.items():
+            section, _, name = key.partition(".")
+            if section != "task" or not (name == "dataset" or name.endswith("_set")):
+                continue
+            values = named.setdefault(arm.task_label, {}).setdefault(name, [])
+            for alternative in space.alternatives(domain):
+                if not isinstance(alternative, space.Range):
+                    values += [
+                        str(value)
+                        for value in space.values(alternative)
+                        if value is not None and str(value) not in values
+                    ]
+    return named
 
 
 def sweep_progress(store: SweepStore, spec: Spec) -> Progress:

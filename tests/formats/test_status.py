@@ -72,6 +72,30 @@ def numbers(text):
     }
 
 
+@pytest.mark.parametrize(
+    ("task", "line"),
+    [
+        (
+            {"task": "listops", "training_set": "generated", "test_set": "generated"},
+            "data of parsing: training_set generated, test_set generated, validation_set training",
+        ),
+        (
+            {"task": "categorical_vae", "dataset": ["mnist", "digits"]},
+            "data of parsing: dataset mnist | digits",
+        ),
+    ],
+)
+def test_the_data_sets_of_a_task_are_named(told, task, line):
+    estimators = {"ST": {"estimator": "straight_through"}}
+    tasks = {"parsing": task}
+    spec = read_spec({"name": "hand", "tasks": tasks, "estimators": estimators, "seeds": 1})
+    assert line in told(spec, []).splitlines()
+
+
+def test_a_task_without_data_sets_has_no_line_of_them(told):
+    assert "data of" not in told(spec_of(), [])
+
+
 def test_a_sweep_that_ended_nothing_says_so(told):
     text = told(spec_of(), [])
     assert "0 of 3 planned runs ended; no driver" in text
