@@ -163,16 +163,20 @@ class TrainingSettings:
             raise ValueError("nesterov needs momentum > 0, got momentum 0")
 
 
-def check_interval(evaluate_every: int | None, report_every: int) -> None:
+def check_interval(interval: int | None, report_every: int, name: str = "evaluate_every") -> None:
     """Check that evaluations during training, if there are any, fall on rows of the curves.
+
+    Args:
+        interval: Steps between two evaluations, or None.
+        report_every: Steps between two rows.
+        name: Name of the setting that holds the interval.
 
     Raises:
         ValueError: If their interval is no multiple of that of the rows.
     """
-    if evaluate_every is not None and (evaluate_every < 1 or evaluate_every % report_every):
+    if interval is not None and (interval < 1 or interval % report_every):
         raise ValueError(
-            f"evaluate_every must be a multiple of report_every, {report_every}, "
-            f"got {evaluate_every}"
+            f"{name} must be a multiple of report_every, {report_every}, got {interval}"
         )
 
 

@@ -109,4 +109,4 @@ class ListOpsSettings(TrainingSettings):
             raise ValueError(f"lr_factor must be in (0, 1], got {self.lr_factor}")
         if self.lr_patience < 0:
             raise ValueError(f"lr_patience must be >= 0, got {self.lr_patience}")
-        check_interval(self.validate_every, self.report_every)
+        check_interval(self.validate_every, self.report_every, "validate_every")

@@ -78,7 +78,7 @@ def test_a_batch_larger_than_the_training_set_is_refused(settings):
         ({"lr_patience": -1}, "lr_patience must be >= 0, got -1"),
         ({"max_tokens": 100}, r"max_tokens must be in 17\.\.99, got 100"),
         ({"max_tokens": 7}, r"max_tokens must be in 17\.\.99, got 7"),  # too few are distinct
-        ({"validate_every": 15}, "evaluate_every must be a multiple of report_every, 10, got 15"),
+        ({"validate_every": 15}, "validate_every must be a multiple of report_every, 10, got 15"),
         ({"hidden_units": 0}, "hidden_units must be at least 1, got 0"),
     ],
 )
