@@ -26,9 +26,6 @@ MASKED = -1e30
 _KERNEL_CATEGORIES = 16
 """Number of categories from which torch's CPU softmax beats elementary operations."""
 
-_KERNEL_ROWS = 64
-"""Number of rows up to which it does, whatever the number of categories."""
-
 
 def compact(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*b L C"]:
     """Detach the logits, and cut every batch axis that merely repeats them to length 1.
@@ -46,10 +43,8 @@ def probabilities(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B L C"]:
     """Return the softmax over the categories."""
     if logits.shape[-1] == 2:
         return (logits - logits.flip(-1)).sigmoid()
-    categories = logits.shape[-1]
-    if categories >= _KERNEL_CATEGORIES or logits.device.type != "cpu":
-        return logits.softmax(-1)
-    if logits.numel() <= _KERNEL_ROWS * categories:
+    # few rows would be faster by softmax, too, but a run must be alike alone and in a pack
+    if logits.shape[-1] >= _KERNEL_CATEGORIES or logits.device.type != "cpu":
         return logits.softmax(-1)
     weights = (logits - logits.detach().amax(-1, keepdim=True)).exp()
     return weights / weights.sum(-1, keepdim=True)

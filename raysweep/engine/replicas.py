@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from raysweep import registry
-from raysweep.estimators import Estimator, Method
+from raysweep.estimators import Method
 from raysweep.sweep.packs import Pack, PlannedRun
 from raysweep.sweep.space import same
 from raysweep.tasks.base import DTYPES, Replica
@@ -43,8 +43,6 @@ def assemble(
         elif isinstance(value, float):  # as it is in a tensor, which a pack may have had before
             columns[key] = torch.tensor(value, dtype=dtype).item()
     settings, estimator = registry.instantiate(pack.task, pack.estimator, {**shared, **columns})
-    if isinstance(estimator, Estimator):
-        estimator.validate = False  # tasks mask nothing, and would wait for the device at each step
     per_replica = [
         key
         for key, setting in declared.items()

@@ -17,7 +17,12 @@ from raysweep.tasks.nas.settings import NasSettings
 from raysweep.tasks.nas.supernet import Supernet, choices
 from raysweep.tasks.training.classification import accuracy, cross_entropy
 from raysweep.tasks.training.layers import select
-from raysweep.tasks.training.loop import make_optimizer, mean_metrics, replica_values
+from raysweep.tasks.training.loop import (
+    leave_unchecked,
+    make_optimizer,
+    mean_metrics,
+    replica_values,
+)
 from raysweep.tasks.training.optim import Adam
 
 
@@ -114,6 +119,7 @@ class SupernetSearch:
         seeds = [replica.seed for replica in replicas]
         self.step = 0
         self.estimator = estimator
+        leave_unchecked(estimator)
         self.model = Searched(settings, seeds, device)
         self.images = SearchImages(settings, seeds, device)
         self.window = resolve_window(settings, self.images.steps_per_epoch)

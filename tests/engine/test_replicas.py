@@ -48,8 +48,3 @@ def test_what_is_left_of_a_pack_has_the_number_that_it_had(dtype):
     alone = method_of(pack, pack.runs[:1]).temperature
     assert isinstance(alone, float)
     assert alone == together.item()
-
-
-def test_estimators_in_training_do_not_wait_for_the_device_to_check_masks():
-    pack = pack_of([0.5])
-    assert not method_of(pack, pack.runs).validate

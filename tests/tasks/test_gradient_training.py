@@ -215,3 +215,10 @@ def test_window_is_never_longer_than_the_run(train, name):
 def test_a_step_count_below_one_is_refused(train, name):
     with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
         train(name, [0]).advance(0)
+
+
+def test_logits_are_not_checked_at_every_step(train, name):
+    """That would wait for the device."""
+    method = method_of(name, WITH_TEMPERATURE)
+    train(name, [0], estimator=method)
+    assert not method.validate
