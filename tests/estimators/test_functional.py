@@ -224,6 +224,7 @@ def test_a_compiled_function_follows_a_temperature_that_changes(name):
     )
     theta, sizes = leaf(torch.zeros(50, 2)), []
     for temperature in (1.5, 2.0, 3.0, 60.0):
+        torch.manual_seed(0)
         (found,) = torch.autograd.grad(loss(compiled(theta, temperature)), theta)
         sizes.append(found.abs().mean().item())
     assert sizes == sorted(sizes, reverse=True) or name == "reinmax"  # whose is 2 J(m) - J(p) / 2
@@ -244,6 +245,7 @@ def test_torch_func_grad_is_the_gradient(name, categories):
 def test_vmap_draws_for_every_row(name, categories):
     logits = torch.zeros(2000, categories, dtype=torch.float64)
     logits[:, 0] = math.log(2)
+    torch.manual_seed(0)
     draw = torch.func.vmap(EVERY[name], randomness="different")
     sample = draw(logits)
     share = (sample.argmax(-1) == 0).double().mean()
@@ -260,6 +262,7 @@ def test_vmap_draws_for_every_row(name, categories):
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated")  # by the compiler itself
 def test_one_graph_is_compiled(name, categories):
     torch.compiler.reset()
+    torch.manual_seed(0)
     theta = leaf(normal(500, categories))
     compiled = torch.compile(EVERY[name], fullgraph=True, backend="aot_eager")
     sample = compiled(theta)
