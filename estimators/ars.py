@@ -70,8 +70,7 @@ class _Swap(Estimator):
         centred = (by_position - by_position.mean(0)).movedim(0, -1)
         weights = self._weights(theta, noise, swaps)
         gradient = (centred.unsqueeze(-2) * weights.unsqueeze(-1)).mean(0)
-        gradient = gradient * (theta > MASKED)  # of mean zero there, and NaN where a logit is
-        gradient = torch.add(gradient, theta, alpha=0)
+        gradient = _of_the_rest(gradient, theta)
         return estimate_from_gradient(logits, gradient, losses, swaps.one_hot[0, 0])
 
     def _swaps(
@@ -241,8 +240,7 @@ class _SwapMerge(Estimator):
         if (mask := self._mask(_category(one_hot)[table])) is not None:
             weights = weights * mask
         gradient = torch.matmul(weights, centred).mean(0) / categories
-        gradient = gradient * (theta > MASKED)  # of mean zero there, and NaN where a logit is
-        gradient = torch.add(gradient, theta, alpha=0)
+        gradient = _of_the_rest(gradient, theta)
         return estimate_from_gradient(logits, gradient, losses, one_hot[0, 0])
 
 
@@ -287,6 +285,13 @@ class ARSMPlus(_SwapMerge):
 
     def _mask(self, category: Float[Tensor, "M J K *B L"]) -> Tensor | None:
         return (category.amin(0) != category.amax(0)).movedim(0, -1)
+
+
+def _of_the_rest(
+    gradient: Float[Tensor, "*B L C"], theta: Float[Tensor, "*b L C"]
+) -> Float[Tensor, "*B L C"]:
+    """Return the gradient: 0 at masked categories, where its mean is 0; NaN where a logit is."""
+    return torch.add(gradient * (theta > MASKED), theta, alpha=0)
 
 
 def log_dirichlet(

@@ -235,7 +235,7 @@ class PathwiseEstimator(Estimator):
         self._keep("temperature", temperature, minimum=self.least_temperature)
 
     def _misfit(self, temperature: float | Tensor) -> str | None:
-        """Return a subclass's reason to refuse a temperature that is in range, or None."""
+        """Return a subclass's reason to refuse a temperature, besides its range, or None."""
         return None
 
     @abstractmethod

@@ -1,6 +1,7 @@
 """Estimators that perturb the logits with Gumbel noise and relax the arg max."""
 
 import math
+from collections.abc import Iterator
 
 import torch
 from jaxtyping import Float
@@ -185,6 +186,17 @@ class GumbelRao(PathwiseEstimator):
             logits, one_hot, lambda g: torch.matmul(jacobian, g.unsqueeze(-1)).squeeze(-1)
         )
 
+    def _draws(
+        self,
+        logits: Float[Tensor, "*B L C"],
+        one_hot: Float[Tensor, "*B L C"],
+        temperature: float | Tensor,
+        noise: Noise,
+    ) -> Iterator[Float[Tensor, "K *B L C"]]:
+        """Yield the relaxed samples given the hard one, as many at a time as a chunk holds."""
+        for count in self._chunks(noise, logits):
+            yield _conditional(logits, one_hot, exponentials(noise, logits, count), temperature)
+
     def _relaxed(
         self,
         logits: Float[Tensor, "*B L C"],
@@ -193,11 +205,8 @@ class GumbelRao(PathwiseEstimator):
         noise: Noise,
     ) -> Float[Tensor, "*B L K C"]:
         """Return the relaxed samples of all draws, which are fewer numbers than a Jacobian."""
-        parts = [
-            _conditional(logits, one_hot, exponentials(noise, logits, count), temperature)
-            for count in self._chunks(noise, logits)
-        ]
-        return torch.cat([part.movedim(0, -2) for part in parts], -2)
+        parts = self._draws(logits, one_hot, temperature, noise)
+        return torch.cat([s.movedim(0, -2) for s in parts], -2)
 
     def _mean_jacobian(
         self,
@@ -209,8 +218,7 @@ class GumbelRao(PathwiseEstimator):
         """Average `(1/tau) J(s)` over draws, that is `(1/tau) (diag(s) - s s^T)`."""
         mean = torch.zeros_like(logits)
         outer = logits.new_zeros(*logits.shape, logits.shape[-1])
-        for count in self._chunks(noise, logits):
-            s = _conditional(logits, one_hot, exponentials(noise, logits, count), temperature)
+        for s in self._draws(logits, one_hot, temperature, noise):
             mean += s.sum(0)
             by_draw = s.movedim(0, -1)
             outer += torch.matmul(by_draw, by_draw.mT)

@@ -6,17 +6,15 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from raysweep.estimators.carrying import with_gradients
 from raysweep.estimators.layered.base import (
     LayeredEstimate,
     LayeredEstimator,
     Request,
-    first_states,
     head_of,
     mean_losses,
 )
 from raysweep.estimators.layered.psa import by_unit
-from raysweep.estimators.layered.sampling import draw, over_units, signs, uniforms
+from raysweep.estimators.layered.sampling import beside_hard, over_units, signs, uniforms
 
 LOGISTIC_VARIANCE = math.pi**2 / 3
 """Variance of the standard logistic distribution."""
@@ -61,14 +59,9 @@ class MomentMatching(LayeredEstimator):
         losses = request.checked(head.function(state), state)
         with torch.no_grad():
             effects = by_unit(losses - head.flips(state), state) * state
-            drawn = draw(request.layers, request.x, request.noise, self.samples)
-            value = mean_losses(request.losses(drawn.path))
         carried = over_units(mean * (effects / 2), 1 + request.batch_axes)
-        followed = mean_losses(carried + losses)
-        value = torch.add(value, followed.detach(), alpha=0)  # NaN where a pre-activation is
-        surrogate = with_gradients(value, followed)
         relaxed = mean_losses(losses.detach())
-        return LayeredEstimate(surrogate, value, first_states(drawn.states), relaxed=relaxed)
+        return beside_hard(request, self.samples, mean_losses(carried + losses), relaxed)
 
 
 class ADF(MomentMatching):

@@ -5,17 +5,15 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from raysweep.estimators.carrying import with_gradients
 from raysweep.estimators.layered.base import (
     LayeredEstimate,
     LayeredEstimator,
     Request,
-    first_states,
     mean_losses,
     no_gradient,
 )
 from raysweep.estimators.layered.objective import Path
-from raysweep.estimators.layered.sampling import draw, uniforms
+from raysweep.estimators.layered.sampling import beside_hard, uniforms
 
 
 class RelaxedNetwork(LayeredEstimator):
@@ -49,13 +47,7 @@ class RelaxedNetwork(LayeredEstimator):
         followed = mean_losses(request.losses(Path(tuple(states), tuple(logits))))
         if states[-1].requires_grad and not followed.requires_grad:
             raise no_gradient(self.name)
-        with torch.no_grad():
-            drawn = draw(request.layers, request.x, request.noise, self.samples)
-            value = mean_losses(request.losses(drawn.path))
-        hard = first_states(drawn.states)
-        value = torch.add(value, followed.detach(), alpha=0)  # NaN where a pre-activation is
-        surrogate = with_gradients(value, followed)
-        return LayeredEstimate(surrogate, value, hard, relaxed=followed.detach())
+        return beside_hard(request, self.samples, followed, followed.detach())
 
 
 class Tanh(RelaxedNetwork):

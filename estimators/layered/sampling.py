@@ -8,7 +8,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from raysweep.estimators.carrying import with_gradients
-from raysweep.estimators.layered.base import LayeredEstimate, first_states, mean_losses
+from raysweep.estimators.layered.base import (
+    LayeredEstimate,
+    Request,
+    first_states,
+    mean_losses,
+)
 from raysweep.estimators.layered.layers import Layer
 from raysweep.estimators.layered.objective import Path
 from raysweep.estimators.noise import Noise
@@ -95,6 +100,25 @@ def draw(
         logits.append(a)
         noises.append(logistic)
     return Draw(tuple(states), tuple(logits), tuple(noises), batch_axes)
+
+
+def beside_hard(
+    request: Request, samples: int, followed: Float[Tensor, "*B"], relaxed: Float[Tensor, "*B"]
+) -> LayeredEstimate:
+    """Return the estimate that follows a relaxed network, with the loss at hard samples beside it.
+
+    Args:
+        request: Request of the estimate.
+        samples: K, the number of hard samples.
+        followed: Losses whose gradient the surrogate has.
+        relaxed: Losses of the relaxed network, as constants.
+    """
+    with torch.no_grad():
+        drawn = draw(request.layers, request.x, request.noise, samples)
+        value = mean_losses(request.losses(drawn.path))
+    value = torch.add(value, followed.detach(), alpha=0)  # NaN where a pre-activation is
+    surrogate = with_gradients(value, followed)
+    return LayeredEstimate(surrogate, value, first_states(drawn.states), relaxed=relaxed)
 
 
 def continued(

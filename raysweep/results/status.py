@@ -158,14 +158,15 @@ def data_sets(spec: Spec) -> dict[str, dict[str, list[str]]]:
             if section != "task" or not (name == "dataset" or name.endswith("_set")):
                 continue
             values = named.setdefault(arm.task_label, {}).setdefault(name, [])
-            for alternative in space.alternatives(domain):
-                if not isinstance(alternative, space.Range):
-                    values += [
-                        str(value)
-                        for value in space.values(alternative)
-                        if value is not None and str(value) not in values
-                    ]
+            values += [text for text in _choices(domain) if text not in values]
     return named
+
+
+def _choices(domain: space.Domain) -> list[str]:
+    """Return the values that a setting lists, each once, as text."""
+    listed = [one for one in space.alternatives(domain) if not isinstance(one, space.Range)]
+    values = [value for one in listed for value in space.values(one) if value is not None]
+    return list(dict.fromkeys(map(str, values)))
 
 
 def sweep_progress(store: SweepStore, spec: Spec) -> Progress:

@@ -1,7 +1,7 @@
 """Search of cells by updates of a supernet's weights and of the cells' logits, in turn."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from raysweep.tasks.training.layers import select
 from raysweep.tasks.training.loop import (
     leave_unchecked,
     make_optimizer,
+    mean_gradients,
     mean_metrics,
     replica_values,
 )
@@ -184,7 +185,7 @@ class SupernetSearch:
         x, labels = self.images.for_weights(step)
         scores = self.model.net(x, chosen)
         losses = cross_entropy(scores, labels)
-        self._weight_rule.step(_gradients(losses, self.model.weights))
+        self._weight_rule.step(mean_gradients(losses, self.model.weights))
         return losses.detach().mean(1), accuracy(scores, labels)
 
     def _update_cells(self, step: int) -> tuple[Float[Tensor, " R"], Float[Tensor, " R"]]:
@@ -193,7 +194,7 @@ class SupernetSearch:
         chosen = choices(sample.detach().argmax(-1))
         scores = self.model.net(x, chosen, sample, self._unselected)
         losses = cross_entropy(scores, labels)
-        self._cell_rule.step(_gradients(losses, [self.model.theta]))
+        self._cell_rule.step(mean_gradients(losses, [self.model.theta]))
         return losses.detach().mean(1), accuracy(scores, labels)
 
     @torch.no_grad()
@@ -245,14 +246,6 @@ class SupernetSearch:
         self._weight_rule.load_state_dict(state["optimizer"]["weights"])
         self._cell_rule.load_state_dict(state["optimizer"]["architecture"])
         self.estimator.load_state_dict(state["estimator"])
-
-
-def _gradients(losses: Float[Tensor, "R B"], parameters: Sequence[Tensor]) -> list[Tensor]:
-    """Return derivatives of the mean over images, each replica's by its own parameters."""
-    shares = torch.full_like(losses, 1 / losses.shape[-1])
-    return list(
-        torch.autograd.grad(losses, parameters, shares, allow_unused=True, materialize_grads=True)
-    )
 
 
 def entropy(theta: Float[Tensor, "R 6 5"]) -> Float[Tensor, " R"]:

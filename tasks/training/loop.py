@@ -218,14 +218,34 @@ class GradientTraining:
         """Return derivatives of the mean over examples, each replica's by its own parameters."""
         if self._shares.shape != losses.shape:
             self._shares = torch.full_like(losses, 1 / losses.shape[-1])
-        return torch.autograd.grad(
-            losses,
-            parameters,
-            self._shares,
-            retain_graph=keep_graph,
-            allow_unused=True,
-            materialize_grads=True,
-        )
+        return mean_gradients(losses, parameters, self._shares, keep_graph=keep_graph)
+
+
+def mean_gradients(
+    losses: Float[Tensor, "R B"],
+    parameters: Sequence[Tensor],
+    shares: Float[Tensor, "R B"] | None = None,
+    *,
+    keep_graph: bool = False,
+) -> tuple[Tensor, ...]:
+    """Return derivatives of the mean over examples, each replica's by its own parameters.
+
+    Args:
+        losses: Losses of every replica and example.
+        parameters: Parameters, which lead with `R`; those without influence get zeros.
+        shares: One over the number of examples, everywhere; made anew if None.
+        keep_graph: Whether the graph is kept for further derivatives.
+    """
+    if shares is None:
+        shares = torch.full_like(losses, 1 / losses.shape[-1])
+    return torch.autograd.grad(
+        losses,
+        parameters,
+        shares,
+        retain_graph=keep_graph,
+        allow_unused=True,
+        materialize_grads=True,
+    )
 
 
 def leave_unchecked(estimator: Method[Any]) -> None:
