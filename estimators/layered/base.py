@@ -1,13 +1,14 @@
 """The base class of estimators for networks of several layers of stochastic binary units."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar, Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from raysweep.estimators.carrying import is_traced
 from raysweep.estimators.layered.layers import Layer
 from raysweep.estimators.layered.objective import Head, Path, PathObjective
 from raysweep.estimators.method import Method, text_of_sizes
@@ -303,16 +304,41 @@ def head_of(request: Request, axes: int) -> Head:
     )
 
 
-def slopes_at(
-    losses: Float[Tensor, " K *B"], points: Sequence[Tensor], *, differentiable: bool = False
-) -> list[Tensor] | None:
-    """Return the losses' derivatives to some tensors, or None if they depend on none of them.
+def differentiate_path(
+    request: Request,
+    path_of: Callable[..., Path],
+    points: Sequence[Tensor],
+    *,
+    differentiable: bool = False,
+) -> tuple[Float[Tensor, " K *B"], list[Tensor] | None, Path]:
+    """Return a path's losses, their derivatives to some points, and the path.
+
+    The derivatives are None if the losses depend on none of the points.
 
     Args:
-        losses: Losses; a row depends on its own row of the tensors alone.
-        points: Tensors to differentiate with respect to.
-        differentiable: Whether the results can be differentiated again.
+        request: Request of the estimate.
+        path_of: Function from the points to the path; a row depends on its own row of the points.
+        points: Points to differentiate with respect to, as constants.
+        differentiable: Whether the derivatives can be differentiated again.
     """
+
+    def losses_of(*given: Tensor) -> tuple[Tensor, Path]:
+        path = path_of(*given)
+        return request.losses(path), path
+
+    if is_traced():
+        pulled: Any = torch.func.vjp(losses_of, *points, has_aux=True)
+        losses, pull_back, path = pulled
+        return losses, list(pull_back(torch.ones_like(losses))), path
+    with torch.enable_grad():
+        leaves = [point.detach().requires_grad_() for point in points]
+        losses, path = losses_of(*leaves)
+        return losses, _slopes_at(losses, leaves, differentiable), path
+
+
+def _slopes_at(
+    losses: Float[Tensor, " K *B"], points: Sequence[Tensor], differentiable: bool
+) -> list[Tensor] | None:
     if not losses.requires_grad:
         return None
     slopes = torch.autograd.grad(

@@ -9,10 +9,10 @@ from raysweep.estimators.layered.base import (
     LayeredEstimator,
     LayeredSizes,
     Request,
+    differentiate_path,
     mean_losses,
     no_gradient,
     per_unit,
-    slopes_at,
 )
 from raysweep.estimators.layered.objective import Path
 from raysweep.estimators.layered.sampling import Draw, draw, over_units
@@ -92,19 +92,27 @@ class LayeredMuProp(ExpansionSettings[LayeredSizes], LayeredEstimator):
         self, request: Request, drawn: Draw
     ) -> tuple[Tensor, list[Tensor], list[Tensor] | None]:
         """Return the loss at the mean-field states, `1 *B`, these states, and its derivatives."""
-        means: list[Tensor] = []
-        logits: list[Tensor] = []
-        with torch.set_grad_enabled(self.linear):
+
+        def mean_field(*offsets: Tensor) -> Path:
+            means: list[Tensor] = []
+            logits: list[Tensor] = []
             for index, layer in enumerate(request.layers):
                 a = layer(means[-1]) if index else drawn.logits[0].detach().unsqueeze(0)
                 mean = torch.tanh(a / 2)
-                means.append(mean if mean.requires_grad or not self.linear else leaf(mean))
+                means.append(mean + offsets[index] if offsets else mean)
                 logits.append(a)
-            losses = request.losses(Path(tuple(means), tuple(logits)))
-            slopes = slopes_at(losses, means) if self.linear else None
-            if self.linear and slopes is None:
-                raise no_gradient(self.name)
-        return losses.detach(), [mean.detach() for mean in means], slopes
+            return Path(tuple(means), tuple(logits))
+
+        if not self.linear:
+            with torch.no_grad():
+                path = mean_field()
+                return request.losses(path), list(path.states), None
+        # the derivative to an offset of 0 is the one to the mean
+        zeros = [torch.zeros_like(state[:1]) for state in drawn.states]
+        losses, slopes, path = differentiate_path(request, mean_field, zeros)
+        if slopes is None:
+            raise no_gradient(self.name)
+        return losses.detach(), [mean.detach() for mean in path.states], slopes
 
     def _gradients(
         self,
@@ -145,8 +153,3 @@ class LayeredMuProp(ExpansionSettings[LayeredSizes], LayeredEstimator):
             return self._over_batch("eta", request.x, losses)
         weight: Tensor = learned(losses[0])
         return weight
-
-
-def leaf(x: Tensor) -> Tensor:
-    """Return a copy of a tensor at which a graph begins."""
-    return x.detach().requires_grad_()

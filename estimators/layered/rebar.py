@@ -1,11 +1,13 @@
 """REBAR for layered networks: relaxed paths, with noise drawn again given the hard states."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from raysweep.estimators.carrying import is_traced
 from raysweep.estimators.control import RelaxedControlSettings
 from raysweep.estimators.estimate import flag, sample_count
 from raysweep.estimators.layered.base import (
@@ -13,10 +15,10 @@ from raysweep.estimators.layered.base import (
     LayeredEstimator,
     LayeredSizes,
     Request,
+    differentiate_path,
     mean_losses,
     no_gradient,
     per_unit,
-    slopes_at,
 )
 from raysweep.estimators.layered.objective import Path
 from raysweep.estimators.layered.sampling import Draw, draw, over_units
@@ -131,11 +133,14 @@ class LayeredREBAR(RelaxedControlSettings[LayeredSizes], LayeredEstimator):
         losses: list[Tensor] = []
         slopes: list[Tensor] = []
         for start in first:
-            noise = [logistic.detach().requires_grad_() for logistic in drawn.noise[start:]]
-            loss = request.losses(self._relaxed_path(request, drawn, start, noise))
-            count = len(noise) if self.passes == "single" else 1
-            wanted = noise[:count]
-            derivatives = slopes_at(loss, wanted, differentiable=self.learn_temperature)
+            count = len(request.layers) if self.passes == "single" else 1
+            wanted = drawn.noise[start : start + count]
+            loss, derivatives, _ = differentiate_path(
+                request,
+                partial(self._relaxed_path, request, drawn, start),
+                wanted,
+                differentiable=self.learn_temperature,
+            )
             if derivatives is None and start == 0:
                 raise no_gradient(self.name)
             slopes += derivatives or [torch.zeros_like(one) for one in wanted]
@@ -147,9 +152,7 @@ class LayeredREBAR(RelaxedControlSettings[LayeredSizes], LayeredEstimator):
             parts.append((1 - by_location) * slope)
         return losses, parts
 
-    def _relaxed_path(
-        self, request: Request, drawn: Draw, start: int, noise: Sequence[Tensor]
-    ) -> Path:
+    def _relaxed_path(self, request: Request, drawn: Draw, start: int, *noise: Tensor) -> Path:
         """Return the path that is hard before a layer, and relaxed from it on.
 
         Pre-activations that follow from relaxed states keep their graph: a loss that reads them
@@ -159,11 +162,12 @@ class LayeredREBAR(RelaxedControlSettings[LayeredSizes], LayeredEstimator):
             request: Request of the estimate.
             drawn: Hard samples of every layer.
             start: Index of the first relaxed layer.
-            noise: Logistic noise of the relaxed layers.
+            noise: Logistic noise of the first relaxed layers; the others have that of the samples.
         """
         states = list(drawn.states[:start])
         logits = list(drawn.path.logits[: start + 1])
-        for index, logistic in enumerate(noise, start):
+        rest = drawn.noise[start + len(noise) :]
+        for index, logistic in enumerate((*noise, *rest), start):
             if index > start:
                 logits.append(request.layers[index](states[-1]))
             a = logits[-1]
@@ -199,7 +203,7 @@ class LayeredREBAR(RelaxedControlSettings[LayeredSizes], LayeredEstimator):
         parts = [] if baseline_loss is None else [baseline_loss]
         learned = [self.learned_temperature, self.weights]
         parameters = [p for module in learned if module is not None for p in module.parameters()]
-        if parameters:
+        if parameters and not is_traced():  # transformed functions learn by other means
             squares = [over_units(g.mean(0).square(), drawn.batch_axes) for g in gradients]
             parts.append(reach_only(parameters, sum(squares[1:], start=squares[0])))
         return sum(parts[1:], start=parts[0]) if parts else None

@@ -96,3 +96,17 @@ def test_the_probit_link_needs_two_categories():
 def test_logits_without_categories_are_refused():
     with pytest.raises(ValueError, match=r"logits must be `\*B L C`, got shape \(3,\)"):
         exact.expectation(torch.zeros(3), lambda one_hot: one_hot)
+
+
+def test_second_derivatives_of_the_expectation_can_be_mapped_over_rows():
+    small = problem(2, 3)
+    theta = torch.stack([small.logits.detach() + shift for shift in (0.0, 0.5)])
+    theta[1, 0, 0] -= 1
+
+    def value(logits):
+        return exact.expectation(logits, small.objective).sum()
+
+    of_row = torch.func.jacrev(torch.func.jacrev(lambda row: value(row.unsqueeze(0))))
+    whole = torch.autograd.functional.hessian(value, theta)
+    own = torch.stack([whole[i, :, :, i] for i in range(len(theta))])
+    torch.testing.assert_close(torch.func.vmap(of_row)(theta), own)

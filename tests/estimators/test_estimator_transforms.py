@@ -31,6 +31,22 @@ def made(name, settings, categories):
     return method.double()
 
 
+class Estimated(torch.nn.Module):
+    """The call of an estimator, as a module."""
+
+    def __init__(self, method):
+        super().__init__()
+        self.method = method
+
+    def forward(self, *call):
+        return self.method.estimate(*call)
+
+
+def functional_estimate(method, state, call):
+    given = {f"method.{key}": value for key, value in state.items()}
+    return torch.func.functional_call(Estimated(method), given, call)
+
+
 @sized_cases(sizes=(2, 3))
 def test_torch_func_grad_is_the_gradient(name, settings, categories):
     logits = normal(ROWS, 2, categories)
@@ -67,6 +83,29 @@ def test_vmap_gives_the_gradient_of_every_row(name, settings, categories):
 
 
 @cases()
+@pytest.mark.filterwarnings("ignore:There is a performance drop:UserWarning")  # log_ndtr
+def test_vmap_over_replicas_gives_the_gradient_of_each_alone(name, settings):
+    """As users of `torch.func.stack_module_state` train an ensemble, with one stream of noise."""
+    categories = categories_of(name, settings)
+    methods = [made(name, settings, categories).eval() for _ in range(3)]
+    for index, method in enumerate(methods):
+        for parameter in method.parameters():
+            parameter.data += 0.1 * index
+    logits = normal(3, ROWS, 2, categories)
+
+    def value(state, theta):
+        call = (theta, loss, Noise(seed=1))
+        return functional_estimate(methods[0], state, call).surrogate.sum()
+
+    parameters, buffers = torch.func.stack_module_state(methods)
+    gradients = torch.func.vmap(torch.func.grad(value, argnums=1), randomness="same")
+    found = gradients({**parameters, **buffers}, logits)
+    for method, theta, gradient in zip(methods, leaf(logits), found, strict=True):
+        out = method.estimate(theta, loss, Noise(seed=1)).surrogate.sum()
+        torch.testing.assert_close(gradient, torch.autograd.grad(out, theta)[0])
+
+
+@cases()
 def test_functional_call_uses_the_parameters_that_are_given(name, settings):
     categories = categories_of(name, settings)
     method, other = made(name, settings, categories), estimators.get(name, **settings)
@@ -75,18 +114,9 @@ def test_functional_call_uses_the_parameters_that_are_given(name, settings):
     expected = method.estimate(theta, loss, Noise(seed=1))
     state = dict(made(name, settings, categories).state_dict())
 
-    class Wrapped(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.method = other.double()
-
-        def forward(self, logits):
-            return self.method.estimate(logits, loss, Noise(seed=1)).surrogate.sum()
-
-    given = {f"method.{key}": value for key, value in state.items()}
-    found = torch.func.functional_call(Wrapped(), given, (theta,))
+    found = functional_estimate(other.double(), state, (theta, loss, Noise(seed=1)))
     target = torch.autograd.grad(expected.surrogate.sum(), theta)
-    torch.testing.assert_close(torch.autograd.grad(found, theta), target)
+    torch.testing.assert_close(torch.autograd.grad(found.surrogate.sum(), theta), target)
 
 
 @cases()
