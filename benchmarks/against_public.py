@@ -1,90 +1,29 @@
 """Time of estimators against plain transcriptions of their formulas, as scripts have them.
 
-`python -m benchmarks.against_public` draws samples, takes a loss that is linear in them, and its
-gradient to the logits, by both in turn, so that other programs slow both alike. Each transcription
-follows a formula in print with torch's operations and torch's generator; none is a copy of
-anybody's code. The ratio is of the least times: below 1, raysweep is faster.
+`python -m benchmarks.against_public` draws samples of the pathwise
+estimators, takes a loss that is linear in them, and its gradient to the logits; and it takes
+gradients of a loss that is not, by score functions and control variates. raysweep and the plain
+formulas take turns, so that other programs slow both alike. The ratio is of the least times: below
+1, raysweep is faster.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import click
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from benchmarks import machine
+from benchmarks.plain_formulas import DRAWS, SAMPLERS, SURROGATES, Loss, Sampler, Surrogate
 from raysweep import estimators
 from raysweep.estimators import Noise
 from raysweep.estimators import functional as ours
 
 SHAPES = ((16, 1, 3), (100, 8, 4), (100, 10, 30), (100, 32, 64))
-DRAWS = 10
-Sampler = Callable[[Tensor], Tensor]
-
-
-def hard(p: Tensor) -> Tensor:
-    """Return one-hot samples with these probabilities."""
-    drawn = torch.multinomial(p.detach().flatten(0, -2), 1).view(p.shape[:-1])
-    return functional.one_hot(drawn, p.shape[-1]).to(p)
-
-
-def straight_through(theta: Tensor) -> Tensor:
-    """Bengio et al. (2013)."""
-    p = theta.softmax(-1)
-    return hard(p) + p - p.detach()
-
-
-def gumbel_hard(theta: Tensor) -> Tensor:
-    """Jang et al. (2017), by torch itself."""
-    return functional.gumbel_softmax(theta, 0.7, hard=True)
-
-
-def gumbel_soft(theta: Tensor) -> Tensor:
-    """Jang et al. (2017), by torch itself."""
-    return functional.gumbel_softmax(theta, 0.7)
-
-
-def reinmax(theta: Tensor) -> Tensor:
-    """Liu et al. (2023), algorithm 2."""
-    p = theta.softmax(-1)
-    drawn = hard(p)
-    middle = (drawn + (theta / 1.1).softmax(-1)) / 2
-    shifted = ((middle.log() - theta).detach() + theta).softmax(-1)
-    path = 2 * shifted - p / 2
-    return path - path.detach() + drawn
-
-
-def gapped(theta: Tensor) -> Tensor:
-    """Fan et al. (2022), with a gap of 1."""
-    drawn = hard(theta.softmax(-1))
-    top = theta.amax(-1, keepdim=True)
-    at_drawn = (theta * drawn).sum(-1, keepdim=True)
-    move = (top - at_drawn) * drawn - (1 - drawn) * torch.relu(theta - (top - 1))
-    soft = ((theta + move.detach()) / 0.7).softmax(-1)
-    return soft - soft.detach() + drawn
-
-
-def gumbel_rao(theta: Tensor) -> Tensor:
-    """Paulus et al. (2021), with conditional draws of the noise."""
-    weights = theta.detach().exp()
-    drawn = hard(weights / weights.sum(-1, keepdim=True))
-    draws = torch.empty(DRAWS, *theta.shape, device=theta.device).exponential_()
-    top = (draws * drawn).sum(-1, keepdim=True) / weights.sum(-1, keepdim=True)
-    perturbed = torch.where(drawn.bool(), -top.log(), -(draws / weights + top).log())
-    soft = (((perturbed - theta).detach() + theta) / 0.7).softmax(-1).mean(0)
-    return soft - soft.detach() + drawn
-
-
-PLAIN: dict[str, Sampler] = {
-    "straight_through": straight_through,
-    "st_gumbel_softmax": gumbel_hard,
-    "gumbel_softmax": gumbel_soft,
-    "gapped_st": gapped,
-    "gumbel_rao": gumbel_rao,
-    "reinmax": reinmax,
-}
+BINARY = ((16, 1, 2), (100, 8, 2), (100, 200, 2))
 FUNCTIONS: dict[str, Sampler] = {
     "straight_through": lambda theta: ours.straight_through(theta, validate=False),
     "st_gumbel_softmax": lambda theta: ours.gumbel_softmax(theta, 0.7, hard=True, validate=False),
@@ -100,6 +39,19 @@ SETTINGS = {
     "gumbel_rao": {"temperature": 0.7, "samples": DRAWS},
     "reinmax": {"temperature": 1.1},
 }
+FIXED = {"eta": 1.0, "temperature": 0.5, "learn_eta": False, "learn_temperature": False}
+ESTIMATES: dict[str, tuple[str, dict[str, Any]]] = {
+    "reinforce": ("reinforce", {}),
+    "reinforce_loo": ("reinforce_loo", {"samples": 4}),
+    "muprop": ("muprop", {"eta": 1.0, "learn_eta": False}),
+    "rebar, uncoupled": ("rebar", {"coupled": False, **FIXED}),
+    "rebar, uncoupled, learned": ("rebar", {"coupled": False}),
+    "arm": ("arm", {}),
+    "disarm": ("disarm", {}),
+    "arms": ("arms", {"samples": 4}),
+}
+Call = Callable[[], object]
+Row = tuple[str, dict[str, float]]
 
 
 def with_noise(name: str) -> Sampler:
@@ -117,20 +69,77 @@ def with_noise(name: str) -> Sampler:
     return sample
 
 
-def least_times(samplers: dict[str, Sampler], theta: Tensor, rounds: int) -> dict[str, float]:
-    """Return the least time of a sample and its gradient, in seconds, for each of some samplers."""
-    weight = torch.randn_like(theta)
-    times = dict.fromkeys(samplers, float("inf"))
+def estimated(name: str, settings: dict[str, Any], theta: Tensor, loss: Loss) -> Call:
+    """Return a call of an estimator at one step after another, and its gradients."""
+    method = estimators.get(name, **settings)
+    method.validate = False
+    method.build(*theta.shape[-2:])
+    method.to(theta.device)
+    noise, step = Noise(seed=0), iter(range(2**62))
+    learned = list(method.parameters())
+
+    def call() -> None:
+        noise.at(next(step))
+        out = method.estimate(theta, loss, noise)
+        total = out.surrogate.sum()
+        if out.tuning_loss is not None:
+            torch.autograd.grad(out.tuning_loss.sum(), learned, retain_graph=True)
+        torch.autograd.grad(total, theta)
+
+    return call
+
+
+def least_times(calls: dict[str, Call], theta: Tensor, rounds: int) -> dict[str, float]:
+    """Return the least time of each of some calls, in seconds, that take turns."""
+    times = dict.fromkeys(calls, float("inf"))
     repeats = 3 if theta.numel() > 10**5 else 50
     for _ in range(rounds):
-        for key, sampler in samplers.items():
+        for key, call in calls.items():
             began = time.perf_counter()
             for _ in range(repeats):
-                torch.autograd.grad((sampler(theta) * weight).sum(), theta)
+                call()
             if theta.is_cuda:
                 torch.cuda.synchronize()
             times[key] = min(times[key], (time.perf_counter() - began) / repeats)
     return times
+
+
+def pathwise(theta: Tensor, rounds: int) -> Iterator[Row]:
+    """Yield times of samples and their gradient."""
+    weight = torch.randn_like(theta)
+
+    def of(sampler: Sampler) -> Call:
+        return lambda: torch.autograd.grad((sampler(theta) * weight).sum(), theta)
+
+    for name, plain in SAMPLERS.items():
+        samplers = {"plain": plain, "function": FUNCTIONS[name]}
+        if name in SETTINGS:
+            samplers["class"] = with_noise(name)
+        calls = {key: of(sampler) for key, sampler in samplers.items()}
+        yield name, least_times(calls, theta, rounds)
+
+
+def score_functions(theta: Tensor, rounds: int) -> Iterator[Row]:
+    """Yield times of estimates and their gradient."""
+    weight = torch.randn(theta.shape[-2:].numel(), device=theta.device)
+
+    def loss(sample: Tensor) -> Tensor:
+        score = sample.flatten(-2) @ weight
+        return score.tanh() + 0.4 * score.square()
+
+    for label, plain in SURROGATES.items():
+        name, settings = ESTIMATES[label]
+        if estimators.get(name, **settings).check(*theta.shape[-2:]) is not None:
+            continue
+        calls = {
+            "plain": partial(_differentiate, plain, theta, loss),
+            "class": estimated(name, settings, theta, loss),
+        }
+        yield label, least_times(calls, theta, rounds)
+
+
+def _differentiate(surrogate: Surrogate, theta: Tensor, loss: Loss) -> None:
+    torch.autograd.grad(surrogate(theta, loss).sum(), theta)
 
 
 @click.command()
@@ -142,19 +151,16 @@ def main(rounds: int) -> None:
     click.echo(f"{machine.description()}; one thread; {DRAWS} draws of gumbel_rao\n")
     click.echo("| B, L, C | estimator | plain, µs | function | class |")
     click.echo("| --- | --- | ---: | ---: | ---: |")
-    for shape in SHAPES:
-        theta = torch.randn(shape, device=device, requires_grad=True)
-        for name, plain in PLAIN.items():
-            samplers = {"plain": plain, "function": FUNCTIONS[name]}
-            if name in SETTINGS:
-                samplers["class"] = with_noise(name)
-            times = least_times(samplers, theta, rounds)
-            ratios = [
-                f"{times[key] / times['plain']:.2f}" if key in times else "–"
-                for key in ("function", "class")
-            ]
-            cells = [", ".join(map(str, shape)), name, f"{times['plain'] * 1e6:,.0f}", *ratios]
-            click.echo(f"| {' | '.join(cells)} |")
+    for kind, shapes in ((pathwise, SHAPES), (score_functions, SHAPES + BINARY)):
+        for shape in shapes:
+            theta = torch.randn(shape, device=device, requires_grad=True)
+            for name, times in kind(theta, rounds):
+                ratios = [
+                    f"{times[key] / times['plain']:.2f}" if key in times else "–"
+                    for key in ("function", "class")
+                ]
+                cells = [", ".join(map(str, shape)), name, f"{times['plain'] * 1e6:,.0f}"]
+                click.echo(f"| {' | '.join(cells + ratios)} |")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from raysweep.estimators.estimate import (
     estimate_from_gradient,
     evaluate,
     even_sample_count,
+    mean_over_samples,
 )
 from raysweep.estimators.noise import Noise
 
@@ -61,7 +62,7 @@ class ARM(Estimator):
         pair = antithetic_pair(a, uniform)
         losses = evaluate(objective, pair)
         first, second = losses.detach().chunk(2)
-        gradient = ((first - second).unsqueeze(-1) * (uniform - 0.5)).mean(0)
+        gradient = mean_over_samples((first - second).unsqueeze(-1) * (uniform - 0.5))
         gradient = gradient * (a.abs() < -MASKED / 2)  # a variable with one class left is sure
         gradient = torch.add(gradient, a, alpha=0)  # NaN where a logit is
         return estimate_from_gradient(logits, from_log_odds(gradient), losses, pair[0])

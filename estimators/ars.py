@@ -14,6 +14,7 @@ from raysweep.estimators.estimate import (
     Objective,
     estimate_from_gradient,
     evaluate,
+    mean_over_samples,
 )
 from raysweep.estimators.noise import Noise
 
@@ -69,7 +70,7 @@ class _Swap(Estimator):
         by_position = losses.detach().unflatten(0, swaps.one_hot.shape[:2])
         centred = (by_position - by_position.mean(0)).movedim(0, -1)
         weights = self._weights(theta, noise, swaps)
-        gradient = (centred.unsqueeze(-2) * weights.unsqueeze(-1)).mean(0)
+        gradient = mean_over_samples(centred.unsqueeze(-2) * weights.unsqueeze(-1))
         gradient = _of_the_rest(gradient, theta)
         return estimate_from_gradient(logits, gradient, losses, swaps.one_hot[0, 0])
 
@@ -239,7 +240,7 @@ class _SwapMerge(Estimator):
         weights = 1 - categories * log_noise.exp()
         if (mask := self._mask(_category(one_hot)[table])) is not None:
             weights = weights * mask
-        gradient = torch.matmul(weights, centred).mean(0) / categories
+        gradient = mean_over_samples(torch.matmul(weights, centred)) / categories
         gradient = _of_the_rest(gradient, theta)
         return estimate_from_gradient(logits, gradient, losses, one_hot[0, 0])
 

@@ -135,7 +135,15 @@ def log_odds(logits: Float[Tensor, "*B L 2"]) -> Float[Tensor, "*B L"]:
 
 def from_log_odds(gradient: Float[Tensor, "*B L"]) -> Float[Tensor, "*B L 2"]:
     """Return the gradient to both logits, given the one to the log-odds of class 1."""
-    return torch.stack((-gradient, gradient), -1)
+    return side_by_side(-gradient, gradient)
+
+
+def side_by_side(first: Float[Tensor, "*B L"], second: Float[Tensor, "*B L"]) -> Tensor:
+    """Return two numbers for each variable, along a new last axis."""
+    if is_traced():
+        return torch.stack((first, second), -1)
+    # several times faster than stacking: a complex number has its parts side by side
+    return torch.view_as_real(torch.complex(first, second))
 
 
 def draw_one_hot(
@@ -167,14 +175,8 @@ def binary_jacobian_product(
 ) -> Float[Tensor, "K *B L 2"]:
     """Return `weight (g_0 - g_1)` times (1, -1); for C = 2, J(p) g has weight `p_0 p_1`."""
     first, second = gradient.unbind(-1)
-    if is_traced():  # without operations in place
-        difference = (first - second) * weight
-        return torch.stack((difference, -difference), -1)
-    difference = (first - second).mul_(weight)
-    product = gradient.new_empty(gradient.shape)
-    product[..., 0] = difference
-    torch.neg(difference, out=product[..., 1])
-    return product
+    difference = (first - second) * weight
+    return side_by_side(difference, -difference)
 
 
 def _centred(

@@ -13,6 +13,7 @@ from raysweep.estimators.estimate import (
     estimate_from_gradient,
     evaluate,
     even_sample_count,
+    mean_over_samples,
 )
 from raysweep.estimators.noise import Noise
 
@@ -56,5 +57,5 @@ class DisARM(Estimator):
         losses = evaluate(objective, pair)
         (first, second), (f_first, f_second) = pair[..., 1].chunk(2), losses.detach().chunk(2)
         weight = 0.5 * (first - second) * torch.sigmoid(a.abs())
-        gradient = ((f_first - f_second).unsqueeze(-1) * weight).mean(0)
+        gradient = mean_over_samples((f_first - f_second).unsqueeze(-1) * weight)
         return estimate_from_gradient(logits, from_log_odds(gradient), losses, pair[0])

@@ -38,6 +38,9 @@ from raysweep.estimators.noise import Noise
 
 Generator = torch.Generator | Noise | None
 
+_FEW_NUMBERS = 2**9
+"""Numbers up to which one call of torch's softmax is faster than elementary operations."""
+
 
 def straight_through(
     logits: Tensor,
@@ -90,7 +93,9 @@ def gumbel_softmax(
         _made("gumbel_softmax", temperature=temperature)  # checks it
     rows = request.rows()
     draws = request.noise.exponential(*rows.shape, dtype=rows.dtype, device=rows.device)
-    return request.restored(probabilities((rows - draws.log()) / request.as_rows(temperature)))
+    scores = (rows - draws.log()) / request.as_rows(temperature)
+    is_small = scores.numel() <= _FEW_NUMBERS
+    return request.restored(scores.softmax(-1) if is_small else probabilities(scores))
 
 
 def gumbel_rao(

@@ -63,7 +63,7 @@ class LocalExpectation(Estimator):
         base, by_change = losses.split([self.samples, len(losses) - self.samples])
         after = by_change.unflatten(0, changed.shape[:3]).movedim(0, -1).unsqueeze(-1)
         table = base[..., None, None] * one_hot + (after * others).sum(0)
-        gradient = jacobian_product([(1.0, p)], table.detach()).mean(0)
+        gradient = mean_over_samples(jacobian_product([(1.0, p)], table.detach()))
         direct = (p * table).sum(-1).mean(-1)  # every loss is evaluated anyway, so all are averaged
         value = mean_over_samples(base).detach()
         surrogate = with_gradients(value, mean_over_samples(direct), [logits], [gradient])

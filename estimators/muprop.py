@@ -112,7 +112,7 @@ class MuProp(ExpansionSettings[Sizes], Estimator):
             prediction = self.baseline(context)  # of the part that the expansion leaves
             tuning_losses.append(mean_over_samples((signal.detach() - prediction).square()))
             signal = signal - prediction.detach()
-        gradient = exact + (signal[..., None, None] * score).mean(0)
+        gradient = exact + mean_over_samples(signal[..., None, None] * score)
         if self.learn_eta:
             tuning_losses.append(gradient.square().sum((-2, -1)))
         return gradient, sum(tuning_losses[1:], start=tuning_losses[0]) if tuning_losses else None

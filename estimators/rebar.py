@@ -17,6 +17,7 @@ from raysweep.estimators.estimate import (
     estimate_from_gradient,
     evaluate,
     flag,
+    mean_over_samples,
 )
 from raysweep.estimators.learned import DetachedCopy, Scalar, per_example, reach_only
 from raysweep.estimators.noise import Noise
@@ -209,7 +210,7 @@ def _combined(
     by_sample = signal[..., None, None] * relaxation.score(draw.one_hot)
     if inner is not None:
         by_sample = by_sample + relaxation.to_logits(inner)
-    return by_sample.mean(0)
+    return mean_over_samples(by_sample)
 
 
 class REBAR(RelaxedControl):
