@@ -12,12 +12,6 @@ from raysweep.estimators.carrying import is_traced, values_and_slopes, with_grad
 Objective = Callable[[Float[Tensor, "K *B L C"]], Float[Tensor, " K *B"]]
 
 
-_NO_GRADIENT = (
-    "{} needs an objective that is differentiable in its sample, got losses without a gradient "
-    "to it; use an estimator that needs none, such as reinforce_loo"
-)
-
-
 class Estimate(NamedTuple):
     """One gradient estimate per example.
 
@@ -44,8 +38,26 @@ def estimate_at(one_hot: Float[Tensor, "K *B L C"], objective: Objective) -> Est
     """
     surrogate = mean_over_samples(evaluate(objective, one_hot))
     if one_hot.requires_grad and not surrogate.requires_grad:
-        raise ValueError(_NO_GRADIENT.format("a pathwise estimator"))
+        raise no_gradient("a pathwise estimator")
     return Estimate(surrogate, surrogate.detach(), one_hot[0].detach())
+
+
+def no_gradient(method: str, of: str = "its samples") -> ValueError:
+    """Return the error of losses that have no gradient to what they are computed from.
+
+    Args:
+        method: Name of the estimator, which needs it.
+        of: What the losses are computed from.
+    """
+    if torch.is_inference_mode_enabled():
+        return ValueError(
+            f"{method} differentiates its objective, which torch.inference_mode makes impossible; "
+            "use torch.no_grad"
+        )
+    return ValueError(
+        f"{method} needs an objective that is differentiable in {of}, got losses without a "
+        "gradient to them; use an estimator that needs none, such as reinforce"
+    )
 
 
 def evaluate(objective: Objective, one_hot: Float[Tensor, "K *B L C"]) -> Float[Tensor, " K *B"]:
@@ -155,7 +167,7 @@ def differentiate(
             losses.sum(), point, retain_graph=True, create_graph=differentiable, allow_unused=True
         )
     if gradient is None:
-        raise ValueError(_NO_GRADIENT.format(method))
+        raise no_gradient(method)
     return gradient
 
 

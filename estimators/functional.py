@@ -24,7 +24,7 @@ and `vmap` (with `randomness="different"`), and compute with half-precision logi
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, Literal
 
 import torch
@@ -359,8 +359,8 @@ def _made(name: str, **settings: Any) -> PathwiseEstimator:
             "temperature must be a number, got a tensor, to which no gradient is computed; use its "
             "item(), or gumbel_softmax with hard=False"
         )
-    if is_traced():  # a compiler traces what it makes
-        return _new(name, settings)
+    if is_traced() or not all(isinstance(one, Hashable) for one in settings.values()):
+        return _new(name, settings)  # a compiler traces what it makes, and others are refused
     # types are a part of the key, as True equals 1.0
     return _kept(name, tuple((key, type(value), value) for key, value in settings.items()))
 

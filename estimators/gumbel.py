@@ -27,6 +27,7 @@ from raysweep.estimators.estimate import (
     estimate_at,
     evaluate,
     mean_over_samples,
+    no_gradient,
 )
 from raysweep.estimators.noise import Noise
 
@@ -118,6 +119,8 @@ class GumbelSoftmax(PathwiseEstimator):
         hard = argmax_one_hot(perturbed.detach())
         soft = probabilities(perturbed / self._broadcast("temperature", logits))
         relaxed, at_hard = evaluate(objective, torch.cat((soft, hard))).chunk(2)
+        if soft.requires_grad and not relaxed.requires_grad:
+            raise no_gradient(self.name)
         value = mean_over_samples(at_hard.detach())
         surrogate = with_gradients(value, mean_over_samples(relaxed))
         return Estimate(surrogate, value, hard[0])

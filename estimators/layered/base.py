@@ -350,14 +350,6 @@ def _slopes_at(
     return [torch.zeros_like(x) if slope is None else slope for x, slope in pairs]
 
 
-def no_gradient(method: str) -> ValueError:
-    """Return the error of an objective that does not depend on the states differentiably."""
-    return ValueError(
-        f"{method} needs an objective that is differentiable in the states, got losses without a "
-        "gradient to them; use an estimator that needs none, such as reinforce"
-    )
-
-
 def per_unit(losses: Float[Tensor, " K *B"], units: Tensor) -> Tensor:
     """View a number for each example in a shape that broadcasts over its units."""
     return losses.view(*losses.shape, *(1,) * (units.dim() - losses.dim()))

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from raysweep.estimators.control import ExpansionSettings
+from raysweep.estimators.estimate import no_gradient
 from raysweep.estimators.layered.base import (
     LayeredEstimate,
     LayeredEstimator,
@@ -11,7 +12,6 @@ from raysweep.estimators.layered.base import (
     Request,
     differentiate_path,
     mean_losses,
-    no_gradient,
     per_unit,
 )
 from raysweep.estimators.layered.objective import Path
@@ -111,7 +111,7 @@ class LayeredMuProp(ExpansionSettings[LayeredSizes], LayeredEstimator):
         zeros = [torch.zeros_like(state[:1]) for state in drawn.states]
         losses, slopes, path = differentiate_path(request, mean_field, zeros)
         if slopes is None:
-            raise no_gradient(self.name)
+            raise no_gradient(self.name, "the states")
         return losses.detach(), [mean.detach() for mean in path.states], slopes
 
     def _gradients(

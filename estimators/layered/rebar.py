@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from raysweep.estimators.carrying import is_traced
 from raysweep.estimators.control import RelaxedControlSettings
-from raysweep.estimators.estimate import flag, sample_count
+from raysweep.estimators.estimate import flag, no_gradient, sample_count
 from raysweep.estimators.layered.base import (
     LayeredEstimate,
     LayeredEstimator,
@@ -17,7 +17,6 @@ from raysweep.estimators.layered.base import (
     Request,
     differentiate_path,
     mean_losses,
-    no_gradient,
     per_unit,
 )
 from raysweep.estimators.layered.objective import Path
@@ -142,7 +141,7 @@ class LayeredREBAR(RelaxedControlSettings[LayeredSizes], LayeredEstimator):
                 differentiable=self.learn_temperature,
             )
             if derivatives is None and start == 0:
-                raise no_gradient(self.name)
+                raise no_gradient(self.name, "the states")
             slopes += derivatives or [torch.zeros_like(one) for one in wanted]
             losses += [loss if self.learn_temperature else loss.detach()] * count
         parts = []

@@ -5,12 +5,12 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
+from raysweep.estimators.estimate import no_gradient
 from raysweep.estimators.layered.base import (
     LayeredEstimate,
     LayeredEstimator,
     Request,
     mean_losses,
-    no_gradient,
 )
 from raysweep.estimators.layered.objective import Path
 from raysweep.estimators.layered.sampling import beside_hard, uniforms
@@ -46,7 +46,7 @@ class RelaxedNetwork(LayeredEstimator):
             logits.append(a)
         followed = mean_losses(request.losses(Path(tuple(states), tuple(logits))))
         if states[-1].requires_grad and not followed.requires_grad:
-            raise no_gradient(self.name)
+            raise no_gradient(self.name, "the states")
         return beside_hard(request, self.samples, followed, followed.detach())
 
 

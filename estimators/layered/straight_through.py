@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from raysweep.estimators.estimate import no_gradient
 from raysweep.estimators.layered.base import (
     LayeredEstimate,
     LayeredEstimator,
     Request,
     first_states,
     mean_losses,
-    no_gradient,
 )
 from raysweep.estimators.layered.objective import Path
 from raysweep.estimators.layered.sampling import signs, uniforms
@@ -41,7 +41,7 @@ class SignWithSlope(LayeredEstimator):
             logits.append(a.detach())
         surrogate = mean_losses(request.losses(Path(tuple(states), tuple(logits))))
         if states[-1].requires_grad and not surrogate.requires_grad:
-            raise no_gradient(self.name)
+            raise no_gradient(self.name, "the states")
         return LayeredEstimate(surrogate, surrogate.detach(), first_states(states))
 
 

@@ -320,8 +320,17 @@ def test_an_objective_without_a_gradient_is_refused_where_one_is_needed(name):
     def steps(one_hot):
         return one_hot.argmax(-1).sum(-1).double()
 
-    with pytest.raises(ValueError, match=f"{name} needs an objective that is differ.*_loo"):
+    with pytest.raises(ValueError, match=f"{name} needs an objective that is differ.*as reinforce"):
         estimators.get(name).estimate(torch.zeros(4, 2, 3).double(), steps, Noise())
+
+
+@pytest.mark.parametrize("name", ["muprop", "rebar"])
+def test_inference_mode_is_refused_where_the_objective_is_differentiated(name):
+    with (
+        torch.inference_mode(),
+        pytest.raises(ValueError, match=f"{name} differentiates .* use torch.no_grad"),
+    ):
+        estimators.get(name).estimate(torch.zeros(4, 2, 3), lambda x: x.sum((-2, -1)), Noise())
 
 
 @pytest.mark.parametrize(

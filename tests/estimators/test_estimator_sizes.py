@@ -87,7 +87,9 @@ def test_building_for_nothing_is_refused(sizes):
         estimators.get("nvil").build(*sizes)
 
 
-@pytest.mark.parametrize("name", ["straight_through", "reinmax", "gapped_st", "gumbel_rao"])
+@pytest.mark.parametrize(
+    "name", ["straight_through", "reinmax", "gapped_st", "gumbel_rao", "gumbel_softmax"]
+)
 def test_a_pathwise_estimator_refuses_losses_without_any_gradient(name):
     theta = leaf(torch.zeros(4, 2, 3))
     with pytest.raises(ValueError, match="needs an objective that is differentiable in its sample"):

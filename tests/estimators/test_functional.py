@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.functional import gumbel_softmax
@@ -286,3 +287,9 @@ def test_a_second_derivative_is_refused_in_every_mode(name):
         first.sum().backward()
     with pytest.raises(RuntimeError, match="differentiated again"):
         torch.func.grad(lambda x: torch.func.grad(value)(x).sum())(logits)
+
+
+@pytest.mark.parametrize("temperature", [[1.0, 2.0], np.array([1.0, 2.0])], ids=["list", "array"])
+def test_a_temperature_that_is_no_number_is_refused(temperature):
+    with pytest.raises(TypeError, match="temperature must be a number"):
+        functional.reinmax(torch.zeros(2, 3), temperature=temperature)
