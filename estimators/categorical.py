@@ -4,6 +4,7 @@ Torch's softmax and its reductions over the last axis cost far more per row than
 CPU, so two categories, the most common case, have formulas of their own.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Literal
 
@@ -24,7 +25,13 @@ MASKED = -1e30
 """Logit from which on a category is masked: its probability is 0 at every usual temperature."""
 
 _KERNEL_CATEGORIES = 16
-"""Number of categories from which torch's CPU softmax beats elementary operations."""
+"""Number of categories from which torch's CPU softmax is fastest along the last axis."""
+
+_MANY_NUMBERS = 2**13
+"""Numbers from which their arithmetic takes longer than the calls."""
+
+_BYTE_PAIRS = torch.eye(2, dtype=torch.uint8).view(torch.int16).flatten().tolist()
+"""Integers whose two bytes are the one-hot of class 0, and of class 1."""
 
 
 def compact(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*b L C"]:
@@ -42,12 +49,18 @@ def compact(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*b L C"]:
 def probabilities(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B L C"]:
     """Return the softmax over the categories."""
     if logits.shape[-1] == 2:
-        return (logits - logits.flip(-1)).sigmoid()
-    # few rows would be faster by softmax, too, but a run must be alike alone and in a pack
+        return binary_probabilities(logits)
     if logits.shape[-1] >= _KERNEL_CATEGORIES or logits.device.type != "cpu":
         return logits.softmax(-1)
-    weights = (logits - logits.detach().amax(-1, keepdim=True)).exp()
-    return weights / weights.sum(-1, keepdim=True)
+    return logits.movedim(-1, 0).softmax(0).movedim(0, -1).contiguous()
+
+
+def binary_probabilities(logits: Float[Tensor, "*B L 2"]) -> Float[Tensor, "*B L 2"]:
+    """Return the softmax over two categories."""
+    if logits.numel() < _MANY_NUMBERS:
+        return (logits - logits.flip(-1)).sigmoid()
+    a = log_odds(logits)
+    return side_by_side(-a, a).sigmoid()
 
 
 def log_normaliser(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B L"]:
@@ -124,8 +137,19 @@ def binary_one_hot(is_second: Bool[Tensor, "*B L"], dtype: torch.dtype) -> Float
     """Return the one-hot of class 1 where true, of class 0 elsewhere."""
     if is_traced():
         return torch.stack((~is_second, is_second), -1).to(dtype)
-    # converting bytes is several times faster than converting booleans
-    return torch.stack((~is_second, is_second), -1).view(torch.uint8).to(dtype)
+    if is_second.numel() < _MANY_NUMBERS:
+        # a complex number has its parts side by side
+        return torch.view_as_real(torch.where(is_second, *_unit_vectors(dtype, is_second.device)))
+    first, second = _BYTE_PAIRS
+    pairs = is_second.view(torch.uint8).to(torch.int16).mul_(second - first).add_(first)
+    return pairs.unsqueeze(-1).view(torch.uint8).to(dtype)
+
+
+@functools.cache
+def _unit_vectors(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the one-hots of class 1 and class 0, as complex numbers."""
+    second, first = torch.eye(2, dtype=dtype, device=device).flip(0)
+    return torch.view_as_complex(second.clone()), torch.view_as_complex(first.clone())
 
 
 def log_odds(logits: Float[Tensor, "*B L 2"]) -> Float[Tensor, "*B L"]:
