@@ -18,11 +18,13 @@ from raysweep.code.modules import NO_CODE, Code
 from raysweep.driver import again as retraining
 from raysweep.driver import code_copies, opening
 from raysweep.driver.blocked import reasons as blocked_arms
+from raysweep.driver.data import prepare_data
+from raysweep.driver.merging import merging
 from raysweep.driver.prior import prior_results
 from raysweep.driver.size import check_size
 from raysweep.engine.origin import command_origin
 from raysweep.engine.stop import StopFlag
-from raysweep.errors import ClusterError, SpecError, StoreError
+from raysweep.errors import ClusterError, StoreError
 from raysweep.results.status import sweep_progress
 from raysweep.scheduling.scheduler import Schedule
 from raysweep.store import schema
@@ -33,7 +35,6 @@ from raysweep.store.retry import Patience
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweep.packs import MAX_PACK_BYTES, ArmRun, PackSize
 from raysweep.sweep.spec import Spec, smoke_spec
-from raysweep.sweepfile.arm_checks import corners
 from raysweep.sweepfile.reader import read_spec
 from raysweep.text import counted
 from raysweep.trackers.live import following
@@ -172,7 +173,7 @@ def drive(  # noqa: PLR0913 - the options of the command
             with follow():
                 return _nothing_to_train(schedule, lease, progress)
         if address is None:
-            _prepare_data(spec, data)
+            prepare_data(spec, data)
         if progress:
             starting = _starting(address, inline, trackers)
             progress.say([*opening.resuming(schedule, retrained), *starting])
@@ -185,11 +186,19 @@ def drive(  # noqa: PLR0913 - the options of the command
             schedule.arrange(pack_size(spec, executor.workers, executor.pack_bytes))
             schedule.drop_ended_checkpoints()
             flag.train(progress.shows if progress else None)
-            job = _job(schedule, lease, data)
+            train = functools.partial(executor.train, job=_job(schedule, lease, data))
             with follow(), progress.watching(schedule) if progress else _no_progress() as report:
-                executor.train(schedule, job, lambda: bool(flag) or lease.lost.is_set(), report)
-                _end(schedule, lease)
+                _train(schedule, lease, flag, functools.partial(train, watch=report))
     return _session(schedule, flag)
+
+
+def _train(schedule: Schedule, lease: Lease, flag: StopFlag, train: Callable[..., None]) -> None:
+    """Train the missing runs, and merge the rows of those that end."""
+    with merging(schedule.store.files, schedule, lease.check) as rows:
+        train(schedule, stopping=lambda: bool(flag) or lease.lost.is_set())
+        _end(schedule, lease)
+    if not flag:
+        rows.finish()
 
 
 def _nothing_to_train(schedule: Schedule, lease: Lease, progress: Progress | None) -> Session:
@@ -252,30 +261,6 @@ def _begin(
         unused = _unused(schedule.spec, executor) if executor else []
         progress.say([*opening.notices(schedule), *unused])
     schedule.save()
-
-
-def _prepare_data(spec: Spec, folder: str | Path | None) -> None:
-    """Download the data that tasks need to this machine, before any run starts.
-
-    Other nodes of a cluster have data folders of their own, which their workers fill.
-
-    Raises:
-        SpecError: If data is missing and cannot be downloaded, or its content is wrong.
-    """
-    root = Path(folder).expanduser().absolute() if folder else None
-    prepared = set()  # points that differ only in training or the estimator need the same data
-    for arm in spec.arms:
-        task = registry.task(arm.task)
-        for assignment in corners(arm):
-            settings = arm.configuration(assignment).settings
-            task_settings = [item for item in settings.items() if item[0].startswith("task.")]
-            if (key := (arm.task, repr(task_settings))) in prepared:
-                continue
-            prepared.add(key)
-            try:
-                task.prepare(registry.instantiate(arm.task, arm.estimator, settings)[0], root)
-            except (OSError, ValueError) as error:
-                raise SpecError(str(error)) from error
 
 
 def _session(schedule: Schedule, flag: StopFlag | None) -> Session:

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import logging
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -35,6 +35,10 @@ log = logging.getLogger("raysweep")
 
 class IncompleteMerge(StoreError):
     """Interrupted merge of which neither the merged file nor all its sources exist."""
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,38 +195,59 @@ def _end_unplanned(files: Files) -> None:
     files.remove_folder("merging")
 
 
-def merges(files: Files) -> Iterator[None]:
+def merges(
+    files: Files,
+    settled_s: float | None = None,
+    spared: Collection[str] = (),
+    has_read: Callable[[], None] = _nothing,
+    grace: Callable[[], None] = _nothing,
+) -> Iterator[None]:
     """Merge small files, yielding after each change; it may be killed after any of them.
 
     Files with failed rows are left out: the next attempt replaces them by name. So are files of the
     last minute and a half, which a worker of a killed driver might rewrite.
+
+    Args:
+        files: The sweep's folder.
+        settled_s: Age in seconds from which a file is merged; `SETTLED_S` if None.
+        spared: Names of files that are not merged.
+        has_read: Function that is called after each file that was read; it may raise.
+        grace: Function that is called before files are removed that no new reader needs, and waits
+            for those that have listed them; it may raise.
     """
     end(files)
     yield
-    small = [info for info in files.infos("runs", ".parquet") if _can_merge(info)]
+    small = [info for info in small_files(files, settled_s) if info.name not in spared]
     rows: list[pa.Table] = []
     sources: list[str] = []
     for info in small:
         if not sweep_paths.ROWS_NAME.fullmatch(info.name):
             continue  # not named by raysweep: a plan with this name would count as damaged
         table = files.read_table(info.name)
+        has_read()
         is_older = rows and not table.schema.equals(rows[0].schema)  # a driver will rewrite it
         if is_older or "failed" in table["status"].to_pylist():
             continue
         rows.append(table)
         sources.append(info.name)
         if sum(table.num_rows for table in rows) >= MOST_ROWS:
-            yield from _merge(files, rows, sources)
+            yield from _merge(files, rows, sources, grace)
             rows, sources = [], []
     if len(sources) > 1:
-        yield from _merge(files, rows, sources)
+        yield from _merge(files, rows, sources, grace)
 
 
-def _can_merge(info: Info) -> bool:
-    return info.size < LARGE and time.time() - info.changed > SETTLED_S
+def small_files(files: Files, settled_s: float | None = None) -> list[Info]:
+    """Return the files of rows that are small, and have not been written lately."""
+    settled_s = SETTLED_S if settled_s is None else settled_s
+    latest = time.time() - settled_s
+    every = files.infos("runs", ".parquet")
+    return [info for info in every if info.size < LARGE and info.changed < latest]
 
 
-def _merge(files: Files, rows: Sequence[pa.Table], sources: Sequence[str]) -> Iterator[None]:
+def _merge(
+    files: Files, rows: Sequence[pa.Table], sources: Sequence[str], grace: Callable[[], None]
+) -> Iterator[None]:
     table = pa.concat_tables(rows).combine_chunks()
     sha256 = files.write_table(ROWS, table)
     yield
@@ -232,17 +257,19 @@ def _merge(files: Files, rows: Sequence[pa.Table], sources: Sequence[str]) -> It
     yield
     if not _is_whole(files, merge, ROWS, sources):
         raise files.damaged(ROWS, "the rows that were just written, got other rows")
-    yield from _move(files, merge)
+    yield from _move(files, merge, grace)
 
 
-def _move(files: Files, merge: Merge) -> Iterator[None]:
+def _move(files: Files, merge: Merge, grace: Callable[[], None] = _nothing) -> Iterator[None]:
     """Replace the sources by the merged rows, which are complete and may have been moved."""
+    grace()
     for name in merge.sources:
         files.remove(name)
         yield
-    if files.exists(ROWS):
-        files.move(ROWS, merge.target)
+    if (rows := files.read(ROWS)) is not None:
+        files.write(merge.target, rows)
         yield
     files.remove(PLAN)
     yield
+    grace()
     files.remove_folder("merging")
