@@ -23,6 +23,7 @@ from raysweep.estimators.reinmax import ReinMax
 from raysweep.estimators.relax import RELAX
 from raysweep.estimators.rodeo import RODEO
 from raysweep.estimators.straight_through import StraightThrough
+from raysweep.estimators.unordered_set import UnorderedSet
 
 _CATEGORICAL: tuple[type[Estimator], ...] = (
     StraightThrough,
@@ -47,6 +48,7 @@ _CATEGORICAL: tuple[type[Estimator], ...] = (
     DoubleCV,
     RODEO,
     LocalExpectation,
+    UnorderedSet,
     Exact,
 )
 

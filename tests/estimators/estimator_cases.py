@@ -53,6 +53,9 @@ CASES = {
     "rodeo K 3": ("rodeo", {"samples": 3, "hidden": 7}),
     "local_expectation": ("local_expectation", {}),
     "local_expectation K 2": ("local_expectation", {"samples": 2}),
+    "unordered_set": ("unordered_set", {}),
+    "unordered_set K 4": ("unordered_set", {"samples": 4}),
+    "unordered_set plain": ("unordered_set", {"samples": 3, "baseline": False}),
     "exact": ("exact", {"samples": 2}),
 }
 

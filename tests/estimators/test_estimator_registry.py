@@ -182,6 +182,8 @@ def test_check_says_why_in_words():
     assert "needs 2 categories" in Learned().check(2, 3)
     assert "at most 1048576 states, got 2**21" in estimators.get("exact").check(21, 2)
     assert estimators.get("exact").check(20, 2) is None
+    assert "at most 3**2 = 9, got 10" in estimators.get("unordered_set", samples=10).check(2, 3)
+    assert estimators.get("unordered_set", samples=9).check(2, 3) is None
 
 
 def test_too_many_states_are_refused():
@@ -301,6 +303,8 @@ def test_a_single_sample_is_refused_where_two_are_needed(name):
         ("rebar", {"relaxation": "soft"}, "relaxation must be 'concrete' or 'muprop', got 'soft'"),
         ("rebar", {"link": "probit", "relaxation": "muprop"}, "'muprop' needs the softmax link"),
         ("relax", {"hidden": 1.5}, "hidden must be an integer >= 1, got 1.5"),
+        ("unordered_set", {"samples": 1}, "baseline of unordered_set needs samples >= 2, got 1"),
+        ("unordered_set", {"baseline": 1}, "baseline must be True or False, got 1"),
         ("ars", {"pivot": 0}, "pivot must be 'random' or 'first', got 0"),
         ("ars_plus", {"bounds": "wide"}, "bounds must be 'full' or 'paper', got 'wide'"),
     ],

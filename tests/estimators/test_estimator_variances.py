@@ -33,6 +33,17 @@ ORDERINGS = {
     ),
     "arms 4, two pairs of disarm": (("arms", {"samples": 4}), ("disarm", {"samples": 4}), (2,)),
     "local_expectation, reinforce": (("local_expectation", {}), ("reinforce", {}), (2, 3)),
+    "unordered_set, reinforce_loo": (("unordered_set", {}), ("reinforce_loo", {}), (2, 3)),
+    "unordered_set 4, reinforce_loo 4": (
+        ("unordered_set", {"samples": 4}),
+        ("reinforce_loo", {"samples": 4}),
+        (2, 3),
+    ),
+    "unordered_set 3 with and without baseline": (
+        ("unordered_set", {"samples": 3}),
+        ("unordered_set", {"samples": 3, "baseline": False}),
+        (3,),
+    ),
 }
 
 
