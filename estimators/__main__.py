@@ -19,6 +19,11 @@ binary units are [on a page of their own](layered-estimators.md). This page is t
 In a sweep file, write settings beside the name; lists of values are searched. All take `samples`.
 Settings in italics may differ between the replicas of a pack (tensors `[R]`).
 
+The target is what an estimate is of, and what it is unbiased for: the mean of the objective f, or
+the bound `-log 1/K sum_k exp(-f_k)` of K samples, for which f must be -log of a weight, such as
+`log q(D) - log p(x, D)` with its gradient through log q. Tasks whose loss is no such objective
+refuse estimators of the bound.
+
 Calls are evaluations of the objective per example and estimate, all of them in one call of the
 function, at the default settings for L variables with C categories. Three settings change what the
 class declares, and the instance says so: `nvil(normalise=True)` and `ars_plus(bounds="paper")` are
@@ -162,6 +167,7 @@ _FAMILIES = {
         _CATEGORICAL,
         {
             "unbiased": lambda method: _yes(method.unbiased),
+            "target": lambda method: method.target,
             "calls": calls,
             "needs gradient": lambda method: _yes(method.needs_gradient),
             "categories": lambda method: "2" if method.binary_only else "any",

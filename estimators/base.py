@@ -69,7 +69,7 @@ class Estimator(Method[Sizes]):
         *,
         context: Shaped[Tensor, "..."] | None = None,
     ) -> Estimate:
-        """Estimate the gradient of `E[objective(D)]`, D one-hot with these logits.
+        """Estimate the gradient of the target, `E[objective(D)]` for most, D one-hot.
 
         Args:
             logits: Unnormalised log-probabilities of L independent variables with C categories.

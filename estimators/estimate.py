@@ -17,9 +17,11 @@ class Estimate(NamedTuple):
 
     Args:
         surrogate: `*B`. The number `value`, with a gradient that estimates the gradient of
-            `E[objective(D)]` with respect to the logits and to everything the objective closes
-            over. So it can be a loss of another objective. It has no second derivative.
-        value: `*B`. Detached loss at a hard sample, the mean over samples if there are several.
+            `E[objective(D)]`, or of another target that the estimator declares, with respect to
+            the logits and to everything the objective closes over. So it can be a loss of another
+            objective. It has no second derivative.
+        value: `*B`. Detached loss at a hard sample, the mean over samples if there are several, or
+            their bound if that is the target.
         sample: `*B L C`. One hard one-hot sample, detached.
         tuning_loss: `*B` or None. Its gradient reaches the estimator's own parameters only.
     """

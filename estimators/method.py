@@ -1,13 +1,17 @@
 """The base of all estimators, of any kind of latent variables: declarations, learned parts."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from raysweep.estimators.estimate import sample_count
 from raysweep.estimators.replicated import Replicated
 
 Sizes = TypeVar("Sizes", bound=Any)
 """A named tuple of a family's sizes, with those of the context and of the replicas."""
+
+Target = Literal["mean", "bound"]
+"""What an estimate is of: the expectation of the objective f at one sample, or that of the bound
+`-log 1/K sum_k exp(-f_k)` of K samples, for which f must be the negative log of a weight."""
 
 
 class Method(Replicated, ABC, Generic[Sizes]):
@@ -16,7 +20,8 @@ class Method(Replicated, ABC, Generic[Sizes]):
     Attributes:
         name: Key in the registry.
         version: Number that is raised when the meaning of a result changes.
-        unbiased: Whether the surrogate's expected gradient is the exact one, for any objective.
+        target: Whether estimates are of the objective's mean, or of the bound of K samples.
+        unbiased: Whether the surrogate's expected gradient is the target's, for any objective.
             Where settings change this, the instance says so itself, as for `needs_gradient`.
         needs_gradient: Whether it differentiates the objective with respect to the sample.
         per_replica: Settings that may be a tensor `R`, one number for each replica.
@@ -28,6 +33,7 @@ class Method(Replicated, ABC, Generic[Sizes]):
     """
 
     version: ClassVar[int] = 1
+    target: ClassVar[Target] = "mean"
     unbiased: bool
     needs_gradient: bool
     python_only: ClassVar[frozenset[str]] = frozenset()

@@ -24,6 +24,7 @@ from raysweep.estimators.relax import RELAX
 from raysweep.estimators.rodeo import RODEO
 from raysweep.estimators.straight_through import StraightThrough
 from raysweep.estimators.unordered_set import UnorderedSet
+from raysweep.estimators.vimco import VIMCO
 
 _CATEGORICAL: tuple[type[Estimator], ...] = (
     StraightThrough,
@@ -49,6 +50,7 @@ _CATEGORICAL: tuple[type[Estimator], ...] = (
     RODEO,
     LocalExpectation,
     UnorderedSet,
+    VIMCO,
     Exact,
 )
 

@@ -47,8 +47,8 @@ class UnorderedSet(Estimator):
         ValueError: If `baseline` is neither true nor false, or `samples` not large enough.
 
     References:
-        Kool, van Hoof, Welling (2020), arXiv:2002.06043, equations 11, 14 and 17, with the integral
-        of appendix B; beam search: Kool, van Hoof, Welling (2019), arXiv:1903.06059, algorithm 1.
+        Kool, van Hoof, Welling (2020), arXiv:2002.06043, with the baseline of second-order
+        leave-one-out ratios; beam search: Kool, van Hoof, Welling (2019), arXiv:1903.06059.
     """
 
     name = "unordered_set"
@@ -123,7 +123,7 @@ def draw_distinct(
 
     Args:
         log_p: Log-probabilities of the categories.
-        draws: Standard exponentials.
+        draws: Standard exponentials, one for each state, variable and category.
     """
     *batch, count, latents, categories = draws.shape
     mass, time = (draws.new_full((*batch, 1), start) for start in (0.0, -math.inf))

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, runtime_c
 import torch
 from torch import Tensor
 
-from raysweep.estimators.method import Method
+from raysweep.estimators.method import Method, Target
 
 AnyEstimator = TypeVar("AnyEstimator", bound=Method[Any])
 """The base class of a family's estimators."""
@@ -236,6 +236,8 @@ class Task(ABC, Generic[AnyEstimator]):
         settings: Frozen dataclass whose fields are declared by `setting`.
         metrics: Meaning of every metric that a training reports, by name.
         family: Family of the estimators that the task accepts; `NO_FAMILY` if it takes none.
+        targets: Targets of the estimators that the task accepts: "bound" as well where the
+            objective is the negative log of a weight, so that a bound of K samples has a meaning.
         source: Text of the task's code, where no module holds it: that of a notebook or a script.
         max_replicas: Most runs that one training can hold; None for no limit.
         is_function: Whether training calls a function of the user, whose errors are the run's.
@@ -246,6 +248,7 @@ class Task(ABC, Generic[AnyEstimator]):
     settings: ClassVar[type]
     metrics: ClassVar[Mapping[str, Metric]]
     family: ClassVar[str]
+    targets: ClassVar[frozenset[Target]] = frozenset({"mean"})
     source: str = ""
     max_replicas: int | None = None
     is_function: bool = False
@@ -267,6 +270,16 @@ class Task(ABC, Generic[AnyEstimator]):
     @abstractmethod
     def check(self, settings: Any, estimator: AnyEstimator) -> str | None:
         """Return the reason why this pair cannot run, or None; read no data."""
+
+    def refusal(self, settings: Any, estimator: AnyEstimator) -> str | None:
+        """Return the reason why this pair cannot run, by the estimator's target or by `check`."""
+        if estimator.target not in self.targets:
+            return (
+                f"{estimator.name} estimates the {estimator.target} of K samples, for losses that "
+                f"are -log of a weight, and those of {self.name} are not; use an estimator of the "
+                f"{' or '.join(sorted(self.targets))}"
+            )
+        return self.check(settings, estimator)
 
     def prepare(self, settings: Any, folder: Path | None) -> None:
         """Make the files that a training reads available; do nothing unless overridden.

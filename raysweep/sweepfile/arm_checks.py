@@ -63,7 +63,7 @@ class _Checker:
         made = self._made(settings, doubtful)
         if made is None or any(key.startswith("task.") for key in doubtful):
             return
-        reason = registry.task(self.arm.task).check(*made)
+        reason = registry.task(self.arm.task).refusal(*made)
         if reason is not None and not _names(reason, doubtful):
             self._add(
                 self.positions.estimator_name,

@@ -13,6 +13,7 @@ from torch.nn.functional import logsigmoid
 from raysweep import estimators
 from raysweep.estimators import Estimator, Method, Noise
 from raysweep.estimators.layered import Dense, Head, LayeredEstimator, Path, PathObjective
+from raysweep.estimators.vimco import bound_of
 
 MAX_STANDARD_ERRORS = 5.5
 DRAWS = 20_000
@@ -152,17 +153,21 @@ class EveryState(Noise):
 
     Args:
         logits: Logits `L C`, whose `C ** L` states are enumerated.
+        samples: K; for more than one, row s draws tuple s of all tuples of K states.
     """
 
-    def __init__(self, logits: Tensor) -> None:
+    def __init__(self, logits: Tensor, samples: int = 1) -> None:
         super().__init__()
+        logits = torch.cat([logits.detach()] * samples)
         latents, categories = logits.shape
         grid = torch.cartesian_prod(*[torch.arange(categories)] * latents).view(-1, latents)
-        p = logits.detach().softmax(-1)
+        p = logits.softmax(-1)
         middles = p.cumsum(-1) - p / 2
         self.states = torch.nn.functional.one_hot(grid, categories).to(p.dtype)
         self.middles = (self.states * middles).sum(-1)
         self.weights = (self.states * p).sum(-1).prod(-1)
+        if samples > 1:
+            self.middles = self.middles.unflatten(-1, (samples, -1))
 
     def uniform(
         self,
@@ -248,12 +253,39 @@ def exact_layered_gradient(problem: LayeredProblem) -> Tensor:
 def expected_gradient(
     method: Estimator, logits: Tensor, objective: Callable[[Tensor], Tensor]
 ) -> Tensor:
-    """Return the exact expectation of a one-sample estimator's gradient to the logits `L C`."""
-    every = EveryState(logits)
+    """Return the exact expectation of an estimator's gradient to the logits `L C`.
+
+    Args:
+        method: Estimator that draws its K samples by one uniform per sample and variable.
+        logits: Logits, whose tuples of K states are enumerated.
+        objective: Function from one-hot samples to losses.
+    """
+    every = EveryState(logits, method.samples)
     rows = leaf(logits.expand(len(every.weights), *logits.shape))
     estimate = method.estimate(rows, objective, every)
     (gradient,) = torch.autograd.grad(estimate.surrogate.sum(), rows)
     return (every.weights[:, None, None] * gradient).sum(0)
+
+
+def exact_target(
+    method: Estimator, logits: Tensor, objective: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Return by enumeration what an estimator's estimates are of, differentiable.
+
+    Args:
+        method: Estimator, which declares its target.
+        logits: Logits `*B L C`.
+        objective: Function from one-hot `K *B L C` to losses `K *B`.
+    """
+    if method.target == "mean":
+        return estimators.exact.expectation(logits, objective, method.link)
+
+    def bound(one_hot: Tensor) -> Tensor:
+        parts = one_hot.chunk(method.samples, -2)
+        return bound_of(torch.stack([objective(part) for part in parts]))
+
+    many = torch.cat([logits] * method.samples, -2)
+    return estimators.exact.expectation(many, bound, method.link)
 
 
 def exact_gradient(logits: Tensor, objective: Callable[[Tensor], Tensor]) -> Tensor:
@@ -303,7 +335,7 @@ def check_estimator(method: Estimator, latents: int = 2, categories: int = 2) ->
         estimate = method.estimate(many.logits, many.objective, Noise(seed=0))
         return estimate.surrogate, many.gradients(estimate.surrogate)
 
-    loss = estimators.exact.expectation(small.logits, small.objective)
+    loss = exact_target(method, small.logits, small.objective)
     _check(method, draw, (DRAWS,), small.gradients(loss))
 
 

@@ -90,7 +90,7 @@ class _Check:
     def _first_estimator(self) -> str:
         reasons = []
         for name in registry.usable_estimators(self.task.family):
-            reason = self.task.check(self.settings, self._method(name))
+            reason = self.task.refusal(self.settings, self._method(name))
             if reason is None:
                 return name
             reasons.append(reason if self.task.family == NO_FAMILY else f"{name}: {reason}")
@@ -177,7 +177,7 @@ class _Check:
             if not isinstance(method, Estimator):
                 continue  # those of layers are checked with a network's sizes
             refusals = [reason for size in self.sizes if (reason := method.check(*size))]
-            if refusals and self.task.check(self.settings, method) is None:
+            if refusals and self.task.refusal(self.settings, method) is None:
                 accepted.append(name)
                 reasons += refusals
         if not accepted:

@@ -3,11 +3,11 @@
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import torch
 
-from raysweep.estimators.method import Method
+from raysweep.estimators.method import Method, Target
 from raysweep.tasks.base import NO_FAMILY, Replica, Task, TrainingSettings, setting
 from raysweep.tasks.data import base as data
 from raysweep.tasks.functions.estimator import RunEstimator
@@ -42,6 +42,7 @@ class FunctionTask(Task[Method[Any]]):
 
     max_replicas = 1
     is_function = True
+    targets: ClassVar[frozenset[Target]] = frozenset(get_args(Target))
     function: ClassVar[Function]
     arguments: ClassVar[frozenset[str]]
 

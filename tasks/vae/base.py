@@ -10,12 +10,13 @@ import torch
 
 from raysweep.estimators.base import Estimator
 from raysweep.estimators.categorical import Link
+from raysweep.estimators.method import Target
 from raysweep.tasks import data
 from raysweep.tasks.base import DTYPES, Replica, Task
 from raysweep.tasks.training.loop import GradientTraining, training_bytes
 from raysweep.tasks.vae.model import Design, EncoderDecoder
 from raysweep.tasks.vae.priors import Prior
-from raysweep.tasks.vae.settings import EncoderDecoderSettings
+from raysweep.tasks.vae.settings import EncoderDecoderSettings, VaeSettings
 
 Settings = TypeVar("Settings", bound=EncoderDecoderSettings)
 
@@ -24,6 +25,7 @@ class EncoderDecoderTask(Task[Estimator], Generic[Settings]):
     """Task with an encoder, a discrete code and a decoder; a subclass adds code and prior."""
 
     family: ClassVar[str] = "categorical"
+    targets: ClassVar[frozenset[Target]] = frozenset({"mean", "bound"})
 
     @abstractmethod
     def design(self, settings: Settings) -> Design:
@@ -37,6 +39,12 @@ class EncoderDecoderTask(Task[Estimator], Generic[Settings]):
         """Return the reason why this pair cannot run, or None; read no data."""
         if (reason := settings.batch_refusal()) is not None:
             return reason
+        is_analytic = isinstance(settings, VaeSettings) and settings.divergence == "analytic"
+        if estimator.target == "bound" and is_analytic:
+            return (
+                f"{estimator.name} estimates a bound whose weights contain log q - log p of each "
+                "sample, and needs divergence sampled, got analytic"
+            )
         code = self.design(settings).code
         return estimator.check(code.latents, code.categories)
 

@@ -13,6 +13,7 @@ from torch.nn import functional
 from raysweep.estimators.base import Estimator
 from raysweep.estimators.categorical import Link, draw_one_hot, probabilities, softmax_logits
 from raysweep.estimators.estimate import Objective
+from raysweep.estimators.method import Target
 from raysweep.estimators.noise import Noise
 from raysweep.tasks import data
 from raysweep.tasks.base import DTYPES
@@ -119,22 +120,43 @@ class EncoderDecoder(ImageModel):
             self.rates = {"prior.logits": "prior_lr"}
 
     def losses(self, step: int, estimator: Estimator, noise: Noise) -> Losses:
-        """Return the loss; its reconstruction is estimated, and a sampled divergence too."""
+        """Return the loss; its reconstruction is estimated, and a sampled divergence too.
+
+        Where a bound is estimated, it is `train_loss`, and the mean loss of its samples is reported
+        beside it.
+        """
         x, target = self.split(self.images.batch(step))
-        terms = self.terms(x, target)
-        estimate = estimator.estimate(terms.logits, terms.objective, noise, context=x)
+        terms = self.terms(x, target, estimator.target)
+        of_samples: list[Tensor] = []
+
+        def recorded(code: Float[Tensor, "K R B L C"]) -> Float[Tensor, "K R B"]:
+            of_samples.append(terms.objective(code))
+            return of_samples[0]
+
+        objective = terms.objective if estimator.target == "mean" else recorded
+        estimate = estimator.estimate(terms.logits, objective, noise, context=x)
         loss, surrogate = estimate.value, estimate.surrogate
         if terms.direct is not None:
             loss, surrogate = loss + terms.direct.detach(), surrogate + terms.direct
         mean = loss.mean(1)
+        of_one = of_samples[0].detach().mean((0, 2)) if of_samples else mean
         if self.prior is None:
             # NaN logits still give samples: adding 0 times the logits makes a diverged loss NaN
-            mean = torch.add(mean, terms.logits.detach().sum((1, 2, 3)), alpha=0)
-        metrics = {"train_loss": mean, f"train_{self.loss}": mean, **self.evaluated(step)}
+            undefined = terms.logits.detach().sum((1, 2, 3))
+            mean, of_one = (torch.add(one, undefined, alpha=0) for one in (mean, of_one))
+        metrics = {"train_loss": mean, f"train_{self.loss}": of_one, **self.evaluated(step)}
         return Losses(surrogate, estimate.tuning_loss, metrics)
 
-    def terms(self, x: Float[Tensor, "R B D"], target: Float[Tensor, "R B T"]) -> Terms:
-        """Split the loss of some images into an estimated and an exact part."""
+    def terms(
+        self, x: Float[Tensor, "R B D"], target: Float[Tensor, "R B T"], estimated: Target = "mean"
+    ) -> Terms:
+        """Split the loss of some images into an estimated and an exact part.
+
+        Args:
+            x: Encoded part of the images.
+            target: Target of the decoder.
+            estimated: Target of the estimator, the mean of the objective or a bound.
+        """
         logits = self.encode(x)
         reconstruction = partial(self.reconstruction, target)
         if self.prior is None:
@@ -142,8 +164,9 @@ class EncoderDecoder(ImageModel):
         log_q = softmax_logits(logits, self.link).log_softmax(-1)
         settings = self._settings
         if isinstance(settings, VaeSettings) and settings.divergence == "sampled":
-            # detached, as the expectation of the derivative of log q is zero
-            of_code = partial(self.log_ratio, log_q.detach())
+            if estimated == "mean":  # the expectation of the derivative of log q is zero
+                log_q = log_q.detach()
+            of_code = partial(self.log_ratio, log_q)
             return Terms(logits, lambda code: reconstruction(code) + of_code(code), of_code, None)
         return Terms(logits, reconstruction, _zero, self.prior.divergence(log_q))
 

@@ -10,6 +10,7 @@ from raysweep import estimators
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "estimators.yaml"
 BINARY = ["arm", "disarm", "arms"]
+OF_MEANS = {name for name in estimators.names() if estimators.find(name).target == "mean"}
 
 
 def done(results):
@@ -18,11 +19,11 @@ def done(results):
     return runs
 
 
-def test_the_example_names_every_estimator_and_runs(tmp_path):
+def test_the_example_names_every_estimator_of_a_mean_and_runs(tmp_path):
     runs = done(raysweep.run(EXAMPLE, store=tmp_path, inline=True, smoke=True))
-    assert set(runs["estimator_name"].to_pylist()) == set(estimators.names())
+    assert set(runs["estimator_name"].to_pylist()) == OF_MEANS
     wide = runs.filter(pc.greater(runs["param.task.categories"], 2))
-    assert set(wide["estimator_name"].to_pylist()) == set(estimators.names()) - {*BINARY, "exact"}
+    assert set(wide["estimator_name"].to_pylist()) == OF_MEANS - {*BINARY, "exact"}
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -34,7 +35,7 @@ def test_every_estimator_trains_binary_variables_with_its_settings_searched(tmp_
     spec = {
         "name": "all",
         "tasks": {"quadratic": {"task": "polynomial", "latents": 5, "batch_size": 16}},
-        "estimators": {name: settings(name) for name in estimators.names()},
+        "estimators": {name: settings(name) for name in sorted(OF_MEANS)},
         "training": {"steps": 20, "dtype": dtype, "lr": 0.05},
         "seeds": 2,
     }

@@ -56,6 +56,9 @@ CASES = {
     "unordered_set": ("unordered_set", {}),
     "unordered_set K 4": ("unordered_set", {"samples": 4}),
     "unordered_set plain": ("unordered_set", {"samples": 3, "baseline": False}),
+    "vimco": ("vimco", {}),
+    "vimco K 3": ("vimco", {"samples": 3}),
+    "vimco arithmetic": ("vimco", {"samples": 3, "mean": "arithmetic"}),
     "exact": ("exact", {"samples": 2}),
 }
 

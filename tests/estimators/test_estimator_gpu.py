@@ -6,7 +6,7 @@ from estimator_cases import cases, categories_of, sized_cases
 
 from raysweep import estimators
 from raysweep.estimators import Noise
-from raysweep.testing.estimators import problem, randomise, standard_errors
+from raysweep.testing.estimators import exact_target, problem, randomise, standard_errors
 
 pytestmark = [
     pytest.mark.gpu,
@@ -42,8 +42,7 @@ def test_mean_gradient_on_the_device_is_the_enumerated_one(name, settings, categ
     randomise(method)
     method.cuda()
     small = problem(2, categories)
-    link = method.link
-    exact = small.gradients(estimators.exact.expectation(small.logits, small.objective, link=link))
+    exact = small.gradients(exact_target(method, small.logits, small.objective))
     rows = on_device(small, ROWS)
     out = method.estimate(rows.logits, rows.objective, Noise(seed=3))
     assert standard_errors(rows.gradients(out.surrogate).cpu(), exact).max() < 5

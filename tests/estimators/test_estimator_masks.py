@@ -8,7 +8,7 @@ from estimator_cases import cases, categories_of, is_pathwise, sized_cases
 
 from raysweep import estimators
 from raysweep.estimators import Noise
-from raysweep.testing.estimators import leaf, randomise, standard_errors
+from raysweep.testing.estimators import exact_target, leaf, randomise, standard_errors
 
 ROWS = 5000
 INF, LEAST = -math.inf, torch.finfo(torch.float32).min
@@ -72,7 +72,7 @@ def test_the_mean_gradient_is_that_of_the_categories_that_are_left(name, setting
     out = method.estimate(theta, loss, Noise(seed=2))
     (sample,) = torch.autograd.grad(out.surrogate.sum(), theta)
     whole = leaf(logits)
-    expected = estimators.exact.expectation(whole, loss, method.link)
+    expected = exact_target(method, whole, loss)
     (exact,) = torch.autograd.grad(expected.sum(), whole)
     assert standard_errors(sample, exact).max() < 5.5
 

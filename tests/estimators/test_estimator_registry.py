@@ -276,7 +276,7 @@ def test_an_odd_number_of_antithetic_samples_is_refused(name, samples):
         estimators.get(name, samples=samples)
 
 
-@pytest.mark.parametrize("name", ["arm", "disarm", "arms", "double_cv", "rodeo"])
+@pytest.mark.parametrize("name", ["arm", "disarm", "arms", "double_cv", "rodeo", "vimco"])
 def test_a_single_sample_is_refused_where_two_are_needed(name):
     with pytest.raises(ValueError, match=f"{name} needs samples >= 2, got 1"):
         estimators.get(name, samples=1)
@@ -305,6 +305,7 @@ def test_a_single_sample_is_refused_where_two_are_needed(name):
         ("relax", {"hidden": 1.5}, "hidden must be an integer >= 1, got 1.5"),
         ("unordered_set", {"samples": 1}, "baseline of unordered_set needs samples >= 2, got 1"),
         ("unordered_set", {"baseline": 1}, "baseline must be True or False, got 1"),
+        ("vimco", {"mean": "harmonic"}, "'geometric' or 'arithmetic', got 'harmonic'"),
         ("ars", {"pivot": 0}, "pivot must be 'random' or 'first', got 0"),
         ("ars_plus", {"bounds": "wide"}, "bounds must be 'full' or 'paper', got 'wide'"),
     ],

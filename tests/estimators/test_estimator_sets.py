@@ -168,8 +168,8 @@ def test_one_sample_without_baseline_is_reinforce():
     torch.testing.assert_close(found, target, rtol=1e-12, atol=1e-12)
 
 
-def by_equations(one_hot, losses, p):
-    """The estimate by equations 11, 14 and 17 of the paper, as sums over orders."""
+def by_ratios(one_hot, losses, p):
+    """The estimate with the paper's two ratios, as sums over orders."""
     every = range(len(one_hot))
     mass = [p_s.item() for p_s in p]
     rest = 1 - math.fsum(mass)
@@ -187,7 +187,7 @@ def by_equations(one_hot, losses, p):
 
 
 @pytest.mark.parametrize("samples", [2, 3, 5])
-def test_the_gradient_is_that_of_the_papers_equations(samples):
+def test_the_gradient_is_that_of_the_papers_ratios(samples):
     logits = problem(2, 3).logits.detach()
     seen = []
 
@@ -201,7 +201,7 @@ def test_the_gradient_is_that_of_the_papers_equations(samples):
     ).surrogate.backward()
     one_hot, losses = seen[0]
     p = (one_hot * logits.softmax(-1)).sum(-1).prod(-1)
-    target = by_equations(one_hot - logits.softmax(-1), losses, p)
+    target = by_ratios(one_hot - logits.softmax(-1), losses, p)
     torch.testing.assert_close(theta.grad, target, rtol=1e-10, atol=1e-12)
 
 

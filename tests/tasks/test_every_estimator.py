@@ -20,6 +20,7 @@ PAIRS = [
     if task not in ("nas_tabular", "nas")
     or name not in BINARY  # their variables have five categories
     if task not in PATHWISE or isinstance(estimators.get(name, family), PathwiseEstimator)
+    if estimators.find(name, family).target in tasks.get(task).targets
 ]
 LEARNING = [
     (task, name)
@@ -38,6 +39,8 @@ def start(train):
         method = estimators.get(name, FAMILIES[task])
         if task == "categorical_vae" and method.check(4, 3) is not None:
             settings["categories"] = 2
+        if task == "categorical_vae" and method.target == "bound":
+            settings["divergence"] = "sampled"
         return train(task, seeds, own, method, dtype="float64", **settings), method
 
     return make
