@@ -45,6 +45,9 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "Double CV 4": ("double_cv", {"samples": 4}),
     "RODEO 4": ("rodeo", {"samples": 4}),
     "LEG": ("local_expectation", {}),
+    "Unordered set 2": ("unordered_set", {}),
+    "Unordered set 4": ("unordered_set", {"samples": 4}),
+    "Unordered set 4, no baseline": ("unordered_set", {"samples": 4, "baseline": False}),
 }
 
 
@@ -112,7 +115,7 @@ def show(latents: int, categories: int, steps: int) -> None:
 @click.option("--steps", default=1000, show_default=True, help="Updates of what is learned.")
 @click.option("--latents", default=6, show_default=True, help="Variables, L.")
 def main(steps: int, latents: int) -> None:
-    """Prints the variance of every unbiased estimator, for 2 and for 3 categories."""
+    """Prints the variance of the unbiased estimators of a mean, for 2 and for 3 categories."""
     torch.set_num_threads(1)
     for categories in (2, 3):
         show(latents, categories, steps)

@@ -23,11 +23,7 @@ def _test(meaning: str) -> Metric:
 
 BOUND_METRICS: Mapping[str, Metric] = MappingProxyType(
     {
-        "train_loss": Metric(
-            "min",
-            "nats",
-            "loss that training minimises: train_neg_elbo, or the bound of estimators of a bound",
-        ),
+        "train_loss": Metric("min", "nats", "loss that training minimises: train_neg_elbo"),
         "train_neg_elbo": Metric("min", "nats", "negative bound per training image, in training"),
         "valid_neg_elbo": _valid("negative bound per validation image, one sample"),
         "valid_neg_bound": _valid("negative multi-sample bound per validation image"),
@@ -39,10 +35,7 @@ BOUND_METRICS: Mapping[str, Metric] = MappingProxyType(
 PREDICTION_METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         "train_loss": Metric(
-            "min",
-            "nats",
-            "loss that training minimises: train_neg_log_likelihood, or the bound of estimators of "
-            "a bound",
+            "min", "nats", "loss that training minimises: train_neg_log_likelihood"
         ),
         "train_neg_log_likelihood": Metric(
             "min", "nats", "-log p(target | code) per training image, in training"

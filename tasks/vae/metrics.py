@@ -8,8 +8,16 @@ from raysweep.tasks.images import metrics
 
 _SHARED = {**metrics.ACTIVE_UNITS, **metrics.GRADIENT_VARIANCE}
 
-VAE_METRICS: Mapping[str, Metric] = MappingProxyType({**metrics.BOUND_METRICS, **_SHARED})
+
+def _train_loss(mean: str) -> dict[str, Metric]:
+    meaning = f"loss that training minimises: {mean}, or the bound of samples, as with vimco"
+    return {"train_loss": Metric("min", "nats", meaning)}
+
+
+VAE_METRICS: Mapping[str, Metric] = MappingProxyType(
+    {**metrics.BOUND_METRICS, **_train_loss("train_neg_elbo"), **_SHARED}
+)
 
 PREDICTION_METRICS: Mapping[str, Metric] = MappingProxyType(
-    {**metrics.PREDICTION_METRICS, **_SHARED}
+    {**metrics.PREDICTION_METRICS, **_train_loss("train_neg_log_likelihood"), **_SHARED}
 )

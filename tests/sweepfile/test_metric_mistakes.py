@@ -144,7 +144,7 @@ def test_meanings_of_a_metric_in_several_tasks_are_joined():
     meaning = spec_of(QUAD, VAE).metrics["train_loss"]["meaning"]
     assert meaning == (
         "objective at the samples drawn in training; or loss that training minimises: "
-        "train_neg_elbo"
+        "train_neg_elbo, or the bound of samples, as with vimco"
     )
 
 
