@@ -7,6 +7,7 @@ from raysweep.estimators.arms import ARMS
 from raysweep.estimators.ars import ARS, ARSM, ARSMPlus, ARSPlus
 from raysweep.estimators.base import Estimator
 from raysweep.estimators.disarm import DisARM
+from raysweep.estimators.disarm_categorical import DisARMIW, DisARMSB, DisARMTree
 from raysweep.estimators.double_cv import DoubleCV
 from raysweep.estimators.exact import Exact
 from raysweep.estimators.gapped import GappedST
@@ -45,6 +46,9 @@ _CATEGORICAL: tuple[type[Estimator], ...] = (
     ARSM,
     ARSMPlus,
     DisARM,
+    DisARMSB,
+    DisARMIW,
+    DisARMTree,
     ARMS,
     DoubleCV,
     RODEO,
