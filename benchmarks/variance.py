@@ -34,6 +34,10 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "RELAX, lambda from 0.1": ("relax", {"temperature": 0.1}),
     "ARM": ("arm", {}),
     "DisARM": ("disarm", {}),
+    "DisARM-SB": ("disarm_sb", {}),
+    "DisARM-SB, ascending": ("disarm_sb", {"order": "ascending"}),
+    "DisARM-IW": ("disarm_iw", {}),
+    "DisARM-Tree": ("disarm_tree", {}),
     "ARMS 4": ("arms", {"samples": 4}),
     "ARS": ("ars", {}),
     "ARS+": ("ars_plus", {}),
@@ -51,9 +55,11 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def problem(latents: int, categories: int) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+def problem(
+    latents: int, categories: int, seed: int = 0
+) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """Logits `L C` and an objective."""
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(seed)
     values = torch.randn(4, latents, categories, generator=generator, dtype=torch.float64)
     logits, *weights = values
 
@@ -79,13 +85,15 @@ def learn(method: Estimator, logits: Tensor, objective: Callable, steps: int) ->
             optimizer.step()
 
 
-def variance(method: Estimator, logits: Tensor, objective: Callable) -> tuple[float, float]:
+def variance(
+    method: Estimator, logits: Tensor, objective: Callable, count: int = ROWS
+) -> tuple[float, float]:
     """The variance of an example's gradient summed over coordinates, and its standard error."""
-    rows = logits.expand(ROWS, *logits.shape).clone().requires_grad_()
+    rows = logits.expand(count, *logits.shape).clone().requires_grad_()
     out = method.estimate(rows, objective, Noise(seed=2))
     (gradient,) = torch.autograd.grad(out.surrogate.sum(), rows)
     squares = (gradient - gradient.mean(0)).square().sum((-2, -1))
-    return squares.mean().item(), squares.std().item() / math.sqrt(ROWS)
+    return squares.mean().item(), squares.std().item() / math.sqrt(count)
 
 
 def show(latents: int, categories: int, steps: int) -> None:

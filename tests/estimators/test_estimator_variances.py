@@ -68,7 +68,8 @@ def test_the_better_estimator_varies_less(fewer, more, categories):
 @pytest.mark.parametrize(
     "name",
     ["straight_through", "gapped_st", "reinmax", "reinforce", "reinforce_loo", "rebar", "arm",
-     "ars", "ars_plus", "arsm", "arsm_plus", "disarm", "local_expectation"],
+     "ars", "ars_plus", "arsm", "arsm_plus", "disarm", "disarm_sb", "disarm_iw", "disarm_tree",
+     "local_expectation"],
 )  # fmt: skip
 def test_four_times_the_samples_vary_a_quarter(name):
     few, many = (gradients(estimators.get(name, samples=samples), 2) for samples in (2, 8))
