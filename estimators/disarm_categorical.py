@@ -82,8 +82,8 @@ class _RaoBlackwell(_Coupled):
     """DisARM of the binary decisions, given the categories alone.
 
     A decision that both samples of a pair meet has the gradient of DisARM to its log-odds,
-    `(f - f') (b - b') sigmoid(|a|) / 2`; of one that a single sample meets, the other's decision is
-    averaged over, which leaves `(f - f') (b - p) / 2`; one that neither meets averages to zero.
+    `(f - f') (b - b') sigmoid(|a|) / 2`; of one that a single sample meets, of loss f, the other's
+    bit is averaged over, which leaves `(f - f') (b - p) / 2`; one that neither meets averages to 0.
     Both meet the same decisions up to the one, of log-odds a, where they part. Summed over all
     decisions and carried to the logits, the gradient is
 

@@ -81,11 +81,11 @@ class EveryCell(Noise):
         return self.points.view(shape)  # a pair for each row
 
 
-def expected_gradient(name, settings, logits):
+def expected_gradient(name, settings, logits, method=None):
     """The mean of the gradient over all noise, exactly."""
     every = EveryCell([decisions(name, settings, p) for p in logits.softmax(-1)])
     rows = leaf(logits.expand(len(every.weights), *logits.shape))
-    out = estimators.get(name, **settings).estimate(rows, loss, every)
+    out = (method or estimators.get(name, **settings)).estimate(rows, loss, every)
     (gradient,) = torch.autograd.grad(out.surrogate.sum(), rows)
     return (every.weights[:, None, None] * gradient).sum(0)
 
@@ -168,6 +168,15 @@ def test_the_stick_has_the_mean_of_disarm_of_its_decisions(order):
     found = gradients("disarm_sb", {"order": order}, logits, rows, objective=objective)
     assert standard_errors(plain, exact_gradient(logits, objective)).max() < 5
     assert varies_less(found, plain)
+
+
+def test_importance_weights_would_be_biased_in_descending_order():
+    """No pair of the later categories is ever drawn, as the first has more than half the mass."""
+    logits = torch.tensor([[0.7, 0.2, 0.1]], dtype=torch.float64).log()
+    method = estimators.get("disarm_iw")
+    method.order = "descending"
+    expected = expected_gradient("disarm_iw", {"order": "descending"}, logits, method)
+    assert (expected - exact_gradient(logits, loss)).abs().max() > 0.01
 
 
 @pytest.mark.parametrize("categories", [3, 8, 30])
