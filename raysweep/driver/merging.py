@@ -18,12 +18,12 @@ log = logging.getLogger("raysweep")
 
 @dataclasses.dataclass(frozen=True)
 class Pace:
-    """When files of rows are merged.
+    """Times and numbers of files that decide when rows are merged.
 
     Args:
         look_s: Seconds between two looks at the store.
         files: Number of small files from which they are merged while runs train.
-        files_at_end: The same at the end of the session.
+        files_at_end: Number of small files from which they are merged at the end.
         settled_s: Seconds after which no worker of a killed driver writes a file again.
         grace_s: Seconds for which replaced files stay, for commands that are reading them.
     """
