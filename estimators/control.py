@@ -12,7 +12,38 @@ from raysweep.estimators.method import Method
 Sizes = TypeVar("Sizes")
 
 
-class ExpansionSettings(Method[Sizes]):
+class WeightedControl(Method[Sizes]):
+    """A method whose control variate has a weight, which may be learned.
+
+    Attributes:
+        eta: Weight of the control variate, its initial value if learned.
+        learn_eta: Whether the weight is learned.
+    """
+
+    eta: float | Tensor
+    learn_eta: bool
+
+    def set_eta(self, eta: float | Tensor) -> None:
+        """Change the weight, for example along a schedule.
+
+        Args:
+            eta: The weight, or a tensor `R` of one for each replica.
+
+        Raises:
+            ValueError: If the weight is learned, not finite, or 0 from the start.
+            TypeError: If it is neither a number nor a tensor.
+        """
+        self._refuse_learned("eta", self.learn_eta)
+        if (reason := self._eta_refusal()) is not None:
+            raise ValueError(reason)
+        self._keep_eta(eta, self.learn_eta)
+
+    def _eta_refusal(self) -> str | None:
+        """Return a subclass's reason why its weight cannot change, or None."""
+        return None
+
+
+class ExpansionSettings(WeightedControl[Sizes]):
     """A method with a first-order expansion as control variate, and a baseline network.
 
     Attributes:
@@ -29,7 +60,6 @@ class ExpansionSettings(Method[Sizes]):
     unbiased = True
     needs_gradient = True
     per_replica = frozenset({"eta"})
-    eta: float | Tensor
     linear_weight: nn.Module | None
 
     def __init__(
@@ -74,7 +104,7 @@ class ExpansionSettings(Method[Sizes]):
             self.baseline = Baseline(context, self.hidden, replicas, self.name)
 
 
-class RelaxedControlSettings(Method[Sizes]):
+class RelaxedControlSettings(WeightedControl[Sizes]):
     """A method with a control variate at relaxed samples, of a temperature and a weight.
 
     Attributes:
@@ -88,7 +118,6 @@ class RelaxedControlSettings(Method[Sizes]):
     needs_gradient = True
     per_replica = frozenset({"temperature", "eta"})
     temperature: float | Tensor
-    eta: float | Tensor
 
     def __init__(
         self,
@@ -105,6 +134,19 @@ class RelaxedControlSettings(Method[Sizes]):
         self.learn_temperature = flag("learn_temperature", learn_temperature)
         self.learn_eta = flag("learn_eta", learn_eta)
         self.learned_temperature: Scalar | None = None
+
+    def set_temperature(self, temperature: float | Tensor) -> None:
+        """Change the temperature, for example along a schedule.
+
+        Args:
+            temperature: The temperature, or a tensor `R` of one for each replica.
+
+        Raises:
+            ValueError: If the temperature is learned, or one is out of range.
+            TypeError: If it is neither a number nor a tensor.
+        """
+        self._refuse_learned("temperature", self.learn_temperature)
+        self._keep("temperature", temperature)
 
     def _build_temperature(self, replicas: int | None) -> None:
         """Create the learned temperature, if it is learned."""

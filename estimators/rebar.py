@@ -64,6 +64,11 @@ class RelaxedControl(RelaxedControlSettings[Sizes], Estimator):
         self.relaxes = self.learn_eta or isinstance(self.eta, Tensor) or self.eta != 0
         self.needs_gradient = self.relaxes
 
+    def _eta_refusal(self) -> str | None:
+        if self.relaxes:
+            return None
+        return "eta 0 leaves the relaxed samples out, and cannot change; give another first value"
+
     def evaluations(self, latents: int, categories: int) -> int:
         """Count the evaluations: per sample, one hard and one relaxed (two if not coupled)."""
         return self.samples * (1 if not self.relaxes else 2 if self.coupled else 3)

@@ -110,6 +110,15 @@ class Replicated(nn.Module):
         """Store a control variate's weight; a learned weight stays between 0 and 2."""
         self._keep("eta", eta, between=(0.0, 2.0) if learned else (-math.inf, math.inf))
 
+    def _refuse_learned(self, name: str, learned: bool) -> None:
+        """Check that a setting is not learned, so that it can be changed.
+
+        Raises:
+            ValueError: If it is learned.
+        """
+        if learned:
+            raise ValueError(f"{name} is learned and cannot be set; set learn_{name} to false")
+
     def _broadcast(self, name: str, logits: Float[Tensor, "*B L C"]) -> float | Tensor:
         """Return a per-replica setting in a shape that broadcasts over the logits.
 

@@ -19,6 +19,7 @@ from raysweep.estimators.none import NoEstimator
 from raysweep.tasks import data
 from raysweep.tasks.base import NO_FAMILY, Open, Task, TrainingSettings
 from raysweep.tasks.plugins import distribution, load
+from raysweep.tasks.training import schedules
 
 Named = TypeVar("Named")
 TASK_GROUP = "raysweep.tasks"
@@ -330,7 +331,9 @@ def instantiate(
         sections[section][name] = tuple(value) if isinstance(value, list) else value
     cls = estimator_class(chosen_task.family, estimator_name)
     task_settings = chosen_task.settings(**sections["task"], **sections["training"])
-    return task_settings, cls(**sections["estimator"])
+    estimator = cls(**sections["estimator"])
+    schedules.check(task_settings, estimator)
+    return task_settings, estimator
 
 
 def _plain(default: Any) -> Any:

@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, runtime_checkable
@@ -183,6 +183,11 @@ def check_interval(interval: int | None, report_every: int, name: str = "evaluat
 def resolve_window(settings: TrainingSettings, default: int) -> int:
     """Return the steps that final training metrics average over, at most all of the run."""
     return min(settings.window or default, settings.steps)
+
+
+def replica_values(name: str, settings: TrainingSettings, replicas: Sequence[Replica]) -> list[Any]:
+    """Return a setting's value for each replica: its own, else the pack's."""
+    return [replica.settings.get(name, getattr(settings, name)) for replica in replicas]
 
 
 @runtime_checkable

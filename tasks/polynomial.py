@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from raysweep.estimators.base import Estimator
 from raysweep.estimators.categorical import Link, softmax_logits
 from raysweep.estimators.noise import Noise
-from raysweep.tasks.base import DTYPES, Metric, Replica, Task, TrainingSettings, setting
+from raysweep.tasks.base import DTYPES, Metric, Replica, Task, setting
 from raysweep.tasks.training.layers import select
 from raysweep.tasks.training.loop import (
     GradientTraining,
@@ -20,10 +20,11 @@ from raysweep.tasks.training.loop import (
     beside_expectation,
     training_bytes,
 )
+from raysweep.tasks.training.schedules import ScheduledSettings
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PolynomialSettings(TrainingSettings):
+class PolynomialSettings(ScheduledSettings):
     """Settings of `Polynomial`.
 
     Defaults follow Liu et al. (2023), arXiv:2304.08612, section 6.1, and their code.

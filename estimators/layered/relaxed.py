@@ -113,6 +113,18 @@ class Concrete(RelaxedNetwork):
         super().__init__(samples=samples)
         self._keep("temperature", temperature)
 
+    def set_temperature(self, temperature: float | Tensor) -> None:
+        """Change the temperature, for example along a schedule.
+
+        Args:
+            temperature: lambda, or a tensor `R` of one for each replica.
+
+        Raises:
+            ValueError: If a temperature is out of range.
+            TypeError: If it is neither a number nor a tensor.
+        """
+        self._keep("temperature", temperature)
+
     def evaluations(self, layers: int) -> int:
         """Count the evaluations: per sample, one relaxed and one hard."""
         return 2 * self.samples

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from raysweep.estimators.noise import Noise
-from raysweep.tasks.base import TrainingSettings, setting
+from raysweep.tasks.base import setting
+from raysweep.tasks.training.schedules import ScheduledSettings
 
 COMPONENTS = 2
 """Number of components of every mixture, C."""
@@ -17,7 +18,7 @@ _RELAXED = {"fit": ("relaxed_reinforce",)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class GmmSettings(TrainingSettings):
+class GmmSettings(ScheduledSettings):
     """Settings of `Gmm`.
 
     Data, start and relaxation are those of the published experiment, in one dimension. It

@@ -4,14 +4,15 @@ import dataclasses
 from typing import Literal
 
 from raysweep.tasks import data
-from raysweep.tasks.base import Open, TrainingSettings, check_interval, setting
+from raysweep.tasks.base import Open, check_interval, setting
 from raysweep.tasks.data import npz
+from raysweep.tasks.training.schedules import ScheduledSettings
 
 DATASETS = Open(data.grey_names, {"npz": npz.use})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ImageSettings(TrainingSettings):
+class ImageSettings(ScheduledSettings):
     """Settings of images and evaluations.
 
     Raises:

@@ -3,8 +3,9 @@
 import dataclasses
 from typing import Literal
 
-from raysweep.tasks.base import TrainingSettings, check_interval, setting
+from raysweep.tasks.base import check_interval, setting
 from raysweep.tasks.listops.expressions import TOKEN_LIMIT
+from raysweep.tasks.training.schedules import ScheduledSettings
 
 LEAST_TOKENS, MAX_TOKENS = 17, TOKEN_LIMIT - 1
 """Bounds of `max_tokens`: an expression of four nested operators, the deepest group that is
@@ -14,7 +15,7 @@ GENERATED_TRAINING, GENERATED_TEST = 90_000, 10_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ListOpsSettings(TrainingSettings):
+class ListOpsSettings(ScheduledSettings):
     """Settings of `ListOps`.
 
     Defaults follow Liu et al. (2023), arXiv:2304.08612, appendix F.2, with ReinMax's learning

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from raysweep.estimators.base import PathwiseEstimator
 from raysweep.estimators.noise import Noise
-from raysweep.tasks.base import DTYPES, Replica, resolve_window
+from raysweep.tasks.base import DTYPES, Replica, replica_values, resolve_window
 from raysweep.tasks.nas.cells import by_code, initial_logits, look_up
 from raysweep.tasks.nas.images import SearchImages
 from raysweep.tasks.nas.settings import NasSettings
@@ -22,9 +22,9 @@ from raysweep.tasks.training.loop import (
     make_optimizer,
     mean_gradients,
     mean_metrics,
-    replica_values,
 )
 from raysweep.tasks.training.optim import Adam
+from raysweep.tasks.training.schedules import Schedules
 
 
 class Searched(nn.Module):
@@ -50,51 +50,29 @@ class Searched(nn.Module):
         return list(self.net.parameters())
 
 
-class Schedule:
-    """Learning rates and temperatures by step.
+class Rates:
+    """Factors of the learning rates by step: a half cosine from 1 to the last one.
 
     Args:
         settings: Settings of the pack.
         replicas: Replicas in the order of the axis `R`.
-        temperature: Temperature of the estimator at the start, one number or one for each replica;
-            rounded to the training's format, so that it is the same in both forms.
     """
 
-    def __init__(
-        self, settings: NasSettings, replicas: list[Replica], temperature: float | Tensor
-    ) -> None:
-        def values(name: str) -> list[Any]:
-            return replica_values(name, settings, replicas)
-
-        self._last = max(settings.steps - 1, 1)
+    def __init__(self, settings: NasSettings, replicas: list[Replica]) -> None:
         self._steps = settings.steps
-        rates = zip(values("final_lr"), values("lr"), strict=True)
-        self._rates = torch.tensor([end / start for end, start in rates], dtype=torch.float64)
-        start = torch.as_tensor(temperature, dtype=DTYPES[settings.dtype], device="cpu")
-        start = start.double().expand(len(replicas))
-        ends = zip(values("final_temperature"), start.tolist(), strict=True)
-        end = [first if last is None else last for last, first in ends]
-        self._start, self._end = start, torch.tensor(end, dtype=torch.float64)
+        rates = zip(
+            *(replica_values(name, settings, replicas) for name in ("final_lr", "lr")), strict=True
+        )
+        self._last = torch.tensor([end / start for end, start in rates], dtype=torch.float64)
 
-    def rates(self, step: int) -> Float[Tensor, " R"]:
-        """Return the factor of each replica's learning rate at a step, a half cosine."""
+    def at(self, step: int) -> Float[Tensor, " R"]:
+        """Return the factor of each replica's learning rate at a step."""
         share = (1 + math.cos(math.pi * step / self._steps)) / 2
-        return self._rates + (1 - self._rates) * share
-
-    @property
-    def changes_temperature(self) -> bool:
-        """Whether the temperature of a replica changes."""
-        return not torch.equal(self._start, self._end)
-
-    def temperature(self, step: int) -> Float[Tensor, " R"]:
-        """Return the temperature of each replica at a step."""
-        return torch.lerp(self._start, self._end, min(step / self._last, 1.0))
+        return self._last + (1 - self._last) * share
 
     def select(self, keep: Tensor) -> None:
         """Drop replicas; `keep` is a boolean mask or indices over the current ones."""
-        keep = keep.cpu()
-        self._rates = self._rates[keep]
-        self._start, self._end = self._start[keep], self._end[keep]
+        self._last = self._last[keep.cpu()]
 
 
 class SupernetSearch:
@@ -126,10 +104,12 @@ class SupernetSearch:
         self.window = resolve_window(settings, self.images.steps_per_epoch)
         self._unselected = settings.unselected
         self._accuracies = by_code(settings.looked_up, settings.full, device)
-        self._schedule = Schedule(settings, replicas, estimator.temperature)
+        self._rates = Rates(settings, replicas)
         # A tensor in any pack: a number is divided by, and so rounded, in another way, and what is
         # left of a pack after others ended must not depend on their temperatures.
-        self._set_temperature()
+        self._schedules = Schedules(
+            estimator, settings, replicas, self.model.theta, always=("temperature",)
+        )
         self._noises = [
             Noise(seeds=seeds, purpose=purpose) for purpose in ("weights", "architecture")
         ]
@@ -151,11 +131,10 @@ class SupernetSearch:
 
     def _advance_once(self) -> Mapping[str, Float[Tensor, " R"]]:
         step, theta = self.step, self.model.theta
-        if self._schedule.changes_temperature:
-            self._set_temperature()
+        self._schedules.apply(step)
         for noise in self._noises:
             noise.at(step)
-        self._weight_rule.scale_rates(self._schedule.rates(step))
+        self._weight_rule.scale_rates(self._rates.at(step))
         # NaN logits give a cell, too: adding 0 times their sum makes metrics NaN.
         nothing = 0 * theta.detach().sum((1, 2))
         train = self._update_weights(step)
@@ -169,11 +148,6 @@ class SupernetSearch:
             "entropy": entropy(theta.detach()),
         }
         return {name: value + nothing for name, value in metrics.items()}
-
-    def _set_temperature(self) -> None:
-        theta = self.model.theta
-        temperature = self._schedule.temperature(self.step).to(theta.device, theta.dtype)
-        self.estimator.set_temperature(temperature)
 
     def _sample(self, noise: Noise) -> Float[Tensor, "R 6 5"]:
         """Draw a cell for each replica, which carries the gradient to the logits."""
@@ -220,8 +194,8 @@ class SupernetSearch:
         select(self.model, keep)
         self.images.select(keep)
         self.estimator.select(keep)
-        self._schedule.select(keep)
-        self._set_temperature()
+        self._schedules.select(keep)
+        self._rates.select(keep)
         for noise in self._noises:
             noise.select(keep)
         self._weight_rule.select(keep, self.model.weights)

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Literal
 
 from raysweep.tasks import data
-from raysweep.tasks.base import Open, TrainingSettings, setting
+from raysweep.tasks.base import Open, setting
 from raysweep.tasks.data.nats_bench import DataSet
 from raysweep.tasks.nas.supernet import STAGES, Sizes
+from raysweep.tasks.training.schedules import ScheduledSettings
 
 BENCHMARKS: Mapping[str, DataSet] = {
     "cifar10": "cifar10",
@@ -24,7 +25,7 @@ SHRINK = 2 ** (STAGES - 1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NasSettings(TrainingSettings):
+class NasSettings(ScheduledSettings):
     """Settings of `Nas`.
 
     Defaults are those of GDAS in the published code of NATS-Bench, arXiv:2009.00437.
@@ -62,12 +63,6 @@ class NasSettings(TrainingSettings):
         "zero",
         "gradient of an operation that is not sampled: that of an output of 1, as in the published "
         "code, or the true one, for which all operations are evaluated",
-    )
-    final_temperature: float | None = setting(
-        None,
-        "temperature at the last update, to which that of the estimator changes linearly; "
-        "constant if not set",
-        per_replica=True,
     )
     evaluation_examples: int | None = setting(
         None,
@@ -111,7 +106,7 @@ class NasSettings(TrainingSettings):
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         _check_images(self)
-        for name in ("final_lr", "architecture_lr", "final_temperature"):
+        for name in ("final_lr", "architecture_lr"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be positive, got {value}")

@@ -13,7 +13,7 @@ from raysweep.estimators.base import Estimator
 from raysweep.estimators.categorical import Link, softmax_logits
 from raysweep.estimators.exact import Exact
 from raysweep.estimators.noise import Noise
-from raysweep.tasks.base import DTYPES, Metric, Replica, Task, TrainingSettings, setting
+from raysweep.tasks.base import DTYPES, Metric, Replica, Task, setting
 from raysweep.tasks.data import nats_bench
 from raysweep.tasks.nas.cells import LOOKED_UP, by_code, initial_logits, look_up
 from raysweep.tasks.nas.space import EDGES, OPERATIONS
@@ -25,13 +25,14 @@ from raysweep.tasks.training.loop import (
     beside_expectation,
     training_bytes,
 )
+from raysweep.tasks.training.schedules import ScheduledSettings
 
 HALF = len(EDGES) // 2
 STATES = len(OPERATIONS) ** HALF  # of half of a cell
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class NasTabularSettings(TrainingSettings):
+class NasTabularSettings(ScheduledSettings):
     """Settings of `NasTabular`.
 
     The start is that of GDAS: logits of normal numbers times 0.001.

@@ -1,6 +1,5 @@
 """Differentiable search of a cell: GDAS with any estimator whose samples carry the gradient."""
 
-import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -75,15 +74,7 @@ class Nas(Task[Estimator]):
 
     def check(self, settings: NasSettings, estimator: Estimator) -> str | None:
         """Return the reason why this pair cannot run, or None."""
-        reason = refusal("nas", "cell per update", estimator, len(EDGES), len(OPERATIONS))
-        if reason is not None or not isinstance(estimator, PathwiseEstimator):
-            return reason
-        if settings.final_temperature is not None:
-            try:
-                copy.deepcopy(estimator).set_temperature(settings.final_temperature)
-            except ValueError as error:
-                return f"final_temperature with {estimator.name}: {error}"
-        return None
+        return refusal("nas", "cell per update", estimator, len(EDGES), len(OPERATIONS))
 
     def prepare(self, settings: NasSettings, folder: Path | None) -> None:
         """Make images and accuracies available; for the errors see `Task.prepare`."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from raysweep.estimators.layered import LayeredEstimator
 from raysweep.estimators.noise import Noise
-from raysweep.tasks.base import Replica
+from raysweep.tasks.base import Replica, replica_values
 from raysweep.tasks.sbn.quality import (
     LAYERS,
     LayerQuality,
@@ -21,7 +21,6 @@ from raysweep.tasks.sbn.quality import (
 from raysweep.tasks.sbn.quality_settings import SbnGradientQualitySettings
 from raysweep.tasks.training.evaluation import LastEvaluation
 from raysweep.tasks.training.layers import select
-from raysweep.tasks.training.loop import replica_values
 
 DRAWS_AT_ONCE = 50  # bounds memory, and the measurement's noise depends on it
 

@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from raysweep.tasks.base import Replica
+from raysweep.tasks.base import Replica, replica_values
 from raysweep.tasks.sbn.measurement import Measurement, Subject
 from raysweep.tasks.sbn.points_model import PointsModel, joined
 from raysweep.tasks.sbn.quality_settings import SbnGradientQualitySettings
-from raysweep.tasks.training.loop import OPTIMIZERS, GradientTraining, mean_metrics, replica_values
+from raysweep.tasks.training.loop import OPTIMIZERS, GradientTraining, mean_metrics
 
 
 class PointsTraining(NamedTuple):

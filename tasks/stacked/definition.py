@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from raysweep.tasks.base import Metric, Replica, TrainingSettings
+from raysweep.tasks.base import Metric, Replica, TrainingSettings, replica_values
 from raysweep.tasks.functions.metrics import Declared, declared_metrics
 from raysweep.tasks.functions.signature import (
     TaskMistake,
@@ -18,7 +18,6 @@ from raysweep.tasks.functions.signature import (
     settings_class,
 )
 from raysweep.tasks.stacked.mistakes import mistake
-from raysweep.tasks.training.loop import replica_values
 
 LOSS = "train_loss"
 """Name under which the loss is reported."""

@@ -8,14 +8,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from raysweep.estimators.noise import Noise
-from raysweep.tasks.base import DTYPES, Replica, TrainingSettings
+from raysweep.tasks.base import DTYPES, Replica, TrainingSettings, replica_values
 from raysweep.tasks.stacked import build
 from raysweep.tasks.stacked.call import Pattern, StackedLoss
 from raysweep.tasks.stacked.data import Examples
 from raysweep.tasks.stacked.definition import LOSS, Definition
 from raysweep.tasks.training import layers
 from raysweep.tasks.training.batches import BatchSampler
-from raysweep.tasks.training.loop import Losses, Model, replica_values
+from raysweep.tasks.training.loop import Losses, Model
 
 
 class Constants(nn.Module):

@@ -12,9 +12,10 @@ from raysweep.estimators.base import Estimator
 from raysweep.estimators.estimate import Estimate
 from raysweep.estimators.method import Method
 from raysweep.estimators.noise import Noise
-from raysweep.tasks.base import Replica, TrainingSettings, resolve_window
+from raysweep.tasks.base import Replica, TrainingSettings, replica_values, resolve_window
 from raysweep.tasks.training.optim import SGD, Adam, Optimizer, RAdam, clip_gradients
 from raysweep.tasks.training.plateau import Plateau
+from raysweep.tasks.training.schedules import Schedules
 
 TUNING_RATE = 10.0  # times the model's: Tucker et al. (2017), arXiv:1703.07370, appendix
 
@@ -118,6 +119,7 @@ class GradientTraining:
         }
         self._tuner = _make_tuner(list(estimator.parameters()), settings, replicas)
         self._list_parameters()
+        self._schedules = Schedules(estimator, settings, replicas, like=self._parameters[0])
 
     def advance(self, steps: int) -> Mapping[str, Float[Tensor, " R"]]:
         """Train for some steps; return the metrics' means over them, in float64.
@@ -138,6 +140,7 @@ class GradientTraining:
         if self.model.schedule is not None:
             self.model.schedule.select(keep)
         self.estimator.select(keep)
+        self._schedules.select(keep)
         self._noise.select(keep)
         for rate, parameters in self._groups().items():
             self._optimizers[rate].select(keep, list(parameters.values()))
@@ -165,6 +168,7 @@ class GradientTraining:
         for rate, rule in self._optimizers.items():
             rule.load_state_dict(state["optimizer"][rate])
         self.estimator.load_state_dict(state["estimator"])
+        self._schedules.apply(max(self.step - 1, 0))  # for measurements before the next update
         if self._tuner is not None:
             self._tuner.load_state_dict(state["tuner"])
         if self.model.schedule is not None:
@@ -187,6 +191,7 @@ class GradientTraining:
 
     def _advance_once(self) -> Mapping[str, Float[Tensor, " R"]]:
         self._noise.at(self.step)
+        self._schedules.apply(self.step)
         losses = self.model.losses(self.step, self.estimator, self._noise)
         tuning_loss = losses.tuning_loss if self._tuner is not None else None
         gradients = self._gradients(
@@ -279,11 +284,6 @@ def mean_metrics(
         for name, value in advance_once().items():
             means[name] += value
     return {name: total.div_(steps) for name, total in means.items()}
-
-
-def replica_values(name: str, settings: TrainingSettings, replicas: Sequence[Replica]) -> list[Any]:
-    """Return a setting's value for each replica: its own, else the pack's."""
-    return [replica.settings.get(name, getattr(settings, name)) for replica in replicas]
 
 
 def _make_rule(

@@ -11,9 +11,10 @@ from raysweep import estimators, tasks
 from raysweep.tasks import data
 from raysweep.tasks.nas.cells import by_code
 from raysweep.tasks.nas.images import SearchImages
-from raysweep.tasks.nas.search import Schedule
+from raysweep.tasks.nas.search import Rates
 from raysweep.tasks.nas.settings import NasSettings
 from raysweep.tasks.nas.space import OPERATIONS
+from raysweep.tasks.training import schedules
 
 CPU = torch.device("cpu")
 TASK = tasks.get("nas")
@@ -30,12 +31,12 @@ def one_hot(*codes):
 
 def test_rates_of_the_weights_fall_by_half_a_cosine(settings):
     replica = tasks.Replica("run", 0, {"lr": 0.5})
-    schedule = Schedule(settings(lr=0.1, final_lr=0.02, steps=10), [replica], 1.0)
+    rates = Rates(settings(lr=0.1, final_lr=0.02, steps=10), [replica])
     cosine = torch.optim.lr_scheduler.CosineAnnealingLR(
         optimizer := torch.optim.SGD([torch.zeros(1)], lr=0.5), T_max=10, eta_min=0.02
     )
     for step in range(10):
-        assert 0.5 * schedule.rates(step).item() == pytest.approx(cosine.get_last_lr()[0])
+        assert 0.5 * rates.at(step).item() == pytest.approx(cosine.get_last_lr()[0])
         optimizer.step()
         cosine.step()
 
@@ -213,14 +214,15 @@ def test_several_cells_per_update_are_refused(settings):
 )
 def test_a_last_temperature_that_the_estimator_cannot_have_is_refused(settings, options, message):
     method = estimators.get("reinmax", **options)
-    assert TASK.check(settings(final_temperature=0.1), method).startswith(message)
+    with pytest.raises(ValueError, match=message):
+        schedules.check(settings(final_temperature=0.1), method)
     assert method.temperature == 1
 
 
 def test_the_uniform_baseline_cannot_leave_temperature_1(settings):
     method = estimators.get("reinmax", baseline="uniform")
-    reason = TASK.check(settings(final_temperature=2.0), method)
-    assert "the uniform baseline needs temperature 1, got 2" in reason
+    with pytest.raises(ValueError, match="the uniform baseline needs temperature 1, got 2"):
+        schedules.check(settings(final_temperature=2.0), method)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from itertools import pairwise
 from typing import Literal
 
 from raysweep.tasks import data
-from raysweep.tasks.base import Open, TrainingSettings, check_interval, setting
+from raysweep.tasks.base import Open, check_interval, setting
+from raysweep.tasks.training.schedules import ScheduledSettings
 
 LABELLED = Open(data.labelled_names, {})
 _DENSE = {"network": ("dense",)}
@@ -14,7 +15,7 @@ _CONVOLUTIONAL = {"network": ("convolutional",)}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SbnClassifierSettings(TrainingSettings):
+class SbnClassifierSettings(ScheduledSettings):
     """Settings of `SbnClassifier`.
 
     Defaults follow Shekhovtsov, Yanush, Flach (2020), arXiv:2006.03143, section 3 and appendix
