@@ -76,7 +76,7 @@ class _Checker:
                 return registry.instantiate(self.arm.task, self.arm.estimator, settings)
             except (ValueError, TypeError) as error:
                 key = self._blamed(str(error))
-                if not _names(str(error), self.broken) and not (key is None and doubtful):
+                if not _names(str(error), doubtful) and not (key is None and doubtful):
                     where = self.positions.settings.get(key or "", self.positions.estimator)
                     self._add(where, str(error))
                 if key is None or same(settings[key], self.arm.defaults[key]):

@@ -9,7 +9,7 @@ from raysweep.errors import SpecError, nearest
 from raysweep.registry import Setting
 from raysweep.sweep.space import Domain, Fixed, coerce, conditions
 from raysweep.sweep.spec import Arm
-from raysweep.sweepfile import together
+from raysweep.sweepfile import schedules, together
 from raysweep.sweepfile.arm_checks import Positions, check_values
 from raysweep.sweepfile.conditions import Reader, has_condition, settled
 from raysweep.sweepfile.document import Node, Problems
@@ -113,6 +113,7 @@ class _ArmBuilder:
         self.space: dict[str, Domain] = {key: Fixed(v) for key, v in self.defaults.items()}
         self.locations: dict[str, str] = {}
         self.broken: set[str] = set()  # keys of settings with mistakes, or their likely keys
+        self.changing: set[str] = set()  # keys of the estimator's settings that have a schedule
 
     def assign(
         self, settings: Mapping[str, tuple[str, Node]], sections: tuple[str, ...], owner: str
@@ -132,14 +133,39 @@ class _ArmBuilder:
         for name, (where, node) in settings.items():
             key = None if name == together.KEY else find_key(name, where)
             if key is not None:
-                assigned[key] = self.reader.domain(node, key)
-                self.locations[key] = node.where
+                self.assign_one(node, key, assigned)
         if together.KEY in settings:
             self.assign_together(settings[together.KEY][1], find_key, assigned)
+        for key in self.changing & set(assigned):
+            if schedules.companions(key)[0] not in assigned:  # one value replaces the schedule
+                assigned |= {one: Fixed(self.defaults[one]) for one in schedules.companions(key)}
         for key, domain in assigned.items():
             self.space[key] = Fixed(self.defaults[key]) if domain is None else domain
             if domain is None:
                 self.broken.add(key)
+
+    def assign_one(self, node: Node, key: str, assigned: dict[str, Domain | None]) -> None:
+        """Add a setting, or all that a schedule in its place stands for."""
+        if not (key.startswith("estimator.") and schedules.is_schedule(node)):
+            assigned[key] = self.reader.domain(node, key)
+            self.locations[key] = node.where
+            return
+        name = key.partition(".")[2]
+        if not schedules.can_change(key, self.declared):
+            self.problems.add(
+                node.where,
+                f"expected one value of {name!r} with the task {self.task.name}, which does not "
+                "change it while it trains, got a schedule",
+            )
+            assigned[key] = None
+            return
+        self.changing.add(key)
+        nodes = schedules.expanded(node, key, self.problems)
+        assigned |= {one: Fixed(self.defaults[one]) for one in schedules.companions(key)}
+        for one, part in ({key: None} if nodes is None else nodes).items():
+            assigned[one] = None if part is None else self.reader.domain(part, one)
+            self.locations[one] = node.where if part is None else part.where
+        schedules.limit(assigned, key, self.defaults)
 
     def assign_together(
         self, node: Node, find_key: together.FindKey, assigned: dict[str, Domain | None]
@@ -228,7 +254,12 @@ def check_alone(entry: Entry, common: CommonSettings, problems: Problems) -> Non
         declared |= likely
     builder = _ArmBuilder(entry, entry, declared, problems, common.ranges)
     # A condition may name settings of the partner, which are not known.
-    settings = {key: item for key, item in entry.settings.items() if not has_condition(item[1])}
+    # So do schedules.
+    settings = {
+        key: item
+        for key, item in entry.settings.items()
+        if not (has_condition(item[1]) or schedules.is_schedule(item[1]))
+    }
     training = {key: item for key, item in common.training.items() if not has_condition(item[1])}
     builder.assign(training, ("training",), "training")
     builder.assign(settings, (kind, "training"), f"{kind} {entry.name!r}")

@@ -8,7 +8,7 @@ from raysweep.registry import Setting
 from raysweep.search.samplers import SAMPLERS
 from raysweep.sweep.options import PRUNERS, TRACKERS
 from raysweep.sweep.spec import NAME
-from raysweep.sweepfile import keys, together
+from raysweep.sweepfile import keys, schedules, together
 from raysweep.sweepfile.keys import Key
 from raysweep.sweepfile.reader import NAME as SWEEP_NAME
 from raysweep.sweepfile.value_schema import Schema, ValueSchemas, closed, of_type, reference
@@ -118,7 +118,25 @@ class _FileSchema:
             schemas = [self.values.described(one) for one in several]
             is_one = all(schema == schemas[0] for schema in schemas)
             properties[name] = schemas[0] if is_one else self.values.of(several)
+            properties[name] = self._or_schedule(properties[name], several)
         return properties
+
+    def _or_schedule(self, value: Schema, several: Iterable[Setting]) -> Schema:
+        """Return the schema of a setting that has a schedule in place of a value, if it may."""
+        of_tasks = {key: one for several in self.tasks.values() for key, one in several.items()}
+        keys = [one.key for one in several if schedules.can_change(one.key, of_tasks)]
+        if not keys:
+            return value
+        end, updates, shape = (
+            self.values.of([of_tasks[key]]) for key in schedules.companions(keys[0])
+        )
+        whole = {"const": schedules.WHOLE_RUN, "description": "all updates of the run"}
+        choice = {"type": "array", "items": {"anyOf": [whole, {"type": "integer"}]}}
+        over = {"anyOf": [whole, updates, choice]}
+        properties = {"from": value, "to": end, "over": over, "shape": shape}
+        schedule = closed(properties, schedules.REQUIRED, description="changes with the updates")
+        notes = {key: part for key, part in value.items() if key in ("description", "default")}
+        return {"anyOf": [value, schedule], **notes}
 
     def _training(self) -> Schema:
         settings = registry.training_settings().values()
@@ -136,7 +154,10 @@ class _FileSchema:
             "tasks": {**_LABELS, "description": "labels of tasks; all if not given"},
             "estimators": {**_LABELS, "description": "labels of estimators; all if not given"},
             "methods": {**_LABELS, "description": "labels of methods; all if not given"},
-            **{name: self.values.of(several) for name, several in by_name.items()},
+            **{
+                name: self._or_schedule(self.values.of(several), several)
+                for name, several in by_name.items()
+            },
             together.KEY: _together(settings),
         }
         return closed(properties, patternProperties={_QUALIFIED: True})

@@ -79,8 +79,8 @@ class Ramp(NamedTuple):
 
 
 def _line(start: float, end: float, share: float) -> float:
-    step = end - start
-    return start + share * step if share < 0.5 else end - step * (1 - share)
+    first, last = (torch.tensor(one, dtype=torch.float64) for one in (start, end))
+    return torch.lerp(first, last, share).item()
 
 
 def _geometric(start: float, end: float, share: float) -> float:
@@ -218,4 +218,6 @@ class Schedules:
             _set(self._estimator, name, self._values(name, step).to(self._device))
 
     def _values(self, name: str, step: int) -> Tensor:
-        return torch.tensor([ramp.at(step) for ramp in self._ramps[name]], dtype=self._dtype)
+        ramps = self._ramps[name]
+        values = {ramp: ramp.at(step) for ramp in set(ramps)}  # runs of all seeds have the same
+        return torch.tensor([values[ramp] for ramp in ramps], dtype=self._dtype)

@@ -85,6 +85,21 @@ GOOD = {
     "together twice": with_training(
         together=[[{"lr": 0.1}, {"lr": 0.2}], [{"beta1": 0.8}, {"beta1": 0.9}]]
     ),
+    "schedule": merged(
+        estimators={
+            "E": {"estimator": "reinmax", "temperature": {"from": 2, "to": 1, "over": "steps"}}
+        }
+    ),
+    "searched schedule": merged(
+        estimators={
+            "E": {
+                "estimator": "rebar",
+                "learn_eta": False,
+                "eta": {"from": [1, 2], "to": [None, 0.5], "over": ["steps", 9], "shape": "cosine"},
+            }
+        }
+    ),
+    "schedule in an override": merged(overrides=[{"temperature": {"from": 2, "to": 1, "over": 9}}]),
     "qualified": merged(tasks={"q": {"task": "polynomial", "task.p": 3, "training.lr": 0.1}}),
     "training of an estimator": merged(
         estimators={"ST": {"estimator": "straight_through", "lr": 0.1, "tasks": "quad"}}
@@ -163,6 +178,12 @@ BAD = {
     "unknown tracker": merged(tracker="tensorbord"),
     "no tracker": merged(tracker={}),
     "number as a project": merged(tracker={"wandb": 3}),
+    "schedule without updates": merged(
+        estimators={"E": {"estimator": "reinmax", "temperature": {"from": 2, "to": 1}}}
+    ),
+    "schedule of a count": merged(
+        estimators={"E": {"estimator": "reinmax", "samples": {"from": 2, "to": 1, "over": 9}}}
+    ),
     "unknown override": merged(overrides=[{"lerning_rate": 0.1}]),
 }
 
