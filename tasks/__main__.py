@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from raysweep import tasks
 from raysweep.tasks.base import Task, TrainingSettings
+from raysweep.tasks.training.schedules import ScheduledSettings
 
 _HEAD = """# Tasks
 
@@ -18,13 +19,25 @@ them. Settings in italics may differ between the replicas of a pack. This page i
 
 """
 _COMMON = {field.name: field.default for field in dataclasses.fields(TrainingSettings)}
+_SCHEDULES = {
+    field.name: field
+    for field in dataclasses.fields(ScheduledSettings)
+    if field.name not in _COMMON
+}
+_SCHEDULES_HEAD = """## Schedules
+
+Settings of every task that lists them: the estimator's temperature, and its weight eta, can change
+with the updates. In a [sweep file](sweep-file.md), `temperature: {from: 1, to: 0.1, over: steps}`
+of the estimator sets them.
+"""
 
 
 def page() -> str:
     """Return the page: a list of all tasks, and a section for each."""
     listed = [tasks.get(name) for name in tasks.names()]
     links = [f"- [`{task.name}`](#{task.name}): {_summary(task)}" for task in listed]
-    return _HEAD + "\n".join([*links, "", *(_section(task) for task in listed)]).rstrip() + "\n"
+    sections = [*(_section(task) for task in listed), _schedules()]
+    return _HEAD + "\n".join([*links, "", *sections]).rstrip() + "\n"
 
 
 def _summary(task: Task[Any]) -> str:
@@ -33,7 +46,7 @@ def _summary(task: Task[Any]) -> str:
 
 def _section(task: Task[Any]) -> str:
     fields = dataclasses.fields(task.settings)
-    specific = [field for field in fields if field.name not in _COMMON]
+    specific = [field for field in fields if field.name not in {*_COMMON, *_SCHEDULES}]
     changed = [
         f"`{field.name}` = {_shown(field.default)}"
         for field in fields
@@ -43,11 +56,19 @@ def _section(task: Task[Any]) -> str:
     hints = typing.get_type_hints(task.settings)
     lines = [f"## {task.name}", "", text, "", f"References: {' '.join(references.split())}", ""]
     lines += [_settings_line(field, hints[field.name]) for field in specific]
+    if issubclass(task.settings, ScheduledSettings):
+        lines.append("- [schedules](#schedules) of the estimator's temperature and eta")
     lines += ["", f"Of `training`: {', '.join(changed)}." if changed else "", "", "Metrics:", ""]
     for name, metric in task.metrics.items():
         unit = f" [{metric.unit}]" if metric.unit else ""
         lines.append(f"- `{name}`{unit}: {metric.meaning}")
     return "\n".join([*lines, ""])
+
+
+def _schedules() -> str:
+    hints = typing.get_type_hints(ScheduledSettings)
+    lines = [_settings_line(field, hints[name]) for name, field in _SCHEDULES.items()]
+    return "\n".join([_SCHEDULES_HEAD, *lines])
 
 
 def _settings_line(field: "dataclasses.Field[Any]", declared: Any) -> str:

@@ -145,7 +145,7 @@ class _ArmBuilder:
                 self.broken.add(key)
 
     def assign_one(self, node: Node, key: str, assigned: dict[str, Domain | None]) -> None:
-        """Add a setting, or all that a schedule in its place stands for."""
+        """Add a setting, or all that a schedule in its place is short for."""
         if not (key.startswith("estimator.") and schedules.is_schedule(node)):
             assigned[key] = self.reader.domain(node, key)
             self.locations[key] = node.where

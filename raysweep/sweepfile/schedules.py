@@ -1,6 +1,6 @@
 """Schedules in the file: `{from, to, over}` of an estimator's setting, in place of its value.
 
-A schedule stands for several settings, each of which can be searched: the estimator's own has the
+A schedule is short for several settings, each of which can be searched: the estimator's own has the
 first value, and settings of the task have the last value, the number of updates, and the shape.
 """
 
@@ -37,7 +37,7 @@ def is_schedule(node: Node) -> bool:
 
 
 def expanded(node: Node, key: str, problems: Problems) -> dict[str, Node] | None:
-    """Return the nodes of the settings that a schedule stands for; None, with a mistake, if wrong.
+    """Return the nodes of the settings that a schedule is short for; None, with a mistake, if wrong.
 
     Args:
         node: Node of the schedule.

@@ -37,7 +37,7 @@ def ids_of(spec):
     return {arm.configuration(cell).configuration_id for arm in spec.arms for cell in arm.cells()}
 
 
-def test_a_schedule_stands_for_settings_of_the_estimator_and_the_task():
+def test_a_schedule_is_short_for_settings_of_the_estimator_and_the_task():
     assert values_of({"temperature": LINE}) == [2.0, 0.1, None, "linear"]
     cosine = {**LINE, "over": 20, "shape": "cosine"}
     assert values_of({"temperature": cosine}) == [2.0, 0.1, 20, "cosine"]
