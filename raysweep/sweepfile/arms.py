@@ -134,6 +134,7 @@ class _ArmBuilder:
             key = None if name == together.KEY else find_key(name, where)
             if key is not None:
                 self.assign_one(node, key, assigned)
+        self.check_beside_schedules(settings)
         if together.KEY in settings:
             self.assign_together(settings[together.KEY][1], find_key, assigned)
         for key in self.changing & set(assigned):
@@ -166,6 +167,20 @@ class _ArmBuilder:
             assigned[one] = None if part is None else self.reader.domain(part, one)
             self.locations[one] = node.where if part is None else part.where
         schedules.limit(assigned, key, self.defaults)
+
+    def check_beside_schedules(self, settings: Mapping[str, tuple[str, Node]]) -> None:
+        """Check that no setting that a schedule includes is given beside it."""
+        names = {name.rpartition(".")[2]: where for name, (where, _) in settings.items()}
+        for name, (_, node) in settings.items():
+            key = f"estimator.{name.rpartition('.')[2]}"
+            if not (key in self.changing and schedules.is_schedule(node)):
+                continue
+            for one in schedules.companions(key):
+                short = one.partition(".")[2]
+                if short in names:
+                    self.problems.add(
+                        names[short], f"{short!r} appears in the schedule and beside it; remove one"
+                    )
 
     def assign_together(
         self, node: Node, find_key: together.FindKey, assigned: dict[str, Domain | None]

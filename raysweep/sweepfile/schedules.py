@@ -37,7 +37,7 @@ def is_schedule(node: Node) -> bool:
 
 
 def expanded(node: Node, key: str, problems: Problems) -> dict[str, Node] | None:
-    """Return the nodes of the settings that a schedule is short for; None, with a mistake, if wrong.
+    """Return the nodes of all settings of a schedule; None, with a mistake, if it is wrong.
 
     Args:
         node: Node of the schedule.

@@ -128,8 +128,8 @@ def _set(estimator: Method[Any], name: str, value: float | Tensor) -> None:
     change = getattr(estimator, f"set_{name}", None)
     if change is None:
         raise ValueError(
-            f"final_{name} needs an estimator with {name}, got {value} with {estimator.name}; "
-            "remove it"
+            f"final_{name} needs an estimator whose {name} can be set, got {value} with "
+            f"{estimator.name}; remove it"
         )
     try:
         change(value)

@@ -139,8 +139,16 @@ def test_a_schedule_that_cannot_be_is_refused_in_one_line(name):
 
 
 def test_a_last_value_for_an_estimator_without_the_setting_is_refused():
-    with pytest.raises(SpecError, match="final_temperature needs an estimator with temperature"):
+    with pytest.raises(SpecError, match="final_temperature needs an estimator whose temp"):
         spec_of({"estimator": "reinforce"}, {"final_temperature": 0.5})
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_part_of_a_schedule_beside_it_is_refused(order):
+    settings = {"temperature": LINE, "final_temperature": 0.3}
+    override = dict(list(settings.items())[::order])
+    with pytest.raises(SpecError, match="'final_temperature' appears in the schedule and beside"):
+        spec_of({}, overrides=[override])
 
 
 def test_a_task_that_changes_no_setting_takes_no_schedule():

@@ -158,8 +158,13 @@ def test_every_pathwise_estimator_can_have_a_schedule(train, name):
 @pytest.mark.parametrize(
     ("name", "options", "changes", "message"),
     [
-        ("reinforce", {}, {"final_temperature": 0.5}, "final_temperature needs an estimator with"),
-        ("reinmax", {}, {"final_eta": 0.5}, "final_eta needs an estimator with eta, got 0.5"),
+        ("reinforce", {}, {"final_temperature": 0.5}, "final_temperature needs an estimator whose"),
+        (
+            "reinmax",
+            {},
+            {"final_eta": 0.5},
+            "final_eta needs an estimator whose eta can be set, got 0.5",
+        ),
         (
             "reinmax",
             {"temperature": 2.0},
