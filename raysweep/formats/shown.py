@@ -4,11 +4,11 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from raysweep.formats import render
 from raysweep.formats.grid import Grid
 from raysweep.formats.markup import as_notebook
 from raysweep.formats.statistics import grids as statistics_grids
 from raysweep.formats.status import list_grid
+from raysweep.formats.table_formats import render
 from raysweep.formats.tables import grids
 from raysweep.formats.text import as_text
 from raysweep.formats.top import render_top, top_grid

@@ -26,7 +26,7 @@ from raysweep.sweep.spec import Arm, Spec
 
 Labels = tuple[str, str]  # of a task and an estimator
 Numbers = NDArray[np.float64]
-NOTHING = pa.table({"": [0]}).select([])  # one row without settings
+NOTHING = pa.Table.from_arrays([pa.nulls(1)], [""]).select([])  # one row without settings
 MOST_METRICS = 3  # in memory as arrays of their own
 NEEDED = (
     "run_id",

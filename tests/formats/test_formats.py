@@ -16,9 +16,9 @@ from figure_helpers import spec_of, store_of
 from table_helpers import cell, markdown_cells, table_of
 
 from raysweep.errors import SpecError
-from raysweep.formats import NAMES
 from raysweep.formats.entries import number
 from raysweep.formats.latex import SPECIAL, escaped
+from raysweep.formats.table_formats import NAMES
 from raysweep.results.pareto import FrontPoint
 from raysweep.results.table import Style
 from raysweep.sweep.options import Select

@@ -13,8 +13,8 @@ from table_helpers import cell, table_of
 
 import raysweep
 from raysweep.cli.main import cli
-from raysweep.formats import NAMES
 from raysweep.formats.diff import FORMATS as DIFF
+from raysweep.formats.table_formats import NAMES
 from raysweep.results.compare import difference
 from raysweep.sweepfile.rows import ROWS
 

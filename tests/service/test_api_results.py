@@ -8,9 +8,9 @@ import pytest
 from service_helpers import Users
 
 import raysweep
-from raysweep.formats import FORMATS
 from raysweep.formats import statistics as statistics_formats
 from raysweep.formats import top as top_formats
+from raysweep.formats.table_formats import FORMATS
 
 
 def results(users):

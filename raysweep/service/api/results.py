@@ -12,12 +12,12 @@ from fastapi.responses import Response
 
 from raysweep.api import Results
 from raysweep.api import compare as compared
-from raysweep.formats import FORMATS
 from raysweep.formats import statistics as statistics_formats
 from raysweep.formats import top as top_formats
 from raysweep.formats.csv_file import csv_table
 from raysweep.formats.hints import hints
 from raysweep.formats.logs import logs_text
+from raysweep.formats.table_formats import FORMATS
 from raysweep.formats.tables import grids
 from raysweep.formats.text import as_terminal_text
 from raysweep.results import edits
