@@ -339,7 +339,7 @@ def _no_progress() -> Iterator[Callable[[Mapping[str, Any]], None]]:
 
 
 def _job(schedule: Schedule, lease: Lease, data: str | Path | None) -> Any:
-    from raysweep.engine.pack import Job
+    from raysweep.engine.job import Job
 
     spec, sweep = schedule.spec, schedule.store
     columns = sweep.schema("runs", schema.runs_schema(spec))

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from raysweep.engine.job import Job
 from raysweep.engine.memory import fitting, limit_of_machine
-from raysweep.engine.pack import Job
 from raysweep.engine.work import Worker, prepared
 from raysweep.scheduling.division import keep_first
 from raysweep.scheduling.scheduler import Schedule

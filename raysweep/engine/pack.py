@@ -11,6 +11,7 @@ from torch import Tensor
 
 from raysweep import registry
 from raysweep.engine.curves import CurveWriter, Means
+from raysweep.engine.job import Job
 from raysweep.engine.machine import device_of, machine
 from raysweep.engine.replicas import assemble
 from raysweep.errors import SpecError, StoreError, is_memory_error
@@ -26,41 +27,11 @@ from raysweep.sweep.packs import Pack, PlannedRun
 from raysweep.sweep.space import coerce
 from raysweep.tasks.base import Closeable, DecidesOnSteps
 from raysweep.tasks.contract import RestoreError, check_metrics, check_step
+from raysweep.tasks.pauses import Evaluation
 
 PROGRESS_S = 1.0
 CHECKPOINT_SHARE = 20  # checkpoints take at most a twentieth of the time
 CUDA_STEPS = 10  # steps between two readings of the clock on a GPU, on a fixed grid
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """Store, devices and settings that a worker needs besides the pack.
-
-    Args:
-        store: The store's path or URI.
-        sweep: The sweep's name.
-        token: The driver's lease token.
-        checkpoint_s: Seconds between two checkpoints.
-        cpu: Number of threads of the worker.
-        gpu: Number of GPUs of the worker; 0 trains on the CPU.
-        data: Folder of the data sets, or None for the default.
-        origin: Columns `version`, `git_commit` and `git_dirty` of every row, from the driver.
-        runs_schema: Arrow schema of `runs`, serialised.
-        curves_schema: Arrow schema of `curves`, serialised.
-        stopping: Early stopping by steps, as the fields of `EarlyStopping`; None if there is none.
-    """
-
-    store: str
-    sweep: str
-    token: str
-    checkpoint_s: float
-    cpu: float
-    gpu: float
-    data: str | None
-    origin: Mapping[str, Any]
-    runs_schema: bytes
-    curves_schema: bytes
-    stopping: Mapping[str, Any] | None = None
 
 
 class CannotRestore(Exception):
@@ -100,6 +71,7 @@ class PackLoop:
             self.store.files, pack.pack_id, pa.ipc.read_schema(pa.py_buffer(job.curves_schema))
         )
         self.closeable: Closeable | None = None
+        self.evaluation: Evaluation | None = None  # of the ended training
         try:
             self._start()
         except BaseException:
@@ -206,7 +178,7 @@ class PackLoop:
         return {"pack_id": self.pack.pack_id, **reached, **self.last_report}
 
     def run_for(self, seconds: float) -> bool:
-        """Train for about that long; return whether the pack has ended and its rows are written.
+        """Train, and evaluate, for about that long; return whether the pack's rows are written.
 
         Raises:
             DriverGone: If the driver was replaced or has been silent for too long.
@@ -220,8 +192,8 @@ class PackLoop:
             last = now
             if now - began >= seconds:
                 break
-        if not self.active or self.training.step >= self.steps:
-            self._end()
+        is_trained = not self.active or self.training.step >= self.steps
+        if is_trained and self._end(began + seconds):
             return True
         now = time.monotonic()
         if now - self._saved >= max(self.job.checkpoint_s, CHECKPOINT_SHARE * self.checkpoint_cost):
@@ -326,9 +298,20 @@ class PackLoop:
             self.final.select(keep)
             self.latest = {name: mean[keep] for name, mean in self.latest.items()}
 
-    def _end(self) -> None:
+    def _evaluate(self) -> Mapping[str, Tensor]:
+        torch.set_flush_denormal(True)  # of this thread, as of that which trains
+        return self.training.evaluate()
+
+    def _end(self, until: float) -> bool:
+        """Write the rows of all runs; return False if their evaluation needs more time.
+
+        Args:
+            until: Time of `time.monotonic` from which the evaluation pauses.
+        """
         if self.active:
-            evaluated = self.training.evaluate()
+            self.evaluation = self.evaluation or Evaluation(self._evaluate)
+            if (evaluated := self.evaluation.continued(until)) is None:
+                return False
             check_metrics(evaluated, self.task.metrics, len(self.active), "evaluate")
             columns = {
                 name: values.tolist() for name, values in {**self.final.take(), **evaluated}.items()
@@ -345,6 +328,7 @@ class PackLoop:
         rows = sorted(self.ended, key=lambda row: order[row["run_id"]])
         self.store.write_runs(self.pack.rows_name, [timed(row) for row in rows], self.columns)
         self.checkpoints.remove()
+        return True
 
     def checkpoint(self) -> None:
         """Save the pack's state, from which another driver can resume, if training has one."""
@@ -359,6 +343,8 @@ class PackLoop:
 
     def close(self) -> None:
         """Release what the training holds, where it holds something."""
+        if self.evaluation is not None:
+            self.evaluation.close()
         if self.closeable is not None:
             self.closeable.close()
 

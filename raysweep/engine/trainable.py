@@ -19,8 +19,8 @@ with without_collection():
     from raysweep.code.workers import install
     from raysweep.engine import node_facts
     from raysweep.engine.children import protect_children
+    from raysweep.engine.job import Job
     from raysweep.engine.memory import fitting, limit_here
-    from raysweep.engine.pack import Job
     from raysweep.engine.work import Worker, prepare
     from raysweep.errors import StoreError
     from raysweep.store.process import own_process

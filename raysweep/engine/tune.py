@@ -21,8 +21,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # iso
 from raysweep.code.modules import Code
 from raysweep.engine.deaths import Deaths, classify, did_not_start, survived
 from raysweep.engine.hangs import HangWatch
+from raysweep.engine.job import Job
 from raysweep.engine.larger import LargerDevices
-from raysweep.engine.pack import Job
 from raysweep.engine.scratch import scratch_folder
 from raysweep.engine.watchdog import RayGone
 from raysweep.errors import ClusterError

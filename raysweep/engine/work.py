@@ -16,9 +16,10 @@ from raysweep.engine.errors_of_runs import (
     line_of,
     traceback_of,
 )
+from raysweep.engine.job import Job
 from raysweep.engine.machine import device_of, machine
 from raysweep.engine.output import Output
-from raysweep.engine.pack import Job, PackLoop
+from raysweep.engine.pack import PackLoop
 from raysweep.errors import StoreError
 from raysweep.store.pack_log import PackLog
 from raysweep.store.rows import utc_now

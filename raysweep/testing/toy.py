@@ -23,6 +23,7 @@ from raysweep.tasks.base import (
     resolve_window,
     setting,
 )
+from raysweep.tasks.pauses import pause
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,7 @@ class ToySettings(TrainingSettings):
     noise: float = setting(0.1, "size of the random steps")
     size: int = setting(1, "a setting that changes the program")
     delay_s: float = setting(0.0, "seconds that a step takes")
+    evaluation_s: float = setting(0.0, "seconds that the evaluation takes, in 20 parts")
     trouble: str = setting("", "path of a JSON file")
     steps: int = setting(20, "steps of the walk")
     report_every: int = setting(5, "steps between two rows of a curve")
@@ -163,7 +165,10 @@ class Walk:
         return {"train_loss": total / steps, "distance": self.x.abs()}
 
     def evaluate(self) -> Mapping[str, Tensor]:
-        """Return no further metrics."""
+        """Return no further metrics, after a while."""
+        for _ in range(20 if self.settings.evaluation_s else 0):
+            pause()
+            time.sleep(self.settings.evaluation_s / 20)
         return {}
 
     def select(self, keep: Tensor) -> None:

@@ -19,8 +19,8 @@ from raysweep.tasks.functions.states import (
     load,
     to_plain,
 )
-from raysweep.tasks.functions.turns import Turns
 from raysweep.tasks.functions.unnamed import unnamed_objects, unnamed_values
+from raysweep.tasks.turns import Turns
 
 
 class Run:

@@ -24,8 +24,8 @@ from raysweep.tasks.functions.signature import (
 )
 from raysweep.tasks.functions.source import text_of
 from raysweep.tasks.functions.training import FunctionTraining
-from raysweep.tasks.functions.turns import Turns
 from raysweep.tasks.training.loop import TUNING_RATE
+from raysweep.tasks.turns import Turns
 
 Function = Callable[..., Any]
 __all__ = ["FunctionTask", "task"]

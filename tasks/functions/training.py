@@ -9,7 +9,7 @@ from torch import Tensor
 from raysweep.tasks.contract import BrokenContract, RestoreError
 from raysweep.tasks.functions.metrics import Number, as_column, mean, number
 from raysweep.tasks.functions.run import Loop, Run
-from raysweep.tasks.functions.turns import Turns
+from raysweep.tasks.turns import Turns
 
 
 class FunctionTraining:

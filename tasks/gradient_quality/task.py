@@ -24,6 +24,7 @@ from raysweep.tasks.gradient_quality.problems import (
     exact_gradient,
     expectation,
 )
+from raysweep.tasks.pauses import pause
 from raysweep.tasks.polynomial import PolynomialModel, PolynomialSettings
 from raysweep.tasks.training.evaluation import LastEvaluation
 from raysweep.tasks.training.layers import select
@@ -231,6 +232,7 @@ class MeasuredModel(Model):
         draws = self._settings.evaluation_samples
         parts = -(-draws // DRAWS)
         for part in range(parts):
+            pause()
             noise.at(index * parts + part)
             # always the same number of draws, as fewer would repeat numbers of an earlier part
             drawn = estimates(batch, estimator, noise, DRAWS)

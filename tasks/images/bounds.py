@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from raysweep.estimators.noise import Noise
+from raysweep.tasks.pauses import pause
 
 EVALUATION_ROWS = 100  # examples at a time: bounds memory, and evaluation noise depends on it
 BOUND_CODES = 5  # codes at a time in the multi-sample bound, for the same reasons
@@ -56,6 +57,7 @@ def multi_sample_bound(
     parts = math.ceil(samples / BOUND_CODES)
 
     def log_weight(part: int) -> Tensor:
+        pause()
         noise.at(index * parts + part)
         # always the same number of draws, as fewer would repeat numbers of an earlier part
         loss = codes.losses(noise, min(BOUND_CODES, samples - part * BOUND_CODES))

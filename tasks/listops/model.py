@@ -18,6 +18,7 @@ from raysweep.tasks.listops.greedy import agreement, greedy
 from raysweep.tasks.listops.metrics import DEPTHS, VALIDATED, nested_operators
 from raysweep.tasks.listops.settings import ListOpsSettings
 from raysweep.tasks.listops.tree import MASKED, LeafLSTM, TreeLSTM, normal
+from raysweep.tasks.pauses import pause
 from raysweep.tasks.training.classification import cross_entropy
 from raysweep.tasks.training.evaluation import LastEvaluation
 from raysweep.tasks.training.layers import select
@@ -209,6 +210,7 @@ class ListOpsModel(Model):
 
     def _measured(self, examples: Evaluated, rows: slice) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return losses, right values, and spans shared with true trees, `R B` in float64."""
+        pause()
         expressions, trees = examples.expressions, examples.trees
         replicas = len(self.net.leaves.weight)
         lengths = expressions.lengths[rows]

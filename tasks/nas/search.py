@@ -15,6 +15,7 @@ from raysweep.tasks.nas.cells import by_code, initial_logits, look_up
 from raysweep.tasks.nas.images import SearchImages
 from raysweep.tasks.nas.settings import NasSettings
 from raysweep.tasks.nas.supernet import Supernet, choices
+from raysweep.tasks.pauses import pause
 from raysweep.tasks.training.classification import accuracy, cross_entropy
 from raysweep.tasks.training.layers import select
 from raysweep.tasks.training.loop import (
@@ -178,6 +179,7 @@ class SupernetSearch:
         chosen = choices(theta.argmax(-1))
         losses, right = [], []
         for x, labels in self.images.evaluated(len(theta)):
+            pause()
             scores = self.model.net(x, chosen)
             losses.append(cross_entropy(scores, labels).double())
             right.append((scores.argmax(-1) == labels).double())

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from raysweep.estimators.layered import LayeredEstimator
 from raysweep.estimators.noise import Noise
 from raysweep.tasks.base import Replica, replica_values
+from raysweep.tasks.pauses import pause
 from raysweep.tasks.sbn.quality import (
     LAYERS,
     LayerQuality,
@@ -127,6 +128,7 @@ class Measurement(nn.Module):
         baseline = losses if self._settings.exact_baseline else None
         parts = -(-draws // DRAWS_AT_ONCE)
         for part in range(parts):
+            pause()
             noise.at(index * parts + part)
             # always the same number of draws, as fewer would repeat numbers of an earlier part
             drawn = estimates(subject.together, self.estimator, noise, DRAWS_AT_ONCE, baseline)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from raysweep.estimators.noise import Noise
 from raysweep.tasks.base import DTYPES, Replica, TrainingSettings, replica_values
+from raysweep.tasks.pauses import pause
 from raysweep.tasks.stacked import build
 from raysweep.tasks.stacked.call import Pattern, StackedLoss
 from raysweep.tasks.stacked.data import Examples
@@ -91,6 +92,7 @@ class StackedModel(Model):
             return {}
         rows = []
         for index, replica in enumerate(self._replicas):
+            pause()
             values = self._definition.values("evaluate", self._settings, replica)
             weights = [tensor[index] for tensor in self._tensors]
             rows.append(self._loss.evaluate(weights, self._examples.parts, values))

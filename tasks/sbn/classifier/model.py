@@ -12,6 +12,7 @@ from torch.nn import functional
 from raysweep.estimators.layered import Layer, LayeredEstimator, LinearHead
 from raysweep.estimators.layered.sampling import draw
 from raysweep.estimators.noise import Noise
+from raysweep.tasks.pauses import pause
 from raysweep.tasks.sbn.classifier.examples import Examples
 from raysweep.tasks.sbn.classifier.network import build_head, build_layers, whiten_layers
 from raysweep.tasks.sbn.classifier.settings import SbnClassifierSettings
@@ -160,6 +161,7 @@ class Classifier(Model):
         total = torch.zeros(4, replicas, dtype=torch.float64, device=rows.device)
         chunks = zip(rows.split(EVALUATION_ROWS), labels.split(EVALUATION_ROWS), strict=True)
         for index, (some, classes) in enumerate(chunks):
+            pause()
             x = self.examples.inputs(some).expand(replicas, -1, *self._settings.shapes[0])
             total += self._evaluate_rows(x, classes.expand(replicas, -1), self._noises[part], index)
         return total / len(rows)
