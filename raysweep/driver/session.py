@@ -186,16 +186,23 @@ def drive(  # noqa: PLR0913 - the options of the command
             schedule.arrange(pack_size(spec, executor.workers, executor.pack_bytes))
             schedule.drop_ended_checkpoints()
             flag.train(progress.shows if progress else None)
-            train = functools.partial(executor.train, job=_job(schedule, lease, data))
+            job = _job(schedule, lease, data)
             with follow(), progress.watching(schedule) if progress else _no_progress() as report:
-                _train(schedule, lease, flag, functools.partial(train, watch=report))
+                _train(schedule, lease, flag, executor, job, report)
     return _session(schedule, flag)
 
 
-def _train(schedule: Schedule, lease: Lease, flag: StopFlag, train: Callable[..., None]) -> None:
+def _train(
+    schedule: Schedule,
+    lease: Lease,
+    flag: StopFlag,
+    executor: Executor,
+    job: Any,
+    report: ReportProgress,
+) -> None:
     """Train the missing runs, and merge the rows of those that end."""
     with merging(schedule.store.files, schedule, lease.check) as rows:
-        train(schedule, stopping=lambda: bool(flag) or lease.lost.is_set())
+        executor.train(schedule, job, lambda: bool(flag) or lease.lost.is_set(), report)
         _end(schedule, lease)
     if not flag:
         rows.finish()
