@@ -20,6 +20,7 @@ from raysweep.estimators.estimate import (
     estimate_from_gradient,
     evaluate,
     even_sample_count,
+    mean_over_samples,
 )
 from raysweep.estimators.noise import Noise
 
@@ -74,7 +75,7 @@ class _Coupled(Estimator):
         losses = evaluate(objective, one_hot)
         (first, second), (f_first, f_second) = position.chunk(2), losses.detach().chunk(2)
         weights = self._weights(p, rank, (first, second))
-        gradient = (0.5 * (f_first - f_second)[..., None, None] * weights).mean(0)
+        gradient = mean_over_samples(0.5 * (f_first - f_second)[..., None, None] * weights)
         return estimate_from_gradient(logits, gradient, losses, one_hot[0])
 
 
