@@ -54,7 +54,7 @@ class LayeredARM(LayeredEstimator):
         gradients = []
         with torch.no_grad():
             for index, (logits, logistic) in enumerate(zip(drawn.logits, drawn.noise, strict=True)):
-                mirrored = signs(logits - logistic)
+                mirrored = signs(logits - logistic, logits.dtype)
                 noise = self._noise_after(request, drawn, index)
                 path = continued(request.layers, drawn, index, mirrored, noise)
                 difference = losses - request.losses(path)

@@ -54,7 +54,7 @@ class MomentMatching(LayeredEstimator):
         for layer in request.layers[1:]:
             mean = self._mean(*layer.moments(mean, 1 - mean.square()), request)
         uniform = uniforms(request.noise, mean, request.batch_axes)
-        state = signs(mean.detach() - (2 * uniform - 1))
+        state = signs(mean.detach() - (2 * uniform - 1), mean.dtype)
         head = head_of(request, state.dim() - 1 - request.batch_axes)
         losses = request.checked(head.function(state), state)
         with torch.no_grad():
@@ -115,5 +115,5 @@ class LocalReparam(MomentMatching):
         if variance is not None:
             uniform = uniforms(request.noise, mean, request.batch_axes)
             deviation = variance.clamp(min=torch.finfo(mean.dtype).tiny).sqrt()
-            mean = mean + deviation * torch.special.ndtri(uniform)
+            mean = mean + (deviation * torch.special.ndtri(uniform)).to(mean.dtype)
         return torch.tanh(mean / 2)

@@ -174,7 +174,7 @@ class LayeredREBAR(RelaxedControlSettings[LayeredSizes], LayeredEstimator):
             scaled = (a + logistic) / temperature
             if self.relaxation == "muprop":
                 scaled = scaled + a * (temperature / (temperature + 1))
-            states.append(torch.tanh(scaled / 2))
+            states.append(torch.tanh(scaled / 2).to(a.dtype))
         return Path(tuple(states), tuple(logits))
 
     def _signal(

@@ -136,4 +136,5 @@ class Concrete(RelaxedNetwork):
     def _relax(self, logits: Tensor, request: Request) -> Tensor:
         uniform = uniforms(request.noise, logits, request.batch_axes)
         temperature = self._over_batch("temperature", request.x, logits)
-        return torch.tanh((logits + torch.logit(uniform)) / (2 * temperature))
+        relaxed = torch.tanh((logits + torch.logit(uniform)) / (2 * temperature))
+        return relaxed.to(logits.dtype)

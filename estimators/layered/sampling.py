@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from raysweep.estimators.base import HALF
 from raysweep.estimators.carrying import with_gradients
 from raysweep.estimators.layered.base import (
     LayeredEstimate,
@@ -26,7 +27,8 @@ class Draw(NamedTuple):
         states: States of ±1, `K *B units`, constants.
         logits: Pre-activations, which carry the gradient to their own layer's parameters alone;
             the first layer's are `*B units`, as its input is no sample, the others `K *B units`.
-        noise: Logistic noise, `K *B units`: a state is 1 where `logits + noise > 0`.
+        noise: Logistic noise, `K *B units`, at least in single precision: a state is 1 where
+            `logits + noise > 0`.
         batch_axes: Number of axes of the batch.
     """
 
@@ -96,7 +98,7 @@ def draw(
         a = layer(states[-1] if index else x)
         like = a.detach() if index else a.detach().expand(samples, *a.shape)
         logistic = torch.logit(uniforms(noise, like, batch_axes))
-        states.append(signs(like + logistic))
+        states.append(signs(like + logistic, like.dtype))
         logits.append(a)
         noises.append(logistic)
     return Draw(tuple(states), tuple(logits), tuple(noises), batch_axes)
@@ -137,22 +139,26 @@ def continued(
     states, logits = [*path.states[:index], state], list(path.logits[: index + 1])
     for layer, logistic in zip(layers[index + 1 :], noise[index + 1 :], strict=True):
         a = layer(states[-1]).detach()
-        states.append(signs(a + logistic))
+        states.append(signs(a + logistic, a.dtype))
         logits.append(a)
     return Path(tuple(states), tuple(logits))
 
 
 def uniforms(noise: Noise, like: Float[Tensor, "K *B units"], batch_axes: int) -> Tensor:
-    """Draw a uniform for each entry; the request leads with the batch, then samples."""
+    """Draw a uniform for each entry; the request leads with the batch, then samples.
+
+    Where the entries have half precision, uniforms have single: few digits reach no rare state.
+    """
     samples, *rest = like.shape
     batch, units = rest[:batch_axes], rest[batch_axes:]
-    drawn = noise.uniform(*batch, samples, *units, dtype=like.dtype, device=like.device)
+    dtype = torch.float32 if like.dtype in HALF else like.dtype
+    drawn = noise.uniform(*batch, samples, *units, dtype=dtype, device=like.device)
     return drawn.movedim(batch_axes, 0)
 
 
-def signs(z: Tensor) -> Tensor:
-    """Return 1 where positive, and -1 elsewhere."""
-    return (z > 0).to(z.dtype).mul_(2).sub_(1)
+def signs(z: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """Return 1 where positive, and -1 elsewhere, in a format: that of the numbers if None."""
+    return (z > 0).to(z.dtype if dtype is None else dtype).mul_(2).sub_(1)
 
 
 def over_units(x: Tensor, leading: int) -> Tensor:

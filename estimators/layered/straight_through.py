@@ -35,7 +35,7 @@ class SignWithSlope(LayeredEstimator):
             a = layer(states[-1] if index else request.x)
             a = a if index else a.expand(self.samples, *a.shape)
             uniform = uniforms(request.noise, a, request.batch_axes)
-            hard = signs(a.detach() + torch.logit(uniform))
+            hard = signs(a.detach() + torch.logit(uniform), a.dtype)
             smooth = self._smooth(a)
             states.append(hard + (smooth - smooth.detach()))
             logits.append(a.detach())
