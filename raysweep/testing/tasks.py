@@ -15,6 +15,7 @@ from raysweep.tasks import Task
 from raysweep.tasks.base import NO_FAMILY, Replica, Training
 from raysweep.tasks.contract import BrokenContract, check_metrics, check_step
 from raysweep.tasks.functions.task import FunctionTask
+from raysweep.tasks.training import schedules
 from raysweep.testing.functions import FunctionCheck
 from raysweep.text import some
 
@@ -45,7 +46,7 @@ def check_task(name: str, estimator: str | None = None, **settings: Any) -> list
     Raises:
         SpecError: If there is no such task or estimator, or the task takes none.
         FileNotFoundError: If data is missing.
-        ValueError: If the task refuses a setting, or every estimator.
+        ValueError: If the task refuses a setting, the estimator, or every one.
     """
     task = registry.task(name)
     if not isinstance(task, FunctionTask):
@@ -85,12 +86,23 @@ class _Check:
         self.tolerance = 1e-9 if is_float64 else TOLERANCE
         self.sizes: set[tuple[int, int]] = set()  # latents and categories of the trainings
         _check_estimator(task, estimator)
+        if estimator is not None and (reason := self._refusal(estimator)) is not None:
+            raise ValueError(reason)
         self.estimator = estimator or self._first_estimator()
+
+    def _refusal(self, name: str) -> str | None:
+        """Return the reason why sweep files with this estimator are refused, or None."""
+        method = self._method(name)
+        try:
+            schedules.check(self.settings, method)
+        except ValueError as error:
+            return str(error)
+        return self.task.refusal(self.settings, method)
 
     def _first_estimator(self) -> str:
         reasons = []
         for name in registry.usable_estimators(self.task.family):
-            reason = self.task.refusal(self.settings, self._method(name))
+            reason = self._refusal(name)
             if reason is None:
                 return name
             reasons.append(reason if self.task.family == NO_FAMILY else f"{name}: {reason}")

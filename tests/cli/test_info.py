@@ -186,6 +186,18 @@ def test_tasks_of_our_own_pass_the_check(name):
     assert check_task(name, **SMALL.get(name, {})) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "setting", "reason"),
+    [
+        ("vimco", "p=2", "vimco estimates the bound of K samples, for losses that"),
+        ("reinmax", "final_temperature=0.5", "final_temperature with reinmax: temperature must be"),
+    ],
+)
+def test_a_check_refuses_a_pair_that_sweep_files_refuse(name, setting, reason):
+    result = CliRunner().invoke(cli, ["check", "polynomial", "--estimator", name, "--set", setting])
+    assert str(result.exception).startswith(f"polynomial: {reason}")
+
+
 def test_a_check_says_that_all_is_right():
     assert output("check", "toy", "--set", "noise=0.2").startswith("toy: alone and in packs, ")
 
