@@ -75,7 +75,8 @@ def with_gradients(
 ) -> Float[Tensor, "*B"]:
     """Return values whose gradient is that of other losses, and of more tensors a given one.
 
-    Derivatives of the given gradients are refused.
+    Derivatives of the given gradients are refused, and of all other gradients those to `tensors`:
+    to logits, from which the samples of the losses were drawn.
 
     Args:
         value: Values to return; their graph is not followed.
@@ -84,7 +85,7 @@ def with_gradients(
         gradients: Gradients of the examples' values to these tensors, of the same shapes.
     """
     if is_traced():
-        total = value.detach() + (direct - direct.detach())
+        total = value.detach() + _Losses.apply(direct - direct.detach(), *tensors)
         for tensor, gradient in zip(tensors, gradients, strict=True):
             products = _Zeros.apply(tensor) * gradient
             total = total + products.flatten(total.dim()).sum(-1)
@@ -125,7 +126,7 @@ class _Values(torch.autograd.Function):
         with torch.no_grad():
             products = [_per_example(gradient, known) * known for known in gradients]
         carried = [_final(*pair, gradient) for pair in zip(products, tensors, strict=True)]
-        return None, gradient, *carried, *(None,) * count
+        return None, _at_samples(gradient, *tensors), *carried, *(None,) * count
 
 
 def _per_example(gradient: Float[Tensor, "*B"], like: Tensor) -> Tensor:
@@ -138,6 +139,35 @@ def _final(product: Tensor, *sources: Tensor) -> Tensor:
     if not torch.is_grad_enabled():
         return product
     return _Final.apply(product, *sources)
+
+
+def _at_samples(gradient: Tensor, *sources: Tensor) -> Tensor:
+    """Return the losses' gradient, which refuses to be differentiated by the samples' sources.
+
+    It can be by all else: a node is reached only where the derivative to its inputs is asked for.
+    """
+    if not torch.is_grad_enabled():
+        return gradient
+    return gradient + _Final.apply(torch.zeros_like(gradient), *sources)
+
+
+class _Losses(torch.autograd.Function):
+    """Losses, whose gradient refuses to be differentiated by the sources of their samples."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(losses: Tensor, *sources: Tensor) -> Tensor:
+        return losses.view_as(losses)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs[1:])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        sources = ctx.saved_tensors
+        return _at_samples(gradient, *sources), *(None,) * len(sources)
 
 
 class _Zeros(torch.autograd.Function):

@@ -39,6 +39,29 @@ def test_the_surrogate_has_no_second_derivative_or_a_true_one(name, settings):
         first.square().sum().backward()
 
 
+def draws_by_a_score(method):
+    """Whether samples depend on the logits in no graph, so that losses at them do not."""
+    return not isinstance(method, estimators.PathwiseEstimator) and method.name != "exact"
+
+
+@cases(draws_by_a_score)
+def test_a_parameters_gradient_cannot_be_differentiated_by_the_logits(name, settings):
+    """A penalty on it would leave out that other samples are drawn with other logits."""
+    theta = leaf(problem(2, categories_of(name, settings)).logits.expand(50, -1, -1))
+    scale = torch.tensor(1.5, dtype=theta.dtype, requires_grad=True)
+
+    def objective(sample):
+        return scale**3 * sample.flatten(-2).cumsum(-1).sum(-1).sin()
+
+    out = estimators.get(name, **settings).estimate(theta, objective, Noise())
+    (first,) = torch.autograd.grad(out.surrogate.sum(), scale, create_graph=True)
+    (second,) = torch.autograd.grad(first, scale, retain_graph=True)
+    if estimators.get(name).target == "mean":  # the loss is a multiple of scale^3
+        torch.testing.assert_close(second, 2 * first.detach() / 1.5)
+    with pytest.raises(RuntimeError, match="differentiated again"):
+        first.square().backward()
+
+
 class TwoLayers:
     """Two categorical variables, the second of which depends on the first, with a loss of both.
 

@@ -62,6 +62,20 @@ def test_torch_func_grad_is_the_gradient(name, settings, categories):
     torch.testing.assert_close(total, value.detach())
 
 
+def test_torch_func_refuses_the_derivative_of_a_parameters_gradient_by_the_logits():
+    method = estimators.get("reinforce_loo")
+
+    def value(scale, theta):
+        return method.estimate(theta, lambda d: scale**3 * loss(d), Noise(seed=1)).surrogate.sum()
+
+    first = torch.func.grad(value)
+    point, theta = torch.tensor(1.5).double(), normal(ROWS, 2, 3)
+    second = torch.func.grad(first)(point, theta)
+    torch.testing.assert_close(second, 2 * first(point, theta) / 1.5)
+    with pytest.raises(RuntimeError, match="differentiated again"):
+        torch.func.grad(first, argnums=1)(point, theta)
+
+
 @sized_cases(sizes=(2, 3))
 @pytest.mark.filterwarnings("ignore:There is a performance drop:UserWarning")  # log_ndtr
 def test_vmap_gives_the_gradient_of_every_row(name, settings, categories):
