@@ -109,7 +109,19 @@ class _RaoBlackwell(_Coupled):
         return difference - rarer * (first / masses[0] - second / masses[1])
 
 
-class DisARMSB(_RaoBlackwell):
+class _OfStick(_Coupled):
+    """Decisions along a stick: to stop at a category, or pass it."""
+
+    def _decisions(
+        self, p: Float[Tensor, "*b L C"]
+    ) -> tuple[Float[Tensor, "*b L N"], Float[Tensor, "*b L N"]]:
+        return stick(p)
+
+    def _positions(self, bits: Bool[Tensor, "K *B L N"]) -> Int[Tensor, "K *B L"]:
+        return first_true(bits)
+
+
+class DisARMSB(_OfStick, _RaoBlackwell):
     """DisARM of stick-breaking decisions: to stop at a category, or pass it.
 
     Unbiased in every order; with two categories it is `disarm`. Two evaluations of the objective
@@ -144,14 +156,6 @@ class DisARMSB(_RaoBlackwell):
             options = "', '".join(get_args(Order))
             raise ValueError(f"order must be one of '{options}', got {order!r}")
         self.order = order
-
-    def _decisions(
-        self, p: Float[Tensor, "*b L C"]
-    ) -> tuple[Float[Tensor, "*b L N"], Float[Tensor, "*b L N"]]:
-        return stick(p)
-
-    def _positions(self, bits: Bool[Tensor, "K *B L N"]) -> Int[Tensor, "K *B L"]:
-        return first_true(bits)
 
     def _branches(
         self, rank: Int[Tensor, "... C"], pair: Pair
@@ -222,7 +226,7 @@ class DisARMTree(_RaoBlackwell):
         return first, second
 
 
-class DisARMIW(_Coupled):
+class DisARMIW(_OfStick):
     """Leave-one-out with two coupled samples and importance weights.
 
     Unbiased; with two categories it is `disarm`. Two evaluations of the objective per pair, which
@@ -247,14 +251,6 @@ class DisARMIW(_Coupled):
     name = "disarm_iw"
     reference = "Dong, Mnih, Tucker (2021), arXiv:2106.08056"
     order = "ascending"
-
-    def _decisions(
-        self, p: Float[Tensor, "*b L C"]
-    ) -> tuple[Float[Tensor, "*b L N"], Float[Tensor, "*b L N"]]:
-        return stick(p)
-
-    def _positions(self, bits: Bool[Tensor, "K *B L N"]) -> Int[Tensor, "K *B L"]:
-        return first_true(bits)
 
     def _weights(
         self, p: Float[Tensor, "*b L C"], rank: Int[Tensor, "... C"], pair: Pair
