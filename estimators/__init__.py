@@ -22,6 +22,7 @@ from raysweep.estimators.estimate import Estimate as Estimate
 from raysweep.estimators.estimate import Objective as Objective
 from raysweep.estimators.method import Method as Method
 from raysweep.estimators.noise import Noise as Noise
+from raysweep.estimators.noise import TorchNoise as TorchNoise
 from raysweep.estimators.registry import find as find
 from raysweep.estimators.registry import get as get
 from raysweep.estimators.registry import names as names

@@ -101,7 +101,8 @@ class Estimator(Method[Sizes]):
         if self._built is None:
             features = None if context is None else context.shape[-1]
             self.build(logits.shape[-2], logits.shape[-1], features)
-            self.to(logits.device, logits.dtype)
+            if self._learns or self._buffers:
+                self.to(logits.device, logits.dtype)
         if self._learns:
             self._match(logits, context)
         return self._estimate(logits, objective, noise, context)

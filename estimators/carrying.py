@@ -14,7 +14,8 @@ from torch import Tensor
 REFUSAL = (
     "the gradient of an estimate was differentiated again, but an estimate is a random number, "
     "whose second derivative estimates nothing; around another estimate, give rebar and relax "
-    "learn_temperature=False, and for second derivatives use estimators.exact.expectation"
+    "learn_temperature=False, and for second derivatives, such as those of gradient penalties, "
+    "use estimators.exact.expectation"
 )
 
 

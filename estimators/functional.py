@@ -34,7 +34,7 @@ from raysweep.estimators import registry
 from raysweep.estimators.base import PathwiseEstimator, check_masks
 from raysweep.estimators.carrying import is_traced
 from raysweep.estimators.categorical import probabilities
-from raysweep.estimators.noise import Noise
+from raysweep.estimators.noise import Noise, TorchNoise
 
 Generator = torch.Generator | Noise | None
 
@@ -273,48 +273,7 @@ def _check_shape(name: str, given: Tensor, logits: Tensor) -> None:
         )
 
 
-class _OfTorch(Noise):
-    """Numbers of one of torch's generators, as a source of estimators.
-
-    Args:
-        generator: Generator of the numbers; the global one if None.
-    """
-
-    def __init__(self, generator: torch.Generator | None) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def _rand(
-        self,
-        shape: tuple[int, ...],
-        dtype: torch.dtype | None,
-        device: torch.device | str | None,
-    ) -> Tensor:
-        if self.generator is None:  # compiled functions take no generator
-            return torch.rand(shape, dtype=dtype, device=device)
-        return torch.rand(shape, generator=self.generator, dtype=dtype, device=device)
-
-    def uniform(
-        self,
-        *shape: int,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> Tensor:
-        """Draw uniform numbers in (0, 1)."""
-        drawn = self._rand(shape, dtype, device)
-        return drawn.clamp(min=torch.finfo(drawn.dtype).tiny)
-
-    def exponential(
-        self,
-        *shape: int,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ) -> Tensor:
-        """Draw standard exponential numbers, > 0, in float64 so that float32 keeps both tails."""
-        return -self.uniform(*shape, dtype=torch.float64, device=device).log().to(dtype)
-
-
-class _LikeTorch(_OfTorch):
+class _LikeTorch(TorchNoise):
     """Exponential numbers as `torch.nn.functional.gumbel_softmax` draws them, which is slower."""
 
     def exponential(
@@ -341,14 +300,17 @@ def _noise(generator: Generator, *, like_torch: bool) -> Noise:
         )
     if generator is None:
         return _GLOBAL_LIKE_TORCH if like_torch else _GLOBAL
-    return _LikeTorch(generator) if like_torch else _OfTorch(generator)
+    return _LikeTorch(generator) if like_torch else TorchNoise(generator)
 
 
-_GLOBAL, _GLOBAL_LIKE_TORCH = _OfTorch(None), _LikeTorch(None)
+_GLOBAL, _GLOBAL_LIKE_TORCH = TorchNoise(None), _LikeTorch(None)
 
 
 def _sample(method: PathwiseEstimator, request: _Request) -> Tensor:
-    return request.restored(method.sample(request.rows(), request.noise))
+    rows = request.rows()
+    if rows.shape[-1] == 1:  # as in torch's function, the only one is sure, with a gradient of 0
+        return request.restored(rows.softmax(-1))
+    return request.restored(method.sample(rows, request.noise))
 
 
 def _made(name: str, **settings: Any) -> PathwiseEstimator:

@@ -35,6 +35,7 @@ class GappedST(HardForwardEstimator):
     Raises:
         ValueError: If `temperature` is not positive, `gap` negative or unknown, or `samples`
             not at least 1.
+        TypeError: If `gap` is a tensor.
 
     References:
         Fan, Chi, Rudnicky, Ramadge (2022), arXiv:2206.07235, section 3.
@@ -51,6 +52,11 @@ class GappedST(HardForwardEstimator):
         samples: int = 1,
     ) -> None:
         super().__init__(temperature=temperature, samples=samples)
+        if isinstance(gap, Tensor):
+            raise TypeError(
+                "gap must be a number >= 0 or 'expected', got a tensor, for which no gradient is "
+                "computed; use its item()"
+            )
         number = isinstance(gap, int | float) and not isinstance(gap, bool)
         if gap != "expected" and not (number and 0 <= float(gap) < float("inf")):
             raise ValueError(f"gap must be a number >= 0 or 'expected', got {gap!r}")

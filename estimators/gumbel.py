@@ -130,11 +130,13 @@ class GumbelRao(PathwiseEstimator):
     """Straight-through Gumbel-softmax, averaged over Gumbel noise given the hard sample.
 
     Biased exactly as `st_gumbel_softmax`, with less variance the more draws. One evaluation of the
-    objective. The perturbation is a constant in the backward pass, as in the authors' code:
-    differentiating through it would be another estimator (so do public implementations; taking
-    the derivative through the conditional noise, as the paper's text may be read, gives a gradient
-    that is far from it). Draws are taken in chunks. Of at least as many draws as categories only
-    the means of s and `s s^T` are kept, so memory does not grow with their number.
+    objective. The perturbation is a constant in the backward pass, which is the convention of the
+    public implementations (nshepperd/gumbel-rao-pytorch, and the authors' of `gapped_st`,
+    chijames/GST). The paper's text takes the total derivative, through the conditional noise too:
+    that is another estimator, whose mean is 79 % of the gradient's length away from that of
+    `st_gumbel_softmax` where it was first measured, and 59 to 83 % in six more problems. Draws are
+    taken in chunks. Of at least as many draws as categories only the means of s and `s s^T` are
+    kept, so memory does not grow with their number.
 
     Args:
         temperature: tau of the relaxation; > 0, dimensionless.

@@ -203,6 +203,66 @@ class Noise:
         return torch.stack([streams[seed] for seed in self.seeds], dim=1)
 
 
+class TorchNoise(Noise):
+    """Numbers of one of torch's generators: for compiled code, which cannot make keyed streams.
+
+    They depend on all that was drawn before, and have no steps to go to.
+
+    Args:
+        generator: Generator of the numbers, on their device; torch's global one if None, which is
+            the only one that compiled code takes.
+
+    Raises:
+        TypeError: If the generator is none.
+    """
+
+    def __init__(self, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        if generator is not None and not isinstance(generator, torch.Generator):
+            raise TypeError(
+                f"generator must be a torch.Generator, got {type(generator).__name__}; "
+                "Noise takes a seed"
+            )
+        self.generator = generator
+
+    def _rand(
+        self,
+        shape: tuple[int, ...],
+        dtype: torch.dtype | None,
+        device: torch.device | str | None,
+    ) -> Tensor:
+        if self.generator is None:  # compiled functions take no generator
+            return torch.rand(shape, dtype=dtype, device=device)
+        return torch.rand(shape, generator=self.generator, dtype=dtype, device=device)
+
+    def at(self, step: int) -> None:
+        """Refuse to go to a step, which a generator of torch cannot.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError("numbers of torch's generators have no steps; use a Noise with a seed")
+
+    def uniform(
+        self,
+        *shape: int,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """Draw uniform numbers in (0, 1)."""
+        drawn = self._rand(shape, dtype, device)
+        return drawn.clamp(min=torch.finfo(drawn.dtype).tiny)
+
+    def exponential(
+        self,
+        *shape: int,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> Tensor:
+        """Draw standard exponential numbers, > 0, in float64 so that float32 keeps both tails."""
+        return -self.uniform(*shape, dtype=torch.float64, device=device).log().to(dtype)
+
+
 def _key(seed: int, purpose: str, block: int | None, request: int) -> int:
     text = repr((seed, purpose, block, request))
     return int.from_bytes(hashlib.blake2b(text.encode()).digest()[:8], "big")

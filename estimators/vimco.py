@@ -26,7 +26,8 @@ class VIMCO(Estimator):
     importance-weighted bound, as a loss. K evaluations of the objective, which need not be
     differentiable in the sample. The gradient is `sum_k (L - L_k) (D_k - pi)`, L_k being L with w_k
     replaced by a mean of the others; the gradient to what the objective closes over is
-    `sum_k w_k grad f_k / sum_k w_k`. `value` is L at the samples.
+    `sum_k w_k grad f_k / sum_k w_k`. `value` is L at the samples. Losses must be finite: where all
+    other weights (geometric: one of them) are 0, L_k is infinite, and so is the gradient.
 
     Args:
         mean: Mean of the other weights in L_k: "geometric", or "arithmetic".

@@ -130,11 +130,11 @@ class _ArmBuilder:
             return self.find_key(name, where, sections, owner)
 
         assigned: dict[str, Domain | None] = {}
+        left_out = self.beside_schedules(settings) | {together.KEY}
         for name, (where, node) in settings.items():
-            key = None if name == together.KEY else find_key(name, where)
+            key = None if name in left_out else find_key(name, where)
             if key is not None:
                 self.assign_one(node, key, assigned)
-        self.check_beside_schedules(settings)
         if together.KEY in settings:
             self.assign_together(settings[together.KEY][1], find_key, assigned)
         for key in self.changing & set(assigned):
@@ -168,19 +168,22 @@ class _ArmBuilder:
             self.locations[one] = node.where if part is None else part.where
         schedules.limit(assigned, key, self.defaults)
 
-    def check_beside_schedules(self, settings: Mapping[str, tuple[str, Node]]) -> None:
-        """Check that no setting that a schedule includes is given beside it."""
-        names = {name.rpartition(".")[2]: where for name, (where, _) in settings.items()}
-        for name, (_, node) in settings.items():
-            key = f"estimator.{name.rpartition('.')[2]}"
-            if not (key in self.changing and schedules.is_schedule(node)):
+    def beside_schedules(self, settings: Mapping[str, tuple[str, Node]]) -> set[str]:
+        """Return the names of settings that a schedule includes, given beside it: a mistake."""
+        given = {name.rpartition(".")[2]: name for name in settings}
+        beside = set()
+        for short, name in given.items():
+            key = f"estimator.{short}"
+            is_schedule = schedules.is_schedule(settings[name][1])
+            if not (is_schedule and schedules.can_change(key, self.declared)):
                 continue
-            for one in schedules.companions(key):
-                short = one.partition(".")[2]
-                if short in names:
-                    self.problems.add(
-                        names[short], f"{short!r} appears in the schedule and beside it; remove one"
-                    )
+            for one in {part.partition(".")[2] for part in schedules.companions(key)} & set(given):
+                beside.add(given[one])
+                self.problems.add(
+                    settings[given[one]][0],
+                    f"{one!r} appears in the schedule and beside it; remove one",
+                )
+        return beside
 
     def assign_together(
         self, node: Node, find_key: together.FindKey, assigned: dict[str, Domain | None]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from raysweep.estimators import Noise
+from raysweep.estimators import Noise, TorchNoise
 
 FLOAT32 = {"dtype": torch.float32}
 GOLDEN_FREE = [0.9267707467, 0.9961416721]
@@ -175,3 +175,20 @@ def test_a_single_stream_has_no_replicas_to_select():
 def test_a_mask_of_another_length_is_refused():
     with pytest.raises(ValueError, match="must have 2 entries, got 3"):
         Noise(seeds=[1, 2]).select(torch.tensor([True, False, True]))
+
+
+def test_numbers_of_a_generator_are_those_of_its_seed():
+    first, second = (TorchNoise(torch.Generator().manual_seed(3)) for _ in range(2))
+    assert torch.equal(first.uniform(4), second.uniform(4))
+    assert torch.equal(first.exponential(4), second.exponential(4))
+    assert not torch.equal(first.uniform(4), first.uniform(4))
+
+
+def test_a_generator_has_no_steps():
+    with pytest.raises(ValueError, match="no steps; use a Noise with a seed"):
+        TorchNoise().at(3)
+
+
+def test_a_seed_is_no_generator():
+    with pytest.raises(TypeError, match=r"must be a torch.Generator, got int; Noise takes a seed"):
+        TorchNoise(3)

@@ -111,8 +111,15 @@ def test_the_loop_of_one_estimate_inside_another_lowers_its_loss():
     assert out.value.mean() < 0.75 * 20 / 3
 
 
+def test_the_loop_with_an_inner_estimator_that_learns_moves_its_parameters():
+    code = example("training-loop.md", 2).replace("range(100)", "range(3)")
+    found = run(code)
+    moments = [found["optimizer"].state[p]["exp_avg"] for p in found["inner"].parameters()]
+    assert all(moment.abs().max() > 0 for moment in moments)
+
+
 def test_the_loop_with_a_simulator_lowers_its_loss():
-    out = run("import torch; torch.manual_seed(0)\n" + example("training-loop.md", 2))["out"]
+    out = run("import torch; torch.manual_seed(0)\n" + example("training-loop.md", 3))["out"]
     assert out.value.mean() < 1.5  # it starts at 4, that of uniform choices
 
 
@@ -136,7 +143,7 @@ def test_a_changed_script_draws_samples_that_carry_the_gradient(number):
 
 @pytest.mark.parametrize("name", estimators.names("layered"))
 def test_the_loop_of_layers_runs_with_every_estimator(name):
-    code = example("training-loop.md", 3).replace('"psa"', repr(name))
+    code = example("training-loop.md", 4).replace('"psa"', repr(name))
     code = code.replace("range(100)", "range(2)")
     if name == "exact":
         code = code.replace("50", "5")
@@ -144,7 +151,7 @@ def test_the_loop_of_layers_runs_with_every_estimator(name):
 
 
 def test_the_loop_of_layers_lowers_its_loss():
-    out = run("import torch; torch.manual_seed(0)\n" + example("training-loop.md", 3))["out"]
+    out = run("import torch; torch.manual_seed(0)\n" + example("training-loop.md", 4))["out"]
     assert out.value.mean() < 0.75  # it starts above log 3, that of a guess
 
 

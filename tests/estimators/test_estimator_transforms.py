@@ -8,7 +8,7 @@ import torch
 from estimator_cases import cases, categories_of, is_pathwise, sized_cases
 
 from raysweep import estimators
-from raysweep.estimators import Noise
+from raysweep.estimators import Noise, TorchNoise
 from raysweep.testing.estimators import leaf, randomise
 
 ROWS = 7
@@ -190,3 +190,32 @@ def test_a_setting_that_requires_a_gradient_is_refused(name, settings):
     for key in estimators.find(name).per_replica:
         with pytest.raises(ValueError, match=f"{key} must not require a gradient"):
             estimators.get(name, **{**settings, key: torch.nn.Parameter(torch.ones(2))})
+
+
+@sized_cases(sizes=(2, 3))
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated")  # by the compiler itself
+def test_an_estimate_compiles_to_one_graph_and_stays_the_same(name, settings, categories):
+    torch.compiler.reset()  # which counts what other tests compiled
+    method, other = (made(name, settings, categories) for _ in range(2))
+    theta, noise = leaf(normal(ROWS, 2, categories)), TorchNoise()
+
+    def gradient(estimate):
+        torch.manual_seed(3)
+        return torch.autograd.grad(estimate(theta, loss, noise).surrogate.sum(), theta)[0]
+
+    compiled = torch.compile(other.estimate, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(gradient(compiled), gradient(method.estimate))
+
+
+@sized_cases(sizes=(2, 3), keep=is_pathwise)
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated")  # by the compiler itself
+def test_a_sample_compiles_to_one_graph_without_being_built(name, settings, categories):
+    torch.compiler.reset()
+    method, theta = estimators.get(name, **settings), leaf(normal(ROWS, 2, categories))
+
+    def gradient(sample):
+        torch.manual_seed(3)
+        return torch.autograd.grad(loss(sample(theta, TorchNoise())).sum(), theta)[0]
+
+    compiled = torch.compile(method.sample, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(gradient(compiled), gradient(method.sample))

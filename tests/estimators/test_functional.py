@@ -293,3 +293,19 @@ def test_a_second_derivative_is_refused_in_every_mode(name):
 def test_a_temperature_that_is_no_number_is_refused(temperature):
     with pytest.raises(TypeError, match="temperature must be a number"):
         functional.reinmax(torch.zeros(2, 3), temperature=temperature)
+
+
+@each_one
+@pytest.mark.parametrize("shape", [(1,), (5, 1)])
+def test_the_only_category_is_sure_and_has_no_gradient(name, shape):
+    theta = leaf(normal(*shape))
+    sample = EVERY[name](theta)
+    assert torch.equal(sample, torch.ones(shape, dtype=theta.dtype))
+    (found,) = torch.autograd.grad(sample.sum(), theta)
+    assert torch.equal(found, torch.zeros(shape, dtype=theta.dtype))
+
+
+def test_a_gap_that_is_a_tensor_is_refused_with_the_reason():
+    gap = torch.nn.Parameter(torch.tensor(1.0))
+    with pytest.raises(TypeError, match=r"gap must be .* a tensor, for which no gradient is comp"):
+        functional.gapped_st(normal(5, 3), gap=gap)

@@ -125,6 +125,10 @@ REFUSED = {
         {"estimator": "relax", "eta": {**LINE, "from": 1}},
         "final_eta with relax: eta is learned and cannot be set; set learn_eta to false",
     ),
+    "a part beside it": (
+        {"temperature": LINE, "final_temperature": 0.3},
+        "'final_temperature' appears in the schedule and beside it",
+    ),
     "another setting": ({"samples": LINE}, "expected one value of 'samples' with the task poly"),
     "a setting of training": ({"lr": LINE}, r"for 'lr', got \{from, to, over\}"),
 }
