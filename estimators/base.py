@@ -241,9 +241,15 @@ class PathwiseEstimator(Estimator):
 
     @abstractmethod
     def _draw(
-        self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int
+        self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int | None
     ) -> Float[Tensor, "K *B L C"]:
-        """Draw hard one-hot samples that carry the gradient to the logits."""
+        """Draw hard one-hot samples that carry the gradient to the logits.
+
+        Args:
+            logits: Logits that passed the checks of `sample` or `estimate`.
+            noise: Source of the numbers.
+            samples: K, or None for one sample without the axis.
+        """
 
     def sample(self, logits: Float[Tensor, "*B L C"], noise: Noise) -> Float[Tensor, "*B L C"]:
         """Draw one hard one-hot sample that carries the gradient, to use inside any graph.
@@ -259,7 +265,7 @@ class PathwiseEstimator(Estimator):
             return self.sample(logits.float(), noise).to(logits.dtype)
         if self.validate:
             check_masks(logits)
-        return self._draw(logits, noise, 1).squeeze(0)
+        return self._draw(logits, noise, None)
 
 
 class HardForwardEstimator(PathwiseEstimator):

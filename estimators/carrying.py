@@ -104,13 +104,18 @@ class _Samples(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         if not torch.is_grad_enabled():
-            return _over_samples(ctx.sample_backward(gradient)), None, None
+            return _summed(ctx.sample_backward(gradient), *ctx.saved_tensors), None, None
         with torch.no_grad():
-            to_logits = _over_samples(ctx.sample_backward(gradient))
+            to_logits = _summed(ctx.sample_backward(gradient), *ctx.saved_tensors)
         return _final(to_logits, gradient, *ctx.saved_tensors), None, None
 
 
-def _over_samples(gradients: Float[Tensor, "K *B L C"]) -> Float[Tensor, "*B L C"]:
+def _summed(
+    gradients: Float[Tensor, "K *B L C"], logits: Float[Tensor, "*B L C"]
+) -> Float[Tensor, "*B L C"]:
+    """Return the sum over the samples, if they have an axis."""
+    if gradients.dim() == logits.dim():
+        return gradients
     return gradients.squeeze(0) if len(gradients) == 1 else gradients.sum(0)
 
 
@@ -122,8 +127,12 @@ class _Values(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        count = len(ctx.saved_tensors) // 2
-        tensors, gradients = ctx.saved_tensors[:count], ctx.saved_tensors[count:]
+        saved = ctx.saved_tensors
+        count = len(saved) // 2
+        tensors, gradients = saved[:count], saved[count:]
+        if not torch.is_grad_enabled():
+            carried = [_per_example(gradient, known) * known for known in gradients]
+            return None, gradient, *carried, *(None,) * count
         with torch.no_grad():
             products = [_per_example(gradient, known) * known for known in gradients]
         carried = [_final(*pair, gradient) for pair in zip(products, tensors, strict=True)]

@@ -30,6 +30,12 @@ _KERNEL_CATEGORIES = 16
 _MANY_NUMBERS = 2**13
 """Numbers from which their arithmetic takes longer than the calls."""
 
+_FEW_NUMBERS = 2**9
+"""Numbers up to which one call takes less than several that are faster for a number."""
+
+_FEW_DRAWS = 2**12
+"""Draws up to which a binary search for each is faster than a comparison with every category."""
+
 _BYTE_PAIRS = torch.eye(2, dtype=torch.uint8).view(torch.int16).flatten().tolist()
 """Integers whose two bytes are the one-hot of class 0, and of class 1."""
 
@@ -46,13 +52,31 @@ def compact(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*b L C"]:
     return logits.clamp(min=MASKED)
 
 
+def is_small(numbers: Float[Tensor, "..."]) -> bool:
+    """Return whether one operation takes less time than several that are faster for a number.
+
+    The two round differently. So it is never true of more than three axes, which may be those of a
+    pack of runs: each is rounded there as it is alone.
+    """
+    return numbers.dim() <= 3 and numbers.numel() <= _FEW_NUMBERS
+
+
 def probabilities(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B L C"]:
     """Return the softmax over the categories."""
+    if is_small(logits):
+        return logits.softmax(-1)
     if logits.shape[-1] == 2:
         return binary_probabilities(logits)
     if logits.shape[-1] >= _KERNEL_CATEGORIES or logits.device.type != "cpu":
         return logits.softmax(-1)
     return logits.movedim(-1, 0).softmax(0).movedim(0, -1).contiguous()
+
+
+def sampling_probabilities(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*b L C"]:
+    """Return the softmax, as a constant, of the logits that `compact` returns."""
+    if is_small(logits):
+        return logits.detach().clamp(min=MASKED).softmax(-1)
+    return probabilities(compact(logits))
 
 
 def binary_probabilities(logits: Float[Tensor, "*B L 2"]) -> Float[Tensor, "*B L 2"]:
@@ -84,22 +108,31 @@ def softmax_logits(logits: Float[Tensor, "*B L C"], link: Link) -> Float[Tensor,
 
 
 def uniforms(
-    noise: Noise, logits: Float[Tensor, "*B L C"], samples: int
+    noise: Noise, logits: Float[Tensor, "*B L C"], samples: int | None
 ) -> Float[Tensor, "K *B L"]:
-    """Draw one uniform per sample and latent; the request leads with the batch, then samples."""
+    """Draw one uniform per sample and latent; the request leads with the batch, then samples.
+
+    Args:
+        noise: Source of the numbers.
+        logits: Logits of the latents.
+        samples: K, or None for one sample without the axis.
+    """
     *batch, latents, _ = logits.shape
-    if samples == 1:
+    if samples is None or samples == 1:
         one = noise.uniform(*batch, latents, dtype=logits.dtype, device=logits.device)
-        return one.unsqueeze(0)
+        return one if samples is None else one.unsqueeze(0)
     many = noise.uniform(*batch, samples, latents, dtype=logits.dtype, device=logits.device)
     return many.movedim(-2, 0).contiguous()
 
 
 def exponentials(
-    noise: Noise, logits: Float[Tensor, "*B L C"], samples: int
+    noise: Noise, logits: Float[Tensor, "*B L C"], samples: int | None
 ) -> Float[Tensor, "K *B L C"]:
-    """Draw one standard exponential per sample and category; the request leads with the batch."""
+    """Draw one standard exponential per sample and category, as `uniforms` draws for latents."""
     *batch, latents, categories = logits.shape
+    if samples is None or samples == 1:
+        one = noise.exponential(*logits.shape, dtype=logits.dtype, device=logits.device)
+        return one if samples is None else one.unsqueeze(0)
     many = noise.exponential(
         *batch, samples, latents, categories, dtype=logits.dtype, device=logits.device
     )
@@ -112,12 +145,19 @@ def sample_one_hot(
     """Invert the cumulative distribution: class c where c cumulative probabilities are <= u."""
     if p.shape[-1] == 2:
         return binary_one_hot(uniform >= p[..., 0], p.dtype)
-    below = uniform.unsqueeze(-1) < p.cumsum(-1)
+    cumulative = p.cumsum(-1)
+    # rounding leaves the last sum near one: a share of it is below it, whatever it is
+    threshold = (uniform * cumulative.select(-1, -1)).unsqueeze(-1)
     if is_traced():
-        below = torch.cat((below[..., :-1], torch.ones_like(below[..., :1])), -1)
+        below = threshold < cumulative
         before = torch.cat((torch.zeros_like(below[..., :1]), below[..., :-1]), -1)
         return (below ^ before).to(p.dtype)
-    below[..., -1] = True  # rounding may leave the last sum below one
+    if uniform.numel() <= _FEW_DRAWS:
+        sums = cumulative.expand(*uniform.shape, -1).contiguous()
+        drawn = torch.searchsorted(sums, threshold, right=True)
+        drawn.clamp_(max=p.shape[-1] - 1)  # what is no number is above all
+        return torch.zeros_like(sums).scatter_(-1, drawn, 1.0)
+    below = threshold < cumulative
     first = below.clone()
     first[..., 1:].logical_xor_(below[..., :-1])
     return first.view(torch.uint8).to(p.dtype)
@@ -125,7 +165,7 @@ def sample_one_hot(
 
 def argmax_one_hot(scores: Float[Tensor, "*B L C"]) -> Float[Tensor, "*B L C"]:
     """Return the one-hot of the largest score."""
-    if scores.shape[-1] == 2:
+    if scores.shape[-1] == 2 and scores.numel() > _FEW_NUMBERS:
         return binary_one_hot(scores[..., 1] > scores[..., 0], scores.dtype)
     if is_traced():
         categories = torch.arange(scores.shape[-1], device=scores.device)
@@ -171,7 +211,7 @@ def side_by_side(first: Float[Tensor, "*B L"], second: Float[Tensor, "*B L"]) ->
 
 
 def draw_one_hot(
-    p: Float[Tensor, "*b L C"], logits: Float[Tensor, "*B L C"], noise: Noise, samples: int
+    p: Float[Tensor, "*b L C"], logits: Float[Tensor, "*B L C"], noise: Noise, samples: int | None
 ) -> Float[Tensor, "K *B L C"]:
     """Draw hard samples with probabilities `p`, in the shape of the logits."""
     return sample_one_hot(p, uniforms(noise, logits, samples))
@@ -181,11 +221,15 @@ def jacobian_product(
     terms: Sequence[Term], gradient: Float[Tensor, "K *B L C"]
 ) -> Float[Tensor, "K *B L C"]:
     """Sum `scale * J(p) g` with the softmax Jacobian `J(p) g = p * (g - <p, g>)`."""
-    if gradient.shape[-1] == 2:
+    few = is_small(gradient) and not is_traced()
+    if gradient.shape[-1] == 2 and not few:
         return binary_jacobian_product(_binary_weight(terms), gradient)
     total: Tensor | None = None
     for scale, p in terms:
-        product = _centred(p * gradient, p)
+        if few and p.shape == gradient.shape:
+            product = torch._softmax_backward_data(gradient, p, -1, p.dtype)
+        else:
+            product = _centred(p * gradient, p)
         if not (isinstance(scale, float) and scale == 1):
             product = scale * product
         total = product if total is None else total + product

@@ -5,7 +5,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from raysweep.estimators.base import Estimator
-from raysweep.estimators.categorical import compact, draw_one_hot, jacobian_product, probabilities
+from raysweep.estimators.categorical import (
+    draw_one_hot,
+    jacobian_product,
+    sampling_probabilities,
+)
 from raysweep.estimators.estimate import (
     Estimate,
     Objective,
@@ -57,7 +61,7 @@ class DoubleCV(Estimator):
         noise: Noise,
         context: Float[Tensor, "*B F"] | None,
     ) -> Estimate:
-        p = probabilities(compact(logits))
+        p = sampling_probabilities(logits)
         one_hot = draw_one_hot(p, logits, noise, self.samples)
         losses, slopes = evaluate_and_differentiate(objective, one_hot, self.name)
         score = one_hot - p

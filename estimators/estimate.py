@@ -191,5 +191,8 @@ def estimate_from_gradient(
     """
     direct = mean_over_samples(losses)
     value = direct.detach()
-    surrogate = with_gradients(value, direct, [logits], [gradient.detach().expand_as(logits)])
+    constant = gradient.detach()
+    if constant.shape != logits.shape:
+        constant = constant.expand_as(logits)
+    surrogate = with_gradients(value, direct, [logits], [constant])
     return Estimate(surrogate, value, one_hot.detach(), tuning_loss)

@@ -10,10 +10,9 @@ from torch.utils.checkpoint import checkpoint
 from raysweep.estimators.base import Estimator
 from raysweep.estimators.categorical import (
     Link,
-    compact,
     draw_one_hot,
     log_normaliser,
-    probabilities,
+    sampling_probabilities,
     softmax_logits,
 )
 from raysweep.estimators.estimate import (
@@ -68,7 +67,7 @@ class Exact(Estimator):
         context: Float[Tensor, "*B F"] | None,
     ) -> Estimate:
         expected = _enumerate(_log_softmax(logits), objective)
-        one_hot = draw_one_hot(probabilities(compact(logits)), logits, noise, self.samples)
+        one_hot = draw_one_hot(sampling_probabilities(logits), logits, noise, self.samples)
         return Estimate(expected, expected.detach(), one_hot[0])
 
 

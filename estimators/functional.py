@@ -38,9 +38,6 @@ from raysweep.estimators.noise import Noise, TorchNoise
 
 Generator = torch.Generator | Noise | None
 
-_FEW_NUMBERS = 2**9
-"""Numbers up to which one call of torch's softmax is faster than elementary operations."""
-
 
 def straight_through(
     logits: Tensor,
@@ -94,8 +91,7 @@ def gumbel_softmax(
     rows = request.rows()
     draws = request.noise.exponential(*rows.shape, dtype=rows.dtype, device=rows.device)
     scores = (rows - draws.log()) / request.as_rows(temperature)
-    is_small = scores.numel() <= _FEW_NUMBERS
-    return request.restored(scores.softmax(-1) if is_small else probabilities(scores))
+    return request.restored(probabilities(scores))
 
 
 def gumbel_rao(
@@ -243,7 +239,8 @@ class _Request:
             sample = sample.squeeze(0)
         if self._dim != -1:
             sample = sample.movedim(-1, self._dim)
-        return sample.to(self._logits.dtype)
+        dtype = self._logits.dtype
+        return sample if sample.dtype == dtype else sample.to(dtype)
 
     def as_rows(self, temperature: float | Tensor) -> float | Tensor:
         """Return a temperature that fits the logits in a shape that fits the rows.
@@ -282,12 +279,11 @@ class _LikeTorch(TorchNoise):
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Tensor:
-        """Draw standard exponential numbers, > 0."""
+        """Draw standard exponential numbers; torch makes them from 53 bits, so none is 0."""
         if is_traced():  # where nothing can be drawn in place
             return super().exponential(*shape, dtype=dtype, device=device)
         drawn = torch.empty(shape, dtype=dtype, device=device)
-        drawn.exponential_(generator=self.generator)
-        return drawn.clamp(min=torch.finfo(drawn.dtype).tiny)
+        return drawn.exponential_(generator=self.generator)
 
 
 def _noise(generator: Generator, *, like_torch: bool) -> Noise:

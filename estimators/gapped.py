@@ -63,7 +63,7 @@ class GappedST(HardForwardEstimator):
         self.gap = gap
 
     def _draw(
-        self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int
+        self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int | None
     ) -> Float[Tensor, "K *B L C"]:
         temperature = self._broadcast("temperature", logits)
         constant = compact(logits)

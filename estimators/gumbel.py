@@ -1,7 +1,7 @@
 """Estimators that perturb the logits with Gumbel noise and relax the arg max."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 from jaxtyping import Float
@@ -10,15 +10,16 @@ from torch import Tensor
 from raysweep.estimators.base import HardForwardEstimator, PathwiseEstimator
 from raysweep.estimators.carrying import carry_gradient, with_gradients
 from raysweep.estimators.categorical import (
+    MASKED,
     argmax_one_hot,
     binary_jacobian_product,
-    compact,
     draw_one_hot,
     exponentials,
+    is_small,
     jacobian_product,
-    log_normaliser,
     log_odds,
     probabilities,
+    sampling_probabilities,
     uniforms,
 )
 from raysweep.estimators.estimate import (
@@ -34,15 +35,18 @@ from raysweep.estimators.noise import Noise
 FEW_NUMBERS = 64
 """Numbers per variable up to which the draws are kept, not their mean Jacobian."""
 
+FEW_DRAWN = 2**12
+"""Numbers of all draws up to which each has its own Jacobian's product."""
+
 CHUNK_NUMBERS = 2**22
 """Numbers per replica that conditional Gumbel draws hold at a time."""
 
 
 def _straight_through_sample(
-    logits: Float[Tensor, "*B L C"], noise: Noise, samples: int, temperature: float | Tensor
+    logits: Float[Tensor, "*B L C"], noise: Noise, samples: int | None, temperature: float | Tensor
 ) -> Float[Tensor, "K *B L C"]:
     """Return the arg max of perturbed logits, with the gradient of their tempered softmax."""
-    perturbed = compact(logits) - exponentials(noise, logits, samples).log()
+    perturbed = logits.detach().clamp(min=MASKED) - exponentials(noise, logits, samples).log()
     terms = [(1 / temperature, probabilities(perturbed / temperature))]
     one_hot = argmax_one_hot(perturbed)
     return carry_gradient(logits, one_hot, lambda g: jacobian_product(terms, g))
@@ -69,7 +73,7 @@ class STGumbelSoftmax(HardForwardEstimator):
     reference = "Jang, Gu, Poole (2017), arXiv:1611.01144"
 
     def _draw(
-        self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int
+        self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int | None
     ) -> Float[Tensor, "K *B L C"]:
         temperature = self._broadcast("temperature", logits)
         return _straight_through_sample(logits, noise, samples, temperature)
@@ -103,7 +107,7 @@ class GumbelSoftmax(PathwiseEstimator):
         return 2 * self.samples
 
     def _draw(
-        self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int
+        self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int | None
     ) -> Float[Tensor, "K *B L C"]:
         temperature = self._broadcast("temperature", logits)
         return _straight_through_sample(logits, noise, samples, temperature)
@@ -169,24 +173,34 @@ class GumbelRao(PathwiseEstimator):
         return estimate_at(self._draw(logits, noise, 1), objective)
 
     def _draw(
-        self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int
+        self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int | None
     ) -> Float[Tensor, "K *B L C"]:
-        constant = compact(logits)
-        one_hot = draw_one_hot(probabilities(constant), logits, noise, samples)
+        p = sampling_probabilities(logits)
+        one_hot = draw_one_hot(p, logits, noise, samples)
+        hard = one_hot if samples is None else one_hot.squeeze(0)
         temperature = self._broadcast("temperature", logits)
+        scale = 1 / (temperature * self.samples)
         if logits.shape[-1] == 2:
-            weight = self._mean_weight(logits.detach(), one_hot.squeeze(0), temperature, noise)
+            weight = self._mean_weight(logits.detach(), hard, temperature, noise)
             return carry_gradient(logits, one_hot, lambda g: binary_jacobian_product(weight, g))
+        draws = self._draws(logits, (p, hard), temperature, noise)
+        if is_small(logits) and self.samples * logits.numel() <= FEW_DRAWN:
+            s = torch.cat(list(draws))
+            return carry_gradient(
+                logits,
+                one_hot,
+                lambda g: jacobian_product([(scale, s)], g.expand_as(s)).sum(0).view_as(g),
+            )
         if self.samples < logits.shape[-1] or self.samples * logits.shape[-1] <= FEW_NUMBERS:
-            s = self._relaxed(logits.detach(), one_hot.squeeze(0), temperature, noise)
-            total, scale = s.sum(-2), 1 / (temperature * self.samples)
+            s = torch.cat([part.movedim(0, -2) for part in draws], -2)  # `*B L K C`
+            total = s.sum(-2)
 
             def product(g: Float[Tensor, "1 *B L C"]) -> Float[Tensor, "1 *B L C"]:
                 at_draws = torch.matmul(s, g.unsqueeze(-1))
                 return scale * (total * g - torch.matmul(s.mT, at_draws).squeeze(-1))
 
             return carry_gradient(logits, one_hot, product)
-        jacobian = self._mean_jacobian(logits.detach(), one_hot.squeeze(0), temperature, noise)
+        jacobian = _mean_jacobian(logits.detach(), draws, scale)
         return carry_gradient(
             logits, one_hot, lambda g: torch.matmul(jacobian, g.unsqueeze(-1)).squeeze(-1)
         )
@@ -194,43 +208,25 @@ class GumbelRao(PathwiseEstimator):
     def _draws(
         self,
         logits: Float[Tensor, "*B L C"],
-        one_hot: Float[Tensor, "*B L C"],
+        sample: tuple[Float[Tensor, "*b L C"], Float[Tensor, "*B L C"]],
         temperature: float | Tensor,
         noise: Noise,
     ) -> Iterator[Float[Tensor, "K *B L C"]]:
-        """Yield the relaxed samples given the hard one, as many at a time as a chunk holds."""
+        """Yield the relaxed samples given the hard one, as many at a time as a chunk holds.
+
+        Args:
+            logits: Logits of the samples.
+            sample: Probabilities, and the hard sample.
+            temperature: Temperature of the relaxation.
+            noise: Source of the draws.
+        """
         for count in self._chunks(noise, logits):
-            yield _conditional(logits, one_hot, exponentials(noise, logits, count), temperature)
-
-    def _relaxed(
-        self,
-        logits: Float[Tensor, "*B L C"],
-        one_hot: Float[Tensor, "*B L C"],
-        temperature: float | Tensor,
-        noise: Noise,
-    ) -> Float[Tensor, "*B L K C"]:
-        """Return the relaxed samples of all draws, which are fewer numbers than a Jacobian."""
-        parts = self._draws(logits, one_hot, temperature, noise)
-        return torch.cat([s.movedim(0, -2) for s in parts], -2)
-
-    def _mean_jacobian(
-        self,
-        logits: Float[Tensor, "*B L C"],
-        one_hot: Float[Tensor, "*B L C"],
-        temperature: float | Tensor,
-        noise: Noise,
-    ) -> Float[Tensor, "*B L C C"]:
-        """Average `(1/tau) J(s)` over draws, that is `(1/tau) (diag(s) - s s^T)`."""
-        mean = torch.zeros_like(logits)
-        outer = logits.new_zeros(*logits.shape, logits.shape[-1])
-        for s in self._draws(logits, one_hot, temperature, noise):
-            mean += s.sum(0)
-            by_draw = s.movedim(0, -1)
-            outer += torch.matmul(by_draw, by_draw.mT)
-        scale = 1 / (temperature * self.samples)
-        return (torch.diag_embed(mean) - outer) * (
-            scale.unsqueeze(-1) if isinstance(scale, Tensor) else scale
-        )
+            ratio = _conditional_ratio(*sample, exponentials(noise, logits, count))
+            if is_small(logits):
+                yield (ratio.log1p() / -temperature).softmax(-1)
+            else:
+                weights = _power(1 + ratio, -1 / temperature)
+                yield weights / weights.sum(-1, keepdim=True)
 
     def _mean_weight(
         self,
@@ -262,23 +258,39 @@ class GumbelRao(PathwiseEstimator):
         return [chunk] * full + [rest] * (rest > 0)
 
 
-def _conditional(
-    logits: Float[Tensor, "*B L C"],
-    one_hot: Float[Tensor, "*B L C"],
-    draws: Float[Tensor, "K *B L C"],
-    temperature: float | Tensor,
-) -> Float[Tensor, "K *B L C"]:
-    """Return the tempered softmax of logits perturbed given their arg max, E exponential.
+def _mean_jacobian(
+    like: Float[Tensor, "*B L C"],
+    draws: Iterable[Float[Tensor, "K *B L C"]],
+    scale: float | Tensor,
+) -> Float[Tensor, "*B L C C"]:
+    """Average `(1/tau) J(s)` over draws, that is `(1/tau) (diag(s) - s s^T)`.
 
-    The perturbed logits are `-log(E_D / Z)` at the sample and `-log(E_c exp(-theta_c) + E_D / Z)`
-    elsewhere, so relative to the sample a category weighs
-    `(1 + (E_c / E_D) Z exp(-theta_c)) ** (-1/tau)`: at most 1, and 0 where that overflows.
+    Args:
+        like: Numbers in the shape of one draw.
+        draws: The relaxed samples s, in parts.
+        scale: The inverse of their number times tau.
     """
-    inverse = (log_normaliser(logits).unsqueeze(-1) - logits).exp()
+    mean, outer = torch.zeros_like(like), like.new_zeros(*like.shape, like.shape[-1])
+    for s in draws:
+        mean += s.sum(0)
+        by_draw = s.movedim(0, -1)
+        outer += torch.matmul(by_draw, by_draw.mT)
+    return (torch.diag_embed(mean) - outer) * (
+        scale.unsqueeze(-1) if isinstance(scale, Tensor) else scale
+    )
+
+
+def _conditional_ratio(
+    p: Float[Tensor, "*b L C"], one_hot: Float[Tensor, "*B L C"], draws: Float[Tensor, "K *B L C"]
+) -> Float[Tensor, "K *B L C"]:
+    """Return `E_c / (E_D pi_c)`, and 0 at the sample D, of exponentials E.
+
+    Of logits perturbed given their arg max D, with log pi as logits, the largest is `-log E_D`, and
+    the others are `-log(E_c / pi_c + E_D)`. So relative to D a category weighs
+    `(1 + ratio) ** (-1/tau)` in their tempered softmax: at most 1, and 0 where that overflows.
+    """
     at_sample = (draws * one_hot).sum(-1, keepdim=True)
-    ratio = (draws / at_sample) * inverse.masked_fill(one_hot.bool(), 0.0)
-    weights = _power(1 + ratio, -1 / temperature)
-    return weights / weights.sum(-1, keepdim=True)
+    return (draws / at_sample / p).masked_fill(one_hot.bool(), 0.0)
 
 
 def _power(base: Tensor, exponent: float | Tensor) -> Tensor:

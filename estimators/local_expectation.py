@@ -6,7 +6,11 @@ from torch import Tensor
 
 from raysweep.estimators.base import Estimator
 from raysweep.estimators.carrying import with_gradients
-from raysweep.estimators.categorical import compact, draw_one_hot, jacobian_product, probabilities
+from raysweep.estimators.categorical import (
+    draw_one_hot,
+    jacobian_product,
+    sampling_probabilities,
+)
 from raysweep.estimators.estimate import (
     Estimate,
     Objective,
@@ -53,7 +57,7 @@ class LocalExpectation(Estimator):
         context: Float[Tensor, "*B F"] | None,
     ) -> Estimate:
         latents, categories = logits.shape[-2:]
-        p = probabilities(compact(logits))
+        p = sampling_probabilities(logits)
         one_hot = draw_one_hot(p, logits, noise, self.samples)
         others = torch.stack([one_hot.roll(by, -1) for by in range(1, categories)])
         chosen = torch.eye(latents, dtype=torch.bool, device=logits.device)

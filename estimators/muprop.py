@@ -5,7 +5,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from raysweep.estimators.base import Estimator, Sizes
-from raysweep.estimators.categorical import compact, draw_one_hot, jacobian_product, probabilities
+from raysweep.estimators.categorical import (
+    draw_one_hot,
+    jacobian_product,
+    sampling_probabilities,
+)
 from raysweep.estimators.control import ExpansionSettings
 from raysweep.estimators.estimate import (
     Estimate,
@@ -66,15 +70,14 @@ class MuProp(ExpansionSettings[Sizes], Estimator):
         noise: Noise,
         context: Float[Tensor, "*B F"] | None,
     ) -> Estimate:
-        p = probabilities(compact(logits))
+        p = sampling_probabilities(logits)
         one_hot = draw_one_hot(p, logits, noise, self.samples)
         points = torch.cat((one_hot, p.expand(logits.shape).unsqueeze(0)))
-        slope = torch.zeros_like(p)
         if self.linear:
             losses, gradient = evaluate_and_differentiate(objective, points, self.name)
             slope = gradient[-1]
         else:
-            losses = evaluate(objective, points)
+            losses, slope = evaluate(objective, points), torch.zeros_like(p)
         with torch.enable_grad():
             gradient, tuning_loss = self._combine(
                 logits, one_hot - p, p, (losses.detach(), slope), context
@@ -99,20 +102,22 @@ class MuProp(ExpansionSettings[Sizes], Estimator):
             context: Input of the baseline network.
         """
         losses, slope = at_points
-        signal, exact = losses[:-1], torch.zeros_like(p)
+        signal, exact = losses[:-1], None
         if self.constant:
             weight = self._value("eta", self.constant_weight, logits)
             signal = signal - per_example(weight) * losses[-1]
         if self.linear:
             weight = self._value("eta", self.linear_weight, logits)
             signal = signal - per_example(weight) * (slope * score).sum((-2, -1))
-            exact = weight * jacobian_product([(1.0, p)], slope.unsqueeze(0)).squeeze(0)
+            exact = jacobian_product([(weight, p)], slope)
         tuning_losses = []
         if self.baseline is not None and context is not None:
             prediction = self.baseline(context)  # of the part that the expansion leaves
             tuning_losses.append(mean_over_samples((signal.detach() - prediction).square()))
             signal = signal - prediction.detach()
-        gradient = exact + mean_over_samples(signal[..., None, None] * score)
+        gradient = mean_over_samples(signal[..., None, None] * score)
+        if exact is not None:
+            gradient = exact + gradient
         if self.learn_eta:
             tuning_losses.append(gradient.square().sum((-2, -1)))
         return gradient, sum(tuning_losses[1:], start=tuning_losses[0]) if tuning_losses else None

@@ -251,7 +251,8 @@ class TorchNoise(Noise):
     ) -> Tensor:
         """Draw uniform numbers in (0, 1)."""
         drawn = self._rand(shape, dtype, device)
-        return drawn.clamp(min=torch.finfo(drawn.dtype).tiny)
+        least = torch.finfo(drawn.dtype).tiny
+        return drawn.clamp(min=least) if is_traced() else drawn.clamp_(min=least)
 
     def exponential(
         self,

@@ -4,7 +4,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from raysweep.estimators.base import Estimator, Sizes
-from raysweep.estimators.categorical import compact, draw_one_hot, probabilities
+from raysweep.estimators.categorical import (
+    draw_one_hot,
+    sampling_probabilities,
+)
 from raysweep.estimators.centring import Centring
 from raysweep.estimators.estimate import Estimate, Objective, evaluate
 from raysweep.estimators.noise import Noise
@@ -48,7 +51,7 @@ class NVIL(Centring[Sizes], Estimator):
         noise: Noise,
         context: Float[Tensor, "*B F"] | None,
     ) -> Estimate:
-        p = probabilities(compact(logits))
+        p = sampling_probabilities(logits)
         one_hot = draw_one_hot(p, logits, noise, self.samples)
         losses = evaluate(objective, one_hot)
         signal, tuning_loss = self._center(losses.detach(), context)

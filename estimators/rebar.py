@@ -77,9 +77,9 @@ class RelaxedControl(RelaxedControlSettings[Sizes], Estimator):
         """Return the distribution of z for these logits."""
         return Logistic(logits) if logits.shape[-1] == 2 else Categorical(logits)
 
-    def _shift(self, temperature: float | Tensor) -> float | Tensor:
+    def _shift(self, temperature: float | Tensor) -> float | Tensor | None:
         """Return the weight of the location that is added to z/temperature before softening."""
-        return 0.0
+        return None
 
     def _correction(
         self, z: Float[Tensor, "S *B L W"], context: Float[Tensor, "*B F"] | None
@@ -116,7 +116,10 @@ class RelaxedControl(RelaxedControlSettings[Sizes], Estimator):
         with torch.enable_grad():
             temperature = self._value("temperature", self.learned_temperature, logits)
             shift = self._shift(temperature)
-            soft = relaxation.soften(z / temperature + shift * relaxation.location())
+            scaled = z / temperature
+            if shift is not None:
+                scaled = scaled + shift * relaxation.location
+            soft = relaxation.soften(scaled)
             losses, at_soft, leaf = self._losses(objective, draw.one_hot, soft)
             relaxed = losses[self.samples :]
             relaxed = relaxed if self.learn_temperature else relaxed.detach()
@@ -160,7 +163,7 @@ class RelaxedControl(RelaxedControlSettings[Sizes], Estimator):
         relaxation: Relaxation,
         draw: Draw,
         objective: tuple[Tensor, Tensor, Tensor],
-        scales: tuple[float | Tensor, float | Tensor],
+        scales: tuple[float | Tensor, float | Tensor | None],
         correction: Correction | None,
     ) -> Float[Tensor, "*B L C"]:
         """Return the estimate's gradient, with its graph to the learned parts.
@@ -170,7 +173,8 @@ class RelaxedControl(RelaxedControlSettings[Sizes], Estimator):
             relaxation: The distribution of z.
             draw: K samples of z.
             objective: Hard losses `K *B`; losses and gradients at the softened z, then z~.
-            scales: Derivatives of what is softened, with respect to z and to the location.
+            scales: Derivatives of what is softened, with respect to z and, if it is added, to the
+                location.
             correction: The learned control variate at z, then z~.
         """
         hard, relaxed, to_z = objective
@@ -178,9 +182,12 @@ class RelaxedControl(RelaxedControlSettings[Sizes], Estimator):
         first, last = slice(None, self.samples), slice(-self.samples, None)
         eta = self._value("eta", self.learned_eta, logits)
         signal = hard - per_example(eta) * relaxed[last]
-        inner = eta * (
-            (by_z + by_location) * to_z[first] - (draw.slope * by_z + by_location) * to_z[last]
-        )
+        if by_location is None:
+            inner = (eta * by_z) * (to_z[first] - draw.slope * to_z[last])
+        else:
+            inner = eta * (
+                (by_z + by_location) * to_z[first] - (draw.slope * by_z + by_location) * to_z[last]
+            )
         return _combined(relaxation, draw, (signal, inner), correction)
 
     def _tuning_loss(
@@ -290,5 +297,5 @@ class REBAR(RelaxedControl):
     def _relaxation(self, logits: Float[Tensor, "*b L C"]) -> Relaxation:
         return Probit(logits) if self.link == "probit" else super()._relaxation(logits)
 
-    def _shift(self, temperature: float | Tensor) -> float | Tensor:
-        return 0.0 if self.relaxation == "concrete" else temperature / (temperature + 1)
+    def _shift(self, temperature: float | Tensor) -> float | Tensor | None:
+        return None if self.relaxation == "concrete" else temperature / (temperature + 1)

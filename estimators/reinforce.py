@@ -4,7 +4,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from raysweep.estimators.base import Estimator
-from raysweep.estimators.categorical import compact, draw_one_hot, probabilities
+from raysweep.estimators.categorical import (
+    draw_one_hot,
+    sampling_probabilities,
+)
 from raysweep.estimators.estimate import (
     Estimate,
     Objective,
@@ -44,7 +47,7 @@ class Reinforce(Estimator):
         noise: Noise,
         context: Float[Tensor, "*B F"] | None,
     ) -> Estimate:
-        p = probabilities(compact(logits))
+        p = sampling_probabilities(logits)
         one_hot = draw_one_hot(p, logits, noise, self.samples)
         losses = evaluate(objective, one_hot)
         return score_estimate(logits, one_hot - p, losses, losses.detach(), one_hot[0])
@@ -83,7 +86,7 @@ class ReinforceLOO(Estimator):
         noise: Noise,
         context: Float[Tensor, "*B F"] | None,
     ) -> Estimate:
-        p = probabilities(compact(logits))
+        p = sampling_probabilities(logits)
         one_hot = draw_one_hot(p, logits, noise, self.samples)
         losses = evaluate(objective, one_hot)
         detached = losses.detach()

@@ -13,6 +13,7 @@ from raysweep.estimators.categorical import (
     binary_jacobian_product,
     compact,
     draw_one_hot,
+    is_small,
     jacobian_product,
     probabilities,
 )
@@ -74,7 +75,7 @@ class ReinMax(HardForwardEstimator):
         return f"the uniform baseline needs temperature 1, got {temperature}"
 
     def _draw(
-        self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int
+        self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int | None
     ) -> Float[Tensor, "K *B L C"]:
         temperature = self._broadcast("temperature", logits)
         constant = compact(logits)
@@ -89,7 +90,8 @@ class ReinMax(HardForwardEstimator):
             )
         relaxed = tempered(constant, p, temperature)
 
-        backward = _binary_gradient if logits.shape[-1] == 2 else _gradient
+        is_binary = logits.shape[-1] == 2 and not is_small(logits)
+        backward = _binary_gradient if is_binary else _gradient
         return carry_gradient(logits, one_hot, lambda g: backward(one_hot, p, relaxed, g))
 
 

@@ -48,20 +48,32 @@ class Relaxation(ABC):
 
     Args:
         logits: The logits, as constants.
+
+    Attributes:
+        location: Location `*b L W` that the noise is added to.
     """
 
     def __init__(self, logits: Float[Tensor, "*b L C"]) -> None:
         self.logits = logits
+        self.location = self.locate(logits)
+        self._p: Tensor | None = None
+
+    @property
+    def p(self) -> Float[Tensor, "*b L C"]:
+        """The softmax of the logits."""
+        if self._p is None:
+            self._p = probabilities(self.logits)
+        return self._p
+
+    @abstractmethod
+    def locate(self, logits: Float[Tensor, "*b L C"]) -> Float[Tensor, "*b L W"]:
+        """Return the location for these logits."""
 
     @abstractmethod
     def draw(
         self, noise: Noise, like: Float[Tensor, "*B L C"], samples: int, *, coupled: bool
     ) -> Draw:
         """Draw samples in the shape of `like`; if coupled, z is redrawn to the value it has."""
-
-    @abstractmethod
-    def location(self) -> Float[Tensor, "*b L W"]:
-        """Return the location that the noise is added to."""
 
     @abstractmethod
     def soften(self, z: Float[Tensor, "K *B L W"]) -> Float[Tensor, "K *B L C"]:
@@ -93,7 +105,7 @@ class Categorical(Relaxation):
         self, noise: Noise, like: Float[Tensor, "*B L C"], samples: int, *, coupled: bool
     ) -> Draw:
         """Draw z = log(pi / E), E exponential; its largest entry is -log M, M exponential."""
-        log_p = self.location()
+        log_p = self.location
         z = log_p - exponentials(noise, like, samples).log()
         one_hot = argmax_one_hot(z)
         if coupled:
@@ -107,9 +119,9 @@ class Categorical(Relaxation):
         slope = torch.sigmoid(excess - log_top).masked_fill(is_top, 0.0)
         return Draw(one_hot, z, torch.where(is_top, -log_top, others), slope)
 
-    def location(self) -> Float[Tensor, "*b L C"]:
+    def locate(self, logits: Float[Tensor, "*b L C"]) -> Float[Tensor, "*b L C"]:
         """Return the log-probabilities."""
-        return self.logits - log_normaliser(self.logits).unsqueeze(-1)
+        return logits - log_normaliser(logits).unsqueeze(-1)
 
     def soften(self, z: Float[Tensor, "K *B L C"]) -> Float[Tensor, "K *B L C"]:
         """Return the softmax of z."""
@@ -123,19 +135,19 @@ class Categorical(Relaxation):
 
     def to_logits(self, gradient: Float[Tensor, "K *B L C"]) -> Float[Tensor, "K *B L C"]:
         """Return the gradient through the normaliser of the log-probabilities."""
-        return gradient - probabilities(self.logits) * gradient.sum(-1, keepdim=True)
+        return gradient - self.p * gradient.sum(-1, keepdim=True)
 
     def score(self, one_hot: Float[Tensor, "K *B L C"]) -> Float[Tensor, "K *B L C"]:
         """Return D - pi."""
-        return one_hot - probabilities(self.logits)
+        return one_hot - self.p
 
 
 class _Binary(Relaxation):
     """A binary variable: z = a + noise, a the log-odds of class 1, drawn where z > 0."""
 
-    def location(self) -> Float[Tensor, "*b L 1"]:
+    def locate(self, logits: Float[Tensor, "*b L 2"]) -> Float[Tensor, "*b L 1"]:
         """Return the difference of the logits."""
-        return log_odds(self.logits).unsqueeze(-1)
+        return log_odds(logits).unsqueeze(-1)
 
     def soften(self, z: Float[Tensor, "K *B L 1"]) -> Float[Tensor, "K *B L 2"]:
         """Return the sigmoid, as the probability of class 1."""
@@ -167,7 +179,7 @@ class Logistic(_Binary):
         self, noise: Noise, like: Float[Tensor, "*B L 2"], samples: int, *, coupled: bool
     ) -> Draw:
         """Draw one uniform per variable, and another if uncoupled."""
-        a = self.location()
+        a = self.location
         uniform = uniforms(noise, like, samples).unsqueeze(-1)
         z = a + torch.logit(uniform)
         one_hot = binary_one_hot(z.squeeze(-1) > 0, z.dtype)
@@ -176,7 +188,7 @@ class Logistic(_Binary):
 
     def score(self, one_hot: Float[Tensor, "K *B L 2"]) -> Float[Tensor, "K *B L 2"]:
         """Return D - pi."""
-        return one_hot - probabilities(self.logits)
+        return one_hot - self.p
 
 
 def redraw_logistic(a: Tensor, z: Tensor, uniform: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -208,7 +220,7 @@ class Probit(_Binary):
         self, noise: Noise, like: Float[Tensor, "*B L 2"], samples: int, *, coupled: bool
     ) -> Draw:
         """Draw one uniform per variable, and another if uncoupled."""
-        a = self.location()
+        a = self.location
         z = a + torch.special.ndtri(uniforms(noise, like, samples).unsqueeze(-1))
         sign = torch.where(z > 0, 1.0, -1.0).to(z.dtype)
         one_hot = binary_one_hot(z.squeeze(-1) > 0, z.dtype)
@@ -223,7 +235,7 @@ class Probit(_Binary):
     def score(self, one_hot: Float[Tensor, "K *B L 2"]) -> Float[Tensor, "K *B L 2"]:
         """Return the inverse Mills ratio of the drawn class."""
         sign = one_hot[..., 1] - one_hot[..., 0]
-        signed = sign * self.location().squeeze(-1)
+        signed = sign * self.location.squeeze(-1)
         return from_log_odds(sign * _log_inverse_mills(signed).exp())
 
 

@@ -9,7 +9,10 @@ from torch import Tensor
 from torch.nn.functional import leaky_relu
 
 from raysweep.estimators.base import Estimator
-from raysweep.estimators.categorical import compact, draw_one_hot, probabilities
+from raysweep.estimators.categorical import (
+    draw_one_hot,
+    sampling_probabilities,
+)
 from raysweep.estimators.double_cv import leave_one_out
 from raysweep.estimators.estimate import (
     Estimate,
@@ -91,7 +94,7 @@ class RODEO(Estimator):
         noise: Noise,
         context: Float[Tensor, "*B F"] | None,
     ) -> Estimate:
-        p = probabilities(compact(logits))
+        p = sampling_probabilities(logits)
         one_hot = draw_one_hot(p, logits, noise, self.samples)
         losses, slopes = evaluate_and_differentiate(objective, one_hot, self.name)
         score = one_hot - p

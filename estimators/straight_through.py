@@ -37,7 +37,7 @@ class StraightThrough(HardForwardEstimator):
     reference = "Bengio, Leonard, Courville (2013), arXiv:1308.3432"
 
     def _draw(
-        self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int
+        self, logits: Float[Tensor, "*B L C"], noise: Noise, samples: int | None
     ) -> Float[Tensor, "K *B L C"]:
         temperature = self._broadcast("temperature", logits)
         constant = compact(logits)

@@ -9,7 +9,10 @@ from torch import Tensor
 
 from raysweep.estimators.base import Estimator
 from raysweep.estimators.carrying import with_gradients
-from raysweep.estimators.categorical import compact, draw_one_hot, probabilities
+from raysweep.estimators.categorical import (
+    draw_one_hot,
+    sampling_probabilities,
+)
 from raysweep.estimators.estimate import Estimate, Objective, evaluate, sample_count
 from raysweep.estimators.method import Target
 from raysweep.estimators.noise import Noise
@@ -60,7 +63,7 @@ class VIMCO(Estimator):
         noise: Noise,
         context: Float[Tensor, "*B F"] | None,
     ) -> Estimate:
-        p = probabilities(compact(logits))
+        p = sampling_probabilities(logits)
         one_hot = draw_one_hot(p, logits, noise, self.samples)
         losses = evaluate(objective, one_hot)
         bound = bound_of(losses)

@@ -8,6 +8,7 @@ from estimator_cases import cases, categories_of, is_pathwise, sized_cases
 
 from raysweep import estimators
 from raysweep.estimators import Noise
+from raysweep.estimators.categorical import sample_one_hot
 from raysweep.testing.estimators import exact_target, leaf, randomise, standard_errors
 
 ROWS = 5000
@@ -108,3 +109,13 @@ def test_the_check_can_be_left_out():
     method = estimators.get("reinforce")
     method.validate = False
     method.estimate(torch.full((2, 3), -math.inf), loss, Noise())
+
+
+@pytest.mark.parametrize("rows", [1, 5000])
+def test_rounding_draws_no_masked_category(rows):
+    """The sum of probabilities may be below the largest uniform number."""
+    p = torch.tensor([0.3, 0.7 - 2**-23, 0.0])
+    assert p.sum() < 1 - 2**-24
+    uniform = torch.full((1, rows, 1), 1 - 2**-24)
+    sample = sample_one_hot(p.expand(rows, 1, 3), uniform)
+    assert torch.equal(sample, torch.tensor([0.0, 1.0, 0.0]).expand(1, rows, 1, 3))

@@ -68,7 +68,7 @@ def test_slopes_are_derivatives_at_fixed_noise(kind, categories):
             moved.append((other.one_hot, other.conditional))
         same = (moved[0][0] == found.one_hot).all(-1) & (moved[1][0] == found.one_hot).all(-1)
         numeric = (moved[0][1] - moved[1][1]) / (2 * step)
-        location = [kind(logits + sign * step * torch.eye(categories)[place]).location()
+        location = [kind(logits + sign * step * torch.eye(categories)[place]).location
                     for sign in (1, -1)]  # fmt: skip
         analytic = found.slope * (location[0] - location[1]) / (2 * step)
         torch.testing.assert_close(numeric[same], analytic[same], rtol=1e-5, atol=1e-5)
