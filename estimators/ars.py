@@ -8,7 +8,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from raysweep.estimators.base import Estimator
-from raysweep.estimators.categorical import MASKED, argmax_one_hot, compact, exponentials
+from raysweep.estimators.categorical import (
+    MASKED,
+    argmax_one_hot,
+    compact,
+    exponentials,
+    matrix_product,
+)
 from raysweep.estimators.estimate import (
     Estimate,
     Objective,
@@ -240,7 +246,7 @@ class _SwapMerge(Estimator):
         weights = 1 - categories * log_noise.exp()
         if (mask := self._mask(_category(one_hot)[table])) is not None:
             weights = weights * mask
-        gradient = mean_over_samples(torch.matmul(weights, centred)) / categories
+        gradient = mean_over_samples(matrix_product(weights, centred)) / categories
         gradient = _of_the_rest(gradient, theta)
         return estimate_from_gradient(logits, gradient, losses, one_hot[0, 0])
 

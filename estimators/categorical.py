@@ -46,7 +46,9 @@ def compact(logits: Float[Tensor, "*B L C"]) -> Float[Tensor, "*b L C"]:
     Logits of masked categories become finite, so that no difference of two of them is undefined.
     """
     logits = logits.detach()
-    for axis, stride in enumerate(logits.stride()[:-2]):
+    # torch.compile(dynamic=True) fails to trace strides where two sizes are equal
+    strides = () if torch.compiler.is_compiling() else logits.stride()[:-2]
+    for axis, stride in enumerate(strides):
         if stride == 0:
             logits = logits.narrow(axis, 0, 1)
     return logits.clamp(min=MASKED)
@@ -245,6 +247,15 @@ def binary_jacobian_product(
     first, second = gradient.unbind(-1)
     difference = (first - second) * weight
     return side_by_side(difference, -difference)
+
+
+def matrix_product(first: Float[Tensor, "... I J"], second: Float[Tensor, "... J M"]) -> Tensor:
+    """Multiply matrices in the format that they have, inside autocast as well."""
+    device = first.device.type
+    if not torch.is_autocast_enabled(device):
+        return torch.matmul(first, second)
+    with torch.autocast(device, enabled=False):
+        return torch.matmul(first, second)
 
 
 def _centred(

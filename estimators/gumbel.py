@@ -18,6 +18,7 @@ from raysweep.estimators.categorical import (
     is_small,
     jacobian_product,
     log_odds,
+    matrix_product,
     probabilities,
     sampling_probabilities,
     uniforms,
@@ -196,13 +197,13 @@ class GumbelRao(PathwiseEstimator):
             total = s.sum(-2)
 
             def product(g: Float[Tensor, "1 *B L C"]) -> Float[Tensor, "1 *B L C"]:
-                at_draws = torch.matmul(s, g.unsqueeze(-1))
-                return scale * (total * g - torch.matmul(s.mT, at_draws).squeeze(-1))
+                at_draws = matrix_product(s, g.unsqueeze(-1))
+                return scale * (total * g - matrix_product(s.mT, at_draws).squeeze(-1))
 
             return carry_gradient(logits, one_hot, product)
         jacobian = _mean_jacobian(logits.detach(), draws, scale)
         return carry_gradient(
-            logits, one_hot, lambda g: torch.matmul(jacobian, g.unsqueeze(-1)).squeeze(-1)
+            logits, one_hot, lambda g: matrix_product(jacobian, g.unsqueeze(-1)).squeeze(-1)
         )
 
     def _draws(
@@ -274,7 +275,7 @@ def _mean_jacobian(
     for s in draws:
         mean += s.sum(0)
         by_draw = s.movedim(0, -1)
-        outer += torch.matmul(by_draw, by_draw.mT)
+        outer += matrix_product(by_draw, by_draw.mT)
     return (torch.diag_embed(mean) - outer) * (
         scale.unsqueeze(-1) if isinstance(scale, Tensor) else scale
     )

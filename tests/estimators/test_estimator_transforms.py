@@ -219,3 +219,13 @@ def test_a_sample_compiles_to_one_graph_without_being_built(name, settings, cate
 
     compiled = torch.compile(method.sample, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(gradient(compiled), gradient(method.sample))
+
+
+@pytest.mark.parametrize("name", ["rebar", "reinmax"])
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated")  # by the compiler itself
+def test_an_estimate_compiles_where_symbolic_sizes_are_equal(name):
+    torch.compiler.reset()
+    method, theta = made(name, {}, 2), leaf(normal(2, 2, 2))
+    compiled = torch.compile(method.estimate, fullgraph=True, backend="eager", dynamic=True)
+    compiled(theta, loss, TorchNoise()).surrogate.sum().backward()
+    assert theta.grad.abs().sum() > 0
