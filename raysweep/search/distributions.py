@@ -1,7 +1,7 @@
 """Conversion between values of a sweep file and values of Optuna."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from optuna.distributions import (
@@ -70,6 +70,18 @@ def suggest(trial: Trial, key: str, domain: Domain) -> Value:
         case Range(low, high, log, _, step):
             return domain.nearest(trial.suggest_float(key, low, high, log=log, step=step))
     raise ValueError(f"expected a choice or a range, got {domain}")
+
+
+def decoder(domain: Choice | Range) -> Callable[[Any], Value]:
+    """Return the function that converts Optuna's values of a domain, as `suggest` does."""
+    match domain:
+        case Choice(values):
+            return {to_optuna(value, domain): value for value in reversed(values)}.__getitem__
+        case Range(whole=True):
+            return int
+        case Range(step=None):
+            return float
+    return domain.nearest
 
 
 def corner(domain: Domain) -> Any:

@@ -20,6 +20,7 @@ from raysweep.search.distributions import (
     suggest,
     to_optuna,
 )
+from raysweep.search.random_points import RandomPoints
 from raysweep.search.sampler_state import MARK
 from raysweep.search.samplers import (
     FIRST_GENERATION_ATTRS,
@@ -77,6 +78,8 @@ class ArmStudy:
         self._asked = 0
         self._history: list[FrozenTrial] = []
         self._points = points(arm, search)
+        # Random search needs no trials, as no proposal depends on them.
+        self._random = RandomPoints(arm) if search.sampler == "random" else None
         domains = {key: to_json(domain) for key, domain in arm.space.items()}
         self._mark = digest([search.sampler, dict(search.settings), domains])
 
@@ -117,6 +120,8 @@ class ArmStudy:
     ) -> Proposal:
         """Add a configuration that an earlier session began, or a point from a list, to try."""
         self.known[_key(assignment)] = assignment
+        if self._random is not None:
+            return Proposal(assignment)
         # With `enqueue_trial` and `ask`, the sampler would note its present state at the trial.
         params, distributions = self._to_optuna(assignment)
         self.study.add_trial(
@@ -137,16 +142,34 @@ class ArmStudy:
         if self.wanted is not None and len(self.known) >= self.wanted:
             return None
         first = self._next_first()
+        given = {} if first is None else self._to_optuna(first)[0]
+        if self._random is not None:
+            return self._draw(self._random, given)
         if first is not None:
-            self.study.enqueue_trial(self._to_optuna(first)[0])
+            self.study.enqueue_trial(given)
         elif self._points is not None:
             return self._next_listed(self._points)
-        for repeats in range(FEW_REPEATS if self.adapts else MAX_REPEATS + len(self.known)):
+        for repeats in range(FEW_REPEATS if self.adapts else self._most_repeats):
             proposal = self._ask(repeats)
             if self._is_new(proposal.assignment):
                 self.known[_key(proposal.assignment)] = proposal.assignment
                 return proposal
             self.tell(proposal, FAILED)
+        return self._first_unknown()
+
+    @property
+    def _most_repeats(self) -> int:
+        """Number of points to draw at most, until one of them is new."""
+        return MAX_REPEATS + len(self.known)
+
+    def _draw(self, random: RandomPoints, given: Mapping[str, Any]) -> Proposal | None:
+        """Return a new random configuration; only the first one drawn has the given values."""
+        for _ in range(self._most_repeats):
+            point = random.point(_seed(self.arm, self.search, self._asked), given)
+            self._asked, given = self._asked + 1, {}
+            if (key := _key(point)) not in self.known:
+                self.known[key] = point
+                return Proposal(point)
         return self._first_unknown()
 
     def tell(self, proposal: Proposal, result: TrialResult) -> None:
@@ -190,6 +213,8 @@ class ArmStudy:
     def _add(
         self, assignment: Mapping[str, Value], result: TrialResult, attributes: Attributes | None
     ) -> None:
+        if self._random is not None:
+            return
         state, then = TrialState.FAIL, {}
         if result.values:
             state = TrialState.COMPLETE
@@ -238,7 +263,7 @@ class ArmStudy:
 
     def _next_listed(self, points: Iterator[dict[str, Value]]) -> Proposal | None:
         """Return the next new point of a list."""
-        for point in itertools.islice(points, MAX_REPEATS + len(self.known)):
+        for point in itertools.islice(points, self._most_repeats):
             if self._is_new(point):
                 return self.adopt(point)
         return self._first_unknown()

@@ -75,7 +75,7 @@ def test_the_numbers_of_those_that_stay_do_not_depend_on_those_that_leave(inline
 
 
 def test_a_study_is_told_pruned_and_where(inline):
-    results = inline(bowl(search={"sampler": "random", "configurations": 9}))
+    results = inline(bowl(search={"sampler": "tpe", "configurations": 9}))
     schedule = Schedule(results.spec, results.store)
     told = [(trial.state.name, trial.last_step) for trial in schedule.arms[0].study.study.trials]
     by_configuration = {

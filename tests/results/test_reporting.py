@@ -131,7 +131,7 @@ def test_more_fresh_seeds_run_only_what_is_new(run):
 def test_fresh_seeds_are_no_candidates_of_the_search(run):
     run(bowl([0.0, 0.3]))
     schedule_of = Schedule(
-        read_spec(bowl([0.0, 0.3], search={"sampler": "random", "configurations": 2})),
+        read_spec(bowl([0.0, 0.3], search={"sampler": "tpe", "configurations": 2})),
         run(bowl([0.0, 0.3])).store,
     )
     values = [trial.value for trial in schedule_of.arms[0].study.study.trials]
