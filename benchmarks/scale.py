@@ -1,4 +1,4 @@
-"""How long reading commands take, and what memory, on a sweep of a million runs.
+"""How long commands take, and what memory, on a sweep of a million runs.
 
 The store is made up, not trained: 10 estimators × 20 tasks, 1,000 configurations of each drawn at
 random from ten searched settings, 5 seeds, and 13 metrics whose values are random numbers around
@@ -8,17 +8,21 @@ of runs into few large files instead.
 
     python -m benchmarks.scale make --store DIR       # takes minutes, and 15 GB for the curves
     python -m benchmarks.scale measure --store DIR
+    python -m benchmarks.scale plan                   # needs no store
 """
 
 import concurrent.futures
 import dataclasses
 import functools
+import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import click
@@ -79,7 +83,12 @@ class Size:
 @functools.lru_cache
 def spec_of(size: Size) -> Spec:
     """The sweep."""
-    spec = {
+    return read_spec(file_of(size))
+
+
+def file_of(size: Size) -> dict[str, Any]:
+    """The sweep file."""
+    return {
         "name": NAME,
         "tasks": {
             f"problem {place}": {"task": "gradient_quality", "problem_seed": place}
@@ -91,7 +100,27 @@ def spec_of(size: Size) -> Spec:
         "search": {"sampler": "random", "configurations": size.configurations},
         "select": {"metric": "relative_rmse_1", "mode": "min"},
     }
-    return read_spec(spec)
+
+
+def grid_of(seeds: int) -> dict[str, Any]:
+    """A sweep file with a million runs of a grid: 10,000 cells and 100 arms for one seed."""
+    training = {
+        "lr": [10 ** (-place / 10) for place in range(10, 20)],
+        "weight_decay": [place / 10 for place in range(10)],
+        "beta1": [0.5 + place / 100 for place in range(10)],
+        "optimizer": ["adam", "radam"],
+        "batch_size": [50, 100, 200, 300, 400],
+    }
+    return {
+        **file_of(Size(1, 0)),
+        "tasks": {
+            f"problem {place}": {"task": "gradient_quality", "problem_seed": place}
+            for place in range(1, 10 // seeds + 1)
+        },
+        "training": {**training, "steps": STEPS},
+        "seeds": seeds,
+        "search": "grid",
+    }
 
 
 def make(folder: str, size: Size, *, merged: bool) -> None:
@@ -224,33 +253,46 @@ COMMANDS = {
     "table, Mann-Whitney": ["table", NAME, "--test", "mann-whitney"],
     "curves": ["plot", NAME, "--tasks", "problem 1", "--out", "curves.png"],
     "curves of all tasks": ["plot", NAME, "--out", "all.png"],
+    "report": ["report", NAME, "--out", "report.html"],
+}
+PLANS = {
+    "plan, random search": file_of(Size(1000, 0)),
+    "plan, random search, 1 seed": {
+        **file_of(Size(5000, 0)),
+        "seeds": 1,
+    },
+    "plan, grid, 10 seeds": grid_of(10),
+    "plan, grid, 1 seed": grid_of(1),
 }
 
 
-def measure(folder: str, repeats: int) -> dict[str, dict[str, float]]:
-    """Wall seconds (the least of the repeats) and peak GiB of each command, as a new process."""
-    found = {}
-    for label, command in COMMANDS.items():
-        times, peak = [], 0.0
-        for _ in range(repeats):
-            seconds, gib = _timed([*command, "--store", folder])
-            times.append(seconds)
-            peak = max(peak, gib)
-        found[label] = {"seconds": min(times), "median_s": float(np.median(times)), "gib": peak}
-    return found
+def measure(commands: Mapping[str, Sequence[str]], folder: str, repeats: int) -> None:
+    """Prints wall and processor time and peak memory of each command, as a new process."""
+    print("| command | least | median | processor time | peak memory |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for label, command in commands.items():
+        found = [_timed([*command, "--store", folder]) for _ in range(repeats)]
+        walls, processor, gib = (np.array(each) for each in zip(*found, strict=True))
+        print(
+            f"| {label} | {walls.min():.2f} s | {np.median(walls):.2f} s "
+            f"| {processor.min():.2f} s | {gib.max():.2f} GiB |",
+            flush=True,
+        )
 
 
-def _timed(arguments: Sequence[str]) -> tuple[float, float]:
-    """Seconds and peak memory in GiB of a command."""
+def _timed(arguments: Sequence[str]) -> tuple[float, float, float]:
+    """Wall seconds, processor seconds, and peak memory in GiB of a command."""
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", "raysweep.cli.main", *arguments], stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "raysweep.cli.main", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - began
     if status:
         raise SystemExit(f"{' '.join(arguments)}: exit status {status}")
-    return seconds, usage.ru_maxrss / 2**20
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20
 
 
 @click.group()
@@ -276,13 +318,27 @@ def make_command(store: str, configurations: int, points: int, merged: bool) -> 
 @click.option("--store", required=True, metavar="DIR")
 @click.option("--repeats", default=5, show_default=True)
 def measure_command(store: str, repeats: int) -> None:
-    """Print wall time and peak memory of each command."""
-    print("| command | least | median | peak memory |\n| --- | ---: | ---: | ---: |")
-    for label, each in measure(store, repeats).items():
-        print(
-            f"| {label} | {each['seconds']:.2f} s | {each['median_s']:.2f} s "
-            f"| {each['gib']:.2f} GiB |"
-        )
+    """Print time and peak memory of each command that reads the store."""
+    with tempfile.TemporaryDirectory() as folder:  # for figures and the report
+        folder_of = {"curves.png", "all.png", "report.html"}
+        commands = {
+            label: [str(Path(folder, each)) if each in folder_of else each for each in command]
+            for label, command in COMMANDS.items()
+        }
+        measure(commands, store, repeats)
+
+
+@main.command("plan")
+@click.option("--repeats", default=3, show_default=True)
+def plan_command(repeats: int) -> None:
+    """Print time and peak memory of the plans of sweep files with a million runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        commands = {}
+        for label, file in PLANS.items():
+            path = Path(folder, f"{label}.yaml")
+            path.write_text(json.dumps(file))
+            commands[label] = ["plan", str(path)]
+        measure(commands, str(Path(folder, "store")), repeats)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Text of `raysweep plan`: arms, configurations, runs, and packs."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 from raysweep.formats.grid import NONE, Grid, plain
@@ -30,7 +30,7 @@ def plan_text(schedule: Any, screen: Screen = UNLIMITED) -> str:
         begun = len(search.open) + len(search.closed)
         is_over = search.exhausted or not schedule.budget_tracker.is_searching(search)
         total = begun if is_over else search.study.wanted
-        counts = Counter(_state_of(schedule, run_id) for run_id in search.run_ids)
+        counts = _by_state(schedule, search.run_ids)
         rows.append(
             [
                 search.arm.name,
@@ -69,11 +69,9 @@ def _packs(packs: Sequence[Pack]) -> Grid:
 def _runs(schedule: Any) -> str:
     """Return the planned runs by state, and how many there will be in all."""
     planned, total = len(schedule.planned), schedule.total
-    counts = Counter(_state_of(schedule, run_id) for run_id in schedule.planned)
+    counts = _by_state(schedule, schedule.planned.keys())
     states = ", ".join(f"{counts[name]} {name}" for name in STATES if counts[name])
-    retried = sum(
-        run_id in schedule.failures for run_id in schedule.planned if run_id not in schedule.ended
-    )
+    retried = len((schedule.planned.keys() & schedule.failures.keys()) - schedule.ended.keys())
     note = f" ({retried} of them failed before and will be retried)" if retried else ""
     if total.runs == planned:
         return f"{counted(planned)}: {states}{note}"
@@ -119,7 +117,11 @@ def _plan_notes(schedule: Any) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _state_of(schedule: Any, run_id: str) -> str:
-    if run_id in schedule.ended:
-        return schedule.ended[run_id].status
-    return "failed" if run_id in schedule.failures else "missing"
+def _by_state(schedule: Any, run_ids: Set[str]) -> Counter[str]:
+    """Return the number of runs in each state."""
+    ended = run_ids & schedule.ended.keys()
+    counts = Counter(schedule.ended[run_id].status for run_id in ended)
+    retried = len((run_ids & schedule.failures.keys()) - ended)
+    counts["failed"] += retried
+    counts["missing"] = len(run_ids) - len(ended) - retried
+    return counts

@@ -20,7 +20,7 @@ from raysweep.cli.options import (
     store_of,
 )
 from raysweep.cli.output import screen, show
-from raysweep.imports import without_collection
+from raysweep.imports import paused_collection, without_collection
 from raysweep.text import counted
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def plan(
         from raysweep.code.files import added
         from raysweep.driver import session as engine
 
-    with added(code):
+    with added(code), paused_collection(for_good=True):
         loaded = engine.load(spec, changes, smoke=smoke, changes_place="--set")
         announce_size(loaded, max_runs)
         show(plan_text(engine.plan(loaded, store, max_runs=max_runs), screen()), nl=False)

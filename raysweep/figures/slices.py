@@ -21,7 +21,7 @@ from raysweep.figures.thinning import evenly
 from raysweep.results.bins import is_number, value_text
 from raysweep.results.setting_column import Indices
 from raysweep.results.sweep_results import SweepResults
-from raysweep.sweep.runs import canonical_json
+from raysweep.sweep.settings import canonical_json
 from raysweep.sweep.space import Choice, Range
 from raysweep.sweep.spec import Arm
 

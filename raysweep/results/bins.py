@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from raysweep.results.configuration_stats import Candidate
-from raysweep.sweep.runs import canonical_json
+from raysweep.sweep.settings import canonical_json
 from raysweep.sweep.space import Branches, Choice, Conditional, Fixed, Plain, Range, cases, plain
 from raysweep.sweep.space import values as values_of
 from raysweep.sweep.spec import Arm

@@ -13,7 +13,7 @@ from raysweep.results.bins import Column, column_of, value_at
 from raysweep.results.configuration_stats import ConfigurationStats
 from raysweep.results.frame import Numbers
 from raysweep.results.setting_column import Indices, Mask, SettingColumn
-from raysweep.sweep.runs import canonical_json
+from raysweep.sweep.settings import canonical_json
 from raysweep.sweep.space import Fixed
 from raysweep.sweep.spec import Arm
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from raysweep.store import schema
-from raysweep.sweep.runs import canonical_json
+from raysweep.sweep.settings import canonical_json
 from raysweep.sweep.space import Fixed, Plain, Range, Value, same
 
 Indices = NDArray[np.int64]

@@ -11,13 +11,13 @@ from raysweep.search.sampler_state import SamplerState
 from raysweep.search.study import ArmStudy, Proposal
 from raysweep.sweep.outcomes import FAILED, RunResult, TrialResult, trial_result
 from raysweep.sweep.packs import ArmRun
-from raysweep.sweep.runs import Configuration, Run
+from raysweep.sweep.runs import Configuration, runs_of
 from raysweep.sweep.spec import Arm, Spec
 
 StartedConfiguration = tuple[str, Mapping[str, Any]]  # id and settings
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(slots=True)
 class Open:
     """A configuration that has started and not ended.
 
@@ -247,7 +247,7 @@ class ArmSearch:
     def _open(self, proposal: Proposal) -> list[ArmRun]:
         members = self._members(proposal.assignment)
         configuration_id = members[0].run.configuration.configuration_id
-        waiting = Open(proposal, members, self._first_count(members))
+        waiting = Open(proposal.pending, members, self._first_count(members))
         self.open[configuration_id] = waiting
         self.committed_runs += len(members)
         self.opened.append(configuration_id)
@@ -357,4 +357,4 @@ class ArmSearch:
         return self._with_seeds(self.arm.configuration(assignment), self.spec.seeds)
 
     def _with_seeds(self, configuration: Configuration, seeds: Sequence[int]) -> list[ArmRun]:
-        return [ArmRun(self.arm, Run(configuration, seed)) for seed in seeds]
+        return [ArmRun(self.arm, run) for run in runs_of(configuration, seeds)]

@@ -5,13 +5,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from raysweep.errors import SpecError, StoreError
+from raysweep.imports import paused_collection
 from raysweep.scheduling.arm_search import ArmSearch, StartedConfiguration
 from raysweep.scheduling.budget import BudgetTracker
 from raysweep.scheduling.failures import FATAL, Failure, Recovery, RunFailed
 from raysweep.scheduling.limits import FailureLimits
 from raysweep.scheduling.pack_queue import PackQueue
 from raysweep.scheduling.probes import Probes
-from raysweep.scheduling.state import RunRegistry
+from raysweep.scheduling.state import Owners, RunRegistry
 from raysweep.scheduling.warm_start import PriorResults, warm_start
 from raysweep.search.sampler_state import SamplerState
 from raysweep.store import again_file, checkpoints, leftovers, repair, schema
@@ -58,7 +59,7 @@ class Schedule:
         self.early_stopper: EarlyStopper | None = None
         self._recovery = Recovery(store.files)
         self._limits, self._probes = FailureLimits(spec), Probes()
-        self._owners: dict[str, list[tuple[ArmSearch, str]]] = {}
+        self._owners = Owners[ArmSearch]()
         self._columns = schema.runs_schema(spec)
         self._unfinished = UnfinishedRows(store, self._columns, self.origin)
         self.executed: dict[str, int] = {}  # steps that failed attempts executed, by run id
@@ -94,6 +95,7 @@ class Schedule:
         """Results of the runs that ended, by id."""
         return self.runs.ended
 
+    @paused_collection()
     def arrange(self, size: PackSize) -> None:
         """Queue the packs that an earlier session began, then packs of the other missing runs."""
         self.size = size
@@ -277,16 +279,12 @@ class Schedule:
 
     def _settle(self, run_ids: Iterable[str]) -> list[ArmRun]:
         """Close configurations whose runs have ended; return new runs of the others."""
-        concerned = {
-            (id(search), configuration_id): (search, configuration_id)
-            for run_id in run_ids
-            for search, configuration_id in self._owners.get(run_id, ())
-        }
         fresh = []
-        for search, configuration_id in concerned.values():
+        for search, configuration_id in self._owners.of(run_ids):
             fresh += search.settle(configuration_id)
         return fresh
 
+    @paused_collection()
     def _fill(self) -> list[ArmRun]:
         """Open as many configurations as may train at once, arms in turns; return new runs."""
         fresh: list[ArmRun] = []
@@ -327,9 +325,7 @@ class Schedule:
     def _note_owners(self, search: ArmSearch) -> None:
         """Note the arm of the runs of its newly opened configurations."""
         for configuration_id in search.opened:
-            for member in search.members[configuration_id]:
-                owners = self._owners.setdefault(member.run.run_id, [])
-                owners.append((search, configuration_id))
+            self._owners.add((search, configuration_id), search.members[configuration_id])
             self._report_opened(search, configuration_id)
         search.opened.clear()
 

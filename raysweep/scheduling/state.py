@@ -1,10 +1,33 @@
 """State of this session's runs: planned, in flight, ended."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Generic, TypeVar
 
 from raysweep.sweep.outcomes import RunResult
 from raysweep.sweep.packs import ArmRun
+
+Search = TypeVar("Search")
+
+
+class Owners(Generic[Search]):
+    """Searches that runs belong to, each with the id of the run's configuration there."""
+
+    def __init__(self) -> None:
+        self._by_run: dict[str, tuple[tuple[Search, str], ...]] = {}
+
+    def add(self, owner: tuple[Search, str], members: Iterable[ArmRun]) -> None:
+        """Add the runs of a configuration of a search; a run may belong to several."""
+        alone = (owner,)
+        for member in members:
+            others = self._by_run.setdefault(member.run.run_id, alone)
+            if others is not alone:
+                self._by_run[member.run.run_id] = others + alone
+
+    def of(self, run_ids: Iterable[str]) -> list[tuple[Search, str]]:
+        """Return the searches of the runs with their configurations, each once."""
+        owners = (owner for run_id in run_ids for owner in self._by_run.get(run_id, ()))
+        return list({(id(search), key): (search, key) for search, key in owners}.values())
 
 
 @dataclasses.dataclass

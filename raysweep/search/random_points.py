@@ -39,8 +39,11 @@ class RandomPoints:
         self._arm = arm
         self._random = np.random.RandomState()
         named = {name: one for key in arm.searched for name, one in parameters(arm, key).items()}
-        self._draws = {name: _Draw.of(distribution(domain)) for name, domain in named.items()}
         self._decode = {name: decoder(domain) for name, domain in named.items()}
+        self._draws = {
+            name: _Draw.of(distribution(domain), self._decode[name])
+            for name, domain in named.items()
+        }
         self._lows = _joined([draw.lows for draw in self._draws.values()])
         self._highs = _joined([draw.highs for draw in self._draws.values()])
         self._is_plain = not arm.conditional
@@ -62,7 +65,7 @@ class RandomPoints:
         start = 0
         for name, draw in self._draws.items():  # the parameters have the names of the settings
             end = start + len(draw.lows)
-            point[name] = self._decode[name](draw.value(numbers[start:end]))
+            point[name] = draw.value(numbers[start:end])
             start = end
         return point
 
@@ -72,8 +75,10 @@ class RandomPoints:
         for key in self._arm.searched:
             if self._arm.applies(key, point):
                 name, _ = parameter(self._arm, key, point)
-                value = given[name] if name in given else self._draws[name].from_(self._random)
-                point[key] = self._decode[name](value)
+                if name in given:
+                    point[key] = self._decode[name](given[name])
+                else:
+                    point[key] = self._draws[name].from_(self._random)
         return point
 
 
@@ -84,7 +89,7 @@ class _Draw:
     Args:
         lows: Low end of each number that is drawn; none where the parameter has one value.
         highs: High end of each number.
-        value: Function that returns Optuna's value of the numbers.
+        value: Function that returns the value of a setting for the numbers.
     """
 
     lows: Sequence[float]
@@ -92,27 +97,32 @@ class _Draw:
     value: Callable[[Sequence[float]], Any]
 
     def from_(self, random: np.random.RandomState) -> Any:
-        """Return Optuna's value that the next numbers of a generator give."""
+        """Return the value that the next numbers of a generator give."""
         return self.value(random.uniform(_joined([self.lows]), _joined([self.highs])).tolist())
 
     @classmethod
-    def of(cls, over: BaseDistribution) -> "_Draw":
-        """Return the draw of a distribution."""
+    def of(cls, over: BaseDistribution, decode: Callable[[Any], Value]) -> "_Draw":
+        """Return the draw of a distribution.
+
+        Args:
+            over: Distribution of Optuna's values.
+            decode: Function that returns the value of a setting for Optuna's.
+        """
         match over:
             case CategoricalDistribution(choices=choices):
-                single, draw = choices[0], _choice(over)
+                single, draw = choices[0], _choice([decode(choice) for choice in choices])
             case IntDistribution(low=low):
                 single, draw = low, _whole_number(over)
             case FloatDistribution(low=low):
-                single, draw = low, _number(over)
+                single, draw = low, _number(over, decode)
             case _:
                 raise ValueError(f"expected a distribution of Optuna, got {over}")
-        return cls((), (), lambda _: single) if over.single() else draw
+        value = decode(single)
+        return cls((), (), lambda _: value) if over.single() else draw
 
 
-def _choice(over: CategoricalDistribution) -> _Draw:
+def _choice(choices: Sequence[Value]) -> _Draw:
     """Return the draw of a choice: that with the largest number, of equal ones the first."""
-    choices = over.choices
     count = len(choices)
     return _Draw((0.0,) * count, (1.0,) * count, lambda n: choices[n.index(max(n))])
 
@@ -131,7 +141,7 @@ def _whole_number(over: IntDistribution) -> _Draw:
     return _Draw((low - half,), (high + half,), value)
 
 
-def _number(over: FloatDistribution) -> _Draw:
+def _number(over: FloatDistribution, decode: Callable[[Any], Value]) -> _Draw:
     low, high, step = over.low, over.high, over.step
     below_high = float(np.nextafter(high, high - 1))
     if over.log:
@@ -141,8 +151,8 @@ def _number(over: FloatDistribution) -> _Draw:
         return _Draw((low,), (high,), lambda n: min(n[0], below_high))
     half = 0.5 * step
 
-    def value(numbers: Sequence[float]) -> float:
-        return min(max(round((numbers[0] - low) / step) * step + low, low), high)
+    def value(numbers: Sequence[float]) -> Value:
+        return decode(min(max(round((numbers[0] - low) / step) * step + low, low), high))
 
     return _Draw((low - half,), (high + half,), value)
 

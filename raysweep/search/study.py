@@ -1,6 +1,7 @@
 """Search of one arm with an Optuna study in memory: proposals, and the results of them."""
 
 import dataclasses
+import hashlib
 import itertools
 import math
 from collections.abc import Iterator, Mapping
@@ -29,16 +30,18 @@ from raysweep.search.samplers import (
 )
 from raysweep.sweep.options import Search, Select
 from raysweep.sweep.outcomes import FAILED, TrialResult
-from raysweep.sweep.runs import canonical_json, digest
+from raysweep.sweep.runs import digest, digest_of_text
+from raysweep.sweep.settings import canonical_json, value_text
 from raysweep.sweep.space import Value, same, to_json
 from raysweep.sweep.spec import Arm
 
+NO_POINT: Mapping[str, Value] = {}
 MAX_REPEATS = 100
 FEW_REPEATS = 20  # of an adaptive sampler, which tends to repeat itself, and is slow (`gp`)
 Attributes = Mapping[str, Any]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Proposal:
     """A point to try.
 
@@ -52,6 +55,14 @@ class Proposal:
     assignment: Mapping[str, Value]
     trial: int | None = None
     attributes: Attributes | None = None
+
+    @property
+    def pending(self) -> "Proposal":
+        """The proposal as `ArmStudy.tell` needs it: where it has no trial, without its point."""
+        return self if self.trial is not None else NO_TRIAL
+
+
+NO_TRIAL = Proposal({})
 
 
 class ArmStudy:
@@ -74,8 +85,9 @@ class ArmStudy:
         directions = [DIRECTIONS[metric.mode] for metric in select.all]
         self.storage = optuna.storages.InMemoryStorage()
         self.study = optuna.create_study(storage=self.storage, directions=directions)
-        self.known: dict[str, Mapping[str, Value]] = {}
+        self.known: dict[bytes, Mapping[str, Value]] = {}
         self._asked = 0
+        self._seeds = _Seeds(arm, search)
         self._history: list[FrozenTrial] = []
         self._points = points(arm, search)
         # Random search needs no trials, as no proposal depends on them.
@@ -108,7 +120,7 @@ class ArmStudy:
         attributes: Attributes | None = None,
     ) -> None:
         """Add a configuration that ended in an earlier session."""
-        self.known[_key(assignment)] = assignment
+        self._note(self._key(assignment), assignment)
         self._add(assignment, result, attributes)
 
     def learn(self, assignment: Mapping[str, Value], result: TrialResult) -> None:
@@ -119,7 +131,7 @@ class ArmStudy:
         self, assignment: Mapping[str, Value], attributes: Attributes | None = None
     ) -> Proposal:
         """Add a configuration that an earlier session began, or a point from a list, to try."""
-        self.known[_key(assignment)] = assignment
+        self._note(self._key(assignment), assignment)
         if self._random is not None:
             return Proposal(assignment)
         # With `enqueue_trial` and `ask`, the sampler would note its present state at the trial.
@@ -152,7 +164,7 @@ class ArmStudy:
         for repeats in range(FEW_REPEATS if self.adapts else self._most_repeats):
             proposal = self._ask(repeats)
             if self._is_new(proposal.assignment):
-                self.known[_key(proposal.assignment)] = proposal.assignment
+                self._note(self._key(proposal.assignment), proposal.assignment)
                 return proposal
             self.tell(proposal, FAILED)
         return self._first_unknown()
@@ -165,10 +177,10 @@ class ArmStudy:
     def _draw(self, random: RandomPoints, given: Mapping[str, Any]) -> Proposal | None:
         """Return a new random configuration; only the first one drawn has the given values."""
         for _ in range(self._most_repeats):
-            point = random.point(_seed(self.arm, self.search, self._asked), given)
+            point = random.point(self._seeds.of(self._asked), given)
             self._asked, given = self._asked + 1, {}
-            if (key := _key(point)) not in self.known:
-                self.known[key] = point
+            if (key := self._key(point)) not in self.known:
+                self._note(key, point)
                 return Proposal(point)
         return self._first_unknown()
 
@@ -193,7 +205,7 @@ class ArmStudy:
         # The number of trials would differ after a restart, as repeated points are not stored.
         counts = [len(self.known), repeats][: 2 if repeats else 1] if self.adapts else [self._asked]
         self._asked += 1
-        seed = _seed(self.arm, self.search, *counts)
+        seed = self._seeds.of(*counts)
         self.study.sampler = make_sampler(
             self.search, seed, conditional=self.arm.conditional, history=self._numeric_history()
         )
@@ -297,7 +309,19 @@ class ArmStudy:
         return None if point is None else self.adopt(point)
 
     def _is_new(self, assignment: Mapping[str, Value]) -> bool:
-        return _key(assignment) not in self.known
+        return self._key(assignment) not in self.known
+
+    def _note(self, key: bytes, assignment: Mapping[str, Value]) -> None:
+        """Note a configuration as known; only points of `first` are compared with its values."""
+        self.known[key] = assignment if self.search.first else NO_POINT
+
+    def _key(self, assignment: Mapping[str, Value]) -> bytes:
+        """Return a short key of a point, as there may be a million."""
+        if self.arm.conditional:
+            text = canonical_json(dict(assignment))
+        else:
+            text = ",".join([value_text(assignment[key]) for key in self.arm.searched])
+        return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
     def _count(self) -> int:
         return len(self.study.get_trials(deepcopy=False))
@@ -328,7 +352,7 @@ def _sequence(arm: Arm, search: Search) -> Iterator[dict[str, Value]]:
     Optuna's sampler takes the space from a finished trial, and needs one seed for one sequence;
     so the study begins with a trial that is never run.
     """
-    study = optuna.create_study(sampler=make_sampler(search, _seed(arm, search, 0)))
+    study = optuna.create_study(sampler=make_sampler(search, _Seeds(arm, search).of(0)))
     domains = {
         name: domain for key in arm.searched for name, domain in parameters(arm, key).items()
     }
@@ -346,12 +370,20 @@ def _sequence(arm: Arm, search: Search) -> Iterator[dict[str, Value]]:
         yield point
 
 
-def _seed(arm: Arm, search: Search, *counts: int) -> int:
-    return int(digest([search.seed, arm.task, arm.estimator, *counts])[:8], 16)
+class _Seeds:
+    """Seeds of an arm's samplers.
 
+    Args:
+        arm: Arm whose space is searched.
+        search: Search with a seed.
+    """
 
-def _key(assignment: Mapping[str, Value]) -> str:
-    return canonical_json(dict(assignment))
+    def __init__(self, arm: Arm, search: Search) -> None:
+        self._start = canonical_json([search.seed, arm.task, arm.estimator]).removesuffix("]")
+
+    def of(self, *counts: int) -> int:
+        """Return the seed of 32 bits that belongs to these counts."""
+        return int(digest_of_text(f"{self._start},{','.join(map(str, counts))}]")[:8], 16)
 
 
 def _or_nan(value: float | None) -> float:

@@ -69,7 +69,7 @@ class Manifest:
     def to_json(self) -> dict[str, Any]:
         """Return the manifest as plain data."""
         data = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        runs = [dataclasses.asdict(run) for run in self.state_runs]
+        runs = [run.to_json() for run in self.state_runs]
         return {**data, "pack": self.pack.to_json(), "state_runs": runs, "format": 2}
 
     @classmethod

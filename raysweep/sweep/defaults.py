@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from raysweep.sweep import space
-from raysweep.sweep.runs import canonical_json
+from raysweep.sweep.settings import canonical_json
 from raysweep.sweep.space import Domain, Value
 from raysweep.sweep.spec import Arm
 from raysweep.text import counted

@@ -16,7 +16,7 @@ MAX_REPLICAS = 64
 MAX_PACK_BYTES = 2**30
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class PlannedRun:
     """A run as plain data, as a worker needs it.
 
@@ -43,8 +43,13 @@ class PlannedRun:
     executed: int = 0
     definition: str | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the run as plain data."""
+        data = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {**data, "settings": dict(self.settings)}
 
-@dataclasses.dataclass(frozen=True, eq=False)
+
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class Pack:
     """Runs of one program that train together, in one worker.
 
@@ -80,7 +85,8 @@ class Pack:
 
     def to_json(self) -> dict[str, Any]:
         """Return the pack as plain data."""
-        return json.loads(json.dumps(dataclasses.asdict(self)))
+        data = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return json.loads(json.dumps({**data, "runs": [run.to_json() for run in self.runs]}))
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Pack":
@@ -143,7 +149,7 @@ def joined(packs: Sequence[Pack], limit: int) -> list[Pack]:
     ]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class ArmRun:
     """A run, with the arm that it belongs to."""
 
@@ -172,10 +178,10 @@ class ArmRun:
     @property
     def program(self) -> str:
         """Identity of all that the runs of a pack share: task, estimator, and fixed settings."""
-        settings = self.run.configuration.settings
-        fixed = {key: value for key, value in settings.items() if key not in self.arm.per_replica}
-        identity = self.run.configuration.identity
-        return digest([identity["task"], identity["estimator"], fixed])
+        one = self.run.configuration
+        shared = {k: value for k, value in one.settings.items() if k not in self.arm.per_replica}
+        names = (one.task, one.task_version), (one.estimator, one.estimator_version)
+        return digest([*({"name": name, "version": version} for name, version in names), shared])
 
 
 def _no_limit(arm_run: ArmRun) -> int:
@@ -237,23 +243,17 @@ def cut(
         failures: Number of failed attempts, by run id.
         size: Limit on the number of runs in a pack.
     """
-    programs: dict[str, list[ArmRun]] = {}
-    known: dict[int, str] = {}  # program by configuration, as all seeds have the same
-    for arm_run in runs:
-        configuration = id(arm_run.run.configuration)
-        if configuration not in known:
-            known[configuration] = arm_run.program
-        programs.setdefault(known[configuration], []).append(arm_run)
     packs: list[Pack] = []
-    for group in programs.values():
+    for group in _by_program(runs):
         wanted = [arm_run for arm_run in group if missing(arm_run)]
         if not wanted:
             continue
         together = {id(arm_run) for arm_run in wanted if not failures.get(arm_run.run.run_id)}
-        for part in _parts(group, size):
+        order = _Order(group)
+        for part in _parts(group, size, order):
             rest = [arm_run for arm_run in part if id(arm_run) in together]
             if rest:
-                packs.append(_pack(sorted(rest, key=_by_optimizer), failures))
+                packs.append(_pack(sorted(rest, key=order.by_optimizer), failures))
         alone = [arm_run for arm_run in wanted if id(arm_run) not in together]
         packs += [_pack([arm_run], failures) for arm_run in alone]
     return packs
@@ -265,13 +265,66 @@ def _pack(runs: Sequence[ArmRun], failures: Mapping[str, int]) -> Pack:
     return make_pack(first.task, first.estimator, planned, runs[0].arm.code)
 
 
-def _parts(group: Sequence[ArmRun], size: PackSize) -> list[Sequence[ArmRun]]:
+def _by_program(runs: Iterable[ArmRun]) -> list[list[ArmRun]]:
+    """Return the runs of each program, in the order of the first of them."""
+    groups: dict[str, list[ArmRun]] = {}
+    known: dict[tuple[Any, ...], list[ArmRun]] = {}
+    last, group = None, []
+    for arm_run in runs:
+        if arm_run.run.configuration is not last:  # all seeds have the same
+            last = arm_run.run.configuration
+            arm = arm_run.arm
+            key = (id(arm), *last.own_settings.texts_outside(arm.per_replica))
+            if key not in known:
+                known[key] = groups.setdefault(arm_run.program, [])
+            group = known[key]
+        group.append(arm_run)
+    return list(groups.values())
+
+
+class _Order:
+    """Orders of the runs of a program, by the texts of their settings.
+
+    Args:
+        group: Runs of the program.
+    """
+
+    def __init__(self, group: Sequence[ArmRun]) -> None:
+        configurations = {id(one.run.configuration): one.run.configuration for one in group}
+        settings = [configuration.own_settings for configuration in configurations.values()]
+        # Within an arm, the settings that do not vary need not be compared.
+        is_one_arm = all(one.shared is settings[0].shared for one in settings)
+        pairs = [one.sort_texts(short=is_one_arm) for one in settings]
+        self._training = dict(zip(configurations, _ranks([text for text, _ in pairs]), strict=True))
+        self._settings = dict(zip(configurations, _ranks([text for _, text in pairs]), strict=True))
+
+    def by_configuration(self, arm_run: ArmRun) -> tuple[int, int]:
+        """Return a sort key by settings, then by seed."""
+        return self._settings[id(arm_run.run.configuration)], arm_run.run.seed
+
+    def by_seed(self, arm_run: ArmRun) -> tuple[int, int]:
+        """Return a sort key that starts with the seed: new seeds leave the old packs unchanged."""
+        return arm_run.run.seed, self._settings[id(arm_run.run.configuration)]
+
+    def by_optimizer(self, arm_run: ArmRun) -> tuple[int, int, int]:
+        """Return a sort key by optimizer settings: equal ones side by side share a kernel call."""
+        key = id(arm_run.run.configuration)
+        return self._training[key], self._settings[key], arm_run.run.seed
+
+
+def _ranks(texts: Sequence[str]) -> list[int]:
+    """Return the position of each text among all of them; equal ones have the same."""
+    ranks = {text: rank for rank, text in enumerate(sorted(set(texts)))}
+    return [ranks[text] for text in texts]
+
+
+def _parts(group: Sequence[ArmRun], size: PackSize, order: _Order) -> list[Sequence[ArmRun]]:
     """Divide the runs of a program into parts of at most the size of a pack."""
     limit = size.limit(group)
     if not size.together:
-        return _even_parts(sorted(group, key=_by_seed), limit)
+        return _even_parts(sorted(group, key=order.by_seed), limit)
     by_configuration: dict[str, list[ArmRun]] = {}
-    for arm_run in sorted(group, key=lambda arm_run: (_settings_key(arm_run), arm_run.run.seed)):
+    for arm_run in sorted(group, key=order.by_configuration):
         configuration_id = arm_run.run.configuration.configuration_id
         by_configuration.setdefault(configuration_id, []).append(arm_run)
     configurations = list(by_configuration.values())
@@ -286,17 +339,3 @@ def _even_parts(items: Sequence[T], limit: int) -> list[Sequence[T]]:
     parts = math.ceil(len(items) / limit)
     edges = [round(index * len(items) / parts) for index in range(parts + 1)]
     return [items[start:end] for start, end in itertools.pairwise(edges)]
-
-
-def _by_seed(arm_run: ArmRun) -> tuple[int, str]:
-    """Return a sort key that starts with the seed: new seeds leave the old packs unchanged."""
-    return arm_run.run.seed, _settings_key(arm_run)
-
-
-def _by_optimizer(arm_run: ArmRun) -> tuple[str, str, int]:
-    """Return a sort key by optimizer settings: equal ones side by side share a kernel call."""
-    return arm_run.run.configuration.training_text, _settings_key(arm_run), arm_run.run.seed
-
-
-def _settings_key(arm_run: ArmRun) -> str:
-    return arm_run.run.configuration.settings_text

@@ -3,31 +3,26 @@
 import dataclasses
 import functools
 import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from raysweep.sweep.settings import Settings, canonical_json
 
 NO_ESTIMATOR = "none"
 """Name of the estimator of a run whose task takes none."""
 
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def canonical_json(data: Any) -> str:
-    """Return the canonical text of data: sorted keys, no spaces, shortest floats, ASCII."""
-    return _ENCODER.encode(data)
-
 
 def digest(data: Any) -> str:
     """Return the first 16 hexadecimal digits of the SHA-256 of the data's canonical JSON."""
-    return _digest_of_text(canonical_json(data))
+    return digest_of_text(canonical_json(data))
 
 
-def _digest_of_text(text: str) -> str:
+def digest_of_text(text: str) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of a text."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class Configuration:
     """A task, an estimator, and one value for each of their settings.
 
@@ -46,12 +41,15 @@ class Configuration:
     estimator_version: int
     settings: Mapping[str, Any]
     defaults: Mapping[str, Any]
+    _id: str = dataclasses.field(default="", init=False, repr=False)
 
-    @functools.cached_property
+    @property
     def identity(self) -> dict[str, Any]:
         """The data that the identity is computed from; settings at their defaults are left out."""
         changed = {
-            key: value for key, value in self.settings.items() if _differ(value, self.defaults[key])
+            key: value
+            for key, value in self.settings.items()
+            if canonical_json(value) != canonical_json(self.defaults[key])
         }
         return {
             "task": {"name": self.task, "version": self.task_version},
@@ -59,35 +57,35 @@ class Configuration:
             "settings": changed,
         }
 
-    @functools.cached_property
+    @property
     def configuration_id(self) -> str:
         """Identity of the configuration, without a seed."""
-        return _digest_of_text("".join(self._text))
+        if not self._id:
+            object.__setattr__(self, "_id", digest_of_text("".join(self._text())))
+        return self._id
 
     def run_id(self, seed: int) -> str:
-        """Return the identity of the run with a seed: of this identity and the seed."""
-        before, after = self._text
-        return _digest_of_text(f'{before},"seed":{canonical_json(seed)}{after}')
+        """Return the identity of the run with a seed."""
+        return self.run_ids([seed])[0]
 
-    @functools.cached_property
+    def run_ids(self, seeds: Sequence[int]) -> list[str]:
+        """Return the identities of the runs with these seeds: of this identity and the seed."""
+        before, after = self._text()
+        if not self._id:
+            object.__setattr__(self, "_id", digest_of_text(before + after))
+        return [digest_of_text(f'{before},"seed":{seed:d}{after}') for seed in seeds]
+
     def _text(self) -> tuple[str, str]:
-        """Canonical JSON of the identity, before and after the place of a seed."""
-        identity = {key: canonical_json(value) for key, value in self.identity.items()}
-        return (
-            f'{{"estimator":{identity["estimator"]}',
-            f',"settings":{identity["settings"]},"task":{identity["task"]}}}',
-        )
+        """Return the canonical JSON of the identity, before and after the place of a seed."""
+        changed = self.own_settings.changed_text
+        estimator = _versioned(self.estimator, self.estimator_version)
+        task = _versioned(self.task, self.task_version)
+        return f'{{"estimator":{estimator}', f',"settings":{changed},"task":{task}}}'
 
-    @functools.cached_property
-    def settings_text(self) -> str:
-        """Canonical JSON of all settings, to sort by."""
-        return canonical_json(dict(self.settings))
-
-    @functools.cached_property
-    def training_text(self) -> str:
-        """Canonical JSON of the settings of `training`, to sort by."""
-        training = {k: value for k, value in self.settings.items() if k.startswith("training.")}
-        return canonical_json(training)
+    @property
+    def own_settings(self) -> Settings:
+        """The settings, with what they share with others of their arm."""
+        return Settings.of(self.settings, self.defaults)
 
     def section(self, name: str) -> dict[str, Any]:
         """Return the settings of one section, by their names."""
@@ -99,26 +97,35 @@ class Configuration:
         }
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, slots=True)
 class Run:
-    """A configuration with a seed: the unit that is identified, stored and counted."""
+    """A configuration with a seed: the unit that is identified, stored and counted.
+
+    Args:
+        configuration: Configuration of the run.
+        seed: Seed of the run.
+        run_id: Identity of the run; computed if it is left out.
+    """
 
     configuration: Configuration
     seed: int
+    run_id: str = ""
 
-    @functools.cached_property
-    def run_id(self) -> str:
-        """Identity of the run."""
-        return self.configuration.run_id(self.seed)
+    def __post_init__(self) -> None:
+        if not self.run_id:
+            object.__setattr__(self, "run_id", self.configuration.run_id(self.seed))
 
 
-def _differ(value: Any, default: Any) -> bool:
-    """Check whether two values have different canonical JSON; most are equal, or of one type."""
-    if value is default:
-        return False
-    if type(value) is type(default) and isinstance(value, str | int):
-        return bool(value != default)
-    return canonical_json(value) != canonical_json(default)
+def runs_of(configuration: Configuration, seeds: Sequence[int]) -> list[Run]:
+    """Return the runs of a configuration with these seeds."""
+    ids = configuration.run_ids(seeds)
+    return [Run(configuration, seed, run_id) for seed, run_id in zip(seeds, ids, strict=True)]
+
+
+@functools.cache
+def _versioned(name: str, version: int) -> str:
+    """Return the canonical JSON of a task or estimator of a version."""
+    return canonical_json({"name": name, "version": version})
 
 
 def pack_id(run_ids: Iterable[str]) -> str:

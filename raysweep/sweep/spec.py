@@ -10,12 +10,12 @@ from raysweep.sweep import sources, space
 from raysweep.sweep.options import NO_BUDGET, Budget, EarlyStopping, Resources, Search, Select
 from raysweep.sweep.points import Points
 from raysweep.sweep.runs import Configuration, digest
+from raysweep.sweep.settings import Settings, SharedSettings
 from raysweep.sweep.space import Choice, Domain, Fixed, Range, Value
 
 RowKind = Literal["estimator", "method"]
 MODULES = ("task_module", "estimator_module")
 SMOKE_STEPS = 3
-VARIES = object()
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,69}")  # 64 characters, and "-smoke"
 
 
@@ -97,12 +97,12 @@ class Arm:
         }
 
     @functools.cached_property
-    def _fixed(self) -> Mapping[str, Value]:
-        """Values of settings that are the same at all points, and `VARIES` for the others."""
-        return {
-            key: domain.value if isinstance(domain, Fixed) else VARIES
-            for key, domain in self.space.items()
+    def _shared(self) -> SharedSettings:
+        """Settings that are the same at all points."""
+        fixed = {
+            key: domain.value for key, domain in self.space.items() if isinstance(domain, Fixed)
         }
+        return SharedSettings(fixed, list(self.space), self.defaults)
 
     @property
     def searched(self) -> Mapping[str, Choice | Range]:
@@ -141,16 +141,17 @@ class Arm:
 
     def configuration(self, assignment: Mapping[str, Value]) -> Configuration:
         """Return the configuration at a point of the space."""
-        settings = dict(self._fixed)
-        for key, value in settings.items():
-            if value is VARIES:
-                settings[key] = self.points.value(key, assignment)
+        shared = self._shared
+        if self.conditional:
+            values = [self.points.value(key, assignment) for key in shared.varied]
+        else:
+            values = [assignment[key] for key in shared.varied]
         return Configuration(
             self.task,
             self.task_version,
             self.estimator,
             self.estimator_version,
-            settings,
+            Settings(shared, values),
             self.defaults,
         )
 
@@ -183,7 +184,7 @@ class Arm:
         is_known = not (isinstance(steps, Fixed) and steps.value is None)
         return _largest(steps) if is_known else None, _largest(report_every)
 
-    @property
+    @functools.cached_property
     def conditional(self) -> bool:
         """Whether a setting applies only beside certain values of others."""
         return any(space.cases(domain) for domain in self.space.values())

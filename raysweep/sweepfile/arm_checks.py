@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from raysweep import registry
-from raysweep.sweep.runs import canonical_json
+from raysweep.sweep.settings import canonical_json
 from raysweep.sweep.space import Fixed, Plain, Range, Value, cases, member, same, values
 from raysweep.sweep.spec import Arm
 from raysweep.sweepfile.document import Problems

@@ -17,7 +17,7 @@ from mlflow.entities import Metric, Param, RunTag
 from raysweep.errors import SpecError, TrackerError
 from raysweep.results.stats.summary import mean, std
 from raysweep.store.uri import is_uri
-from raysweep.sweep.runs import canonical_json
+from raysweep.sweep.settings import canonical_json
 from raysweep.text import recorded
 from raysweep.trackers.runs import Names, Point, TrackedRun, metrics
 

@@ -6,7 +6,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raysweep.sweep.runs import canonical_json
+from raysweep.sweep.settings import canonical_json
 from raysweep.sweep.space import (
     Branches,
     Choice,
@@ -78,7 +78,7 @@ def agrees(domain, value, chosen):
 @given(spaces())
 def test_cells_are_every_configuration_once(space):
     arm = arm_with(space)
-    found = [canonical_json(arm.configuration(cell).settings) for cell in arm.cells()]
+    found = [canonical_json(dict(arm.configuration(cell).settings)) for cell in arm.cells()]
     assert sorted(found) == sorted(enumerated(space))
     assert arm.size == len(found)
 
@@ -88,7 +88,7 @@ def test_a_configuration_is_found_again(space):
     arm = arm_with(space)
     for cell in arm.cells():
         configuration = arm.configuration(cell)
-        stored = json.loads(json.dumps(configuration.settings))
+        stored = json.loads(json.dumps(dict(configuration.settings)))
         assert arm.locate(configuration.configuration_id, stored) == cell
 
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raysweep.sweep.runs import Configuration, Run, canonical_json, pack_id
+from raysweep.sweep.runs import Configuration, Run, pack_id
+from raysweep.sweep.settings import canonical_json
 from raysweep.sweepfile.reader import read_spec
 
 GOLDEN = json.loads((Path(__file__).parent / "golden_ids.json").read_text())

@@ -340,7 +340,7 @@ def test_a_small_space_is_used_up(sampler):
 
 
 def test_configurations_of_earlier_sessions_are_taken_over():
-    spec = spec_of(SEARCHED, search=RANDOM)
+    spec = spec_of(SEARCHED, search={**RANDOM, "sampler": "tpe"})
     found = ArmStudy(spec.arms[0], spec.search, spec.select)
     old = {"training.lr": 0.1, OPTIMIZER: "adam"}
     found.add(old, TrialResult((1.0,)))
