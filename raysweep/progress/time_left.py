@@ -92,7 +92,7 @@ class TimeLeft:
         in_flight = [self._left_of(pack, _cost_of(pack.arm, costs)) for pack in packs]
         waiting = sum(
             _cost_of((member.arm.task_label, member.arm.estimator_label), costs)
-            for run_id, member in list(self.schedule.planned.items())
+            for run_id, member in self.schedule.planned.copy().items()
             if run_id not in self.schedule.ended and run_id not in in_packs
         )
         workers = self.schedule.size.workers if self.schedule.size else 1
@@ -102,7 +102,7 @@ class TimeLeft:
     def _costs(self) -> dict[Arm, float]:
         """Return the seconds of a worker that a run takes, by the labels of its arm."""
         seconds: dict[Arm, list[float]] = {}
-        for run_id, result in list(self.schedule.ended.items()):
+        for run_id, result in self.schedule.ended.copy().items():
             member = self.schedule.planned.get(run_id)
             if member is not None and result.status == "done" and result.seconds > 0:
                 key = member.arm.task_label, member.arm.estimator_label
@@ -126,7 +126,7 @@ class TimeLeft:
         """Return by how much longer the session took than the training done in it."""
         trained = sum(
             result.seconds
-            for run_id, result in list(self.schedule.ended.items())
+            for run_id, result in self.schedule.ended.copy().items()
             if run_id not in self.before
         )
         packs = list(self.schedule.in_flight)

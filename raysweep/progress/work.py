@@ -54,7 +54,7 @@ class Work:
 
     def _counted(self) -> Tally:
         ended = failed = steps_ended = steps = 0
-        for run_id, member in list(self.schedule.planned.items()):
+        for run_id, member in self.schedule.planned.copy().items():
             of_run = 1
             if self.knows_steps:
                 of_run = int(member.run.configuration.settings["training.steps"])

@@ -1,7 +1,9 @@
 """The estimate of the time left, in sessions that are played by a clock that is set by hand."""
 
 import dataclasses
+import gc
 import heapq
+import itertools
 
 import pytest
 
@@ -121,3 +123,26 @@ def test_a_pack_that_resumes_is_measured_from_where_it_resumed(tmp_path):
         view.note({"pack_id": pack.pack_id, "step": step, "steps": STEPS})
     schedule.ended.update({key: RunResult("done", (0.0,)) for key in schedule.planned})
     assert view.time_left.seconds == pytest.approx(5.0)
+
+
+@pytest.fixture
+def collecting():
+    """The garbage collector, at every tenth object, with what happens then."""
+    before, started = gc.get_threshold(), len(gc.callbacks)
+    gc.set_threshold(10)
+    yield gc.callbacks
+    gc.set_threshold(*before)
+    del gc.callbacks[started:]
+
+
+def test_runs_that_end_while_the_time_is_estimated_do_no_harm(tmp_path, collecting):
+    """While garbage is collected, another thread may run: here, one that ends runs."""
+    schedule = plan(tmp_path, runs=30, pack=10)
+    view = View(schedule, Clock())
+    view.note({"pack_id": schedule.next_pack().pack_id, "began": True})
+    schedule.ended.update({str(number): RunResult("done") for number in range(5000)})
+    numbers = itertools.count(5000)
+    collecting.append(
+        lambda *_: schedule.ended.update({str(next(numbers)): RunResult("done", (), 1, 1.0)})
+    )
+    assert view.time_left.seconds is None  # no planned run has ended yet
