@@ -5,7 +5,7 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Protocol
 
 from raysweep.errors import LeaseLost, StoreError
@@ -41,6 +41,10 @@ class InFlight(Protocol):
     @property
     def in_flight(self) -> Mapping[str, Pack]:
         """Packs that train, by id."""
+
+    @property
+    def files_to_come(self) -> Collection[str]:
+        """Files of rows of several packs that workers write next, or have just written."""
 
 
 class Merging:
@@ -93,6 +97,7 @@ class Merging:
             return
         in_flight = tuple(self.schedule.in_flight.values())
         spared = {sweep_paths.rows(pack.rows_name) for pack in in_flight}
+        spared |= set(self.schedule.files_to_come)
 
         def grace() -> None:
             self._ended.wait(grace_s)

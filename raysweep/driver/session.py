@@ -33,7 +33,7 @@ from raysweep.store.lease import Lease
 from raysweep.store.local_file import empty_folders_removed
 from raysweep.store.retry import Patience
 from raysweep.store.sweep_store import SweepStore
-from raysweep.sweep.packs import MAX_PACK_BYTES, ArmRun, PackSize
+from raysweep.sweep.packs import MAX_GPU_REPLICAS, MAX_PACK_BYTES, MAX_REPLICAS, ArmRun, PackSize
 from raysweep.sweep.spec import Spec, smoke_spec
 from raysweep.sweepfile.reader import read_spec
 from raysweep.text import counted
@@ -118,7 +118,8 @@ def pack_size(spec: Spec, workers: int, pack_bytes: int = MAX_PACK_BYTES) -> Pac
     """Return how large packs may be with that many workers, and that much memory for a pack."""
     together = spec.early_stopping is not None and spec.early_stopping.by_steps
     wanted = spec.resources.pack
-    return PackSize(wanted, workers, _replica_bytes, together, _most_replicas, pack_bytes)
+    largest = MAX_GPU_REPLICAS if spec.resources.gpu > 0 else MAX_REPLICAS
+    return PackSize(wanted, workers, _replica_bytes, together, _most_replicas, pack_bytes, largest)
 
 
 def local_workers(spec: Spec) -> int:

@@ -9,7 +9,6 @@ from raysweep.sweep.packs import MAX_PACK_BYTES
 # A pack's estimated memory is at most this part of its worker's: the estimate leaves out
 # gradients, intermediate results and CUDA itself.
 CPU_PART, GPU_PART = 2, 8
-MAX_GPU_PACK_BYTES = 4 * 2**30  # of a larger pack, checkpoints would take too long
 TOLERANCE = 1e-9
 
 
@@ -91,5 +90,5 @@ def pack_bytes(
     if share is None:
         return MAX_PACK_BYTES
     if resources.gpu > 0:
-        return min(MAX_GPU_PACK_BYTES, share // GPU_PART)
+        return share // GPU_PART
     return min(MAX_PACK_BYTES, 2 ** math.floor(math.log2(max(1, share // CPU_PART))))

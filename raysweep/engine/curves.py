@@ -111,6 +111,11 @@ class CurveWriter:
             values = {name: finite(column[index]) for name, column in means.items()}
             self._rows.append({"run_id": run_id, "step": step, "seconds": seconds, **values})
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no rows since the last flush."""
+        return not self._rows
+
     def flush(self) -> None:
         """Write the rows since the last flush as one file."""
         if not self._rows:

@@ -19,12 +19,14 @@ class _Pack:
         step: Last step that the worker reported.
         since: Time of that step, on the clock of the watch.
         ended: Whether its worker was killed because it hung.
+        slack_s: Seconds that a step may take longer, as its worker reports only some steps.
     """
 
     process: Mapping[str, Any]
     step: int
     since: float
     ended: bool = False
+    slack_s: float = 0.0
 
 
 class HangWatch:
@@ -48,9 +50,15 @@ class HangWatch:
         self._packs: dict[str, _Pack] = {}
         self._checked = clock()
 
-    def began(self, pack_id: str, process: Mapping[str, Any]) -> None:
-        """Note that a worker starts to train a pack."""
-        self._packs[pack_id] = _Pack(process, -1, self.clock())
+    def began(self, pack_id: str, process: Mapping[str, Any], slack_s: float = 0.0) -> None:
+        """Note that a worker starts to train a pack.
+
+        Args:
+            pack_id: Identity of the pack.
+            process: The worker's `pid`, `started` and `node`.
+            slack_s: Seconds that the pack has besides the patience.
+        """
+        self._packs[pack_id] = _Pack(process, -1, self.clock(), slack_s=slack_s)
 
     def stepped(self, pack_id: str, step: int) -> None:
         """Note the step that a worker reported, which may be the same as before."""
@@ -79,6 +87,7 @@ class HangWatch:
         for pack in self._packs.values():
             if not_counted:
                 pack.since += gap
-            if self.patience_s is not None and now - pack.since > self.patience_s:
+            silent_s = now - pack.since - pack.slack_s
+            if self.patience_s is not None and silent_s > self.patience_s:
                 pack.ended, pack.since = True, now  # killed again later if it survives
                 self.end(pack.process)

@@ -1,5 +1,6 @@
 """Training in this process, one pack after another: for debuggers and fast tests."""
 
+import dataclasses
 import functools
 import time
 from collections.abc import Callable
@@ -7,10 +8,13 @@ from typing import Any
 
 from raysweep.engine.job import Job
 from raysweep.engine.memory import fitting, limit_of_machine
+from raysweep.engine.sizing import Sizing
 from raysweep.engine.work import Worker, prepared
 from raysweep.scheduling.division import keep_first
 from raysweep.scheduling.scheduler import Schedule
 from raysweep.search.early_stopping import StoredEarlyStopper
+from raysweep.store import pack_sizes
+from raysweep.store.checkpoints import Checkpoints
 from raysweep.sweep.packs import Pack
 
 PAUSE_S = 0.2
@@ -36,7 +40,7 @@ def run_inline(
     early_stopper = _early_stopper(schedule, job)
     worker = functools.partial(Worker, job, early_stopper=early_stopper, raises=raises)
     with prepared(job):
-        _train(schedule, worker, stopping, watch)
+        _train(schedule, worker, stopping, watch, _Sizes(schedule, job))
 
 
 def _early_stopper(schedule: Schedule, job: Job) -> StoredEarlyStopper | None:
@@ -54,6 +58,7 @@ def _train(
     worker_of: Callable[[Pack], Worker],
     stopping: Callable[[], bool],
     watch: Callable[[dict[str, Any]], None],
+    sizes: "_Sizes",
 ) -> None:
     while not stopping():
         pack = schedule.next_pack()
@@ -62,10 +67,7 @@ def _train(
                 return
             time.sleep(PAUSE_S)  # a failed pack waits before its next attempt
             continue
-        resources = schedule.spec.resources
-        if resources.pack == "auto":  # the pack may be one of a larger machine
-            most = fitting(pack, limit_of_machine(resources, resources.cpu))
-            pack = keep_first(schedule, pack.pack_id, most)
+        pack = sizes.cut(pack)
         worker = worker_of(pack)
         watch({"pack_id": pack.pack_id, "began": True})
         while True:
@@ -73,6 +75,9 @@ def _train(
             if result["done"]:
                 break
             watch(result["progress"])
+            if (smaller := sizes.smaller(worker)) is not None:
+                pack, worker = smaller, worker_of(smaller)
+                watch({"pack_id": pack.pack_id, "began": True})
             if stopping():
                 worker.stop()
                 schedule.pack_stopped(pack.pack_id)
@@ -81,3 +86,47 @@ def _train(
             schedule.pack_failed(pack.pack_id, result["failure"], result["error"], result["about"])
         else:
             schedule.pack_ended(pack.pack_id)
+
+
+class _Sizes:
+    """Sizes of the packs of a session, which fit into memory and train fastest.
+
+    Args:
+        schedule: Schedule of the packs.
+        job: Store, devices and settings of the training.
+    """
+
+    def __init__(self, schedule: Schedule, job: Job) -> None:
+        self.schedule, self.resources = schedule, schedule.spec.resources
+        self.files = schedule.store.files
+        self.known: dict[str, dict[str, Any]] = {}
+        self.sizing: Sizing | None = None
+        if self.resources.pack == "auto":
+            self.known = pack_sizes.read(self.files)
+            self.sizing = Sizing(job.gpu, self.known)
+
+    def cut(self, pack: Pack) -> Pack:
+        """Return the pack in flight, or the part of it that trains first."""
+        if self.sizing is None:
+            return pack
+        # the pack may be one of a larger machine
+        most = fitting(pack, limit_of_machine(self.resources, self.resources.cpu))
+        fastest = self.sizing.keep(pack)
+        if fastest < most and self.schedule.early_stopper is None:
+            manifest = Checkpoints(self.files, pack.pack_id).manifest()
+            most = most if manifest is not None and manifest.step > 0 else fastest
+        return keep_first(self.schedule, pack.pack_id, most)
+
+    def smaller(self, worker: Worker) -> Pack | None:
+        """Return the part of a pack in training that starts over, if smaller packs are faster."""
+        if self.sizing is None or worker.loop is None:
+            return None
+        if (looked := self.sizing.look(worker.pack, worker.loop)) is None:
+            return None
+        key, measured = looked
+        self.known[key] = dataclasses.asdict(measured)
+        pack_sizes.write(self.files, self.known)
+        if measured.keep(len(worker.pack.runs)) == len(worker.pack.runs):
+            return None
+        worker.discard()
+        return keep_first(self.schedule, worker.pack.pack_id, measured.size, afresh=True)

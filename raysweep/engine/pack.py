@@ -1,11 +1,10 @@
 """Training of one pack: curves, checkpoints, divergence, and the rows of its runs."""
 
-import dataclasses
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
 
-import pyarrow as pa
 import torch
 from torch import Tensor
 
@@ -13,18 +12,16 @@ from raysweep import registry
 from raysweep.engine.curves import CurveWriter, Means
 from raysweep.engine.job import Job
 from raysweep.engine.machine import device_of, machine
-from raysweep.engine.replicas import assemble
+from raysweep.engine.outcomes import Outcome, write_outcomes
+from raysweep.engine.replicas import assemble, with_present_settings
+from raysweep.engine.worker_store import WorkerStore
 from raysweep.errors import SpecError, StoreError, is_memory_error
 from raysweep.store.checkpoints import Checkpoints, Manifest, Pace
 from raysweep.store.pauses import Pauses
-from raysweep.store.retry import Patience
 from raysweep.store.rows import run_row, timed, utc_now
-from raysweep.store.sweep_store import SweepStore
-from raysweep.store.watch import DriverWatch
 from raysweep.sweep.early_stopping import EarlyStopper
 from raysweep.sweep.options import EarlyStopping
 from raysweep.sweep.packs import Pack, PlannedRun
-from raysweep.sweep.space import coerce
 from raysweep.tasks.base import Closeable, DecidesOnSteps
 from raysweep.tasks.contract import RestoreError, check_metrics, check_step
 from raysweep.tasks.pauses import Evaluation
@@ -49,27 +46,36 @@ class PackLoop:
         pack: The pack to train.
         job: Store, devices and settings of the training.
         early_stopper: Early stopping at rungs; None if no run is stopped early.
+        store: The sweep's folder.
+        in_batch: Whether the caller writes the rows, with those of other packs, and a manifest is
+            written only if training takes longer than one call of `run_for`.
     """
 
-    def __init__(self, pack: Pack, job: Job, early_stopper: EarlyStopper | None = None) -> None:
+    def __init__(
+        self,
+        pack: Pack,
+        job: Job,
+        early_stopper: EarlyStopper | None,
+        store: WorkerStore,
+        *,
+        in_batch: bool = False,
+    ) -> None:
         self.pack, self.job, self.early_stopper = pack, job, early_stopper
         self.stopping = EarlyStopping(**job.stopping) if job.stopping and early_stopper else None
-        self.store = SweepStore(job.store, job.sweep)
-        self.columns = pa.ipc.read_schema(pa.py_buffer(job.runs_schema))
-        self.watch = DriverWatch(self.store.files, job.token)
-        self.store.files = self.store.files.with_patience(Patience(self.watch.guard))
-        self.checkpoints = Checkpoints(self.store.files, pack.pack_id)
+        self.store, self.in_batch = store, in_batch
+        self.checkpoints = Checkpoints(store.files, pack.pack_id)
         self.device, self.device_name = device_of(job.gpu)
         self.ended: list[dict[str, Any]] = []
         self.last_report: dict[str, Any] = {}
         self.steps = 0  # until the task has started
         self.executed = max((run.executed for run in pack.runs), default=0)
         self.seconds = 0.0
+        self.fastest_s = math.inf  # of a step of all runs
         self.started_at = utc_now()
         self.checkpoint_cost = 0.0
-        self.curves = CurveWriter(
-            self.store.files, pack.pack_id, pa.ipc.read_schema(pa.py_buffer(job.curves_schema))
-        )
+        self.curves = CurveWriter(store.files, pack.pack_id, store.curve_columns)
+        self.unwritten: Manifest | None = None  # of a pack whose begin is not in the store
+        self.outcome: Outcome | None = None  # of a pack that has ended
         self.closeable: Closeable | None = None
         self.evaluation: Evaluation | None = None  # of the ended training
         try:
@@ -88,8 +94,12 @@ class PackLoop:
             self.executed = max(self.executed, self.checkpoints.executed())
             if manifest.step > 0:
                 self.seconds, self.started_at = manifest.seconds, manifest.started_at
-        self.pauses = Pauses(time.monotonic())
-        self._note()  # before the task starts, which may hang
+        self._noted = time.monotonic()
+        self.pauses = Pauses(self._noted)
+        self.is_new = manifest is None or manifest.step == 0
+        begins = manifest is not None or not self.in_batch
+        if begins:
+            self._note()  # before the task starts, which may hang
         settings, replicas, estimator = assemble(self.pack, self.active, self.device)
         self.task = registry.task(self.pack.task)
         self.training = self.task.start(settings, replicas, estimator, self.device)
@@ -100,11 +110,19 @@ class PackLoop:
         self._measure(settings)
         if manifest is not None or any(run.failures for run in self.pack.runs):
             self.curves.resume(self.training.step, set(wanted))
-        fewer = len(self.active) < loaded
-        self.checkpoints.write(self._manifest(), self._state() if fewer else None)
+        self.unwritten = self._manifest()
+        if begins:
+            self._write_begin(self._state() if len(self.active) < loaded else None)
         self._saved = time.monotonic()
         self.pauses = Pauses(self._saved)
-        self._note()
+        if begins:
+            self._note()
+
+    def _write_begin(self, state: Mapping[str, Any] | None = None) -> None:
+        """Write the manifest of the pack's begin, unless it is written."""
+        if self.unwritten is not None:
+            self.checkpoints.write(self.unwritten, state)
+            self.unwritten = None
 
     def _measure(self, settings: Any) -> None:
         """Set the steps at which results are computed.
@@ -126,26 +144,10 @@ class PackLoop:
     def _first_runs(self, manifest: Manifest | None) -> list[PlannedRun]:
         """Return the runs to start with: those of the saved state, or else the pack's."""
         if manifest is not None and manifest.step > 0:
-            return [self._with_present_settings(run) for run in manifest.runs_of_state]
+            return [with_present_settings(self.pack, run) for run in manifest.runs_of_state]
         wanted = {run.run_id: run for run in self.pack.runs}
         run_ids = manifest.active if manifest else wanted
         return [wanted[run_id] for run_id in run_ids if run_id in wanted]
-
-    def _with_present_settings(self, run: PlannedRun) -> PlannedRun:
-        """Return a saved run with the settings that are declared now.
-
-        Its identity leaves out settings at their defaults, which may have been added or removed.
-        """
-        family = registry.task(self.pack.task).family
-        declared = {
-            **registry.task_settings(self.pack.task),
-            **registry.estimator_settings(family, self.pack.estimator),
-        }
-        settings = {
-            key: run.settings.get(key, coerce(setting.default, setting.type))
-            for key, setting in declared.items()
-        }
-        return dataclasses.replace(run, settings=settings)
 
     def _restore(self, manifest: Manifest) -> None:
         """Load the saved state, then drop the runs that are no longer in the pack.
@@ -183,11 +185,14 @@ class PackLoop:
         Raises:
             DriverGone: If the driver was replaced or has been silent for too long.
         """
-        self.watch.poll()
+        self.store.watch.poll()
         began = last = time.monotonic()
         while self.active and self.training.step < self.steps:
+            step = self.training.step
             self._advance()
             now = time.monotonic()
+            steps = max(1, self.training.step - step)
+            self.fastest_s = min(self.fastest_s, (now - last) / steps)
             self.seconds += (now - last) / max(1, len(self.active))
             last = now
             if now - began >= seconds:
@@ -195,6 +200,7 @@ class PackLoop:
         is_trained = not self.active or self.training.step >= self.steps
         if is_trained and self._end(began + seconds):
             return True
+        self._write_begin()
         now = time.monotonic()
         if now - self._saved >= max(self.job.checkpoint_s, CHECKPOINT_SHARE * self.checkpoint_cost):
             self.checkpoint()
@@ -298,6 +304,13 @@ class PackLoop:
             self.final.select(keep)
             self.latest = {name: mean[keep] for name, mean in self.latest.items()}
 
+    def _evaluated(self, until: float) -> Mapping[str, Tensor] | None:
+        """Return the final metrics; None if their evaluation pauses at that time."""
+        if self.task.is_function:  # whose code has a thread of its own, in which nothing pauses
+            return self._evaluate()
+        self.evaluation = self.evaluation or Evaluation(self._evaluate)
+        return self.evaluation.continued(until)
+
     def _evaluate(self) -> Mapping[str, Tensor]:
         torch.set_flush_denormal(True)  # of this thread, as of that which trains
         return self.training.evaluate()
@@ -309,8 +322,7 @@ class PackLoop:
             until: Time of `time.monotonic` from which the evaluation pauses.
         """
         if self.active:
-            self.evaluation = self.evaluation or Evaluation(self._evaluate)
-            if (evaluated := self.evaluation.continued(until)) is None:
+            if (evaluated := self._evaluated(until)) is None:
                 return False
             check_metrics(evaluated, self.task.metrics, len(self.active), "evaluate")
             columns = {
@@ -322,12 +334,11 @@ class PackLoop:
                 self.ended.append(
                     self._row(run, "diverged" if diverged else "done", {} if diverged else metrics)
                 )
-        self.store.files.patiently(self.watch.check)
-        self.curves.flush()
         order = {run.run_id: index for index, run in enumerate(self.pack.runs)}
-        rows = sorted(self.ended, key=lambda row: order[row["run_id"]])
-        self.store.write_runs(self.pack.rows_name, [timed(row) for row in rows], self.columns)
-        self.checkpoints.remove()
+        rows = [timed(row) for row in sorted(self.ended, key=lambda row: order[row["run_id"]])]
+        self.outcome = Outcome(rows, self.curves, self.checkpoints, self.unwritten)
+        if not self.in_batch:
+            write_outcomes(self.store, self.pack.rows_name, [self.outcome])
         return True
 
     def checkpoint(self) -> None:
@@ -335,9 +346,10 @@ class PackLoop:
         began = time.monotonic()
         state = self._state()
         if state["training"] is not None:
-            self.store.files.patiently(self.watch.check)
+            self.store.files.patiently(self.store.watch.check)
             self.curves.flush()
             self.checkpoints.write(self._manifest(), state)
+            self.unwritten = None
         self._saved = time.monotonic()
         self.checkpoint_cost = self._saved - began
 
@@ -373,7 +385,7 @@ class PackLoop:
             self.job.sweep,
             self.pack,
             run,
-            self.columns,
+            self.store.run_columns,
             metrics,
             status=status,
             steps=self.training.step,

@@ -1,5 +1,6 @@
 """Settings, replicas and estimator of a pack, from its runs."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from raysweep import registry
 from raysweep.estimators import Method
 from raysweep.sweep.packs import Pack, PlannedRun
-from raysweep.sweep.space import same
+from raysweep.sweep.space import coerce, same
 from raysweep.tasks.base import DTYPES, Replica
 
 
@@ -55,3 +56,24 @@ def assemble(
         for run in runs
     ]
     return settings, replicas, estimator.to(device)
+
+
+def with_present_settings(pack: Pack, run: PlannedRun) -> PlannedRun:
+    """Return a saved run with the settings that are declared now.
+
+    Its identity leaves out settings at their defaults, which may have been added or removed.
+
+    Args:
+        pack: Pack with the names of the task and the estimator.
+        run: The saved run.
+    """
+    family = registry.task(pack.task).family
+    declared = {
+        **registry.task_settings(pack.task),
+        **registry.estimator_settings(family, pack.estimator),
+    }
+    settings = {
+        key: run.settings.get(key, coerce(setting.default, setting.type))
+        for key, setting in declared.items()
+    }
+    return dataclasses.replace(run, settings=settings)

@@ -1,9 +1,10 @@
 """Trial of Tune that trains a pack: all that a worker's process imports."""
 
 import dataclasses
+import itertools
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from raysweep.imports import without_collection
@@ -18,11 +19,15 @@ with without_collection():
 
     from raysweep.code.workers import install
     from raysweep.engine import node_facts
+    from raysweep.engine.batch import Batch
     from raysweep.engine.children import protect_children
     from raysweep.engine.job import Job
     from raysweep.engine.memory import fitting, limit_here
-    from raysweep.engine.work import Worker, prepare
+    from raysweep.engine.sizing import Sizing
+    from raysweep.engine.work import prepare
+    from raysweep.engine.worker_store import WorkerStore
     from raysweep.errors import StoreError
+    from raysweep.store.checkpoints import Checkpoints
     from raysweep.store.process import own_process
     from raysweep.store.watch import DriverGone
     from raysweep.sweep.early_stopping import EarlyStopper
@@ -74,11 +79,11 @@ def early_stopper_of(actor: Any) -> EarlyStopper:
 
 
 class PackTrainable(tune.Trainable):
-    """Trial of Tune that trains one pack; its actor is then reused for the next pack."""
+    """Trial of Tune that trains a batch of packs; its actor is then reused for the next batch."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Prepare to train a pack in a new process."""
-        self._worker: Worker | None = None
+        """Prepare to train a batch in a new process."""
+        self._batch: Batch | None = None
         self._announced, self._fits = False, 0
         self._trouble = _trouble(config["check"])
         if self._trouble:
@@ -90,12 +95,19 @@ class PackTrainable(tune.Trainable):
             install(ray.get(config["code"]))
         actor = config["early_stopper"]
         early_stopper = early_stopper_of(actor) if actor is not None else None
-        pack = Pack.from_json(config["pack"])
-        self._fits = _fitting(pack, job, config["limit"]) if config["fit"] else len(pack.runs)
-        self._worker = Worker(job, pack.divided(self._fits)[0], early_stopper)
+        first, *others = map(Pack.from_json, json.loads(config["packs"]))
+        sizing = Sizing(job.gpu, json.loads(config["sizes"])) if config["fit"] else None
+        self._fits = len(first.runs)
+        if sizing is not None:
+            self._fits = _fitting(first, job, config["limit"])
+            fastest = sizing.keep(first)
+            if fastest < self._fits and early_stopper is None and not _has_state(first, job):
+                self._fits = fastest
+            others = [] if self._fits < len(first.runs) else _that_fit(others, job, config["limit"])
+        self._batch = Batch(job, [first.divided(self._fits)[0], *others], early_stopper, sizing)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Prepare to train the next pack in the same process."""
+        """Prepare to train the next batch in the same process."""
         self.setup(new_config)
         return True
 
@@ -105,13 +117,13 @@ class PackTrainable(tune.Trainable):
         The driver must know the process before a run can hang, and divide a pack that the device
         does not hold before its first part trains.
         """
-        if self._worker is not None and self._announced:
-            return self._worker.step()
+        if self._batch is not None and self._announced:
+            return self._batch.step()
         self._announced = True
         node = ray.get_runtime_context().get_node_id()
         process = dataclasses.asdict(own_process()) | {"node": node}
-        if self._worker is not None:
-            return {"process": process, "fits": self._fits}
+        if self._batch is not None:
+            return {"process": process, "fits": self._fits, "kept": len(self._batch.packs)}
         [(blamed, text)] = self._trouble.items()
         failure = "store" if blamed == "store" else "setup"
         return {
@@ -123,9 +135,9 @@ class PackTrainable(tune.Trainable):
         }
 
     def cleanup(self) -> None:
-        """Save the pack's state if it was stopped before its end."""
-        if self._worker is not None:
-            self._worker.stop()
+        """Save the state of the pack that was stopped before its end."""
+        if self._batch is not None:
+            self._batch.stop()
 
 
 def _trouble(check: Any) -> dict[str, str]:
@@ -169,6 +181,19 @@ def _fitting(pack: Pack, job: Job, limit: int | None) -> int:
         totals = next(node["Resources"] for node in ray.nodes() if node["NodeID"] == node_id)
         limit = limit_here(totals, Resources(cpu=job.cpu, gpu=job.gpu))
     return fitting(pack, limit)
+
+
+def _has_state(pack: Pack, job: Job) -> bool:
+    """Return whether a pack resumes, with the runs that it was trained with."""
+    manifest = Checkpoints(WorkerStore(job).files, pack.pack_id).manifest()
+    return manifest is not None and manifest.step > 0
+
+
+def _that_fit(packs: Sequence[Pack], job: Job, limit: int | None) -> list[Pack]:
+    """Return the first few packs, before one that this worker's device does not hold."""
+    return list(
+        itertools.takewhile(lambda pack: _fitting(pack, job, limit) >= len(pack.runs), packs)
+    )
 
 
 def request_of(config: Mapping[str, Any]) -> tune.PlacementGroupFactory:

@@ -19,18 +19,17 @@ from ray.tune.search import Searcher  # isort: skip
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # isort: skip
 
 from raysweep.code.modules import Code
-from raysweep.engine.deaths import Deaths, classify, did_not_start, survived
+from raysweep.engine.deaths import Deaths, survived
 from raysweep.engine.hangs import HangWatch
 from raysweep.engine.job import Job
-from raysweep.engine.larger import LargerDevices
 from raysweep.engine.scratch import scratch_folder
+from raysweep.engine.trials import Trials
 from raysweep.engine.watchdog import RayGone
 from raysweep.errors import ClusterError
 from raysweep.store.process import Process
 
 if TYPE_CHECKING:
     from raysweep.engine.nodes import Nodes
-    from raysweep.scheduling.failures import Failure
     from raysweep.scheduling.scheduler import Schedule
 
 SPARE_TRIALS = 4  # trials per worker, by which an autoscaler sees the demand
@@ -48,20 +47,12 @@ def _nothing() -> None:
     return None
 
 
-def _nested(result: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return a mapping that a trial reported, from the flattened results that Tune passes on."""
-    prefix = f"{name}/"
-    return {
-        key.removeprefix(prefix): value for key, value in result.items() if key.startswith(prefix)
-    }
-
-
 class PackSearcher(_Unsaved, Searcher):
     """Searcher that gives the schedule's packs to Tune, and their outcomes to the schedule.
 
     Args:
         schedule: Schedule of the packs to train.
-        shared: Configuration that all trials share, without the pack.
+        shared: Configuration that all trials share, without the packs.
         watch: Function that is called with the progress of packs.
         stop: Stopper that decides whether the session stops.
         hangs: Watch over the workers, to which their steps are reported.
@@ -80,56 +71,36 @@ class PackSearcher(_Unsaved, Searcher):
         nodes: "Nodes",
     ) -> None:
         super().__init__()
-        self.schedule, self.shared, self.watch = schedule, shared, watch
-        self.stop, self.hangs, self.deaths, self.nodes = stop, hangs, deaths, nodes
-        self.larger = LargerDevices(nodes)
-        self.trials: dict[str, str] = {}
+        self.schedule, self.shared, self.stop, self.nodes = schedule, shared, stop, nodes
+        self.trials = Trials(schedule, watch, hangs, deaths, nodes)
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the next pack, `FINISHED` at the end, or None while there is no pack to train."""
-        pack = None
+        """Return the next packs, `FINISHED` at the end, or None while there is no pack to train."""
         self.stop.stop_all()  # Tune calls no stopper while it waits for a pack
         if len(self.trials) >= SPARE_TRIALS * self.nodes.workers():
             return None
+        packs = None
         with self._fatal():
-            pack = self.schedule.next_pack()
-        if pack is not None:
-            self.trials[trial_id] = pack.pack_id
-            left_out = sorted({*self.nodes.left_out, *self.larger.too_small(pack)})
-            return {**self.shared, "pack": pack.to_json(), "left_out": left_out}
-        self.larger.remind(self.schedule.in_flight.values(), self.hangs)
+            packs = self.trials.begin(trial_id)
+        if packs is not None:
+            return {**self.shared, **packs}
+        self.trials.remind()
         halted = self.schedule.stopping or self.schedule.fatal is not None
         if self.schedule.finished or (halted and not self.schedule.in_flight):
             return self.FINISHED
         return None
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
-        """Report the progress of a pack."""
-        if process := _nested(result, "process"):
-            self.nodes.began(process["node"])
-            with self._fatal():
-                self._keep(trial_id, result["fits"])
-            self.hangs.began(self.trials[trial_id], process)
-            with self._fatal():
-                self.watch({"pack_id": self.trials[trial_id], "began": True})
-        if progress := _nested(result, "progress"):
-            self.hangs.stepped(progress["pack_id"], progress["step"])
-            with self._fatal():
-                self.watch(progress)
-
-    def _keep(self, trial_id: str, fits: int) -> None:
-        """Keep as many runs of a pack in its trial as the worker's device holds."""
-        from raysweep.scheduling.division import keep_first
-
-        pack = keep_first(self.schedule, self.trials[trial_id], fits)
-        self.trials[trial_id] = pack.pack_id
+        """Pass the progress of packs on."""
+        with self._fatal():
+            self.trials.report(trial_id, result)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Pass the outcome of a pack to the schedule."""
+        """Pass the outcome of packs to the schedule."""
         with self._fatal():
-            self._end(trial_id, result, error)
+            self.trials.end(trial_id, result or {}, has_died=error)
 
     @contextlib.contextmanager
     def _fatal(self) -> Iterator[None]:
@@ -138,57 +109,6 @@ class PackSearcher(_Unsaved, Searcher):
             yield
         except Exception as error:  # noqa: BLE001 - any error must end the session
             self.schedule.fatal = self.schedule.fatal or error
-
-    def _end(self, trial_id: str, result: dict[str, Any] | None, error: bool) -> None:
-        pack_id = self.trials.pop(trial_id, None)
-        if pack_id is None or pack_id not in self.schedule.in_flight:
-            return
-        result = result or {}
-        pid, node, hung = *self.hangs.process(pack_id), self.hangs.left(pack_id)
-        if error and hung:
-            text = f"no step for {self.hangs.patience_s:g} s (resources.patience_s); worker killed"
-            self.schedule.pack_failed(pack_id, "hung", text)
-        elif error:
-            self._died(pack_id, pid, node)
-        elif "failure" in result:
-            self._failed(pack_id, result, node)
-        elif result.get("done") and not self.schedule.stopping:
-            self.schedule.pack_ended(pack_id)
-        else:
-            self.schedule.pack_stopped(pack_id)
-
-    def _died(self, pack_id: str, pid: int | None, node: str | None) -> None:
-        """Pass the death of a worker to the schedule."""
-        kind, text = classify(self.deaths.error, pid)
-        if did_not_start(self.deaths.error) and self.nodes.refused(
-            self.deaths.node, "worker", text
-        ):
-            kind = "lost"
-        self._pass_on(pack_id, kind, text, node)
-
-    def _failed(self, pack_id: str, result: Mapping[str, Any], node: str | None) -> None:
-        """Pass a failure that a worker reported to the schedule, unless its node is to blame."""
-        kind, text = result["failure"], result["error"]
-        node = node or _nested(dict(result), "process").get("node")
-        if "blamed" in result and self.nodes.refused(node, result["blamed"], text):
-            self.schedule.pack_failed(pack_id, "lost", text)
-            return
-        if kind in ("setup", "store") and (name := self.nodes.name(node)):
-            text = f"{name}: {text}"
-        self._pass_on(pack_id, kind, text, node, _nested(dict(result), "about"))
-
-    def _pass_on(
-        self,
-        pack_id: str,
-        kind: "Failure",
-        text: str,
-        node: str | None,
-        about: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Pass a failure to the schedule; a run that needs a larger device has not failed yet."""
-        if kind == "memory" and self.larger.note(self.schedule.in_flight[pack_id], node):
-            kind = "lost"
-        self.schedule.pack_failed(pack_id, kind, text, about)
 
     def save(self, checkpoint_path: str) -> None:
         """Save no state: all of it is in the store."""
@@ -271,7 +191,7 @@ def run_tune(
     nodes, resources = guard.nodes, schedule.spec.resources
     shared = {
         "job": vars(job),
-        "code": ray.put(code.for_workers) if code else None,  # once, not with each pack
+        "code": ray.put(code.for_workers) if code else None,  # once, not with each trial
         "check": (nodes.expected, nodes.store) if nodes.store else None,
         "fit": resources.pack == "auto",
         "limit": nodes.limit,

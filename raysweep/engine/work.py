@@ -18,8 +18,10 @@ from raysweep.engine.errors_of_runs import (
 )
 from raysweep.engine.job import Job
 from raysweep.engine.machine import device_of, machine
+from raysweep.engine.outcomes import Outcome
 from raysweep.engine.output import Output
 from raysweep.engine.pack import PackLoop
+from raysweep.engine.worker_store import WorkerStore
 from raysweep.errors import StoreError
 from raysweep.store.pack_log import PackLog
 from raysweep.store.rows import utc_now
@@ -60,6 +62,8 @@ class Worker:
         pack: The pack to train.
         early_stopper: Early stopping at rungs; None if no run is stopped early.
         raises: Whether errors of the runs' own code are raised, for a debugger.
+        store: The sweep's folder, if the worker trains the pack in a batch; the caller then writes
+            the rows.
     """
 
     def __init__(
@@ -69,15 +73,20 @@ class Worker:
         early_stopper: EarlyStopper | None = None,
         *,
         raises: bool = False,
+        store: WorkerStore | None = None,
     ) -> None:
         self.job, self.pack, self.early_stopper = job, pack, early_stopper
-        self.raises = raises
+        self.raises, self.store = raises, store
+        self.outcome: Outcome | None = None  # of a pack that has ended
         self.loop: PackLoop | None = None
         self.began = utc_now()
         self.output = Output()
 
-    def step(self) -> dict[str, Any]:
-        """Train for a slice; return its outcome.
+    def step(self, seconds: float | None = None) -> dict[str, Any]:
+        """Train for a slice of time; return its outcome.
+
+        Args:
+            seconds: Length of the slice; `SLICE_S` if None.
 
         Returns:
             `done` and `progress`; or, after a failure, `done`, `failure` (its kind), `error`,
@@ -87,8 +96,8 @@ class Worker:
         try:
             with self.output.captured():
                 if self.loop is None:
-                    self.loop = PackLoop(self.pack, self.job, self.early_stopper)
-                done = self.loop.run_for(SLICE_S)
+                    self.loop = self._started()
+                done = self.loop.run_for(SLICE_S if seconds is None else seconds)
         # The code of a run may raise anything; a signal from the user only sets a flag.
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             if is_a_signal(error) or (self.raises and kind_of(error) in ("run", "memory")):
@@ -97,8 +106,14 @@ class Worker:
         progress = self.loop.progress
         self._keep_output(is_last=done)
         if done:
+            self.outcome = self.loop.outcome
             self._release()
         return {"done": done, "progress": progress}
+
+    def _started(self) -> PackLoop:
+        store = self.store or WorkerStore(self.job)
+        in_batch = self.store is not None
+        return PackLoop(self.pack, self.job, self.early_stopper, store, in_batch=in_batch)
 
     def _failure(self, error: BaseException) -> dict[str, Any]:
         """Return a failure as plain data, and release the pack's memory."""
@@ -122,7 +137,8 @@ class Worker:
     @functools.cached_property
     def log(self) -> PackLog:
         """File of the pack's output."""
-        store = self.loop.store if self.loop else SweepStore(self.job.store, self.job.sweep)
+        known = self.loop.store if self.loop else self.store
+        store = known or SweepStore(self.job.store, self.job.sweep)
         return PackLog(store.files, self.pack.pack_id)
 
     def _about(self, error: BaseException) -> dict[str, Any]:
@@ -142,6 +158,11 @@ class Worker:
         with contextlib.suppress(DriverGone, StoreError):
             if self.loop is not None:
                 self.loop.checkpoint()
+        self._keep_output(is_last=True)
+        self._release()
+
+    def discard(self) -> None:
+        """Release the pack's memory, without its state."""
         self._keep_output(is_last=True)
         self._release()
 

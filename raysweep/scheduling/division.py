@@ -6,7 +6,7 @@ from raysweep.store.checkpoints import Checkpoints
 from raysweep.sweep.packs import Pack
 
 
-def keep_first(schedule: Schedule, pack_id: str, most: int) -> Pack:
+def keep_first(schedule: Schedule, pack_id: str, most: int, *, afresh: bool = False) -> Pack:
     """Divide a pack in flight: its worker keeps the first runs, the others are queued.
 
     Both parts resume from the pack's checkpoint, if there is one. A resumed sweep cuts the same
@@ -15,7 +15,8 @@ def keep_first(schedule: Schedule, pack_id: str, most: int) -> Pack:
     Args:
         schedule: Schedule with the pack in flight.
         pack_id: Identity of the pack.
-        most: Largest number of runs that the device holds.
+        most: Largest number of runs that stay.
+        afresh: Whether both parts start over; what the pack has trained is dropped.
 
     Returns:
         The pack that stays in flight.
@@ -26,7 +27,7 @@ def keep_first(schedule: Schedule, pack_id: str, most: int) -> Pack:
     first, *others = schedule.in_flight[pack_id].divided(most)
     if others:
         files = schedule.store.files
-        manifest = Checkpoints(files, pack_id).manifest()
+        manifest = None if afresh else Checkpoints(files, pack_id).manifest()
         handover.divide(files, pack_id, manifest, [first, *others])
         del schedule.in_flight[pack_id]
         schedule.in_flight[first.pack_id] = first

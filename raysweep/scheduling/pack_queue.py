@@ -3,9 +3,37 @@
 import collections
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 from raysweep.sweep.packs import Pack
+
+
+class PacksInFlight(dict[str, Pack]):
+    """Packs that train now, by id, with the number of packs of each arm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by_arm: collections.Counter[tuple[str, str]] = collections.Counter()
+
+    def __setitem__(self, pack_id: str, pack: Pack) -> None:
+        self.discard(pack_id)
+        super().__setitem__(pack_id, pack)
+        self.by_arm[pack.arm] += 1
+
+    def __delitem__(self, pack_id: str) -> None:
+        self.by_arm[self[pack_id].arm] -= 1
+        super().__delitem__(pack_id)
+
+    def take(self, pack_id: str) -> Pack:
+        """Remove and return a pack."""
+        pack = self[pack_id]
+        del self[pack_id]
+        return pack
+
+    def discard(self, pack_id: str) -> None:
+        """Remove a pack, if it is there."""
+        if pack_id in self:
+            del self[pack_id]
 
 
 class PackQueue:
@@ -18,7 +46,7 @@ class PackQueue:
         in_flight: Packs that train now, by id; the arm that has the fewest of them comes next.
     """
 
-    def __init__(self, in_flight: Mapping[str, Pack]) -> None:
+    def __init__(self, in_flight: PacksInFlight) -> None:
         self.in_flight = in_flight
         self._by_arm: dict[tuple[str, str], collections.deque[Pack]] = {}
         self._taken: collections.Counter[str] = collections.Counter()  # packs, by task
@@ -44,8 +72,12 @@ class PackQueue:
         for pack in reversed(list(packs)):
             self._by_arm.setdefault(pack.arm, collections.deque()).appendleft(pack)
 
-    def take(self) -> Pack | None:
-        """Remove and return the next pack; None if no pack may be tried now."""
+    def take(self, accepts: Callable[[Pack], bool] = lambda pack: True) -> Pack | None:
+        """Remove and return the next pack; None if no pack may be tried now.
+
+        Args:
+            accepts: Function that returns whether the caller takes the pack that comes next.
+        """
         now = time.monotonic()
         ready = [pack for due, pack in self._paused if due <= now]
         self._paused = [(due, pack) for due, pack in self._paused if due > now]
@@ -53,7 +85,9 @@ class PackQueue:
         waiting = [arm for arm, packs in self._by_arm.items() if packs]
         if not waiting:
             return None
-        busy = collections.Counter(pack.arm for pack in self.in_flight.values())
+        busy = self.in_flight.by_arm
         arm = min(waiting, key=lambda arm: (busy[arm], self._taken[arm[0]]))
+        if not accepts(self._by_arm[arm][0]):
+            return None
         self._taken[arm[0]] += 1
         return self._by_arm[arm].popleft()

@@ -10,7 +10,7 @@ from raysweep.scheduling.arm_search import ArmSearch, StartedConfiguration
 from raysweep.scheduling.budget import BudgetTracker
 from raysweep.scheduling.failures import FATAL, Failure, Recovery, RunFailed
 from raysweep.scheduling.limits import FailureLimits
-from raysweep.scheduling.pack_queue import PackQueue
+from raysweep.scheduling.pack_queue import PackQueue, PacksInFlight
 from raysweep.scheduling.probes import Probes
 from raysweep.scheduling.state import Owners, RunRegistry
 from raysweep.scheduling.warm_start import PriorResults, warm_start
@@ -20,7 +20,7 @@ from raysweep.store.sweep_store import SweepStore
 from raysweep.store.unfinished import UnfinishedRows
 from raysweep.sweep.early_stopping import EarlyStopper
 from raysweep.sweep.outcomes import RunResult, one_row_each
-from raysweep.sweep.packs import ArmRun, Pack, PackSize, PlannedRun, cut, make_pack
+from raysweep.sweep.packs import ArmRun, Pack, PackSize, PlannedRun, cut
 from raysweep.sweep.size import Total, total_of
 from raysweep.sweep.spec import Spec
 
@@ -51,8 +51,9 @@ class Schedule:
         self.spec, self.store, self.origin = spec, store, dict(origin or {})
         self.retry_failed = retry_failed
         self.size: PackSize | None = None
-        self.in_flight: dict[str, Pack] = {}
+        self.in_flight = PacksInFlight()
         self.queue = PackQueue(self.in_flight)
+        self.files_to_come: set[str] = set()  # of rows of several packs, which nobody has read
         self.fatal: Exception | None = None
         self.stopping = False
         self.still_mine: Callable[[], bool] | None = None  # whether this driver holds the lease
@@ -128,12 +129,16 @@ class Schedule:
         """Return the next pack to train, and mark it as in flight; None if none is ready."""
         if self.stopping or self.fatal:
             return None
-        pack = self._take()
+        pack = self._first(lambda: self.queue.take() or self._pack_for_idle())
         self.save()
         return pack
 
-    def _take(self) -> Pack | None:
-        while (pack := self.queue.take() or self._pack_for_idle()) is not None:
+    def another_pack(self, accepts: Callable[[Pack], bool]) -> Pack | None:
+        """Return the next pack of the queue like `next_pack`, if the caller accepts it."""
+        return self._first(lambda: self.queue.take(accepts))
+
+    def _first(self, take: Callable[[], Pack | None]) -> Pack | None:
+        while (pack := take()) is not None:
             wanted = [run.run_id for run in pack.runs if run.run_id in self.planned]
             if wanted:
                 pack = pack.only(wanted)
@@ -158,17 +163,7 @@ class Schedule:
     def save(self) -> None:
         """Write the samplers' attributes, and rows of runs that were stopped before they ran."""
         self.sampler_state.save()
-        unwritten, self.runs.unwritten = self.runs.unwritten, []
-        files: dict[str, list[ArmRun]] = {}
-        for member in unwritten:
-            # A run that failed has a file of its own, which its new row replaces.
-            failed = member.run.run_id in self.failures
-            key = member.run.run_id if failed else member.run.configuration.configuration_id
-            files.setdefault(key, []).append(member)
-        for members in files.values():
-            first = members[0].run.configuration
-            runs = [run.planned(self.failures.get(run.run.run_id, 0)) for run in members]
-            pack = make_pack(first.task, first.estimator, runs, members[0].arm.code)
+        for pack in self.runs.take_unwritten():
             self._unfinished.write_never_ran(pack)
 
     def attach(self, early_stopper: EarlyStopper) -> None:
@@ -178,10 +173,10 @@ class Schedule:
             for configuration_id in search.members:
                 self._report_opened(search, configuration_id)
 
-    def pack_ended(self, pack_id: str) -> None:
-        """Note the results of a pack that has written its rows."""
-        pack = self.in_flight.pop(pack_id)
-        rows = self.store.written_runs(pack.rows_name)
+    def pack_ended(self, pack_id: str, rows: Sequence[Mapping[str, Any]] | None = None) -> None:
+        """Note the results of a pack, given its rows if they are not in a file of its own."""
+        pack = self.in_flight.take(pack_id)
+        rows = self.store.written_runs(pack.rows_name) if rows is None else rows
         self._note_ended(rows)
         if len(pack.runs) > 1:
             repair.drop_failed(self.store, [run.run_id for run in pack.runs if run.failures])
@@ -191,7 +186,7 @@ class Schedule:
 
     def pack_stopped(self, pack_id: str) -> None:
         """Note that a pack was stopped with its checkpoint, from which a session resumes it."""
-        self.in_flight.pop(pack_id, None)
+        self.in_flight.discard(pack_id)
 
     def pack_failed(
         self, pack_id: str, kind: Failure, error: str, about: Mapping[str, Any] | None = None
@@ -204,7 +199,7 @@ class Schedule:
             error: Error message for the user.
             about: Columns of `runs` that the worker reported; None if it died.
         """
-        pack = self.in_flight.pop(pack_id)
+        pack = self.in_flight.take(pack_id)
         self.runs.begun.difference_update(run.run_id for run in pack.runs)
         if kind == "orphan" and self.still_mine is not None:
             if not self.still_mine():

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
 from raysweep.sweep.outcomes import RunResult
-from raysweep.sweep.packs import ArmRun
+from raysweep.sweep.packs import ArmRun, Pack, make_pack
 
 Search = TypeVar("Search")
 
@@ -84,3 +84,22 @@ class RunRegistry:
                 self.ended[member.run.run_id] = RunResult("stopped", (None,))
                 self.unwritten.append(member)
         self.plan(members)
+
+    def take_unwritten(self) -> list[Pack]:
+        """Return the runs that were stopped before their first step, a pack for each file of rows.
+
+        From then on they are written.
+        """
+        unwritten, self.unwritten = self.unwritten, []
+        files: dict[str, list[ArmRun]] = {}
+        for member in unwritten:
+            # A run that failed has a file of its own, which its new row replaces.
+            failed = member.run.run_id in self.failures
+            key = member.run.run_id if failed else member.run.configuration.configuration_id
+            files.setdefault(key, []).append(member)
+        return [self._pack(members) for members in files.values()]
+
+    def _pack(self, members: Sequence[ArmRun]) -> Pack:
+        first = members[0].run.configuration
+        runs = [member.planned(self.failures.get(member.run.run_id, 0)) for member in members]
+        return make_pack(first.task, first.estimator, runs, members[0].arm.code)

@@ -7,6 +7,7 @@ SUBMISSION = "submission.json"  # what the service knows of the sweep
 FILE = "sweep.yaml"  # text of the sweep file
 SEARCH = "search.json"
 AGAIN = "again.json"
+PACK_SIZES = "pack_sizes.json"
 LEASE = "lease"
 MERGED_ROWS = "merging/rows.parquet"
 MERGE_PLAN = "merging/plan.json"

@@ -13,6 +13,7 @@ from raysweep.sweep.spec import Arm
 
 T = TypeVar("T")
 MAX_REPLICAS = 64
+MAX_GPU_REPLICAS = 2**10  # of which workers train as many together as are fastest
 MAX_PACK_BYTES = 2**30
 
 
@@ -139,6 +140,17 @@ def make_pack(
     return Pack(pack_id(run.run_id for run in runs), task, estimator, tuple(runs), code)
 
 
+def rows_name_of(packs: Sequence[Pack]) -> str:
+    """Return the base name of a file with rows of the first few of these packs.
+
+    All of them train once that file is written, so that no earlier file of that name, of a session
+    that ended, has a row of a run that has ended since.
+    """
+    if len(packs) == 1:
+        return packs[0].rows_name
+    return pack_id(run.run_id for pack in packs for run in pack.runs)
+
+
 def joined(packs: Sequence[Pack], limit: int) -> list[Pack]:
     """Return packs of at most so many runs with all runs of these packs, of one program."""
     runs = [run for pack in packs for run in pack.runs]
@@ -200,6 +212,7 @@ class PackSize:
             stopping can compare and stop them together.
         most: Function that returns the largest number of runs that a program can train together.
         pack_bytes: Largest estimated memory of a pack, on the device that has most.
+        most_replicas: Largest number of runs in a pack, for any program.
     """
 
     wanted: int | Literal["auto"]
@@ -208,6 +221,7 @@ class PackSize:
     together: bool = False
     most: Callable[[ArmRun], int] = _no_limit
     pack_bytes: int = MAX_PACK_BYTES
+    most_replicas: int = MAX_REPLICAS
 
     def limit(self, runs: Sequence[ArmRun]) -> int:
         """Return the largest number of runs in a pack of this program."""
@@ -223,7 +237,7 @@ class PackSize:
         if self.wanted != "auto":
             return min(self.wanted, most)
         fitting = self.pack_bytes // max(1, self.replica_bytes(runs[0]))
-        return min(MAX_REPLICAS, most, fitting)
+        return min(self.most_replicas, most, fitting)
 
 
 def cut(

@@ -40,6 +40,7 @@ class ToySettings(TrainingSettings):
     noise: float = setting(0.1, "size of the random steps")
     size: int = setting(1, "a setting that changes the program")
     delay_s: float = setting(0.0, "seconds that a step takes")
+    crowding_s: float = setting(0.0, "seconds that a step takes for each pair of replicas")
     evaluation_s: float = setting(0.0, "seconds that the evaluation takes, in 20 parts")
     trouble: str = setting("", "path of a JSON file")
     steps: int = setting(20, "steps of the walk")
@@ -161,7 +162,8 @@ class Walk:
             self.x = self.x - self.lr * (self.x - self.target + self.settings.noise * shake)
             total += (self.x - self.target) ** 2
             self.step += 1
-            time.sleep(self.settings.delay_s)
+            pairs = len(self.seeds) ** 2
+            time.sleep(self.settings.delay_s + self.settings.crowding_s * pairs)
         return {"train_loss": total / steps, "distance": self.x.abs()}
 
     def evaluate(self) -> Mapping[str, Tensor]:

@@ -1,5 +1,6 @@
 """Python's, NumPy's and torch's generators of random numbers, as each run's own."""
 
+import functools
 import random
 from typing import Any, Optional
 
@@ -66,7 +67,15 @@ def seed_all(seed: int) -> None:
     """Seed Python's, NumPy's and torch's generators, those of GPUs included."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
+    if _has_accelerator():
+        torch.manual_seed(seed)
+    else:  # torch formats a traceback for each kind of device, in case that one comes later
+        torch.default_generator.manual_seed(seed)
+
+
+@functools.cache
+def _has_accelerator() -> bool:
+    return torch.accelerator.is_available()
 
 
 def capture(device: torch.device) -> State:

@@ -49,7 +49,7 @@ def test_a_cluster_grows_to_what_its_configuration_allows(groups, limits, count)
 
 @pytest.mark.parametrize(
     ("gpu", "gpu_bytes", "limit"),
-    [(1, 16 * GIB, 2 * GIB), (0.25, 16 * GIB, GIB // 2), (1, 80 * GIB, 4 * GIB), (1, None, GIB)],
+    [(1, 16 * GIB, 2 * GIB), (0.25, 16 * GIB, GIB // 2), (1, 80 * GIB, 10 * GIB), (1, None, GIB)],
     ids=["16 GiB", "a quarter", "80 GiB", "not known"],
 )
 def test_the_memory_of_a_pack_follows_that_of_its_gpu(gpu, gpu_bytes, limit):

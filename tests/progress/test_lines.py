@@ -52,7 +52,7 @@ def reach(view, pack, step, **more):
 
 def end(view, pack, status="done"):
     """Tell the schedule that the runs of a pack have ended."""
-    view.schedule.in_flight.pop(pack.pack_id)
+    view.schedule.in_flight.take(pack.pack_id)
     for run in pack.runs:
         view.schedule.ended[run.run_id] = RunResult(status, (0.5,), STEPS, 10.0)
 

@@ -63,7 +63,7 @@ def train(schedule, view, costs, idle):
         for step in range(STEPS + 1):
             view.note({"pack_id": pack.pack_id, "step": step, "steps": STEPS})
             yield cost * len(pack.runs) / STEPS if step < STEPS else idle
-        schedule.in_flight.pop(pack.pack_id)
+        schedule.in_flight.take(pack.pack_id)
         for run in pack.runs:
             schedule.ended[run.run_id] = RunResult("done", (0.0,), STEPS, cost)
 

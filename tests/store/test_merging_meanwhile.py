@@ -23,6 +23,7 @@ class Training:
 @dataclasses.dataclass
 class Schedule:
     in_flight: dict[str, Training] = dataclasses.field(default_factory=dict)
+    files_to_come: frozenset[str] = frozenset()
 
 
 def files_of(store):
