@@ -1,6 +1,5 @@
 """Trials of Tune with their packs: which are left to train, and what became of the others."""
 
-import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -74,12 +73,13 @@ class Trials:
         packs = self.batches.next()
         if not packs:
             return None
-        self._trials[trial_id] = _Trial(packs)
-        self._note_files()
         left_out = sorted({*self.nodes.left_out, *self.larger.too_small(packs[0])})
         # As one text, since Tune walks through nested values again and again.
-        text = json.dumps([dataclasses.asdict(pack) for pack in packs])
-        return {"packs": text, "sizes": json.dumps(self._sizes), "left_out": left_out}
+        text = f"[{','.join(pack.to_text() for pack in packs)}]"
+        told = {"packs": text, "sizes": json.dumps(self._sizes), "left_out": left_out}
+        self._trials[trial_id] = _Trial(packs)  # after all that may raise: there is a trial now
+        self._note_files()
+        return told
 
     def remind(self) -> None:
         """Say once which runs wait for a larger node that is no longer there."""

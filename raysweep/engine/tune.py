@@ -86,8 +86,8 @@ class PackSearcher(_Unsaved, Searcher):
             return {**self.shared, **packs}
         self.trials.remind()
         halted = self.schedule.stopping or self.schedule.fatal is not None
-        if self.schedule.finished or (halted and not self.schedule.in_flight):
-            return self.FINISHED
+        if self.schedule.finished or (halted and not len(self.trials)):
+            return self.FINISHED  # also if packs in flight were not given to a trial
         return None
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:

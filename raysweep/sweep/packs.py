@@ -84,10 +84,14 @@ class Pack:
         is_retry = len(self.runs) == 1 and self.runs[0].failures > 0
         return self.runs[0].run_id if is_retry else self.pack_id
 
+    def to_text(self) -> str:
+        """Return the pack as JSON."""
+        data = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return json.dumps({**data, "runs": [run.to_json() for run in self.runs]})
+
     def to_json(self) -> dict[str, Any]:
         """Return the pack as plain data."""
-        data = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return json.loads(json.dumps({**data, "runs": [run.to_json() for run in self.runs]}))
+        return json.loads(self.to_text())
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Pack":

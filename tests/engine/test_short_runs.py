@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import raysweep
+from raysweep.sweep.packs import Pack
 
 pytestmark = pytest.mark.ray
 
@@ -160,3 +161,16 @@ def test_a_session_stopped_in_the_middle_of_batches_keeps_every_run_that_ended(t
     assert begun - 2 <= ended <= begun
     assert start().wait(timeout=180) == 0
     assert raysweep.open(tmp_path / "store", "naps").runs().num_rows == 400
+
+
+def test_an_error_while_packs_are_handed_out_ends_the_session(
+    toy, tmp_path, shared_ray, monkeypatch
+):
+    """A pack in flight without a trial must not be waited for."""
+
+    def fail(pack):
+        raise RuntimeError("no text of a pack")
+
+    monkeypatch.setattr(Pack, "to_text", fail)
+    with pytest.raises(RuntimeError, match="no text of a pack"):
+        raysweep.run(toy(), store=tmp_path)
