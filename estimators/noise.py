@@ -225,16 +225,6 @@ class TorchNoise(Noise):
             )
         self.generator = generator
 
-    def _rand(
-        self,
-        shape: tuple[int, ...],
-        dtype: torch.dtype | None,
-        device: torch.device | str | None,
-    ) -> Tensor:
-        if self.generator is None:  # compiled functions take no generator
-            return torch.rand(shape, dtype=dtype, device=device)
-        return torch.rand(shape, generator=self.generator, dtype=dtype, device=device)
-
     def at(self, step: int) -> None:
         """Refuse to go to a step, which a generator of torch cannot.
 
@@ -250,9 +240,14 @@ class TorchNoise(Noise):
         device: torch.device | str | None = None,
     ) -> Tensor:
         """Draw uniform numbers in (0, 1)."""
-        drawn = self._rand(shape, dtype, device)
-        least = torch.finfo(drawn.dtype).tiny
-        return drawn.clamp(min=least) if is_traced() else drawn.clamp_(min=least)
+        if is_traced():  # where nothing can be drawn in place, and a compiler takes no generator
+            if self.generator is None:
+                drawn = torch.rand(shape, dtype=dtype, device=device)
+            else:
+                drawn = torch.rand(shape, generator=self.generator, dtype=dtype, device=device)
+            return drawn.clamp(min=torch.finfo(drawn.dtype).tiny)
+        drawn = torch.empty(shape, dtype=dtype, device=device)
+        return drawn.uniform_(torch.finfo(drawn.dtype).tiny, 1, generator=self.generator)
 
     def exponential(
         self,
