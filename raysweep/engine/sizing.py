@@ -58,14 +58,14 @@ class Sizing:
     """
 
     def __init__(self, gpu: float, known: Mapping[str, Mapping[str, Any]] | None = None) -> None:
-        self.device, self.device_name = device_of(gpu)
+        self.gpu = gpu
         self.known = {key: Measured(**value) for key, value in (known or {}).items()}
         self._search: _Search | None = None
         self._done: set[str] = set()  # packs that need no search
 
     def keep(self, pack: Pack) -> int:
         """Return how many runs of a pack that has not begun train together."""
-        known = self.known.get(self._key(pack))
+        known = self.known.get(self._key(pack)) if self.known else None
         return len(pack.runs) if known is None else known.keep(len(pack.runs))
 
     def look(self, pack: Pack, loop: PackLoop) -> tuple[str, Measured] | None:
@@ -88,7 +88,7 @@ class Sizing:
             if not _pays(loop):
                 self._done.add(pack.pack_id)
                 return None
-            self._search = _Search(pack, loop.fastest_s, self.device)
+            self._search = _Search(pack, loop.fastest_s, loop.device)
         if self._search.measure_next():
             return None
         measured, self._search = self._search.result, None
@@ -98,7 +98,8 @@ class Sizing:
         return key, measured
 
     def _key(self, pack: Pack) -> str:
-        return f"{program_of(pack)} {self.device_name}, {machine()['host']}"
+        _, device_name = device_of(self.gpu)
+        return f"{program_of(pack)} {device_name}, {machine()['host']}"
 
 
 def _may_search(pack: Pack, loop: PackLoop) -> bool:
