@@ -1,6 +1,6 @@
 """Training of one pack: curves, checkpoints, divergence, and the rows of its runs."""
 
-import math
+import collections
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -70,7 +70,7 @@ class PackLoop:
         self.steps = 0  # until the task has started
         self.executed = max((run.executed for run in pack.runs), default=0)
         self.seconds = 0.0
-        self.fastest_s = math.inf  # of a step of all runs
+        self.step_s = collections.deque[float](maxlen=50)  # of the last calls of the training
         self.started_at = utc_now()
         self.checkpoint_cost = 0.0
         self.curves = CurveWriter(store.files, pack.pack_id, store.curve_columns)
@@ -192,7 +192,7 @@ class PackLoop:
             self._advance()
             now = time.monotonic()
             steps = max(1, self.training.step - step)
-            self.fastest_s = min(self.fastest_s, (now - last) / steps)
+            self.step_s.append((now - last) / steps)
             self.seconds += (now - last) / max(1, len(self.active))
             last = now
             if now - began >= seconds:

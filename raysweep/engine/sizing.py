@@ -6,7 +6,7 @@ Which is faster depends on the program and the device, and no formula says it.
 
 import dataclasses
 import functools
-import math
+import statistics
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +26,7 @@ LOOK_S = 2.0  # of training, after which other sizes may be measured
 LEAST_S = 20.0  # of training to come, with which that pays
 SHARE = 40  # measuring takes at most this part of what is to come
 SAMPLE_S = 0.3  # of training at another size
-GAIN = 1.1  # of the pace, for which a pack is divided
+GAIN = 1.05  # of the pace, for which a pack is divided
 FAR = 0.8  # of the best pace: after two such sizes no smaller one is measured
 
 
@@ -88,7 +88,7 @@ class Sizing:
             if not _pays(loop):
                 self._done.add(pack.pack_id)
                 return None
-            self._search = _Search(pack, loop.fastest_s, loop.device)
+            self._search = _Search(pack, statistics.median(loop.step_s), loop.device)
         if self._search.measure_next():
             return None
         measured, self._search = self._search.result, None
@@ -113,11 +113,11 @@ def _may_search(pack: Pack, loop: PackLoop) -> bool:
 
 
 def _pays(loop: PackLoop) -> bool:
-    step = loop.training.step
-    if step == 0 or not math.isfinite(loop.fastest_s):
+    if not loop.step_s:
         return False
-    to_come = (loop.steps - step) * loop.fastest_s
-    return to_come >= max(LEAST_S, SHARE * loop.fastest_s)
+    step_s = statistics.median(loop.step_s)
+    to_come = (loop.steps - loop.training.step) * step_s
+    return to_come >= max(LEAST_S, SHARE * step_s)
 
 
 class _Search:
@@ -125,7 +125,7 @@ class _Search:
 
     Args:
         pack: The pack in training.
-        step_s: Seconds of its fastest step.
+        step_s: Seconds of a step, as a median.
         device: Device of the worker.
     """
 
@@ -159,18 +159,18 @@ class _Search:
         return Measured(size, whole, self.paces[size])
 
     def _step_s(self, size: int) -> float:
-        """Return the seconds of the fastest step of so many runs, in a training thrown away."""
+        """Return the median seconds of a step of so many runs, in a training thrown away."""
         settings, replicas, estimator = assemble(self.pack, self.pack.runs[:size], self.device)
         training = registry.task(self.pack.task).start(settings, replicas, estimator, self.device)
         try:
             training.advance(1)  # which reserves memory
             self._wait()
-            began, fastest = time.perf_counter(), math.inf
+            began, taken = time.perf_counter(), list[float]()
             while (before := time.perf_counter()) - began < SAMPLE_S:
                 training.advance(1)
                 self._wait()
-                fastest = min(fastest, time.perf_counter() - before)
-            return fastest
+                taken.append(time.perf_counter() - before)
+            return statistics.median(taken)
         finally:
             if isinstance(training, Closeable):
                 training.close()
