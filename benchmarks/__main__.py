@@ -1,5 +1,5 @@
-"""`python -m benchmarks [NAME …]`: the comparison with plain Ray Tune."""
+"""`python -m benchmarks [NAME …]`: raysweep beside what a user would run instead."""
 
-from benchmarks.against_tune import main
+from benchmarks.performance import main
 
 main()

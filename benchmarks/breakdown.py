@@ -23,8 +23,9 @@ import pyarrow.parquet as pq
 
 import raysweep
 from benchmarks import machine
-from benchmarks.sweeps import SWEEPS
+from benchmarks.workloads import WORKLOADS
 
+OF_RAYSWEEP = [name for name, workload in WORKLOADS.items() if not workload.code]
 RAY_INIT = (
     "import ray; ray.init(num_cpus={cores}, include_dashboard=False, log_to_driver=False, "
     "logging_level='ERROR', object_store_memory=200 * 2**20)"
@@ -58,7 +59,7 @@ def whole_command(name: str) -> dict[str, float]:
     """Seconds of the parts of `raysweep run`, means over the workers."""
     with tempfile.TemporaryDirectory() as folder:
         spec = Path(folder) / "sweep.json"
-        spec.write_text(json.dumps(SWEEPS[name].file(name)))
+        spec.write_text(json.dumps(WORKLOADS[name].file(name)))
         began = time.time()
         subprocess.run(
             [sys.executable, "-m", "raysweep.cli.main", "run", str(spec), "--store", folder],
@@ -107,7 +108,7 @@ def _seconds(code: str) -> float:
 
 def steps_of_a_pack(name: str, steps: int) -> dict[str, float]:
     """Share of each part in the steps of the sweep's packs, trained in this process."""
-    whole: dict[str, Any] = SWEEPS[name].file(name)
+    whole: dict[str, Any] = WORKLOADS[name].file(name)
     workers = machine.cores()
     spec = {**whole, "seeds": max(1, whole["seeds"] // workers)}
     change = [f"training.steps={steps}"]
@@ -138,7 +139,11 @@ def show(title: str, parts: Mapping[str, float], unit: str) -> None:
 
 
 @click.command()
-@click.argument("name", type=click.Choice(list(SWEEPS)), default="polynomial-400")
+@click.argument(
+    "name",
+    type=click.Choice([name for name in WORKLOADS if not WORKLOADS[name].code]),
+    default="polynomial-400",
+)
 @click.option("--steps", default=300, show_default=True, help="Steps that are profiled.")
 def main(name: str, steps: int) -> None:
     """Says where the time of a sweep goes."""
