@@ -18,6 +18,7 @@ _REMEDY = {
     "checkpoints": "`raysweep run FILE` trains the pack from its start",
     sweep_paths.SEARCH: "the search continues from its results",
     AGAIN: "a search no longer knows which configurations to train again",
+    sweep_paths.PACK_SIZES: "`raysweep run FILE` measures sizes of packs again",
     "removing": "repeat the `raysweep rm` or `raysweep run FILE --again` that was interrupted",
 }
 

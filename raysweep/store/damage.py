@@ -15,6 +15,7 @@ _ADVICE = {
     sweep_paths.SPEC: "run the sweep file again, which rewrites it",
     sweep_paths.AGAIN: f"{_MOVE}no longer knows which configurations to train again",
     sweep_paths.SEARCH: f"{_MOVE}continues the search from its results",
+    sweep_paths.PACK_SIZES: f"{_MOVE}measures sizes of packs again",
 }
 _BUFFER = "Could not open Parquet input source '<Buffer>': "  # says nothing about the file
 _OTHER = "restore the file from a copy, or run the sweep file again"

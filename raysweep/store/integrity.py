@@ -21,6 +21,7 @@ from raysweep.store import (
     compaction,
     curve_files,
     json_file,
+    pack_sizes,
     parquet,
     parquet_files,
     shape,
@@ -43,6 +44,7 @@ KINDS = {
     sweep_paths.SPEC: "the sweep's spec",
     sweep_paths.SEARCH: "the state of the samplers",
     sweep_paths.AGAIN: "configurations to train again",
+    sweep_paths.PACK_SIZES: "sizes of packs",
 }
 MOST_BYTES = 256 * 2**20  # of curves, beyond which a driver reads only their footers
 REQUESTS = 16  # at the same time, to a bucket
@@ -54,6 +56,7 @@ _AFTER = {
     "removing": "runs that have not been removed yet are kept",
     sweep_paths.SEARCH: "the search continues from its results",
     sweep_paths.AGAIN: "a search no longer knows which configurations to train again",
+    sweep_paths.PACK_SIZES: "sizes of packs are measured again",
 }
 
 log = logging.getLogger("raysweep")
@@ -90,7 +93,7 @@ def verify(files: Files) -> list[Damage]:
     if files.exists(compaction.ROWS):
         errors += _raised(files.read_table, compaction.ROWS)
     errors += _raised(spec_file.read, files)
-    errors += _search_file_errors(files)
+    errors += _json_errors(files)
     by_name = {error.name: error for error in errors}
     return [
         Damage(name, KINDS.get(name.partition("/")[0], "a file"), str(error), error.reason)
@@ -125,7 +128,7 @@ def mend(files: Files) -> dict[str, Mapping[str, pa.Schema]]:
     Returns:
         The schema of each remaining Parquet file, by folder and name.
     """
-    for error in _search_file_errors(files):
+    for error in _json_errors(files):
         _move_and_log(files, error.name)
     end_merge(files)
     for pack_id in files.folders("checkpoints"):
@@ -142,10 +145,10 @@ def mend(files: Files) -> dict[str, Mapping[str, pa.Schema]]:
     return schemas
 
 
-def _search_file_errors(files: Files) -> list[DamagedFile]:
-    """Return the errors of `search.json` and `again.json`, if they are damaged."""
+def _json_errors(files: Files) -> list[DamagedFile]:
+    """Return the errors of the files of searches and of sizes that are damaged."""
     search = _raised(json_file.read_json, files, sweep_paths.SEARCH, json_file.mapping, "a mapping")
-    return [*search, *_raised(again_file.read, files)]
+    return [*search, *_raised(again_file.read, files), *_raised(pack_sizes.read, files)]
 
 
 def mend_curves(files: Files, pack: Pack) -> None:

@@ -11,7 +11,15 @@ from store_helpers import cut_merge, flipped
 import raysweep
 from raysweep.cli.main import main
 from raysweep.errors import DamagedFile
-from raysweep.store import again_file, compaction, curve_files, digest_check, schema, unique_rows
+from raysweep.store import (
+    again_file,
+    compaction,
+    curve_files,
+    digest_check,
+    pack_sizes,
+    schema,
+    unique_rows,
+)
 from raysweep.store.files import Files
 from raysweep.store.sweep_store import SweepStore
 from raysweep.sweepfile.reader import read_spec
@@ -239,6 +247,14 @@ def test_notes_of_what_was_to_be_trained_anew_come_back(tmp_path):
     files, noted = Files(tmp_path), {"0123456789abcdef": {"training.lr": 0.1, "task.sizes": [3, 4]}}
     again_file.write(files, noted)
     assert again_file.read(files) == noted
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b'{"cpu": {"size": 1}}', b'{"sha256": "0"}'])
+def test_damaged_sizes_of_packs_are_set_aside_and_measured_again(ran, tmp_path, data, caplog):
+    ran.files.write(pack_sizes.NAME, data)
+    run(tmp_path)
+    assert ran.files.read(f"damaged/{pack_sizes.NAME}") == data
+    assert "pack_sizes.json; sizes of packs are measured again" in caplog.text
 
 
 def test_notes_of_an_earlier_version_have_no_digest(tmp_path):
