@@ -44,7 +44,7 @@ def test_smaller_packs_train_where_they_are_faster(toy, inline, at_once, tmp_pat
     assert {row["replicas"] for row in rows.values()} == {1}
     (found,) = sizes_in(tmp_path / "store")
     assert (found["size"], found["largest"]) == (1, SEEDS)
-    assert found["steps_per_s"] == pytest.approx(500, rel=0.5)
+    assert 0 < found["steps_per_s"] < 500  # of one run, whose step sleeps for 2 ms
 
 
 def test_runs_are_the_same_in_packs_that_were_divided(toy, inline, at_once):
