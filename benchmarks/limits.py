@@ -3,7 +3,8 @@
 import itertools
 import multiprocessing
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
@@ -34,10 +35,10 @@ def moves(seconds: float = 1.0) -> float:
     return _on_all(_moves, (seconds,))
 
 
-def _on_all(measure: object, arguments: tuple[object, ...]) -> float:
+def _on_all(measure: Callable[..., float], arguments: tuple[Any, ...]) -> float:
     count = 1 if torch.cuda.is_available() else machine.cores()
     with multiprocessing.get_context("spawn").Pool(count) as pool:
-        return sum(pool.starmap(measure, [arguments] * count))  # type: ignore[arg-type]
+        return sum(pool.starmap(measure, [arguments] * count))
 
 
 def _products(shapes: Shapes, seconds: float) -> float:
@@ -59,13 +60,13 @@ def _moves(seconds: float) -> float:
     return 2 * source.nbytes * _rate(lambda: target.copy_(source), seconds)
 
 
-def _rate(call: object, seconds: float) -> float:
+def _rate(call: Callable[[], object], seconds: float) -> float:
     """Return calls per second, after a first one."""
-    call()  # type: ignore[operator]
+    call()
     _wait()
     began = time.perf_counter()
     for count in itertools.count(1):
-        call()  # type: ignore[operator]
+        call()
         _wait()
         if (taken := time.perf_counter() - began) >= seconds:
             return count / taken

@@ -1,6 +1,5 @@
 """Training in this process, one pack after another: for debuggers and fast tests."""
 
-import dataclasses
 import functools
 import time
 from collections.abc import Callable
@@ -99,11 +98,9 @@ class _Sizes:
     def __init__(self, schedule: Schedule, job: Job) -> None:
         self.schedule, self.resources = schedule, schedule.spec.resources
         self.files = schedule.store.files
-        self.known: dict[str, dict[str, Any]] = {}
         self.sizing: Sizing | None = None
         if self.resources.pack == "auto":
-            self.known = pack_sizes.read(self.files)
-            self.sizing = Sizing(job.gpu, self.known)
+            self.sizing = Sizing(job.gpu, pack_sizes.read(self.files))
 
     def cut(self, pack: Pack) -> Pack:
         """Return the pack in flight, or the part of it that trains first."""
@@ -113,8 +110,7 @@ class _Sizes:
         most = fitting(pack, limit_of_machine(self.resources, self.resources.cpu))
         fastest = self.sizing.keep(pack)
         if fastest < most and self.schedule.early_stopper is None:
-            manifest = Checkpoints(self.files, pack.pack_id).manifest()
-            most = most if manifest is not None and manifest.step > 0 else fastest
+            most = most if Checkpoints(self.files, pack.pack_id).has_state() else fastest
         return keep_first(self.schedule, pack.pack_id, most)
 
     def smaller(self, worker: Worker) -> Pack | None:
@@ -123,9 +119,8 @@ class _Sizes:
             return None
         if (looked := self.sizing.look(worker.pack, worker.loop)) is None:
             return None
-        key, measured = looked
-        self.known[key] = dataclasses.asdict(measured)
-        pack_sizes.write(self.files, self.known)
+        _, measured = looked
+        pack_sizes.write(self.files, self.sizing.plain)
         if measured.keep(len(worker.pack.runs)) == len(worker.pack.runs):
             return None
         worker.discard()

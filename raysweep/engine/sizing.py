@@ -63,6 +63,11 @@ class Sizing:
         self._search: _Search | None = None
         self._done: set[str] = set()  # packs that need no search
 
+    @property
+    def plain(self) -> dict[str, dict[str, Any]]:
+        """All measurements by key, as plain data."""
+        return {key: dataclasses.asdict(measured) for key, measured in self.known.items()}
+
     def keep(self, pack: Pack) -> int:
         """Return how many runs of a pack that has not begun train together."""
         known = self.known.get(self._key(pack)) if self.known else None

@@ -101,8 +101,9 @@ class PackTrainable(tune.Trainable):
         if sizing is not None:
             self._fits = _fitting(first, job, config["limit"])
             fastest = sizing.keep(first)
-            if fastest < self._fits and early_stopper is None and not _has_state(first, job):
-                self._fits = fastest
+            if fastest < self._fits and early_stopper is None:
+                saved = Checkpoints(WorkerStore(job).files, first.pack_id)
+                self._fits = self._fits if saved.has_state() else fastest
             others = [] if self._fits < len(first.runs) else _that_fit(others, job, config["limit"])
         self._batch = Batch(job, [first.divided(self._fits)[0], *others], early_stopper, sizing)
 
@@ -181,12 +182,6 @@ def _fitting(pack: Pack, job: Job, limit: int | None) -> int:
         totals = next(node["Resources"] for node in ray.nodes() if node["NodeID"] == node_id)
         limit = limit_here(totals, Resources(cpu=job.cpu, gpu=job.gpu))
     return fitting(pack, limit)
-
-
-def _has_state(pack: Pack, job: Job) -> bool:
-    """Return whether a pack resumes, with the runs that it was trained with."""
-    manifest = Checkpoints(WorkerStore(job).files, pack.pack_id).manifest()
-    return manifest is not None and manifest.step > 0
 
 
 def _that_fit(packs: Sequence[Pack], job: Job, limit: int | None) -> list[Pack]:

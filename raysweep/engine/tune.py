@@ -19,7 +19,7 @@ from ray.tune.search import Searcher  # isort: skip
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # isort: skip
 
 from raysweep.code.modules import Code
-from raysweep.engine.deaths import Deaths, survived
+from raysweep.engine.deaths import survived
 from raysweep.engine.hangs import HangWatch
 from raysweep.engine.job import Job
 from raysweep.engine.scratch import scratch_folder
@@ -53,31 +53,24 @@ class PackSearcher(_Unsaved, Searcher):
     Args:
         schedule: Schedule of the packs to train.
         shared: Configuration that all trials share, without the packs.
-        watch: Function that is called with the progress of packs.
         stop: Stopper that decides whether the session stops.
-        hangs: Watch over the workers, to which their steps are reported.
-        deaths: Error of the worker whose death Tune is handling.
-        nodes: Nodes of the cluster, some of which may be left out.
+        trials: Trials with their packs.
     """
 
     def __init__(
         self,
         schedule: "Schedule",
         shared: Mapping[str, Any],
-        watch: Callable[[dict[str, Any]], None],
         stop: "StopWith",
-        hangs: HangWatch,
-        deaths: Deaths,
-        nodes: "Nodes",
+        trials: Trials,
     ) -> None:
         super().__init__()
-        self.schedule, self.shared, self.stop, self.nodes = schedule, shared, stop, nodes
-        self.trials = Trials(schedule, watch, hangs, deaths, nodes)
+        self.schedule, self.shared, self.stop, self.trials = schedule, shared, stop, trials
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next packs, `FINISHED` at the end, or None while there is no pack to train."""
         self.stop.stop_all()  # Tune calls no stopper while it waits for a pack
-        if len(self.trials) >= SPARE_TRIALS * self.nodes.workers():
+        if len(self.trials) >= SPARE_TRIALS * self.trials.nodes.workers():
             return None
         packs = None
         with self._fatal():
@@ -206,10 +199,11 @@ def run_tune(
         _early_stopping_actor(schedule, job) as actor,
     ):
         shared["early_stopper"] = actor
+        trials = Trials(schedule, watch, hangs, deaths, nodes)
         tuner = tune.Tuner(
             tune.with_resources(PackTrainable, request_of),
             tune_config=tune.TuneConfig(
-                search_alg=PackSearcher(schedule, shared, watch, stop, hangs, deaths, nodes),
+                search_alg=PackSearcher(schedule, shared, stop, trials),
                 num_samples=-1,
                 max_concurrent_trials=MOST_TRIALS,
                 reuse_actors=True,

@@ -184,6 +184,15 @@ class Checkpoints:
             self._digests[self._state_name(manifest)] = manifest.state_sha256
         return manifest
 
+    def has_state(self) -> bool:
+        """Return whether training has saved a state, with the runs that it was trained with.
+
+        Raises:
+            DamagedFile: If the manifest is not what was written.
+        """
+        manifest = self.manifest()
+        return manifest is not None and manifest.step > 0
+
     def _manifest_of(self, data: Any) -> Manifest:
         json_file.check_digest(data, required=data["format"] > 1 if "format" in data else False)
         manifest = Manifest.from_json(data)
