@@ -6,6 +6,7 @@ All sides run in turn. Their losses must agree within sampling error, or the tim
 import dataclasses
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,13 @@ def measure(name: str, sides: tuple[str, ...], *, quick: bool, limit: int) -> di
     """Return the figures of one workload by every side, and the limit measured beside them.
 
     Raises:
-        ClickException: If the sides did not train the same.
+        ClickException: If the sides did not train the same, or MNIST is missing.
     """
     workload = WORKLOADS[name].quickly() if quick else WORKLOADS[name]
+    if workload.task.get("dataset") == "mnist" and not os.environ.get("RAYSWEEP_DATA"):
+        raise click.ClickException(
+            f"{name} needs the folder of MNIST in RAYSWEEP_DATA, which is not set"
+        )
     outcomes = [run_side(side, name, quick=quick, limit=limit) for side in sides]
     _check_losses(name, outcomes, len(workload.runs))
     limit_of_steps = steps_at_the_limit(workload)

@@ -2,6 +2,7 @@
 
 import copy
 
+import click
 import pytest
 
 from benchmarks import performance
@@ -83,3 +84,9 @@ def test_every_run_is_in_the_sweep_file_as_well(name):
     assert len(workload.runs) == len(configurations) * workload.seeds
     assert workload.file(name)["seeds"] == workload.seeds
     assert len(workload.quickly().runs) < len(workload.runs)
+
+
+def test_a_missing_data_folder_is_named_before_anything_runs(monkeypatch):
+    monkeypatch.delenv("RAYSWEEP_DATA", raising=False)
+    with pytest.raises(click.ClickException, match="mnist-8x4 needs the folder of MNIST in RAYSW"):
+        performance.measure("mnist-8x4", ("loop",), quick=True, limit=0)
